@@ -1,0 +1,1 @@
+"""A distributed hyperparameter study of small face-expression CNNs."""

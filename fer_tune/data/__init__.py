@@ -1,0 +1,1 @@
+"""Faces in, splits out. Knows NumPy, pandas, Pillow and albumentations; never torch, Ray or MLflow."""

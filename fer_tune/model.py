@@ -1,0 +1,78 @@
+"""FerNet: a LeNet-style CNN whose depth, width, head and dropout are configuration."""
+
+from typing import Annotated
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from fer_tune.data.faces import SIDE
+
+
+class ModelConfig(BaseModel):
+    """The shape of a FerNet. The defaults are the paper's network (2.6 M parameters).
+
+    depth: convolution blocks, each halving the face's side (48, 24, 12, 6, 3, 1).
+    width: channels of the first block; every further block doubles them.
+    hidden_1, hidden_2: units of the two hidden fully connected layers.
+    dropout: share of units dropped after each hidden layer.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    depth: Annotated[int, Field(ge=1, le=5)] = 3
+    width: Annotated[int, Field(ge=4, le=256)] = 32
+    hidden_1: Annotated[int, Field(ge=8, le=4096)] = 512
+    hidden_2: Annotated[int, Field(ge=8, le=4096)] = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
+
+
+class FerNet(nn.Module):
+    """Convolution, batch normalisation, ReLU and max-pooling blocks, then three linear layers."""
+
+    def __init__(self, config: ModelConfig, classes: int) -> None:
+        super().__init__()
+        channels = [1, *(config.width * 2**block for block in range(config.depth))]
+        self.features = nn.Sequential(
+            *(_block(i, o) for i, o in zip(channels, channels[1:], strict=False))
+        )
+        flat = channels[-1] * (SIDE // 2**config.depth) ** 2
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            *_hidden(flat, config.hidden_1, config.dropout),
+            *_hidden(config.hidden_1, config.hidden_2, config.dropout),
+            nn.Linear(config.hidden_2, classes),
+        )
+
+    def forward(
+        self,
+        images: Tensor,  # (B, 1, 48, 48) float in [0, 1]
+    ) -> Tensor:  # (B, classes) logits
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+def _block(channels_in: int, channels_out: int) -> nn.Sequential:
+    # Without a bias: the normalisation after it has its own.
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+    )
+
+
+def _hidden(units_in: int, units_out: int, dropout: float) -> tuple[nn.Module, ...]:
+    return nn.Linear(units_in, units_out), nn.ReLU(inplace=True), nn.Dropout(dropout)
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Trainable parameters of `model`."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def scaled(
+    images: Tensor,  # (B, 48, 48) uint8
+) -> Tensor:  # (B, 1, 48, 48) float32 in [0, 1], channels last
+    """Pixels as the paper feeds them: divided by 255, nothing subtracted."""
+    return images.unsqueeze(1).to(torch.float32).div_(255).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,1 @@
+"""One trial and nothing else. Knows torch; never Ray, Optuna or MLflow."""

@@ -1,0 +1,34 @@
+"""What one trial is: a network and how it is trained."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fer_tune.data.plans import PlanName
+from fer_tune.model import ModelConfig
+
+Schedule = Literal["constant", "cosine", "onecycle"]
+
+
+class TrialConfig(ModelConfig):
+    """Every hyperparameter of a trial, flat; the defaults are the paper's own configuration.
+
+    learning_rate: Adam's; the peak where the schedule moves it.
+    weight_decay: decoupled (AdamW: Loshchilov & Hutter 2019); 0 is Adam.
+    label_smoothing: of the training loss only.
+    augmentation: strength of the random flips, shifts, turns, zooms and erasures; 0 is none, and
+        1 is the strongest that the field uses on FER2013.
+    schedule: of the learning rate, over the whole length of the trial.
+    data_plan: how training faces are drawn; see `fer_tune.data.plans`.
+    """
+
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
+    batch_size: Annotated[int, Field(ge=2, le=4096)] = 128
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    augmentation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    schedule: Schedule = "constant"
+    data_plan: PlanName = "original"
+
+
+PAPER = TrialConfig()

@@ -1,0 +1,98 @@
+"""What one epoch is judged by, all of it from two confusion matrices and two losses."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The paper's first idea: is a face one of these, or one of the rest?
+POLARITY = frozenset({"happy", "surprise", "neutral"})
+
+# How a trial ends; "interrupted" trials go on when their study is resumed.
+Ending = Literal["finished", "stopped", "failed", "interrupted"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """A model on one split, in evaluation mode.
+
+    loss: mean cross-entropy in nats, without label smoothing.
+    confusion: (C, C) int64 counts; rows are true classes, columns predicted ones.
+    """
+
+    loss: float
+    confusion: NDArray[np.int64]
+
+    @property
+    def accuracy(self) -> float:
+        return float(np.trace(self.confusion) / max(self.confusion.sum(), 1))
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """(C,) by class; 0 where nothing was predicted as the class."""
+        return _ratio(np.diag(self.confusion), self.confusion.sum(axis=0))
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """(C,) by class; 0 where the split has no face of the class."""
+        return _ratio(np.diag(self.confusion), self.confusion.sum(axis=1))
+
+    @property
+    def f1(self) -> NDArray[np.float64]:
+        """(C,) by class; 0 where precision and recall both are."""
+        total = self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
+        return _ratio(2 * np.diag(self.confusion), total)
+
+    @property
+    def macro_f1(self) -> float:
+        return float(self.f1.mean())
+
+    def polarity_accuracy(self, classes: Sequence[str]) -> float | None:
+        """Share of faces put on the right side of POLARITY; None where `classes` lacks it."""
+        if not POLARITY.issubset(classes):
+            return None
+        inside = np.array([name in POLARITY for name in classes])
+        agree = inside[:, None] == inside[None, :]
+        return float(self.confusion[agree].sum() / max(self.confusion.sum(), 1))
+
+
+def _ratio(numerator: NDArray[np.int64], denominator: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.asarray(numerator / np.maximum(denominator, 1), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One epoch as every part of the program passes it on; plain enough for JSON.
+
+    epoch: 1 for the first.
+    metrics: by the names under which MLflow keeps them (see `named_metrics`).
+    confusion: of the validation split, rows truth, columns prediction.
+    """
+
+    epoch: int
+    metrics: Mapping[str, float]
+    confusion: Sequence[Sequence[int]]
+
+
+def named_metrics(train: Scores, validation: Scores, classes: Sequence[str]) -> dict[str, float]:
+    """The metrics of one epoch by name.
+
+    train: scores on the clean sample of training faces, so that `gap` compares like with like.
+    """
+    metrics = {
+        "train/accuracy": train.accuracy,
+        "train/loss": train.loss,
+        "val/accuracy": validation.accuracy,
+        "val/loss": validation.loss,
+        "val/macro_f1": validation.macro_f1,
+        "gap": train.accuracy - validation.accuracy,
+    }
+    polarity = validation.polarity_accuracy(classes)
+    if polarity is not None:
+        metrics["val/polarity_accuracy"] = polarity
+    for measure in ("precision", "recall", "f1"):
+        for name, value in zip(classes, getattr(validation, measure), strict=True):
+            metrics[f"val_{measure}/{name}"] = float(value)
+    return metrics
