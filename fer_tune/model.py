@@ -1,5 +1,6 @@
 """FerNet: a LeNet-style CNN whose depth, width, head and dropout are configuration."""
 
+from itertools import pairwise
 from typing import Annotated
 
 import torch
@@ -33,9 +34,7 @@ class FerNet(nn.Module):
     def __init__(self, config: ModelConfig, classes: int) -> None:
         super().__init__()
         channels = [1, *(config.width * 2**block for block in range(config.depth))]
-        self.features = nn.Sequential(
-            *(_block(i, o) for i, o in zip(channels, channels[1:], strict=False))
-        )
+        self.features = nn.Sequential(*(_block(*pair) for pair in pairwise(channels)))
         flat = channels[-1] * (SIDE // 2**config.depth) ** 2
         self.head = nn.Sequential(
             nn.Flatten(),
@@ -75,4 +74,9 @@ def scaled(
     images: Tensor,  # (B, 48, 48) uint8
 ) -> Tensor:  # (B, 1, 48, 48) float32 in [0, 1], channels last
     """Pixels as the paper feeds them: divided by 255, nothing subtracted."""
-    return images.unsqueeze(1).to(torch.float32).div_(255).contiguous(memory_format=torch.channels_last)
+    return (
+        images.unsqueeze(1)
+        .to(torch.float32)
+        .div_(255)
+        .contiguous(memory_format=torch.channels_last)
+    )

@@ -96,3 +96,19 @@ def named_metrics(train: Scores, validation: Scores, classes: Sequence[str]) -> 
         for name, value in zip(classes, getattr(validation, measure), strict=True):
             metrics[f"val_{measure}/{name}"] = float(value)
     return metrics
+
+
+LOWER_IS_BETTER = frozenset({"train/loss", "val/loss", "gap"})
+
+
+def improves(metric: str, new: float, old: float | None) -> bool:
+    """Whether `new` is a better value of `metric` than `old`; anything is better than None."""
+    if old is None:
+        return True
+    return new < old if metric in LOWER_IS_BETTER else new > old
+
+
+def best_result(history: Sequence[EpochResult], metric: str) -> EpochResult | None:
+    """The epoch that scores its trial: the first of those best by `metric`; None without any."""
+    pick = min if metric in LOWER_IS_BETTER else max
+    return pick(history, key=lambda result: result.metrics[metric], default=None)

@@ -1,0 +1,52 @@
+"""A trial's state on disk, whole or not at all."""
+
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from fer_tune.training.metrics import EpochResult
+from fer_tune.training.state import State
+
+FILE = "state.pt"
+
+
+class BadCheckpoint(Exception):
+    """The file is missing, broken, or of another network."""
+
+
+def save(state: State, folder: Path) -> None:
+    """Write `state` into `folder`: a file that is there is complete."""
+    content = {
+        "model": state.model.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "schedule": state.schedule.state_dict(),
+        "history": [asdict(result) for result in state.history],
+        "best_weights": state.best_weights,
+    }
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=FILE)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            torch.save(content, file)
+        Path(name).replace(folder / FILE)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def load(state: State, folder: Path) -> None:
+    """Fill a fresh `state` from `folder`; no code in the file is run.
+
+    Raises BadCheckpoint, after which `state` must not be used.
+    """
+    try:
+        content = torch.load(folder / FILE, map_location="cpu", weights_only=True)
+        state.model.load_state_dict(content["model"])
+        state.optimizer.load_state_dict(content["optimizer"])
+        state.schedule.load_state_dict(content["schedule"])
+        state.history[:] = [EpochResult(**result) for result in content["history"]]
+        state.best_weights = content["best_weights"]
+    except Exception as problem:  # torch raises many kinds for a broken file
+        raise BadCheckpoint(f"{folder / FILE}: {problem}") from problem

@@ -1,0 +1,143 @@
+"""The training of one trial: a generator of epochs."""
+
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fer_tune.data.faces import Faces
+from fer_tune.data.plans import Drawing
+from fer_tune.model import FerNet, scaled
+from fer_tune.training.augment import augment
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.device import autocast
+from fer_tune.training.metrics import EpochResult, Scores, best_result, named_metrics
+from fer_tune.training.state import State, Task, weights
+
+EVALUATION_BATCH = 512
+
+
+class Diverged(ArithmeticError):
+    """The training loss is no longer a number."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrialFaces:
+    """The faces that one trial sees.
+
+    drawing: what it trains on.
+    sample: clean training faces, as many as validation has, on which the train scores are taken.
+    """
+
+    drawing: Drawing
+    sample: Faces
+    validation: Faces
+    classes: tuple[str, ...]
+
+
+def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> Iterator[EpochResult]:
+    """Train `state` up to `task.epochs`, yielding after every epoch, when `state` may be saved.
+
+    A state that was saved and loaded goes on exactly as it would have: each epoch draws its
+    randomness from the seed and its own number.
+
+    Raises Diverged where the loss becomes NaN or infinite.
+    """
+    training = OnDevice.of(faces.drawing.faces, device)
+    sample, validation = OnDevice.of(faces.sample, device), OnDevice.of(faces.validation, device)
+    draw = faces.drawing.weights
+    chances = None if draw is None else torch.from_numpy(np.array(draw))
+    while state.epoch < task.epochs:
+        torch.manual_seed(_epoch_seed(task.seed, state.epoch))
+        _train_epoch(task.config, state, training, chances)
+        result = EpochResult(
+            epoch=state.epoch + 1,
+            metrics=named_metrics(
+                evaluate(state.model, sample, len(faces.classes)),
+                scores := evaluate(state.model, validation, len(faces.classes)),
+                faces.classes,
+            ),
+            confusion=scores.confusion.tolist(),
+        )
+        state.history.append(result)
+        if best_result(state.history, task.metric) is result:
+            state.best_weights = weights(state.model)
+        yield result
+
+
+@dataclass(frozen=True, eq=False)
+class OnDevice:
+    """Faces as tensors where the model is.
+
+    images: (N, 48, 48) uint8.  labels: (N,) int64.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, faces: Faces, device: torch.device) -> "OnDevice":
+        with warnings.catch_warnings():
+            # Faces shared between processes are read-only, and nothing here writes to them.
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            images, labels = torch.from_numpy(faces.images), torch.from_numpy(faces.labels)
+        return cls(images.to(device), labels.to(device))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+
+
+def _train_epoch(
+    config: TrialConfig, state: State, faces: OnDevice, chances: Tensor | None
+) -> None:
+    device = faces.images.device
+    total = torch.zeros((), device=device)
+    state.model.train()
+    for batch in torch.split(_order(len(faces), chances).to(device), config.batch_size):
+        images = augment(scaled(faces.images[batch]), config.augmentation)
+        with autocast(device):
+            logits = state.model(images)
+        loss = functional.cross_entropy(
+            logits.float(), faces.labels[batch], label_smoothing=config.label_smoothing
+        )
+        state.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        state.optimizer.step()
+        state.schedule.step()
+        total += loss.detach()
+    if not math.isfinite(float(total)):
+        raise Diverged(f"the training loss became {float(total)} in epoch {state.epoch + 1}")
+
+
+def _order(
+    count: int,
+    chances: Tensor | None,  # (count,) float64
+) -> Tensor:  # (count,) int64
+    if chances is None:
+        return torch.randperm(count)
+    return torch.multinomial(chances, count, replacement=True)
+
+
+@torch.inference_mode()
+def evaluate(model: FerNet, faces: OnDevice, classes: int) -> Scores:
+    """Loss and confusion matrix of the model on faces as they are, in evaluation mode."""
+    device = faces.images.device
+    loss = torch.zeros((), device=device)
+    cells = torch.zeros(classes * classes, dtype=torch.int64, device=device)
+    model.eval()
+    batches = (torch.split(tensor, EVALUATION_BATCH) for tensor in (faces.images, faces.labels))
+    for images, labels in zip(*batches, strict=True):
+        with autocast(device):
+            logits = model(scaled(images))
+        loss += functional.cross_entropy(logits.float(), labels, reduction="sum")
+        cells += torch.bincount(labels * classes + logits.argmax(1), minlength=classes * classes)
+    return Scores(float(loss) / len(faces), cells.view(classes, classes).cpu().numpy())

@@ -1,0 +1,80 @@
+"""Everything of a trial that changes from epoch to epoch."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LambdaLR,
+    LRScheduler,
+    OneCycleLR,
+)
+
+from fer_tune.model import FerNet
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.metrics import EpochResult
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one trial has to do.
+
+    epochs: full length; the schedule of the learning rate spans it.
+    seed: of the weights, the order of the faces, dropout and augmentation.
+    metric: by whose best epoch the trial is scored; a name of `named_metrics`.
+    """
+
+    config: TrialConfig
+    epochs: int
+    seed: int
+    metric: str = "val/macro_f1"
+
+
+@dataclass(eq=False)
+class State:
+    """A trial between two epochs. `fit` moves it on; a checkpoint is this and nothing else."""
+
+    model: FerNet
+    optimizer: AdamW
+    schedule: LRScheduler
+    history: list[EpochResult] = field(default_factory=list)
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return len(self.history)
+
+
+def fresh_state(task: Task, faces: int, classes: int, device: torch.device) -> State:
+    """A trial before its first epoch.
+
+    faces: drawn in an epoch; with the batch size they give the schedule its number of steps.
+    """
+    torch.manual_seed(task.seed)
+    model = FerNet(task.config, classes).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = AdamW(
+        model.parameters(),
+        lr=task.config.learning_rate,
+        weight_decay=task.config.weight_decay,
+        fused=True,
+    )
+    steps = task.epochs * -(-faces // task.config.batch_size)
+    return State(model, optimizer, _schedule(optimizer, task.config, steps))
+
+
+def _schedule(optimizer: AdamW, config: TrialConfig, steps: int) -> LRScheduler:
+    match config.schedule:
+        case "constant":
+            return LambdaLR(optimizer, lambda _: 1.0)
+        case "cosine":
+            return CosineAnnealingLR(optimizer, steps)
+        case "onecycle":
+            return OneCycleLR(optimizer, config.learning_rate, total_steps=steps)
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of the model's weights on the CPU, which later steps leave alone."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
