@@ -1,0 +1,275 @@
+"""Portraits: grey faces drawn from a table of expressions, no two of them the same person."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from fer_tune.data.faces import SIDE
+
+Array = NDArray[Any]
+Traits = Mapping[str, Array]  # (N, 1) float64 each
+
+SCALE = 3  # drawn so many times larger, then averaged down
+JITTER = 0.15  # standard deviation of each muscle around its expression
+
+# What each expression does to a face at rest (Ekman & Friesen 1975, "Unmasking the Face").
+MUSCLES = (
+    "brow_in", "brow_out", "frown", "lid", "squint", "corner", "open", "wide", "lip", "teeth",
+    "nose", "cheek", "forehead",
+)  # fmt: skip
+EXPRESSIONS: dict[str, tuple[float, ...]] = {
+    "angry":    (-1.0, 0.5, 1.0, 0.3, 0.5, -0.5, 0.15, -0.1, 0.2, 1.0, 0.2, 0.0, 0.0),
+    "disgust":  (-0.6, -0.3, 0.5, -0.5, 0.9, -0.5, 0.3, 0.0, 1.0, 0.7, 1.0, 1.0, 0.0),
+    "fear":     (0.9, 0.1, 0.6, 1.0, 0.1, -0.4, 0.4, 0.6, 0.1, 0.4, 0.0, 0.0, 1.0),
+    "happy":    (0.1, 0.1, 0.0, -0.1, 0.7, 1.0, 0.4, 0.6, 0.0, 1.0, 0.0, 1.0, 0.0),
+    "sad":      (0.8, -0.6, 0.5, -0.5, 0.1, -1.0, 0.0, -0.2, 0.0, 0.0, 0.0, 0.2, 0.2),
+    "surprise": (1.0, 1.0, 0.0, 1.0, -0.2, 0.0, 1.0, -0.5, 0.0, 0.1, 0.0, 0.0, 0.7),
+    "neutral":  (0.0,) * len(MUSCLES),
+}  # fmt: skip
+
+# What differs from person to person and picture to picture: (low, high). Lengths are in half
+# faces, angles in radians, tones from 0 to 255; what may be there is there above 0.
+LOOKS: dict[str, tuple[float, float]] = {
+    "strength": (0.55, 1.1),
+    "turn": (-0.45, 0.45),
+    "nod": (-0.2, 0.2),
+    "roll": (-0.2, 0.2),
+    "zoom": (0.82, 1.08),
+    "left": (-0.12, 0.12),
+    "top": (-0.1, 0.1),
+    "ground": (0, 255),
+    "clothes": (20, 240),
+    "skin": (90, 230),
+    "hair": (10, 110),
+    "grey": (-9, 1),
+    "bald": (-8, 1),
+    "hair_end": (-0.7, 1),
+    "hairline": (-0.78, -0.55),
+    "parting": (-0.25, 0.25),
+    "width": (0.66, 0.8),
+    "jaw": (0.05, 0.32),
+    "eye_gap": (0.32, 0.38),
+    "eye_size": (0.85, 1.15),
+    "gaze": (-0.06, 0.06),
+    "brow_width": (2, 5.5),
+    "nose_width": (0.08, 0.14),
+    "mouth_width": (0.85, 1.15),
+    "beard": (-5, 1),
+    "glasses": (-4, 1),
+    "cover": (-4, 1),
+    "cover_side": (-1.2, 1.2),
+    "cover_tone": (10, 240),
+    "light": (0, 2 * np.pi),
+    "light_strength": (0.05, 0.45),
+    "contrast": (0.7, 1.2),
+    "blur": (0, 0.8),
+    "grain": (2, 12),
+}
+
+T = -np.cos(np.linspace(0, np.pi, 13))[None]  # (1, 13) from end to end of a lid, lip or brow
+BOW = 1 - T**2
+ROUND = np.linspace(0, 2 * np.pi, 28, endpoint=False)[None]  # (1, 28)
+SIDES = (-1, 1)
+
+
+class Shape(NamedTuple):
+    """One part of N faces.
+
+    points: (N or 1, P, 2), x to the right and y down, in half faces from the middle of the face.
+    tone: (N, 1) from 0 to 255, or one for all. shown: (N, 1).
+    width: (N, 1) in drawn pixels of a line; 0 is a filled outline.
+    """
+
+    points: Array
+    tone: Array | float
+    shown: Array | bool
+    width: Array | float
+
+
+def portraits(expressions: Sequence[str], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """One face, (N, 48, 48), for each of N names from EXPRESSIONS, each of another person."""
+    n = len(expressions)
+    look = {name: rng.uniform(*ends, (n, 1)) for name, ends in LOOKS.items()}
+    look["hair"] = np.where(look["grey"] > 0, 190, look["hair"])
+    rest = np.array([EXPRESSIONS[name] for name in expressions])
+    pose = rest * look["strength"] + rng.normal(0, JITTER, rest.shape)
+    muscle = {name: pose[:, [column]] for column, name in enumerate(MUSCLES)}
+    shapes = [*_head(look), *_nose(look, muscle), *_mouth(look, muscle), *_folds(look, muscle)]
+    for side in SIDES:
+        shapes += _eye(side, look, muscle)
+    return _photographed(_drawn([*shapes, *_front(look)], look), look, rng)
+
+
+def _line(
+    x: Array, y: Array, tone: Array | float, width: Array | float, shown: Array | bool = True
+) -> Shape:
+    return Shape(np.stack(np.broadcast_arrays(x, y), axis=-1), tone, shown, width)
+
+
+def _disc(
+    middle: tuple[Array | float, Array | float],
+    radii: tuple[Array | float, Array | float],
+    tone: Array | float,
+    shown: Array | bool = True,
+) -> Shape:
+    x, y = middle[0] + radii[0] * np.cos(ROUND), middle[1] + radii[1] * np.sin(ROUND)
+    return _line(x, y, tone, 0, shown)
+
+
+def _band(
+    x: Array, upper: Array, lower: Array, tone: Array | float, shown: Array | bool = True
+) -> Shape:
+    """The area between two curves over the same x."""
+    x, upper, lower = np.broadcast_arrays(x, upper, lower)
+    outline = np.hstack([upper, lower[:, ::-1]])
+    return _line(np.hstack([x, x[:, ::-1]]), outline, tone, 0, shown)
+
+
+def _head(look: Traits) -> list[Shape]:
+    skin, hair, width, haired = look["skin"], look["hair"], look["width"], look["bald"] < 0
+    arc = np.sqrt(BOW)
+    end = np.maximum(look["hair_end"], -0.3)
+    fringe = look["hairline"] + 0.2 * T**2 + look["parting"] * T
+    jaw = np.cos(ROUND) * width * (1 - look["jaw"] * np.maximum(np.sin(ROUND), 0) ** 2)
+    return [
+        _band(1.15 * width * T, -1.12 * arc, end * arc**0.5, hair * 0.8, haired),
+        _disc((0, 1.5), (1.5, 0.5), look["clothes"]),
+        _disc((0, 0.9), (0.42, 0.4), skin * 0.7),
+        *(_disc((side * (width + 0.02), -0.05), (0.08, 0.2), skin * 0.85) for side in SIDES),
+        _line(jaw, np.sin(ROUND), skin, 0),
+        _band(0.9 * width * T, 0.3 - 0.15 * BOW, 0.3 + 0.65 * arc, skin * 0.5, look["beard"] > 0),
+        _band(1.02 * width * T, -1.1 * arc, fringe, hair, haired),
+    ]  # fmt: skip
+
+
+def _eye(side: int, look: Traits, muscle: Traits) -> list[Shape]:
+    skin, middle, size = look["skin"], side * look["eye_gap"], look["eye_size"]
+    x = middle + 0.17 * size * T
+    above = size * np.maximum(0.075 + 0.075 * muscle["lid"], 0.015)
+    below = size * np.maximum(0.06 - 0.06 * muscle["squint"], 0.01)
+    iris = look["gaze"] + 0.075 * np.cos(ROUND)
+    bow = 1 - (iris / (0.17 * size)) ** 2
+    iris_y = np.clip(-0.01 + 0.075 * np.sin(ROUND), -above * bow, below * bow)
+    inner = 0.14 - 0.05 * muscle["frown"]
+    brow = side * (inner + (0.58 - inner) * (T + 1) / 2)
+    raised = muscle["brow_in"] * (1 - T) / 2 + muscle["brow_out"] * (1 + T) / 2
+    bag = -0.2 + (below + 0.07 * muscle["squint"].clip(0)) * BOW
+    return [
+        _band(x, -0.2 - above * BOW, -0.2 + below * BOW, 60 + skin * 0.75),
+        _line(middle + iris, -0.2 + iris_y, 15, 0),
+        _line(x, -0.2 - above * BOW, skin * 0.3, 2),
+        _line(x, bag, skin * 0.75, 1),
+        _line(
+            brow,
+            -0.43 - 0.13 * raised - 0.05 * BOW,
+            np.minimum(look["hair"], skin * 0.4),
+            look["brow_width"],
+        ),
+    ]
+
+
+def _nose(look: Traits, muscle: Traits) -> list[Shape]:
+    skin, wrinkled = look["skin"], muscle["nose"].clip(0)
+    width, tip = look["nose_width"] * (1 + 0.3 * wrinkled), 0.2 - 0.06 * wrinkled
+    return [
+        _line(-0.065 + 0 * T, -0.05 + 0.15 * T, skin * 0.82, 2),
+        _line(width * T, tip - 0.04 * T**2, skin * 0.65, 3),
+        *(_disc((s * width * 0.55, tip - 0.01), (0.03, 0.025), skin * 0.25) for s in SIDES),
+        *(_line(0.11 * T, y - 0.04 * BOW, skin * 0.5, 2, muscle["nose"] > 0.4)
+            for y in (-0.26, -0.17, -0.08)),
+    ]  # fmt: skip
+
+
+def _mouth(look: Traits, muscle: Traits) -> list[Shape]:
+    skin = look["skin"]
+    x = 0.3 * look["mouth_width"] * (1 + 0.35 * muscle["wide"]) * T
+    line = 0.5 - 0.13 * muscle["corner"] * (T**2 - 0.35)
+    gap = 0.36 * muscle["open"].clip(0) * (1 - T**4)
+    upper = line - 0.25 * gap - 0.11 * muscle["lip"] * BOW
+    lower = line + 0.75 * gap
+    teeth = np.minimum(gap * 0.9, 0.11) * muscle["teeth"].clip(0, 1)
+    bared = (muscle["teeth"] > 0.3) & (muscle["open"] > 0.08)
+    return [
+        _band(x, upper - 0.055 * BOW, lower + 0.08 * BOW, skin * 0.62),
+        _band(x, upper, lower, 18),
+        _band(0.92 * x, upper, upper + teeth, 235, bared),
+        _line(x, upper, skin * 0.3, 2),
+    ]
+
+
+def _folds(look: Traits, muscle: Traits) -> list[Shape]:
+    """From nose to mouth, between the brows, across the forehead."""
+    tone = look["skin"] * 0.68
+    cheek = 0.32 + 0.12 * T + 0.08 * BOW
+    return [
+        *(_line(s * cheek, 0.37 + 0.17 * T, tone, 2, muscle["cheek"] > 0.45) for s in SIDES),
+        *(_line(s * 0.05 + 0 * T, -0.42 + 0.1 * T, tone, 2, muscle["frown"] > 0.6) for s in SIDES),
+        *(_line(0.34 * T, y - 0.03 * BOW, tone, 1, muscle["forehead"] > 0.45)
+            for y in (-0.68, -0.61)),
+    ]  # fmt: skip
+
+
+def _front(look: Traits) -> list[Shape]:
+    """Glasses, and a hand or a scarf that hides a part of the face."""
+    worn, side = look["glasses"] > 0, look["cover_side"]
+    rims = [_disc((s * look["eye_gap"], -0.18), (0.25, 0.2), 25, worn) for s in SIDES]
+    hidden = look["cover"] > 0
+    return [
+        *(rim._replace(width=2) for rim in rims),
+        _line(0.1 * T, -0.2 + 0 * T, 25, 2, worn),
+        _disc((side, 0.9 - 0.3 * side**2), (0.35, 0.5), look["cover_tone"], hidden),
+    ]
+
+
+def _drawn(shapes: Sequence[Shape], look: Traits) -> NDArray[np.float32]:  # (N, 48, 48)
+    n = len(look["skin"])
+    points = np.hstack([np.broadcast_to(s.points, (n, *s.points.shape[1:])) for s in shapes])
+    paths = _turned(points, look).reshape(n, -1)
+    ends = np.cumsum([2 * shape.points.shape[1] for shape in shapes])[:-1]
+    styles = np.stack(
+        [
+            np.hstack([np.broadcast_to(v, (n, 1)) for v in values])
+            for values in list(zip(*shapes, strict=True))[1:]
+        ],
+        axis=-1,
+    ).astype(int)
+    images = np.empty((n, SIDE, SIDE), np.float32)
+    for face, path in enumerate(paths):
+        image = Image.new("L", (SCALE * SIDE, SCALE * SIDE), int(look["ground"][face, 0]))
+        draw = ImageDraw.Draw(image)
+        parts = zip(np.split(path, ends), styles[face].tolist(), strict=True)
+        for part, (tone, shown, width) in parts:
+            if shown and width:
+                draw.line(part.tolist(), tone, width)
+            elif shown:
+                draw.polygon(part.tolist(), tone)
+        images[face] = np.asarray(image.reduce(SCALE))
+    return images
+
+
+def _turned(points: Array, look: Traits) -> Array:
+    """(N, P, 2) on the canvas, each point moved as a part of a round head that turns and nods."""
+    x, y = points[..., 0], points[..., 1]
+    depth = 0.6 * np.sqrt(np.clip(1 - (x / 0.9) ** 2 - (y / 1.2) ** 2, 0, 1))
+    x = x * np.cos(look["turn"]) + depth * np.sin(look["turn"]) + look["left"]
+    y = y * np.cos(look["nod"]) + depth * np.sin(look["nod"]) + look["top"]
+    cos, sin = np.cos(look["roll"]), np.sin(look["roll"])
+    turned = np.stack([x * cos - y * sin, x * sin + y * cos], axis=-1)
+    return (turned * look["zoom"][..., None] + 1) * SCALE * SIDE / 2
+
+
+def _photographed(
+    images: NDArray[np.float32], look: Traits, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Light from one side, a lens a little out of focus, grain."""
+    wide = {name: value[..., None].astype(np.float32) for name, value in look.items()}
+    y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j].astype(np.float32)
+    light = wide["light_strength"] * (np.cos(wide["light"]) * x + np.sin(wide["light"]) * y)
+    near = [np.roll(images, (i, j), (1, 2)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    images = images + wide["blur"] * (np.mean(near, axis=0) - images)
+    images = (images * (1 + light) - 128) * wide["contrast"] + 128
+    images += wide["grain"] * rng.standard_normal(images.shape, dtype=np.float32)
+    return images.clip(0, 255).astype(np.uint8)
