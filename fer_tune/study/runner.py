@@ -1,0 +1,156 @@
+"""A study on Ray Tune: run it, and go on after whatever ended it."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_tune.study.journal import read_journal, read_trials
+from fer_tune.study.record import TrialRecord
+from fer_tune.study.relay import Observer, Relay
+from fer_tune.study.resources import Resources
+from fer_tune.study.sampler import StudySearch
+from fer_tune.study.scheduler import StudyScheduler
+from fer_tune.study.settings import StudySettings
+from fer_tune.study.trainable import StudyFaces, TrialOptions, train_trial
+from fer_tune.training.metrics import Ending
+
+# Ray reads these when it is imported.
+RAY_ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a study runs, and with what.
+
+    folder: of the study: its settings, journal, and Ray's results and checkpoints.
+    time_budget: seconds after which no trial goes on; None for no limit.
+    """
+
+    folder: Path
+    resources: Resources
+    time_budget: float | None = None
+
+
+def run_study(
+    settings: StudySettings, faces: StudyFaces, place: Place, observers: Sequence[Observer]
+) -> list[TrialRecord]:
+    """Run what the journal in `place.folder` says is not done yet, and return all trials.
+
+    Needs Ray to be connected (`ray_session`). Observers hear of new events only; the journal
+    must be the first of them. Ends early, with trials "interrupted", at Ctrl-C or when the time
+    is up.
+    """
+    scheduler = StudyScheduler(settings)
+    for record, event in read_journal(place.folder):
+        if event == "epoch":
+            scheduler.replay(record)
+    for record in read_trials(place.folder):
+        if ending := _unrecorded_ending(record, settings, scheduler):
+            for observer in observers:
+                observer.trial_ended(record.number, ending, None)
+    earlier = read_trials(place.folder)
+    if sum(record.is_over for record in earlier) < settings.trials:
+        relay = Relay(observers, scheduler, settings)
+        search = StudySearch(settings, earlier)
+        _tune(search, relay, _trainable(settings, faces, place, earlier), place)
+        relay.end_open()
+    return read_trials(place.folder)
+
+
+@contextmanager
+def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
+    """Connect to the Ray cluster at `address`, or start Ray on this machine; and leave it again."""
+    os.environ.update(RAY_ENVIRONMENT)
+    import ray
+
+    if address is None:
+        ray.init(
+            address="local",
+            num_cpus=resources.concurrent * resources.cpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    else:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _unrecorded_ending(
+    record: TrialRecord, settings: StudySettings, scheduler: StudyScheduler
+) -> Ending | None:
+    """How a trial ended whose last epoch is on record but not its end: a kill came between."""
+    if record.is_over:
+        return None
+    if record.number in scheduler.stopped:
+        return "stopped"
+    return "finished" if len(record.history) == settings.epochs else None
+
+
+def _trainable(
+    settings: StudySettings, faces: StudyFaces, place: Place, earlier: Sequence[TrialRecord]
+) -> object:
+    from ray import tune
+
+    resources = place.resources
+    open_trials = [record for record in earlier if not record.is_over]
+    options = TrialOptions(
+        epochs=settings.epochs,
+        metric=settings.metric,
+        seed=settings.seed,
+        threads=resources.cpus,
+        checkpoints={each.number: _checkpoints(place.folder, each.number) for each in open_trials},
+        reported={each.number: len(each.history) for each in open_trials},
+    )
+    return tune.with_resources(
+        tune.with_parameters(train_trial, faces=faces, options=options),
+        {"cpu": resources.cpus, "gpu": resources.gpus},
+    )
+
+
+def _checkpoints(folder: Path, number: int) -> list[Path]:
+    """The checkpoint folders of a trial, newest first, over all processes that ran the study."""
+    found = folder.glob(f"run-*/{_trial_folder(number)}/checkpoint_*")
+    return sorted(found, key=lambda path: (path.parts[-3], path.name), reverse=True)
+
+
+def _trial_folder(number: int) -> str:
+    return f"trial-{number:06d}"
+
+
+def _tune(search: StudySearch, relay: Relay, trainable: object, place: Place) -> None:
+    from ray import tune
+
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    runs = len(list(place.folder.glob("run-*")))
+    tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=search,
+            scheduler=relay.scheduler,
+            num_samples=search.left,
+            max_concurrent_trials=place.resources.concurrent,
+            time_budget_s=place.time_budget,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: _trial_folder(trial.config["number"]),
+        ),
+        run_config=tune.RunConfig(
+            name=f"run-{runs:04d}",
+            storage_path=str(place.folder.resolve()),
+            callbacks=[relay],
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+            failure_config=tune.FailureConfig(max_failures=0),
+            verbose=0,
+        ),
+    ).fit()

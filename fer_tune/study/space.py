@@ -1,0 +1,253 @@
+"""Search spaces: search_spaces/*.yaml, checked when read."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fer_tune.errors import UserError
+from fer_tune.training.config import PAPER, TrialConfig
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+Value = bool | int | float | str
+Point = dict[str, Value]
+
+PACKAGE = Path(__file__).parents[1]
+# In a checkout, and inside an installed wheel.
+FOLDERS = (PACKAGE.parent / "search_spaces", PACKAGE / "search_spaces")
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FloatRange(Strict):
+    """From low to high, both included; log: drawn evenly in the logarithm."""
+
+    type: Literal["float"]
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> FloatRange:
+        _check_range(self.low, self.high, self.log)
+        return self
+
+    def ends(self) -> tuple[Value, ...]:
+        return self.low, self.high
+
+    def contains(self, value: Value) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+    def distribution(self) -> BaseDistribution:
+        from optuna.distributions import FloatDistribution
+
+        return FloatDistribution(self.low, self.high, log=self.log)
+
+
+class IntRange(Strict):
+    """Whole numbers from low to high, both included, in steps."""
+
+    type: Literal["int"]
+    low: int
+    high: int
+    log: bool = False
+    step: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _ordered(self) -> IntRange:
+        _check_range(self.low, self.high, self.log)
+        if self.log and self.step != 1:
+            raise ValueError("log and step do not go together")
+        if (self.high - self.low) % self.step:
+            raise ValueError(f"step {self.step} does not lead from {self.low} to {self.high}")
+        return self
+
+    def ends(self) -> tuple[Value, ...]:
+        return self.low, self.high
+
+    def contains(self, value: Value) -> bool:
+        return value in range(self.low, self.high + 1, self.step)
+
+    def distribution(self) -> BaseDistribution:
+        from optuna.distributions import IntDistribution
+
+        return IntDistribution(self.low, self.high, log=self.log, step=self.step)
+
+
+class Choice(Strict):
+    """One of the values."""
+
+    type: Literal["choice"]
+    values: Annotated[tuple[Value, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Choice:
+        if len(set(self.values)) < len(self.values):
+            raise ValueError("values repeat")
+        return self
+
+    def ends(self) -> tuple[Value, ...]:
+        return self.values
+
+    def contains(self, value: Value) -> bool:
+        return value in self.values
+
+    def distribution(self) -> BaseDistribution:
+        from optuna.distributions import CategoricalDistribution
+
+        return CategoricalDistribution(self.values)
+
+
+Parameter = Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]
+
+
+def _check_range(low: float, high: float, log: bool) -> None:
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"low {low} is not below high {high}")
+    if log and low <= 0:
+        raise ValueError(f"low {low} has no logarithm")
+
+
+class SearchSpace(Strict):
+    """What a study varies.
+
+    parameters: by their names in TrialConfig. Each contains the paper's value, since every
+        study's first trial is the paper's configuration.
+    fixed: other values than the paper's, for every trial but that first one.
+    first_trials: points to try right after it; what a point leaves out is as in the paper.
+    """
+
+    parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
+    fixed: Point = {}
+    first_trials: tuple[Point, ...] = ()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the space as a whole, `key: problem` each."""
+        found = [
+            f"{where}.{name}: unknown parameter{_suggestion(name)}"
+            for where, names in self._names()
+            for name in names
+            if name not in TrialConfig.model_fields
+        ]
+        found += [
+            f"fixed.{name}: also a parameter" for name in self.fixed if name in self.parameters
+        ]
+        if found:
+            return found
+        for name, parameter in self.parameters.items():
+            for value in parameter.ends():
+                found += _refused("parameters", {name: value})
+            if not parameter.contains(default := getattr(PAPER, name)):
+                found.append(f"parameters.{name}: the default {default} is outside its range")
+        found += _refused("fixed", self.fixed)
+        for index, point in enumerate(self.first_trials):
+            for name, value in point.items():
+                where = f"first_trials[{index}].{name}"
+                if name not in self.parameters:
+                    found.append(f"{where}: not a parameter of this space")
+                elif not self.parameters[name].contains(value):
+                    found.append(f"{where}: {value} is outside its range")
+        return found
+
+    def _names(self) -> list[tuple[str, list[str]]]:
+        places: list[tuple[str, list[str]]] = [
+            ("parameters", list(self.parameters)),
+            ("fixed", list(self.fixed)),
+        ]
+        for index, point in enumerate(self.first_trials):
+            places.append((f"first_trials[{index}]", list(point)))
+        return places
+
+    def points(self) -> list[Point]:
+        """The first trials, complete: the paper's, then the space's own."""
+        paper: Point = {name: getattr(PAPER, name) for name in self.parameters}
+        return [paper, *({**paper, **point} for point in self.first_trials)]
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """The parameters as Optuna takes them."""
+        return {name: each.distribution() for name, each in self.parameters.items()}
+
+    def plans(self) -> tuple[Value, ...]:
+        """The data plans that trials may ask for, the paper's `original` first."""
+        parameter = self.parameters.get("data_plan")
+        others = parameter.ends() if parameter else (self.fixed.get("data_plan", "original"),)
+        return tuple(dict.fromkeys(("original", *others)))
+
+    def as_yaml(self) -> str:
+        """The space as it was understood, defaults filled in."""
+        text: str = yaml.safe_dump(
+            self.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=100
+        )
+        return text
+
+
+def _refused(where: str, values: Point) -> list[str]:
+    try:
+        TrialConfig.model_validate(values)
+    except ValidationError as error:
+        return [
+            f"{where}.{each['loc'][0]}: {each['input']}: {each['msg']}" for each in error.errors()
+        ]
+    return []
+
+
+def _suggestion(name: str) -> str:
+    close = difflib.get_close_matches(name, TrialConfig.model_fields, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def find_space(name: str) -> Path:
+    """The file of a space given as a path or by the name of one that comes with the project.
+
+    Raises UserError where there is none.
+    """
+    candidates = [Path(name), *(folder / f"{name}.yaml" for folder in FOLDERS)]
+    for path in candidates:
+        if path.is_file():
+            return path
+    known = sorted({path.stem for folder in FOLDERS for path in folder.glob("*.yaml")})
+    raise UserError(f"no search space {name}: give a YAML file or one of {', '.join(known)}")
+
+
+def read_space(path: Path) -> SearchSpace:
+    """Read and check a space.
+
+    Raises UserError: one line that names the file, the key and the value.
+    """
+    try:
+        return parse_space(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+
+
+def parse_space(text: str, source: str) -> SearchSpace:
+    """A space from YAML text; `source` names it in errors. Raises UserError."""
+    try:
+        content: Any = yaml.safe_load(text)
+        if not isinstance(content, dict):
+            raise UserError(f"{source}: holds no `parameters:`")
+        space = SearchSpace.model_validate(content)
+    except yaml.YAMLError as error:
+        raise UserError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        raise UserError(f"{source}: {_first(error)}") from error
+    if problems := space.problems():
+        raise UserError(f"{source}: {problems[0]}")
+    return space
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    # Below a parameter, pydantic also names the type by which it was read.
+    key = ".".join(str(part) for part in first["loc"] if part not in ("float", "int", "choice"))
+    shown = "" if first["type"] == "missing" else f"{first['input']}: "
+    return f"{key}: {shown}{first['msg'].removeprefix('Value error, ')}"

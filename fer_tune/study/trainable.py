@@ -1,0 +1,102 @@
+"""The function that Ray calls for a trial. A worker imports this and no more than it needs."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from fer_tune.data.faces import Faces
+from fer_tune.data.plans import Drawing
+from fer_tune.training import checkpoint
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.device import pick_device
+from fer_tune.training.loop import TrialFaces, fit
+from fer_tune.training.metrics import EpochResult
+from fer_tune.training.state import State, Task, fresh_state
+
+
+@dataclass(frozen=True, eq=False)
+class StudyFaces:
+    """The faces of all trials of a study, held once a machine in Ray's object store.
+
+    drawings: what trials of each data plan train on.
+    sample, validation, classes: as in TrialFaces.
+    """
+
+    drawings: Mapping[str, Drawing]
+    sample: Faces
+    validation: Faces
+    classes: tuple[str, ...]
+
+    def of(self, config: TrialConfig) -> TrialFaces:
+        """The faces that a trial with this configuration sees."""
+        drawing = self.drawings[config.data_plan]
+        return TrialFaces(drawing, self.sample, self.validation, self.classes)
+
+
+@dataclass(frozen=True)
+class TrialOptions:
+    """What all trials of a study share.
+
+    seed: the study's; with the number of the trial it gives the trial's own.
+    threads: of a trial on the CPU.
+    checkpoints: by the number of a resumed trial, its checkpoint folders, newest first.
+    reported: by the number of a resumed trial, how many of its epochs the study has on record.
+    """
+
+    epochs: int
+    metric: str
+    seed: int
+    threads: int
+    checkpoints: Mapping[int, Sequence[Path]]
+    reported: Mapping[int, int]
+
+
+def train_trial(config: dict[str, Any], faces: StudyFaces, options: TrialOptions) -> None:
+    """Train one trial, reporting every epoch and the state after it."""
+    number = config["number"]
+    trial = TrialConfig.model_validate({k: v for k, v in config.items() if k != "number"})
+    torch.set_num_threads(options.threads)
+    device = pick_device()
+    own = faces.of(trial)
+    task = Task(trial, options.epochs, trial_seed(options.seed, number), options.metric)
+    state = _start(task, own, device, options.checkpoints.get(number, ()))
+    # A kill between a checkpoint and its report leaves epochs that are trained but not on record.
+    for result in state.history[options.reported.get(number, 0) :]:
+        _report(state, result)
+    for result in fit(task, state, own, device):
+        _report(state, result)
+
+
+def trial_seed(study_seed: int, number: int) -> int:
+    """The seed of a trial: its own, and the same whenever the trial is run again."""
+    return study_seed * 100_000 + number
+
+
+def _start(task: Task, faces: TrialFaces, device: torch.device, folders: Sequence[Path]) -> State:
+    count, classes = len(faces.drawing.faces), len(faces.classes)
+    retried = tune.get_checkpoint()
+    if retried is not None:
+        folders = [Path(retried.path), *folders]
+    for folder in folders:
+        state = fresh_state(task, count, classes, device)
+        try:
+            checkpoint.load(state, folder)
+        except checkpoint.BadCheckpoint as problem:
+            print(f"starting without a checkpoint: {problem}")
+        else:
+            return state
+    return fresh_state(task, count, classes, device)
+
+
+def _report(state: State, result: EpochResult) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint.save(state, Path(folder))
+        tune.report(
+            {**result.metrics, "epoch": result.epoch, "result": asdict(result)},
+            checkpoint=tune.Checkpoint.from_directory(folder),
+        )
