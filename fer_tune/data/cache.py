@@ -1,0 +1,135 @@
+"""Faces decoded once: the next start reads arrays instead of images and text."""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
+from fer_tune.data.formats.entries import walk
+
+_DECODER = 1  # raised when the same files would give other arrays
+
+
+def directory() -> Path:
+    """Where decoded faces are kept: FER_TUNE_CACHE, or the system's place for caches."""
+    named = os.environ.get("FER_TUNE_CACHE")
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return platformdirs.user_cache_path("fer_tune")
+
+
+def cached(path: Path, decode: Callable[[], Splits], *, skip_bad: bool) -> Splits:
+    """What `decode` gives for the files at `path`, from the cache where it was seen before.
+
+    Kept under a hash of the files' content. A second, small file leads there from their names,
+    sizes and times, so that most starts read no source file at all. A broken cache is decoded
+    again, and one that cannot be written is a note on the splits.
+    """
+    files = walk(path)[0] if path.is_dir() else [path]
+    stats = [f"{_DECODER} {skip_bad}", *_stats(path, files)]
+    stamp = directory() / f"{_hash(stats)}.key"
+    splits = _load(_npz(_read(stamp)))
+    if splits is None:
+        key = _hash([stats[0], *_contents(path, files)])
+        splits = _load(_npz(key))
+        if splits is None:
+            splits = decode()
+            # Files that changed meanwhile gave faces that belong to neither key.
+            if stats[1:] == _stats(path, files):
+                splits = _kept(splits, {_npz(key): _packed(splits), stamp: key.encode()})
+        else:
+            splits = _kept(splits, {stamp: key.encode()})
+    return replace(splits, source=path.name)
+
+
+def _npz(key: str) -> Path:
+    return directory() / f"{key}.npz"
+
+
+def _read(stamp: Path) -> str:
+    try:
+        return stamp.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return "none"
+
+
+def _load(path: Path) -> Splits | None:
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            told = json.loads(str(kept["told"]))
+            parts = {
+                name: Faces(kept[f"{name}_images"], kept[f"{name}_labels"]) for name in SPLIT_NAMES
+            }
+        return Splits(
+            **parts,
+            classes=tuple(told["classes"]),
+            source=told["source"],
+            protocol=told["protocol"],
+            notes=tuple(told["notes"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
+        return None
+
+
+def _packed(splits: Splits) -> bytes:
+    told = {name: getattr(splits, name) for name in ("classes", "source", "protocol", "notes")}
+    arrays = {"told": np.array(json.dumps(told))}
+    for name in SPLIT_NAMES:
+        arrays[f"{name}_images"] = splits[name].images
+        arrays[f"{name}_labels"] = splits[name].labels
+    packed = io.BytesIO()
+    np.savez(packed, allow_pickle=False, **arrays)
+    return packed.getvalue()
+
+
+def _kept(splits: Splits, contents: dict[Path, bytes]) -> Splits:
+    try:
+        for path, content in contents.items():
+            _write(path, content)
+    except OSError as error:
+        note = f"the cache in {directory()} cannot be written: {error.strerror}"
+        return replace(splits, notes=(*splits.notes, note))
+    return splits
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _stats(path: Path, files: Iterable[Path]) -> list[str]:
+    lines = [str(path.resolve())]
+    for file in files:
+        stat = file.stat()
+        lines.append(f"{file} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}")
+    return lines
+
+
+def _contents(path: Path, files: Iterable[Path]) -> list[str]:
+    lines = []
+    for file in files:
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        lines.append(f"{file.relative_to(path) if file != path else file.name} {digest}")
+    return lines
+
+
+def _hash(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()

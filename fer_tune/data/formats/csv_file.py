@@ -1,0 +1,132 @@
+"""fer2013.csv and its relatives: one face a row, its pixels as numbers in one column."""
+
+import csv
+import io
+import re
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_tune.data.faces import EMOTIONS, SIDE, SplitName
+from fer_tune.data.formats import names
+from fer_tune.data.formats.decoded import Collector
+from fer_tune.data.formats.entries import Entry
+from fer_tune.errors import UserError
+
+_PIXELS = SIDE * SIDE
+_LABELS = {str(label): name for label, name in enumerate(EMOTIONS)}
+
+
+class _BadRow(ValueError):
+    pass
+
+
+def has_faces(entry: Entry) -> bool:
+    """Whether the header names labels and pixels (the challenge's test.csv has no labels)."""
+    with _rows(entry) as rows:
+        return {"emotion", "pixels"} <= set(_header(rows))
+
+
+def read(entry: Entry, split: SplitName | None, into: Collector) -> None:
+    """Read every row; `split` is that of the faces of a file without a Usage column.
+
+    Raises UserError where the header lacks a column or the file is no text of that kind.
+    """
+    with _rows(entry) as rows:
+        header = _header(rows)
+        _check_header(header, entry.path.name)
+        for number, row in enumerate(rows, start=2):
+            if not row:  # a blank line
+                continue
+            try:
+                into.add(*_face(header, row, split))
+            except _BadRow as error:
+                into.bad(f"{entry.path.name}, row {number}", str(error))
+
+
+def parse_pixels(text: str) -> NDArray[np.uint8]:
+    """(2304,) uint8 from 2,304 numbers with spaces between them.
+
+    Raises ValueError that says what is wrong.
+    """
+    try:
+        pixels = np.fromstring(text, dtype=np.int64, sep=" ")
+    except (ValueError, DeprecationWarning):  # NumPy only warns of text that is no number
+        raise ValueError(_wrong_with(text)) from None
+    if len(pixels) != _PIXELS or pixels.min() < 0 or pixels.max() > 255:
+        raise ValueError(_wrong_with(text))
+    return pixels.astype(np.uint8)
+
+
+def _face(
+    header: list[str], row: list[str], split: SplitName | None
+) -> tuple[SplitName | None, str, NDArray[np.uint8]]:
+    if len(row) != len(header):
+        raise _BadRow(f"{len(row)} columns where the header has {len(header)}; is it cut short?")
+    label = _LABELS.get(row[header.index("emotion")].strip())
+    if label is None:
+        raise _BadRow(f"column emotion: {_shown(row[header.index('emotion')])} is not 0 to 6")
+    if "usage" in header:
+        usage = row[header.index("usage")]
+        split = names.split(usage)
+        if split is None:
+            raise _BadRow(
+                f"column Usage: {_shown(usage)} is not Training, PublicTest or PrivateTest"
+            )
+    try:
+        return split, label, parse_pixels(row[header.index("pixels")])
+    except ValueError as error:
+        raise _BadRow(f"column pixels: {error}") from None
+
+
+def _wrong_with(text: str) -> str:
+    tokens = text.split()
+    for place, token in enumerate(tokens, start=1):
+        if not re.fullmatch(r"[+-]?[0-9]+", token):
+            return f"number {place} is {_shown(token)}, which is no whole number"
+        if not 0 <= int(token) <= 255:
+            return f"number {place} is {_shown(token)}, outside 0 to 255"
+    return f"{len(tokens):,} pixels where {_PIXELS:,} ({SIDE} x {SIDE}) belong"
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 20 else f"{text[:20]}...")
+
+
+def _header(rows: Iterator[list[str]]) -> list[str]:
+    return [name.strip().casefold() for name in next(rows, [])]
+
+
+def _check_header(header: list[str], name: str) -> None:
+    missing = [column for column in ("emotion", "pixels") if column not in header]
+    if missing == ["emotion"]:
+        raise UserError(
+            f"{name} has pixels but no column emotion, so no labels to learn from (the "
+            "challenge's test.csv is like that); name its train.csv or icml_face_data.csv"
+        )
+    if missing:
+        found = ", ".join(_shown(column) for column in header[:5]) or "nothing"
+        raise UserError(f"{name}, row 1: no columns emotion and pixels; found {found}")
+
+
+@contextmanager
+def _rows(entry: Entry) -> Iterator[Iterator[list[str]]]:
+    name = entry.path.name
+    try:
+        with (
+            entry.open() as file,
+            io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="") as text,
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("error", DeprecationWarning)  # see parse_pixels
+            rows = csv.reader(text)
+            yield rows
+    except csv.Error as error:
+        raise UserError(f"{name} is no CSV of faces: {error} (line {rows.line_num})") from None
+    except (OSError, BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise UserError(f"{name} cannot be read: {error}") from None

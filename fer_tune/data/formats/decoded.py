@@ -1,0 +1,99 @@
+"""The one shape that every format is read into, and how it is filled face by face."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_tune.data.faces import SIDE, SPLIT_NAMES, Faces, SplitName
+from fer_tune.data.formats import names
+from fer_tune.errors import UserError
+
+_BAD_SHOWN = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Faces as a source divides them, before any protocol.
+
+    parts: by the split that the source names; all under "train" where it names none.
+    notes: what was converted or left out, one sentence each.
+    """
+
+    classes: tuple[str, ...]
+    parts: Mapping[SplitName, Faces]
+    notes: tuple[str, ...] = ()
+
+
+class Collector:
+    """Takes the good faces of a source, remembers the bad ones and counts what was converted."""
+
+    def __init__(self, source: str, *, skip_bad: bool = False) -> None:
+        self.source = source
+        self.notes: dict[str, None] = {}  # a set that keeps its order
+        self.conversions: Counter[str] = Counter()  # by sentence, with {} for the count
+        self._skip_bad = skip_bad
+        self._pixels: defaultdict[SplitName | None, bytearray] = defaultdict(bytearray)
+        self._labels: defaultdict[SplitName | None, list[str]] = defaultdict(list)
+        self._bad: list[str] = []
+        self._bad_count = 0
+
+    def add(
+        self,
+        split: SplitName | None,
+        label: str,
+        pixels: NDArray[np.uint8],  # (48, 48), or flat
+    ) -> None:
+        self._pixels[split] += pixels.tobytes()
+        self._labels[split].append(label)
+
+    def bad(self, where: str, what: str) -> None:
+        """Remember that the row or image at `where` cannot be read."""
+        self._bad_count += 1
+        if len(self._bad) < _BAD_SHOWN:
+            self._bad.append(f"{where}: {what}")
+
+    def decoded(self) -> Decoded:
+        """Everything taken so far.
+
+        Raises UserError for bad faces (unless they are to be skipped), for no faces, and where
+        only some faces say which split they belong to.
+        """
+        if self._bad_count and not self._skip_bad:
+            raise UserError(self._bad_told())
+        if not self._labels:
+            left = f"; all {self._bad_count:,} are bad ({self._bad[0]})" if self._bad_count else ""
+            raise UserError(f"{self.source} holds no faces that can be read{left}")
+        if None in self._labels and len(self._labels) > 1:
+            raise UserError(
+                f"{self.source}: some faces lie in train, validation or test and "
+                f"{len(self._labels[None]):,} in none of them; move or remove those"
+            )
+        classes, index = names.class_index(name for part in self._labels.values() for name in part)
+        parts = {
+            name: self._faces(key, index)
+            for name in SPLIT_NAMES
+            for key in self._labels
+            if (key or "train") == name
+        }
+        return Decoded(classes, parts, self._every_note())
+
+    def _faces(self, key: SplitName | None, index: Mapping[str, int]) -> Faces:
+        images = np.frombuffer(self._pixels[key], np.uint8).reshape(-1, SIDE, SIDE)
+        return Faces(images, np.array([index[name] for name in self._labels[key]], np.int64))
+
+    def _bad_told(self) -> str:
+        if self._bad_count == 1:
+            return f"{self._bad[0]} (--skip-bad goes on without it)"
+        told = f"{self.source}: {self._bad_count:,} bad faces (--skip-bad goes on without them)"
+        if self._bad_count > _BAD_SHOWN:
+            told += f"; the first {_BAD_SHOWN}"
+        return "\n  ".join([f"{told}:", *self._bad])
+
+    def _every_note(self) -> tuple[str, ...]:
+        converted = [sentence.format(f"{n:,}") for sentence, n in sorted(self.conversions.items())]
+        if self._bad_count:
+            converted.append(f"bad faces left out: {self._bad_count:,} (first: {self._bad[0]})")
+        return (*self.notes, *converted)

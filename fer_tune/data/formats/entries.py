@@ -1,0 +1,125 @@
+"""The files of a source, whether they lie in a folder, in a zip or alone."""
+
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO
+
+from fer_tune.data.formats import images
+from fer_tune.errors import UserError
+
+DATA_SUFFIXES = images.SUFFIXES | {".csv", ".parquet", ".zip"}
+_NOISE = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+_BOMB_BYTES = 1 << 30  # fer2013.csv is a third of that
+_BOMB_RATIO = 100  # fer2013.csv in a zip is 3, images are 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file: where it lies in its source, and how to open it."""
+
+    path: PurePosixPath
+    open: Callable[[], IO[bytes]]
+
+    @property
+    def suffix(self) -> str:
+        return self.path.suffix.lower()
+
+    def read(self) -> bytes:
+        with self.open() as file:
+            return file.read()
+
+
+def walk(root: Path) -> tuple[list[Path], int]:
+    """The data files under a folder, sorted, and the number of links that were not followed.
+
+    Hidden files and those that systems leave behind are passed over, and so is any link that
+    leads out of the folder. Raises UserError for a folder that may not be read.
+    """
+    resolved, files, links = root.resolve(), list[Path](), 0
+    for folder, folders, names in os.walk(root, onerror=_cannot_read):
+        folders[:] = sorted(name for name in folders if _wanted(name))
+        links += sum(Path(folder, name).is_symlink() for name in folders)
+        for name in sorted(filter(_wanted, names)):
+            path = Path(folder, name)
+            if path.suffix.lower() not in DATA_SUFFIXES:
+                continue
+            if path.is_symlink() and not path.resolve().is_relative_to(resolved):
+                links += 1
+            elif path.is_file():
+                files.append(path)
+    return files, links
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[list[Entry]]:
+    """The data files of a folder, a zip or a lone file."""
+    if path.is_dir():
+        files, _ = walk(path)
+        yield [Entry(PurePosixPath(*file.relative_to(path).parts), _opener(file)) for file in files]
+    elif zipfile.is_zipfile(path):
+        with _archive(path, path.name) as entries:
+            yield entries
+    else:
+        yield [Entry(PurePosixPath(path.name), _opener(path))]
+
+
+@contextmanager
+def unzipped(entry: Entry) -> Iterator[list[Entry]]:
+    """The data files of a zip that lies in a folder."""
+    with entry.open() as file, _archive(file, entry.path.name) as entries:
+        yield entries
+
+
+@contextmanager
+def _archive(file: Path | IO[bytes], name: str) -> Iterator[list[Entry]]:
+    try:
+        archive = zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+        raise UserError(f"{name} is not a whole zip file ({error})") from None
+    with archive:
+        members = [info for info in archive.infolist() if not info.is_dir()]
+        _refuse_unsafe(members, archive, name)
+        yield [
+            Entry(PurePosixPath(info.filename), _member_opener(archive, info))
+            for info in members
+            if all(map(_wanted, PurePosixPath(info.filename).parts))
+            and PurePosixPath(info.filename).suffix.lower() in DATA_SUFFIXES
+        ]
+
+
+def _refuse_unsafe(members: list[zipfile.ZipInfo], archive: zipfile.ZipFile, name: str) -> None:
+    for info in members:
+        # Read as a Windows path, which knows both separators and drive letters.
+        path = PureWindowsPath(info.orig_filename)
+        if path.anchor or ".." in path.parts:
+            raise UserError(f"{name} holds a path outside itself ({info.filename}); not opened")
+        if info.flag_bits & 0x1:
+            raise UserError(f"{name} is encrypted ({info.filename}); unpack it first")
+    unpacked = sum(info.file_size for info in members)
+    assert archive.fp is not None
+    packed = archive.fp.seek(0, os.SEEK_END)
+    if unpacked > max(_BOMB_BYTES, _BOMB_RATIO * packed):
+        raise UserError(
+            f"{name} would unpack from {packed:,} to {unpacked:,} bytes, which no zip of faces "
+            "does; not opened"
+        )
+
+
+def _opener(path: Path) -> Callable[[], IO[bytes]]:
+    return lambda: path.open("rb")
+
+
+def _member_opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
+    return lambda: archive.open(info)
+
+
+def _wanted(name: str) -> bool:
+    return not name.startswith(".") and name not in _NOISE
+
+
+def _cannot_read(error: OSError) -> None:
+    raise UserError(f"{error.filename} cannot be read: {error.strerror}")

@@ -1,0 +1,57 @@
+"""Class names and split names in their common spellings."""
+
+import re
+from collections.abc import Iterable
+
+from fer_tune.data.faces import EMOTIONS, SplitName
+
+_EMOTION_SPELLINGS = {
+    "angry": ("angry", "anger"),
+    "disgust": ("disgust", "disgusted", "disgusting"),
+    "fear": ("fear", "fearful", "afraid", "scared"),
+    "happy": ("happy", "happiness", "joy", "joyful"),
+    "sad": ("sad", "sadness"),
+    "surprise": ("surprise", "surprised", "suprise", "suprised"),
+    "neutral": ("neutral", "neutrality"),
+}
+_EMOTION = {spelling: name for name, every in _EMOTION_SPELLINGS.items() for spelling in every}
+
+_SPLIT_SPELLINGS: dict[SplitName, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid", "dev", "publictest"),
+    "test": ("test", "testing", "privatetest"),
+}
+_SPLIT = {spelling: name for name, every in _SPLIT_SPELLINGS.items() for spelling in every}
+
+# fer2013.csv's Usage as the Kaggle folder copies keep it: Training_10118481.jpg.
+_USAGE_PREFIX = re.compile(r"(Training|PublicTest|PrivateTest)_")
+
+
+def emotion(name: str) -> str | None:
+    """FER2013's name for a class spelled `name` ("Fearful", "0_anger"); None if it is none."""
+    return _EMOTION.get(re.sub(r"[^a-z]", "", name.casefold()))
+
+
+def split(name: str) -> SplitName | None:
+    """The split that `name` ("PublicTest", "val", "Train") spells; None if it is none."""
+    return _SPLIT.get(re.sub(r"[^a-z0-9]", "", name.casefold()))
+
+
+def split_of_file(name: str) -> SplitName | None:
+    """The split that an image's file name starts with; None if it starts with none."""
+    match = _USAGE_PREFIX.match(name)
+    return split(match[1]) if match else None
+
+
+def class_index(names: Iterable[str]) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Class names in their order, and the index of each of `names` in it.
+
+    FER2013's emotions keep FER2013's order if every name spells one; else the names are the
+    user's own and sorted.
+    """
+    every = sorted(set(names))
+    spelled = {name: emotion(name) or name for name in every}
+    if set(spelled.values()) <= set(EMOTIONS):
+        classes = tuple(name for name in EMOTIONS if name in spelled.values())
+        return classes, {name: classes.index(spelled[name]) for name in every}
+    return tuple(every), {name: every.index(name) for name in every}

@@ -1,0 +1,118 @@
+"""Parquet as dataset hubs keep it: image bytes and a label."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from fer_tune.data.faces import EMOTIONS, SplitName
+from fer_tune.data.formats import images, names
+from fer_tune.data.formats.decoded import Collector
+from fer_tune.data.formats.entries import Entry
+from fer_tune.errors import UserError
+
+_LABEL_COLUMNS = ("label", "labels", "emotion", "expression", "class", "target")
+_SPLIT_COLUMNS = ("split", "usage", "subset")
+_BATCH = 256
+
+
+def read(entry: Entry, into: Collector) -> None:
+    """Read every row. The split is that of a split column, of the file's name or of its folder.
+
+    Raises UserError for a broken file and for one without images or labels.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with entry.open() as file, images.quiet_pillow():
+            table = pyarrow.parquet.ParquetFile(file)
+            columns = _Columns(table.schema_arrow, entry, into)
+            row = 0
+            for batch in table.iter_batches(_BATCH, columns=columns.wanted):
+                for values in batch.to_pylist():
+                    row += 1
+                    columns.read_row(values, f"{entry.path.name}, row {row}")
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{entry.path.name} is no whole parquet file ({reason})") from None
+
+
+class _Columns:
+    """Which columns of one file hold what."""
+
+    def __init__(self, schema: Any, entry: Entry, into: Collector) -> None:
+        self._into = into
+        self._file_split = _split_of(entry)
+        image = _first(schema, lambda field: _holds_images(field.type))
+        label = _first(schema, lambda field: field.name.casefold() in _LABEL_COLUMNS)
+        if image is None or label is None:
+            raise UserError(
+                f"{entry.path.name} needs a column of image bytes and one named label; "
+                f"found {', '.join(schema.names[:8])}"
+            )
+        self._image, self._label = image, label
+        self._split = _first(schema, lambda field: field.name.casefold() in _SPLIT_COLUMNS)
+        self._names = _class_names(schema, self._label, into)
+        self.wanted = [name for name in (self._image, self._label, self._split) if name]
+
+    def read_row(self, values: dict[str, Any], where: str) -> None:
+        into = self._into
+        label = self._label_of(values[self._label])
+        split = names.split(str(values[self._split])) if self._split else self._file_split
+        image = values[self._image]
+        data = image.get("bytes") if isinstance(image, dict) else image
+        if label is None:
+            into.bad(where, f"column {self._label}: {values[self._label]!r} is no class")
+        elif self._split and split is None:
+            into.bad(where, f"column {self._split}: {values[self._split]!r} is no split")
+        elif data is None:
+            into.bad(where, f"column {self._image}: no image bytes")
+        else:
+            self._add(split, label, data, where)
+
+    def _add(self, split: SplitName | None, label: str, data: bytes, where: str) -> None:
+        try:
+            pixels, conversions = images.decode(data)
+        except images.BrokenImageError as error:
+            self._into.bad(where, f"column {self._image}: {error}")
+        else:
+            self._into.add(split, label, pixels)
+            self._into.conversions.update(conversions)
+
+    def _label_of(self, value: Any) -> str | None:
+        if isinstance(value, str):
+            return value.strip() or None
+        if isinstance(value, int) and 0 <= value < len(self._names):
+            return self._names[value]
+        return None
+
+
+def _class_names(schema: Any, label: str, into: Collector) -> tuple[str, ...]:
+    metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    feature = metadata.get("info", {}).get("features", {}).get(label, {})
+    if feature.get("names"):
+        return tuple(feature["names"])
+    import pyarrow
+
+    if pyarrow.types.is_integer(schema.field(label).type):
+        into.notes["labels without names were read in FER2013's order, 0 angry to 6 neutral"] = None
+    return EMOTIONS
+
+
+def _first(schema: Any, fits: Callable[[Any], bool]) -> str | None:
+    return next((field.name for field in schema if fits(field)), None)
+
+
+def _holds_images(kind: Any) -> bool:
+    import pyarrow
+
+    if pyarrow.types.is_struct(kind):
+        return any(field.name == "bytes" for field in kind)
+    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+
+
+def _split_of(entry: Entry) -> SplitName | None:
+    # train-00000-of-00004.parquet, or train/0000.parquet.
+    stem = re.split(r"[-_.]", entry.path.name)[0]
+    return next(filter(None, map(names.split, (stem, *reversed(entry.path.parts[:-1])))), None)

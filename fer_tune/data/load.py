@@ -1,0 +1,57 @@
+"""The one door through which every command gets its faces."""
+
+import os
+import stat
+from pathlib import Path
+
+from fer_tune.data import cache, demo
+from fer_tune.data.faces import Splits
+from fer_tune.data.formats import entries, read
+from fer_tune.data.protocol import divide
+from fer_tune.errors import UserError
+
+_USUAL_PLACE = Path("data")
+
+
+def load_splits(path: Path | None, *, skip_bad: bool = False) -> Splits:
+    """The faces at `path`, decoded once and divided.
+
+    path: any of the formats in `fer_tune.data.formats`. None: what FER_TUNE_DATA names, else the
+        folder data/ where it holds faces, else the drawn demo faces, whose `source` is
+        `demo.SOURCE`.
+    skip_bad: leave out rows and images that cannot be read, and note how many.
+
+    Raises UserError for whatever the user can put right.
+    """
+    found = path or _usual_place()
+    if found is None:
+        return demo.demo_splits()
+    _check_readable(found)
+    found = found.resolve()  # "." and links have no telling name
+    try:
+        return cache.cached(
+            found, lambda: divide(read(found, skip_bad=skip_bad), found.name), skip_bad=skip_bad
+        )
+    except OSError as error:
+        raise UserError(f"{error.filename or found} cannot be read: {error.strerror}") from None
+
+
+def _usual_place() -> Path | None:
+    named = os.environ.get("FER_TUNE_DATA")
+    if named:
+        return Path(named)
+    if _USUAL_PLACE.is_dir() and entries.walk(_USUAL_PLACE)[0]:
+        return _USUAL_PLACE
+    return None
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        told = "does not exist" if isinstance(error, FileNotFoundError) else f"unreadable: {error}"
+        raise UserError(f"{path} {told}; name a file or folder of faces") from None
+    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+        raise UserError(f"{path} is empty")
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise UserError(f"{path} is neither a file nor a folder")

@@ -1,0 +1,12 @@
+"""Faces with exactly the same pixels."""
+
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def fingerprints(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """(N,) uint64 from (N, 48, 48) uint8: equal for twins, as good as random otherwise."""
+    digests = (blake2b(image.tobytes(), digest_size=8).digest() for image in images)
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
