@@ -1,0 +1,226 @@
+"""Where runs are kept: a local folder, a database or a tracking server, reached and checked."""
+
+import logging
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fer_tune.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+EXPERIMENT = "fer_tune"
+
+_PROBE_SECONDS = 5
+_SERVERS = ("http", "https")
+_DATABASES = ("postgresql", "mysql", "mssql")
+_WHAT_TO_WRITE = (
+    "give a folder, sqlite:////absolute/path/mlflow.db, http://host:5000 or postgresql://..."
+)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store that answered.
+
+    uri: as MLflow takes it; may hold a password, so people are shown `str(store)`.
+    experiment_id: of the experiment `fer_tune` in it.
+    """
+
+    uri: str
+    experiment_id: str
+
+    def __str__(self) -> str:
+        return _without_password(self.uri)
+
+    def client(self) -> "MlflowClient":
+        """A client of this store; MLflow's global tracking URI is neither read nor set."""
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    def runs(self, where: str) -> Iterator["Run"]:
+        """The experiment's runs that MLflow's filter `where` selects, oldest first."""
+        client, token = self.client(), None
+        while True:
+            page = client.search_runs(
+                [self.experiment_id],
+                where,
+                max_results=1000,
+                order_by=["attributes.start_time ASC"],
+                page_token=token,
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+
+def open_store(uri: str | None = None, root: Path = Path("mlruns")) -> Store:
+    """Reach the store at `uri` and make sure that it has the experiment `fer_tune`.
+
+    uri: a folder (holding `mlflow.db` and `artifacts/`, made if missing), or a sqlite:, http(s):,
+        postgresql:, mysql: or mssql: address; None is the folder `root`.
+    root: also takes the artifacts of the runs in a database on a server.
+    Raises UserError within seconds where the store cannot be written to or does not answer.
+    """
+    _settle_mlflow()
+    if uri is None or ":" not in uri:
+        return _open_sqlite(Path(uri or root) / "mlflow.db")
+    scheme = uri.split(":")[0].split("+")[0]
+    if scheme == "sqlite":
+        return _open_sqlite(Path(uri.removeprefix("sqlite:///")))
+    if scheme in _SERVERS:
+        _probe_server(uri)
+        return _with_experiment(uri, None)
+    if scheme in _DATABASES:
+        _probe_database(uri)
+        return _with_experiment(uri, root / "artifacts")
+    raise UserError(f"tracking store {uri}: nothing known by '{scheme}:'; {_WHAT_TO_WRITE}")
+
+
+def _settle_mlflow() -> None:
+    """Before MLflow is imported: no telemetry, no chatter, and retries in seconds, not minutes."""
+    for name, value in {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+        "MLFLOW_LOGGING_LEVEL": "ERROR",
+    }.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # It logs the traceback of every database error before raising it.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+def _open_sqlite(database: Path) -> Store:
+    database = database.absolute()
+    folder = database.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        if not database.exists():
+            _create_database(database)
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except OSError as error:
+        raise UserError(
+            f"tracking store {folder}: cannot be written to ({error.strerror}); "
+            "give another with --tracking-uri"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise UserError(
+            f"tracking store {database}: {error}; move the file away or give another store"
+        ) from error
+    if not os.access(database, os.W_OK):
+        raise UserError(f"tracking store {database}: is read-only; make it writable")
+    return _with_experiment(f"sqlite:///{database}", folder / "artifacts")
+
+
+def _create_database(database: Path) -> None:
+    """Beside its place and then moved there whole.
+
+    MLflow's migration takes seconds, spoils a database if it is killed, and two of them in one new
+    database spoil each other.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=database.parent) as folder:
+        fresh = Path(folder) / database.name
+        store = SqlAlchemyStore(f"sqlite:///{fresh}", (database.parent / "artifacts").as_uri())
+        store.engine.dispose()
+        # Unlike a rename, a link never takes the place of a database made meanwhile.
+        with suppress(FileExistsError):
+            os.link(fresh, database)
+
+
+def _probe_server(uri: str) -> None:
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    try:
+        answer = http_request(
+            get_default_host_creds(uri), "/health", "GET", max_retries=0, timeout=_PROBE_SECONDS
+        )
+    except (MlflowException, OSError) as error:
+        raise UserError(
+            f"tracking server {_without_password(uri)}: does not answer; is it running, "
+            "and is the address right?"
+        ) from error
+    if answer.status_code >= 500:
+        raise UserError(
+            f"tracking server {_without_password(uri)}: answers with status {answer.status_code}; "
+            "see its log"
+        )
+
+
+def _probe_database(uri: str) -> None:
+    import sqlalchemy
+
+    try:
+        engine = sqlalchemy.create_engine(uri, connect_args={"connect_timeout": _PROBE_SECONDS})
+        with engine.connect():
+            pass
+        engine.dispose()
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"tracking store {_without_password(uri)}: needs the package {error.name}; install it"
+        ) from error
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        raise UserError(
+            f"tracking store {_without_password(uri)}: {first_line(error)}; "
+            "is the database running, and is the address right?"
+        ) from error
+
+
+def _with_experiment(uri: str, artifacts: Path | None) -> Store:
+    from mlflow.exceptions import MlflowException
+
+    store = Store(uri, experiment_id="")
+    try:
+        return Store(uri, _experiment_id(store.client(), artifacts))
+    except MlflowException as error:
+        what = "answers, but not as an MLflow server does: " if artifacts is None else ""
+        raise UserError(f"tracking store {store}: {what}{first_line(error)}") from error
+
+
+def _experiment_id(client: "MlflowClient", artifacts: Path | None) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is None:
+        location = artifacts.absolute().as_uri() if artifacts else None
+        try:
+            return client.create_experiment(EXPERIMENT, artifact_location=location)
+        except MlflowException:
+            # Another study that began at the same moment may have made it.
+            found = client.get_experiment_by_name(EXPERIMENT)
+            if found is None:
+                raise
+    if found.lifecycle_stage != "active":
+        raise UserError(
+            f"experiment {EXPERIMENT} was deleted; bring it back with "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}"
+        )
+    return str(found.experiment_id)
+
+
+def _without_password(uri: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    return make_url(uri).render_as_string(hide_password=True)
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, cut to one line."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

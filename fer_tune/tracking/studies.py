@@ -1,0 +1,112 @@
+"""What the store knows of past and running studies."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from fer_tune.errors import UserError
+from fer_tune.tracking import tags
+from fer_tune.tracking.store import Store
+from fer_tune.training.metrics import Ending
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+    from fer_tune.training.config import TrialConfig
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study's parent run.
+
+    ending: None while it runs, or where it was killed.
+    metric: decides a trial's best epoch.
+    tags: the run's, by the names in `fer_tune.tracking.tags`.
+    """
+
+    name: str
+    run_id: str
+    ending: Ending | None
+    metric: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial's run.
+
+    ending: None while it runs, or where it was killed.
+    epochs: how many were recorded.
+    metrics: of its last epoch, by the names in `fer_tune.training.metrics.named_metrics`.
+    best: of its best epoch, without the prefix: `epoch`, `macro_f1`, `gap`, `train_accuracy`, ...
+    """
+
+    number: int
+    run_id: str
+    name: str
+    config: "TrialConfig"
+    ending: Ending | None
+    epochs: int
+    metrics: Mapping[str, float]
+    best: Mapping[str, float]
+
+
+def study_names(store: Store) -> list[str]:
+    """Every study's name, the oldest first."""
+    return [run.data.tags[tags.STUDY] for run in _study_runs(store)]
+
+
+def find_study(store: Store, name: str) -> StudyRecord:
+    """The study called `name`. Raises UserError, with the closest names, where there is none."""
+    run = study_run(store, name)
+    if run is None:
+        raise UserError(f"study {name} is not in {store}; {_known(study_names(store), name)}")
+    ending = cast("Ending | None", run.data.tags.get(tags.ENDED))
+    return StudyRecord(name, run.info.run_id, ending, run.data.tags[tags.METRIC], run.data.tags)
+
+
+def trials(store: Store, study: StudyRecord) -> list[TrialRecord]:
+    """The study's trials by number."""
+    runs = trial_runs(store, study.run_id)
+    # A run without parameters was cut off as it began.
+    return sorted((_record(run) for run in runs if run.data.params), key=lambda t: t.number)
+
+
+def study_run(store: Store, name: str) -> "Run | None":
+    """The parent run of the study called `name`."""
+    # Compared here: no quoting in MLflow's filters takes every name.
+    return next((r for r in _study_runs(store) if r.data.tags.get(tags.STUDY) == name), None)
+
+
+def trial_runs(store: Store, parent_id: str) -> "list[Run]":
+    """The runs of a study's trials, oldest first."""
+    return list(store.runs(f"tags.`{tags.PARENT}` = '{parent_id}' AND tags.`{tags.TRIAL}` != ''"))
+
+
+def _study_runs(store: Store) -> "list[Run]":
+    return list(store.runs(f"tags.`{tags.METRIC}` != ''"))
+
+
+def _record(run: "Run") -> TrialRecord:
+    from fer_tune.training.config import TrialConfig
+
+    metrics = run.data.metrics
+    return TrialRecord(
+        number=int(run.data.tags[tags.TRIAL]),
+        run_id=run.info.run_id,
+        name=run.info.run_name,
+        config=TrialConfig.model_validate(run.data.params),
+        ending=cast("Ending | None", run.data.tags.get(tags.ENDED)),
+        epochs=int(metrics.get(tags.EPOCH, 0)),
+        metrics={k: v for k, v in metrics.items() if not k.startswith(tags.BEST)},
+        best={k.removeprefix(tags.BEST): v for k, v in metrics.items() if k.startswith(tags.BEST)},
+    )
+
+
+def _known(names: list[str], wanted: str) -> str:
+    if not names:
+        return "it has no studies yet"
+    close = difflib.get_close_matches(wanted, names, n=len(names), cutoff=0)
+    shown = ", ".join(close[:8])
+    return f"it has {shown}" + (f" and {len(close) - 8} more" if len(close) > 8 else "")

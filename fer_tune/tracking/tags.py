@@ -1,0 +1,20 @@
+"""The names under which runs are found again."""
+
+STUDY = "fer_tune.study"  # the study's name: on its parent run and on every trial's
+TRIAL = "fer_tune.trial"  # the trial's number
+METRIC = "fer_tune.metric"  # what decides a trial's best epoch; on parent runs only
+ENDED = "fer_tune.ended"  # an Ending; written last, so a run that has it is complete
+ERROR = "fer_tune.error"  # the last line of what broke a trial
+SOURCE = "fer_tune.data"
+FACES_HASH = "fer_tune.faces_sha256"
+PROTOCOL = "fer_tune.protocol"
+CODE_VERSION = "fer_tune.code_version"
+SEED = "fer_tune.seed"
+
+# MLflow's own.
+PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
+
+# Metrics beside those of `fer_tune.training.metrics.named_metrics`.
+EPOCH = "epoch"  # the last epoch recorded
+BEST = "best/"
