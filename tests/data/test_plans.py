@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from fer_tune.data.faces import SIDE, Faces
+from fer_tune.data.plans import PLAN_NAMES, PlanName, build
+
+COUNTS = [7, 2, 12]
+
+
+def faces(counts: list[int]) -> Faces:
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(np.repeat(np.arange(len(counts)), counts))
+    return Faces(rng.integers(0, 256, (len(labels), SIDE, SIDE), dtype=np.uint8), labels)
+
+
+def keys(images: NDArray[np.uint8]) -> list[bytes]:
+    return [image.tobytes() for image in images]
+
+
+def test_original_is_the_faces_as_they_are() -> None:
+    train = faces(COUNTS)
+    drawing = build("original", train, seed=0)
+    assert drawing.faces is train
+    assert drawing.weights is None
+
+
+def test_balanced_has_eleven_faces_for_each_original_of_the_smallest_class() -> None:
+    drawing = build("balanced", faces(COUNTS), seed=0)
+    assert drawing.faces.counts(3).tolist() == [22, 22, 22]
+
+
+def test_balanced_keeps_as_many_originals_of_each_class_as_the_smallest_has() -> None:
+    train = faces(COUNTS)
+    drawing = build("balanced", train, seed=0)
+    known = dict(zip(keys(train.images), train.labels, strict=True))
+    kept = [known[key] for key in keys(drawing.faces.images) if key in known]
+    assert np.bincount(kept).tolist() == [2, 2, 2]
+
+
+def test_oversampled_keeps_every_original_and_its_label() -> None:
+    train = faces(COUNTS)
+    drawing = build("oversampled", train, seed=0)
+    np.testing.assert_array_equal(drawing.faces.images[: len(train)], train.images)
+    np.testing.assert_array_equal(drawing.faces.labels[: len(train)], train.labels)
+
+
+def test_oversampled_spreads_its_copies_evenly_over_the_originals() -> None:
+    """A plain face stays plain whatever its turn, so its grey tells whose copy it is."""
+    tones = np.array([0, 64, 128, 10, 10, 10, 10, 10, 10, 10, 10, 10])
+    images = np.broadcast_to(tones[:, None, None], (12, SIDE, SIDE)).astype(np.uint8)
+    train = Faces(images.copy(), np.array([0] * 3 + [1] * 9))
+    copies = build("oversampled", train, seed=0).faces.take(np.arange(12, 18))
+    nearest = np.abs(copies.images.mean(axis=(1, 2))[:, None] - [0, 64, 128]).argmin(axis=1)
+    assert np.bincount(nearest).tolist() == [2, 2, 2]
+
+
+def test_sqrt_sampler_weights_sum_to_one_and_draw_a_rare_class_more_often() -> None:
+    train = faces([400, 4])
+    weights = build("sqrt_sampler", train, seed=0).weights
+    assert weights is not None
+    assert weights.sum() == pytest.approx(1)
+    by_class = np.bincount(train.labels, weights)
+    assert by_class[1] / by_class[0] == pytest.approx(0.1)  # sqrt(4 / 400); 0.01 unweighted
+
+
+@pytest.mark.parametrize("name", PLAN_NAMES)
+def test_a_plan_built_twice_is_the_same(name: PlanName) -> None:
+    first, second = (build(name, faces(COUNTS), seed=4) for _ in range(2))
+    np.testing.assert_array_equal(first.faces.images, second.faces.images)
+    np.testing.assert_array_equal(first.faces.labels, second.faces.labels)
+
+
+@pytest.mark.parametrize("name", ["balanced", "oversampled"])
+def test_another_seed_makes_other_copies(name: PlanName) -> None:
+    first, second = (build(name, faces(COUNTS), seed).faces.images for seed in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+def test_a_plan_leaves_the_training_faces_as_they_were() -> None:
+    train, untouched = faces(COUNTS), faces(COUNTS)
+    for name in PLAN_NAMES:
+        build(name, train, seed=0)
+    np.testing.assert_array_equal(train.images, untouched.images)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 2**32 - 1))
+def test_counts_are_right_for_any_classes(counts: list[int], seed: int) -> None:
+    train, classes = faces(counts), len(counts)
+    balanced = build("balanced", train, seed).faces
+    assert balanced.counts(classes).tolist() == [11 * min(counts)] * classes
+    oversampled = build("oversampled", train, seed).faces
+    assert oversampled.counts(classes).tolist() == [max(counts)] * classes
