@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from fer_tune.data import atomic
 from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
 from fer_tune.data.formats.entries import walk
 
@@ -35,10 +35,11 @@ def cached(path: Path, decode: Callable[[], Splits], *, skip_bad: bool) -> Split
     sizes and times, so that most starts read no source file at all. A broken cache is decoded
     again, and one that cannot be written is a note on the splits.
     """
-    files = walk(path)[0] if path.is_dir() else [path]
+    files = walk(path).files if path.is_dir() else [path]
     stats = [f"{_DECODER} {skip_bad}", *_stats(path, files)]
     stamp = directory() / f"{_hash(stats)}.key"
-    splits = _load(_npz(_read(stamp)))
+    known = _read(stamp)
+    splits = _load(_npz(known)) if known else None
     if splits is None:
         key = _hash([stats[0], *_contents(path, files)])
         splits = _load(_npz(key))
@@ -56,11 +57,11 @@ def _npz(key: str) -> Path:
     return directory() / f"{key}.npz"
 
 
-def _read(stamp: Path) -> str:
+def _read(stamp: Path) -> str | None:
     try:
         return stamp.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
-        return "none"
+        return None
 
 
 def _load(path: Path) -> Splits | None:
@@ -95,23 +96,11 @@ def _packed(splits: Splits) -> bytes:
 def _kept(splits: Splits, contents: dict[Path, bytes]) -> Splits:
     try:
         for path, content in contents.items():
-            _write(path, content)
+            atomic.write(path, content)
     except OSError as error:
         note = f"the cache in {directory()} cannot be written: {error.strerror}"
         return replace(splits, notes=(*splits.notes, note))
     return splits
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _stats(path: Path, files: Iterable[Path]) -> list[str]:

@@ -40,7 +40,7 @@ def _usual_place() -> Path | None:
     named = os.environ.get("FER_TUNE_DATA")
     if named:
         return Path(named)
-    if _USUAL_PLACE.is_dir() and entries.walk(_USUAL_PLACE)[0]:
+    if _USUAL_PLACE.is_dir() and entries.walk(_USUAL_PLACE).files:
         return _USUAL_PLACE
     return None
 

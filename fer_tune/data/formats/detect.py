@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fer_tune.data.formats import csv_file, folders, images, names, parquet
 from fer_tune.data.formats.decoded import Collector, Decoded
-from fer_tune.data.formats.entries import Entry, opened, unzipped
+from fer_tune.data.formats.entries import Entry, opened, unzipped, walk
 from fer_tune.errors import UserError
 
 KNOWN = "fer2013.csv, image folders by class, a zip of either, or parquet with images and labels"
@@ -17,6 +17,9 @@ def read(path: Path, *, skip_bad: bool = False) -> Decoded:
     Raises UserError for anything that is no faces, or more than one possible reading.
     """
     into = Collector(path.name, skip_bad=skip_bad)
+    links = walk(path).links if path.is_dir() else 0
+    if links:
+        into.notes[f"links to folders, or out of the folder, not followed: {links:,}"] = None
     with ExitStack() as stack:
         entries = stack.enter_context(opened(path))
         kinds = _by_kind(entries, path)
@@ -54,7 +57,8 @@ def _read_kind(kinds: dict[str, list[Entry]], path: Path, into: Collector) -> No
         case [(_, entries)]:
             _read_csv(entries, path, into)
         case _:
-            raise UserError(f"{path} holds no faces; wanted: {KNOWN}")
+            noted = "".join(f" ({note})" for note in into.notes)
+            raise UserError(f"{path} holds no faces{noted}; wanted: {KNOWN}")
 
 
 def _read_csv(entries: list[Entry], path: Path, into: Collector) -> None:

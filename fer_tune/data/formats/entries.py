@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
+from typing import IO, NamedTuple
 
 from fer_tune.data.formats import images
 from fer_tune.errors import UserError
@@ -33,8 +33,15 @@ class Entry:
             return file.read()
 
 
-def walk(root: Path) -> tuple[list[Path], int]:
-    """The data files under a folder, sorted, and the number of links that were not followed.
+class Walk(NamedTuple):
+    """The data files under a folder, sorted, and how many links were not followed."""
+
+    files: list[Path]
+    links: int
+
+
+def walk(root: Path) -> Walk:
+    """Look through a folder.
 
     Hidden files and those that systems leave behind are passed over, and so is any link that
     leads out of the folder. Raises UserError for a folder that may not be read.
@@ -51,15 +58,17 @@ def walk(root: Path) -> tuple[list[Path], int]:
                 links += 1
             elif path.is_file():
                 files.append(path)
-    return files, links
+    return Walk(files, links)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[list[Entry]]:
     """The data files of a folder, a zip or a lone file."""
     if path.is_dir():
-        files, _ = walk(path)
-        yield [Entry(PurePosixPath(*file.relative_to(path).parts), _opener(file)) for file in files]
+        yield [
+            Entry(PurePosixPath(*file.relative_to(path).parts), _opener(file))
+            for file in walk(path).files
+        ]
     elif zipfile.is_zipfile(path):
         with _archive(path, path.name) as entries:
             yield entries

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fer_tune.data.faces import SIDE
 
@@ -62,11 +62,11 @@ def quiet_pillow() -> Iterator[None]:
 
 def _face(image: Image.Image) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     done: list[str] = []
-    if getattr(image, "n_frames", 1) > 1:
+    if getattr(image, "is_animated", False):
         done.append(ANIMATED)
         image.seek(0)
     upright = ImageOps.exif_transpose(image)
-    if image.getexif().get(0x0112, 1) != 1:  # the orientation tag; 1 is upright
+    if image.getexif().get(ExifTags.Base.Orientation) in range(2, 9):
         done.append(TURNED)
     grey = _grey(upright, done)
     if grey.size != (SIDE, SIDE):

@@ -1,0 +1,100 @@
+"""python -m fer_tune.data: what is in a set of faces, and what is wrong with it."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fer_tune.command import run
+from fer_tune.data.audit import Audit, audit
+from fer_tune.data.faces import SPLIT_NAMES, Splits
+from fer_tune.data.plans import PLAN_NAMES, PlanName, build
+from fer_tune.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Show what the faces are that a command line names, and draw two pictures of them."""
+    args = _parser().parse_args(argv)
+
+    from fer_tune.data.load import load_splits
+
+    splits = load_splits(args.path, skip_bad=args.skip_bad)
+    found = audit(splits)
+    _tell(splits, found)
+    out = args.out or Path("mlruns", "data", Path(splits.source).stem.replace(" ", "-"))
+    try:
+        written = _draw(splits, found, out, args.plan)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written: {error.strerror}; name another --out") from None
+    print("\nPictures:", *written, sep="\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m fer_tune.data",
+        description="Show what is in a set of faces: counts, twins, leaks, conflicts, blanks.",
+    )
+    parser.add_argument(
+        "path",
+        nargs="?",
+        type=Path,
+        help="fer2013.csv, image folders by class, a zip of either, or parquet "
+        "(default: FER_TUNE_DATA, else data/, else the demo faces)",
+    )
+    parser.add_argument("--skip-bad", action="store_true", help="leave out what cannot be read")
+    parser.add_argument(
+        "--out", type=Path, help="folder for the pictures (default: mlruns/data/NAME)"
+    )
+    parser.add_argument(
+        "--plan", choices=PLAN_NAMES, help="draw a third picture: faces as this data plan has them"
+    )
+    return parser
+
+
+def _tell(splits: Splits, found: Audit) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    console.print(_table(splits.source, found))
+    for line in ("", splits.protocol, *splits.notes, "", *found.findings()):
+        console.print(line)
+
+
+def _table(source: str, found: Audit) -> "Table":
+    from rich.table import Table
+
+    table = Table(title=source, title_justify="left", box=None, show_footer=True, pad_edge=False)
+    table.add_column("class", "all", overflow="fold")
+    every = [found.counts[name] for name in SPLIT_NAMES]
+    for name, counts in zip(SPLIT_NAMES, every, strict=True):
+        table.add_column(name, f"{counts.sum():,}", justify="right")
+        table.add_column("", "", justify="right", style="dim")
+    for label in range(len(found.classes)):
+        row = [found.classes[label]]
+        for counts in every:
+            row += [f"{counts[label]:,}", f"{counts[label] / counts.sum():.1%}"]
+        table.add_row(*row)
+    return table
+
+
+def _draw(splits: Splits, found: Audit, out: Path, plan: PlanName | None) -> list[Path]:
+    from fer_tune.data import pictures
+
+    bars, faces = out / "class-distribution.png", out / "random-faces.png"
+    pictures.class_distribution(found.counts, splits.classes, bars)
+    original = build("original", splits.train, seed=0)
+    title = f"{splits.source}: random training faces, and how many there are of each class"
+    pictures.faces_by_class(original, splits.classes, faces, title=title)
+    if plan is None:
+        return [bars, faces]
+    planned = out / f"plan-{plan}.png"
+    title = f"{splits.source}: faces of the data plan {plan}, and how many it has of each class"
+    pictures.faces_by_class(build(plan, splits.train, seed=0), splits.classes, planned, title=title)
+    return [bars, faces, planned]
+
+
+if __name__ == "__main__":
+    run(main)

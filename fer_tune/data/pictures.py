@@ -1,0 +1,91 @@
+"""Two pictures of the data: how many faces each class has, and what some of them look like."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_tune.data import atomic
+from fer_tune.data.faces import SIDE, SPLIT_NAMES, SplitName
+from fer_tune.data.plans import Drawing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLUMNS = 12  # faces of each class on a sheet
+_MARGIN = 4  # white pixels around each face
+_DPI = 200
+_NAMES, _TITLE = 1.0, 0.35  # inches left of and above the faces of a sheet
+
+
+def class_distribution(
+    counts: Mapping[SplitName, NDArray[np.int64]], classes: Sequence[str], path: Path
+) -> None:
+    """Bars of the faces of each class, a panel a split, as a PNG at `path`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 1.2 + 0.34 * len(classes)), layout="constrained")
+    panels = figure.subplots(1, len(SPLIT_NAMES), sharey=True)
+    for panel, name in zip(panels, SPLIT_NAMES, strict=True):
+        own = counts[name]
+        bars = panel.barh(range(len(classes)), own, height=0.72, color="0.45")
+        shares = [f"{n:,}  ({n / own.sum():.1%})" for n in own]
+        panel.bar_label(bars, shares, padding=3, fontsize=8)
+        panel.set_title(f"{name}: {own.sum():,} faces", fontsize=10, loc="left")
+        panel.set_xlim(0, own.max() * 1.6)  # room for the figures beside the bars
+        panel.set_xticks([])
+        panel.tick_params(length=0)
+        panel.spines[["top", "right", "bottom"]].set_visible(False)
+    panels[0].set_yticks(range(len(classes)), classes)
+    panels[0].invert_yaxis()
+    _save(figure, path)
+
+
+def faces_by_class(
+    drawing: Drawing, classes: Sequence[str], path: Path, *, title: str, seed: int = 0
+) -> None:
+    """A row of faces for each class as a PNG at `path`.
+
+    The faces are drawn as a trial would draw them, without repeats.
+    """
+    from matplotlib.figure import Figure
+
+    rng = np.random.default_rng(seed)
+    rows = [_row(drawing, label, rng) for label in range(len(classes))]
+    sheet = np.concatenate(rows)
+    # A pixel of a face is two dots wide; the rest is room for names and the title, in inches.
+    width, height = (2 * side / _DPI for side in reversed(sheet.shape))
+    whole = (width + _NAMES, height + _TITLE)
+    figure = Figure(figsize=whole)
+    axes = figure.add_axes((_NAMES / whole[0], 0, width / whole[0], height / whole[1]))
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    counts = drawing.faces.counts(len(classes))
+    cell = len(rows[0])
+    ticks = [f"{name}\n{n:,}" for name, n in zip(classes, counts, strict=True)]
+    axes.set_yticks([cell * (row + 0.5) for row in range(len(classes))], ticks, fontsize=8)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, fontsize=9, loc="left")
+    _save(figure, path)
+
+
+def _row(drawing: Drawing, label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    cell = SIDE + 2 * _MARGIN
+    row = np.full((cell, cell * _COLUMNS), 255, np.uint8)
+    members = np.flatnonzero(drawing.faces.labels == label)
+    # Chances differ between classes only in some plans, but never inside a class.
+    chosen = rng.choice(members, min(_COLUMNS, len(members)), replace=False)
+    for column, image in enumerate(drawing.faces.images[chosen]):
+        left = column * cell + _MARGIN
+        row[_MARGIN:-_MARGIN, left : left + SIDE] = image
+    return row
+
+
+def _save(figure: "Figure", path: Path) -> None:
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.08)
+    atomic.write(path, drawn.getvalue())
