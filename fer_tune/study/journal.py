@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fer_tune.study.observer import Observer
 from fer_tune.study.record import TrialRecord
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import Ending, EpochResult
@@ -79,3 +80,15 @@ def read_trials(folder: Path) -> list[TrialRecord]:
     """The trials of a study by number, as the journal in its folder leaves them."""
     records = {record.number: record for record, _ in read_journal(folder)}
     return [records[number] for number in sorted(records)]
+
+
+def tell_again(folder: Path, observer: Observer) -> None:
+    """Tell an observer everything that the journal holds."""
+    for record, event in read_journal(folder):
+        match event:
+            case "started":
+                observer.trial_started(record.number, record.name, record.config)
+            case "epoch":
+                observer.epoch_ended(record.number, record.history[-1])
+            case "ended" if record.ending:
+                observer.trial_ended(record.number, record.ending, record.error)

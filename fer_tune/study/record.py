@@ -1,10 +1,13 @@
 """A trial as the study remembers it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import Ending, EpochResult, best_result
+
+# Every study's first trial: the paper's own configuration.
+PAPER_TRIAL = 0
 
 
 @dataclass
@@ -36,7 +39,14 @@ class TrialRecord:
 
 def trial_name(number: int, config: TrialConfig, parameters: Sequence[str]) -> str:
     """Number and the first four of the parameters that the study varies."""
-    values = (getattr(config, name) for name in parameters[:4])
-    shown = (f"{value:.3g}" if isinstance(value, float) else str(value) for value in values)
-    pairs = (f"{name}={value}" for name, value in zip(parameters, shown, strict=False))
-    return " ".join([f"{number:03d}", *pairs])
+    return f"{number:03d} {named_values(config.model_dump(), parameters[:4])}"
+
+
+def named_values(values: Mapping[str, object], parameters: Sequence[str]) -> str:
+    """`learning_rate=0.0001 depth=3`, for people."""
+    return " ".join(f"{name}={short(values[name])}" for name in parameters)
+
+
+def short(value: object) -> str:
+    """A setting with three figures."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

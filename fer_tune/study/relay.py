@@ -1,28 +1,16 @@
 """From Ray's callbacks to the study's observers."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ray import tune
 
+from fer_tune.study.observer import Observer
 from fer_tune.study.record import trial_name
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import Ending, EpochResult
-
-
-class Observer(Protocol):
-    """Who wants to know what happens in a study: the journal, the tracker, the terminal.
-
-    Called in order, from the driver's thread, which waits for each: return soon.
-    """
-
-    def trial_started(self, number: int, name: str, config: TrialConfig) -> None: ...
-
-    def epoch_ended(self, number: int, result: EpochResult) -> None: ...
-
-    def trial_ended(self, number: int, ending: Ending, error: str | None) -> None: ...
 
 
 class Relay(tune.Callback):  # type: ignore[misc]
@@ -39,6 +27,11 @@ class Relay(tune.Callback):  # type: ignore[misc]
         self._epochs = settings.epochs
         self._parameters = list(settings.space.parameters)
         self._running: dict[int, int] = {}  # number -> last epoch
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Ray saves callbacks with its experiment, which nothing is restored from: the journal is
+        # what a study goes on from, and open files and threads cannot be saved.
+        return {}
 
     def on_trial_start(self, *, trial: Any, **info: Any) -> None:
         number = trial.config["number"]

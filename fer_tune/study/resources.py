@@ -24,6 +24,25 @@ class Resources:
     cpus: int
     gpus: float
 
+    def __str__(self) -> str:
+        shares = [_counted(self.cpus, "core")]
+        if self.gpus:
+            shares.append(_counted(self.gpus, "GPU"))
+        return f"{_counted(self.concurrent, 'trial')} at once, each with {' and '.join(shares)}"
+
+
+def _counted(count: float, noun: str) -> str:
+    return f"{count:g} {noun}{'' if count == 1 else 's'}"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked for; None leaves it to `divide`."""
+
+    concurrent: int | None = None
+    cpus: int | None = None
+    gpus: float | None = None
+
 
 def this_machine() -> Machine:
     """The cores that this process may use (container limits counted) and the GPUs torch sees."""
@@ -33,13 +52,7 @@ def this_machine() -> Machine:
     return Machine(joblib.cpu_count(), torch.cuda.device_count())
 
 
-def divide(
-    machine: Machine,
-    trials: int,
-    concurrent: int | None = None,
-    cpus: int | None = None,
-    gpus: float | None = None,
-) -> Resources:
+def divide(machine: Machine, trials: int, wanted: Wanted) -> Resources:
     """Fill in what the user left open.
 
     Without a GPU each trial gets one core, or more where there are fewer trials than cores: two
@@ -47,22 +60,21 @@ def divide(
 
     Raises UserError where a trial asks for more than there is.
     """
-    if gpus is None:
-        gpus = 0.25 if machine.gpus else 0
-    if gpus > machine.gpus:
-        raise UserError(
-            f"--gpus-per-trial {gpus:g}: there are {machine.gpus} GPUs here; ask for at most that"
-        )
-    if gpus > 1 and gpus != int(gpus):
-        raise UserError(f"--gpus-per-trial {gpus:g}: above one GPU, only whole GPUs can be given")
-    if cpus is None:
-        by_cores = machine.cores // max(1, min(concurrent or trials, machine.cores))
-        cpus = 1 if gpus else max(1, by_cores)
+    gpus = wanted.gpus if wanted.gpus is not None else 0.25 if machine.gpus else 0.0
+    _check_gpus(gpus, machine)
+    at_once = min(wanted.concurrent or trials, trials)
+    cpus = wanted.cpus or (1 if gpus else max(1, machine.cores // at_once))
     if cpus > machine.cores:
-        raise UserError(
-            f"--cpus-per-trial {cpus}: there are {machine.cores} cores here; ask for at most that"
-        )
+        raise UserError(f"--cpus-per-trial {cpus}: there are only {machine.cores} cores")
     room = machine.cores // cpus
     if gpus:
-        room = min(room, int(machine.gpus / gpus) if gpus <= 1 else int(machine.gpus // gpus))
-    return Resources(min(concurrent or trials, room, trials), cpus, gpus)
+        # Trials do not straddle GPUs: 0.3 of one makes three trials a GPU.
+        room = min(room, machine.gpus * int(1 / gpus) if gpus < 1 else machine.gpus // int(gpus))
+    return Resources(min(at_once, room), cpus, gpus)
+
+
+def _check_gpus(gpus: float, machine: Machine) -> None:
+    if gpus > machine.gpus:
+        raise UserError(f"--gpus-per-trial {gpus:g}: there are {machine.gpus} GPUs")
+    if gpus > 1 and gpus != int(gpus):
+        raise UserError(f"--gpus-per-trial {gpus:g}: above one, only whole GPUs can be given")

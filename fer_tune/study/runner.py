@@ -1,29 +1,21 @@
 """A study on Ray Tune: run it, and go on after whatever ended it."""
 
 import logging
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fer_tune.study.faces import StudyFaces
 from fer_tune.study.journal import read_journal, read_trials
+from fer_tune.study.observer import Observer
 from fer_tune.study.record import TrialRecord
-from fer_tune.study.relay import Observer, Relay
+from fer_tune.study.relay import Relay
 from fer_tune.study.resources import Resources
 from fer_tune.study.sampler import StudySearch
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
-from fer_tune.study.trainable import StudyFaces, TrialOptions, train_trial
+from fer_tune.study.trainable import TrialOptions, train_trial
 from fer_tune.training.metrics import Ending
-
-# Ray reads these when it is imported.
-RAY_ENVIRONMENT = {
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}
 
 
 @dataclass(frozen=True)
@@ -63,28 +55,6 @@ def run_study(
         _tune(search, relay, _trainable(settings, faces, place, earlier), place)
         relay.end_open()
     return read_trials(place.folder)
-
-
-@contextmanager
-def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
-    """Connect to the Ray cluster at `address`, or start Ray on this machine; and leave it again."""
-    os.environ.update(RAY_ENVIRONMENT)
-    import ray
-
-    if address is None:
-        ray.init(
-            address="local",
-            num_cpus=resources.concurrent * resources.cpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    else:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _unrecorded_ending(

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import optuna
 from optuna.samplers import TPESampler
 from ray.tune.search.optuna import OptunaSearch
 
-from fer_tune.study.record import TrialRecord
-from fer_tune.study.scheduler import PAPER_TRIAL
+from fer_tune.study.record import PAPER_TRIAL, TrialRecord
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import Point
 from fer_tune.training.metrics import LOWER_IS_BETTER
@@ -29,6 +29,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self._resumed = [record.number for record in open_trials]
         self._next = len(earlier)
         names = space.parameters
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         # A new seed for every resume, or its first proposals would be those made before.
         super().__init__(
             space.distributions(),
@@ -61,3 +62,11 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             number, self._next = self._next, self._next + 1
         fixed = {} if number == PAPER_TRIAL else self._fixed
         return {**fixed, **proposal, "number": number}
+
+
+def sampled_points(settings: StudySettings, count: int) -> list[Point]:
+    """Points that the study's sampler would draw first, had it no first trials."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=TPESampler(seed=settings.seed))
+    distributions = settings.space.distributions()
+    return [study.ask(distributions).params for _ in range(count)]

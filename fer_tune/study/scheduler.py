@@ -5,11 +5,9 @@ from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from fer_tune.study.record import TrialRecord
+from fer_tune.study.record import PAPER_TRIAL, TrialRecord
 from fer_tune.study.settings import StudySettings
 from fer_tune.training.metrics import LOWER_IS_BETTER
-
-PAPER_TRIAL = 0
 
 
 class StudyScheduler(ASHAScheduler):  # type: ignore[misc]

@@ -1,13 +1,21 @@
 """What a study is, apart from where and how fast it runs."""
 
+import difflib
+import os
+import re
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fer_tune.errors import UserError
 from fer_tune.study.space import SearchSpace
 
 FILE = "study.json"
+
+# A name is also a folder's and part of addresses, so it has no separators and no leading dot.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class StudySettings(BaseModel):
@@ -20,6 +28,7 @@ class StudySettings(BaseModel):
     grace: epochs before ASHA may stop a trial.
     reduction: of the trials at a rung, one in this many goes on.
     metric: a name of `named_metrics`; the score of a trial is its best epoch's.
+    tracking_uri: of MLflow; None is the local store.
     train_faces: a stratified sample of so many training faces; None for all.
     """
 
@@ -35,7 +44,61 @@ class StudySettings(BaseModel):
     trials: Annotated[int, Field(ge=1)]
     epochs: Annotated[int, Field(ge=1)]
     grace: Annotated[int, Field(ge=1)]
-    reduction: Annotated[float, Field(gt=1)]
+    reduction: Annotated[int, Field(ge=2)]
     metric: str
     seed: int
-    tracking_uri: str
+    tracking_uri: str | None
+
+
+def begin_study(storage: Path, settings: StudySettings) -> Path:
+    """Make the folder of a new study, with its settings in it.
+
+    Raises UserError where the name cannot be used or the folder cannot be written.
+    """
+    check_name(settings.name)
+    folder = storage / settings.name
+    if (folder / FILE).exists():
+        raise UserError(
+            f"study {settings.name} is in {storage} already; "
+            f"go on with --resume {settings.name}, or take another --study name"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_settings(folder, settings)
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written: {error.strerror}; give another --storage"
+        ) from error
+    return folder
+
+
+def open_study(storage: Path, name: str) -> tuple[Path, StudySettings]:
+    """The folder and the settings of a study that was begun. Raises UserError without one."""
+    check_name(name)
+    path = storage / name / FILE
+    try:
+        return path.parent, StudySettings.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        known = sorted(each.parent.name for each in storage.glob(f"*/{FILE}"))
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0) or ["none"]
+        raise UserError(f"no study {name} in {storage}; there are: {', '.join(close)}") from None
+    except (OSError, ValidationError) as error:
+        line = str(error).splitlines()[0]
+        raise UserError(f"{path} cannot be read: {line}; was it changed by hand?") from error
+
+
+def write_settings(folder: Path, settings: StudySettings) -> None:
+    """Whole or not at all, and for its owner only: a tracking URI may hold a password."""
+    descriptor, name = tempfile.mkstemp(dir=folder)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(settings.model_dump_json(indent=2))
+    Path(name).replace(folder / FILE)
+
+
+def check_name(name: str) -> None:
+    """Raises UserError where `name` is no name for a study."""
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"study name {name!r}: use letters, digits, '.', '_' and '-', beginning with a "
+            "letter or digit, at most 100"
+        )

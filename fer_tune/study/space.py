@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from fer_tune.data.plans import PLAN_NAMES, PlanName
 from fer_tune.errors import UserError
 from fer_tune.training.config import PAPER, TrialConfig
 
@@ -176,11 +177,11 @@ class SearchSpace(Strict):
         """The parameters as Optuna takes them."""
         return {name: each.distribution() for name, each in self.parameters.items()}
 
-    def plans(self) -> tuple[Value, ...]:
-        """The data plans that trials may ask for, the paper's `original` first."""
+    def plans(self) -> list[PlanName]:
+        """The data plans that trials may ask for; `original` always, for the paper's."""
         parameter = self.parameters.get("data_plan")
-        others = parameter.ends() if parameter else (self.fixed.get("data_plan", "original"),)
-        return tuple(dict.fromkeys(("original", *others)))
+        asked = parameter.ends() if parameter else (self.fixed.get("data_plan"),)
+        return [plan for plan in PLAN_NAMES if plan in asked or plan == PAPER.data_plan]
 
     def as_yaml(self) -> str:
         """The space as it was understood, defaults filled in."""

@@ -9,33 +9,13 @@ from typing import Any
 import torch
 from ray import tune
 
-from fer_tune.data.faces import Faces
-from fer_tune.data.plans import Drawing
+from fer_tune.study.faces import StudyFaces
 from fer_tune.training import checkpoint
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.device import pick_device
 from fer_tune.training.loop import TrialFaces, fit
 from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import State, Task, fresh_state
-
-
-@dataclass(frozen=True, eq=False)
-class StudyFaces:
-    """The faces of all trials of a study, held once a machine in Ray's object store.
-
-    drawings: what trials of each data plan train on.
-    sample, validation, classes: as in TrialFaces.
-    """
-
-    drawings: Mapping[str, Drawing]
-    sample: Faces
-    validation: Faces
-    classes: tuple[str, ...]
-
-    def of(self, config: TrialConfig) -> TrialFaces:
-        """The faces that a trial with this configuration sees."""
-        drawing = self.drawings[config.data_plan]
-        return TrialFaces(drawing, self.sample, self.validation, self.classes)
 
 
 @dataclass(frozen=True)

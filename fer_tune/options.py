@@ -1,0 +1,179 @@
+"""The options of `python -m fer_tune.search`, checked before anything is read or started."""
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+STUDIES = Path("mlruns/studies")
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_EXAMPLES = """\
+examples:
+  python -m fer_tune.search                             the demo faces, about five minutes
+  python -m fer_tune.search --data fer2013.csv --space regularize --trials 60
+  python -m fer_tune.search --resume NAME --trials 80   go on, with more trials
+"""
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """The command line of a search; None where the user left an option out.
+
+    time_budget: seconds.
+    """
+
+    data: Path | None
+    skip_bad: bool
+    space: str | None
+    trials: int | None
+    epochs: int | None
+    train_faces: int | None
+    study: str | None
+    metric: str | None
+    seed: int | None
+    grace: int | None
+    reduction: int | None
+    concurrent: int | None
+    cpus_per_trial: int | None
+    gpus_per_trial: float | None
+    time_budget: float | None
+    address: str | None
+    tracking_uri: str | None
+    storage: Path
+    resume: str | None
+    dry_run: bool
+
+
+def parse(argv: Sequence[str] | None) -> SearchOptions:
+    """The command line; exits with code 2 where it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fer_tune.search",
+        description="Run a hyperparameter study: find out what counters overfitting.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_study_options(parser)
+    _add_machine_options(parser)
+    _add_place_options(parser)
+    options = parser.parse_args(argv)
+    if options.resume:
+        _refuse_changes(parser, options)
+    return SearchOptions(**vars(options))
+
+
+def _add_study_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the study")
+    group.add_argument(
+        "--data",
+        type=Path,
+        metavar="PATH",
+        help="faces: fer2013.csv, image folders, a zip or parquet "
+        "(default: $FER_TUNE_DATA, else data/, else drawn demo faces)",
+    )
+    group.add_argument("--skip-bad", action="store_true", help="go on without unreadable faces")
+    group.add_argument(
+        "--space",
+        metavar="SPACE",
+        help="search space: a YAML file, or paper, regularize, smoke (default: paper)",
+    )
+    group.add_argument("--trials", type=_from(1, int), metavar="N", help="default: 12")
+    group.add_argument(
+        "--epochs", type=_from(1, int), metavar="N", help="of a full trial (default: 20)"
+    )
+    group.add_argument(
+        "--train-faces", type=_from(1, int), metavar="N", help="train on a stratified sample"
+    )
+    group.add_argument("--study", metavar="NAME", help="default: the space and the time")
+    group.add_argument("--metric", metavar="NAME", help="to search by (default: val/macro_f1)")
+    group.add_argument("--seed", type=_from(0, int), metavar="N", help="default: 0")
+    group.add_argument(
+        "--grace", type=_from(1, int), metavar="N", help="epochs before ASHA may stop (default: 2)"
+    )
+    group.add_argument(
+        "--reduction",
+        type=_from(2, int),
+        metavar="N",
+        help="at each of ASHA's rungs, one trial in N goes on (default: 3)",
+    )
+
+
+def _add_machine_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the machine")
+    group.add_argument(
+        "--concurrent",
+        type=_from(1, int),
+        metavar="N",
+        help="trials at once (default: as fit)",
+    )
+    group.add_argument(
+        "--cpus-per-trial", type=_from(1, int), metavar="N", help="cores and threads"
+    )
+    group.add_argument(
+        "--gpus-per-trial",
+        type=_from(0, float),
+        metavar="X",
+        help="a fraction shares a GPU (default: 0.25 where there is one)",
+    )
+    group.add_argument(
+        "--time-budget", type=_seconds, metavar="TIME", help="stop then: 90s, 30m, 2h"
+    )
+    group.add_argument("--address", metavar="ADDRESS", help="of a Ray cluster")
+
+
+def _add_place_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("records")
+    group.add_argument(
+        "--tracking-uri", metavar="URI", help="of MLflow (default: mlruns/ in this folder)"
+    )
+    group.add_argument(
+        "--storage",
+        type=Path,
+        default=STUDIES,
+        metavar="DIR",
+        help=f"journals and checkpoints (default: {STUDIES})",
+    )
+    group.add_argument("--resume", metavar="STUDY", help="go on with a study that was stopped")
+    group.add_argument(
+        "--dry-run", action="store_true", help="show space, resources and three trials; run nothing"
+    )
+
+
+# What a resumed study has settled when it began.
+_SETTLED = (
+    "data",
+    "space",
+    "epochs",
+    "train_faces",
+    "study",
+    "metric",
+    "seed",
+    "grace",
+    "reduction",
+)
+
+
+def _refuse_changes(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    given = [name for name in _SETTLED if getattr(options, name) is not None]
+    if given:
+        option = f"--{given[0].replace('_', '-')}"
+        parser.error(f"{option} cannot be changed in a resumed study; leave it out")
+
+
+def _from(low: int, kind: type[int] | type[float]) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        value = kind(text)
+        if not low <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not {low} or more")
+        return value
+
+    convert.__name__ = "number" if kind is float else "whole number"
+    return convert
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    if not match or not float(match[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 90s, 30m or 2h")
+    return float(match[1]) * _UNITS[match[2]]
