@@ -14,18 +14,25 @@ def is_better(new: EpochResult, old: EpochResult | None, metric: str) -> bool:
         return False
     if old is None:
         return True
-    if metric in _LESS_IS_BETTER:
+    if less_is_better(metric):
         return new.metrics[metric] < old.metrics[metric]
     return new.metrics[metric] > old.metrics[metric]
 
 
-def best_metrics(result: EpochResult) -> dict[str, float]:
-    """`best/epoch` and a copy of each metric, but for those of single classes.
+def less_is_better(metric: str) -> bool:
+    """Whether a smaller value of `metric` is the better one."""
+    return metric in _LESS_IS_BETTER
 
-    val/macro_f1 becomes best/macro_f1, train/loss best/train_loss, gap best/gap.
-    """
+
+def best_name(metric: str) -> str:
+    """val/macro_f1 becomes best/macro_f1, train/loss best/train_loss, gap best/gap."""
+    return BEST + metric.removeprefix("val/").replace("/", "_")
+
+
+def best_metrics(result: EpochResult) -> dict[str, float]:
+    """`best/epoch` and a copy of each metric, but for those of single classes."""
     best = {f"{BEST}epoch": float(result.epoch)}
     for name, value in result.metrics.items():
         if not name.startswith("val_"):
-            best[BEST + name.removeprefix("val/").replace("/", "_")] = value
+            best[best_name(name)] = value
     return best

@@ -40,7 +40,7 @@ def confusion_table(confusion: Sequence[Sequence[int]], classes: Sequence[str]) 
     """CSV with a row a true class and a column a predicted one."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["true \\ predicted", *classes])
+    writer.writerow(["true", *classes])
     for name, row in zip(classes, confusion, strict=True):
         writer.writerow([name, *row])
     return table.getvalue()

@@ -40,6 +40,11 @@ class Store:
     def __str__(self) -> str:
         return _without_password(self.uri)
 
+    @property
+    def is_server(self) -> bool:
+        """Whether it is an MLflow tracking server, with an interface of its own."""
+        return self.uri.startswith(("http:", "https:"))
+
     def client(self) -> "MlflowClient":
         """A client of this store; MLflow's global tracking URI is neither read nor set."""
         from mlflow import MlflowClient
@@ -75,7 +80,7 @@ def open_store(uri: str | None = None, root: Path = Path("mlruns")) -> Store:
     if uri is None or ":" not in uri:
         return _open_sqlite(Path(uri or root) / "mlflow.db")
     scheme = uri.split(":")[0].split("+")[0]
-    if scheme == "sqlite":
+    if uri.startswith("sqlite:///"):
         return _open_sqlite(Path(uri.removeprefix("sqlite:///")))
     if scheme in _SERVERS:
         _probe_server(uri)
@@ -91,6 +96,7 @@ def _settle_mlflow() -> None:
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
         "MLFLOW_LOGGING_LEVEL": "ERROR",

@@ -1,0 +1,128 @@
+"""A trained network kept in MLflow so that it can be loaded and served without this package."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import fer_tune
+from fer_tune.data.faces import SIDE
+from fer_tune.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.models import Model, ModelSignature
+    from mlflow.pyfunc import PyFuncModel
+
+    from fer_tune.model import FerNet, ModelConfig
+
+# What served_model.py imports: of this package, and beside it.
+_CODE = ("__init__.py", "model.py", "data/__init__.py", "data/faces.py")
+_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "safetensors", "torch")
+
+
+def log_model(
+    store: Store, run_id: str, model: "FerNet", config: "ModelConfig", classes: Sequence[str]
+) -> str:
+    """Keep `model` as an output of the run; returns its address, `models:/<id>`.
+
+    `mlflow.pyfunc.load_model` of it takes faces, (N, 48, 48) uint8, and gives a DataFrame with a
+    column of probabilities for each class. Its code comes with it.
+    """
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+    from mlflow.models import Model
+
+    # mlflow.pyfunc.log_model would do all this, but to the global tracking URI.
+    client = store.client()
+    entry = client.create_logged_model(
+        store.experiment_id, name="fer_net", source_run_id=run_id, model_type="classifier"
+    )
+    status = LoggedModelStatus.FAILED
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            about = Model(
+                artifact_path=entry.artifact_location,
+                run_id=run_id,
+                model_id=entry.model_id,
+                model_uuid=entry.model_id,
+            )
+            _write_parts(Path(folder), model, config, classes)
+            _save(Path(folder), about, classes)
+            client.log_model_artifacts(entry.model_id, f"{folder}/model")
+        client.log_outputs(run_id, [LoggedModelOutput(entry.model_id, step=0)])
+        status = LoggedModelStatus.READY
+    finally:
+        client.finalize_logged_model(entry.model_id, status)
+    return f"models:/{entry.model_id}"
+
+
+def register_model(store: Store, address: str, run_id: str, name: str) -> int:
+    """Make the logged model at `address` the newest version of `name`; returns its number."""
+    from mlflow.exceptions import MlflowException
+
+    client = store.client()
+    with suppress(MlflowException):  # it exists already
+        client.create_registered_model(name)
+    made = client.create_model_version(
+        name, address, run_id, model_id=address.removeprefix("models:/")
+    )
+    return int(made.version)
+
+
+def load_model(store: Store, address: str) -> "PyFuncModel":
+    """The model at `address` (`models:/<id>` or `models:/<name>/<version>`), fetched if need be."""
+    import mlflow.artifacts
+    import mlflow.pyfunc
+
+    # Fetched first, since mlflow.pyfunc.load_model looks at the global tracking URI only.
+    folder = mlflow.artifacts.download_artifacts(artifact_uri=address, tracking_uri=store.uri)
+    model: PyFuncModel = mlflow.pyfunc.load_model(folder)
+    return model
+
+
+def _write_parts(
+    folder: Path, model: "FerNet", config: "ModelConfig", classes: Sequence[str]
+) -> None:
+    from safetensors.torch import save_file
+
+    weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / "weights.safetensors")
+    described = {"config": config.model_dump(mode="json"), "classes": list(classes)}
+    (folder / "description.json").write_text(json.dumps(described, indent=2))
+    for name in _CODE:
+        copy = folder / "fer_tune" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(Path(fer_tune.__file__).parent / name, copy)
+
+
+def _save(folder: Path, about: "Model", classes: Sequence[str]) -> None:
+    import mlflow.pyfunc
+
+    mlflow.pyfunc.save_model(
+        folder / "model",
+        mlflow_model=about,
+        python_model=str(Path(__file__).with_name("served_model.py")),
+        artifacts={
+            "weights": str(folder / "weights.safetensors"),
+            "description": str(folder / "description.json"),
+        },
+        code_paths=[str(folder / "fer_tune")],
+        pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in _REQUIREMENTS],
+        signature=_signature(classes),
+        input_example=np.linspace(0, 255, SIDE * SIDE).astype(np.uint8).reshape(1, SIDE, SIDE),
+    )
+
+
+def _signature(classes: Sequence[str]) -> "ModelSignature":
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+    return ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, SIDE, SIDE))]),
+        outputs=Schema([ColSpec(DataType.double, name) for name in classes]),
+    )

@@ -1,0 +1,48 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.tracking.events import StudyDescription
+from fer_tune.tracking.store import Store, open_store
+from fer_tune.training.metrics import EpochResult, Scores, named_metrics
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """One local store for every test, since making one takes seconds; tests name their studies."""
+    return open_store(root=tmp_path_factory.mktemp("store") / "mlruns")
+
+
+@pytest.fixture
+def describe(request: pytest.FixtureRequest) -> Callable[..., StudyDescription]:
+    """Describes a study named after the test."""
+
+    def study(**changes: str) -> StudyDescription:
+        values = {
+            "name": request.node.name,
+            "space": "dropout: [0.2, 0.5]\n",
+            "command": "python -m fer_tune.search --space smoke",
+            "source": "demo faces",
+            "faces_hash": "ab" * 32,
+            "protocol": "training faces train",
+            "code_version": "0.1.0",
+        } | changes
+        return StudyDescription(classes=EMOTIONS, seed=7, notes=("Drawn faces.",), **values)
+
+    return study
+
+
+@pytest.fixture
+def result() -> Callable[..., EpochResult]:
+    """Makes an epoch's result; `right` faces of each class of 100 are told correctly."""
+
+    def epoch(number: int, right: int = 50, loss: float | None = None) -> EpochResult:
+        wrong = (100 - right) // 6
+        confusion = np.full((7, 7), wrong) + np.diag([100 - 7 * wrong] * 7)
+        scores = Scores(1 / number if loss is None else loss, confusion)
+        metrics = named_metrics(scores, scores, EMOTIONS)
+        return EpochResult(number, metrics, confusion.tolist())
+
+    return epoch

@@ -1,0 +1,102 @@
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from fer_tune.errors import UserError
+from fer_tune.tracking.store import EXPERIMENT, Store, open_store
+
+
+class _Stranger(BaseHTTPRequestHandler):
+    """A web server that is not MLflow's."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def stranger() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), _Stranger)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _told(uri: str | None = None, root: Path = Path("mlruns")) -> str:
+    with pytest.raises(UserError) as caught:
+        open_store(uri, root)
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+def test_the_default_store_holds_a_database_the_experiment_and_nothing_else(store: Store) -> None:
+    database = Path(store.uri.removeprefix("sqlite:///"))
+    assert database.is_absolute()
+    assert {p.name for p in database.parent.iterdir()} <= {"mlflow.db", "artifacts"}
+    experiment = store.client().get_experiment(store.experiment_id)
+    assert experiment.name == EXPERIMENT
+    assert experiment.artifact_location == (database.parent / "artifacts").as_uri()
+
+
+def test_a_store_is_the_same_by_folder_and_by_address(store: Store) -> None:
+    folder = Path(store.uri.removeprefix("sqlite:///")).parent
+    assert open_store(str(folder)) == store == open_store(store.uri)
+
+
+def test_a_store_below_a_file_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    assert "cannot be written to" in _told(root=tmp_path / "file" / "mlruns")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_that_is_no_database_is_told_and_left_as_it_was(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow.db"
+    database.write_text("these are notes, not a database" * 10)
+    before = database.read_bytes()
+    assert "not a database" in _told(f"sqlite:///{database}")
+    assert database.read_bytes() == before
+
+
+def test_a_dead_server_is_told_in_one_line() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert "does not answer" in _told(f"http://127.0.0.1:{port}")
+
+
+def test_a_server_that_is_not_mlflow_is_told_in_one_line(stranger: str) -> None:
+    assert "not as an MLflow server" in _told(stranger)
+
+
+@pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "ftp://host/mlruns", "sqlite://"])
+def test_an_address_of_no_known_kind_is_told_with_what_to_write(uri: str) -> None:
+    assert "sqlite:////absolute/path/mlflow.db" in _told(uri)
+
+
+def test_a_password_is_never_shown() -> None:
+    assert "secret" not in _told("http://me:secret@127.0.0.1:9")
+    assert "secret" not in str(Store("postgresql://me:secret@host/runs", "1"))
+
+
+@pytest.mark.slow
+def test_two_studies_that_begin_at_once_share_one_new_store(tmp_path: Path) -> None:
+    program = "from fer_tune.tracking.store import open_store; print(open_store().experiment_id)"
+    both = [
+        subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    answers = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert answers[0] == answers[1]
