@@ -1,19 +1,23 @@
 """Portraits: grey faces drawn from a table of expressions, no two of them the same person."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from fer_tune.data.faces import SIDE
 
 Array = NDArray[Any]
+Value = Array | float  # (N, 1), or one for all faces
+Pair = tuple[Value, Value] | Array
 Traits = Mapping[str, Array]  # (N, 1) float64 each
 
 SCALE = 3  # drawn so many times larger, then averaged down
 JITTER = 0.15  # standard deviation of each muscle around its expression
+CLUTTER = 6  # things in the background
 
 # What each expression does to a face at rest (Ekman & Friesen 1975, "Unmasking the Face").
 MUSCLES = (
@@ -21,53 +25,35 @@ MUSCLES = (
     "nose", "cheek", "forehead",
 )  # fmt: skip
 EXPRESSIONS: dict[str, tuple[float, ...]] = {
-    "angry":    (-1.0, 0.5, 1.0, 0.3, 0.5, -0.5, 0.15, -0.1, 0.2, 1.0, 0.2, 0.0, 0.0),
-    "disgust":  (-0.6, -0.3, 0.5, -0.5, 0.9, -0.5, 0.3, 0.0, 1.0, 0.7, 1.0, 1.0, 0.0),
-    "fear":     (0.9, 0.1, 0.6, 1.0, 0.1, -0.4, 0.4, 0.6, 0.1, 0.4, 0.0, 0.0, 1.0),
+    "angry":    (-1.3, 0.6, 1.0, 0.4, 0.4, -0.6, 0.25, 0.1, 0.0, 1.6, 0.2, 0.0, 0.0),
+    "disgust":  (-0.8, -0.5, 0.5, -0.6, 1.0, -0.8, 0.2, -0.1, 1.3, 1.2, 1.0, 1.0, 0.0),
+    "fear":     (1.2, 0.2, 0.7, 1.3, 0.0, -0.6, 0.45, 0.8, 0.0, 0.9, 0.0, 0.0, 1.0),
     "happy":    (0.1, 0.1, 0.0, -0.1, 0.7, 1.0, 0.4, 0.6, 0.0, 1.0, 0.0, 1.0, 0.0),
-    "sad":      (0.8, -0.6, 0.5, -0.5, 0.1, -1.0, 0.0, -0.2, 0.0, 0.0, 0.0, 0.2, 0.2),
-    "surprise": (1.0, 1.0, 0.0, 1.0, -0.2, 0.0, 1.0, -0.5, 0.0, 0.1, 0.0, 0.0, 0.7),
+    "sad":      (0.9, -0.8, 0.5, -0.7, 0.1, -1.2, 0.0, -0.2, 0.0, 0.0, 0.0, 0.2, 0.2),
+    "surprise": (1.2, 1.2, 0.0, 1.1, -0.3, 0.0, 1.1, -0.6, 0.0, 0.0, 0.0, 0.0, 0.7),
     "neutral":  (0.0,) * len(MUSCLES),
 }  # fmt: skip
 
 # What differs from person to person and picture to picture: (low, high). Lengths are in half
 # faces, angles in radians, tones from 0 to 255; what may be there is there above 0.
 LOOKS: dict[str, tuple[float, float]] = {
-    "strength": (0.55, 1.1),
-    "turn": (-0.45, 0.45),
-    "nod": (-0.2, 0.2),
-    "roll": (-0.2, 0.2),
-    "zoom": (0.82, 1.08),
-    "left": (-0.12, 0.12),
-    "top": (-0.1, 0.1),
-    "ground": (0, 255),
-    "clothes": (20, 240),
-    "skin": (90, 230),
-    "hair": (10, 110),
-    "grey": (-9, 1),
-    "bald": (-8, 1),
-    "hair_end": (-0.7, 1),
-    "hairline": (-0.78, -0.55),
+    "strength": (0.55, 1.1),  # of the expression
+    # how the head is held and framed
+    "turn": (-0.45, 0.45), "nod": (-0.2, 0.2), "roll": (-0.2, 0.2),
+    "zoom": (0.82, 1.08), "left": (-0.12, 0.12), "top": (-0.1, 0.1),
+    # the person
+    "skin": (90, 230), "width": (0.66, 0.8), "jaw": (0.05, 0.32), "nose_width": (0.08, 0.14),
+    "eye_gap": (0.32, 0.38), "eye_size": (0.85, 1.15), "gaze": (-0.06, 0.06),
+    "brow_width": (2, 5.5), "mouth_width": (0.85, 1.15), "beard": (-5, 1), "bald": (-8, 1),
+    "hair": (10, 110), "grey": (-9, 1), "hair_end": (-0.7, 1), "hairline": (-0.78, -0.55),
     "parting": (-0.25, 0.25),
-    "width": (0.66, 0.8),
-    "jaw": (0.05, 0.32),
-    "eye_gap": (0.32, 0.38),
-    "eye_size": (0.85, 1.15),
-    "gaze": (-0.06, 0.06),
-    "brow_width": (2, 5.5),
-    "nose_width": (0.08, 0.14),
-    "mouth_width": (0.85, 1.15),
-    "beard": (-5, 1),
-    "glasses": (-4, 1),
-    "cover": (-4, 1),
-    "cover_side": (-1.2, 1.2),
-    "cover_tone": (10, 240),
-    "light": (0, 2 * np.pi),
-    "light_strength": (0.05, 0.45),
-    "contrast": (0.7, 1.2),
-    "blur": (0, 0.8),
-    "grain": (2, 12),
-}
+    # what is around and before it
+    "ground": (0, 255), "clothes": (20, 240), "glasses": (-4, 1),
+    "cover": (-4, 1), "cover_side": (-1.2, 1.2), "cover_tone": (10, 240),
+    # the photograph
+    "light": (0, 2 * np.pi), "light_strength": (0.05, 0.45), "contrast": (1, 1.5),
+    "blur": (0, 0.8), "grain": (2, 12),
+}  # fmt: skip
 
 T = -np.cos(np.linspace(0, np.pi, 13))[None]  # (1, 13) from end to end of a lid, lip or brow
 BOW = 1 - T**2
@@ -76,17 +62,15 @@ SIDES = (-1, 1)
 
 
 class Shape(NamedTuple):
-    """One part of N faces.
+    """One part of N faces: a filled outline, or a line where `width`, in drawn pixels, is above 0.
 
     points: (N or 1, P, 2), x to the right and y down, in half faces from the middle of the face.
-    tone: (N, 1) from 0 to 255, or one for all. shown: (N, 1).
-    width: (N, 1) in drawn pixels of a line; 0 is a filled outline.
     """
 
     points: Array
-    tone: Array | float
-    shown: Array | bool
-    width: Array | float
+    tone: Value
+    shown: Value
+    width: Value
 
 
 def portraits(expressions: Sequence[str], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -97,35 +81,31 @@ def portraits(expressions: Sequence[str], rng: np.random.Generator) -> NDArray[n
     rest = np.array([EXPRESSIONS[name] for name in expressions])
     pose = rest * look["strength"] + rng.normal(0, JITTER, rest.shape)
     muscle = {name: pose[:, [column]] for column, name in enumerate(MUSCLES)}
-    shapes = [*_head(look), *_nose(look, muscle), *_mouth(look, muscle), *_folds(look, muscle)]
-    for side in SIDES:
-        shapes += _eye(side, look, muscle)
-    return _photographed(_drawn([*shapes, *_front(look)], look), look, rng)
+    shapes = [*_background(n, rng), *_head(look)]
+    shapes += _nose(look, muscle) + _mouth(look, muscle) + _folds(look, muscle)
+    shapes += _eye(-1, look, muscle) + _eye(1, look, muscle) + _front(look)
+    return _lit(_drawn(shapes, look), look, rng)
 
 
-def _line(
-    x: Array, y: Array, tone: Array | float, width: Array | float, shown: Array | bool = True
-) -> Shape:
+def _line(x: Array, y: Array, tone: Value, width: Value, shown: Value = True) -> Shape:
     return Shape(np.stack(np.broadcast_arrays(x, y), axis=-1), tone, shown, width)
 
 
-def _disc(
-    middle: tuple[Array | float, Array | float],
-    radii: tuple[Array | float, Array | float],
-    tone: Array | float,
-    shown: Array | bool = True,
-) -> Shape:
+def _disc(middle: Pair, radii: Pair, tone: Value, shown: Value = True) -> Shape:
     x, y = middle[0] + radii[0] * np.cos(ROUND), middle[1] + radii[1] * np.sin(ROUND)
     return _line(x, y, tone, 0, shown)
 
 
-def _band(
-    x: Array, upper: Array, lower: Array, tone: Array | float, shown: Array | bool = True
-) -> Shape:
+def _band(x: Array, upper: Array, lower: Array, tone: Value, shown: Value = True) -> Shape:
     """The area between two curves over the same x."""
     x, upper, lower = np.broadcast_arrays(x, upper, lower)
     outline = np.hstack([upper, lower[:, ::-1]])
     return _line(np.hstack([x, x[:, ::-1]]), outline, tone, 0, shown)
+
+
+def _background(n: int, rng: np.random.Generator) -> list[Shape]:
+    middles, radii = rng.uniform(-1.3, 1.3, (CLUTTER, 2, n, 1)), rng.uniform(0.1, 0.6, (2, n, 1))
+    return [_disc(middle, radii, rng.uniform(0, 255, (n, 1))) for middle in middles]
 
 
 def _head(look: Traits) -> list[Shape]:
@@ -133,6 +113,7 @@ def _head(look: Traits) -> list[Shape]:
     arc = np.sqrt(BOW)
     end = np.maximum(look["hair_end"], -0.3)
     fringe = look["hairline"] + 0.2 * T**2 + look["parting"] * T
+    beard = 0.4 * skin + 0.4 * hair
     jaw = np.cos(ROUND) * width * (1 - look["jaw"] * np.maximum(np.sin(ROUND), 0) ** 2)
     return [
         _band(1.15 * width * T, -1.12 * arc, end * arc**0.5, hair * 0.8, haired),
@@ -140,7 +121,7 @@ def _head(look: Traits) -> list[Shape]:
         _disc((0, 0.9), (0.42, 0.4), skin * 0.7),
         *(_disc((side * (width + 0.02), -0.05), (0.08, 0.2), skin * 0.85) for side in SIDES),
         _line(jaw, np.sin(ROUND), skin, 0),
-        _band(0.9 * width * T, 0.3 - 0.15 * BOW, 0.3 + 0.65 * arc, skin * 0.5, look["beard"] > 0),
+        _band(0.94 * width * T, 0.1 + 0.53 * arc, 0.2 + 0.77 * arc, beard, look["beard"] > 0),
         _band(1.02 * width * T, -1.1 * arc, fringe, hair, haired),
     ]  # fmt: skip
 
@@ -155,6 +136,7 @@ def _eye(side: int, look: Traits, muscle: Traits) -> list[Shape]:
     iris_y = np.clip(-0.01 + 0.075 * np.sin(ROUND), -above * bow, below * bow)
     inner = 0.14 - 0.05 * muscle["frown"]
     brow = side * (inner + (0.58 - inner) * (T + 1) / 2)
+    hair = np.minimum(look["hair"], skin * 0.4)
     raised = muscle["brow_in"] * (1 - T) / 2 + muscle["brow_out"] * (1 + T) / 2
     bag = -0.2 + (below + 0.07 * muscle["squint"].clip(0)) * BOW
     return [
@@ -162,12 +144,7 @@ def _eye(side: int, look: Traits, muscle: Traits) -> list[Shape]:
         _line(middle + iris, -0.2 + iris_y, 15, 0),
         _line(x, -0.2 - above * BOW, skin * 0.3, 2),
         _line(x, bag, skin * 0.75, 1),
-        _line(
-            brow,
-            -0.43 - 0.13 * raised - 0.05 * BOW,
-            np.minimum(look["hair"], skin * 0.4),
-            look["brow_width"],
-        ),
+        _line(brow, -0.43 - 0.13 * raised - 0.05 * BOW, hair, look["brow_width"]),
     ]
 
 
@@ -214,9 +191,8 @@ def _folds(look: Traits, muscle: Traits) -> list[Shape]:
 
 def _front(look: Traits) -> list[Shape]:
     """Glasses, and a hand or a scarf that hides a part of the face."""
-    worn, side = look["glasses"] > 0, look["cover_side"]
+    worn, side, hidden = look["glasses"] > 0, look["cover_side"], look["cover"] > 0
     rims = [_disc((s * look["eye_gap"], -0.18), (0.25, 0.2), 25, worn) for s in SIDES]
-    hidden = look["cover"] > 0
     return [
         *(rim._replace(width=2) for rim in rims),
         _line(0.1 * T, -0.2 + 0 * T, 25, 2, worn),
@@ -227,26 +203,24 @@ def _front(look: Traits) -> list[Shape]:
 def _drawn(shapes: Sequence[Shape], look: Traits) -> NDArray[np.float32]:  # (N, 48, 48)
     n = len(look["skin"])
     points = np.hstack([np.broadcast_to(s.points, (n, *s.points.shape[1:])) for s in shapes])
-    paths = _turned(points, look).reshape(n, -1)
-    ends = np.cumsum([2 * shape.points.shape[1] for shape in shapes])[:-1]
-    styles = np.stack(
-        [
-            np.hstack([np.broadcast_to(v, (n, 1)) for v in values])
-            for values in list(zip(*shapes, strict=True))[1:]
-        ],
-        axis=-1,
-    ).astype(int)
+    tones, shown, widths = (
+        np.hstack([np.broadcast_to(trait, (n, 1)) for trait in traits]).astype(int)
+        for traits in zip(*((s.tone, s.shown, s.width) for s in shapes), strict=True)
+    )
+    ends = np.cumsum([2 * s.points.shape[1] for s in shapes]).tolist()
+    parts = [slice(start, end) for start, end in pairwise([0, *ends])]
     images = np.empty((n, SIDE, SIDE), np.float32)
-    for face, path in enumerate(paths):
+    for face, path in enumerate(_turned(points, look).reshape(n, -1)):
         image = Image.new("L", (SCALE * SIDE, SCALE * SIDE), int(look["ground"][face, 0]))
-        draw = ImageDraw.Draw(image)
-        parts = zip(np.split(path, ends), styles[face].tolist(), strict=True)
-        for part, (tone, shown, width) in parts:
-            if shown and width:
-                draw.line(part.tolist(), tone, width)
-            elif shown:
-                draw.polygon(part.tolist(), tone)
-        images[face] = np.asarray(image.reduce(SCALE))
+        draw, coordinates = ImageDraw.Draw(image), path.tolist()
+        for shape in np.flatnonzero(shown[face]).tolist():
+            tone, width = int(tones[face, shape]), int(widths[face, shape])
+            if width:
+                draw.line(coordinates[parts[shape]], tone, width)
+            else:
+                draw.polygon(coordinates[parts[shape]], tone)
+        lens = ImageFilter.BoxBlur(float(look["blur"][face, 0]))
+        images[face] = np.asarray(image.reduce(SCALE).filter(lens))
     return images
 
 
@@ -261,15 +235,14 @@ def _turned(points: Array, look: Traits) -> Array:
     return (turned * look["zoom"][..., None] + 1) * SCALE * SIDE / 2
 
 
-def _photographed(
-    images: NDArray[np.float32], look: Traits, rng: np.random.Generator
-) -> NDArray[np.uint8]:
-    """Light from one side, a lens a little out of focus, grain."""
-    wide = {name: value[..., None].astype(np.float32) for name, value in look.items()}
+def _lit(images: Array, look: Traits, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Light from one side, contrast and grain."""
+    angle, strength, contrast, grain = (
+        look[name][..., None].astype(np.float32)
+        for name in ("light", "light_strength", "contrast", "grain")
+    )
     y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j].astype(np.float32)
-    light = wide["light_strength"] * (np.cos(wide["light"]) * x + np.sin(wide["light"]) * y)
-    near = [np.roll(images, (i, j), (1, 2)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-    images = images + wide["blur"] * (np.mean(near, axis=0) - images)
-    images = (images * (1 + light) - 128) * wide["contrast"] + 128
-    images += wide["grain"] * rng.standard_normal(images.shape, dtype=np.float32)
+    light = 1 + strength * (np.cos(angle) * x + np.sin(angle) * y)
+    images = (images * light - 128) * contrast + 128
+    images += grain * rng.standard_normal(images.shape, dtype=np.float32)
     return images.clip(0, 255).astype(np.uint8)
