@@ -66,7 +66,8 @@ def _read(stamp: Path) -> str | None:
 
 def _load(path: Path) -> Splits | None:
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        # Opened here: NumPy leaves a file open that it cannot read.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             told = json.loads(str(kept["told"]))
             parts = {
                 name: Faces(kept[f"{name}_images"], kept[f"{name}_labels"]) for name in SPLIT_NAMES

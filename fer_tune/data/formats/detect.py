@@ -35,7 +35,7 @@ def _by_kind(entries: list[Entry], path: Path) -> dict[str, list[Entry]]:
     for entry in entries:
         kind = "images" if entry.suffix in images.SUFFIXES else entry.suffix
         kinds.setdefault(kind, []).append(entry)
-    if path.is_file() and len(entries) == 1 and _starts_with(entries[0], b"PAR1"):
+    if path.is_file() and _starts_with(path, b"PAR1"):
         return {".parquet": entries}
     return kinds
 
@@ -79,6 +79,6 @@ def _only(entries: list[Entry], path: Path) -> Entry:
     return entries[0]
 
 
-def _starts_with(entry: Entry, magic: bytes) -> bool:
-    with entry.open() as file:
+def _starts_with(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as file:
         return file.read(len(magic)) == magic

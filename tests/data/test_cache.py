@@ -1,0 +1,119 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_tune.data import atomic, cache
+from fer_tune.data.faces import Faces, Splits
+
+
+class Decoder:
+    """Gives six faces in each split, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self) -> Splits:
+        self.calls += 1
+        images = np.random.default_rng(0).integers(0, 256, (6, 48, 48), dtype=np.uint8)
+        faces = Faces(images, np.arange(6) % 2)
+        return Splits(("happy", "sad"), faces, faces, faces, "faces.csv", "all of it", ("a note",))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "faces.csv"
+    path.write_text("some content")
+    return path
+
+
+def test_the_second_start_decodes_nothing_and_gives_the_same(source: Path) -> None:
+    decode = Decoder()
+    first, second = (cache.cached(source, decode, skip_bad=False) for _ in range(2))
+    assert decode.calls == 1
+    assert first.content_hash() == second.content_hash()
+    for splits in (first, second):
+        assert (splits.source, splits.protocol, splits.notes) == (
+            "faces.csv",
+            "all of it",
+            ("a note",),
+        )
+
+
+def test_a_touched_file_of_equal_content_is_not_decoded_again(source: Path) -> None:
+    decode = Decoder()
+    cache.cached(source, decode, skip_bad=False)
+    os.utime(source, ns=(1, 1))
+    cache.cached(source, decode, skip_bad=False)
+    assert decode.calls == 1
+
+
+def test_changed_content_is_decoded_again(source: Path) -> None:
+    decode = Decoder()
+    cache.cached(source, decode, skip_bad=False)
+    source.write_text("OTHER content")
+    cache.cached(source, decode, skip_bad=False)
+    assert decode.calls == 2
+
+
+def test_skipping_bad_faces_is_kept_apart(source: Path) -> None:
+    decode = Decoder()
+    cache.cached(source, decode, skip_bad=False)
+    cache.cached(source, decode, skip_bad=True)
+    assert decode.calls == 2
+
+
+@pytest.mark.parametrize("keep", [0, 10, 1000, -1])
+def test_a_broken_cache_is_decoded_again_and_mended(source: Path, keep: int) -> None:
+    decode = Decoder()
+    cache.cached(source, decode, skip_bad=False)
+    (kept,) = cache.directory().glob("*.npz")
+    kept.write_bytes(kept.read_bytes()[:keep])
+    for _ in range(2):
+        cache.cached(source, decode, skip_bad=False)
+    assert decode.calls == 2
+
+
+def test_a_flipped_pixel_in_the_cache_is_noticed(source: Path) -> None:
+    decode = Decoder()
+    first = cache.cached(source, decode, skip_bad=False)
+    (kept,) = cache.directory().glob("*.npz")
+    data = bytearray(kept.read_bytes())
+    data[data.index(first.train.images[0].tobytes())] ^= 1
+    kept.write_bytes(data)
+    assert cache.cached(source, decode, skip_bad=False).content_hash() == first.content_hash()
+    assert decode.calls == 2
+
+
+def test_a_cache_that_cannot_be_written_is_a_note(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FER_TUNE_CACHE", str(tmp_path / "file" / "below"))
+    notes = cache.cached(source, Decoder(), skip_bad=False).notes
+    assert notes[0] == "a note"
+    assert "cannot be written" in notes[1]
+
+
+def test_a_renamed_folder_goes_by_its_new_name(tmp_path: Path) -> None:
+    decode = Decoder()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "faces.csv").write_text("content")
+    cache.cached(tmp_path / "old", decode, skip_bad=False)
+    renamed = (tmp_path / "old").rename(tmp_path / "new")
+    assert cache.cached(renamed, decode, skip_bad=False).source == "new"
+    assert decode.calls == 1
+
+
+def test_a_failed_write_leaves_what_was_there(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        atomic.write(source, b"new")
+    assert source.read_text() == "some content"
+    assert list(source.parent.glob("*.part")) == []

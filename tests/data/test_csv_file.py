@@ -1,0 +1,128 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from fer_tune.data.formats.csv_file import parse_pixels
+from fer_tune.data.load import load_splits
+from fer_tune.errors import UserError
+
+HEADER = "emotion,pixels,Usage"
+NO_PIXEL = st.one_of(
+    st.integers(max_value=-1).map(str),
+    st.integers(min_value=256).map(str),
+    st.text("xX.eE,;", min_size=1, max_size=3),
+    st.floats(allow_nan=True).map(str),
+)
+
+
+def row(label: object = 3, usage: str = "Training", seed: int = 0) -> str:
+    pixels = np.random.default_rng(seed).integers(0, 256, 2304)
+    return f"{label},{' '.join(map(str, pixels))},{usage}"
+
+
+def good_rows() -> list[str]:
+    usages = ("Training", "PublicTest", "PrivateTest")
+    return [row(n % 2, usages[n % 3], seed=n) for n in range(12)]
+
+
+def write(folder: Path, *rows: str, header: str = HEADER) -> Path:
+    path = folder / "fer2013.csv"
+    path.write_text("\n".join([header, *rows, ""]))
+    return path
+
+
+@given(arrays(np.uint8, 2304))
+def test_pixels_are_read_back_as_they_were_written(pixels: np.ndarray) -> None:
+    np.testing.assert_array_equal(parse_pixels(" ".join(map(str, pixels))), pixels)
+
+
+@given(st.integers(0, 5000).filter(lambda n: n != 2304))
+def test_any_other_number_of_pixels_is_refused(number: int) -> None:
+    with pytest.raises(ValueError, match=f"^{number:,} pixels where 2,304"):
+        parse_pixels(" ".join(["7"] * number))
+
+
+@given(st.integers(0, 2303), NO_PIXEL)
+def test_a_single_wrong_number_is_found_by_its_place(place: int, token: str) -> None:
+    tokens = ["7"] * 2304
+    tokens[place] = token
+    with pytest.raises(ValueError, match=f"^number {place + 1} is "):
+        parse_pixels(" ".join(tokens))
+
+
+@given(st.text(max_size=200))
+def test_text_of_any_kind_is_refused_in_words(text: str) -> None:
+    with pytest.raises(ValueError, match=r"pixels where 2,304|number \d+ is "):
+        parse_pixels(text)
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        (row(7), "column emotion: '7' is not 0 to 6"),
+        (row("happy"), "column emotion: 'happy'"),
+        (row(usage="Testing1"), "column Usage: 'Testing1'"),
+        (row().replace(" ", "", 1), "column pixels: "),
+        (row().replace(" ", " 256 ", 1), "column pixels: number 2 is '256', outside 0 to 255"),
+        (row().replace(" ", " -1 ", 1), "column pixels: number 2 is '-1', outside 0 to 255"),
+        (row().replace(" ", " x ", 1), "column pixels: number 2 is 'x', which is no whole number"),
+        ("3,1 2 3", "2 columns where the header has 3"),
+        (f"3,{' '.join(['7'] * 2303)},Training", "column pixels: 2,303 pixels where 2,304"),
+    ],
+)
+def test_a_bad_row_is_named_by_number_and_column(bad: str, told: str, tmp_path: Path) -> None:
+    path = write(tmp_path, *good_rows(), bad)
+    with pytest.raises(UserError, match=re.escape(f"fer2013.csv, row 14: {told}")) as caught:
+        load_splits(path)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not (tmp_path / "cache").exists()
+
+
+def test_skipping_bad_rows_leaves_the_same_faces_and_says_how_many(tmp_path: Path) -> None:
+    expected = load_splits(write(tmp_path, *good_rows()))
+    splits = load_splits(write(tmp_path, row(7), *good_rows(), row("x")), skip_bad=True)
+    assert splits.content_hash() == expected.content_hash()
+    assert any(note.startswith("bad faces left out: 2 ") for note in splits.notes)
+
+
+def test_of_many_bad_rows_the_first_ten_and_the_count_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path, *good_rows(), *[row(7)] * 25)
+    with pytest.raises(UserError, match="25 bad faces") as caught:
+        load_splits(path)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 11
+    assert "row 14:" in lines[1]
+    assert "row 23:" in lines[10]
+
+
+def test_a_truncated_last_row_is_named_by_its_number(tmp_path: Path) -> None:
+    path = write(tmp_path, *good_rows())
+    path.write_bytes(path.read_bytes()[:-3000])
+    with pytest.raises(UserError, match="row 13: 2 columns where the header has 3"):
+        load_splits(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [("pixels", "no column emotion"), ("a,b", r"row 1: no columns emotion and pixels; found 'a'")],
+)
+def test_a_missing_column_is_named(header: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=told):
+        load_splits(write(tmp_path, header=header))
+
+
+def test_an_endless_quote_is_one_clear_line(tmp_path: Path) -> None:
+    path = write(tmp_path, '3,"' + "1 " * 100_000)
+    with pytest.raises(UserError, match="is no CSV of faces"):
+        load_splits(path)
+
+
+def test_one_class_only_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path, *[row(3, seed=n) for n in range(10)])
+    with pytest.raises(UserError, match=r"one class only \(happy\)"):
+        load_splits(path)

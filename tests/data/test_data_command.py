@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fer_tune.data.__main__ import main
+from fer_tune.errors import UserError
+
+
+def test_the_table_the_findings_and_the_pictures_are_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["--out", "pictures"])
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= 80
+    for wanted in ("disgust", "Leak from train to test", "Label conflicts", "demo faces"):
+        assert wanted in told
+    for name in ("class-distribution.png", "random-faces.png"):
+        assert f"pictures/{name}" in told
+        with Image.open(Path("pictures", name)) as picture:
+            assert min(picture.size) > 400
+
+
+def test_a_data_plan_is_drawn_when_named() -> None:
+    main(["--out", "pictures", "--plan", "sqrt_sampler"])
+    assert {path.name for path in Path("pictures").iterdir()} == {
+        "class-distribution.png",
+        "random-faces.png",
+        "plan-sqrt_sampler.png",
+    }
+
+
+def test_bad_input_leaves_nothing_written() -> None:
+    with pytest.raises(UserError):
+        main(["missing.csv"])
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_an_error() -> None:
+    Path("taken").touch()
+    with pytest.raises(UserError, match="taken cannot be written"):
+        main(["--out", "taken"])

@@ -1,0 +1,83 @@
+import io
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from fer_tune.data.formats import entries
+from fer_tune.data.load import load_splits
+from fer_tune.errors import UserError
+
+
+def zip_of(path: Path, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["../x.png", "/x.png", "a/../../x.png", "..\\x.png", "C:\\x.png"])
+def test_a_zip_with_paths_outside_itself_is_refused(name: str, tmp_path: Path) -> None:
+    path = zip_of(tmp_path / "faces.zip", **{name: b"x"})
+    with pytest.raises(UserError, match="holds a path outside itself"):
+        load_splits(path)
+
+
+def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
+    path = zip_of(tmp_path / "faces.zip", **{"train/sad/1.png": b"x"})
+    data = bytearray(path.read_bytes())
+    # Bit 0 of the general purpose flags, in the central directory's header.
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"is encrypted \(train/sad/1.png\)"):
+        load_splits(path)
+
+
+def test_a_zip_that_claims_absurd_sizes_is_refused(tmp_path: Path) -> None:
+    path = zip_of(tmp_path / "faces.zip", **{"train/sad/1.png": b"x"})
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, data.index(b"PK\x01\x02") + 24, 0xFFFFFFF0)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"would unpack from \d+ to 4,294,967,280 bytes"):
+        load_splits(path)
+
+
+def test_a_zip_whose_member_is_damaged_names_the_image(tmp_path: Path) -> None:
+    path = zip_of(tmp_path / "faces.zip", **{"train/sad/1.png": b"content"})
+    path.write_bytes(path.read_bytes().replace(b"content", b"CONTENT"))
+    with pytest.raises(UserError, match=r"^train/sad/1.png: cannot be read \(Bad CRC-32"):
+        load_splits(path)
+
+
+def test_a_cut_zip_is_one_clear_line(tmp_path: Path) -> None:
+    path = zip_of(tmp_path / "faces.zip", **{"train/sad/1.png": b"x" * 1000})
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(UserError, match="no whole zip file"):
+        load_splits(path)
+
+
+def test_what_systems_leave_behind_is_passed_over(tmp_path: Path) -> None:
+    for name in (".hidden.png", "__MACOSX/a.png", "Thumbs.db", "notes.txt", "sad/.x/a.png"):
+        file = tmp_path / "faces" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    assert entries.walk(tmp_path / "faces") == entries.Walk([], 0)
+    with pytest.raises(UserError, match="holds no faces; wanted"):
+        load_splits(tmp_path / "faces")
+
+
+def test_an_entry_of_a_zip_is_read_without_unpacking(tmp_path: Path) -> None:
+    path = zip_of(tmp_path / "faces.zip", **{"sad/1.png": b"content"})
+    with entries.opened(path) as found:
+        assert [(str(e.path), e.read()) for e in found] == [("sad/1.png", b"content")]
+    assert list(tmp_path.glob("sad*")) == []
+
+
+def test_a_zip_in_a_zip_is_an_error(tmp_path: Path) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("sad/1.png", b"x")
+    path = zip_of(tmp_path / "faces.zip", **{"inner.zip": inner.getvalue()})
+    with pytest.raises(UserError, match="unpack it first"):
+        load_splits(path)

@@ -1,0 +1,138 @@
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from fer_tune.data.formats import images
+from fer_tune.data.load import load_splits
+from fer_tune.errors import UserError
+
+FACE = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
+
+
+def packed(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    data = io.BytesIO()
+    image.save(data, kind, **options)
+    return data.getvalue()
+
+
+def decoded(image: Image.Image, kind: str = "PNG", **options: Any) -> NDArray[np.uint8]:
+    return images.decode(packed(image, kind, **options))[0]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "GIF", "PPM"])
+def test_lossless_kinds_keep_every_pixel(kind: str) -> None:
+    pixels, converted = images.decode(packed(Image.fromarray(FACE), kind))
+    np.testing.assert_array_equal(pixels, FACE)
+    assert converted == ()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P"])
+def test_a_grey_face_kept_in_a_colour_mode_is_the_same_face(mode: str) -> None:
+    pixels, converted = images.decode(packed(Image.fromarray(FACE).convert(mode)))
+    np.testing.assert_array_equal(pixels, FACE)
+    assert converted == ()
+
+
+def test_sixteen_bits_are_reduced_to_eight() -> None:
+    deep = Image.fromarray(FACE.astype(np.uint16) * 257)
+    pixels, converted = images.decode(packed(deep))
+    np.testing.assert_array_equal(pixels, FACE)
+    assert converted == (images.DEEP,)
+
+
+def test_colour_is_turned_grey_and_told() -> None:
+    red = Image.new("RGB", (48, 48), "red")
+    pixels, converted = images.decode(packed(red))
+    assert (pixels == 76).all()  # 0.299 of 255
+    assert converted == (images.COLOUR,)
+
+
+def test_transparent_pixels_are_white() -> None:
+    pixels, converted = images.decode(packed(Image.new("RGBA", (48, 48), (0, 0, 0, 0))))
+    assert (pixels == 255).all()
+    assert converted == (images.TRANSPARENT,)
+
+
+def test_a_wide_picture_keeps_its_proportions() -> None:
+    wide = np.zeros((96, 192), np.uint8)
+    wide[:, 48:144] = 200  # the central square
+    pixels, converted = images.decode(packed(Image.fromarray(wide)))
+    assert pixels.min() > 180  # the black beside it was cut off, not squeezed in
+    assert converted == (images.RESIZED,)
+
+
+def test_a_turned_photograph_is_set_upright() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3  # upside down
+    pixels, converted = images.decode(packed(Image.fromarray(FACE), exif=exif))
+    np.testing.assert_array_equal(pixels, FACE[::-1, ::-1])
+    assert converted == (images.TURNED,)
+
+
+def test_of_an_animation_the_first_frame_counts() -> None:
+    frames = [Image.fromarray(FACE), Image.fromarray(255 - FACE)]
+    data = packed(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    pixels, converted = images.decode(data)
+    np.testing.assert_array_equal(pixels, FACE)
+    assert converted == (images.ANIMATED,)
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a", b"no image at all"])
+def test_a_broken_image_is_told_in_words(data: bytes) -> None:
+    with pytest.raises(images.BrokenImageError):
+        images.decode(data)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF"])
+def test_an_image_cut_short_is_broken(kind: str) -> None:
+    data = packed(Image.fromarray(FACE), kind)[:900]
+    with pytest.raises(images.BrokenImageError):
+        images.decode(data)
+
+
+@given(st.binary(max_size=300), st.integers(0, 60))
+def test_no_bytes_raise_anything_else(noise: bytes, kept: int) -> None:
+    whole = packed(Image.fromarray(FACE))
+    with images.quiet_pillow(), contextlib.suppress(images.BrokenImageError):
+        images.decode(whole[:kept] + noise + whole[kept + len(noise) :])
+
+
+def test_an_image_of_absurd_size_is_refused_before_it_is_unpacked() -> None:
+    bomb = packed(Image.new("1", (20_000, 20_000)))
+    with images.quiet_pillow(), pytest.raises(images.BrokenImageError, match="too many"):
+        images.decode(bomb)
+
+
+def write_folders(folder: Path, mode: str = "L", side: int = 48) -> None:
+    rng = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        for name in ("happy", "sad"):
+            (folder / split / name).mkdir(parents=True)
+            for n in range(3):
+                face = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+                Image.fromarray(face).convert(mode).save(folder / split / name / f"{n}.png")
+
+
+def test_what_was_converted_is_noted_with_counts(tmp_path: Path) -> None:
+    write_folders(tmp_path / "faces", mode="RGB", side=60)
+    notes = load_splits(tmp_path / "faces").notes
+    assert images.COLOUR.format(18) in notes
+    assert images.RESIZED.format(18) in notes
+
+
+def test_a_broken_image_in_a_folder_is_named_and_can_be_skipped(tmp_path: Path) -> None:
+    faces = tmp_path / "faces"
+    write_folders(faces)
+    expected = load_splits(faces).content_hash()
+    (faces / "train" / "sad" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
+    with pytest.raises(UserError, match=r"^train/sad/broken.jpg: .* \(--skip-bad"):
+        load_splits(faces)
+    assert load_splits(faces, skip_bad=True).content_hash() == expected

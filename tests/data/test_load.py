@@ -1,0 +1,84 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_tune.data import demo
+from fer_tune.data.load import load_splits
+from fer_tune.errors import UserError
+
+
+def write_csv(path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    rows = [f"{n % 2},{' '.join(map(str, rng.integers(0, 256, 2304)))}\n" for n in range(12)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("emotion,pixels\n" + "".join(rows))
+    return path
+
+
+def test_with_nothing_named_and_nothing_found_the_demo_faces_come() -> None:
+    assert load_splits(None).source == demo.SOURCE
+
+
+def test_an_empty_data_folder_is_nothing_found() -> None:
+    Path("data").mkdir()
+    Path("data", "README.md").write_text("no faces yet")
+    assert load_splits(None).source == demo.SOURCE
+
+
+def test_the_data_folder_is_found_unnamed() -> None:
+    write_csv(Path("data", "fer2013.csv"))
+    assert load_splits(None).source == "data"
+
+
+def test_the_environment_goes_before_the_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_csv(Path("data", "fer2013.csv"))
+    monkeypatch.setenv("FER_TUNE_DATA", str(write_csv(tmp_path / "other.csv")))
+    assert load_splits(None).source == "other.csv"
+
+
+def test_a_named_path_goes_before_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FER_TUNE_DATA", str(tmp_path / "missing"))
+    assert load_splits(write_csv(tmp_path / "named.csv")).source == "named.csv"
+
+
+def test_a_missing_path_in_the_environment_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FER_TUNE_DATA", "no/such/place")
+    with pytest.raises(UserError, match="no/such/place does not exist"):
+        load_splits(None)
+
+
+def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "fer2013.csv").touch()
+    with pytest.raises(UserError, match=r"fer2013.csv is empty"):
+        load_splits(tmp_path / "fer2013.csv")
+
+
+@pytest.mark.parametrize("header", ["emotion,pixels", "emotion,pixels\n", "emotion,pixels\n\n\n"])
+def test_a_header_alone_is_an_error(header: str, tmp_path: Path) -> None:
+    (tmp_path / "fer2013.csv").write_text(header)
+    with pytest.raises(UserError, match="holds no faces"):
+        load_splits(tmp_path / "fer2013.csv")
+
+
+def test_something_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(UserError, match="neither a file nor a folder"):
+        load_splits(tmp_path / "pipe.csv")
+
+
+def test_a_file_of_another_kind_is_told_what_was_wanted(tmp_path: Path) -> None:
+    (tmp_path / "faces.tar.gz").write_bytes(bytes(range(256)) * 20)
+    with pytest.raises(UserError, match="no columns emotion and pixels"):
+        load_splits(tmp_path / "faces.tar.gz")
+
+
+def test_a_single_image_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "me.png").write_bytes(b"image")
+    with pytest.raises(UserError, match="is a single image"):
+        load_splits(tmp_path / "me.png")

@@ -1,0 +1,38 @@
+from collections.abc import Sequence
+
+import pytest
+
+from fer_tune.command import run
+from fer_tune.errors import UserError
+
+
+def code_of(error: BaseException | None) -> object:
+    def main(_: Sequence[str] | None) -> None:
+        if error:
+            raise error
+
+    with pytest.raises(SystemExit) as ended:
+        run(main, [])
+    return ended.value.code
+
+
+def test_a_command_that_ends_well_exits_with_0() -> None:
+    assert code_of(None) == 0
+
+
+def test_a_users_mistake_is_one_line_and_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of(UserError("faces.csv is empty")) == 2
+    assert capsys.readouterr().err == "error: faces.csv is empty\n"
+
+
+def test_ctrl_c_exits_with_130_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of(KeyboardInterrupt()) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_bug_is_not_hidden() -> None:
+    def main(_: Sequence[str] | None) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(main, [])
