@@ -13,7 +13,8 @@ import numpy as np
 
 import fer_tune
 from fer_tune.data.faces import SIDE
-from fer_tune.tracking.store import Store
+from fer_tune.errors import UserError
+from fer_tune.tracking.store import Store, first_line
 
 if TYPE_CHECKING:
     from mlflow.models import Model, ModelSignature
@@ -68,19 +69,30 @@ def register_model(store: Store, address: str, run_id: str, name: str) -> int:
     client = store.client()
     with suppress(MlflowException):  # it exists already
         client.create_registered_model(name)
-    made = client.create_model_version(
-        name, address, run_id, model_id=address.removeprefix("models:/")
-    )
-    return int(made.version)
+    model_id = address.removeprefix("models:/")
+    # By its folder: MLflow would look a models:/ address up in the global tracking URI.
+    source = client.get_logged_model(model_id).artifact_location
+    return int(client.create_model_version(name, source, run_id, model_id=model_id).version)
 
 
 def load_model(store: Store, address: str) -> "PyFuncModel":
-    """The model at `address` (`models:/<id>` or `models:/<name>/<version>`), fetched if need be."""
+    """The model at `address`: `models:/<id>`, or `models:/<name>/<version>` of the registry.
+
+    Raises UserError where the store has no such model.
+    """
     import mlflow.artifacts
     import mlflow.pyfunc
+    from mlflow.exceptions import MlflowException
 
-    # Fetched first, since mlflow.pyfunc.load_model looks at the global tracking URI only.
-    folder = mlflow.artifacts.download_artifacts(artifact_uri=address, tracking_uri=store.uri)
+    # Found and fetched here: mlflow.pyfunc.load_model looks in the global tracking URI only.
+    client = store.client()
+    try:
+        name, _, number = address.removeprefix("models:/").partition("/")
+        version = client.get_model_version(name, number) if number else None
+        where = version.source if version else client.get_logged_model(name).artifact_location
+        folder = mlflow.artifacts.download_artifacts(artifact_uri=where, tracking_uri=store.uri)
+    except (MlflowException, OSError) as error:
+        raise UserError(f"model {address} in {store}: {first_line(error)}") from error
     model: PyFuncModel = mlflow.pyfunc.load_model(folder)
     return model
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fer_tune.training.config import TrialConfig
 
 _PATIENCE = 5.0  # seconds that close() waits between two lines about what is left
+_LAST_TRIES = 3  # beside MLflow's own, which wait longer
 
 
 class StudyRun:
@@ -103,7 +104,11 @@ class StudyRun:
             last = isinstance(self._pending[-1], StudyEnded)
             self._write_pending()
             if last:
-                return
+                break
+        for _ in range(_LAST_TRIES):
+            if self._pending:
+                time.sleep(1)
+                self._write_pending()
 
     def _write_pending(self) -> None:
         while self._pending:

@@ -1,0 +1,111 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.errors import UserError
+from fer_tune.model import FerNet, ModelConfig, scaled
+from fer_tune.tracking.events import StudyDescription
+from fer_tune.tracking.model_log import load_model, log_model, register_model
+from fer_tune.tracking.store import Store
+from fer_tune.tracking.study_run import StudyRun
+
+CONFIG = ModelConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
+
+# Loads the model as a stranger does: no package, the documented call.
+STRANGER = """
+import json, sys
+sys.path = [path for path in sys.path if path != sys.argv[3]]
+import mlflow, numpy as np
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(sys.argv[2])
+import fer_tune
+print(json.dumps([fer_tune.__file__, model.predict(np.load(sys.argv[4])).to_dict("list")]))
+"""
+
+
+@pytest.fixture
+def model() -> FerNet:
+    torch.manual_seed(0)
+    return FerNet(CONFIG, len(EMOTIONS)).eval()
+
+
+@pytest.fixture
+def address(store: Store, model: FerNet, describe: Callable[..., StudyDescription]) -> str:
+    with StudyRun(store, describe()) as run:
+        run.close("finished")
+    return log_model(store, run.run_id, model, CONFIG, EMOTIONS)
+
+
+def test_the_logged_model_takes_uint8_faces_and_names_its_probabilities(
+    store: Store, model: FerNet, address: str
+) -> None:
+    faces = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
+    table = load_model(store, address).predict(faces)
+    assert isinstance(table, pd.DataFrame)
+    assert tuple(table.columns) == EMOTIONS
+    with torch.inference_mode():
+        expected = model(scaled(torch.from_numpy(faces))).softmax(dim=1).numpy()
+    np.testing.assert_allclose(table.to_numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(table.to_numpy().sum(axis=1), 1)
+
+
+def test_it_carries_a_signature_an_example_and_its_requirements(store: Store, address: str) -> None:
+    about = load_model(store, address).metadata
+    (images,) = about.signature.inputs.inputs
+    assert (images.type, images.shape) == (np.dtype(np.uint8), (-1, 48, 48))
+    assert tuple(about.signature.outputs.input_names()) == EMOTIONS
+    assert about.saved_input_example_info is not None
+    assert about.saved_input_example_info["type"] == "ndarray"
+    entry = store.client().get_logged_model(address.removeprefix("models:/"))
+    assert entry.status == "READY"
+    assert entry.source_run_id == about.run_id
+
+
+def test_faces_of_another_type_or_shape_are_refused(store: Store, address: str) -> None:
+    served = load_model(store, address)
+    with pytest.raises(Exception, match="uint8"):
+        served.predict(np.zeros((2, 48, 48), dtype=np.float32))
+    with pytest.raises(Exception, match="shape"):
+        served.predict(np.zeros((2, 64, 64), dtype=np.uint8))
+
+
+def test_a_registered_model_counts_its_versions(store: Store, address: str) -> None:
+    run_id = str(load_model(store, address).metadata.run_id)
+    name = f"fer_tune_{run_id}"
+    assert [register_model(store, address, run_id, name) for _ in range(2)] == [1, 2]
+    load_model(store, f"models:/{name}/2")
+
+
+def test_it_loads_where_the_package_is_not_installed(
+    store: Store, address: str, tmp_path: Path
+) -> None:
+    faces = np.zeros((2, 48, 48), dtype=np.uint8)
+    np.save(tmp_path / "faces.npy", faces)
+    here = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", STRANGER, store.uri, address, str(here), "faces.npy"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    where, table = json.loads(done.stdout)
+    assert here not in Path(where).parents
+    assert tuple(table) == EMOTIONS
+    assert {len(column) for column in table.values()} == {2}
+
+
+def test_a_model_that_is_not_there_is_told_in_one_line(store: Store) -> None:
+    for address in ("models:/m-0", "models:/nothing/3"):
+        with pytest.raises(UserError) as caught:
+            load_model(store, address)
+        assert address in str(caught.value)
+        assert "\n" not in str(caught.value)
