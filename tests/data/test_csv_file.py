@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -36,6 +36,7 @@ def write(folder: Path, *rows: str, header: str = HEADER) -> Path:
     return path
 
 
+@settings(max_examples=20)  # 2,304 pixels each take their time
 @given(arrays(np.uint8, 2304))
 def test_pixels_are_read_back_as_they_were_written(pixels: np.ndarray) -> None:
     np.testing.assert_array_equal(parse_pixels(" ".join(map(str, pixels))), pixels)
@@ -71,7 +72,7 @@ def test_text_of_any_kind_is_refused_in_words(text: str) -> None:
         (row().replace(" ", " 256 ", 1), "column pixels: number 2 is '256', outside 0 to 255"),
         (row().replace(" ", " -1 ", 1), "column pixels: number 2 is '-1', outside 0 to 255"),
         (row().replace(" ", " x ", 1), "column pixels: number 2 is 'x', which is no whole number"),
-        ("3,1 2 3", "2 columns where the header has 3"),
+        ("3,1 2 3", "columns: 2 where the header has 3"),
         (f"3,{' '.join(['7'] * 2303)},Training", "column pixels: 2,303 pixels where 2,304"),
     ],
 )
@@ -103,7 +104,7 @@ def test_of_many_bad_rows_the_first_ten_and_the_count_are_told(tmp_path: Path) -
 def test_a_truncated_last_row_is_named_by_its_number(tmp_path: Path) -> None:
     path = write(tmp_path, *good_rows())
     path.write_bytes(path.read_bytes()[:-3000])
-    with pytest.raises(UserError, match="row 13: 2 columns where the header has 3"):
+    with pytest.raises(UserError, match="row 13: columns: 2 where the header has 3"):
         load_splits(path)
 
 
@@ -120,6 +121,11 @@ def test_an_endless_quote_is_one_clear_line(tmp_path: Path) -> None:
     path = write(tmp_path, '3,"' + "1 " * 100_000)
     with pytest.raises(UserError, match="is no CSV of faces"):
         load_splits(path)
+
+
+def test_an_endless_line_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="a line is far too long"):
+        load_splits(write(tmp_path, "1," * 1_000_000))
 
 
 def test_one_class_only_is_an_error(tmp_path: Path) -> None:

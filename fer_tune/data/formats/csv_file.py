@@ -19,6 +19,7 @@ from fer_tune.data.formats.entries import Entry
 from fer_tune.errors import UserError
 
 _PIXELS = SIDE * SIDE
+_LONGEST_LINE = 1 << 20  # characters; a face takes 9,216 at most
 _LABELS = {str(label): name for label, name in enumerate(EMOTIONS)}
 
 
@@ -67,7 +68,7 @@ def _face(
     header: list[str], row: list[str], split: SplitName | None
 ) -> tuple[SplitName | None, str, NDArray[np.uint8]]:
     if len(row) != len(header):
-        raise _BadRow(f"{len(row)} columns where the header has {len(header)}; is it cut short?")
+        raise _BadRow(f"columns: {len(row)} where the header has {len(header)}; is it cut short?")
     label = _LABELS.get(row[header.index("emotion")].strip())
     if label is None:
         raise _BadRow(f"column emotion: {_shown(row[header.index('emotion')])} is not 0 to 6")
@@ -114,6 +115,13 @@ def _check_header(header: list[str], name: str) -> None:
         raise UserError(f"{name}, row 1: no columns emotion and pixels; found {found}")
 
 
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    while line := text.readline(_LONGEST_LINE + 1):
+        if len(line) > _LONGEST_LINE:
+            raise csv.Error("a line is far too long")
+        yield line
+
+
 @contextmanager
 def _rows(entry: Entry) -> Iterator[Iterator[list[str]]]:
     name = entry.path.name
@@ -124,9 +132,9 @@ def _rows(entry: Entry) -> Iterator[Iterator[list[str]]]:
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("error", DeprecationWarning)  # see parse_pixels
-            rows = csv.reader(text)
+            rows = csv.reader(_lines(text))
             yield rows
     except csv.Error as error:
-        raise UserError(f"{name} is no CSV of faces: {error} (line {rows.line_num})") from None
+        raise UserError(f"{name} is no CSV of faces: {error} (near line {rows.line_num})") from None
     except (OSError, BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise UserError(f"{name} cannot be read: {error}") from None

@@ -64,7 +64,7 @@ def _read_kind(kinds: dict[str, list[Entry]], path: Path, into: Collector) -> No
 def _read_csv(entries: list[Entry], path: Path, into: Collector) -> None:
     # Beside the challenge's train.csv lie a test.csv without labels and a sample submission.
     readable = [entry for entry in entries if csv_file.has_faces(entry)] or entries[:1]
-    splits = [names.split(entry.path.stem) for entry in readable]
+    splits = [names.split_of_table(entry.path.name) for entry in readable]
     if len(readable) > 1 and (None in splits or len(set(splits)) < len(splits)):
         found = ", ".join(str(entry.path) for entry in readable)
         raise UserError(f"{path} holds several data sets ({found}); name one of them")

@@ -68,4 +68,4 @@ def _place(path: PurePosixPath, source: str) -> _Place:
             f"{source}: {path} lies in no class folder; images belong in folders like "
             "train/happy/ or happy/"
         )
-    return _Place(root, names.split_of_file(path.name) or split, label)
+    return _Place(root, names.split_of_image(path.name) or split, label)

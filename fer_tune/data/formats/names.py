@@ -37,7 +37,12 @@ def split(name: str) -> SplitName | None:
     return _SPLIT.get(re.sub(r"[^a-z0-9]", "", name.casefold()))
 
 
-def split_of_file(name: str) -> SplitName | None:
+def split_of_table(name: str) -> SplitName | None:
+    """The split that a table's file name has in it ("train-00000-of-00001.parquet")."""
+    return next(filter(None, map(split, re.split(r"[-_. ]", name))), None)
+
+
+def split_of_image(name: str) -> SplitName | None:
     """The split that an image's file name starts with; None if it starts with none."""
     match = _USAGE_PREFIX.match(name)
     return split(match[1]) if match else None

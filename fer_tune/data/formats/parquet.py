@@ -1,7 +1,6 @@
 """Parquet as dataset hubs keep it: image bytes and a label."""
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -114,5 +113,6 @@ def _holds_images(kind: Any) -> bool:
 
 def _split_of(entry: Entry) -> SplitName | None:
     # train-00000-of-00004.parquet, or train/0000.parquet.
-    stem = re.split(r"[-_.]", entry.path.name)[0]
-    return next(filter(None, map(names.split, (stem, *reversed(entry.path.parts[:-1])))), None)
+    own = names.split_of_table(entry.path.name)
+    above = map(names.split, reversed(entry.path.parts[:-1]))
+    return own or next(filter(None, above), None)
