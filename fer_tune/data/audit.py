@@ -109,23 +109,26 @@ def _mean_and_deviation(images: NDArray[np.uint8]) -> tuple[float, float]:
 
 
 def _findings(found: Audit) -> Iterator[str]:
-    train = found.counts["train"]
-    most, least = int(train.argmax()), int(train.argmin())
-    yield (
-        f"Imbalance: for one {found.classes[least]} face there are "
-        f"{train[most] / train[least]:.1f} {found.classes[most]} ones in train."
-    )
+    yield _imbalance_told(found)
     yield f"Redundant faces, of which the same split holds a twin: {_by_split(found.redundant)}."
-    for leak in found.leaks:
-        yield _leak_told(leak)
-    yield (
-        f"Label conflicts: {found.conflict_groups:,} groups of twins, {found.conflict_faces:,} "
-        "faces, carry more than one label."
-    )
+    yield from map(_leak_told, found.leaks)
+    conflicts = f"{found.conflict_groups:,} groups of twins, {found.conflict_faces:,} faces"
+    yield f"Twins with conflicting labels: {conflicts if found.conflict_groups else 'none'}."
     yield f"Blank images, all of one grey: {_by_split(found.blank)}."
     yield (
         f"Training pixels in [0, 1]: mean {found.mean:.4f}, standard deviation "
         f"{found.deviation:.4f}."
+    )
+
+
+def _imbalance_told(found: Audit) -> str:
+    train = found.counts["train"]
+    most, least = int(train.argmax()), int(train.argmin())
+    if train[most] == train[least]:
+        return f"Imbalance: none, {train[most]:,} training faces of each class."
+    return (
+        f"Imbalance: for one {found.classes[least]} face in train there are "
+        f"{train[most] / train[least]:.1f} {found.classes[most]} ones."
     )
 
 

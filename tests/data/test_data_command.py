@@ -13,7 +13,7 @@ def test_the_table_the_findings_and_the_pictures_are_there(
     main(["--out", "pictures"])
     told = capsys.readouterr().out
     assert max(map(len, told.splitlines())) <= 80
-    for wanted in ("disgust", "Leak from train to test", "Label conflicts", "demo faces"):
+    for wanted in ("disgust", "Leak from train to test", "conflicting labels", "demo faces"):
         assert wanted in told
     for name in ("class-distribution.png", "random-faces.png"):
         assert f"pictures/{name}" in told

@@ -238,6 +238,12 @@ def test_a_folder_with_two_kinds_of_data_is_not_guessed_at(folder: Path) -> None
         load_splits(folder)
 
 
+def test_a_table_of_file_names_beside_the_images_is_passed_over(folder: Path) -> None:
+    path = write_kaggle_folders(drawn_faces(), folder)
+    written(path / "labels.csv", "file,label\ntrain/happy/1.png,happy\n")
+    assert load_splits(path).classes == EMOTIONS
+
+
 def test_images_outside_class_folders_are_an_error(folder: Path) -> None:
     place(drawn_faces()[0], folder / "train" / "1.png")
     with pytest.raises(UserError, match="lies in no class folder"):

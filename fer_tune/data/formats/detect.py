@@ -37,6 +37,9 @@ def _by_kind(entries: list[Entry], path: Path) -> dict[str, list[Entry]]:
         kinds.setdefault(kind, []).append(entry)
     if path.is_file() and _starts_with(path, b"PAR1"):
         return {".parquet": entries}
+    # A list of file names beside the images is no second data set.
+    if len(kinds) > 1 and not any(map(csv_file.has_faces, kinds.get(".csv", []))):
+        kinds.pop(".csv", None)
     return kinds
 
 
