@@ -59,7 +59,7 @@ class Recorder:
         else:
             runs = trial_runs(store, parent.info.run_id)
             self._trials = {int(run.data.tags[tags.TRIAL]): _trial(run) for run in runs}
-            self._client.update_run(parent.info.run_id, status="RUNNING")
+            self._reopen(parent.info.run_id)
         self.run_id: str = parent.info.run_id
 
     def record(self, event: Event) -> None:
@@ -85,13 +85,28 @@ class Recorder:
         }
 
     def _begin(self) -> "Run":
+        from mlflow.entities import Param
+
         own = {tags.METRIC: self._study.metric, tags.NOTE: "\n\n".join(self._study.notes)}
         run = self._client.create_run(
             self._store.experiment_id, tags=self._tags() | own, run_name=self._study.name
         )
-        self._client.log_text(run.info.run_id, self._study.space, "space.yaml")
-        self._client.log_text(run.info.run_id, self._study.command + "\n", "command.txt")
+        settings = self._study.settings.items()
+        params = [Param(name, str(value)) for name, value in settings if value is not None]
+        self._client.log_batch(run.info.run_id, params=params)
+        try:
+            self._client.log_text(run.info.run_id, self._study.space, "space.yaml")
+            self._client.log_text(run.info.run_id, self._study.command + "\n", "command.txt")
+        except BaseException:  # nobody can use half a study
+            self._client.delete_run(run.info.run_id)
+            raise
         return run
+
+    def _reopen(self, run_id: str) -> None:
+        self._client.update_run(run_id, status="RUNNING")
+        # A run that was cut off as it ended has no such tag.
+        if tags.ENDED in self._client.get_run(run_id).data.tags:
+            self._client.delete_tag(run_id, tags.ENDED)
 
     def _trial_started(self, event: TrialStarted) -> None:
         from mlflow.entities import Param
@@ -99,7 +114,8 @@ class Recorder:
         trial = self._trials.get(event.number)
         if trial is not None:
             if trial.ended == "interrupted":
-                self._reopen(trial)
+                self._reopen(trial.run_id)
+                trial.ended = None
             return
         run = self._client.create_run(
             self._store.experiment_id,
@@ -112,11 +128,6 @@ class Recorder:
         )
         self._trials[event.number] = _Trial(run.info.run_id)
 
-    def _reopen(self, trial: _Trial) -> None:
-        self._client.update_run(trial.run_id, status="RUNNING")
-        self._client.delete_tag(trial.run_id, tags.ENDED)
-        trial.ended = None
-
     def _epoch_ended(self, event: EpochEnded) -> None:
         from mlflow.entities import Metric
 
@@ -128,7 +139,8 @@ class Recorder:
         if result.epoch <= trial.recorded:
             return
         if trial.ended is not None:
-            self._reopen(trial)
+            self._reopen(trial.run_id)
+            trial.ended = None
         batch = [Metric(name, value, event.time, result.epoch) for name, value in values.items()]
         self._client.log_batch(trial.run_id, metrics=batch)
         trial.recorded = result.epoch

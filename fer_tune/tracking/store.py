@@ -4,6 +4,7 @@ import logging
 import os
 import sqlite3
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -228,5 +229,6 @@ def _without_password(uri: str) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, cut to one line."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    """What an error says, cut to one line that people read."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return textwrap.shorten(lines[0], 200, placeholder=" ...")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fer_tune.training.config import TrialConfig
 
 _PATIENCE = 5.0  # seconds that close() waits between two lines about what is left
-_LAST_TRIES = 3  # beside MLflow's own, which wait longer
+_LAST_TRIES = 1  # beside MLflow's own, which take seconds
 
 
 class StudyRun:
@@ -83,7 +83,10 @@ class StudyRun:
         missing = self._lost + len(self._pending)
         if not missing:
             return None
-        return f"{self._store}: {missing} records are missing there ({self._failure})"
+        return (
+            f"{self._store}: {missing} records are missing there ({self._failure}); "
+            "resume the study to add them"
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -301,3 +301,30 @@ def test_two_studies_share_a_local_store(store: Store, describe: Describe, resul
     for i in range(2):
         (trial,) = trials(store, find_study(store, f"{name} {i}"))
         assert trial.epochs == 5
+
+
+def test_no_half_of_a_study_is_left_where_artifacts_cannot_be_written(
+    store: Store, describe: Describe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def log_text(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("mlflow.MlflowClient.log_text", log_text)
+    with pytest.raises(UserError, match="Permission denied"):
+        StudyRun(store, describe())
+    assert study_run(store, describe().name) is None
+
+
+def test_a_trial_that_was_cut_off_as_it_ended_goes_on(
+    store: Store, describe: Describe, result: Result
+) -> None:
+    killed = Recorder(store, describe(), resume=False)
+    killed.record(TrialStarted(0, "trial 0", PARAMS, 1))
+    (run,) = trial_runs(store, killed.run_id)
+    store.client().set_terminated(run.info.run_id, "KILLED")
+    with StudyRun(store, describe(), resume=True) as again:
+        again.trial_started(0, "trial 0", CONFIG)
+        again.epoch_ended(0, result(1))
+        again.trial_ended(0, "stopped")
+        assert again.close("finished") is None
+    assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
