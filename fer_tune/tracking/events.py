@@ -1,7 +1,7 @@
 """What happens in a study, as plain data on its way to MLflow."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fer_tune.training.metrics import Ending, EpochResult
 
@@ -15,6 +15,7 @@ class StudyDescription:
     command: the command line that began it.
     source, faces_hash, protocol: of the faces (see `fer_tune.data.faces.Splits`).
     metric: decides a trial's best epoch; less is better for losses and the gap.
+    settings: parameters of the study's own run: `data`, `epochs`, ...; None is left out.
     notes: one sentence each, for the head of the study's page.
     """
 
@@ -28,6 +29,7 @@ class StudyDescription:
     code_version: str
     seed: int
     metric: str = "val/macro_f1"
+    settings: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
