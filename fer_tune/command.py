@@ -1,5 +1,6 @@
 """What every command does around its own work: exit codes, and errors told in one line."""
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -24,3 +25,8 @@ def run(
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
+
+
+def line(module: str, argv: Sequence[str] | None) -> str:
+    """The command line as it was, or could have been, typed."""
+    return shlex.join(["python", "-m", module, *(sys.argv[1:] if argv is None else argv)])

@@ -27,6 +27,20 @@ from fer_tune.tracking.study_run import StudyRun
 from fer_tune.tracking.ui import study_address, ui_command
 from fer_tune.version import code_version
 
+# Parameters of the study's run in MLflow. The number of trials is not among them: a resumed
+# study may get more.
+DESCRIBED = {
+    "space_name",
+    "data",
+    "skip_bad",
+    "train_faces",
+    "epochs",
+    "grace",
+    "reduction",
+    "metric",
+    "seed",
+}
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -116,6 +130,7 @@ def describe(settings: StudySettings, splits: Splits, command: str) -> StudyDesc
         code_version=code_version(),
         seed=settings.seed,
         metric=settings.metric,
+        settings=settings.model_dump(mode="json", include=DESCRIBED),
         notes=(*demo_note, *splits.notes),
     )
 

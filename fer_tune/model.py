@@ -29,10 +29,14 @@ class ModelConfig(BaseModel):
 
 
 class FerNet(nn.Module):
-    """Convolution, batch normalisation, ReLU and max-pooling blocks, then three linear layers."""
+    """Convolution, batch normalisation, ReLU and max-pooling blocks, then three linear layers.
+
+    config: the shape it was made with.
+    """
 
     def __init__(self, config: ModelConfig, classes: int) -> None:
         super().__init__()
+        self.config = config
         channels = [1, *(config.width * 2**block for block in range(config.depth))]
         self.features = nn.Sequential(*(_block(*pair) for pair in pairwise(channels)))
         flat = channels[-1] * (SIDE // 2**config.depth) ** 2

@@ -78,22 +78,25 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
         metavar="SPACE",
         help="search space: a YAML file, or paper, regularize, smoke (default: paper)",
     )
-    group.add_argument("--trials", type=_from(1, int), metavar="N", help="default: 12")
+    group.add_argument("--trials", type=number_from(1, int), metavar="N", help="default: 12")
     group.add_argument(
-        "--epochs", type=_from(1, int), metavar="N", help="of a full trial (default: 20)"
+        "--epochs", type=number_from(1, int), metavar="N", help="of a full trial (default: 20)"
     )
     group.add_argument(
-        "--train-faces", type=_from(1, int), metavar="N", help="train on a stratified sample"
+        "--train-faces", type=number_from(1, int), metavar="N", help="train on a stratified sample"
     )
     group.add_argument("--study", metavar="NAME", help="default: the space and the time")
     group.add_argument("--metric", metavar="NAME", help="to search by (default: val/macro_f1)")
-    group.add_argument("--seed", type=_from(0, int), metavar="N", help="default: 0")
+    group.add_argument("--seed", type=number_from(0, int), metavar="N", help="default: 0")
     group.add_argument(
-        "--grace", type=_from(1, int), metavar="N", help="epochs before ASHA may stop (default: 2)"
+        "--grace",
+        type=number_from(1, int),
+        metavar="N",
+        help="epochs before ASHA may stop (default: 2)",
     )
     group.add_argument(
         "--reduction",
-        type=_from(2, int),
+        type=number_from(2, int),
         metavar="N",
         help="at each of ASHA's rungs, one trial in N goes on (default: 3)",
     )
@@ -103,16 +106,16 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the machine")
     group.add_argument(
         "--concurrent",
-        type=_from(1, int),
+        type=number_from(1, int),
         metavar="N",
         help="trials at once (default: as fit)",
     )
     group.add_argument(
-        "--cpus-per-trial", type=_from(1, int), metavar="N", help="cores and threads"
+        "--cpus-per-trial", type=number_from(1, int), metavar="N", help="cores and threads"
     )
     group.add_argument(
         "--gpus-per-trial",
-        type=_from(0, float),
+        type=number_from(0, float),
         metavar="X",
         help="a fraction shares a GPU (default: 0.25 where there is one)",
     )
@@ -161,7 +164,7 @@ def _refuse_changes(parser: argparse.ArgumentParser, options: argparse.Namespace
         parser.error(f"{option} cannot be changed in a resumed study; leave it out")
 
 
-def _from(low: int, kind: type[int] | type[float]) -> Callable[[str], float]:
+def number_from(low: int, kind: type[int] | type[float]) -> Callable[[str], float]:
     def convert(text: str) -> float:
         value = kind(text)
         if not low <= value < float("inf"):

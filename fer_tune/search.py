@@ -1,8 +1,6 @@
 """python -m fer_tune.search: run a study, or go on with one."""
 
 import difflib
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -44,9 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         from fer_tune.conduct import Surroundings, conduct
 
-        arguments = sys.argv[1:] if argv is None else argv
         around = Surroundings(
-            command=shlex.join(["python", "-m", "fer_tune.search", *arguments]),
+            command=command.line("fer_tune.search", argv),
             storage=options.storage,
             wanted=_wanted(options),
             address=options.address,

@@ -7,6 +7,13 @@ from typing import Self
 
 from rich.console import Console
 from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -123,6 +130,19 @@ class LiveTable:
         left = max(0.0, (self._trials - len(ended)) * each - begun)
         seconds = left * (time.monotonic() - self._began) / self._epochs_here
         return f", about {duration(seconds)} left"
+
+
+def progress(console: Console) -> Progress:
+    """A bar for epochs, with what the last one gave in the field `shown`."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("epochs, {task.fields[shown]},"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    return Progress(*columns, console=console)
 
 
 def duration(seconds: float) -> str:

@@ -1,1 +1,1 @@
-"""Faces in, splits out. Knows NumPy, pandas, Pillow and albumentations; never torch, Ray or MLflow."""
+"""Faces in, splits out. Knows NumPy, pandas, Pillow and albumentations; no torch, Ray, MLflow."""

@@ -71,6 +71,6 @@ class Splits:
         """SHA-256 over class names, pixels and labels: equal for equal faces in any format."""
         digest = hashlib.sha256("\0".join(self.classes).encode())
         for name in SPLIT_NAMES:
-            digest.update(np.ascontiguousarray(self[name].images))
-            digest.update(np.ascontiguousarray(self[name].labels))
+            digest.update(np.ascontiguousarray(self[name].images).data)
+            digest.update(np.ascontiguousarray(self[name].labels).data)
         return digest.hexdigest()

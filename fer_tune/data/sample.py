@@ -5,6 +5,15 @@ import numpy as np
 from fer_tune.data.faces import Faces
 from fer_tune.errors import UserError
 
+# Of the training faces on which train scores are taken: the same in every study and retraining,
+# so that their gaps compare.
+CLEAN_SEED = 0
+
+
+def clean_sample(train: Faces, size: int) -> Faces:
+    """The training faces, as they are, on which a network's train scores are taken."""
+    return stratified_sample(train, size, CLEAN_SEED)
+
 
 def stratified_sample(faces: Faces, size: int, seed: int) -> Faces:
     """`size` of the faces, every class in proportion; all of them where there are no more.

@@ -5,14 +5,10 @@ from dataclasses import dataclass
 
 from fer_tune.data.faces import Faces, Splits
 from fer_tune.data.plans import Drawing, build
-from fer_tune.data.sample import stratified_sample
+from fer_tune.data.sample import clean_sample, stratified_sample
 from fer_tune.study.settings import StudySettings
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.loop import TrialFaces
-
-# Of the clean training faces on which train scores are taken: the same in every study, so that
-# gaps compare between studies.
-SAMPLE_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +39,7 @@ def study_faces(splits: Splits, settings: StudySettings) -> StudyFaces:
     train = stratified_sample(splits.train, size, settings.seed)
     return StudyFaces(
         drawings={plan: build(plan, train, settings.seed) for plan in settings.space.plans()},
-        sample=stratified_sample(train, len(splits.validation), SAMPLE_SEED),
+        sample=clean_sample(train, len(splits.validation)),
         validation=splits.validation,
         classes=splits.classes,
     )

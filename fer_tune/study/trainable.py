@@ -13,7 +13,7 @@ from fer_tune.study.faces import StudyFaces
 from fer_tune.training import checkpoint
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.device import pick_device
-from fer_tune.training.loop import TrialFaces, fit
+from fer_tune.training.loop import fit
 from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import State, Task, fresh_state
 
@@ -44,7 +44,11 @@ def train_trial(config: dict[str, Any], faces: StudyFaces, options: TrialOptions
     device = pick_device()
     own = faces.of(trial)
     task = Task(trial, options.epochs, trial_seed(options.seed, number), options.metric)
-    state = _start(task, own, device, options.checkpoints.get(number, ()))
+    retried = tune.get_checkpoint()
+    state = checkpoint.go_on(
+        lambda: fresh_state(task, len(own.drawing.faces), len(own.classes), device),
+        [*([Path(retried.path)] if retried else []), *options.checkpoints.get(number, ())],
+    )
     # A kill between a checkpoint and its report leaves epochs that are trained but not on record.
     for result in state.history[options.reported.get(number, 0) :]:
         _report(state, result)
@@ -55,22 +59,6 @@ def train_trial(config: dict[str, Any], faces: StudyFaces, options: TrialOptions
 def trial_seed(study_seed: int, number: int) -> int:
     """The seed of a trial: its own, and the same whenever the trial is run again."""
     return study_seed * 100_000 + number
-
-
-def _start(task: Task, faces: TrialFaces, device: torch.device, folders: Sequence[Path]) -> State:
-    count, classes = len(faces.drawing.faces), len(faces.classes)
-    retried = tune.get_checkpoint()
-    if retried is not None:
-        folders = [Path(retried.path), *folders]
-    for folder in folders:
-        state = fresh_state(task, count, classes, device)
-        try:
-            checkpoint.load(state, folder)
-        except checkpoint.BadCheckpoint as problem:
-            print(f"starting without a checkpoint: {problem}")
-        else:
-            return state
-    return fresh_state(task, count, classes, device)
 
 
 def _report(state: State, result: EpochResult) -> None:

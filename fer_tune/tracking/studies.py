@@ -3,12 +3,14 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from fer_tune.errors import UserError
 from fer_tune.tracking import tags
+from fer_tune.tracking.best import best_name
 from fer_tune.tracking.store import Store
-from fer_tune.training.metrics import Ending
+from fer_tune.training.metrics import LOWER_IS_BETTER, Ending
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -23,6 +25,7 @@ class StudyRecord:
     ending: None while it runs, or where it was killed.
     metric: decides a trial's best epoch.
     tags: the run's, by the names in `fer_tune.tracking.tags`.
+    settings: as the study was described with, in text.
     """
 
     name: str
@@ -30,6 +33,28 @@ class StudyRecord:
     ending: Ending | None
     metric: str
     tags: Mapping[str, str]
+    settings: Mapping[str, str]
+
+    @property
+    def faces_hash(self) -> str:
+        """Of the faces that it ran on (`Splits.content_hash`)."""
+        return self.tags[tags.FACES_HASH]
+
+    @property
+    def data(self) -> Path | None:
+        """Where its faces were; None for the usual place or the demo faces."""
+        path = self.settings.get("data")
+        return Path(path) if path else None
+
+    @property
+    def epochs(self) -> int:
+        """Full length of a trial."""
+        return int(self.settings["epochs"])
+
+    @property
+    def skip_bad(self) -> bool:
+        """Whether it left out faces that could not be read."""
+        return self.settings.get("skip_bad") == "True"
 
 
 @dataclass(frozen=True)
@@ -63,7 +88,9 @@ def find_study(store: Store, name: str) -> StudyRecord:
     if run is None:
         raise UserError(f"study {name} is not in {store}; {_known(study_names(store), name)}")
     ending = cast("Ending | None", run.data.tags.get(tags.ENDED))
-    return StudyRecord(name, run.info.run_id, ending, run.data.tags[tags.METRIC], run.data.tags)
+    return StudyRecord(
+        name, run.info.run_id, ending, run.data.tags[tags.METRIC], run.data.tags, run.data.params
+    )
 
 
 def trials(store: Store, study: StudyRecord) -> list[TrialRecord]:
@@ -71,6 +98,25 @@ def trials(store: Store, study: StudyRecord) -> list[TrialRecord]:
     runs = trial_runs(store, study.run_id)
     # A run without parameters was cut off as it began.
     return sorted((_record(run) for run in runs if run.data.params), key=lambda t: t.number)
+
+
+def find_trial(store: Store, study: StudyRecord, number: int) -> TrialRecord:
+    """One trial of the study. Raises UserError where it has none of that number."""
+    found = {trial.number: trial for trial in trials(store, study)}
+    if number not in found:
+        has = f"trials {min(found)} to {max(found)}" if found else "no trials"
+        raise UserError(f"trial {number}: study {study.name} has {has}")
+    return found[number]
+
+
+def best_trial(store: Store, study: StudyRecord) -> TrialRecord:
+    """The trial with the best epoch. Raises UserError where none has finished an epoch."""
+    name = best_name(study.metric).removeprefix(tags.BEST)
+    scored = [trial for trial in trials(store, study) if name in trial.best]
+    if not scored:
+        raise UserError(f"study {study.name} has no trial with a result yet; resume it")
+    pick = min if study.metric in LOWER_IS_BETTER else max
+    return pick(scored, key=lambda trial: trial.best[name])
 
 
 def study_run(store: Store, name: str) -> "Run | None":

@@ -11,6 +11,11 @@ PROTOCOL = "fer_tune.protocol"
 CODE_VERSION = "fer_tune.code_version"
 SEED = "fer_tune.seed"
 
+# Of retrainings: the study, the number of the trial, and the trial's run.
+RETRAINED_STUDY = "fer_tune.retrained_study"
+RETRAINED_TRIAL = "fer_tune.retrained_trial"
+RETRAINED_RUN = "fer_tune.retrained_run"
+
 # MLflow's own.
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"

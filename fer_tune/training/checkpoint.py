@@ -1,7 +1,9 @@
 """A trial's state on disk, whole or not at all."""
 
+import logging
 import os
 import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import State
 
 FILE = "state.pt"
+
+logger = logging.getLogger(__name__)
 
 
 class BadCheckpoint(Exception):
@@ -50,3 +54,20 @@ def load(state: State, folder: Path) -> None:
         state.best_weights = content["best_weights"]
     except Exception as problem:  # torch raises many kinds for a broken file
         raise BadCheckpoint(f"{folder / FILE}: {problem}") from problem
+
+
+def go_on(fresh: Callable[[], State], folders: Iterable[Path]) -> State:
+    """The state of the first folder that holds a whole one, else a fresh one.
+
+    A checkpoint that cannot be used is warned of, and the next folder tried.
+    """
+    for folder in folders:
+        if (folder / FILE).exists():
+            state = fresh()
+            try:
+                load(state, folder)
+            except BadCheckpoint as problem:
+                logger.warning("%s; starting from an earlier state", problem)
+            else:
+                return state
+    return fresh()

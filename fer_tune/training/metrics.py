@@ -81,20 +81,31 @@ def named_metrics(train: Scores, validation: Scores, classes: Sequence[str]) -> 
 
     train: scores on the clean sample of training faces, so that `gap` compares like with like.
     """
-    metrics = {
+    return {
         "train/accuracy": train.accuracy,
         "train/loss": train.loss,
-        "val/accuracy": validation.accuracy,
-        "val/loss": validation.loss,
-        "val/macro_f1": validation.macro_f1,
+        **_named("val", validation, classes),
         "gap": train.accuracy - validation.accuracy,
     }
-    polarity = validation.polarity_accuracy(classes)
+
+
+def named_test_metrics(test: Scores, classes: Sequence[str]) -> dict[str, float]:
+    """The scores on the test faces by name: `test/accuracy`, `test_f1/<class>`, ..."""
+    return _named("test", test, classes)
+
+
+def _named(split: str, scores: Scores, classes: Sequence[str]) -> dict[str, float]:
+    metrics = {
+        f"{split}/accuracy": scores.accuracy,
+        f"{split}/loss": scores.loss,
+        f"{split}/macro_f1": scores.macro_f1,
+    }
+    polarity = scores.polarity_accuracy(classes)
     if polarity is not None:
-        metrics["val/polarity_accuracy"] = polarity
+        metrics[f"{split}/polarity_accuracy"] = polarity
     for measure in ("precision", "recall", "f1"):
-        for name, value in zip(classes, getattr(validation, measure), strict=True):
-            metrics[f"val_{measure}/{name}"] = float(value)
+        for name, value in zip(classes, getattr(scores, measure), strict=True):
+            metrics[f"{split}_{measure}/{name}"] = float(value)
     return metrics
 
 
@@ -112,3 +123,9 @@ def best_result(history: Sequence[EpochResult], metric: str) -> EpochResult | No
     """The epoch that scores its trial: the first of those best by `metric`; None without any."""
     pick = min if metric in LOWER_IS_BETTER else max
     return pick(history, key=lambda result: result.metrics[metric], default=None)
+
+
+def metric_names(classes: Sequence[str]) -> list[str]:
+    """Every name that `named_metrics` gives for these classes."""
+    nothing = Scores(0.0, np.zeros((len(classes), len(classes)), dtype=np.int64))
+    return list(named_metrics(nothing, nothing, classes))

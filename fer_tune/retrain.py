@@ -1,0 +1,187 @@
+"""python -m fer_tune.retrain: a study's best trial trained again, then tested, once."""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fer_tune import command
+from fer_tune.errors import UserError
+from fer_tune.options import STUDIES, number_from
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fer_tune.data.faces import Splits
+    from fer_tune.tracking.retraining import RetrainingRun
+    from fer_tune.tracking.store import Store
+    from fer_tune.tracking.studies import StudyRecord, TrialRecord
+    from fer_tune.training.final import Final
+    from fer_tune.training.loop import TrialFaces
+    from fer_tune.training.metrics import EpochResult
+
+_EXAMPLE = """\
+example:
+  python -m fer_tune.retrain --study paper-0412-101500 --seeds 3
+"""
+
+
+@dataclass(frozen=True)
+class RetrainOptions:
+    """The command line; None where the user left an option out."""
+
+    study: str
+    trial: int | None
+    epochs: int | None
+    seeds: int
+    data: Path | None
+    tracking_uri: str | None
+    storage: Path
+
+
+def parse(argv: Sequence[str] | None) -> RetrainOptions:
+    """The command line; exits with code 2 where it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fer_tune.retrain",
+        description="Train a study's best trial again, to its full length and on all training "
+        "faces; then read the test faces, once.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    whole = number_from(1, int)
+    parser.add_argument("--study", required=True, metavar="NAME")
+    parser.add_argument(
+        "--trial", type=number_from(0, int), metavar="N", help="default: the study's best"
+    )
+    parser.add_argument("--epochs", type=whole, metavar="N", help="default: the study's")
+    parser.add_argument(
+        "--seeds", type=whole, default=1, metavar="K", help="train K times (default: 1)"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="PATH", help="where the study's faces are now, if moved"
+    )
+    parser.add_argument("--tracking-uri", metavar="URI", help="as of the search")
+    parser.add_argument(
+        "--storage", type=Path, default=STUDIES, metavar="DIR", help="as of the search"
+    )
+    return RetrainOptions(**vars(parser.parse_args(argv)))
+
+
+@dataclass(frozen=True, eq=False)
+class Retraining:
+    """What is trained again.
+
+    folder: of the checkpoints, from which a stopped retraining goes on.
+    """
+
+    study: "StudyRecord"
+    trial: "TrialRecord"
+    splits: "Splits"
+    epochs: int
+    folder: Path
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Find the trial, train it again with each seed, and show how it does on the test faces."""
+    options = parse(argv)
+    from rich.console import Console
+
+    from fer_tune.tracking.retraining import RetrainingRun
+    from fer_tune.tracking.store import open_store
+
+    console = Console()
+    store = open_store(options.tracking_uri)
+    what = _settled(store, options)
+    console.print(
+        f"Training trial {what.trial.number:03d} of {what.study.name} again: {what.epochs} epochs "
+        f"on {len(what.splits.train):,} faces, {options.seeds} times",
+        highlight=False,
+    )
+    told = command.line("fer_tune.retrain", argv)
+    try:
+        with RetrainingRun(store, what.study, what.trial, told, what.epochs) as run:
+            finals = [_train_seed(console, run, what, seed) for seed in range(options.seeds)]
+            _show(console, run, what.splits.classes, finals)
+    except KeyboardInterrupt:
+        console.print(f"Stopped. The same command goes on from the last epoch: {told}")
+        raise
+    shutil.rmtree(what.folder)
+
+
+def _settled(store: "Store", options: RetrainOptions) -> Retraining:
+    from fer_tune.data.load import load_splits
+    from fer_tune.tracking.studies import best_trial, find_study, find_trial
+
+    study = find_study(store, options.study)
+    if options.trial is None:
+        trial = best_trial(store, study)
+    else:
+        trial = find_trial(store, study, options.trial)
+    splits = load_splits(options.data or study.data, skip_bad=study.skip_bad)
+    if splits.content_hash() != study.faces_hash:
+        raise UserError(
+            f"{options.data or splits.source}: these are not the faces of study {study.name}; "
+            "say where those are with --data"
+        )
+    epochs = options.epochs or study.epochs
+    folder = options.storage / study.name / f"retrain-{trial.number:06d}-{epochs}"
+    return Retraining(study, trial, splits, epochs, folder)
+
+
+def _train_seed(console: "Console", run: "RetrainingRun", what: Retraining, seed: int) -> "Final":
+    from fer_tune.terminal import progress
+    from fer_tune.training.final import train_and_test
+    from fer_tune.training.state import Task
+
+    task = Task(what.trial.config, what.epochs, seed, what.study.metric)
+    folder = what.folder / f"seed-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    faces = _faces(what, seed)
+    with run.seed_run(seed, what.splits.classes) as seed_run, progress(console) as bar:
+        job = bar.add_task(f"seed {seed}", total=what.epochs, shown="")
+
+        def on_epoch(result: "EpochResult") -> None:
+            seed_run.log_epoch(result)
+            shown = f"F1 {result.metrics['val/macro_f1']:.3f}, gap {result.metrics['gap']:.3f}"
+            bar.update(job, completed=result.epoch, shown=shown)
+
+        final = train_and_test(task, faces, what.splits.test, folder, on_epoch)
+        address = seed_run.log_final(final)
+    console.print(
+        f"seed {seed}: epoch {final.best.epoch} kept, test accuracy {final.test.accuracy:.3f}, "
+        f"macro F1 {final.test.macro_f1:.3f}; model {address}",
+        highlight=False,
+    )
+    return final
+
+
+def _faces(what: Retraining, seed: int) -> "TrialFaces":
+    from fer_tune.data.plans import build
+    from fer_tune.data.sample import clean_sample
+    from fer_tune.training.loop import TrialFaces
+
+    splits = what.splits
+    return TrialFaces(
+        drawing=build(what.trial.config.data_plan, splits.train, seed),
+        sample=clean_sample(splits.train, len(splits.validation)),
+        validation=splits.validation,
+        classes=splits.classes,
+    )
+
+
+def _show(
+    console: "Console", run: "RetrainingRun", classes: Sequence[str], finals: Sequence["Final"]
+) -> None:
+    from fer_tune.paper import class_table, overall_table
+
+    best, tests = [each.best for each in finals], [each.test for each in finals]
+    for table in (class_table(classes, tests), overall_table(best, tests)):
+        console.print()
+        console.print(table)
+    run.log_summary(best, tests)
+
+
+if __name__ == "__main__":
+    command.run(main)
