@@ -3,25 +3,13 @@
 import math
 
 from fer_tune.tracking.tags import BEST
-from fer_tune.training.metrics import EpochResult
-
-_LESS_IS_BETTER = frozenset({"val/loss", "train/loss", "gap"})
+from fer_tune.training.metrics import EpochResult, improves
 
 
 def is_better(new: EpochResult, old: EpochResult | None, metric: str) -> bool:
     """Whether `new` beats `old` by `metric`; a tie keeps the earlier, NaN never wins."""
-    if math.isnan(new.metrics[metric]):
-        return False
-    if old is None:
-        return True
-    if less_is_better(metric):
-        return new.metrics[metric] < old.metrics[metric]
-    return new.metrics[metric] > old.metrics[metric]
-
-
-def less_is_better(metric: str) -> bool:
-    """Whether a smaller value of `metric` is the better one."""
-    return metric in _LESS_IS_BETTER
+    value = new.metrics[metric]
+    return not math.isnan(value) and improves(metric, value, old.metrics[metric] if old else None)
 
 
 def best_name(metric: str) -> str:

@@ -4,9 +4,10 @@ import shlex
 from urllib.parse import quote, urlencode
 
 from fer_tune.tracking import tags
-from fer_tune.tracking.best import best_name, less_is_better
+from fer_tune.tracking.best import best_name
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import StudyRecord
+from fer_tune.training.metrics import LOWER_IS_BETTER
 
 _PORT = 5000
 
@@ -32,7 +33,7 @@ def study_address(store: Store, study: StudyRecord) -> str:
         "compareRunsMode": "CHART",
         "searchFilter": f"tags.`{tags.PARENT}` = '{study.run_id}'",
         "orderByKey": f"metrics.`{best_name(study.metric)}`",
-        "orderByAsc": str(less_is_better(study.metric)).lower(),
+        "orderByAsc": str(study.metric in LOWER_IS_BETTER).lower(),
     }
     page = f"/#/experiments/{store.experiment_id}/runs"
     return f"{host}{page}?{urlencode(query, quote_via=quote)}"
