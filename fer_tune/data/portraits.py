@@ -51,8 +51,8 @@ LOOKS: dict[str, tuple[float, float]] = {
     "ground": (0, 255), "clothes": (20, 240), "glasses": (-4, 1),
     "cover": (-4, 1), "cover_side": (-1.2, 1.2), "cover_tone": (10, 240),
     # the photograph
-    "light": (0, 2 * np.pi), "light_strength": (0.05, 0.45), "contrast": (1, 1.5),
-    "blur": (0, 0.8), "grain": (2, 12),
+    "light": (0, 2 * np.pi), "light_strength": (0.05, 0.25), "contrast": (1.3, 1.9),
+    "blur": (0, 0.4), "grain": (5, 20),
 }  # fmt: skip
 
 T = -np.cos(np.linspace(0, np.pi, 13))[None]  # (1, 13) from end to end of a lid, lip or brow
