@@ -1,0 +1,80 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from fer_tune.model import FerNet, ModelConfig, parameter_count, scaled
+
+SMALL = ModelConfig(depth=1, width=4, hidden_1=8, hidden_2=8)
+
+
+def pictures(count: int) -> torch.Tensor:
+    return torch.from_numpy(
+        np.random.default_rng(0).integers(0, 256, (count, 48, 48), dtype=np.uint8)
+    )
+
+
+def test_the_default_is_the_papers_network_of_2_6_million_parameters() -> None:
+    model = FerNet(ModelConfig(), classes=7)
+    assert round(parameter_count(model) / 1e6, 1) == 2.6
+    layers = [type(module).__name__ for module in model.modules()]
+    assert layers.count("Conv2d") == layers.count("BatchNorm2d") == layers.count("MaxPool2d") == 3
+    assert layers.count("Linear") == 3
+    assert layers.count("Dropout") == 2
+
+
+def test_the_parameters_are_those_counted_by_hand() -> None:
+    convolution, normalisation = 9 * 4, 2 * 4
+    linear = (4 * 24 * 24 + 1) * 8 + (8 + 1) * 8 + (8 + 1) * 7
+    assert parameter_count(FerNet(SMALL, classes=7)) == convolution + normalisation + linear
+
+
+@pytest.mark.parametrize("classes", [2, 7, 40])
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5])
+def test_every_depth_gives_one_logit_a_class(depth: int, classes: int) -> None:
+    model = FerNet(SMALL.model_copy(update={"depth": depth}), classes)
+    assert model(scaled(pictures(3))).shape == (3, classes)
+
+
+def test_the_deepest_network_trains_on_a_batch_of_one_face() -> None:
+    model = FerNet(SMALL.model_copy(update={"depth": 5}), classes=7).train()
+    logits = model(scaled(pictures(1)))
+    assert torch.isfinite(logits).all()
+    logits.sum().backward()
+
+
+def test_width_doubles_with_every_block() -> None:
+    model = FerNet(SMALL.model_copy(update={"depth": 3}), classes=7)
+    convolutions = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert [m.out_channels for m in convolutions] == [4, 8, 16]
+
+
+def test_scaled_faces_run_from_0_to_1_and_leave_the_bytes_alone() -> None:
+    images = pictures(4)
+    before = images.clone()
+    faces = scaled(images)
+    assert faces.shape == (4, 1, 48, 48)
+    assert faces.dtype == torch.float32
+    np.testing.assert_allclose(faces.squeeze(1).numpy(), before.numpy() / 255, rtol=1e-6)
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("depth", 0),
+        ("depth", 6),
+        ("width", 3),
+        ("hidden_1", 0),
+        ("hidden_2", 5000),
+        ("dropout", 1.0),
+        ("dropout", -0.1),
+        ("dropout", math.nan),
+        ("kernel", 5),
+    ],
+)
+def test_a_setting_out_of_range_or_unknown_is_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(ValidationError, match=name):
+        ModelConfig.model_validate({name: value})

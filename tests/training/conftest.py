@@ -1,0 +1,54 @@
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from fer_tune.data.faces import Faces
+from fer_tune.data.plans import Drawing
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.loop import TrialFaces
+
+CLASSES = ("happy", "sad", "surprise", "neutral")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Networks this small only wait for each other's threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def cpu() -> torch.device:
+    return torch.device("cpu")
+
+
+@pytest.fixture
+def config() -> TrialConfig:
+    """A network that trains an epoch in milliseconds, with everything random switched on."""
+    return TrialConfig(
+        depth=2,
+        width=4,
+        hidden_1=8,
+        hidden_2=8,
+        dropout=0.5,
+        learning_rate=0.01,
+        batch_size=16,
+        augmentation=0.5,
+    )
+
+
+@pytest.fixture(scope="session")
+def faces() -> TrialFaces:
+    """Noise. 33 training faces, so that with batches of 16 the last batch holds one face."""
+    rng = np.random.default_rng(0)
+
+    def noise(count: int) -> Faces:
+        images = rng.integers(0, 256, (count, 48, 48), dtype=np.uint8)
+        return Faces(images, np.arange(count) % len(CLASSES))
+
+    train = noise(33)
+    return TrialFaces(Drawing(train), train.take(np.arange(12)), noise(13), CLASSES)

@@ -1,0 +1,89 @@
+import math
+
+import pytest
+import torch
+
+from fer_tune.training.config import Schedule, TrialConfig
+from fer_tune.training.state import Task, fresh_state, weights
+
+
+def rates(config: TrialConfig, epochs: int, faces: int) -> list[float]:
+    """The learning rate of every step, and then the one that a further step would have."""
+    state = fresh_state(Task(config, epochs, seed=0), faces, 7, torch.device("cpu"))
+    shown = [state.optimizer.param_groups[0]["lr"]]
+    for _ in range(epochs * math.ceil(faces / config.batch_size)):
+        state.optimizer.step()
+        state.schedule.step()
+        shown.append(state.optimizer.param_groups[0]["lr"])
+    return shown
+
+
+def with_schedule(config: TrialConfig, schedule: Schedule) -> TrialConfig:
+    return config.model_copy(update={"schedule": schedule, "learning_rate": 0.1})
+
+
+def test_the_constant_schedule_never_moves(config: TrialConfig) -> None:
+    assert set(rates(with_schedule(config, "constant"), epochs=3, faces=33)) == {0.1}
+
+
+def test_the_cosine_schedule_falls_to_zero_exactly_at_the_last_epochs_end(
+    config: TrialConfig,
+) -> None:
+    shown = rates(with_schedule(config, "cosine"), epochs=3, faces=33)
+    assert shown[0] == 0.1
+    assert shown == sorted(shown, reverse=True)
+    assert shown[-2] > 0
+    assert shown[-1] == pytest.approx(0, abs=1e-12)
+
+
+def test_the_one_cycle_schedule_peaks_at_the_learning_rate_and_ends_with_the_last_step(
+    config: TrialConfig,
+) -> None:
+    shown = rates(with_schedule(config, "onecycle"), epochs=10, faces=33)[:-1]
+    assert max(shown) == pytest.approx(0.1, rel=1e-3)
+    assert shown[0] == pytest.approx(0.1 / 25)
+    assert shown[-1] == min(shown) == pytest.approx(0.1 / 25 / 1e4)
+
+
+@pytest.mark.parametrize("faces", [1, 16, 17])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle"])
+def test_the_shortest_trial_has_a_schedule(
+    config: TrialConfig, schedule: Schedule, faces: int
+) -> None:
+    shown = rates(with_schedule(config, schedule), epochs=1, faces=faces)
+    assert all(0 <= rate <= 0.1 for rate in shown)
+
+
+def test_weight_decay_0_is_adam(config: TrialConfig, cpu: torch.device) -> None:
+    steps = []
+    for optimizer in (torch.optim.Adam, None):
+        state = fresh_state(Task(config, 1, seed=0), 33, 7, cpu)
+        used = optimizer(state.model.parameters(), lr=0.01) if optimizer else state.optimizer
+        for parameter in state.model.parameters():
+            parameter.grad = parameter.detach().sin()
+        used.step()
+        steps.append(weights(state.model))
+    for name, tensor in steps[0].items():
+        torch.testing.assert_close(tensor, steps[1][name])
+
+
+def test_the_seed_decides_the_first_weights(config: TrialConfig, cpu: torch.device) -> None:
+    first, same, other = (
+        weights(fresh_state(Task(config, 1, seed), 33, 7, cpu).model)["head.1.weight"]
+        for seed in (4, 4, 5)
+    )
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_weights_kept_are_a_copy_that_training_leaves_alone(
+    config: TrialConfig, cpu: torch.device
+) -> None:
+    model = fresh_state(Task(config, 1, seed=0), 33, 7, cpu).model
+    kept = weights(model)
+    before = {name: tensor.clone() for name, tensor in kept.items()}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1)
+    assert kept.keys() == model.state_dict().keys()
+    assert all(torch.equal(kept[name], before[name]) for name in kept)
