@@ -37,7 +37,7 @@ def train_and_test(
 
     folder: holds a checkpoint after each epoch, from which the same call goes on where it was
         stopped; `on_epoch` is then told of the earlier epochs again.
-    Raises Diverged where the loss becomes NaN or infinite.
+    Raises Diverged where a loss becomes NaN or infinite.
     """
     device = pick_device()
     count, classes = len(faces.drawing.faces), len(faces.classes)

@@ -23,7 +23,7 @@ EVALUATION_BATCH = 512
 
 
 class Diverged(ArithmeticError):
-    """The training loss is no longer a number."""
+    """A loss is no longer a number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> It
     A state that was saved and loaded goes on exactly as it would have: each epoch draws its
     randomness from the seed and its own number.
 
-    Raises Diverged where the loss becomes NaN or infinite.
+    Raises Diverged where a loss, in training or in evaluation, becomes NaN or infinite.
     """
     training = OnDevice.of(faces.drawing.faces, device)
     sample, validation = OnDevice.of(faces.sample, device), OnDevice.of(faces.validation, device)
@@ -55,15 +55,12 @@ def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> It
     while state.epoch < task.epochs:
         torch.manual_seed(_epoch_seed(task.seed, state.epoch))
         _train_epoch(task.config, state, training, chances)
-        result = EpochResult(
-            epoch=state.epoch + 1,
-            metrics=named_metrics(
-                evaluate(state.model, sample, len(faces.classes)),
-                scores := evaluate(state.model, validation, len(faces.classes)),
-                faces.classes,
-            ),
-            confusion=scores.confusion.tolist(),
-        )
+        train = evaluate(state.model, sample, len(faces.classes))
+        scores = evaluate(state.model, validation, len(faces.classes))
+        # The epoch's last step may be the one that ruins the weights.
+        _require_finite(train.loss + scores.loss, "loss in evaluation", state.epoch + 1)
+        metrics = named_metrics(train, scores, faces.classes)
+        result = EpochResult(state.epoch + 1, metrics, scores.confusion.tolist())
         state.history.append(result)
         if best_result(state.history, task.metric) is result:
             state.best_weights = weights(state.model)
@@ -114,8 +111,12 @@ def _train_epoch(
         state.optimizer.step()
         state.schedule.step()
         total += loss.detach()
-    if not math.isfinite(float(total)):
-        raise Diverged(f"the training loss became {float(total)} in epoch {state.epoch + 1}")
+    _require_finite(float(total), "training loss", state.epoch + 1)
+
+
+def _require_finite(loss: float, name: str, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise Diverged(f"the {name} became {loss} in epoch {epoch}")
 
 
 def _order(
