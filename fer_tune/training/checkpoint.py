@@ -53,7 +53,9 @@ def load(state: State, folder: Path) -> None:
         state.history[:] = [EpochResult(**result) for result in content["history"]]
         state.best_weights = content["best_weights"]
     except Exception as problem:  # torch raises many kinds for a broken file
-        raise BadCheckpoint(f"{folder / FILE}: {problem}") from problem
+        # Its own words may run over many lines, or be none.
+        kind = type(problem).__name__
+        raise BadCheckpoint(f"{folder / FILE}: not a state of this trial ({kind})") from problem
 
 
 def go_on(fresh: Callable[[], State], folders: Iterable[Path]) -> State:
