@@ -1,0 +1,193 @@
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from fer_tune.data.plans import build
+from fer_tune.training.checkpoint import FILE, BadCheckpoint, go_on, load, save
+from fer_tune.training.config import Schedule, TrialConfig
+from fer_tune.training.loop import TrialFaces, fit
+from fer_tune.training.metrics import EpochResult
+from fer_tune.training.state import State, Task, fresh_state, weights
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def task(config: TrialConfig) -> Task:
+    return Task(config, epochs=4, seed=7)
+
+
+def fresh(task: Task, faces: TrialFaces) -> State:
+    return fresh_state(task, len(faces.drawing.faces), len(faces.classes), CPU)
+
+
+def trained(task: Task, faces: TrialFaces, epochs: int) -> State:
+    state = fresh(task, faces)
+    epoch = fit(task, state, faces, CPU)
+    for _ in range(epochs):
+        next(epoch)
+    return state
+
+
+def same(first: State, second: State) -> bool:
+    ours, theirs = weights(first.model), weights(second.model)
+    return all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def resampled(faces: TrialFaces) -> TrialFaces:
+    """The same, drawn by the square-root sampler."""
+    return replace(faces, drawing=build("sqrt_sampler", faces.drawing.faces, seed=0))
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle"])
+def test_a_trial_resumed_after_every_epoch_goes_on_exactly_as_it_would_have(
+    tmp_path: Path, task: Task, faces: TrialFaces, schedule: Schedule
+) -> None:
+    config = task.config.model_copy(update={"schedule": schedule, "weight_decay": 0.1})
+    task, faces = replace(task, config=config), resampled(faces)
+    through = trained(task, faces, 4)
+    results: list[EpochResult] = []
+    for _ in range(4):
+        torch.manual_seed(len(results))  # whatever another process drew before
+        state = go_on(lambda: fresh(task, faces), [tmp_path])
+        results.append(next(fit(task, state, faces, CPU)))
+        save(state, tmp_path)
+    assert results == through.history
+    assert state.history == through.history
+    assert same(state, through)
+    for name, tensor in through.best_weights.items():
+        assert torch.equal(tensor, state.best_weights[name])
+
+
+def test_a_finished_trial_has_no_epochs_left(tmp_path: Path, task: Task, faces: TrialFaces) -> None:
+    save(trained(task, faces, 4), tmp_path)
+    state = go_on(lambda: fresh(task, faces), [tmp_path])
+    assert list(fit(task, state, faces, CPU)) == []
+    assert state.epoch == 4
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.3, 0.9, 0.9999])
+def test_a_file_cut_short_is_refused_in_one_line(
+    tmp_path: Path, task: Task, faces: TrialFaces, share: float
+) -> None:
+    save(fresh(task, faces), tmp_path)
+    content = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(BadCheckpoint, match=f"{FILE}: not a state of this trial") as caught:
+        load(fresh(task, faces), tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        {},
+        {"model": {}},
+        {"model": None, "optimizer": None, "schedule": None, "history": [], "best_weights": {}},
+    ],
+)
+def test_a_file_of_something_else_is_refused(
+    tmp_path: Path, task: Task, faces: TrialFaces, content: object
+) -> None:
+    torch.save(content, tmp_path / FILE)
+    with pytest.raises(BadCheckpoint):
+        load(fresh(task, faces), tmp_path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path, task: Task, faces: TrialFaces) -> None:
+    with pytest.raises(BadCheckpoint):
+        load(fresh(task, faces), tmp_path)
+
+
+def test_a_checkpoint_of_another_network_is_refused(
+    tmp_path: Path, task: Task, faces: TrialFaces
+) -> None:
+    save(fresh(task, faces), tmp_path)
+    wider = replace(task, config=task.config.model_copy(update={"width": 8}))
+    with pytest.raises(BadCheckpoint):
+        load(fresh(wider, faces), tmp_path)
+
+
+class Bomb:
+    """Unpickling it creates a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_no_code_in_a_checkpoint_is_run(
+    tmp_path: Path, task: Task, faces: TrialFaces, zipped: bool
+) -> None:
+    fired = tmp_path / "fired"
+    content = {"model": Bomb(fired)}
+    if zipped:
+        torch.save(content, tmp_path / FILE)
+    else:
+        (tmp_path / FILE).write_bytes(pickle.dumps(content))
+    with pytest.raises(BadCheckpoint):
+        load(fresh(task, faces), tmp_path)
+    assert not fired.exists()
+
+
+def test_a_broken_checkpoint_is_passed_over_for_an_older_one(
+    tmp_path: Path, task: Task, faces: TrialFaces, caplog: pytest.LogCaptureFixture
+) -> None:
+    newest, missing, older = (tmp_path / name for name in ("newest", "missing", "older"))
+    newest.mkdir()
+    older.mkdir()
+    earlier = trained(task, faces, 1)
+    save(earlier, older)
+    # Whole but for its last part, so that the model is filled before the fault is met.
+    save(trained(task, faces, 2), newest)
+    content = torch.load(newest / FILE, weights_only=True)
+    torch.save({**content, "history": [{"epoch": 1}]}, newest / FILE)
+    state = go_on(lambda: fresh(task, faces), [newest, missing, older])
+    assert state.history == earlier.history
+    assert same(state, earlier)
+    [warning] = caplog.messages
+    assert str(newest / FILE) in warning
+
+
+def test_with_no_whole_checkpoint_a_trial_starts_anew(
+    tmp_path: Path, task: Task, faces: TrialFaces
+) -> None:
+    save(trained(task, faces, 2), tmp_path)
+    content = torch.load(tmp_path / FILE, weights_only=True)
+    del content["best_weights"]
+    torch.save(content, tmp_path / FILE)
+    state = go_on(lambda: fresh(task, faces), [tmp_path])
+    assert state.epoch == 0
+    assert state.best_weights == {}
+    assert same(state, fresh(task, faces))
+
+
+def test_saving_that_fails_leaves_the_earlier_checkpoint_and_nothing_else(
+    tmp_path: Path, task: Task, faces: TrialFaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = fresh(task, faces)
+    save(state, tmp_path)
+    before = (tmp_path / FILE).read_bytes()
+
+    def full_disk(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        save(state, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_saving_changes_nothing_in_the_state(tmp_path: Path, task: Task, faces: TrialFaces) -> None:
+    saved, alone = fresh(task, faces), trained(task, faces, 4)
+    for _ in fit(task, saved, faces, CPU):
+        save(saved, tmp_path)
+    assert saved.history == alone.history

@@ -1,0 +1,82 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fer_tune.data.faces import Faces
+from fer_tune.training import checkpoint, final
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.final import Final, train_and_test
+from fer_tune.training.loop import OnDevice, TrialFaces, evaluate, fit
+from fer_tune.training.metrics import EpochResult
+from fer_tune.training.state import Task, fresh_state
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(final, "pick_device", lambda: CPU)
+
+
+@pytest.fixture
+def task(config: TrialConfig) -> Task:
+    return Task(config, epochs=8, seed=0)
+
+
+@pytest.fixture
+def unseen() -> Faces:
+    rng = np.random.default_rng(5)
+    return Faces(rng.integers(0, 256, (20, 48, 48), dtype=np.uint8), np.arange(20) % 4)
+
+
+def run(
+    task: Task, faces: TrialFaces, test: Faces, folder: Path
+) -> tuple[Final, list[EpochResult]]:
+    told: list[EpochResult] = []
+    folder.mkdir(exist_ok=True)
+    return train_and_test(task, faces, test, folder, told.append), told
+
+
+@pytest.mark.parametrize("metric", ["val/macro_f1", "val/loss"])
+def test_the_best_epochs_weights_are_tested_and_not_the_last_ones(
+    tmp_path: Path, task: Task, faces: TrialFaces, unseen: Faces, metric: str
+) -> None:
+    task = replace(task, metric=metric)
+    done, told = run(task, faces, unseen, tmp_path)
+    assert done.best.epoch < task.epochs  # else this test shows nothing
+    assert done.best in told
+    validation = evaluate(done.model, OnDevice.of(faces.validation, CPU), 4)
+    assert validation.confusion.tolist() == done.best.confusion
+    again = evaluate(done.model, OnDevice.of(unseen, CPU), 4)
+    assert again.confusion.tolist() == done.test.confusion.tolist()
+    assert done.test.confusion.sum() == len(unseen)
+
+
+def test_a_stopped_training_goes_on_and_tells_of_its_earlier_epochs_again(
+    tmp_path: Path, task: Task, faces: TrialFaces, unseen: Faces
+) -> None:
+    through, told = run(task, faces, unseen, tmp_path / "through")
+    state = fresh_state(task, 33, 4, CPU)
+    epochs = fit(task, state, faces, CPU)
+    for _ in range(3):
+        next(epochs)
+    stopped = tmp_path / "stopped"
+    stopped.mkdir()
+    checkpoint.save(state, stopped)
+    resumed, told_again = run(task, faces, unseen, stopped)
+    assert told_again == told
+    assert resumed.best == through.best
+    assert resumed.test.loss == through.test.loss
+
+
+def test_the_test_faces_choose_nothing(
+    tmp_path: Path, task: Task, faces: TrialFaces, unseen: Faces
+) -> None:
+    first, _ = run(task, faces, unseen, tmp_path / "first")
+    moved = Faces(unseen.images, (unseen.labels + 1) % 4)
+    second, _ = run(task, faces, moved, tmp_path / "second")
+    assert first.best == second.best
+    assert first.test.loss != second.test.loss

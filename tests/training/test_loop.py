@@ -1,0 +1,257 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fer_tune.data.demo import demo_splits
+from fer_tune.data.faces import Faces
+from fer_tune.data.plans import Drawing, build
+from fer_tune.data.sample import stratified_sample
+from fer_tune.model import FerNet, scaled
+from fer_tune.training import loop
+from fer_tune.training.augment import augment
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.device import autocast
+from fer_tune.training.loop import Diverged, OnDevice, TrialFaces, evaluate, fit
+from fer_tune.training.metrics import EpochResult
+from fer_tune.training.state import State, Task, fresh_state, weights
+
+CPU = torch.device("cpu")
+
+
+def fresh(task: Task, faces: TrialFaces) -> State:
+    return fresh_state(task, len(faces.drawing.faces), len(faces.classes), CPU)
+
+
+def train(task: Task, faces: TrialFaces) -> list[EpochResult]:
+    return list(fit(task, fresh(task, faces), faces, CPU))
+
+
+def judged(model: FerNet, faces: Faces) -> tuple[float, float]:
+    """Accuracy and mean cross-entropy, worked out apart from the product."""
+    model.eval()
+    labels = torch.from_numpy(faces.labels)
+    with torch.no_grad(), autocast(CPU):
+        logits = model(scaled(torch.from_numpy(faces.images))).float()
+    accuracy = (logits.argmax(1) == labels).double().mean()
+    return float(accuracy), float(functional.cross_entropy(logits, labels))
+
+
+def plain(counts: list[int]) -> Faces:
+    """Faces of one grey each, which no two share; the lighter, the higher their class."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    greys = np.arange(len(labels), dtype=np.uint8)
+    return Faces(np.broadcast_to(greys[:, None, None], (len(labels), 48, 48)).copy(), labels)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """Every batch of faces that goes through the augmentation, before it is changed."""
+    batches: list[Tensor] = []
+
+    def spy(images: Tensor, strength: float) -> Tensor:
+        batches.append(images.clone())
+        return augment(images, strength)
+
+    monkeypatch.setattr(loop, "augment", spy)
+    return batches
+
+
+def greys(batches: list[Tensor]) -> list[int]:
+    return [round(float(face[0, 0, 0]) * 255) for batch in batches for face in batch]
+
+
+def test_the_same_task_twice_gives_the_same_numbers(config: TrialConfig, faces: TrialFaces) -> None:
+    task = Task(config, epochs=3, seed=1)
+    first = train(task, faces)
+    torch.rand(5)
+    assert train(task, faces) == first
+    assert train(replace(task, seed=2), faces) != first
+
+
+def test_epochs_are_numbered_from_1_to_the_trials_length(
+    config: TrialConfig, faces: TrialFaces
+) -> None:
+    assert [result.epoch for result in train(Task(config, 3, seed=0), faces)] == [1, 2, 3]
+
+
+def test_validation_faces_are_never_augmented_or_drawn_again(
+    config: TrialConfig, faces: TrialFaces, seen: list[Tensor]
+) -> None:
+    strong = config.model_copy(update={"augmentation": 1.0})
+    drawn = replace(faces, drawing=build("sqrt_sampler", faces.drawing.faces, seed=0))
+    task = Task(strong, epochs=2, seed=0)
+    state = fresh(task, drawn)
+    for result in fit(task, state, drawn, CPU):
+        counts = np.sum(result.confusion, axis=1)
+        assert counts.tolist() == faces.validation.counts(4).tolist()
+        accuracy, loss = judged(state.model, faces.validation)
+        assert result.metrics["val/accuracy"] == accuracy
+        assert result.metrics["val/loss"] == pytest.approx(loss, rel=1e-3)
+    untouched = {
+        face.tobytes() for face in scaled(torch.from_numpy(faces.validation.images)).numpy()
+    }
+    assert sum(map(len, seen)) == 2 * len(faces.drawing.faces)
+    assert not untouched & {face.numpy().tobytes() for batch in seen for face in batch}
+
+
+def test_train_accuracy_is_taken_in_evaluation_mode_on_clean_faces(
+    config: TrialConfig, faces: TrialFaces
+) -> None:
+    noisy = config.model_copy(update={"augmentation": 1.0, "dropout": 0.9})
+    task = Task(noisy, epochs=2, seed=0)
+    state = fresh(task, faces)
+    for result in fit(task, state, faces, CPU):
+        accuracy, loss = judged(state.model, faces.sample)
+        assert result.metrics["train/accuracy"] == accuracy
+        assert result.metrics["train/loss"] == pytest.approx(loss, rel=1e-3)
+        assert result.metrics["gap"] == accuracy - result.metrics["val/accuracy"]
+
+
+def test_an_epoch_sees_every_face_once_in_an_order_of_its_own(
+    config: TrialConfig, faces: TrialFaces, seen: list[Tensor]
+) -> None:
+    own = replace(faces, drawing=Drawing(plain([30, 10])), classes=("sad", "happy"))
+    own = replace(own, sample=own.drawing.faces, validation=own.drawing.faces)
+    train(Task(config, epochs=2, seed=0), own)
+    first, second = greys(seen[:3]), greys(seen[3:])
+    assert sorted(first) == sorted(second) == list(range(40))
+    assert list(range(40)) != first != second
+
+
+def test_square_root_sampling_draws_the_rare_class_more_often(
+    config: TrialConfig, faces: TrialFaces, seen: list[Tensor]
+) -> None:
+    drawing = build("sqrt_sampler", plain([225, 25]), seed=0)
+    own = replace(faces, drawing=drawing, sample=drawing.faces, validation=drawing.faces)
+    train(Task(config, epochs=4, seed=0), own)
+    shown = np.array(greys(seen))
+    assert len(shown) == 4 * 250
+    # sqrt(25) / (sqrt(225) + sqrt(25)) = 0.25, where the faces themselves have 0.1.
+    assert 0.2 < (shown >= 225).mean() < 0.3
+    assert len(set(shown[:250])) < 250
+
+
+def test_label_smoothing_changes_the_training_but_not_how_it_is_judged(
+    config: TrialConfig, faces: TrialFaces
+) -> None:
+    trained = []
+    for smoothing in (0.0, 0.5):
+        smoothed = config.model_copy(update={"label_smoothing": smoothing})
+        task = Task(smoothed, epochs=1, seed=0)
+        state = fresh(task, faces)
+        [result] = fit(task, state, faces, CPU)
+        _, loss = judged(state.model, faces.validation)
+        assert result.metrics["val/loss"] == pytest.approx(loss, rel=1e-3)
+        trained.append(weights(state.model)["head.1.weight"])
+    assert not torch.equal(*trained)
+
+
+@pytest.mark.parametrize("metric", ["val/macro_f1", "val/loss"])
+def test_the_weights_kept_are_those_of_the_best_epoch(
+    config: TrialConfig, faces: TrialFaces, metric: str
+) -> None:
+    task = Task(config, epochs=12, seed=0, metric=metric)
+    state = fresh(task, faces)
+    scores, after = [], []
+    for result in fit(task, state, faces, CPU):
+        scores.append(result.metrics[metric])
+        after.append(weights(state.model))
+    best = scores.index(min(scores) if metric == "val/loss" else max(scores))
+    assert best < len(scores) - 1  # else this test shows nothing
+    assert all(torch.equal(kept, after[best][name]) for name, kept in state.best_weights.items())
+
+
+def test_a_loss_that_is_no_number_ends_the_trial(config: TrialConfig, faces: TrialFaces) -> None:
+    task = Task(config, epochs=3, seed=0)
+    state = fresh(task, faces)
+    epochs = fit(task, state, faces, CPU)
+    next(epochs)
+    with torch.no_grad():
+        state.model.state_dict()["head.1.weight"][0, 0] = torch.nan
+    with pytest.raises(Diverged, match="training loss became nan in epoch 2"):
+        next(epochs)
+    assert state.epoch == 1
+
+
+def test_weights_ruined_by_the_last_step_are_never_reported(
+    config: TrialConfig, faces: TrialFaces
+) -> None:
+    """With one batch an epoch, the training loss is that before the step."""
+    task = Task(config.model_copy(update={"batch_size": 64}), epochs=1, seed=0)
+    state = fresh(task, faces)
+    state.optimizer.param_groups[0]["lr"] = 1e38
+    with pytest.raises(Diverged, match=r"loss in evaluation became (nan|inf) in epoch 1"):
+        next(fit(task, state, faces, CPU))
+    assert state.history == []
+    assert state.best_weights == {}
+
+
+@pytest.mark.parametrize("classes", [2, 40])
+def test_any_number_of_classes_is_trained_and_judged(config: TrialConfig, classes: int) -> None:
+    rng = np.random.default_rng(0)
+    own = Faces(rng.integers(0, 256, (80, 48, 48), dtype=np.uint8), np.arange(80) % classes)
+    names = tuple(f"class {number}" for number in range(classes))
+    [result] = train(Task(config, 1, seed=0), TrialFaces(Drawing(own), own, own, names))
+    assert np.shape(result.confusion) == (classes, classes)
+    assert np.sum(result.confusion, axis=1).tolist() == [80 // classes] * classes
+
+
+def test_the_deepest_network_trains_where_the_last_batch_is_one_face(
+    config: TrialConfig, faces: TrialFaces
+) -> None:
+    assert len(faces.drawing.faces) % config.batch_size == 1
+    [result] = train(Task(config.model_copy(update={"depth": 5}), 1, seed=0), faces)
+    assert np.isfinite(list(result.metrics.values())).all()
+
+
+def test_a_batch_larger_than_all_faces_is_one_step(
+    config: TrialConfig, faces: TrialFaces, seen: list[Tensor]
+) -> None:
+    train(Task(config.model_copy(update={"batch_size": 4096}), 2, seed=0), faces)
+    assert [len(batch) for batch in seen] == [33, 33]
+
+
+def test_how_evaluation_is_batched_does_not_change_the_scores(
+    config: TrialConfig, faces: TrialFaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = fresh(Task(config, 1, seed=0), faces).model
+    held = OnDevice.of(faces.drawing.faces, CPU)
+    at_once = evaluate(model, held, 4)
+    monkeypatch.setattr(loop, "EVALUATION_BATCH", 16)  # the last of one face
+    in_parts = evaluate(model, held, 4)
+    assert at_once.confusion.tolist() == in_parts.confusion.tolist()
+    assert at_once.loss == pytest.approx(in_parts.loss, rel=1e-3)
+
+
+def test_faces_shared_between_processes_are_read_and_left_alone(
+    config: TrialConfig, faces: TrialFaces
+) -> None:
+    """Ray's object store hands out read-only arrays; PyTorch warns of them."""
+
+    def locked(given: Faces) -> Faces:
+        images, labels = given.images.copy(), given.labels.copy()
+        images.flags.writeable = labels.flags.writeable = False
+        return Faces(images, labels)
+
+    drawing = Drawing(locked(faces.drawing.faces), np.full(33, 1 / 33))
+    drawing.weights.flags.writeable = False  # type: ignore[union-attr]
+    shared = TrialFaces(drawing, locked(faces.sample), locked(faces.validation), faces.classes)
+    train(Task(config, 1, seed=0), shared)
+    np.testing.assert_array_equal(shared.drawing.faces.images, faces.drawing.faces.images)
+
+
+def test_a_small_network_learns_drawn_faces_better_than_chance() -> None:
+    splits = demo_splits()
+    some = stratified_sample(splits.train, 600, seed=0)
+    config = TrialConfig(
+        width=8, hidden_1=64, hidden_2=32, dropout=0, batch_size=32, learning_rate=3e-3
+    )
+    task = Task(config.model_copy(update={"schedule": "onecycle"}), epochs=6, seed=0)
+    results = train(task, TrialFaces(Drawing(some), some, splits.validation, splits.classes))
+    largest = splits.validation.counts(7).max() / len(splits.validation)
+    assert results[-1].metrics["val/accuracy"] > largest + 0.04
+    assert results[-1].metrics["train/loss"] < results[0].metrics["train/loss"]
