@@ -15,7 +15,7 @@ from fer_tune.errors import UserError
 from fer_tune.study.faces import StudyFaces, study_faces
 from fer_tune.study.journal import Journal, tell_again
 from fer_tune.study.record import TrialRecord
-from fer_tune.study.resources import Wanted, divide
+from fer_tune.study.resources import Wanted, divide, this_machine
 from fer_tune.study.runner import Place, run_study
 from fer_tune.study.session import ray_session
 from fer_tune.study.settings import StudySettings, begin_study, write_settings
@@ -73,11 +73,14 @@ def conduct(
     """
     store = open_store(settings.tracking_uri)
     settings = settings.model_copy(update={"tracking_uri": store.uri})
+    if around.address is None:
+        # Before the seconds that Ray takes to start.
+        divide(this_machine(), settings.trials, around.wanted)
+    with console.status("drawing the training faces"):
+        faces = study_faces(splits, settings)
     with ray_session(around.address) as machine:
         resources = divide(machine, settings.trials, around.wanted)
         console.print(f"Study {settings.name}: {settings.trials} trials, {resources}.")
-        with console.status("drawing the training faces"):
-            faces = study_faces(splits, settings)
         folder = _folder(settings, around.storage, resume)
         with _tracker(store, folder, describe(settings, splits, around.command), resume) as tracker:
             place = Place(folder, resources, around.time_budget)
@@ -152,6 +155,11 @@ def show_outcome(
         console.print(f"To compare the trials: {ui}", highlight=False, soft_wrap=True)
     address = study_address(store, find_study(store, settings.name))
     console.print(f"and open {address}", highlight=False, soft_wrap=True)
+    console.print(
+        f"To train the best again and test it: python -m fer_tune.retrain --study {settings.name}",
+        highlight=False,
+        soft_wrap=True,
+    )
     if not over:
         again = f"python -m fer_tune.search --resume {settings.name}"
         console.print(f"Not all trials are done. To go on: {again}", highlight=False)

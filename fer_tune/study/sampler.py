@@ -27,7 +27,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self.left = settings.trials - len(earlier) + len(open_trials)
         self._fixed: Point = space.fixed
         self._resumed = [record.number for record in open_trials]
-        self._next = len(earlier)
+        self._next = 1 + max((record.number for record in earlier), default=-1)
         names = space.parameters
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         # A new seed for every resume, or its first proposals would be those made before.
@@ -37,9 +37,9 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             mode="min" if settings.metric in LOWER_IS_BETTER else "max",
             points_to_evaluate=[
                 *({name: getattr(each.config, name) for name in names} for each in open_trials),
-                *space.points()[len(earlier) :],
+                *space.points()[self._next :],
             ],
-            sampler=TPESampler(seed=settings.seed + len(earlier)),
+            sampler=TPESampler(seed=settings.seed + self._next),
         )
         for record in earlier:
             if record.is_over:

@@ -2,8 +2,10 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from fer_tune.errors import UserError
 from fer_tune.study.resources import Machine, this_machine
@@ -17,6 +19,8 @@ ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
 
+PROBE_SECONDS = 5
+
 
 @contextmanager
 def ray_session(address: str | None) -> Iterator[Machine]:
@@ -28,17 +32,27 @@ def ray_session(address: str | None) -> Iterator[Machine]:
     import ray
 
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    try:
-        if address is None:
-            machine = this_machine()
-            ray.init("local", num_cpus=machine.cores, include_dashboard=False, **quiet)
-        else:
+    if address is None:
+        machine = this_machine()
+        ray.init("local", num_cpus=machine.cores, include_dashboard=False, **quiet)
+    else:
+        try:
+            _probe(address)
             ray.init(address, **quiet)
-            there = ray.cluster_resources()
-            machine = Machine(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
-    except (ConnectionError, ValueError) as error:
-        raise UserError(f"--address {address}: no Ray cluster answers there ({error})") from error
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"--address {address}: no Ray cluster answers there ({error}); is it running?"
+            ) from error
+        there = ray.cluster_resources()
+        machine = Machine(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
     try:
         yield machine
     finally:
         ray.shutdown()
+
+
+def _probe(address: str) -> None:
+    """Raise OSError at once where nothing listens: Ray itself waits for minutes."""
+    place = urlsplit(address if "://" in address else f"//{address}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), PROBE_SECONDS).close()

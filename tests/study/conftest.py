@@ -1,0 +1,54 @@
+from collections.abc import Callable
+
+import pytest
+
+from fer_tune.study.record import TrialRecord
+from fer_tune.study.settings import StudySettings
+from fer_tune.study.space import parse_space
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.metrics import Ending, EpochResult
+
+SPACE = """
+parameters:
+  learning_rate: {type: float, low: 1.0e-5, high: 1.0e-2, log: true}
+  depth: {type: int, low: 1, high: 5}
+fixed: {width: 8}
+first_trials:
+  - {depth: 2}
+"""
+
+
+@pytest.fixture
+def settings() -> StudySettings:
+    """A study of ten trials, nine epochs at most, ASHA's rungs at 1, 3 and 9."""
+    return StudySettings(
+        name="tested",
+        space_name="tested",
+        space=parse_space(SPACE, "tested.yaml"),
+        data=None,
+        skip_bad=False,
+        faces_hash="0",
+        train_faces=None,
+        trials=10,
+        epochs=9,
+        grace=1,
+        reduction=3,
+        metric="val/macro_f1",
+        seed=0,
+        tracking_uri=None,
+    )
+
+
+@pytest.fixture
+def record() -> Callable[..., TrialRecord]:
+    """Makes a trial that has reported these scores, one an epoch."""
+
+    def trial(number: int, *scores: float, ending: Ending | None = None) -> TrialRecord:
+        history = [
+            EpochResult(epoch, {"val/macro_f1": score}, [])
+            for epoch, score in enumerate(scores, start=1)
+        ]
+        config = TrialConfig(learning_rate=1e-3, depth=number % 5 + 1)
+        return TrialRecord(number, f"{number:03d}", config, history, ending)
+
+    return trial

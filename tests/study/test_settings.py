@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+from fer_tune.errors import UserError
+from fer_tune.study.settings import FILE, StudySettings, begin_study, open_study
+
+
+def test_a_study_opens_as_it_was_begun(tmp_path: Path, settings: StudySettings) -> None:
+    folder = begin_study(tmp_path, settings)
+    assert open_study(tmp_path, "tested") == (folder, settings)
+
+
+def test_the_file_is_for_its_owner_only(tmp_path: Path, settings: StudySettings) -> None:
+    folder = begin_study(tmp_path, settings)
+    assert (folder / FILE).stat().st_mode & 0o077 == 0
+
+
+def test_a_name_that_is_taken_is_refused_with_the_way_out(
+    tmp_path: Path, settings: StudySettings
+) -> None:
+    begin_study(tmp_path, settings)
+    with pytest.raises(UserError, match="--resume tested"):
+        begin_study(tmp_path, settings)
+
+
+def test_an_unknown_study_is_answered_with_the_known_ones(
+    tmp_path: Path, settings: StudySettings
+) -> None:
+    begin_study(tmp_path, settings)
+    with pytest.raises(UserError, match=r"no study testde .* there are: tested"):
+        open_study(tmp_path, "testde")
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "x" * 101, "a\nb"])
+def test_a_name_cannot_leave_its_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="study name"):
+        open_study(tmp_path, name)
+
+
+def test_settings_changed_by_hand_are_told_in_one_line(
+    tmp_path: Path, settings: StudySettings
+) -> None:
+    (begin_study(tmp_path, settings) / FILE).write_text("{}")
+    with pytest.raises(UserError, match="cannot be read") as error:
+        open_study(tmp_path, "tested")
+    assert "\n" not in str(error.value)

@@ -1,0 +1,142 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fer_tune.errors import UserError
+from fer_tune.study.space import FOLDERS, SearchSpace, find_space, parse_space, read_space
+from fer_tune.training.config import PAPER, TrialConfig
+
+OURS = sorted(FOLDERS[0].glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
+def test_every_space_that_comes_with_the_project_is_sound(path: Path) -> None:
+    space = read_space(path)
+    for point in space.points():
+        TrialConfig.model_validate({**space.fixed, **point})
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
+def test_the_first_trial_is_the_papers_configuration(path: Path) -> None:
+    assert TrialConfig.model_validate(read_space(path).points()[0]) == PAPER
+
+
+def test_the_papers_space_begins_with_the_papers_two_configurations() -> None:
+    first, second = read_space(find_space("paper")).points()
+    assert second == {**first, "data_plan": "balanced"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "f.yaml: holds no `parameters:`"),
+        ("parameters: {}", "f.yaml: parameters: "),
+        ("parameters: [", "f.yaml: not YAML: "),
+        ("spam: 1", "f.yaml: parameters: Field required"),
+        (
+            "parameters: {lerning_rate: {type: float, low: 0.1, high: 1}}",
+            "f.yaml: parameters.lerning_rate: unknown parameter; did you mean learning_rate?",
+        ),
+        (
+            "parameters: {dropout: {type: float, low: 0.6, high: 0.2}}",
+            "f.yaml: parameters.dropout: {'type': 'float', 'low': 0.6, 'high': 0.2}: "
+            "low 0.6 is not below high 0.2",
+        ),
+        (
+            "parameters: {dropout: {type: float, low: 0.5, high: 0.9}}",
+            "f.yaml: parameters.dropout: the default 0.25 is outside its range",
+        ),
+        (
+            "parameters: {dropout: {type: float, low: 0, high: 1.5}}",
+            "f.yaml: parameters.dropout: 1.5: Input should be less than 1",
+        ),
+        (
+            "parameters: {learning_rate: {type: float, low: 0, high: 1, log: true}}",
+            "f.yaml: parameters.learning_rate: ",
+        ),
+        (
+            "parameters: {depth: {type: int, low: 1, high: many}}",
+            "f.yaml: parameters.depth.high: many: ",
+        ),
+        (
+            "parameters: {depth: {type: int, low: 1, high: 4, step: 2}}",
+            "f.yaml: parameters.depth: ",
+        ),
+        (
+            "parameters: {depth: {type: int, low: 1, high: 5, lgo: true}}",
+            "f.yaml: parameters.depth.lgo: True: ",
+        ),
+        ("parameters: {depth: {type: whole, low: 1, high: 5}}", "f.yaml: parameters.depth: "),
+        (
+            "parameters: {data_plan: {type: choice, values: [original, blanced]}}",
+            "f.yaml: parameters.data_plan: blanced: ",
+        ),
+        (
+            "parameters: {depth: {type: int, low: 1, high: 5}}\nfirst_trials: [{depth: 9}]",
+            "f.yaml: first_trials[0].depth: 9 is outside its range",
+        ),
+        (
+            "parameters: {depth: {type: int, low: 1, high: 5}}\nfirst_trials: [{width: 16}]",
+            "f.yaml: first_trials[0].width: not a parameter of this space",
+        ),
+        (
+            "parameters: {depth: {type: int, low: 1, high: 5}}\nfixed: {width: 1}",
+            "f.yaml: fixed.width: 1: ",
+        ),
+        (
+            "parameters: {depth: {type: int, low: 1, high: 5}}\nfixed: {depth: 2}",
+            "f.yaml: fixed.depth: also a parameter",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line_with_file_key_and_value(text: str, told: str) -> None:
+    with pytest.raises(UserError) as error:
+        parse_space(text, "f.yaml")
+    assert str(error.value).startswith(told)
+    assert "\n" not in str(error.value)
+
+
+def test_a_space_that_is_not_there_is_answered_with_those_that_are() -> None:
+    with pytest.raises(UserError, match="paper, regularize, smoke"):
+        find_space("papre")
+
+
+def test_a_space_in_bytes_that_are_no_text_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "f.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_space(tmp_path / "f.yaml")
+
+
+def test_the_resolved_space_reads_back_as_itself() -> None:
+    space = read_space(find_space("regularize"))
+    assert parse_space(space.as_yaml(), "again") == space
+
+
+def test_only_plans_that_trials_can_ask_for_are_named() -> None:
+    assert read_space(find_space("smoke")).plans() == ["original", "sqrt_sampler"]
+    fixed = "parameters: {depth: {type: int, low: 1, high: 5}}\nfixed: {data_plan: balanced}"
+    assert parse_space(fixed, "f.yaml").plans() == ["original", "balanced"]
+
+
+@given(
+    low=st.floats(1e-6, 1e-4),
+    high=st.floats(1e-4, 1.0, exclude_min=True),
+    log=st.booleans(),
+)
+def test_every_sound_range_around_the_papers_value_is_taken(
+    low: float, high: float, log: bool
+) -> None:
+    space = SearchSpace.model_validate(
+        {"parameters": {"learning_rate": {"type": "float", "low": low, "high": high, "log": log}}}
+    )
+    assert space.problems() == []
+    assert space.distributions()["learning_rate"].single() is False
+
+
+@given(st.text(max_size=200))
+def test_no_text_whatever_ends_in_a_traceback(text: str) -> None:
+    with pytest.raises(UserError) as error:
+        parse_space(text, "f.yaml")
+    assert "\n" not in str(error.value)

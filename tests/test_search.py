@@ -1,0 +1,228 @@
+"""Whole studies, tiny ones, on a Ray of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fer_tune import search
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.errors import UserError
+from fer_tune.study.journal import read_trials
+from fer_tune.tracking.store import open_store
+from fer_tune.tracking.studies import find_study, trial_runs, trials
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+SMALL = ["--space", "smoke", "--train-faces", "300"]
+SINGLE = [*SMALL, "--trials", "1", "--epochs", "2"]
+
+# The second trial cannot learn, so that ASHA stops it at its first rung.
+HOPELESS = """
+parameters:
+  learning_rate: {type: float, low: 1.0e-9, high: 1.0e-3, log: true}
+fixed: {width: 4, hidden_1: 16, hidden_2: 16}
+first_trials: [{learning_rate: 1.0e-9}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace)
+    monkeypatch.delenv("FER_TUNE_DATA", raising=False)
+    monkeypatch.setenv("FER_TUNE_CACHE", str(workplace / "cache"))
+
+
+@pytest.fixture(scope="module")
+def single_study(workplace: Path) -> str:
+    """A finished study of one trial, for several tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(workplace)
+        search.main([*SINGLE, "--study", "demo-single"])
+    return "demo-single"
+
+
+def _runs(name: str) -> tuple["Run", list["Run"]]:
+    store = open_store()
+    parent = store.client().get_run(find_study(store, name).run_id)
+    return parent, trial_runs(store, parent.info.run_id)
+
+
+def _steps(run: "Run", metric: str) -> list[int]:
+    history = open_store().client().get_metric_history(run.info.run_id, metric)
+    return [each.step for each in history]
+
+
+def test_a_single_trial_study_lands_in_mlflow(single_study: str) -> None:
+    parent, (trial,) = _runs(single_study)
+    assert parent.info.status == trial.info.status == "FINISHED"
+    assert parent.data.tags["fer_tune.data"] == "demo faces"
+    assert "DEMO FACES" in parent.data.tags["mlflow.note.content"]
+    assert trial.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert trial.data.tags["fer_tune.ended"] == "finished"
+    assert trial.info.run_name.startswith("000 learning_rate=0.0001")
+    assert trial.data.params["learning_rate"] == "0.0001"
+    expected = {"train/accuracy", "train/loss", "val/accuracy", "val/loss", "val/macro_f1", "gap"}
+    expected |= {"val/polarity_accuracy", "best/macro_f1", "best/gap"}
+    for measure in ("precision", "recall", "f1"):
+        expected |= {f"val_{measure}/{name}" for name in EMOTIONS}
+    assert expected <= trial.data.metrics.keys()
+    assert _steps(trial, "val/macro_f1") == [1, 2]
+    artifacts = open_store().client().list_artifacts(trial.info.run_id)
+    assert {each.path for each in artifacts} >= {"confusion.png", "confusion.csv"}
+
+
+def test_asha_stops_the_worse_of_two_trials(workplace: Path) -> None:
+    (workplace / "hopeless.yaml").write_text(HOPELESS)
+    search.main(
+        [
+            *("--space", "hopeless.yaml", "--train-faces", "600", "--metric", "val/loss"),
+            *("--trials", "2", "--epochs", "4", "--concurrent", "1", "--study", "demo-stop"),
+        ]
+    )
+    parent, (paper, hopeless) = _runs("demo-stop")
+    assert (paper.data.tags["fer_tune.ended"], _steps(paper, "gap")) == ("finished", [1, 2, 3, 4])
+    assert (hopeless.data.tags["fer_tune.ended"], _steps(hopeless, "gap")) == ("stopped", [1, 2])
+    assert hopeless.info.status == "FINISHED"
+    # What is fixed holds for every trial but the paper's.
+    assert (paper.data.params["width"], hopeless.data.params["width"]) == ("32", "4")
+    assert "2 saved by stopping early" in parent.data.tags["mlflow.note.content"]
+
+
+def test_a_study_killed_and_resumed_keeps_its_runs_and_loses_no_epoch(workplace: Path) -> None:
+    command = [sys.executable, "-m", "fer_tune.search", *SMALL, "--study", "demo-killed"]
+    process = subprocess.Popen(
+        [*command, "--trials", "2", "--epochs", "6", "--grace", "6"],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    folder = workplace / "mlruns/studies/demo-killed"
+    _wait_for(lambda: sum(len(each.history) for each in read_trials(folder)) >= 3, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = {run.info.run_id for run in _runs("demo-killed")[1]}
+
+    search.main(["--resume", "demo-killed", "--trials", "3"])
+    parent, runs = _runs("demo-killed")
+    assert before <= {run.info.run_id for run in runs}
+    assert len(runs) == 3
+    assert {run.info.status for run in (parent, *runs)} == {"FINISHED"}
+    for run in runs:
+        assert _steps(run, "val/macro_f1") == [1, 2, 3, 4, 5, 6]
+    for trial in read_trials(folder):
+        assert [each.epoch for each in trial.history] == [1, 2, 3, 4, 5, 6]
+    started = Counter(
+        event["trial"]
+        for event in map(json.loads, (folder / "journal.jsonl").read_text().splitlines())
+        if event["event"] == "started"
+    )
+    assert started[2] == 1
+
+
+def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, "the study ended before it could be killed"
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_finished_study_runs_nothing_when_resumed_and_says_what_it_found(
+    single_study: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = [run.info.run_id for run in _runs(single_study)[1]]
+    search.main(["--resume", single_study])
+    assert [run.info.run_id for run in _runs(single_study)[1]] == before
+    shown = capfd.readouterr().out
+    assert "DEMO FACES" in shown
+    assert "1 trials (1 finished)" in shown
+    assert "mlflow ui --backend-store-uri" in shown
+    assert f"python -m fer_tune.retrain --study {single_study}" in shown
+
+
+def test_the_same_study_gives_the_same_numbers(single_study: str) -> None:
+    search.main([*SINGLE, "--study", "demo-twin"])
+    store = open_store()
+    first, second = (
+        [(trial.config, trial.metrics) for trial in trials(store, find_study(store, name))]
+        for name in (single_study, "demo-twin")
+    )
+    assert first == second
+
+
+def test_a_dry_run_shows_space_resources_and_three_sampled_trials(
+    capfd: pytest.CaptureFixture[str], workplace: Path
+) -> None:
+    search.main(["--space", "paper", "--dry-run", "--study", "demo-dry"])
+    shown = capfd.readouterr().out
+    assert "learning_rate: {type: float, low: 1.0e-05, high: 0.01, log: true}" in shown
+    assert "at once, each with" in shown
+    sampled = shown[shown.index("Three sampled") :].strip().splitlines()
+    assert len(sampled) == 2 + 3
+    assert not (workplace / "mlruns/studies/demo-dry").exists()
+
+
+def test_a_study_on_demo_faces_is_named_so(capfd: pytest.CaptureFixture[str]) -> None:
+    search.main(["--dry-run", "--study", "mine"])
+    assert "Study demo-mine" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--data", "nowhere.csv"], "nowhere.csv"),
+        (["--space", "nowhere"], "no search space nowhere"),
+        (["--metric", "val/makro_f1"], "closest: val/macro_f1"),
+        (["--gpus-per-trial", "99"], "--gpus-per-trial 99: there are"),
+        (["--cpus-per-trial", "9999"], "--cpus-per-trial 9999: there are only"),
+        (["--study", "../up"], "study name"),
+        (["--resume", "unknown"], "no study unknown"),
+        (["--tracking-uri", "http://127.0.0.1:9"], "does not answer"),
+        (["--tracking-uri", "/proc/nowhere"], "cannot be written"),
+        (["--storage", "/proc/nowhere"], "cannot be written"),
+        (["--train-faces", "3"], "cannot draw 3 faces"),
+        (["--address", "127.0.0.1:9"], "no Ray cluster answers"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line_and_leaves_nothing_behind(
+    arguments: list[str], told: str, workplace: Path
+) -> None:
+    name = [] if {"--resume", "--study"} & set(arguments) else ["--study", "demo-mistaken"]
+    with pytest.raises(UserError, match=told) as error:
+        search.main([*name, *arguments])
+    assert "\n" not in str(error.value)
+    assert not (workplace / "mlruns/studies/demo-mistaken").exists()
+    with pytest.raises(UserError):
+        find_study(open_store(), "demo-mistaken")
+
+
+def test_what_a_study_settled_cannot_be_changed_at_its_resume(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        search.main(["--resume", "any", "--epochs", "5"])
+    assert "--epochs cannot be changed" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--trials", "--epochs", "--time-budget", "--gpus-per-trial"])
+def test_a_number_that_is_none_is_refused(option: str) -> None:
+    for value in ("x", "-1", "nan"):
+        with pytest.raises(SystemExit, match="2"):
+            search.main([f"{option}={value}"])
+
+
+def test_real_faces_are_searched(real_faces: Path) -> None:
+    arguments = ["--trials", "1", "--epochs", "1", "--study", "real"]
+    search.main(["--data", str(real_faces), *SMALL, *arguments])
+    parent, (trial,) = _runs("real")
+    assert parent.data.tags["fer_tune.data"] == real_faces.name
+    assert trial.info.status == "FINISHED"
