@@ -5,14 +5,15 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help install search retrain ui test check lock clean
+.PHONY: help install search retrain ui test test-all check lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make search [ARGS='--trials 20']   run a study (the first call installs)"
 	@echo "make retrain ARGS='--study NAME'   train a study's best trial again, then test it"
 	@echo "make ui                            open the MLflow UI on mlruns/"
-	@echo "make test                          every check and test that CI runs"
+	@echo "make test                          ruff, mypy, import-linter and the tests"
+	@echo "make test-all                      the slow suites, beside those of make test"
 	@echo "make check                         ruff, mypy and import-linter only"
 	@echo "make lock                          resolve requirements.lock anew"
 
@@ -43,6 +44,9 @@ check: $(STAMP)
 
 test: check
 	$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(STAMP)
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 lock: $(STAMP)
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

@@ -34,6 +34,11 @@ class Row:
     best: float | None = None
     ending: Ending | None = None
 
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return self.last.epoch if self.last else 0
+
 
 class LiveTable:
     """The trials of a running study; an observer of them.
@@ -49,7 +54,7 @@ class LiveTable:
         self._rows: dict[int, Row] = {}
         self._began = time.monotonic()
         self._epochs_here = 0
-        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=2)
+        self._live = Live(get_renderable=self.table, console=console, refresh_per_second=2)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -83,12 +88,14 @@ class LiveTable:
         self._began = time.monotonic()
 
     def _line(self, row: Row, error: str | None) -> Text:
-        epochs = row.last.epoch if row.last else 0
         best = "-" if row.best is None else f"{row.best:.3f}"
-        line = f"trial {row.number:03d} {row.ending} after {epochs} epochs, {self._metric} {best}"
+        line = (
+            f"trial {row.number:03d} {row.ending} after {row.epoch} epochs, {self._metric} {best}"
+        )
         return Text(f"{line}: {error}" if error else f"{line}  ({row.settings})")
 
-    def _table(self) -> Table:
+    def table(self) -> Table:
+        """The table as it stands."""
         table = Table(title=self._title(), title_justify="left", expand=True, box=None)
         for name in ("trial", "state", "epoch", self._metric.removeprefix("val/"), "best", "gap"):
             table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
@@ -110,7 +117,7 @@ class LiveTable:
         if row.last is not None:
             metrics = row.last.metrics
             values = [f"{v:.3f}" for v in (metrics[self._metric], row.best or 0, metrics["gap"])]
-        epoch = f"{row.last.epoch if row.last else 0}/{self._epochs}"
+        epoch = f"{row.epoch}/{self._epochs}"
         return [f"{row.number:03d}", row.ending or "running", epoch, *values, row.settings]
 
     def _title(self) -> str:
@@ -122,12 +129,16 @@ class LiveTable:
         return f"{self._study}: {ended} of {self._trials} trials ended{best}{self._time_left()}"
 
     def _time_left(self) -> str:
-        if not self._epochs_here:
-            return ""
         ended = [row.last.epoch for row in self._rows.values() if row.ending and row.last]
-        each = sum(ended) / len(ended) if ended else self._epochs
-        begun = sum(row.last.epoch for row in self._rows.values() if not row.ending and row.last)
-        left = max(0.0, (self._trials - len(ended)) * each - begun)
+        if not ended or not self._epochs_here:
+            return ""
+        mean = sum(ended) / len(ended)
+        running = [
+            row.last.epoch if row.last else 0 for row in self._rows.values() if not row.ending
+        ]
+        # What outlived the mean may well go on to the end.
+        begun = sum(max(mean - epoch, (self._epochs - epoch) / 2) for epoch in running)
+        left = begun + mean * (self._trials - len(self._rows))
         seconds = left * (time.monotonic() - self._began) / self._epochs_here
         return f", about {duration(seconds)} left"
 

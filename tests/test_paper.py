@@ -1,0 +1,42 @@
+import numpy as np
+from rich.console import Console
+
+from fer_tune import paper
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.training.metrics import EpochResult, Scores
+
+
+def _text(table: object) -> str:
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(table)
+    return shown.get()
+
+
+def test_the_papers_macro_means_are_those_of_its_rows() -> None:
+    rows = np.array(list(paper.TEST_BY_CLASS.values()))
+    np.testing.assert_allclose(rows.mean(axis=0), paper.TEST_MACRO, atol=0.012)
+
+
+def test_every_class_stands_beside_the_papers() -> None:
+    tests = [Scores(1.0, np.diag([10] * 7)), Scores(1.0, np.full((7, 7), 2))]
+    lines = _text(paper.class_table(EMOTIONS, tests)).splitlines()
+    assert [line.split()[0] for line in lines[1:-1]] == list(EMOTIONS)
+    assert lines[1].split() == [
+        *("angry", "0.57", "±", "0.61", "0.57", "±", "0.61", "0.57", "±", "0.61"),
+        *("10", "0.45", "0.43", "0.44"),
+    ]
+
+
+def test_classes_of_the_users_own_have_no_figures_of_the_papers() -> None:
+    lines = _text(paper.class_table(["cat", "dog"], [Scores(1.0, np.diag([3, 4]))])).splitlines()
+    assert lines[1].split() == ["cat", "1.00", "1.00", "1.00", "3", "-", "-", "-"]
+
+
+def test_one_seed_has_no_spread() -> None:
+    best = EpochResult(1, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])
+    shown = _text(paper.overall_table([best], [Scores(1.0, np.array([[3, 1], [1, 3]]))]))
+    assert "±" not in shown
+    assert "0.300" in shown  # the gap
+    assert "0.750" in shown
+    assert "0.456" in shown  # the paper's

@@ -1,0 +1,152 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer_tune import retrain, search
+from fer_tune.data.demo import demo_splits
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.errors import UserError
+from fer_tune.model import FerNet
+from fer_tune.tracking.model_log import load_model
+from fer_tune.tracking.store import open_store
+from fer_tune.tracking.studies import find_study, trials
+from fer_tune.training import final, loop
+from fer_tune.training.metrics import Scores
+
+STUDY = "demo-retrained"
+
+
+@pytest.fixture(autouse=True)
+def _here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace)
+    monkeypatch.delenv("FER_TUNE_DATA", raising=False)
+
+
+@pytest.fixture(scope="module")
+def study(workplace: Path) -> str:
+    """A finished study: the paper's trial, and one narrow network, which is quick to retrain."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(workplace)
+        small = ["--space", "smoke", "--train-faces", "300", "--trials", "2", "--epochs", "1"]
+        search.main([*small, "--study", STUDY])
+    return STUDY
+
+
+def _retrainings(status: str) -> list[str]:
+    runs = open_store().runs(f"tags.`fer_tune.retrained_study` = '{STUDY}'")
+    return [
+        run.info.run_id
+        for run in runs
+        if "mlflow.parentRunId" not in run.data.tags and run.info.status == status
+    ]
+
+
+def test_the_trial_is_trained_again_tested_and_kept_as_a_model(
+    study: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tested = []
+
+    def counted(model: FerNet, faces: loop.OnDevice, classes: int) -> Scores:
+        tested.append(len(faces))
+        return loop.evaluate(model, faces, classes)
+
+    monkeypatch.setattr(final, "evaluate", counted)
+    retrain.main(["--study", study, "--trial", "1", "--epochs", "2", "--seeds", "2"])
+    splits = demo_splits()
+    assert tested == [len(splits.test)] * 2  # once a seed
+
+    store = open_store()
+    (parent_id,) = _retrainings("FINISHED")
+    seeds = list(store.runs(f"tags.`mlflow.parentRunId` = '{parent_id}'"))
+    trial = trials(store, find_study(store, study))[1]
+    for run in seeds:
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["fer_tune.retrained_run"] == trial.run_id
+        assert {"test/accuracy", "test_f1/disgust", "gap", "best/epoch"} <= run.data.metrics.keys()
+    shown = capfd.readouterr().out
+    assert "paper" in shown
+    assert all(name in shown for name in EMOTIONS)
+
+    address = shown[shown.index("models:/") :].split()[0]
+    probabilities = load_model(store, address).predict(splits.test.images)
+    assert isinstance(probabilities, pd.DataFrame)
+    assert list(probabilities.columns) == list(EMOTIONS)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    accuracy = np.mean(probabilities.to_numpy().argmax(axis=1) == splits.test.labels)
+    metrics = {run.info.run_id: run.data.metrics["test/accuracy"] for run in seeds}
+    assert any(abs(accuracy - each) < 0.02 for each in metrics.values())
+
+
+def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
+    study: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--study", study, "--trial", "1", "--epochs", "4"]
+    trained: list[int] = []
+    whole = loop._train_epoch
+
+    def counted(*args: Any) -> None:
+        trained.append(1)
+        whole(*args)
+
+    def stopped(*args: Any) -> None:
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        counted(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_train_epoch", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            retrain.main(arguments)
+    assert "The same command goes on" in capfd.readouterr().out
+    (killed,) = _retrainings("KILLED")
+    nested = open_store().runs(f"tags.`mlflow.parentRunId` = '{killed}'")
+    assert [run.info.status for run in nested] == ["KILLED"]
+
+    before = len(_retrainings("FINISHED"))
+    trained.clear()
+    monkeypatch.setattr(loop, "_train_epoch", counted)
+    retrain.main(arguments)
+    assert len(trained) == 2
+    assert len(_retrainings("FINISHED")) == before + 1
+
+
+def test_the_best_trial_is_the_default(study: str, capfd: pytest.CaptureFixture[str]) -> None:
+    store = open_store()
+    found = trials(store, find_study(store, study))
+    best = max(found, key=lambda trial: trial.metrics["val/macro_f1"])
+    retrain.main(["--study", study, "--epochs", "1"])
+    assert f"Training trial {best.number:03d}" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--study", "nowhere"], "nowhere"),
+        (["--study", STUDY, "--trial", "7"], "has trials 0 to 1"),
+        (["--study", STUDY, "--data", "nowhere.csv"], "nowhere.csv"),
+        (["--study", STUDY, "--tracking-uri", "http://127.0.0.1:9"], "does not answer"),
+        (["--study", STUDY, "--storage", "/proc/nowhere"], "cannot be written"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(study: str, arguments: list[str], told: str) -> None:
+    assert study == STUDY
+    before = {status: _retrainings(status) for status in ("RUNNING", "FINISHED", "FAILED")}
+    with pytest.raises(UserError, match=told) as error:
+        retrain.main(arguments)
+    assert "\n" not in str(error.value)
+    assert {status: _retrainings(status) for status in before} == before
+
+
+def test_other_faces_than_the_studys_are_refused(study: str, workplace: Path) -> None:
+    rows = ["emotion,pixels,Usage"]
+    rng = np.random.default_rng(0)
+    for index in range(140):
+        pixels = " ".join(map(str, rng.integers(0, 256, 48 * 48)))
+        usage = ("Training", "Training", "PublicTest", "PrivateTest")[index % 4]
+        rows.append(f"{index // 4 % 7},{pixels},{usage}")
+    (workplace / "other.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(UserError, match="not the faces of study"):
+        retrain.main(["--study", study, "--data", "other.csv"])

@@ -1,0 +1,71 @@
+from collections.abc import Sequence
+
+import pytest
+from rich.console import Console
+
+from fer_tune import summary
+from fer_tune.study.record import TrialRecord, trial_name
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.metrics import Ending, EpochResult
+
+METRIC = "val/macro_f1"
+
+
+def _trial(number: int, scores: Sequence[float], ending: Ending | None) -> TrialRecord:
+    history = [
+        EpochResult(epoch, {METRIC: score, "val/accuracy": score, "val/loss": 2, "gap": 0.1}, [])
+        for epoch, score in enumerate(scores, start=1)
+    ]
+    config = TrialConfig(learning_rate=10.0 ** -(number + 2))
+    return TrialRecord(number, f"{number:03d}", config, history, ending)
+
+
+@pytest.fixture
+def trials() -> list[TrialRecord]:
+    """The paper's, one better, one stopped, one failed without an epoch, one running."""
+    return [
+        _trial(0, [0.2, 0.4, 0.3], "finished"),
+        _trial(1, [0.3, 0.5, 0.6], "finished"),
+        _trial(2, [0.1], "stopped"),
+        _trial(3, [], "failed"),
+        _trial(4, [0.2], None),
+    ]
+
+
+def test_trials_are_ranked_by_their_best_epoch(trials: list[TrialRecord]) -> None:
+    assert [each.number for each in summary.ranked(trials, METRIC)] == [1, 0, 4, 2]
+
+
+def test_trials_are_ranked_upwards_where_less_is_better(trials: list[TrialRecord]) -> None:
+    trials[2].history[0] = EpochResult(1, {"val/loss": 1.0}, [])
+    assert summary.ranked(trials, "val/loss")[0].number == 2
+
+
+def test_the_papers_configuration_stands_against_the_best(trials: list[TrialRecord]) -> None:
+    said = summary.gain(trials, METRIC)
+    assert "paper's configuration: macro_f1 0.400" in said
+    assert "trial 001: macro_f1 0.600" in said
+    assert "No trial was better" in summary.gain([trials[0], trials[2]], METRIC)
+    assert "nothing to compare" in summary.gain(trials[:1], METRIC)
+
+
+def test_epochs_saved_by_stopping_are_counted(trials: list[TrialRecord]) -> None:
+    said = summary.spent(trials, epochs=3)
+    assert said.startswith("5 trials (2 finished, 1 stopped, 1 failed, 1 running); 8 epochs, 2 ")
+
+
+def test_the_leaderboard_fits_eighty_columns(trials: list[TrialRecord]) -> None:
+    console = Console(width=80)
+    parameters = list(TrialConfig.model_fields)
+    with console.capture() as shown:
+        console.print(summary.leaderboard(trials, METRIC, parameters))
+    lines = shown.get().splitlines()
+    assert max(len(line) for line in lines) <= 80
+    assert "001" in lines[1]
+    assert "000 paper" in shown.get()
+    assert "learning_rate=0.001" in shown.get()
+
+
+def test_a_trial_is_named_by_its_number_and_first_settings() -> None:
+    name = trial_name(7, TrialConfig(dropout=0.123456), ["dropout", "depth"])
+    assert name == "007 dropout=0.123 depth=3"

@@ -1,0 +1,81 @@
+import io
+
+from rich.console import Console
+
+from fer_tune.study.settings import StudySettings
+from fer_tune.study.space import find_space, read_space
+from fer_tune.terminal import LiveTable, duration
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.metrics import EpochResult
+
+SETTINGS = StudySettings(
+    name="shown",
+    space_name="smoke",
+    space=read_space(find_space("smoke")),
+    data=None,
+    skip_bad=False,
+    faces_hash="0",
+    train_faces=None,
+    trials=40,
+    epochs=9,
+    grace=1,
+    reduction=3,
+    metric="val/macro_f1",
+    seed=0,
+    tracking_uri=None,
+)
+
+
+def _result(epoch: int, score: float) -> EpochResult:
+    return EpochResult(epoch, {"val/macro_f1": score, "gap": 0.1}, [])
+
+
+def _told(table: LiveTable, trials: int) -> None:
+    for number in range(trials):
+        table.trial_started(number, f"{number:03d} depth=3", TrialConfig())
+        table.epoch_ended(number, _result(1, number / 100))
+        if number % 3:
+            table.trial_ended(number, "stopped", None)
+
+
+def _shown(table: LiveTable) -> str:
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(table.table())
+    return capture.get()
+
+
+def test_the_table_shows_what_runs_the_best_so_far_and_the_time_left() -> None:
+    table = LiveTable(Console(file=io.StringIO()), SETTINGS)
+    _told(table, 5)
+    shown = _shown(table)
+    assert "3 of 40 trials ended, best 0.040, about" in shown
+    assert shown.count("running") == 2
+    assert "1/9" in shown
+
+
+def test_a_long_study_does_not_outgrow_the_screen() -> None:
+    table = LiveTable(Console(file=io.StringIO()), SETTINGS)
+    _told(table, 12)
+    for number in (0, 3, 6, 9):
+        table.trial_ended(number, "finished", None)
+    _told(table, 36)
+    lines = _shown(table).splitlines()
+    assert len(lines) <= 16
+    assert max(len(line) for line in lines) <= 80
+
+
+def test_into_a_pipe_goes_a_line_for_each_trial_that_ends() -> None:
+    written = io.StringIO()
+    with LiveTable(Console(file=written, width=200), SETTINGS) as table:
+        _told(table, 5)
+        table.trial_ended(3, "failed", "Diverged: the loss became nan")
+    lines = written.getvalue().splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith("trial 001 stopped after 1 epochs, val/macro_f1 0.010")
+    assert "Diverged: the loss became nan" in lines[-1]
+
+
+def test_durations_read_as_people_say_them() -> None:
+    said = [duration(seconds) for seconds in (5, 59.4, 61, 3599, 12_000)]
+    assert said == ["5 s", "59 s", "1 min", "1 h 0 min", "3 h 20 min"]
