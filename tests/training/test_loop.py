@@ -7,16 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fer_tune.data.demo import demo_splits
 from fer_tune.data.faces import Faces
 from fer_tune.data.plans import Drawing, build
-from fer_tune.data.sample import stratified_sample
 from fer_tune.model import FerNet, scaled
 from fer_tune.training import loop
 from fer_tune.training.augment import augment
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.device import autocast
-from fer_tune.training.loop import Diverged, OnDevice, TrialFaces, evaluate, fit
+from fer_tune.training.loop import Diverged, TrialFaces, fit
 from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import State, Task, fresh_state, weights
 
@@ -216,18 +214,6 @@ def test_a_batch_larger_than_all_faces_is_one_step(
     assert [len(batch) for batch in seen] == [33, 33]
 
 
-def test_how_evaluation_is_batched_does_not_change_the_scores(
-    config: TrialConfig, faces: TrialFaces, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = fresh(Task(config, 1, seed=0), faces).model
-    held = OnDevice.of(faces.drawing.faces, CPU)
-    at_once = evaluate(model, held, 4)
-    monkeypatch.setattr(loop, "EVALUATION_BATCH", 16)  # the last of one face
-    in_parts = evaluate(model, held, 4)
-    assert at_once.confusion.tolist() == in_parts.confusion.tolist()
-    assert at_once.loss == pytest.approx(in_parts.loss, rel=1e-3)
-
-
 @pytest.fixture
 def _every_warning() -> Iterator[None]:
     """PyTorch gives most of its warnings once a process only."""
@@ -252,16 +238,3 @@ def test_faces_shared_between_processes_are_read_and_left_alone(
     shared = TrialFaces(drawing, locked(faces.sample), locked(faces.validation), faces.classes)
     train(Task(config, 1, seed=0), shared)
     np.testing.assert_array_equal(shared.drawing.faces.images, faces.drawing.faces.images)
-
-
-def test_a_small_network_learns_drawn_faces_better_than_chance() -> None:
-    splits = demo_splits()
-    some = stratified_sample(splits.train, 600, seed=0)
-    config = TrialConfig(
-        width=8, hidden_1=64, hidden_2=32, dropout=0, batch_size=32, learning_rate=3e-3
-    )
-    task = Task(config.model_copy(update={"schedule": "onecycle"}), epochs=6, seed=0)
-    results = train(task, TrialFaces(Drawing(some), some, splits.validation, splits.classes))
-    largest = splits.validation.counts(7).max() / len(splits.validation)
-    assert results[-1].metrics["val/accuracy"] > largest + 0.04
-    assert results[-1].metrics["train/loss"] < results[0].metrics["train/loss"]

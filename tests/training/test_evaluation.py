@@ -1,0 +1,20 @@
+import pytest
+import torch
+
+from fer_tune.model import FerNet
+from fer_tune.training import loop
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.loop import OnDevice, TrialFaces, evaluate
+
+
+def test_how_evaluation_is_batched_does_not_change_the_scores(
+    config: TrialConfig, faces: TrialFaces, cpu: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    model = FerNet(config, 4)
+    held = OnDevice.of(faces.drawing.faces, cpu)
+    at_once = evaluate(model, held, 4)
+    monkeypatch.setattr(loop, "EVALUATION_BATCH", 16)  # the last of one face
+    in_parts = evaluate(model, held, 4)
+    assert at_once.confusion.tolist() == in_parts.confusion.tolist()
+    assert at_once.loss == pytest.approx(in_parts.loss, rel=1e-3)
