@@ -1,8 +1,11 @@
 """What every command does around its own work: exit codes, and errors told in one line."""
 
+import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from fer_tune.errors import UserError
@@ -27,6 +30,14 @@ def run(
     sys.exit(0)
 
 
-def line(module: str, argv: Sequence[str] | None) -> str:
-    """The command line as it was, or could have been, typed."""
-    return shlex.join(["python", "-m", module, *(sys.argv[1:] if argv is None else argv)])
+def line(module: str, argv: Sequence[str] | None = None) -> str:
+    """A command line that runs a module with these arguments, or with this process's own."""
+    return shlex.join([python(), "-m", module, *(sys.argv[1:] if argv is None else argv)])
+
+
+def python() -> str:
+    """What to type for this interpreter: `python` where a shell finds it by that name."""
+    found = shutil.which("python")
+    if found and Path(found).parent == Path(sys.executable).parent:
+        return "python"
+    return os.path.relpath(sys.executable)

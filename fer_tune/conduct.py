@@ -1,14 +1,14 @@
 """A settled study, conducted: Ray under it, the journal, MLflow and the terminal around it."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from fer_tune import summary
+from fer_tune import command, summary
 from fer_tune.data import demo
 from fer_tune.data.faces import Splits
 from fer_tune.errors import UserError
@@ -151,15 +151,16 @@ def show_outcome(
     console.print(summary.leaderboard(trials, settings.metric, parameters))
     console.print(summary.gain(trials, settings.metric), highlight=False)
     console.print(summary.spent(trials, settings.epochs), highlight=False)
+    for what, typed in _next(settings, store, over=over):
+        console.print(f"{what}: {typed}", highlight=False, soft_wrap=True)
+
+
+def _next(settings: StudySettings, store: Store, *, over: bool) -> Iterator[tuple[str, str]]:
     if ui := ui_command(store):
-        console.print(f"To compare the trials: {ui}", highlight=False, soft_wrap=True)
-    address = study_address(store, find_study(store, settings.name))
-    console.print(f"and open {address}", highlight=False, soft_wrap=True)
-    console.print(
-        f"To train the best again and test it: python -m fer_tune.retrain --study {settings.name}",
-        highlight=False,
-        soft_wrap=True,
-    )
+        yield "To compare the trials", f"{command.python()} -m {ui}"
+    yield "and open" if ui else "Open", study_address(store, find_study(store, settings.name))
+    again = command.line("fer_tune.retrain", ["--study", settings.name])
+    yield "To train the best again and test it", again
     if not over:
-        again = f"python -m fer_tune.search --resume {settings.name}"
-        console.print(f"Not all trials are done. To go on: {again}", highlight=False)
+        resume = command.line("fer_tune.search", ["--resume", settings.name])
+        yield "Not all trials are done. To go on", resume

@@ -146,7 +146,7 @@ def test_a_finished_study_runs_nothing_when_resumed_and_says_what_it_found(
     assert "DEMO FACES" in shown
     assert "1 trials (1 finished)" in shown
     assert "mlflow ui --backend-store-uri" in shown
-    assert f"python -m fer_tune.retrain --study {single_study}" in shown
+    assert f"-m fer_tune.retrain --study {single_study}" in shown
 
 
 def test_the_same_study_gives_the_same_numbers(single_study: str) -> None:
