@@ -1,6 +1,7 @@
 """Random changes to a batch of training faces, each face its own, on the device it is on."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -16,6 +17,23 @@ BRIGHTNESS = 0.15
 CONTRAST = 0.3
 ERASE_CHANCE = 0.5
 ERASE_SIDE = 0.4  # of the side, at most
+
+
+Mixer = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def mixer(alpha: float, classes: int) -> Mixer:
+    """What mixes the faces of a batch in pairs (mixup: Zhang et al. 2018, section 2).
+
+    It takes images (B, 1, H, W) and labels (B,), and gives images and, where it mixes, the shares
+    of the classes, (B, classes). Draws from torch's global generator; alpha 0 mixes nothing.
+    """
+    if alpha == 0:
+        return lambda images, labels: (images, labels)
+    from torchvision.transforms.v2 import MixUp
+
+    mixed: Mixer = MixUp(alpha=alpha, num_classes=classes)
+    return mixed
 
 
 def augment(

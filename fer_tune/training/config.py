@@ -18,6 +18,7 @@ class TrialConfig(ModelConfig):
     label_smoothing: of the training loss only.
     augmentation: strength of the random flips, shifts, turns, zooms and erasures; 0 is none, and
         1 is the strongest that the field uses on FER2013.
+    mixup: alpha of the Beta distribution by which faces are mixed in pairs; 0 mixes none.
     schedule: of the learning rate, over the whole length of the trial.
     data_plan: how training faces are drawn; see `fer_tune.data.plans`.
     """
@@ -27,6 +28,7 @@ class TrialConfig(ModelConfig):
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     augmentation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
     schedule: Schedule = "constant"
     data_plan: PlanName = "original"
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from fer_tune.data.faces import Faces
 from fer_tune.data.plans import Drawing
 from fer_tune.model import FerNet, scaled
-from fer_tune.training.augment import augment
+from fer_tune.training.augment import Mixer, augment, mixer
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.device import autocast
 from fer_tune.training.metrics import EpochResult, Scores, best_result, named_metrics
@@ -52,9 +52,10 @@ def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> It
     sample, validation = OnDevice.of(faces.sample, device), OnDevice.of(faces.validation, device)
     draw = faces.drawing.weights
     chances = None if draw is None else torch.from_numpy(np.array(draw))
+    mix = mixer(task.config.mixup, len(faces.classes))
     while state.epoch < task.epochs:
         torch.manual_seed(_epoch_seed(task.seed, state.epoch))
-        _train_epoch(task.config, state, training, chances)
+        _train_epoch(task.config, state, training, chances, mix)
         train = evaluate(state.model, sample, len(faces.classes))
         scores = evaluate(state.model, validation, len(faces.classes))
         # The epoch's last step may be the one that ruins the weights.
@@ -94,17 +95,18 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 
 
 def _train_epoch(
-    config: TrialConfig, state: State, faces: OnDevice, chances: Tensor | None
+    config: TrialConfig, state: State, faces: OnDevice, chances: Tensor | None, mix: Mixer
 ) -> None:
     device = faces.images.device
     total = torch.zeros((), device=device)
     state.model.train()
     for batch in torch.split(_order(len(faces), chances).to(device), config.batch_size):
         images = augment(scaled(faces.images[batch]), config.augmentation)
+        images, labels = mix(images, faces.labels[batch])
         with autocast(device):
             logits = state.model(images)
         loss = functional.cross_entropy(
-            logits.float(), faces.labels[batch], label_smoothing=config.label_smoothing
+            logits.float(), labels, label_smoothing=config.label_smoothing
         )
         state.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fer_tune.training import augment as module
-from fer_tune.training.augment import augment
+from fer_tune.training.augment import augment, mixer
 
 FACES = 400
 
@@ -181,3 +181,21 @@ def test_the_faces_given_are_left_as_they_are() -> None:
     before = images.clone()
     augment(images, 1.0)
     assert torch.equal(images, before)
+
+
+def test_mixup_of_nothing_leaves_a_batch_as_it_is() -> None:
+    images, labels = torch.rand(4, 1, 48, 48), torch.tensor([0, 1, 2, 1])
+    mixed, shares = mixer(0, 3)(images, labels)
+    assert mixed is images
+    assert shares is labels
+
+
+def test_mixup_mixes_faces_and_their_labels_by_the_same_share() -> None:
+    torch.manual_seed(0)
+    # Faces of one grey each, so that the share of a face in the mixture can be read off.
+    labels = torch.tensor([0, 1, 2])
+    images = (labels.float() / 2).view(3, 1, 1, 1).expand(3, 1, 48, 48)
+    mixed, shares = mixer(1.0, 3)(images, labels)
+    torch.testing.assert_close(shares.sum(dim=1), torch.ones(3))
+    torch.testing.assert_close(mixed.mean(dim=(1, 2, 3)), shares @ torch.tensor([0.0, 0.5, 1.0]))
+    assert 0 < shares.max() < 1

@@ -19,6 +19,7 @@ def test_the_default_configuration_is_the_papers() -> None:
         "weight_decay": 0.0,
         "label_smoothing": 0.0,
         "augmentation": 0.0,
+        "mixup": 0.0,
         "schedule": "constant",
         "data_plan": "original",
     }
@@ -35,6 +36,7 @@ def test_the_default_configuration_is_the_papers() -> None:
         ("weight_decay", math.inf),
         ("label_smoothing", 1),
         ("augmentation", 1.1),
+        ("mixup", -0.1),
         ("schedule", "linear"),
         ("data_plan", "smote"),
         ("momentum", 0.9),

@@ -134,13 +134,14 @@ def test_square_root_sampling_draws_the_rare_class_more_often(
     assert len(set(shown[:250])) < 250
 
 
-def test_label_smoothing_changes_the_training_but_not_how_it_is_judged(
-    config: TrialConfig, faces: TrialFaces
+@pytest.mark.parametrize("setting", ["label_smoothing", "mixup"])
+def test_softened_labels_change_the_training_but_not_how_it_is_judged(
+    config: TrialConfig, faces: TrialFaces, setting: str
 ) -> None:
     trained = []
-    for smoothing in (0.0, 0.5):
-        smoothed = config.model_copy(update={"label_smoothing": smoothing})
-        task = Task(smoothed, epochs=1, seed=0)
+    for value in (0.0, 0.5):
+        softened = config.model_copy(update={setting: value})
+        task = Task(softened, epochs=1, seed=0)
         state = fresh(task, faces)
         [result] = fit(task, state, faces, CPU)
         _, loss = judged(state.model, faces.validation)
