@@ -2,16 +2,16 @@
 
 import logging
 import os
-import sqlite3
-import tempfile
+import re
 import textwrap
 from collections.abc import Iterator
-from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from fer_tune.errors import UserError
+from fer_tune.tracking.database_file import RUN_A_SEARCH, require_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -69,27 +69,32 @@ class Store:
                 return
 
 
-def open_store(uri: str | None = None, root: Path = Path("mlruns")) -> Store:
+def open_store(
+    uri: str | None = None, root: Path = Path("mlruns"), *, create: bool = True
+) -> Store:
     """Reach the store at `uri` and make sure that it has the experiment `fer_tune`.
 
     uri: a folder (holding `mlflow.db` and `artifacts/`, made if missing), or a sqlite:, http(s):,
         postgresql:, mysql: or mssql: address; None is the folder `root`.
     root: also takes the artifacts of the runs in a database on a server.
+    create: without it nothing is made, and a store without studies is an error.
     Raises UserError within seconds where the store cannot be written to or does not answer.
     """
     _settle_mlflow()
     if uri is None or ":" not in uri:
-        return _open_sqlite(Path(uri or root) / "mlflow.db")
+        return _open_sqlite(Path(uri or root) / "mlflow.db", create)
     scheme = uri.split(":")[0].split("+")[0]
     if uri.startswith("sqlite:///"):
-        return _open_sqlite(Path(uri.removeprefix("sqlite:///")))
+        return _open_sqlite(Path(uri.removeprefix("sqlite:///")), create)
     if scheme in _SERVERS:
         _probe_server(uri)
-        return _with_experiment(uri, None)
+        return _with_experiment(uri, None, create)
     if scheme in _DATABASES:
         _probe_database(uri)
-        return _with_experiment(uri, root / "artifacts")
-    raise UserError(f"tracking store {uri}: nothing known by '{scheme}:'; {_WHAT_TO_WRITE}")
+        return _with_experiment(uri, root / "artifacts", create)
+    raise UserError(
+        f"tracking store {_without_password(uri)}: nothing known by '{scheme}:'; {_WHAT_TO_WRITE}"
+    )
 
 
 def _settle_mlflow() -> None:
@@ -108,46 +113,10 @@ def _settle_mlflow() -> None:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
-def _open_sqlite(database: Path) -> Store:
+def _open_sqlite(database: Path, create: bool) -> Store:
     database = database.absolute()
-    folder = database.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        if not database.exists():
-            _create_database(database)
-        with closing(sqlite3.connect(database)) as connection:
-            connection.execute("PRAGMA schema_version")
-    except OSError as error:
-        raise UserError(
-            f"tracking store {folder}: cannot be written to ({error.strerror}); "
-            "give another with --tracking-uri"
-        ) from error
-    except sqlite3.DatabaseError as error:
-        raise UserError(
-            f"tracking store {database}: {error}; move the file away or give another store"
-        ) from error
-    if not os.access(database, os.W_OK):
-        raise UserError(f"tracking store {database}: is read-only; make it writable")
-    return _with_experiment(f"sqlite:///{database}", folder / "artifacts")
-
-
-def _create_database(database: Path) -> None:
-    """Beside its place and then moved there whole.
-
-    MLflow's migration takes seconds, spoils a database if it is killed, and two of them in one new
-    database spoil each other.
-    """
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=database.parent) as folder:
-        fresh = Path(folder) / database.name
-        store = SqlAlchemyStore(f"sqlite:///{fresh}", (database.parent / "artifacts").as_uri())
-        store.engine.dispose()
-        # Unlike a rename, a link never takes the place of a database made meanwhile.
-        with suppress(FileExistsError):
-            os.link(fresh, database)
+    require_database(database, create)
+    return _with_experiment(f"sqlite:///{database}", database.parent / "artifacts", create)
 
 
 def _probe_server(uri: str) -> None:
@@ -155,6 +124,10 @@ def _probe_server(uri: str) -> None:
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
+    if not _names_a_host(uri):
+        raise UserError(
+            f"tracking server {_without_password(uri)}: is no address; {_WHAT_TO_WRITE}"
+        )
     try:
         answer = http_request(
             get_default_host_creds(uri), "/health", "GET", max_retries=0, timeout=_PROBE_SECONDS
@@ -171,6 +144,14 @@ def _probe_server(uri: str) -> None:
         )
 
 
+def _names_a_host(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket without its partner
+        return False
+
+
 def _probe_database(uri: str) -> None:
     import sqlalchemy
 
@@ -183,28 +164,31 @@ def _probe_database(uri: str) -> None:
         raise UserError(
             f"tracking store {_without_password(uri)}: needs the package {error.name}; install it"
         ) from error
-    except sqlalchemy.exc.SQLAlchemyError as error:
+    except (sqlalchemy.exc.SQLAlchemyError, ValueError) as error:  # a port that is no number
         raise UserError(
             f"tracking store {_without_password(uri)}: {first_line(error)}; "
             "is the database running, and is the address right?"
         ) from error
 
 
-def _with_experiment(uri: str, artifacts: Path | None) -> Store:
+def _with_experiment(uri: str, artifacts: Path | None, create: bool) -> Store:
     from mlflow.exceptions import MlflowException
 
     store = Store(uri, experiment_id="")
     try:
-        return Store(uri, _experiment_id(store.client(), artifacts))
+        return Store(uri, _experiment_id(store, artifacts, create))
     except MlflowException as error:
         what = "answers, but not as an MLflow server does: " if artifacts is None else ""
         raise UserError(f"tracking store {store}: {what}{first_line(error)}") from error
 
 
-def _experiment_id(client: "MlflowClient", artifacts: Path | None) -> str:
+def _experiment_id(store: Store, artifacts: Path | None, create: bool) -> str:
     from mlflow.exceptions import MlflowException
 
+    client = store.client()
     found = client.get_experiment_by_name(EXPERIMENT)
+    if found is None and not create:
+        raise UserError(f"no studies in {store}; {RUN_A_SEARCH}")
     if found is None:
         location = artifacts.absolute().as_uri() if artifacts else None
         try:
@@ -222,13 +206,13 @@ def _experiment_id(client: "MlflowClient", artifacts: Path | None) -> str:
     return str(found.experiment_id)
 
 
-def _without_password(uri: str) -> str:
-    from sqlalchemy.engine import make_url
-
-    return make_url(uri).render_as_string(hide_password=True)
+def _without_password(text: str) -> str:
+    """A password may itself hold colons, slashes and @s, so it ends at the last @."""
+    text = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", text)
+    return re.sub(r"(password=)[^&\s]*", r"\1***", text)
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, cut to one line that people read."""
+    """What an error says, cut to one line that people read, without a password."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return textwrap.shorten(lines[0], 200, placeholder=" ...")
+    return textwrap.shorten(_without_password(lines[0]), 200, placeholder=" ...")

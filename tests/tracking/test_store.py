@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.errors import UserError
-from fer_tune.tracking.store import EXPERIMENT, Store, open_store
+from fer_tune.tracking.store import EXPERIMENT, Store, first_line, open_store
 
 
 class _Stranger(BaseHTTPRequestHandler):
@@ -33,9 +33,9 @@ def stranger() -> Iterator[str]:
     server.server_close()
 
 
-def _told(uri: str | None = None, root: Path = Path("mlruns")) -> str:
+def _told(uri: str | None = None, root: Path = Path("mlruns"), *, create: bool = True) -> str:
     with pytest.raises(UserError) as caught:
-        open_store(uri, root)
+        open_store(uri, root, create=create)
     line = str(caught.value)
     assert "\n" not in line
     return line
@@ -85,9 +85,61 @@ def test_an_address_of_no_known_kind_is_told_with_what_to_write(uri: str) -> Non
     assert "sqlite:////absolute/path/mlflow.db" in _told(uri)
 
 
-def test_a_password_is_never_shown() -> None:
-    assert "secret" not in _told("http://me:secret@127.0.0.1:9")
-    assert "secret" not in str(Store("postgresql://me:secret@host/runs", "1"))
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("http:foo", "is no address"),
+        ("http://", "is no address"),
+        ("http://host:port", "is no address"),
+        ("https://[::1", "is no address"),
+        ("postgresql://h:port/runs", "is the address right?"),
+        ("postgres://u:secret@h/db", "nothing known by 'postgres:'"),
+        ("http://me:secret@127.0.0.1:9", "does not answer"),
+        ("http://me:secret@127.0.0.1:port", "is no address"),
+        ("mysql://me:se/c:r@et@h/db", "mysql"),
+    ],
+)
+def test_an_odd_address_is_told_in_one_line_without_its_password(uri: str, told: str) -> None:
+    line = _told(uri)
+    assert told in line
+    assert not [part for part in ("secret", "se/c", "r@et") if part in line]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://me:secret@host/runs",
+        "postgresql+psycopg://me:a/secret@b@host/runs",
+        "postgresql://host/runs?user=me&password=secret",
+        "http://:secret@[::1",
+    ],
+)
+def test_a_password_is_never_shown(uri: str) -> None:
+    assert "secret" not in str(Store(uri, "1"))
+    assert "secret" not in first_line(OSError(f"request to {uri} failed"))
+
+
+def test_without_create_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+    told = _told(root=tmp_path / "mlruns", create=False)
+    assert told == (
+        f"no studies in {tmp_path / 'mlruns'}; run a search first, or say where with --tracking-uri"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_create_a_store_that_is_there_is_opened(store: Store) -> None:
+    assert open_store(store.uri, create=False) == store
+
+
+def test_a_filesystem_without_links_takes_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", link)
+    assert open_store(root=tmp_path).uri == f"sqlite:///{tmp_path}/mlflow.db"
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
 @pytest.mark.slow
