@@ -1,11 +1,13 @@
 """A confusion matrix as a picture and as a table; rows are true classes, columns predicted."""
 
-import csv
-import io
+import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+
+from fer_tune.tracking.store import Store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,9 +40,30 @@ def confusion_figure(
 
 def confusion_table(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
     """CSV with a row a true class and a column a predicted one."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["true", *classes])
-    for name, row in zip(classes, confusion, strict=True):
-        writer.writerow([name, *row])
-    return table.getvalue()
+    import pandas as pd
+
+    table = pd.DataFrame(confusion, index=list(classes), columns=list(classes))
+    return str(table.to_csv(index_label="true", lineterminator="\n"))
+
+
+def log_confusion(
+    store: Store,
+    run_id: str,
+    name: str,
+    confusion: Sequence[Sequence[int]],
+    classes: Sequence[str],
+    title: str,
+) -> None:
+    """Keep the picture and the table as artifacts of the run: `<name>.png` and `<name>.csv`."""
+    client = store.client()
+    client.log_figure(run_id, confusion_figure(confusion, classes, title), f"{name}.png")
+    client.log_text(run_id, confusion_table(confusion, classes), f"{name}.csv")
+
+
+def logged_confusion(store: Store, run_id: str, name: str) -> NDArray[np.int64]:
+    """The (C, C) counts that `log_confusion` kept."""
+    import pandas as pd
+
+    with tempfile.TemporaryDirectory() as folder:
+        table = store.client().download_artifacts(run_id, f"{name}.csv", folder)
+        return pd.read_csv(table, index_col="true").to_numpy(dtype=np.int64)

@@ -4,19 +4,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from fer_tune.errors import UserError
+from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.tracking import tags
-from fer_tune.tracking.best import best_metrics, is_better
-from fer_tune.tracking.events import (
-    EpochEnded,
-    Event,
-    StudyDescription,
-    StudyEnded,
-    TrialEnded,
-    TrialStarted,
-)
+from fer_tune.tracking.best import best_metrics
+from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.figures import log_confusion
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import study_run, trial_runs
-from fer_tune.training.metrics import Ending, EpochResult
+from fer_tune.tracking.studies import parent_run, trial_runs
+from fer_tune.training.metrics import EpochResult, improves
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -27,6 +22,18 @@ _STATUS = {
     "failed": "FAILED",
     "interrupted": "KILLED",
 }
+
+
+@dataclass(frozen=True)
+class StudyEnded:
+    """The last event of a study, which only its writer tells.
+
+    note: what came out, for the head of the study's page.
+    """
+
+    ending: Ending
+    note: str
+    time: int
 
 
 @dataclass
@@ -49,20 +56,18 @@ class Recorder:
         self._store = store
         self._study = study
         self._trials: dict[int, _Trial] = {}
-        parent = study_run(store, study.name)
+        parent = parent_run(store, study.name)
         if parent is None:
             parent = self._begin()
-        elif not resume:
+        elif resume:
+            self._go_on(parent)
+        else:
             raise UserError(
                 f"study {study.name} is already in {store}; resume it, or choose another name"
             )
-        else:
-            runs = trial_runs(store, parent.info.run_id)
-            self._trials = {int(run.data.tags[tags.TRIAL]): _trial(run) for run in runs}
-            self._reopen(parent.info.run_id)
         self.run_id: str = parent.info.run_id
 
-    def record(self, event: Event) -> None:
+    def record(self, event: Event | StudyEnded) -> None:
         """Put one event into MLflow, or raise and leave what was there fit for another try."""
         match event:
             case TrialStarted():
@@ -85,22 +90,34 @@ class Recorder:
         }
 
     def _begin(self) -> "Run":
-        from mlflow.entities import Param
-
         own = {tags.METRIC: self._study.metric, tags.NOTE: "\n\n".join(self._study.notes)}
         run = self._client.create_run(
             self._store.experiment_id, tags=self._tags() | own, run_name=self._study.name
         )
-        settings = self._study.settings.items()
-        params = [Param(name, str(value)) for name, value in settings if value is not None]
-        self._client.log_batch(run.info.run_id, params=params)
         try:
-            self._client.log_text(run.info.run_id, self._study.space, "space.yaml")
-            self._client.log_text(run.info.run_id, self._study.command + "\n", "command.txt")
+            self._describe(run)
         except BaseException:  # nobody can use half a study
             self._client.delete_run(run.info.run_id)
             raise
         return run
+
+    def _go_on(self, parent: "Run") -> None:
+        runs = trial_runs(self._store, parent.info.run_id)
+        self._trials = {int(run.data.tags[tags.TRIAL]): _trial(run) for run in runs}
+        self._describe(parent)
+        self._reopen(parent.info.run_id)
+
+    def _describe(self, parent: "Run") -> None:
+        """Add what the run lacks: all of it if it is new or was cut off as it began."""
+        from mlflow.entities import Param
+
+        run_id, has = parent.info.run_id, parent.data.params
+        settings = {k: v for k, v in self._study.settings.items() if v is not None and k not in has}
+        self._client.log_batch(run_id, params=[Param(k, str(v)) for k, v in settings.items()])
+        there = {file.path for file in self._client.list_artifacts(run_id)}
+        texts = {"space.yaml": self._study.space, "command.txt": self._study.command + "\n"}
+        for name in texts.keys() - there:
+            self._client.log_text(run_id, texts[name], name)
 
     def _reopen(self, run_id: str) -> None:
         self._client.update_run(run_id, status="RUNNING")
@@ -112,38 +129,48 @@ class Recorder:
         from mlflow.entities import Param
 
         trial = self._trials.get(event.number)
-        if trial is not None:
-            if trial.ended == "interrupted":
-                self._reopen(trial.run_id)
-                trial.ended = None
-            return
+        if trial is None:
+            # Known from here on, lest another try make a second run.
+            trial = self._trials[event.number] = _Trial(self._new_trial(event))
+        elif trial.ended == "interrupted":
+            self._reopen(trial.run_id)
+            trial.ended = None
+        if trial.ended is None:
+            # Again, if need be: MLflow takes the same value twice.
+            values = event.config.model_dump(mode="json").items()
+            params = [Param(name, str(value)) for name, value in values]
+            self._client.log_batch(trial.run_id, params=params)
+
+    def _new_trial(self, event: TrialStarted) -> str:
         run = self._client.create_run(
             self._store.experiment_id,
             start_time=event.time,
             tags=self._tags() | {tags.PARENT: self.run_id, tags.TRIAL: str(event.number)},
             run_name=event.name,
         )
-        self._client.log_batch(
-            run.info.run_id, params=[Param(name, value) for name, value in event.params.items()]
-        )
-        self._trials[event.number] = _Trial(run.info.run_id)
+        return str(run.info.run_id)
 
     def _epoch_ended(self, event: EpochEnded) -> None:
+        trial, result, metric = self._trials[event.number], event.result, self._study.metric
+        old = trial.best.metrics[metric] if trial.best else None
+        is_best = improves(metric, result.metrics[metric], old)
+        if result.epoch > trial.recorded:
+            best = best_metrics(result, metric) if is_best else {}
+            self._log_epoch(trial, event, best)
+        if is_best:
+            trial.best = result
+
+    def _log_epoch(self, trial: _Trial, event: EpochEnded, best: dict[str, float]) -> None:
         from mlflow.entities import Metric
 
-        trial, result = self._trials[event.number], event.result
-        values = {**result.metrics, tags.EPOCH: float(result.epoch)}
-        if is_better(result, trial.best, self._study.metric):
-            trial.best = result
-            values |= best_metrics(result)
-        if result.epoch <= trial.recorded:
-            return
         if trial.ended is not None:
             self._reopen(trial.run_id)
             trial.ended = None
-        batch = [Metric(name, value, event.time, result.epoch) for name, value in values.items()]
+        epoch = event.result.epoch
+        values = {**event.result.metrics, tags.EPOCH: float(epoch), **best}
+        batch = [Metric(name, value, event.time, epoch) for name, value in values.items()]
         self._client.log_batch(trial.run_id, metrics=batch)
-        trial.recorded = result.epoch
+        trial.recorded = epoch
 
     def _trial_ended(self, event: TrialEnded) -> None:
         from mlflow.entities import RunTag
@@ -152,7 +179,9 @@ class Recorder:
         if trial.ended is not None:
             return
         if trial.best is not None:
-            self._log_confusion(trial.run_id, trial.best)
+            title = f"validation faces, epoch {trial.best.epoch}"
+            confusion, classes = trial.best.confusion, self._study.classes
+            log_confusion(self._store, trial.run_id, "confusion", confusion, classes, title)
         marks: dict[str, str] = {tags.ENDED: event.ending}
         if event.error:
             self._client.log_text(trial.run_id, event.error, "error.txt")
@@ -161,19 +190,11 @@ class Recorder:
         self._client.log_batch(trial.run_id, tags=[RunTag(k, v) for k, v in marks.items()])
         trial.ended = event.ending
 
-    def _log_confusion(self, run_id: str, best: EpochResult) -> None:
-        from fer_tune.tracking.figures import confusion_figure, confusion_table
-
-        title = f"validation faces, epoch {best.epoch}"
-        figure = confusion_figure(best.confusion, self._study.classes, title)
-        table = confusion_table(best.confusion, self._study.classes)
-        self._client.log_figure(run_id, figure, "confusion.png")
-        self._client.log_text(run_id, table, "confusion.csv")
-
     def _study_ended(self, event: StudyEnded) -> None:
         for number, trial in self._trials.items():
             if trial.ended is None:
-                self._trial_ended(TrialEnded(number, "interrupted", None, event.time))
+                interrupted = TrialEnded(number=number, ending="interrupted", time=event.time)
+                self._trial_ended(interrupted)
         notes = "\n\n".join([*self._study.notes, event.note]).strip()
         self._client.set_tag(self.run_id, tags.NOTE, notes)
         self._client.set_terminated(self.run_id, _STATUS[event.ending], event.time)

@@ -10,16 +10,17 @@ from fer_tune.errors import UserError
 from fer_tune.tracking import tags
 from fer_tune.tracking.best import best_name
 from fer_tune.tracking.store import Store
-from fer_tune.training.metrics import LOWER_IS_BETTER, Ending
+from fer_tune.training.metrics import direction
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+    from fer_tune.events import Ending
     from fer_tune.training.config import TrialConfig
 
 
 @dataclass(frozen=True)
-class StudyRecord:
+class StudyRun:
     """A study's parent run.
 
     ending: None while it runs, or where it was killed.
@@ -30,7 +31,7 @@ class StudyRecord:
 
     name: str
     run_id: str
-    ending: Ending | None
+    ending: "Ending | None"
     metric: str
     tags: Mapping[str, str]
     settings: Mapping[str, str]
@@ -58,7 +59,7 @@ class StudyRecord:
 
 
 @dataclass(frozen=True)
-class TrialRecord:
+class TrialRun:
     """A trial's run.
 
     ending: None while it runs, or where it was killed.
@@ -71,7 +72,7 @@ class TrialRecord:
     run_id: str
     name: str
     config: "TrialConfig"
-    ending: Ending | None
+    ending: "Ending | None"
     epochs: int
     metrics: Mapping[str, float]
     best: Mapping[str, float]
@@ -82,25 +83,25 @@ def study_names(store: Store) -> list[str]:
     return [run.data.tags[tags.STUDY] for run in _study_runs(store)]
 
 
-def find_study(store: Store, name: str) -> StudyRecord:
+def find_study(store: Store, name: str) -> StudyRun:
     """The study called `name`. Raises UserError, with the closest names, where there is none."""
-    run = study_run(store, name)
+    run = parent_run(store, name)
     if run is None:
         raise UserError(f"study {name} is not in {store}; {_known(study_names(store), name)}")
     ending = cast("Ending | None", run.data.tags.get(tags.ENDED))
-    return StudyRecord(
+    return StudyRun(
         name, run.info.run_id, ending, run.data.tags[tags.METRIC], run.data.tags, run.data.params
     )
 
 
-def trials(store: Store, study: StudyRecord) -> list[TrialRecord]:
+def trials(store: Store, study: StudyRun) -> list[TrialRun]:
     """The study's trials by number."""
     runs = trial_runs(store, study.run_id)
     # A run without parameters was cut off as it began.
-    return sorted((_record(run) for run in runs if run.data.params), key=lambda t: t.number)
+    return sorted((_trial(run) for run in runs if run.data.params), key=lambda t: t.number)
 
 
-def find_trial(store: Store, study: StudyRecord, number: int) -> TrialRecord:
+def find_trial(store: Store, study: StudyRun, number: int) -> TrialRun:
     """One trial of the study. Raises UserError where it has none of that number."""
     found = {trial.number: trial for trial in trials(store, study)}
     if number not in found:
@@ -109,17 +110,17 @@ def find_trial(store: Store, study: StudyRecord, number: int) -> TrialRecord:
     return found[number]
 
 
-def best_trial(store: Store, study: StudyRecord) -> TrialRecord:
+def best_trial(store: Store, study: StudyRun) -> TrialRun:
     """The trial with the best epoch. Raises UserError where none has finished an epoch."""
     name = best_name(study.metric).removeprefix(tags.BEST)
     scored = [trial for trial in trials(store, study) if name in trial.best]
     if not scored:
         raise UserError(f"study {study.name} has no trial with a result yet; resume it")
-    pick = min if study.metric in LOWER_IS_BETTER else max
+    pick = min if direction(study.metric) == "min" else max
     return pick(scored, key=lambda trial: trial.best[name])
 
 
-def study_run(store: Store, name: str) -> "Run | None":
+def parent_run(store: Store, name: str) -> "Run | None":
     """The parent run of the study called `name`."""
     # Compared here: no quoting in MLflow's filters takes every name.
     return next((r for r in _study_runs(store) if r.data.tags.get(tags.STUDY) == name), None)
@@ -134,11 +135,11 @@ def _study_runs(store: Store) -> "list[Run]":
     return list(store.runs(f"tags.`{tags.METRIC}` != ''"))
 
 
-def _record(run: "Run") -> TrialRecord:
+def _trial(run: "Run") -> TrialRun:
     from fer_tune.training.config import TrialConfig
 
     metrics = run.data.metrics
-    return TrialRecord(
+    return TrialRun(
         number=int(run.data.tags[tags.TRIAL]),
         run_id=run.info.run_id,
         name=run.info.run_name,

@@ -6,8 +6,8 @@ from urllib.parse import quote, urlencode
 from fer_tune.tracking import tags
 from fer_tune.tracking.best import best_name
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import StudyRecord
-from fer_tune.training.metrics import LOWER_IS_BETTER
+from fer_tune.tracking.studies import StudyRun
+from fer_tune.training.metrics import direction
 
 _PORT = 5000
 
@@ -22,7 +22,7 @@ def ui_command(store: Store) -> str | None:
     return f"mlflow ui --backend-store-uri {shlex.quote(str(store))} --port {_PORT}"
 
 
-def study_address(store: Store, study: StudyRecord) -> str:
+def study_address(store: Store, study: StudyRun) -> str:
     """The page with the curves of all the study's trials, the best trial first.
 
     Sorting by a metric also makes the page list trials without unfolding their study.
@@ -33,7 +33,7 @@ def study_address(store: Store, study: StudyRecord) -> str:
         "compareRunsMode": "CHART",
         "searchFilter": f"tags.`{tags.PARENT}` = '{study.run_id}'",
         "orderByKey": f"metrics.`{best_name(study.metric)}`",
-        "orderByAsc": str(study.metric in LOWER_IS_BETTER).lower(),
+        "orderByAsc": str(direction(study.metric) == "min").lower(),
     }
     page = f"/#/experiments/{store.experiment_id}/runs"
     return f"{host}{page}?{urlencode(query, quote_via=quote)}"

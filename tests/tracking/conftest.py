@@ -1,11 +1,14 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.tracking.events import StudyDescription
+from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.store import Store, open_store
+from fer_tune.training.config import PAPER, TrialConfig
 from fer_tune.training.metrics import EpochResult, Scores, named_metrics
 
 
@@ -19,7 +22,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def describe(request: pytest.FixtureRequest) -> Callable[..., StudyDescription]:
     """Describes a study named after the test."""
 
-    def study(**changes: str) -> StudyDescription:
+    def study(**changes: Any) -> StudyDescription:
         values = {
             "name": request.node.name,
             "space": "dropout: [0.2, 0.5]\n",
@@ -28,6 +31,7 @@ def describe(request: pytest.FixtureRequest) -> Callable[..., StudyDescription]:
             "faces_hash": "ab" * 32,
             "protocol": "training faces train",
             "code_version": "0.1.0",
+            "settings": {"epochs": 4, "data": None},
         } | changes
         return StudyDescription(classes=EMOTIONS, seed=7, notes=("Drawn faces.",), **values)
 
@@ -46,3 +50,23 @@ def result() -> Callable[..., EpochResult]:
         return EpochResult(number, metrics, confusion.tolist())
 
     return epoch
+
+
+@pytest.fixture
+def events() -> Callable[..., list[Event]]:
+    """What is told of one trial: its start, these epochs and, where it has one, its ending."""
+
+    def trial(
+        number: int,
+        *results: EpochResult,
+        ending: Ending | None = None,
+        error: str | None = None,
+        config: TrialConfig = PAPER,
+    ) -> list[Event]:
+        told: list[Event] = [TrialStarted(number=number, name=f"trial {number}", config=config)]
+        told += [EpochEnded(number=number, result=each) for each in results]
+        if ending:
+            told.append(TrialEnded(number=number, ending=ending, error=error))
+        return told
+
+    return trial

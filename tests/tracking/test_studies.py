@@ -3,21 +3,23 @@ from collections.abc import Callable
 import pytest
 
 from fer_tune.errors import UserError
-from fer_tune.tracking.events import StudyDescription
+from fer_tune.events import Event
+from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import find_study, study_names, trials
-from fer_tune.tracking.study_run import StudyRun
-from fer_tune.tracking.ui import study_address, ui_command
-from fer_tune.training.config import PAPER
+from fer_tune.tracking.studies import best_trial, find_study, find_trial, study_names, trials
+from fer_tune.training.metrics import EpochResult
 
 Describe = Callable[..., StudyDescription]
+Result = Callable[..., EpochResult]
+Events = Callable[..., list[Event]]
 
 
 def test_an_unknown_study_is_told_with_the_closest_names_first(
     store: Store, describe: Describe
 ) -> None:
     for name in ("dropout by hand", "zzz"):
-        StudyRun(store, describe(name=name)).close("finished")
+        Recorder(store, describe(name=name), resume=False)
     with pytest.raises(UserError, match="it has dropout by hand, ") as caught:
         find_study(store, "dropout by hnad")
     assert "\n" not in str(caught.value)
@@ -26,35 +28,36 @@ def test_an_unknown_study_is_told_with_the_closest_names_first(
 
 def test_a_study_is_found_whatever_its_name(store: Store, describe: Describe) -> None:
     name = """it's "quoted" `oddly` \\ 100 %"""
-    with StudyRun(store, describe(name=name)) as run:
-        run.close("finished")
+    recorder = Recorder(store, describe(name=name), resume=False)
     study = find_study(store, name)
-    assert (study.run_id, study.ending, study.metric) == (run.run_id, "finished", "val/macro_f1")
+    assert (study.run_id, study.ending, study.metric) == (recorder.run_id, None, "val/macro_f1")
+    assert (study.epochs, study.data) == (4, None)
 
 
-def test_trials_come_by_number_and_not_by_when_they_began(store: Store, describe: Describe) -> None:
-    with StudyRun(store, describe()) as run:
-        for number in (10, 2, 1):
-            run.trial_started(number, f"trial {number}", PAPER)
-        run.close("interrupted")
-    found = trials(store, find_study(store, describe().name))
+def test_trials_come_by_number_and_not_by_when_they_began(
+    store: Store, describe: Describe, events: Events
+) -> None:
+    recorder = Recorder(store, describe(), resume=False)
+    for number in (10, 2, 1):
+        for event in events(number, ending="interrupted"):
+            recorder.record(event)
+    study = find_study(store, describe().name)
+    found = trials(store, study)
     assert [trial.number for trial in found] == [1, 2, 10]
     assert [trial.ending for trial in found] == ["interrupted"] * 3
     assert [trial.best for trial in found] == [{}] * 3
+    with pytest.raises(UserError, match="has trials 1 to 10"):
+        find_trial(store, study, 7)
+    with pytest.raises(UserError, match="no trial with a result yet"):
+        best_trial(store, study)
 
 
-def test_the_ui_is_started_on_a_local_store_and_opened_on_a_server(
-    store: Store, describe: Describe
+@pytest.mark.parametrize(("metric", "best"), [("val_f1/disgust", 1), ("val/loss", 0)])
+def test_the_best_trial_is_found_by_any_metric(
+    store: Store, describe: Describe, result: Result, events: Events, metric: str, best: int
 ) -> None:
-    StudyRun(store, describe(metric="val/loss")).close("finished")
-    study = find_study(store, describe().name)
-    assert ui_command(store) == f"mlflow ui --backend-store-uri {store.uri} --port 5000"
-    address = study_address(store, study)
-    assert address.startswith(f"http://127.0.0.1:5000/#/experiments/{store.experiment_id}/runs?")
-    assert study.run_id in address
-    assert "best%2Floss" in address
-    assert address.endswith("orderByAsc=true")
-
-    server = Store("http://tracking:8080/", "3")
-    assert ui_command(server) is None
-    assert study_address(server, study).startswith("http://tracking:8080/#/experiments/3/runs?")
+    recorder = Recorder(store, describe(metric=metric), resume=False)
+    for number, right, loss in ((0, 40, 0.5), (1, 76, 0.9)):
+        for event in events(number, result(1, right, loss)):
+            recorder.record(event)
+    assert best_trial(store, find_study(store, describe().name)).number == best

@@ -1,14 +1,16 @@
-"""What happens in a study, as plain data on its way to MLflow."""
+"""What MLflow is told of a study or a retraining, once, at its start."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from fer_tune.training.metrics import Ending, EpochResult
+if TYPE_CHECKING:
+    from fer_tune.tracking.studies import StudyRun, TrialRun
 
 
 @dataclass(frozen=True)
 class StudyDescription:
-    """What a study is, told once at its start.
+    """What a study is.
 
     name: unique in the store.
     space: the resolved search space, YAML.
@@ -34,37 +36,20 @@ class StudyDescription:
 
 
 @dataclass(frozen=True)
-class TrialStarted:
-    """params: the trial's configuration. time, here and below: milliseconds since 1970."""
+class RetrainingDescription:
+    """What a retraining is.
 
-    number: int
-    name: str
-    params: Mapping[str, str]
-    time: int
+    study, trial: where its configuration comes from.
+    epochs: full length of each training.
+    classes: of the faces, by label.
+    command: the command line that began it.
+    note: for the head of its page.
+    """
 
-
-@dataclass(frozen=True)
-class EpochEnded:
-    number: int
-    result: EpochResult
-    time: int
-
-
-@dataclass(frozen=True)
-class TrialEnded:
-    number: int
-    ending: Ending
-    error: str | None
-    time: int
-
-
-@dataclass(frozen=True)
-class StudyEnded:
-    """note: what came out, for the head of the study's page."""
-
-    ending: Ending
-    note: str
-    time: int
-
-
-Event = TrialStarted | EpochEnded | TrialEnded | StudyEnded
+    study: "StudyRun"
+    trial: "TrialRun"
+    epochs: int
+    classes: tuple[str, ...]
+    command: str
+    code_version: str
+    note: str = ""

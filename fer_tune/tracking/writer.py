@@ -6,30 +6,20 @@ import threading
 import time
 from collections import deque
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from fer_tune.errors import UserError
-from fer_tune.tracking.events import (
-    EpochEnded,
-    Event,
-    StudyDescription,
-    StudyEnded,
-    TrialEnded,
-    TrialStarted,
-)
-from fer_tune.tracking.recorder import Recorder
+from fer_tune.events import Ending, Event, now
+from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.recorder import Recorder, StudyEnded
 from fer_tune.tracking.store import Store, first_line
-from fer_tune.training.metrics import Ending, EpochResult
-
-if TYPE_CHECKING:
-    from fer_tune.training.config import TrialConfig
 
 _PATIENCE = 5.0  # seconds that close() waits between two lines about what is left
 _LAST_TRIES = 1  # beside MLflow's own, which take seconds
 
 
-class StudyRun:
-    """The writer of one study; every call but the constructor and `close` returns at once.
+class StudyWriter:
+    """Tells MLflow of one study; every call but the constructor and `close` returns at once.
 
     A store that fails later on does not disturb the study: it is told once on stderr, what could
     not be written is kept in order and tried again with every further event, and `close` says
@@ -49,24 +39,16 @@ class StudyRun:
         except (MlflowException, OSError) as error:
             raise UserError(f"tracking store {store}: {first_line(error)}") from error
         self.run_id = self._recorder.run_id
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._pending: deque[Event] = deque()
+        self._events: queue.SimpleQueue[Event | StudyEnded] = queue.SimpleQueue()
+        self._pending: deque[Event | StudyEnded] = deque()
         self._lost = 0
         self._failure: str | None = None
         self._thread = threading.Thread(target=self._write, name="mlflow-writer", daemon=True)
         self._thread.start()
 
-    def trial_started(self, number: int, name: str, config: "TrialConfig") -> None:
-        """Open the trial's run; `name` is the run's, so that a person finds it."""
-        params = {key: str(value) for key, value in config.model_dump(mode="json").items()}
-        self._events.put(TrialStarted(number, name, params, _now()))
-
-    def epoch_ended(self, number: int, result: EpochResult) -> None:
-        self._events.put(EpochEnded(number, result, _now()))
-
-    def trial_ended(self, number: int, ending: Ending, error: str | None = None) -> None:
-        """End the trial's run; `error` is the traceback of what broke it."""
-        self._events.put(TrialEnded(number, ending, error, _now()))
+    def tell(self, event: Event) -> None:
+        """As an observer of the study (`fer_tune.events.Observer`)."""
+        self._events.put(event)
 
     def close(self, ending: Ending, note: str = "") -> str | None:
         """Write what is left, then end every run that is open.
@@ -74,7 +56,7 @@ class StudyRun:
         Returns one line about what could not be recorded, or None. A second call does nothing.
         """
         if self._thread.is_alive():
-            self._events.put(StudyEnded(ending, note, _now()))
+            self._events.put(StudyEnded(ending, note, now()))
             self._thread.join(_PATIENCE)
         while self._thread.is_alive():
             left = self._events.qsize() + len(self._pending)
@@ -141,7 +123,3 @@ def _may_pass(error: Exception) -> bool:
     if isinstance(error, MlflowException):
         return bool(error.get_http_status_code() >= 500)
     return isinstance(error, OSError)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

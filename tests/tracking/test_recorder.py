@@ -1,0 +1,308 @@
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.errors import UserError
+from fer_tune.events import Ending, Event
+from fer_tune.tracking import tags
+from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.recorder import Recorder, StudyEnded
+from fer_tune.tracking.store import Store
+from fer_tune.tracking.studies import TrialRun, find_study, parent_run, trial_runs, trials
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.metrics import EpochResult
+
+Describe = Callable[..., StudyDescription]
+Result = Callable[..., EpochResult]
+Events = Callable[..., list[Event]]
+
+CONFIG = TrialConfig(learning_rate=3.1e-4, dropout=0.4, depth=4, data_plan="balanced")
+
+
+def _record(recorder: Recorder, told: Iterable[Event], ending: Ending | None = None) -> None:
+    for event in told:
+        recorder.record(event)
+    if ending:
+        recorder.record(StudyEnded(ending, "Best: trial 3.", time=9))
+
+
+def _trials(store: Store, describe: Describe) -> list[TrialRun]:
+    return trials(store, find_study(store, describe().name))
+
+
+def _status(store: Store, name: str) -> list[str]:
+    """Of the parent run, then of each trial's by number."""
+    parent = parent_run(store, name)
+    assert parent is not None
+    children = [store.client().get_run(t.run_id) for t in trials(store, find_study(store, name))]
+    return [run.info.status for run in (parent, *children)]
+
+
+def _artifacts(store: Store, run_id: str) -> set[str]:
+    return {file.path for file in store.client().list_artifacts(run_id)}
+
+
+def _fails_once(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """The next call of the client's method fails, before it does anything."""
+    whole, failures = getattr(MlflowClient, method), iter([MlflowException("a hiccup")])
+
+    def failing(self: MlflowClient, *args: Any, **kwargs: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return whole(self, *args, **kwargs)
+
+    monkeypatch.setattr(MlflowClient, method, failing)
+
+
+def test_a_study_is_one_parent_run_with_its_space_and_command(
+    store: Store, describe: Describe
+) -> None:
+    recorder = Recorder(store, describe(), resume=False)
+    _record(recorder, [], "finished")
+    parent = store.client().get_run(recorder.run_id)
+    assert parent.info.run_name == describe().name
+    assert _artifacts(store, recorder.run_id) == {"space.yaml", "command.txt"}
+    assert parent.data.params == {"epochs": "4"}
+    assert parent.data.tags[tags.SOURCE] == "demo faces"
+    assert parent.data.tags[tags.SEED] == "7"
+    assert parent.data.tags[tags.PROTOCOL] == "training faces train"
+    assert parent.data.tags[tags.CODE_VERSION] == "0.1.0"
+    assert "Best: trial 3." in parent.data.tags[tags.NOTE]
+
+
+def test_metrics_carry_the_fixed_names(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    _record(Recorder(store, describe(), resume=False), events(0, result(1)))
+    (trial,) = _trials(store, describe)
+    single = {
+        f"val_{measure}/{name}" for measure in ("precision", "recall", "f1") for name in EMOTIONS
+    }
+    assert set(trial.metrics) == single | {
+        "epoch",
+        "gap",
+        "train/accuracy",
+        "train/loss",
+        "val/accuracy",
+        "val/loss",
+        "val/macro_f1",
+        "val/polarity_accuracy",
+    }
+    assert set(trial.best) == {
+        "epoch",
+        "gap",
+        "train_accuracy",
+        "train_loss",
+        "accuracy",
+        "loss",
+        "macro_f1",
+        "polarity_accuracy",
+    }
+
+
+def test_parameters_give_the_configuration_back(
+    store: Store, describe: Describe, events: Events
+) -> None:
+    _record(Recorder(store, describe(), resume=False), events(0, config=CONFIG))
+    (trial,) = _trials(store, describe)
+    assert trial.config == CONFIG
+    assert trial.name == "trial 0"
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [
+        ("finished", "FINISHED"),
+        ("stopped", "FINISHED"),
+        ("failed", "FAILED"),
+        ("interrupted", "KILLED"),
+    ],
+)
+def test_a_trials_run_ends_as_the_trial_did(
+    store: Store, describe: Describe, events: Events, ending: Ending, status: str
+) -> None:
+    _record(Recorder(store, describe(), resume=False), events(0, ending=ending), "finished")
+    (trial,) = _trials(store, describe)
+    assert trial.ending == ending
+    assert _status(store, describe().name) == ["FINISHED", status]
+
+
+def test_a_broken_trial_says_what_broke_it(
+    store: Store, describe: Describe, events: Events
+) -> None:
+    error = "Traceback ...\nFloatingPointError: the loss is NaN\n"
+    _record(Recorder(store, describe(), resume=False), events(0, ending="failed", error=error))
+    (trial,) = _trials(store, describe)
+    found = store.client().get_run(trial.run_id)
+    assert found.data.tags[tags.ERROR] == "FloatingPointError: the loss is NaN"
+    kept = Path(store.client().download_artifacts(trial.run_id, "error.txt"))
+    assert kept.read_text() == error
+
+
+def test_the_best_epoch_is_kept_and_its_confusion_drawn(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    results = [result(epoch, right) for epoch, right in enumerate([40, 76, 58], start=1)]
+    told = events(0, *results, ending="finished")
+    _record(Recorder(store, describe(), resume=False), told)
+    (trial,) = _trials(store, describe)
+    assert trial.best["epoch"] == 2
+    assert trial.best["accuracy"] == pytest.approx(0.76)
+    assert trial.metrics["val/accuracy"] == pytest.approx(0.58)
+    assert _artifacts(store, trial.run_id) == {"confusion.png", "confusion.csv"}
+    table = Path(store.client().download_artifacts(trial.run_id, "confusion.csv"))
+    assert table.read_text().splitlines()[1] == "angry,76,4,4,4,4,4,4"
+
+
+def test_less_is_better_where_the_metric_is_a_loss(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    results = [result(epoch, loss=loss) for epoch, loss in enumerate([0.9, 0.5, 0.7], start=1)]
+    _record(Recorder(store, describe(metric="val/loss"), resume=False), events(0, *results))
+    (trial,) = _trials(store, describe)
+    assert (trial.best["epoch"], trial.best["loss"]) == (2, 0.5)
+
+
+def test_a_replay_after_a_kill_doubles_nothing(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    killed = Recorder(store, describe(), resume=False)
+    _record(killed, events(0, result(1), result(2)) + events(1, result(1)))
+
+    again = Recorder(store, describe(), resume=True)
+    for number, epochs in ((0, 3), (1, 2)):
+        results = [result(epoch) for epoch in range(1, epochs + 1)]
+        _record(again, events(number, *results, ending="stopped"))
+    _record(again, [], "finished")
+
+    assert again.run_id == killed.run_id
+    assert _status(store, describe().name) == ["FINISHED", "FINISHED", "FINISHED"]
+    for trial, epochs in zip(_trials(store, describe), (3, 2), strict=True):
+        history = store.client().get_metric_history(trial.run_id, "val/loss")
+        assert [metric.step for metric in history] == list(range(1, epochs + 1))
+
+
+def test_a_finished_trial_is_not_touched_by_a_replay(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    told = events(0, result(1), ending="stopped")
+    recorder = Recorder(store, describe(), resume=False)
+    _record(recorder, told, "finished")
+    (before,) = trial_runs(store, recorder.run_id)
+    _record(Recorder(store, describe(), resume=True), told, "finished")
+    (after,) = trial_runs(store, recorder.run_id)
+    assert after.info.end_time == before.info.end_time
+    assert after.data.to_dictionary() == before.data.to_dictionary()
+
+
+def test_an_interrupted_trial_goes_on_in_its_run(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    _record(Recorder(store, describe(), resume=False), events(0, result(1)), "interrupted")
+    assert _status(store, describe().name) == ["KILLED", "KILLED"]
+    told = events(0, result(1), result(2), ending="finished")
+    _record(Recorder(store, describe(), resume=True), told, "finished")
+    (trial,) = _trials(store, describe)
+    assert (trial.ending, trial.epochs) == ("finished", 2)
+    assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
+
+
+def test_a_trial_that_was_cut_off_as_it_ended_goes_on(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    killed = Recorder(store, describe(), resume=False)
+    _record(killed, events(0))
+    (run,) = trial_runs(store, killed.run_id)
+    store.client().set_terminated(run.info.run_id, "KILLED")
+    told = events(0, result(1), ending="stopped")
+    _record(Recorder(store, describe(), resume=True), told, "finished")
+    assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
+
+
+def test_a_name_that_is_taken_is_an_error_unless_the_study_goes_on(
+    store: Store, describe: Describe
+) -> None:
+    Recorder(store, describe(), resume=False)
+    with pytest.raises(UserError, match="already in"):
+        Recorder(store, describe(), resume=False)
+
+
+@pytest.mark.parametrize("method", ["log_batch", "log_text"])
+def test_no_half_of_a_study_is_left_where_it_cannot_be_described(
+    store: Store, describe: Describe, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    _fails_once(monkeypatch, method)
+    with pytest.raises(MlflowException):
+        Recorder(store, describe(), resume=False)
+    assert parent_run(store, describe().name) is None
+
+
+def test_a_hiccup_does_not_lose_the_best_epoch(
+    store: Store,
+    describe: Describe,
+    result: Result,
+    events: Events,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorder = Recorder(store, describe(), resume=False)
+    *before, last = events(0, result(1, 40), result(2, 76))
+    _record(recorder, before)
+    _fails_once(monkeypatch, "log_batch")
+    with pytest.raises(MlflowException):
+        recorder.record(last)
+    recorder.record(last)
+    (trial,) = _trials(store, describe)
+    assert trial.best["epoch"] == 2
+    assert trial.best["accuracy"] == pytest.approx(0.76)
+
+
+def test_a_hiccup_as_a_trial_begins_makes_no_second_run(
+    store: Store, describe: Describe, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(store, describe(), resume=False)
+    _fails_once(monkeypatch, "log_batch")
+    with pytest.raises(MlflowException):
+        _record(recorder, events(0, config=CONFIG))
+    _record(recorder, events(0, config=CONFIG))
+    (run,) = trial_runs(store, recorder.run_id)
+    assert TrialConfig.model_validate(run.data.params) == CONFIG
+
+
+def test_a_trial_that_was_killed_as_it_began_is_completed(
+    store: Store, describe: Describe, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = Recorder(store, describe(), resume=False)
+    with monkeypatch.context() as patch:
+        _fails_once(patch, "log_batch")
+        with pytest.raises(MlflowException):
+            _record(killed, events(0, config=CONFIG))
+    assert _trials(store, describe) == []
+    _record(Recorder(store, describe(), resume=True), events(0, config=CONFIG))
+    (trial,) = _trials(store, describe)
+    assert trial.config == CONFIG
+    assert len(trial_runs(store, killed.run_id)) == 1
+
+
+def test_a_study_that_was_killed_as_it_began_is_completed(
+    store: Store, describe: Describe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "_describe", lambda *_: None)
+        killed = Recorder(store, describe(), resume=False)
+    resumed = Recorder(store, describe(), resume=True)
+    assert resumed.run_id == killed.run_id
+    assert store.client().get_run(resumed.run_id).data.params == {"epochs": "4"}
+    assert _artifacts(store, resumed.run_id) == {"space.yaml", "command.txt"}
+
+
+def test_a_resumed_study_keeps_the_command_that_began_it(store: Store, describe: Describe) -> None:
+    Recorder(store, describe(), resume=False)
+    changed = describe(command="--resume", settings={"epochs": 4, "data": "moved.csv"})
+    resumed = Recorder(store, changed, resume=True)
+    command = Path(store.client().download_artifacts(resumed.run_id, "command.txt"))
+    assert command.read_text() == "python -m fer_tune.search --space smoke\n"

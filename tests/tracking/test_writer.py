@@ -1,0 +1,101 @@
+from collections.abc import Callable
+
+import pytest
+
+from fer_tune.errors import UserError
+from fer_tune.events import Event
+from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.recorder import Recorder
+from fer_tune.tracking.store import Store
+from fer_tune.tracking.studies import find_study, trial_runs, trials
+from fer_tune.tracking.writer import StudyWriter
+from fer_tune.training.metrics import EpochResult
+
+Describe = Callable[..., StudyDescription]
+Result = Callable[..., EpochResult]
+Events = Callable[..., list[Event]]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_no_run_stays_running_when_the_driver_breaks_off(
+    store: Store, describe: Describe, result: Result, events: Events, error: type[BaseException]
+) -> None:
+    def study() -> None:
+        with StudyWriter(store, describe()) as writer:
+            for event in events(0, result(1)) + events(1):
+                writer.tell(event)
+            raise error
+
+    with pytest.raises(error):
+        study()
+    found = find_study(store, describe().name)
+    assert found.ending == ("interrupted" if error is KeyboardInterrupt else "failed")
+    runs = trial_runs(store, found.run_id)
+    assert [run.info.status for run in runs] == ["KILLED", "KILLED"]
+
+
+def test_a_store_that_fails_for_a_moment_loses_nothing_and_is_told_once(
+    store: Store,
+    describe: Describe,
+    result: Result,
+    events: Events,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole, failures = Recorder.record, iter([OSError("disk is full")])
+
+    def record(self: Recorder, event: Event) -> None:
+        for failure in failures:
+            raise failure
+        whole(self, event)
+
+    monkeypatch.setattr(Recorder, "record", record)
+    with StudyWriter(store, describe()) as writer:
+        for event in events(0, *map(result, range(1, 9)), ending="finished"):
+            writer.tell(event)
+        assert writer.close("finished") is None
+    assert capsys.readouterr().err.count("disk is full") == 1
+    (trial,) = trials(store, find_study(store, describe().name))
+    assert (trial.epochs, trial.ending) == (8, "finished")
+
+
+def test_a_store_that_stays_away_is_reported_at_the_end(
+    store: Store, describe: Describe, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def record(self: Recorder, event: object) -> None:  # noqa: ARG001
+        raise OSError("disk is full")
+
+    monkeypatch.setattr(Recorder, "record", record)
+    monkeypatch.setattr("fer_tune.tracking.writer._LAST_TRIES", 0)
+    writer = StudyWriter(store, describe())
+    for event in events(0):
+        writer.tell(event)
+    told = writer.close("finished")
+    assert told is not None
+    assert "2 records are missing" in told
+    assert "disk is full" in told
+
+
+def test_a_store_that_fails_at_the_start_is_told_in_one_line(
+    store: Store, describe: Describe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def log_text(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("mlflow.MlflowClient.log_text", log_text)
+    with pytest.raises(UserError, match="Permission denied"):
+        StudyWriter(store, describe())
+
+
+def test_two_studies_share_a_local_store(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    name = describe().name
+    pair = [StudyWriter(store, describe(name=f"{name} {i}")) for i in range(2)]
+    for event in events(0, *map(result, range(1, 6))):
+        for writer in pair:
+            writer.tell(event)
+    assert [writer.close("finished") for writer in pair] == [None, None]
+    for i in range(2):
+        (trial,) = trials(store, find_study(store, f"{name} {i}"))
+        assert trial.epochs == 5
