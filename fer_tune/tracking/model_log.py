@@ -4,7 +4,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,19 +59,6 @@ def log_model(
     finally:
         client.finalize_logged_model(entry.model_id, status)
     return f"models:/{entry.model_id}"
-
-
-def register_model(store: Store, address: str, run_id: str, name: str) -> int:
-    """Make the logged model at `address` the newest version of `name`; returns its number."""
-    from mlflow.exceptions import MlflowException
-
-    client = store.client()
-    with suppress(MlflowException):  # it exists already
-        client.create_registered_model(name)
-    model_id = address.removeprefix("models:/")
-    # By its folder: MLflow would look a models:/ address up in the global tracking URI.
-    source = client.get_logged_model(model_id).artifact_location
-    return int(client.create_model_version(name, source, run_id, model_id=model_id).version)
 
 
 def load_model(store: Store, address: str) -> "PyFuncModel":

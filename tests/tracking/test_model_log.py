@@ -12,10 +12,10 @@ import torch
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.errors import UserError
 from fer_tune.model import FerNet, ModelConfig, scaled
-from fer_tune.tracking.events import StudyDescription
-from fer_tune.tracking.model_log import load_model, log_model, register_model
+from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.model_log import load_model, log_model
+from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.study_run import StudyRun
 
 CONFIG = ModelConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
 
@@ -39,9 +39,8 @@ def model() -> FerNet:
 
 @pytest.fixture
 def address(store: Store, model: FerNet, describe: Callable[..., StudyDescription]) -> str:
-    with StudyRun(store, describe()) as run:
-        run.close("finished")
-    return log_model(store, run.run_id, model, CONFIG, EMOTIONS)
+    run_id = Recorder(store, describe(), resume=False).run_id
+    return log_model(store, run_id, model, CONFIG, EMOTIONS)
 
 
 def test_the_logged_model_takes_uint8_faces_and_names_its_probabilities(
@@ -77,11 +76,12 @@ def test_faces_of_another_type_or_shape_are_refused(store: Store, address: str) 
         served.predict(np.zeros((2, 64, 64), dtype=np.uint8))
 
 
-def test_a_registered_model_counts_its_versions(store: Store, address: str) -> None:
-    run_id = str(load_model(store, address).metadata.run_id)
-    name = f"fer_tune_{run_id}"
-    assert [register_model(store, address, run_id, name) for _ in range(2)] == [1, 2]
-    load_model(store, f"models:/{name}/2")
+def test_a_registered_version_is_loaded_by_its_name(store: Store, address: str) -> None:
+    client = store.client()
+    model = client.get_logged_model(address.removeprefix("models:/"))
+    client.create_registered_model("by-hand")
+    client.create_model_version("by-hand", model.artifact_location)
+    assert load_model(store, "models:/by-hand/1").metadata.model_id == model.model_id
 
 
 def test_it_loads_where_the_package_is_not_installed(
