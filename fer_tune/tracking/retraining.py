@@ -1,123 +1,193 @@
 """A retraining in MLflow: a run linked to the trial it came from, with a nested run a seed."""
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from statistics import mean, stdev
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from fer_tune.errors import UserError
+from fer_tune.events import now
 from fer_tune.tracking import tags
-from fer_tune.tracking.best import best_metrics
-from fer_tune.tracking.figures import confusion_figure, confusion_table
+from fer_tune.tracking.best import best_metrics, best_name
+from fer_tune.tracking.description import RetrainingDescription
+from fer_tune.tracking.figures import log_confusion, logged_confusion
 from fer_tune.tracking.model_log import log_model
-from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import StudyRecord, TrialRecord
-from fer_tune.training.metrics import EpochResult, Scores, named_test_metrics
+from fer_tune.tracking.store import Store, first_line
+from fer_tune.training.metrics import EpochResult, Scores, metric_names, named_test_metrics
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
+
     from fer_tune.training.final import Final
 
 
-class _Run:
-    """A context that ends its run FINISHED, FAILED after an error, or KILLED at Ctrl-C."""
+@dataclass(frozen=True, eq=False)
+class SeedOutcome:
+    """What came out of one seed.
 
-    def __init__(self, store: Store, name: str, marks: Mapping[str, str]) -> None:
-        self._store, self._client = store, store.client()
-        run = self._client.create_run(store.experiment_id, tags=dict(marks), run_name=name)
-        self.run_id: str = run.info.run_id
-
-    def _log(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        from mlflow.entities import Metric
-
-        now = time.time_ns() // 1_000_000
-        batch = [Metric(name, value, now, step) for name, value in metrics.items()]
-        self._client.log_batch(self.run_id, metrics=batch)
-
-    def _log_params(self, params: Mapping[str, object]) -> None:
-        from mlflow.entities import Param
-
-        batch = [Param(name, str(value)) for name, value in params.items()]
-        self._client.log_batch(self.run_id, params=batch)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        killed = isinstance(error, KeyboardInterrupt)
-        status = "KILLED" if killed else "FAILED" if error else "FINISHED"
-        self._client.set_terminated(self.run_id, status)
-
-
-class RetrainingRun(_Run):
-    """The run of a whole retraining.
-
-    command: the command line that began it.
-    epochs: full length of each training.
+    best: the kept epoch; read back from a finished run, it lacks the metrics of single classes.
+    test: that epoch on the test faces.
+    model: its address, `models:/<id>`.
     """
 
+    best: EpochResult
+    test: Scores
+    model: str
+
+
+@contextmanager
+def open_retraining(store: Store, what: RetrainingDescription) -> Iterator["RetrainingRun"]:
+    """Begin a retraining, or go on with the newest of the same trial and length not finished.
+
+    Its run, and each seed's, ends FINISHED, FAILED after an error, or KILLED at Ctrl-C.
+    Raises UserError where the store fails.
+    """
+    study, trial = what.study, what.trial
+    marks = {
+        **{name: study.tags[name] for name in (tags.SOURCE, tags.FACES_HASH, tags.PROTOCOL)},
+        tags.CODE_VERSION: what.code_version,
+        tags.RETRAINED_STUDY: study.name,
+        tags.RETRAINED_TRIAL: str(trial.number),
+    }
+    same = {tags.RETRAINED_RUN: trial.run_id, tags.RETRAINED_EPOCHS: str(what.epochs)}
+    name = f"retrained {study.name} {trial.number:03d}"
+    with _open(store, name, same, marks | {tags.NOTE: what.note}) as run:
+        yield RetrainingRun(store, what, run, marks | {tags.RETRAINED_RUN: trial.run_id})
+
+
+class RetrainingRun:
+    """The run of a whole retraining, while it is open."""
+
     def __init__(
-        self, store: Store, study: StudyRecord, trial: TrialRecord, command: str, epochs: int
+        self, store: Store, what: RetrainingDescription, run: "Run", marks: Mapping[str, str]
     ) -> None:
-        copied = (tags.SOURCE, tags.FACES_HASH, tags.PROTOCOL)
-        self._marks = {name: study.tags[name] for name in copied} | {
-            tags.RETRAINED_STUDY: study.name,
-            tags.RETRAINED_TRIAL: str(trial.number),
-            tags.RETRAINED_RUN: trial.run_id,
-        }
-        self._name = f"retrained {study.name} {trial.number:03d}"
-        self._settings = {**trial.config.model_dump(mode="json"), "epochs": epochs}
-        super().__init__(store, self._name, self._marks)
-        self._log_params(self._settings)
-        self._client.log_text(self.run_id, command + "\n", "command.txt")
+        self._store, self._client, self._what, self._marks = store, store.client(), what, marks
+        self._name: str = run.info.run_name
+        self.run_id: str = run.info.run_id
+        self._settings = {**what.trial.config.model_dump(mode="json"), "epochs": what.epochs}
+        _log_params(store, self.run_id, self._settings)
+        if not self._client.list_artifacts(self.run_id):
+            self._client.log_text(self.run_id, what.command + "\n", "command.txt")
+        for left in _runs(store, {tags.PARENT: self.run_id}):
+            if left.info.status == "RUNNING":  # by a driver that was killed
+                self._client.update_run(left.info.run_id, status="KILLED")
 
-    def seed_run(self, seed: int, classes: Sequence[str]) -> "SeedRun":
-        """Begin the run of one seed, nested in this one."""
-        marks = self._marks | {tags.PARENT: self.run_id, tags.SEED: str(seed)}
-        return SeedRun(self._store, f"{self._name} seed {seed}", marks, self._settings, classes)
+    def finished_seed(self, seed: int) -> SeedOutcome | None:
+        """What came out of the seed before, so that it is not trained and tested again."""
+        runs = [run for run in _runs(self._store, self._of(seed)) if run.info.status == "FINISHED"]
+        return _outcome(self._store, runs[-1], self._what) if runs else None
 
-    def log_summary(self, best: Sequence[EpochResult], tests: Sequence[Scores]) -> None:
+    @contextmanager
+    def open_seed(self, seed: int) -> Iterator["SeedRun"]:
+        """Begin the run of one seed, nested in this one, or go on with it."""
+        with _open(self._store, f"{self._name} seed {seed}", self._of(seed), self._marks) as run:
+            _log_params(self._store, run.info.run_id, self._settings)
+            yield SeedRun(self._store, self._what, run)
+
+    def log_summary(self, outcomes: Sequence[SeedOutcome]) -> None:
         """The mean over the seeds of what matters, and where there are several its deviation."""
+        best, tests = [each.best for each in outcomes], [each.test for each in outcomes]
         values = {
             "test/accuracy": [each.accuracy for each in tests],
             "test/macro_f1": [each.macro_f1 for each in tests],
             "best/gap": [each.metrics["gap"] for each in best],
             "best/macro_f1": [each.metrics["val/macro_f1"] for each in best],
         }
-        self._log({name: mean(each) for name, each in values.items()})
-        if len(tests) > 1:
-            self._log({f"{name}_deviation": stdev(each) for name, each in values.items()})
+        summary = {name: mean(each) for name, each in values.items()}
+        if len(outcomes) > 1:
+            summary |= {f"{name}_deviation": stdev(each) for name, each in values.items()}
+        _log_metrics(self._store, self.run_id, summary)
+
+    def _of(self, seed: int) -> dict[str, str]:
+        return {tags.PARENT: self.run_id, tags.SEED: str(seed)}
 
 
-class SeedRun(_Run):
+class SeedRun:
     """The run of one training; its metrics have the names that a trial's have, and `test/...`."""
 
-    def __init__(
-        self,
-        store: Store,
-        name: str,
-        marks: Mapping[str, str],
-        settings: Mapping[str, object],
-        classes: Sequence[str],
-    ) -> None:
-        super().__init__(store, name, marks)
-        self._classes = classes
-        self._log_params(settings)
+    def __init__(self, store: Store, what: RetrainingDescription, run: "Run") -> None:
+        self._store, self._what = store, what
+        self.run_id: str = run.info.run_id
+        self._recorded = int(run.data.metrics.get(tags.EPOCH, 0))
 
     def log_epoch(self, result: EpochResult) -> None:
-        self._log(result.metrics, result.epoch)
+        """Record the epoch, unless it was recorded before the run was broken off."""
+        if result.epoch > self._recorded:
+            values = {**result.metrics, tags.EPOCH: float(result.epoch)}
+            _log_metrics(self._store, self.run_id, values, result.epoch)
+            self._recorded = result.epoch
 
-    def log_final(self, final: "Final") -> str:
-        """The kept epoch, the test scores and the model; returns the model's address."""
-        self._log(best_metrics(final.best) | named_test_metrics(final.test, self._classes))
-        confusion = final.test.confusion.tolist()
-        figure = confusion_figure(confusion, self._classes, "test faces")
-        self._client.log_figure(self.run_id, figure, "test_confusion.png")
-        table = confusion_table(confusion, self._classes)
-        self._client.log_text(self.run_id, table, "test_confusion.csv")
-        config = final.model.config
-        return log_model(self._store, self.run_id, final.model, config, self._classes)
+    def log_final(self, final: "Final") -> SeedOutcome:
+        """Record the kept epoch, the test scores and the model."""
+        classes, best, test = self._what.classes, final.best, final.test
+        values = best_metrics(best, self._what.study.metric) | named_test_metrics(test, classes)
+        _log_metrics(self._store, self.run_id, values)
+        for name, confusion, title in (
+            ("confusion", best.confusion, f"validation faces, epoch {best.epoch}"),
+            ("test_confusion", test.confusion.tolist(), "test faces"),
+        ):
+            log_confusion(self._store, self.run_id, name, confusion, classes, title)
+        model = log_model(self._store, self.run_id, final.model, final.model.config, classes)
+        return SeedOutcome(best, test, model)
+
+
+@contextmanager
+def _open(
+    store: Store, name: str, same: Mapping[str, str], marks: Mapping[str, str]
+) -> Iterator["Run"]:
+    """The newest run with all of the tags `same` that is not finished, or a new one."""
+    from mlflow.exceptions import MlflowException
+
+    client, status = store.client(), "FAILED"
+    try:
+        run = next((r for r in _runs(store, same)[::-1] if r.info.status != "FINISHED"), None)
+        if run is None:
+            run = client.create_run(store.experiment_id, tags={**marks, **same}, run_name=name)
+        try:
+            client.update_run(run.info.run_id, status="RUNNING")
+            yield run
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        finally:
+            client.set_terminated(run.info.run_id, status)
+    except MlflowException as error:
+        raise UserError(
+            f"tracking store {store}: {first_line(error)}; the same command goes on from here"
+        ) from error
+
+
+def _runs(store: Store, same: Mapping[str, str]) -> "list[Run]":
+    """The runs with all of these tags, oldest first."""
+    return list(store.runs(" AND ".join(f"tags.`{k}` = '{v}'" for k, v in same.items())))
+
+
+def _log_params(store: Store, run_id: str, params: Mapping[str, object]) -> None:
+    from mlflow.entities import Param
+
+    batch = [Param(name, str(value)) for name, value in params.items()]
+    store.client().log_batch(run_id, params=batch)
+
+
+def _log_metrics(store: Store, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
+    from mlflow.entities import Metric
+
+    batch = [Metric(name, value, now(), step) for name, value in metrics.items()]
+    store.client().log_batch(run_id, metrics=batch)
+
+
+def _outcome(store: Store, run: "Run", what: RetrainingDescription) -> SeedOutcome:
+    """What `SeedRun.log_final` recorded."""
+    metrics, run_id = run.data.metrics, run.info.run_id
+    names = [name for name in metric_names(what.classes) if best_name(name) in metrics]
+    best = EpochResult(
+        epoch=int(metrics[f"{tags.BEST}epoch"]),
+        metrics={name: metrics[best_name(name)] for name in names},
+        confusion=logged_confusion(store, run_id, "confusion").tolist(),
+    )
+    test = Scores(metrics["test/loss"], logged_confusion(store, run_id, "test_confusion"))
+    outputs = store.client().get_run(run_id).outputs
+    assert outputs is not None
+    return SeedOutcome(best, test, f"models:/{outputs.model_outputs[-1].model_id}")

@@ -15,6 +15,7 @@ SEED = "fer_tune.seed"
 RETRAINED_STUDY = "fer_tune.retrained_study"
 RETRAINED_TRIAL = "fer_tune.retrained_trial"
 RETRAINED_RUN = "fer_tune.retrained_run"
+RETRAINED_EPOCHS = "fer_tune.retrained_epochs"  # on the parent runs of retrainings only
 
 # MLflow's own.
 PARENT = "mlflow.parentRunId"

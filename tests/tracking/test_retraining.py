@@ -1,0 +1,205 @@
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.errors import UserError
+from fer_tune.events import Event
+from fer_tune.model import FerNet, ModelConfig
+from fer_tune.tracking import tags
+from fer_tune.tracking.description import RetrainingDescription, StudyDescription
+from fer_tune.tracking.model_log import load_model
+from fer_tune.tracking.recorder import Recorder
+from fer_tune.tracking.retraining import SeedOutcome, open_retraining
+from fer_tune.tracking.store import Store
+from fer_tune.tracking.studies import find_study, find_trial
+from fer_tune.training.final import Final
+from fer_tune.training.metrics import EpochResult, Scores
+
+Result = Callable[..., EpochResult]
+
+
+@pytest.fixture
+def what(
+    store: Store, describe: Callable[..., StudyDescription], events: Callable[..., list[Event]]
+) -> RetrainingDescription:
+    recorder = Recorder(store, describe(), resume=False)
+    for event in events(3, ending="finished"):
+        recorder.record(event)
+    study = find_study(store, describe().name)
+    return RetrainingDescription(
+        study,
+        find_trial(store, study, 3),
+        epochs=2,
+        classes=EMOTIONS,
+        command="python -m fer_tune.retrain",
+        code_version="0.2.0",
+        note="Drawn faces.",
+    )
+
+
+@pytest.fixture
+def final(result: Result) -> Final:
+    test = Scores(0.7, np.arange(49).reshape(7, 7))
+    config = ModelConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
+    return Final(FerNet(config, len(EMOTIONS)), result(2, 76), test)
+
+
+def _runs(store: Store, what: RetrainingDescription) -> Iterator[Run]:
+    """The retraining's own first, then its seeds'."""
+    yield from store.runs(f"tags.`{tags.RETRAINED_RUN}` = '{what.trial.run_id}'")
+
+
+def _status(store: Store, what: RetrainingDescription) -> list[str]:
+    return [run.info.status for run in _runs(store, what)]
+
+
+def _broken_off(
+    store: Store, what: RetrainingDescription, error: type[BaseException], *results: EpochResult
+) -> None:
+    def retrain() -> None:
+        with open_retraining(store, what) as run, run.open_seed(0) as seed_run:
+            for each in results:
+                seed_run.log_epoch(each)
+            raise error
+
+    with pytest.raises(error):
+        retrain()
+
+
+def test_a_retraining_is_a_run_with_a_nested_run_a_seed(
+    store: Store, what: RetrainingDescription, final: Final, result: Result
+) -> None:
+    with open_retraining(store, what) as run:
+        with run.open_seed(0) as seed_run:
+            seed_run.log_epoch(result(1))
+            outcome = seed_run.log_final(final)
+        run.log_summary([outcome])
+    assert _status(store, what) == ["FINISHED", "FINISHED"]
+    parent, seed = _runs(store, what)
+    assert parent.data.tags[tags.NOTE] == "Drawn faces."
+    assert parent.data.tags[tags.RETRAINED_STUDY] == what.study.name
+    assert parent.data.metrics["test/accuracy"] == final.test.accuracy
+    assert seed.data.tags[tags.PARENT] == parent.info.run_id
+    assert {each.data.tags[tags.CODE_VERSION] for each in (parent, seed)} == {"0.2.0"}
+    assert {each.data.params["epochs"] for each in (parent, seed)} == {"2"}
+    files = {file.path for file in store.client().list_artifacts(seed.info.run_id)}
+    tables = {"confusion.csv", "test_confusion.csv"}
+    assert files == tables | {"confusion.png", "test_confusion.png"}
+    assert load_model(store, outcome.model).metadata.run_id == seed.info.run_id
+
+
+def test_several_seeds_give_a_mean_and_a_deviation(
+    store: Store, what: RetrainingDescription, result: Result
+) -> None:
+    outcomes = [
+        SeedOutcome(result(1, right), Scores(1.0, np.array(result(1, right).confusion)), "")
+        for right in (40, 58)
+    ]
+    with open_retraining(store, what) as run:
+        run.log_summary(outcomes)
+    (parent,) = _runs(store, what)
+    assert parent.data.metrics["test/accuracy"] == pytest.approx(0.49)
+    assert parent.data.metrics["test/accuracy_deviation"] == pytest.approx(0.18 / 2**0.5)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyboardInterrupt, "KILLED"), (RuntimeError, "FAILED")]
+)
+def test_what_breaks_off_ends_both_runs(
+    store: Store, what: RetrainingDescription, error: type[BaseException], status: str
+) -> None:
+    _broken_off(store, what, error)
+    assert _status(store, what) == [status, status]
+
+
+@pytest.mark.parametrize("method", ["log_batch", "log_text"])
+def test_a_store_that_fails_as_a_run_begins_leaves_it_failed_and_is_told_in_one_line(
+    store: Store, what: RetrainingDescription, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise MlflowException("the server is down\nand more")
+
+    monkeypatch.setattr(MlflowClient, method, failing)
+    with pytest.raises(UserError, match="the server is down; the same"):
+        open_retraining(store, what).__enter__()
+    assert _status(store, what) == ["FAILED"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kill"), [(KeyboardInterrupt, False), (RuntimeError, False), (RuntimeError, True)]
+)
+def test_the_same_retraining_goes_on_in_its_runs(
+    store: Store,
+    what: RetrainingDescription,
+    result: Result,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+    kill: bool,
+) -> None:
+    with monkeypatch.context() as patch:
+        if kill:
+            patch.setattr(MlflowClient, "set_terminated", lambda *_: None)
+        _broken_off(store, what, error, result(1))
+    before = [run.info.run_id for run in _runs(store, what)]
+    again = replace(what, command="another")
+    with open_retraining(store, again) as run, run.open_seed(0) as seed_run:
+        for epoch in (1, 2):
+            seed_run.log_epoch(result(epoch))
+    assert [run.info.run_id for run in _runs(store, what)] == before
+    assert _status(store, what) == ["FINISHED", "FINISHED"]
+    history = store.client().get_metric_history(before[1], "val/loss")
+    assert [metric.step for metric in history] == [1, 2]
+    command = Path(store.client().download_artifacts(before[0], "command.txt"))
+    assert command.read_text() == f"{what.command}\n"
+
+
+def test_a_finished_seed_is_told_as_it_was(
+    store: Store, what: RetrainingDescription, final: Final
+) -> None:
+    with suppress(KeyboardInterrupt), open_retraining(store, what) as run:
+        with run.open_seed(0) as seed_run:
+            logged = seed_run.log_final(final)
+        with run.open_seed(1):
+            raise KeyboardInterrupt
+    with open_retraining(store, what) as run:
+        told = run.finished_seed(0)
+        assert run.finished_seed(1) is None
+        assert run.finished_seed(2) is None
+    assert told is not None
+    assert (told.model, told.best.epoch) == (logged.model, 2)
+    assert told.best.confusion == logged.best.confusion
+    assert told.best.metrics.items() < logged.best.metrics.items()
+    assert {"train/accuracy", "val/accuracy", "val/macro_f1", "gap"} <= told.best.metrics.keys()
+    assert told.test.loss == logged.test.loss
+    np.testing.assert_array_equal(told.test.confusion, logged.test.confusion)
+
+
+def test_a_seed_that_is_not_wanted_any_more_does_not_stay_running(
+    store: Store, what: RetrainingDescription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "set_terminated", lambda *_: None)
+        _broken_off(store, what, RuntimeError)
+    assert _status(store, what) == ["RUNNING", "RUNNING"]
+    with open_retraining(store, what):
+        pass
+    assert _status(store, what) == ["FINISHED", "KILLED"]
+
+
+def test_a_finished_retraining_and_one_of_another_length_are_left_alone(
+    store: Store, what: RetrainingDescription
+) -> None:
+    _broken_off(store, what, KeyboardInterrupt)
+    with open_retraining(store, replace(what, epochs=3)):
+        pass
+    with open_retraining(store, replace(what, epochs=3)):
+        pass
+    assert sorted(_status(store, what)) == ["FINISHED", "FINISHED", "KILLED", "KILLED"]
