@@ -88,9 +88,13 @@ def _write_parts(
 ) -> None:
     from safetensors.torch import save_file
 
+    from fer_tune.model import ModelConfig
+
     weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     save_file(weights, folder / "weights.safetensors")
-    described = {"config": config.model_dump(mode="json"), "classes": list(classes)}
+    # Without what a trial's configuration has besides: the served code knows the network only.
+    shape = config.model_dump(mode="json", include=set(ModelConfig.model_fields))
+    described = {"config": shape, "classes": list(classes)}
     (folder / "description.json").write_text(json.dumps(described, indent=2))
     for name in _CODE:
         copy = folder / "fer_tune" / name

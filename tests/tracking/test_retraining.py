@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.errors import UserError
 from fer_tune.events import Event
-from fer_tune.model import FerNet, ModelConfig
+from fer_tune.model import FerNet
 from fer_tune.tracking import tags
 from fer_tune.tracking.description import RetrainingDescription, StudyDescription
 from fer_tune.tracking.model_log import load_model
@@ -20,6 +20,7 @@ from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.retraining import SeedOutcome, open_retraining
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import find_study, find_trial
+from fer_tune.training.config import TrialConfig
 from fer_tune.training.final import Final
 from fer_tune.training.metrics import EpochResult, Scores
 
@@ -48,7 +49,7 @@ def what(
 @pytest.fixture
 def final(result: Result) -> Final:
     test = Scores(0.7, np.arange(49).reshape(7, 7))
-    config = ModelConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
+    config = TrialConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
     return Final(FerNet(config, len(EMOTIONS)), result(2, 76), test)
 
 
