@@ -1,14 +1,17 @@
 """What every command does around its own work: exit codes, and errors told in one line."""
 
-import os
+import re
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from fer_tune.errors import UserError
+
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 def run(
@@ -19,6 +22,8 @@ def run(
     Exit codes: 0 done, 2 the user can put it right (argparse's own errors too), 130 Ctrl-C,
     1 anything else, with its traceback.
     """
+    # Asked to end, a command ends as at Ctrl-C, which loses nothing.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         main(argv)
     except UserError as error:
@@ -31,8 +36,12 @@ def run(
 
 
 def line(module: str, argv: Sequence[str] | None = None) -> str:
-    """A command line that runs a module with these arguments, or with this process's own."""
-    return shlex.join([python(), "-m", module, *(sys.argv[1:] if argv is None else argv)])
+    """A command line that runs a module with these arguments, or with this process's own.
+
+    For people and records, so passwords in addresses are left out.
+    """
+    typed = shlex.join([python(), "-m", module, *(sys.argv[1:] if argv is None else argv)])
+    return _PASSWORD.sub("***@", typed)
 
 
 def python() -> str:
@@ -40,4 +49,5 @@ def python() -> str:
     found = shutil.which("python")
     if found and Path(found).parent == Path(sys.executable).parent:
         return "python"
-    return os.path.relpath(sys.executable)
+    here = Path(sys.executable)
+    return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)

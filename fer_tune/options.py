@@ -1,12 +1,17 @@
 """The options of `python -m fer_tune.search`, checked before anything is read or started."""
 
 import argparse
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 STUDIES = Path("mlruns/studies")
+
+# Of a study for which the command line says nothing else.
+SPACE, METRIC = "paper", "val/macro_f1"
+TRIALS, EPOCHS, GRACE, REDUCTION, SEED = 12, 20, 2, 3, 0
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _EXAMPLES = """\
@@ -25,7 +30,7 @@ class SearchOptions:
     """
 
     data: Path | None
-    skip_bad: bool
+    skip_bad: bool | None
     space: str | None
     trials: int | None
     epochs: int | None
@@ -58,7 +63,7 @@ def parse(argv: Sequence[str] | None) -> SearchOptions:
     _add_machine_options(parser)
     _add_place_options(parser)
     options = parser.parse_args(argv)
-    if options.resume:
+    if options.resume is not None:
         _refuse_changes(parser, options)
     return SearchOptions(**vars(options))
 
@@ -72,33 +77,40 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
         help="faces: fer2013.csv, image folders, a zip or parquet "
         "(default: $FER_TUNE_DATA, else data/, else drawn demo faces)",
     )
-    group.add_argument("--skip-bad", action="store_true", help="go on without unreadable faces")
+    group.add_argument(
+        "--skip-bad", action="store_true", default=None, help="go on without unreadable faces"
+    )
     group.add_argument(
         "--space",
         metavar="SPACE",
-        help="search space: a YAML file, or paper, regularize, smoke (default: paper)",
+        help=f"search space: a YAML file, or paper, regularize, smoke (default: {SPACE})",
     )
-    group.add_argument("--trials", type=number_from(1, int), metavar="N", help="default: 12")
+    group.add_argument("--trials", type=number_from(1, int), metavar="N", help=f"default: {TRIALS}")
     group.add_argument(
-        "--epochs", type=number_from(1, int), metavar="N", help="of a full trial (default: 20)"
+        "--epochs",
+        type=number_from(1, int),
+        metavar="N",
+        help=f"of a full trial (default: {EPOCHS})",
     )
     group.add_argument(
         "--train-faces", type=number_from(1, int), metavar="N", help="train on a stratified sample"
     )
     group.add_argument("--study", metavar="NAME", help="default: the space and the time")
-    group.add_argument("--metric", metavar="NAME", help="to search by (default: val/macro_f1)")
-    group.add_argument("--seed", type=number_from(0, int), metavar="N", help="default: 0")
+    group.add_argument("--metric", metavar="NAME", help=f"to search by (default: {METRIC})")
+    group.add_argument(
+        "--seed", type=number_from(0, int, 2**31), metavar="N", help=f"default: {SEED}"
+    )
     group.add_argument(
         "--grace",
         type=number_from(1, int),
         metavar="N",
-        help="epochs before ASHA may stop (default: 2)",
+        help=f"epochs before ASHA may stop (default: {GRACE})",
     )
     group.add_argument(
         "--reduction",
         type=number_from(2, int),
         metavar="N",
-        help="at each of ASHA's rungs, one trial in N goes on (default: 3)",
+        help=f"at each of ASHA's rungs, one trial in N goes on (default: {REDUCTION})",
     )
 
 
@@ -143,9 +155,9 @@ def _add_place_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-# What a resumed study has settled when it began.
+# What a study settled when it began. The place of its faces is not: they may have been moved.
 _SETTLED = (
-    "data",
+    "skip_bad",
     "space",
     "epochs",
     "train_faces",
@@ -164,11 +176,16 @@ def _refuse_changes(parser: argparse.ArgumentParser, options: argparse.Namespace
         parser.error(f"{option} cannot be changed in a resumed study; leave it out")
 
 
-def number_from(low: int, kind: type[int] | type[float]) -> Callable[[str], float]:
+def number_from(
+    low: int, kind: type[int] | type[float], below: float = math.inf
+) -> Callable[[str], float]:
+    """What argparse reads a number with; one outside [low, below) is refused in words."""
+
     def convert(text: str) -> float:
         value = kind(text)
-        if not low <= value < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text} is not {low} or more")
+        if not low <= value < below:
+            most = "" if below == math.inf else f", and below {below}"
+            raise argparse.ArgumentTypeError(f"{text} is not {low} or more{most}")
         return value
 
     convert.__name__ = "number" if kind is float else "whole number"

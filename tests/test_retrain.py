@@ -83,7 +83,7 @@ def test_the_trial_is_trained_again_tested_and_kept_as_a_model(
 def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
     study: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ["--study", study, "--trial", "1", "--epochs", "4"]
+    arguments = ["--study", study, "--trial", "1", "--epochs", "3", "--seeds", "2"]
     trained: list[int] = []
     whole = loop._train_epoch
 
@@ -92,7 +92,7 @@ def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
         whole(*args)
 
     def stopped(*args: Any) -> None:
-        if len(trained) == 2:
+        if len(trained) == 4:  # the first epoch of the second seed is over
             raise KeyboardInterrupt
         counted(*args)
 
@@ -103,14 +103,24 @@ def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
     assert "The same command goes on" in capfd.readouterr().out
     (killed,) = _retrainings("KILLED")
     nested = open_store().runs(f"tags.`mlflow.parentRunId` = '{killed}'")
-    assert [run.info.status for run in nested] == ["KILLED"]
+    assert [run.info.status for run in nested] == ["FINISHED", "KILLED"]
 
-    before = len(_retrainings("FINISHED"))
     trained.clear()
+    tested = []
+
+    def counted_test(model: FerNet, faces: loop.OnDevice, classes: int) -> Scores:
+        tested.append(len(faces))
+        return loop.evaluate(model, faces, classes)
+
     monkeypatch.setattr(loop, "_train_epoch", counted)
+    monkeypatch.setattr(final, "evaluate", counted_test)
     retrain.main(arguments)
-    assert len(trained) == 2
-    assert len(_retrainings("FINISHED")) == before + 1
+    assert (len(trained), len(tested)) == (2, 1)
+    assert _retrainings("KILLED") == []
+    assert killed in _retrainings("FINISHED")
+    shown = capfd.readouterr().out
+    assert "seed 0: epoch" in shown
+    assert "seed 1: epoch" in shown
 
 
 def test_the_best_trial_is_the_default(study: str, capfd: pytest.CaptureFixture[str]) -> None:

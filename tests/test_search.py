@@ -1,12 +1,10 @@
 """Whole studies, tiny ones, on a Ray of their own."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +14,7 @@ import pytest
 from fer_tune import search
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.errors import UserError
-from fer_tune.study.journal import read_trials
+from fer_tune.study.journal import read_events, read_trials
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.studies import find_study, trial_runs, trials
 
@@ -120,12 +118,8 @@ def test_a_study_killed_and_resumed_keeps_its_runs_and_loses_no_epoch(workplace:
         assert _steps(run, "val/macro_f1") == [1, 2, 3, 4, 5, 6]
     for trial in read_trials(folder):
         assert [each.epoch for each in trial.history] == [1, 2, 3, 4, 5, 6]
-    started = Counter(
-        event["trial"]
-        for event in map(json.loads, (folder / "journal.jsonl").read_text().splitlines())
-        if event["event"] == "started"
-    )
-    assert started[2] == 1
+    started = [event.number for event in read_events(folder) if event.kind == "started"]
+    assert started.count(2) == 1
 
 
 def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:

@@ -1,1 +1,1 @@
-"""Faces in, splits out. Knows NumPy, pandas, Pillow and albumentations; no torch, Ray, MLflow."""
+"""Faces in, splits out. Knows NumPy, Pillow and albumentations; no torch, Ray, MLflow."""

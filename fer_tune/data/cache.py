@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from fer_tune.data import atomic
+from fer_tune import atomic
 from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
 from fer_tune.data.formats.entries import walk
 
@@ -69,12 +69,14 @@ def _load(path: Path) -> Splits | None:
         # Opened here: NumPy leaves a file open that it cannot read.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             told = json.loads(str(kept["told"]))
-            parts = {
-                name: Faces(kept[f"{name}_images"], kept[f"{name}_labels"]) for name in SPLIT_NAMES
-            }
+            train, validation, test = (
+                Faces(kept[f"{name}_images"], kept[f"{name}_labels"]) for name in SPLIT_NAMES
+            )
         return Splits(
-            **parts,
             classes=tuple(told["classes"]),
+            train=train,
+            validation=validation,
+            test=test,
             source=told["source"],
             protocol=told["protocol"],
             notes=tuple(told["notes"]),

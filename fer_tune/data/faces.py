@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -53,6 +54,7 @@ class Splits:
     source: what the faces were read from, for people ("fer2013.csv", "demo faces").
     protocol: one sentence saying which faces train, validate and test.
     notes: what was converted or left out on the way in, one sentence each.
+    origin: the file or folder that they were read from, absolute; None for the demo faces.
     """
 
     classes: tuple[str, ...]
@@ -62,6 +64,7 @@ class Splits:
     source: str
     protocol: str
     notes: tuple[str, ...] = ()
+    origin: Path | None = None
 
     def __getitem__(self, name: SplitName) -> Faces:
         faces: Faces = getattr(self, name)

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 from fer_tune.data import cache, demo
@@ -29,11 +30,17 @@ def load_splits(path: Path | None, *, skip_bad: bool = False) -> Splits:
     _check_readable(found)
     found = found.resolve()  # "." and links have no telling name
     try:
-        return cache.cached(
+        splits = cache.cached(
             found, lambda: divide(read(found, skip_bad=skip_bad), found.name), skip_bad=skip_bad
         )
+        return replace(splits, origin=found)
     except OSError as error:
         raise UserError(f"{error.filename or found} cannot be read: {error.strerror}") from None
+
+
+def load_again(origin: Path | None, *, skip_bad: bool = False) -> Splits:
+    """The faces that were once loaded from `origin` (`Splits.origin`)."""
+    return load_splits(origin, skip_bad=skip_bad) if origin else demo.demo_splits()
 
 
 def _usual_place() -> Path | None:

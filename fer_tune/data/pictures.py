@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_tune.data import atomic
+from fer_tune import atomic
 from fer_tune.data.faces import SIDE, SPLIT_NAMES, SplitName
-from fer_tune.data.plans import Drawing
+from fer_tune.data.plans import TrainingFaces
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +45,7 @@ def class_distribution(
 
 
 def faces_by_class(
-    drawing: Drawing, classes: Sequence[str], path: Path, *, title: str, seed: int = 0
+    training: TrainingFaces, classes: Sequence[str], path: Path, *, title: str, seed: int = 0
 ) -> None:
     """A row of faces for each class as a PNG at `path`.
 
@@ -54,7 +54,7 @@ def faces_by_class(
     from matplotlib.figure import Figure
 
     rng = np.random.default_rng(seed)
-    rows = [_row(drawing, label, rng) for label in range(len(classes))]
+    rows = [_row(training, label, rng) for label in range(len(classes))]
     sheet = np.concatenate(rows)
     # A pixel of a face is two dots wide; the rest is room for names and the title, in inches.
     width, height = (2 * side / _DPI for side in reversed(sheet.shape))
@@ -62,7 +62,7 @@ def faces_by_class(
     figure = Figure(figsize=whole)
     axes = figure.add_axes((_NAMES / whole[0], 0, width / whole[0], height / whole[1]))
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    counts = drawing.faces.counts(len(classes))
+    counts = training.faces.counts(len(classes))
     cell = len(rows[0])
     ticks = [f"{name}\n{n:,}" for name, n in zip(classes, counts, strict=True)]
     axes.set_yticks([cell * (row + 0.5) for row in range(len(classes))], ticks, fontsize=8)
@@ -73,13 +73,13 @@ def faces_by_class(
     _save(figure, path)
 
 
-def _row(drawing: Drawing, label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _row(training: TrainingFaces, label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     cell = SIDE + 2 * _MARGIN
     row = np.full((cell, cell * _COLUMNS), 255, np.uint8)
-    members = np.flatnonzero(drawing.faces.labels == label)
+    members = np.flatnonzero(training.faces.labels == label)
     # Chances differ between classes only in some plans, but never inside a class.
     chosen = rng.choice(members, min(_COLUMNS, len(members)), replace=False)
-    for column, image in enumerate(drawing.faces.images[chosen]):
+    for column, image in enumerate(training.faces.images[chosen]):
         left = column * cell + _MARGIN
         row[_MARGIN:-_MARGIN, left : left + SIDE] = image
     return row

@@ -17,19 +17,26 @@ COPIES = 10  # of each original in the balanced plan, as in the paper
 
 
 @dataclass(frozen=True, eq=False)
-class Drawing:
+class TrainingFaces:
     """What one data plan lets a trial train on.
 
     faces: originals, and with some plans augmented copies of them behind all originals.
-    weights: (N,) float64 chances of a face to be drawn, summing to 1; None where an epoch sees
-        each face once.
+    copies: how many of the faces, the last ones, are augmented copies of those before them.
+    chances: (N,) float64, of a face to be drawn, summing to 1; None where an epoch sees each face
+        once.
     """
 
     faces: Faces
-    weights: NDArray[np.float64] | None = None
+    copies: int = 0
+    chances: NDArray[np.float64] | None = None
+
+    @property
+    def originals(self) -> Faces:
+        """The faces without the copies."""
+        return self.faces.take(np.arange(len(self.faces) - self.copies))
 
 
-def build(name: PlanName, train: Faces, seed: int) -> Drawing:
+def build(name: PlanName, train: Faces, seed: int) -> TrainingFaces:
     """What the plan `name` makes of the training faces; the same for the same faces and seed.
 
     original: the faces as they are.
@@ -39,24 +46,25 @@ def build(name: PlanName, train: Faces, seed: int) -> Drawing:
     sqrt_sampler: every face, drawn with a chance in proportion to 1/sqrt(frequency of its class).
     """
     if name == "original":
-        return Drawing(train)
+        return TrainingFaces(train)
     if name == "sqrt_sampler":
-        return Drawing(train, _sqrt_weights(train.labels))
+        return TrainingFaces(train, chances=_sqrt_chances(train.labels))
     rng = np.random.default_rng(seed)
     choose = _balanced if name == "balanced" else _oversampled
     originals, copied = choose(train.labels, rng)
     copies = _augmented(train.images[copied], seed)
-    return Drawing(
+    return TrainingFaces(
         Faces(
             np.concatenate([train.images[originals], copies]),
             train.labels[np.concatenate([originals, copied])],
-        )
+        ),
+        copies=len(copied),
     )
 
 
-def _sqrt_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    weights = 1 / np.sqrt(np.bincount(labels)[labels])
-    return np.asarray(weights / weights.sum(), dtype=np.float64)
+def _sqrt_chances(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    chances = 1 / np.sqrt(np.bincount(labels)[labels])
+    return np.asarray(chances / chances.sum(), dtype=np.float64)
 
 
 def _balanced(

@@ -41,9 +41,15 @@ def divide(decoded: Decoded, source: str) -> Splits:
         rest, test = _hold_out(everything)
         train, validation = _hold_out(rest)
         parts, protocol = {"train": train, "validation": validation, "test": test}, _NO_PARTS
-    counts = {name: f"{len(faces):,}" for name, faces in parts.items()}
-    told = protocol.format(**counts)
-    splits = Splits(decoded.classes, **parts, source=source, protocol=told, notes=decoded.notes)
+    splits = Splits(
+        decoded.classes,
+        train=parts["train"],
+        validation=parts["validation"],
+        test=parts["test"],
+        source=source,
+        protocol=protocol.format(**{name: f"{len(faces):,}" for name, faces in parts.items()}),
+        notes=decoded.notes,
+    )
     _check_every_class(splits)
     return splits
 

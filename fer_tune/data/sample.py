@@ -1,8 +1,10 @@
-"""Smaller sets of faces with the class proportions of the larger one."""
+"""Smaller sets of faces in which every class has its share."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_tune.data.faces import Faces
+from fer_tune.data.plans import TrainingFaces
 from fer_tune.errors import UserError
 
 # Of the training faces on which train scores are taken: the same in every study and retraining,
@@ -10,24 +12,50 @@ from fer_tune.errors import UserError
 CLEAN_SEED = 0
 
 
-def clean_sample(train: Faces, size: int) -> Faces:
-    """The training faces, as they are, on which a network's train scores are taken."""
-    return stratified_sample(train, size, CLEAN_SEED)
-
-
 def stratified_sample(faces: Faces, size: int, seed: int) -> Faces:
     """`size` of the faces, every class in proportion; all of them where there are no more.
 
-    Raises UserError where `size` leaves a class without a face, or `faces` has a class of one.
+    Raises UserError where `size` is too small for a face of every class.
     """
-    if size >= len(faces):
-        return faces
-    from sklearn.model_selection import train_test_split
+    counts = np.bincount(faces.labels)
+    if size < np.count_nonzero(counts):
+        raise UserError(f"cannot draw {size} faces: there are {np.count_nonzero(counts)} classes")
+    return faces if size >= len(faces) else _draw(faces, _quotas(counts, size), seed)
 
-    try:
-        chosen, _ = train_test_split(
-            np.arange(len(faces)), train_size=size, stratify=faces.labels, random_state=seed
-        )
-    except ValueError as problem:
-        raise UserError(f"cannot draw {size} faces of {len(faces)}: {problem}") from problem
-    return faces.take(np.sort(chosen).astype(np.int64))
+
+def clean_sample(training: TrainingFaces, train: Faces, size: int) -> Faces:
+    """The faces on which a trial's train scores are taken: ones that it trains on, as they are.
+
+    `size` of them, with the class shares of `train`, so that the gap to validation compares like
+    with like; fewer where the plan threw away too many of a class.
+
+    training: what the trial trains on.
+    train: the split that it was made from.
+    """
+    shares = np.bincount(train.labels)
+    originals = training.originals
+    kept = np.bincount(originals.labels, minlength=len(shares))
+    there = shares > 0
+    most = int((kept[there] / shares[there]).min() * len(train))
+    quotas = np.minimum(_quotas(shares, min(size, most)), kept)
+    return _draw(originals, quotas, CLEAN_SEED)
+
+
+def _quotas(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """`size` divided by `counts`: the largest remainders are rounded up, no class is left out."""
+    exact = np.maximum(counts * (size / counts.sum()), counts > 0)
+    quotas: NDArray[np.int64] = np.floor(exact).astype(np.int64)
+    by_remainder = np.argsort(quotas - exact, kind="stable")
+    quotas[by_remainder[: max(0, size - quotas.sum())]] += 1
+    # What tiny classes were given beyond their share comes from the largest.
+    quotas[quotas.argmax()] -= max(0, quotas.sum() - size)
+    return quotas
+
+
+def _draw(faces: Faces, quotas: NDArray[np.int64], seed: int) -> Faces:
+    rng = np.random.default_rng(seed)
+    chosen = [
+        rng.choice(np.flatnonzero(faces.labels == label), quota, replace=False)
+        for label, quota in enumerate(quotas)
+    ]
+    return faces.take(np.sort(np.concatenate(chosen)))

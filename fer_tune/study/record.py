@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from fer_tune.events import Ending, EpochEnded, TrialEnded, TrialStarted
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import Ending, EpochResult, best_result
+from fer_tune.training.metrics import EpochResult, best_result
 
 # Every study's first trial: the paper's own configuration.
 PAPER_TRIAL = 0
@@ -16,7 +17,7 @@ class TrialRecord:
 
     number: 0 is the paper's configuration.
     name: for people; see `trial_name`.
-    history: every epoch reported.
+    history: every epoch reported, in order.
     ending: None while it runs.
     """
 
@@ -26,6 +27,17 @@ class TrialRecord:
     history: list[EpochResult] = field(default_factory=list)
     ending: Ending | None = None
     error: str | None = None
+
+    def take_in(self, event: TrialStarted | EpochEnded | TrialEnded) -> None:
+        """Become what the trial is after `event`."""
+        match event:
+            case TrialStarted():
+                self.ending = self.error = None
+            case EpochEnded(result=result):
+                # A trial whose last checkpoint was lost goes through earlier epochs again.
+                self.history[result.epoch - 1 :] = [result]
+            case TrialEnded(ending=ending, error=error):
+                self.ending, self.error = ending, error
 
     @property
     def is_over(self) -> bool:
@@ -48,5 +60,5 @@ def named_values(values: Mapping[str, object], parameters: Sequence[str]) -> str
 
 
 def short(value: object) -> str:
-    """A setting with three figures."""
+    """A value with three figures."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

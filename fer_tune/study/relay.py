@@ -5,12 +5,12 @@ from typing import Any
 
 from ray import tune
 
-from fer_tune.study.observer import Observer
+from fer_tune.events import Ending, EpochEnded, Observer, TrialEnded, TrialStarted
 from fer_tune.study.record import trial_name
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import Ending, EpochResult
+from fer_tune.training.metrics import EpochResult
 
 
 class Relay(tune.Callback):  # type: ignore[misc]
@@ -35,17 +35,15 @@ class Relay(tune.Callback):  # type: ignore[misc]
 
     def on_trial_start(self, *, trial: Any, **info: Any) -> None:
         number = trial.config["number"]
-        values = {k: v for k, v in trial.config.items() if k != "number"}
-        config = TrialConfig.model_validate(values)
+        config = TrialConfig.model_validate(trial.config["trial"])
         self._running[number] = 0
-        for observer in self._observers:
-            observer.trial_started(number, trial_name(number, config, self._parameters), config)
+        name = trial_name(number, config, self._parameters)
+        self._tell(TrialStarted(number=number, name=name, config=config))
 
     def on_trial_result(self, *, trial: Any, result: dict[str, Any], **info: Any) -> None:
-        epoch = EpochResult(**result["result"])
-        self._running[trial.config["number"]] = epoch.epoch
-        for observer in self._observers:
-            observer.epoch_ended(trial.config["number"], epoch)
+        number, epoch = trial.config["number"], EpochResult(**result["result"])
+        self._running[number] = epoch.epoch
+        self._tell(EpochEnded(number=number, result=epoch))
 
     def on_trial_complete(self, *, trial: Any, **info: Any) -> None:
         number = trial.config["number"]
@@ -57,8 +55,7 @@ class Relay(tune.Callback):  # type: ignore[misc]
             self._end(number, "interrupted")
 
     def on_trial_error(self, *, trial: Any, **info: Any) -> None:
-        lines = str(trial.get_error() or "").strip().splitlines()
-        self._end(trial.config["number"], "failed", lines[-1] if lines else "unknown error")
+        self._end(trial.config["number"], "failed", str(trial.get_error()).strip())
 
     def end_open(self) -> None:
         """Tell of the trials that Ray left running that they were interrupted."""
@@ -67,5 +64,8 @@ class Relay(tune.Callback):  # type: ignore[misc]
 
     def _end(self, number: int, ending: Ending, error: str | None = None) -> None:
         if self._running.pop(number, None) is not None:
-            for observer in self._observers:
-                observer.trial_ended(number, ending, error)
+            self._tell(TrialEnded(number=number, ending=ending, error=error))
+
+    def _tell(self, event: TrialStarted | EpochEnded | TrialEnded) -> None:
+        for observer in self._observers:
+            observer.tell(event)

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fer_tune.events import Ending, EpochEnded, Observer, TrialEnded
+from fer_tune.study.checkpoints import checkpoints, trial_folder
 from fer_tune.study.faces import StudyFaces
-from fer_tune.study.journal import read_journal, read_trials
-from fer_tune.study.observer import Observer
+from fer_tune.study.journal import read_events, read_trials
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.relay import Relay
 from fer_tune.study.resources import Resources
@@ -15,7 +16,6 @@ from fer_tune.study.sampler import StudySearch
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.trainable import TrialOptions, train_trial
-from fer_tune.training.metrics import Ending
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ def run_study(
     is up.
     """
     scheduler = StudyScheduler(settings)
-    for record, event in read_journal(place.folder):
-        if event == "epoch":
-            scheduler.replay(record)
+    for event in read_events(place.folder):
+        if isinstance(event, EpochEnded):
+            scheduler.replay(event)
     for record in read_trials(place.folder):
         if ending := _unrecorded_ending(record, settings, scheduler):
             for observer in observers:
-                observer.trial_ended(record.number, ending, None)
+                observer.tell(TrialEnded(number=record.number, ending=ending))
     earlier = read_trials(place.folder)
     if sum(record.is_over for record in earlier) < settings.trials:
         relay = Relay(observers, scheduler, settings)
@@ -80,23 +80,13 @@ def _trainable(
         metric=settings.metric,
         seed=settings.seed,
         threads=resources.cpus,
-        checkpoints={each.number: _checkpoints(place.folder, each.number) for each in open_trials},
+        checkpoints={each.number: checkpoints(place.folder, each.number) for each in open_trials},
         reported={each.number: len(each.history) for each in open_trials},
     )
     return tune.with_resources(
         tune.with_parameters(train_trial, faces=faces, options=options),
         {"cpu": resources.cpus, "gpu": resources.gpus},
     )
-
-
-def _checkpoints(folder: Path, number: int) -> list[Path]:
-    """The checkpoint folders of a trial, newest first, over all processes that ran the study."""
-    found = folder.glob(f"run-*/{_trial_folder(number)}/checkpoint_*")
-    return sorted(found, key=lambda path: (path.parts[-3], path.name), reverse=True)
-
-
-def _trial_folder(number: int) -> str:
-    return f"trial-{number:06d}"
 
 
 def _tune(search: StudySearch, relay: Relay, trainable: object, place: Place) -> None:
@@ -113,7 +103,7 @@ def _tune(search: StudySearch, relay: Relay, trainable: object, place: Place) ->
             max_concurrent_trials=place.resources.concurrent,
             time_budget_s=place.time_budget,
             reuse_actors=True,
-            trial_dirname_creator=lambda trial: _trial_folder(trial.config["number"]),
+            trial_dirname_creator=lambda trial: trial_folder(trial.config["number"]),
         ),
         run_config=tune.RunConfig(
             name=f"run-{runs:04d}",

@@ -1,72 +1,131 @@
-"""Where trials come from: Optuna's proposals, numbered, and the rest of their configuration."""
+"""Where trials come from: Optuna's proposals, numbered, and what Optuna is told of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import optuna
 from optuna.samplers import TPESampler
+from optuna.trial import TrialState, create_trial
 from ray.tune.search.optuna import OptunaSearch
 
+from fer_tune.study.parameters import Point
 from fer_tune.study.record import PAPER_TRIAL, TrialRecord
 from fer_tune.study.settings import StudySettings
-from fer_tune.study.space import Point
-from fer_tune.training.metrics import LOWER_IS_BETTER
+from fer_tune.training.metrics import direction, improves
+
+_STATES = {
+    "finished": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
 
 
 class StudySearch(OptunaSearch):  # type: ignore[misc]
     """Ray's OptunaSearch, going on where the trials in `earlier` left the study.
 
-    First it gives the trials that were not ended once more, under their own numbers; then the
+    First it gives the trials that were not over once more, under their own numbers; then the
     space's first trials that were not reached; then new proposals, made in the knowledge of
-    every ended trial.
+    every trial that is over.
+
+    OptunaSearch tells every trial as complete with its last value. Here, a trial of full length
+    is told with its best epoch's, and one that was stopped as pruned, so that the sampler takes
+    it for no more than the epochs that it had.
+
+    left: how many trials the study still has to run.
     """
 
     def __init__(self, settings: StudySettings, earlier: Sequence[TrialRecord] = ()) -> None:
         space = settings.space
-        open_trials = [record for record in earlier if not record.is_over]
-        self.left = settings.trials - len(earlier) + len(open_trials)
-        self._fixed: Point = space.fixed
-        self._resumed = [record.number for record in open_trials]
+        self._open = [record for record in earlier if not record.is_over]
         self._next = 1 + max((record.number for record in earlier), default=-1)
-        names = space.parameters
+        self._epochs = settings.epochs
+        self._fixed = space.fixed
+        # By Ray's id of a trial: the best value, and the last epoch.
+        self._best: dict[str, float] = {}
+        self._told: dict[str, int] = {}
+        self.left = settings.trials - len(earlier) + len(self._open)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        # A new seed for every resume, or its first proposals would be those made before.
         super().__init__(
             space.distributions(),
             metric=settings.metric,
-            mode="min" if settings.metric in LOWER_IS_BETTER else "max",
+            mode=direction(settings.metric),
             points_to_evaluate=[
-                *({name: getattr(each.config, name) for name in names} for each in open_trials),
+                *(_point(record, space.parameters) for record in self._open),
                 *space.points()[self._next :],
             ],
-            sampler=TPESampler(seed=settings.seed + self._next),
+            sampler=_sampler(settings, self._next),
         )
         for record in earlier:
             if record.is_over:
-                self._tell(record, settings.metric)
-
-    def _tell(self, record: TrialRecord, metric: str) -> None:
-        last = record.history[-1].metrics[metric] if record.history else 0.0
-        self.add_evaluated_point(
-            {name: getattr(record.config, name) for name in self._space},
-            last,
-            error=record.ending == "failed",
-        )
+                self._remember(record)
 
     def suggest(self, trial_id: str) -> dict[str, Any]:
-        """The whole configuration of the next trial and its `number` in the study."""
+        """The `number` of the next trial and all of its configuration, as `trial`."""
         proposal: Point = super().suggest(trial_id)
-        if self._resumed:
-            number = self._resumed.pop(0)
+        if self._open:
+            record = self._open.pop(0)
+            number = record.number
+            for result in record.history:
+                self._report(trial_id, result.metrics[self.metric], result.epoch)
         else:
             number, self._next = self._next, self._next + 1
         fixed = {} if number == PAPER_TRIAL else self._fixed
-        return {**fixed, **proposal, "number": number}
+        return {"number": number, "trial": {**fixed, **proposal}}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        self._report(trial_id, result[self.metric], result["epoch"])
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        if result:
+            # Ray does not pass on the result at which it stops a trial.
+            self._report(trial_id, result[self.metric], result["epoch"])
+        best = self._best.pop(trial_id, None)
+        self._told.pop(trial_id, None)
+        whole = result is not None and result.get("epoch", 0) >= self._epochs
+        super().on_trial_complete(trial_id, {self.metric: best} if whole else None, error)
+
+    def _report(self, trial_id: str, value: float, epoch: int) -> None:
+        if epoch <= self._told.get(trial_id, 0):
+            return
+        self._told[trial_id] = epoch
+        self._ot_trials[trial_id].report(value, epoch)
+        if improves(self.metric, value, self._best.get(trial_id)):
+            self._best[trial_id] = value
+
+    def _remember(self, record: TrialRecord) -> None:
+        best = record.best(self.metric)
+        value = best.metrics[self.metric] if best and record.ending == "finished" else None
+        values = {each.epoch: each.metrics[self.metric] for each in record.history}
+        self._ot_study.add_trial(
+            create_trial(
+                state=_STATES[record.ending or "failed"],
+                value=value,
+                params=_point(record, self._space),
+                distributions=self._space,
+                intermediate_values=values,
+            )
+        )
+
+
+def _point(record: TrialRecord, parameters: Iterable[str]) -> Point:
+    return {name: getattr(record.config, name) for name in parameters}
 
 
 def sampled_points(settings: StudySettings, count: int) -> list[Point]:
     """Points that the study's sampler would draw first, had it no first trials."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=TPESampler(seed=settings.seed))
+    study = optuna.create_study(sampler=_sampler(settings, 0))
     distributions = settings.space.distributions()
     return [study.ask(distributions).params for _ in range(count)]
+
+
+def random_trials(trials: int) -> int:
+    """How many trials must be over before the sampler proposes by what it has learnt."""
+    return min(10, max(3, trials // 4))
+
+
+def _sampler(settings: StudySettings, begun: int) -> TPESampler:
+    # A new seed for every resume, or its first proposals would be those made before.
+    return TPESampler(seed=settings.seed + begun, n_startup_trials=random_trials(settings.trials))

@@ -5,9 +5,10 @@ from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from fer_tune.study.record import PAPER_TRIAL, TrialRecord
+from fer_tune.events import EpochEnded
+from fer_tune.study.record import PAPER_TRIAL
 from fer_tune.study.settings import StudySettings
-from fer_tune.training.metrics import LOWER_IS_BETTER
+from fer_tune.training.metrics import direction
 
 
 class StudyScheduler(ASHAScheduler):  # type: ignore[misc]
@@ -16,13 +17,15 @@ class StudyScheduler(ASHAScheduler):  # type: ignore[misc]
     Ray gives a trial a new id in every process, and does not save the scheduler with the
     experiment. By number, the rungs can be filled again from the journal, in its order.
     The paper's trial is never stopped: it is what the others are compared with.
+
+    stopped: numbers of the trials that it has stopped before their full length.
     """
 
     def __init__(self, settings: StudySettings) -> None:
         super().__init__(
             time_attr="epoch",
             metric=settings.metric,
-            mode="min" if settings.metric in LOWER_IS_BETTER else "max",
+            mode=direction(settings.metric),
             max_t=settings.epochs,
             grace_period=min(settings.grace, settings.epochs),
             reduction_factor=settings.reduction,
@@ -30,13 +33,13 @@ class StudyScheduler(ASHAScheduler):  # type: ignore[misc]
         self._epochs = settings.epochs
         self.stopped: set[int] = set()
 
-    def replay(self, record: TrialRecord) -> None:
-        """Take in the last epoch of `record` as if its trial had just reported it."""
-        result = record.history[-1]
-        trial = SimpleNamespace(config={"number": record.number})
-        if str(record.number) not in self._trial_info:
+    def replay(self, event: EpochEnded) -> None:
+        """Take in an epoch from the journal as if its trial had just reported it."""
+        trial = SimpleNamespace(config={"number": event.number})
+        if event.result.epoch == 1:
             self.on_trial_add(None, trial)
-        self.on_trial_result(None, trial, {**result.metrics, "epoch": result.epoch})
+        result = {**event.result.metrics, "epoch": event.result.epoch}
+        self.on_trial_result(None, trial, result)
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         super().on_trial_add(tune_controller, _by_number(trial))

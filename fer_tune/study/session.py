@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from fer_tune.errors import UserError
 from fer_tune.study.resources import Machine, this_machine
 
-# Ray reads these when it is imported.
+# Ray reads these when it starts, or as a study begins.
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -28,7 +28,8 @@ def ray_session(address: str | None) -> Iterator[Machine]:
 
     Yields what there is to divide among trials. Raises UserError where no cluster answers.
     """
-    os.environ.update(ENVIRONMENT)
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     import ray
 
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}

@@ -1,14 +1,13 @@
 """What a study is, apart from where and how fast it runs."""
 
 import difflib
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fer_tune import atomic
 from fer_tune.errors import UserError
 from fer_tune.study.space import SearchSpace
 
@@ -21,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 class StudySettings(BaseModel):
     """Settled when a study begins and kept beside its journal; a resumed study reads them there.
 
-    data: where the faces are, absolute; None for the usual place or the demo faces.
+    data: where the faces are (`Splits.origin`); None for the demo faces.
     faces_hash: of the splits (`Splits.content_hash`), so that a resume sees the same faces.
     trials: how many in all.
     epochs: full length of a trial, and ASHA's largest resource.
@@ -55,13 +54,8 @@ def begin_study(storage: Path, settings: StudySettings) -> Path:
 
     Raises UserError where the name cannot be used or the folder cannot be written.
     """
-    check_name(settings.name)
+    check_new(storage, settings.name)
     folder = storage / settings.name
-    if (folder / FILE).exists():
-        raise UserError(
-            f"study {settings.name} is in {storage} already; "
-            f"go on with --resume {settings.name}, or take another --study name"
-        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_settings(folder, settings)
@@ -89,10 +83,17 @@ def open_study(storage: Path, name: str) -> tuple[Path, StudySettings]:
 
 def write_settings(folder: Path, settings: StudySettings) -> None:
     """Whole or not at all, and for its owner only: a tracking URI may hold a password."""
-    descriptor, name = tempfile.mkstemp(dir=folder)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(settings.model_dump_json(indent=2))
-    Path(name).replace(folder / FILE)
+    atomic.write(folder / FILE, settings.model_dump_json(indent=2).encode(), private=True)
+
+
+def check_new(storage: Path, name: str) -> None:
+    """Raises UserError where `name` is no name for a study, or is taken."""
+    check_name(name)
+    if (storage / name / FILE).exists():
+        raise UserError(
+            f"study {name} is in {storage} already; "
+            f"go on with --resume {name}, or take another --study name"
+        )
 
 
 def check_name(name: str) -> None:

@@ -3,119 +3,24 @@
 from __future__ import annotations
 
 import difflib
-import math
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from fer_tune.data.plans import PLAN_NAMES, PlanName
 from fer_tune.errors import UserError
+from fer_tune.study.parameters import Parameter, Point, Strict
 from fer_tune.training.config import PAPER, TrialConfig
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-Value = bool | int | float | str
-Point = dict[str, Value]
-
 PACKAGE = Path(__file__).parents[1]
 # In a checkout, and inside an installed wheel.
 FOLDERS = (PACKAGE.parent / "search_spaces", PACKAGE / "search_spaces")
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FloatRange(Strict):
-    """From low to high, both included; log: drawn evenly in the logarithm."""
-
-    type: Literal["float"]
-    low: float
-    high: float
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _ordered(self) -> FloatRange:
-        _check_range(self.low, self.high, self.log)
-        return self
-
-    def ends(self) -> tuple[Value, ...]:
-        return self.low, self.high
-
-    def contains(self, value: Value) -> bool:
-        return isinstance(value, int | float) and self.low <= value <= self.high
-
-    def distribution(self) -> BaseDistribution:
-        from optuna.distributions import FloatDistribution
-
-        return FloatDistribution(self.low, self.high, log=self.log)
-
-
-class IntRange(Strict):
-    """Whole numbers from low to high, both included, in steps."""
-
-    type: Literal["int"]
-    low: int
-    high: int
-    log: bool = False
-    step: Annotated[int, Field(ge=1)] = 1
-
-    @model_validator(mode="after")
-    def _ordered(self) -> IntRange:
-        _check_range(self.low, self.high, self.log)
-        if self.log and self.step != 1:
-            raise ValueError("log and step do not go together")
-        if (self.high - self.low) % self.step:
-            raise ValueError(f"step {self.step} does not lead from {self.low} to {self.high}")
-        return self
-
-    def ends(self) -> tuple[Value, ...]:
-        return self.low, self.high
-
-    def contains(self, value: Value) -> bool:
-        return value in range(self.low, self.high + 1, self.step)
-
-    def distribution(self) -> BaseDistribution:
-        from optuna.distributions import IntDistribution
-
-        return IntDistribution(self.low, self.high, log=self.log, step=self.step)
-
-
-class Choice(Strict):
-    """One of the values."""
-
-    type: Literal["choice"]
-    values: Annotated[tuple[Value, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Choice:
-        if len(set(self.values)) < len(self.values):
-            raise ValueError("values repeat")
-        return self
-
-    def ends(self) -> tuple[Value, ...]:
-        return self.values
-
-    def contains(self, value: Value) -> bool:
-        return value in self.values
-
-    def distribution(self) -> BaseDistribution:
-        from optuna.distributions import CategoricalDistribution
-
-        return CategoricalDistribution(self.values)
-
-
-Parameter = Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]
-
-
-def _check_range(low: float, high: float, log: bool) -> None:
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"low {low} is not below high {high}")
-    if log and low <= 0:
-        raise ValueError(f"low {low} has no logarithm")
 
 
 class SearchSpace(Strict):
@@ -128,7 +33,7 @@ class SearchSpace(Strict):
     """
 
     parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
-    fixed: Point = {}
+    fixed: Annotated[Point, Field(default_factory=dict)]
     first_trials: tuple[Point, ...] = ()
 
     def problems(self) -> list[str]:
@@ -206,6 +111,29 @@ def _suggestion(name: str) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, as in YAML 1.2, and no key stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise yaml.constructor.ConstructorError(
+                    None,
+                    None,
+                    f"the key {key!r} stands there twice",
+                    node.value[index][0].start_mark,
+                )
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
 def find_space(name: str) -> Path:
     """The file of a space given as a path or by the name of one that comes with the project.
 
@@ -233,7 +161,7 @@ def read_space(path: Path) -> SearchSpace:
 def parse_space(text: str, source: str) -> SearchSpace:
     """A space from YAML text; `source` names it in errors. Raises UserError."""
     try:
-        content: Any = yaml.safe_load(text)
+        content: Any = yaml.load(text, _Loader)
         if not isinstance(content, dict):
             raise UserError(f"{source}: holds no `parameters:`")
         space = SearchSpace.model_validate(content)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ray import tune
 
@@ -37,17 +38,18 @@ class TrialOptions:
 
 
 def train_trial(config: dict[str, Any], faces: StudyFaces, options: TrialOptions) -> None:
-    """Train one trial, reporting every epoch and the state after it."""
-    number = config["number"]
-    trial = TrialConfig.model_validate({k: v for k, v in config.items() if k != "number"})
+    """Train one trial, reporting every epoch and the state after it.
+
+    config: `number` in the study, and `trial`, the values of a TrialConfig.
+    """
+    number, trial = config["number"], TrialConfig.model_validate(config["trial"])
     torch.set_num_threads(options.threads)
     device = pick_device()
-    own = faces.of(trial)
+    own = faces[trial.data_plan]
     task = Task(trial, options.epochs, trial_seed(options.seed, number), options.metric)
-    retried = tune.get_checkpoint()
     state = checkpoint.go_on(
-        lambda: fresh_state(task, len(own.drawing.faces), len(own.classes), device),
-        [*([Path(retried.path)] if retried else []), *options.checkpoints.get(number, ())],
+        lambda: fresh_state(task, len(own.training.faces), len(own.classes), device),
+        options.checkpoints.get(number, ()),
     )
     # A kill between a checkpoint and its report leaves epochs that are trained but not on record.
     for result in state.history[options.reported.get(number, 0) :]:
@@ -58,7 +60,7 @@ def train_trial(config: dict[str, Any], faces: StudyFaces, options: TrialOptions
 
 def trial_seed(study_seed: int, number: int) -> int:
     """The seed of a trial: its own, and the same whenever the trial is run again."""
-    return study_seed * 100_000 + number
+    return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0])
 
 
 def _report(state: State, result: EpochResult) -> None:

@@ -1,14 +1,13 @@
 """A trial's state on disk, whole or not at all."""
 
 import logging
-import os
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
+from fer_tune import atomic
 from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import State
 
@@ -30,14 +29,8 @@ def save(state: State, folder: Path) -> None:
         "history": [asdict(result) for result in state.history],
         "best_weights": state.best_weights,
     }
-    descriptor, name = tempfile.mkstemp(dir=folder, prefix=FILE)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            torch.save(content, file)
-        Path(name).replace(folder / FILE)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with atomic.opened(folder / FILE) as file:
+        torch.save(content, file)
 
 
 def load(state: State, folder: Path) -> None:

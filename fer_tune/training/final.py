@@ -8,7 +8,8 @@ from fer_tune.data.faces import Faces
 from fer_tune.model import FerNet
 from fer_tune.training import checkpoint
 from fer_tune.training.device import pick_device
-from fer_tune.training.loop import OnDevice, TrialFaces, evaluate, fit
+from fer_tune.training.faces import TrialFaces
+from fer_tune.training.loop import OnDevice, evaluate, fit
 from fer_tune.training.metrics import EpochResult, Scores, best_result
 from fer_tune.training.state import Task, fresh_state
 
@@ -40,7 +41,7 @@ def train_and_test(
     Raises Diverged where a loss becomes NaN or infinite.
     """
     device = pick_device()
-    count, classes = len(faces.drawing.faces), len(faces.classes)
+    count, classes = len(faces.training.faces), len(faces.classes)
     state = checkpoint.go_on(lambda: fresh_state(task, count, classes, device), [folder])
     for result in state.history:
         on_epoch(result)

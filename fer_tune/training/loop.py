@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_tune.data.faces import Faces
-from fer_tune.data.plans import Drawing
 from fer_tune.model import FerNet, scaled
 from fer_tune.training.augment import Mixer, augment, mixer
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.device import autocast
+from fer_tune.training.faces import TrialFaces
 from fer_tune.training.metrics import EpochResult, Scores, best_result, named_metrics
 from fer_tune.training.state import State, Task, weights
 
@@ -26,20 +26,6 @@ class Diverged(ArithmeticError):
     """A loss is no longer a number."""
 
 
-@dataclass(frozen=True, eq=False)
-class TrialFaces:
-    """The faces that one trial sees.
-
-    drawing: what it trains on.
-    sample: clean training faces, as many as validation has, on which the train scores are taken.
-    """
-
-    drawing: Drawing
-    sample: Faces
-    validation: Faces
-    classes: tuple[str, ...]
-
-
 def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> Iterator[EpochResult]:
     """Train `state` up to `task.epochs`, yielding after every epoch, when `state` may be saved.
 
@@ -48,14 +34,14 @@ def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> It
 
     Raises Diverged where a loss, in training or in evaluation, becomes NaN or infinite.
     """
-    training = OnDevice.of(faces.drawing.faces, device)
+    training = OnDevice.of(faces.training.faces, device)
     sample, validation = OnDevice.of(faces.sample, device), OnDevice.of(faces.validation, device)
-    draw = faces.drawing.weights
-    chances = None if draw is None else torch.from_numpy(np.array(draw))
+    chances = faces.training.chances
+    draw = None if chances is None else torch.from_numpy(np.array(chances))
     mix = mixer(task.config.mixup, len(faces.classes))
     while state.epoch < task.epochs:
         torch.manual_seed(_epoch_seed(task.seed, state.epoch))
-        _train_epoch(task.config, state, training, chances, mix)
+        _train_epoch(task.config, state, training, draw, mix)
         train = evaluate(state.model, sample, len(faces.classes))
         scores = evaluate(state.model, validation, len(faces.classes))
         # The epoch's last step may be the one that ruins the weights.

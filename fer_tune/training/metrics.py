@@ -109,19 +109,21 @@ def _named(split: str, scores: Scores, classes: Sequence[str]) -> dict[str, floa
     return metrics
 
 
-LOWER_IS_BETTER = frozenset({"train/loss", "val/loss", "gap"})
+def direction(metric: str) -> Literal["min", "max"]:
+    """Which value of `metric` is the better one: the least of a loss or the gap, else the most."""
+    return "min" if metric.endswith("/loss") or metric == "gap" else "max"
 
 
 def improves(metric: str, new: float, old: float | None) -> bool:
     """Whether `new` is a better value of `metric` than `old`; anything is better than None."""
     if old is None:
         return True
-    return new < old if metric in LOWER_IS_BETTER else new > old
+    return new < old if direction(metric) == "min" else new > old
 
 
 def best_result(history: Sequence[EpochResult], metric: str) -> EpochResult | None:
     """The epoch that scores its trial: the first of those best by `metric`; None without any."""
-    pick = min if metric in LOWER_IS_BETTER else max
+    pick = min if direction(metric) == "min" else max
     return pick(history, key=lambda result: result.metrics[metric], default=None)
 
 

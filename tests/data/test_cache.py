@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_tune.data import atomic, cache
+from fer_tune import atomic
+from fer_tune.data import cache
 from fer_tune.data.faces import Faces, Splits
 
 

@@ -22,29 +22,29 @@ def keys(images: NDArray[np.uint8]) -> list[bytes]:
 
 def test_original_is_the_faces_as_they_are() -> None:
     train = faces(COUNTS)
-    drawing = build("original", train, seed=0)
-    assert drawing.faces is train
-    assert drawing.weights is None
+    training = build("original", train, seed=0)
+    assert training.faces is train
+    assert training.chances is None
 
 
 def test_balanced_has_eleven_faces_for_each_original_of_the_smallest_class() -> None:
-    drawing = build("balanced", faces(COUNTS), seed=0)
-    assert drawing.faces.counts(3).tolist() == [22, 22, 22]
+    training = build("balanced", faces(COUNTS), seed=0)
+    assert training.faces.counts(3).tolist() == [22, 22, 22]
 
 
 def test_balanced_keeps_as_many_originals_of_each_class_as_the_smallest_has() -> None:
     train = faces(COUNTS)
-    drawing = build("balanced", train, seed=0)
+    training = build("balanced", train, seed=0)
     known = dict(zip(keys(train.images), train.labels, strict=True))
-    kept = [known[key] for key in keys(drawing.faces.images) if key in known]
+    kept = [known[key] for key in keys(training.faces.images) if key in known]
     assert np.bincount(kept).tolist() == [2, 2, 2]
 
 
 def test_oversampled_keeps_every_original_and_its_label() -> None:
     train = faces(COUNTS)
-    drawing = build("oversampled", train, seed=0)
-    np.testing.assert_array_equal(drawing.faces.images[: len(train)], train.images)
-    np.testing.assert_array_equal(drawing.faces.labels[: len(train)], train.labels)
+    training = build("oversampled", train, seed=0)
+    np.testing.assert_array_equal(training.faces.images[: len(train)], train.images)
+    np.testing.assert_array_equal(training.faces.labels[: len(train)], train.labels)
 
 
 def test_oversampled_spreads_its_copies_evenly_over_the_originals() -> None:
@@ -59,10 +59,10 @@ def test_oversampled_spreads_its_copies_evenly_over_the_originals() -> None:
 
 def test_sqrt_sampler_weights_sum_to_one_and_draw_a_rare_class_more_often() -> None:
     train = faces([400, 4])
-    weights = build("sqrt_sampler", train, seed=0).weights
-    assert weights is not None
-    assert weights.sum() == pytest.approx(1)
-    by_class = np.bincount(train.labels, weights)
+    chances = build("sqrt_sampler", train, seed=0).chances
+    assert chances is not None
+    assert chances.sum() == pytest.approx(1)
+    by_class = np.bincount(train.labels, chances)
     assert by_class[1] / by_class[0] == pytest.approx(0.1)  # sqrt(4 / 400); 0.01 unweighted
 
 

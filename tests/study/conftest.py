@@ -2,11 +2,12 @@ from collections.abc import Callable
 
 import pytest
 
+from fer_tune.events import Ending
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import parse_space
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import Ending, EpochResult
+from fer_tune.training.metrics import EpochResult
 
 SPACE = """
 parameters:

@@ -1,4 +1,7 @@
 from collections.abc import Callable
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
 
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.sampler import StudySearch, sampled_points
@@ -6,12 +9,16 @@ from fer_tune.study.settings import StudySettings
 from fer_tune.training.config import PAPER, TrialConfig
 
 
-def _suggest(search: StudySearch, count: int) -> list[dict[str, object]]:
+def _suggest(search: StudySearch, count: int) -> list[dict[str, Any]]:
     return [search.suggest(f"ray-{index}") for index in range(count)]
 
 
-def _config(suggestion: dict[str, object]) -> TrialConfig:
-    return TrialConfig.model_validate({k: v for k, v in suggestion.items() if k != "number"})
+def _config(suggestion: dict[str, Any]) -> TrialConfig:
+    return TrialConfig.model_validate(suggestion["trial"])
+
+
+def _told(search: StudySearch) -> list[FrozenTrial]:
+    return [trial for trial in search._ot_study.trials if trial.state.is_finished()]
 
 
 def test_the_first_trial_is_the_papers_whatever_the_space_fixes(settings: StudySettings) -> None:
@@ -40,7 +47,10 @@ def test_trials_that_were_not_over_come_first_under_their_own_numbers(
     search = StudySearch(settings, earlier)
     one, three, new = _suggest(search, 3)
     assert [one["number"], three["number"], new["number"]] == [1, 3, 4]
-    assert (one["depth"], three["depth"]) == (earlier[1].config.depth, earlier[3].config.depth)
+    assert (one["trial"]["depth"], three["trial"]["depth"]) == (
+        earlier[1].config.depth,
+        earlier[3].config.depth,
+    )
     assert search.left == settings.trials - 2
 
 
@@ -50,19 +60,69 @@ def test_a_resumed_study_does_not_propose_what_it_proposed_before(
     before = _suggest(StudySearch(settings), 4)[2:]
     earlier = [record(number, 0.1, ending="stopped") for number in range(2)]
     after = _suggest(StudySearch(settings, earlier), 2)
-    assert {each["learning_rate"] for each in before}.isdisjoint(
-        each["learning_rate"] for each in after
-    )
+    rates = [{each["trial"]["learning_rate"] for each in some} for some in (before, after)]
+    assert rates[0].isdisjoint(rates[1])
 
 
 def test_first_trials_that_were_not_reached_still_come(
     settings: StudySettings, record: Callable[..., TrialRecord]
 ) -> None:
     (second,) = _suggest(StudySearch(settings, [record(0, 0.5, ending="finished")]), 1)
-    assert (second["number"], second["depth"]) == (1, 2)
+    assert (second["number"], second["trial"]["depth"]) == (1, 2)
 
 
 def test_sampled_points_lie_in_the_space(settings: StudySettings) -> None:
     for point in sampled_points(settings, 3):
         for name, value in point.items():
             assert settings.space.parameters[name].contains(value)
+
+
+def test_a_trial_of_full_length_is_told_with_its_best_epoch(settings: StudySettings) -> None:
+    search = StudySearch(settings)
+    search.suggest("ray-0")
+    for epoch, score in enumerate([0.1, 0.2, 0.3, 0.9, 0.4, 0.4, 0.4, 0.4], start=1):
+        search.on_trial_result("ray-0", {"epoch": epoch, "val/macro_f1": score})
+    search.on_trial_complete("ray-0", {"epoch": 9, "val/macro_f1": 0.3})
+    (told,) = _told(search)
+    assert (told.state, told.value) == (TrialState.COMPLETE, 0.9)
+    assert told.intermediate_values[9] == 0.3
+
+
+def test_a_stopped_trial_is_told_as_pruned_with_the_epochs_that_it_had(
+    settings: StudySettings,
+) -> None:
+    search = StudySearch(settings)
+    search.suggest("ray-0")
+    search.on_trial_result("ray-0", {"epoch": 1, "val/macro_f1": 0.3})
+    search.on_trial_complete("ray-0", {"epoch": 2, "val/macro_f1": 0.2})
+    (told,) = _told(search)
+    assert told.state == TrialState.PRUNED
+    assert told.intermediate_values == {1: 0.3, 2: 0.2}
+
+
+def test_a_failed_trial_is_told_as_failed(settings: StudySettings) -> None:
+    search = StudySearch(settings)
+    search.suggest("ray-0")
+    search.on_trial_complete("ray-0", error=True)
+    assert [told.state for told in _told(search)] == [TrialState.FAIL]
+
+
+def test_after_a_resume_optuna_knows_what_it_knew(
+    settings: StudySettings, record: Callable[..., TrialRecord]
+) -> None:
+    earlier = [
+        record(0, *[0.1, 0.6, 0.3], ending="finished"),
+        record(1, 0.2, ending="stopped"),
+        record(2, ending="failed"),
+        record(3, 0.4, 0.5),
+    ]
+    search = StudySearch(settings, earlier)
+    finished, stopped, failed = _told(search)
+    assert (finished.state, finished.value) == (TrialState.COMPLETE, 0.6)
+    assert (stopped.state, stopped.intermediate_values) == (TrialState.PRUNED, {1: 0.2})
+    assert failed.state == TrialState.FAIL
+    search.suggest("ray-0")
+    search.on_trial_result("ray-0", {"epoch": 3, "val/macro_f1": 0.1})
+    search.on_trial_complete("ray-0", {"epoch": 9, "val/macro_f1": 0.1})
+    (resumed,) = (told for told in _told(search) if told.value == 0.5)
+    assert list(resumed.intermediate_values) == [1, 2, 3, 9]

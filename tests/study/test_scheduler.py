@@ -1,11 +1,11 @@
-from collections.abc import Callable
 from types import SimpleNamespace
 
 from ray.tune.schedulers import TrialScheduler
 
-from fer_tune.study.record import TrialRecord
+from fer_tune.events import EpochEnded
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
+from fer_tune.training.metrics import EpochResult
 
 Report = tuple[int, int, float]  # trial, epoch, score
 
@@ -33,28 +33,22 @@ def _decide(scheduler: StudyScheduler, number: int, epoch: int, score: float) ->
 
 
 def test_rungs_filled_from_the_journal_decide_as_those_that_were_lost(
-    settings: StudySettings, record: Callable[..., TrialRecord]
+    settings: StudySettings,
 ) -> None:
     whole = StudyScheduler(settings)
     expected = [_decide(whole, *report) for report in REPORTS]
     assert set(expected) == {TrialScheduler.STOP, TrialScheduler.CONTINUE}
     for cut in range(len(REPORTS)):
         resumed = StudyScheduler(settings)
-        records: dict[int, TrialRecord] = {}
-        for number, _, score in REPORTS[:cut]:
-            earlier = (
-                [r.metrics["val/macro_f1"] for r in records[number].history]
-                if number in records
-                else []
-            )
-            records[number] = record(number, *earlier, score)
-            resumed.replay(records[number])
+        for number, epoch, score in REPORTS[:cut]:
+            result = EpochResult(epoch, {"val/macro_f1": score}, [])
+            resumed.replay(EpochEnded(number=number, result=result))
         decided = []
         for number, epoch, score in REPORTS[cut:]:
             trial = SimpleNamespace(config={"number": number}, trial_id="new id")
             resumed.on_trial_add(None, trial)
-            result = {"epoch": epoch, "val/macro_f1": score}
-            decided.append(resumed.on_trial_result(None, trial, result))
+            reported = {"epoch": epoch, "val/macro_f1": score}
+            decided.append(resumed.on_trial_result(None, trial, reported))
         assert decided == expected[cut:]
         assert resumed.stopped == whole.stopped
 

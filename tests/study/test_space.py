@@ -82,6 +82,10 @@ def test_the_papers_space_begins_with_the_papers_two_configurations() -> None:
             "f.yaml: first_trials[0].width: not a parameter of this space",
         ),
         (
+            "parameters: {depth: {type: int, low: 1, high: 5, low: 2}}",
+            "f.yaml: not YAML: the key 'low' stands there twice",
+        ),
+        (
             "parameters: {depth: {type: int, low: 1, high: 5}}\nfixed: {width: 1}",
             "f.yaml: fixed.width: 1: ",
         ),
@@ -96,6 +100,14 @@ def test_what_is_wrong_is_told_in_one_line_with_file_key_and_value(text: str, to
         parse_space(text, "f.yaml")
     assert str(error.value).startswith(told)
     assert "\n" not in str(error.value)
+
+
+def test_a_number_may_be_written_with_an_exponent_and_no_point() -> None:
+    text = """
+    parameters: {learning_rate: {type: choice, values: [1e-4, 1e-3]}}
+    first_trials: [{learning_rate: 1e-3}]
+    """
+    assert parse_space(text, "f.yaml").points()[1] == {"learning_rate": 0.001}
 
 
 def test_a_space_that_is_not_there_is_answered_with_those_that_are() -> None:

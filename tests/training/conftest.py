@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from fer_tune.data.faces import Faces
-from fer_tune.data.plans import Drawing
+from fer_tune.data.plans import TrainingFaces
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.loop import TrialFaces
+from fer_tune.training.faces import TrialFaces
 
 CLASSES = ("happy", "sad", "surprise", "neutral")
 
@@ -51,4 +51,4 @@ def faces() -> TrialFaces:
         return Faces(images, np.arange(count) % len(CLASSES))
 
     train = noise(33)
-    return TrialFaces(Drawing(train), train.take(np.arange(12)), noise(13), CLASSES)
+    return TrialFaces(TrainingFaces(train), train.take(np.arange(12)), noise(13), CLASSES)

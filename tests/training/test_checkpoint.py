@@ -8,7 +8,8 @@ import torch
 from fer_tune.data.plans import build
 from fer_tune.training.checkpoint import FILE, BadCheckpoint, go_on, load, save
 from fer_tune.training.config import Schedule, TrialConfig
-from fer_tune.training.loop import TrialFaces, fit
+from fer_tune.training.faces import TrialFaces
+from fer_tune.training.loop import fit
 from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import State, Task, fresh_state, weights
 
@@ -21,7 +22,7 @@ def task(config: TrialConfig) -> Task:
 
 
 def fresh(task: Task, faces: TrialFaces) -> State:
-    return fresh_state(task, len(faces.drawing.faces), len(faces.classes), CPU)
+    return fresh_state(task, len(faces.training.faces), len(faces.classes), CPU)
 
 
 def trained(task: Task, faces: TrialFaces, epochs: int) -> State:
@@ -39,7 +40,7 @@ def same(first: State, second: State) -> bool:
 
 def resampled(faces: TrialFaces) -> TrialFaces:
     """The same, drawn by the square-root sampler."""
-    return replace(faces, drawing=build("sqrt_sampler", faces.drawing.faces, seed=0))
+    return replace(faces, training=build("sqrt_sampler", faces.training.faces, seed=0))
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle"])

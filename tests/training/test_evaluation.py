@@ -4,7 +4,8 @@ import torch
 from fer_tune.model import FerNet
 from fer_tune.training import loop
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.loop import OnDevice, TrialFaces, evaluate
+from fer_tune.training.faces import TrialFaces
+from fer_tune.training.loop import OnDevice, evaluate
 
 
 def test_how_evaluation_is_batched_does_not_change_the_scores(
@@ -12,7 +13,7 @@ def test_how_evaluation_is_batched_does_not_change_the_scores(
 ) -> None:
     torch.manual_seed(0)
     model = FerNet(config, 4)
-    held = OnDevice.of(faces.drawing.faces, cpu)
+    held = OnDevice.of(faces.training.faces, cpu)
     at_once = evaluate(model, held, 4)
     monkeypatch.setattr(loop, "EVALUATION_BATCH", 16)  # the last of one face
     in_parts = evaluate(model, held, 4)

@@ -1,10 +1,11 @@
 import torch
 
 from fer_tune.data.demo import demo_splits
-from fer_tune.data.plans import Drawing
+from fer_tune.data.plans import TrainingFaces
 from fer_tune.data.sample import stratified_sample
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.loop import TrialFaces, fit
+from fer_tune.training.faces import TrialFaces
+from fer_tune.training.loop import fit
 from fer_tune.training.state import Task, fresh_state
 
 
@@ -15,7 +16,7 @@ def test_a_small_network_learns_drawn_faces_better_than_chance(cpu: torch.device
         width=8, hidden_1=64, hidden_2=32, dropout=0, batch_size=32, learning_rate=3e-3
     )
     task = Task(config.model_copy(update={"schedule": "onecycle"}), epochs=6, seed=0)
-    faces = TrialFaces(Drawing(some), some, splits.validation, splits.classes)
+    faces = TrialFaces(TrainingFaces(some), some, splits.validation, splits.classes)
     results = list(fit(task, fresh_state(task, len(some), 7, cpu), faces, cpu))
     largest = splits.validation.counts(7).max() / len(splits.validation)
     assert results[-1].metrics["val/accuracy"] > largest + 0.04

@@ -8,13 +8,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_tune.data.faces import Faces
-from fer_tune.data.plans import Drawing, build
+from fer_tune.data.plans import TrainingFaces, build
 from fer_tune.model import FerNet, scaled
 from fer_tune.training import loop
 from fer_tune.training.augment import augment
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.device import autocast
-from fer_tune.training.loop import Diverged, TrialFaces, fit
+from fer_tune.training.faces import TrialFaces
+from fer_tune.training.loop import Diverged, fit
 from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import State, Task, fresh_state, weights
 
@@ -22,7 +23,7 @@ CPU = torch.device("cpu")
 
 
 def fresh(task: Task, faces: TrialFaces) -> State:
-    return fresh_state(task, len(faces.drawing.faces), len(faces.classes), CPU)
+    return fresh_state(task, len(faces.training.faces), len(faces.classes), CPU)
 
 
 def train(task: Task, faces: TrialFaces) -> list[EpochResult]:
@@ -81,7 +82,7 @@ def test_validation_faces_are_never_augmented_or_drawn_again(
     config: TrialConfig, faces: TrialFaces, seen: list[Tensor]
 ) -> None:
     strong = config.model_copy(update={"augmentation": 1.0})
-    drawn = replace(faces, drawing=build("sqrt_sampler", faces.drawing.faces, seed=0))
+    drawn = replace(faces, training=build("sqrt_sampler", faces.training.faces, seed=0))
     task = Task(strong, epochs=2, seed=0)
     state = fresh(task, drawn)
     for result in fit(task, state, drawn, CPU):
@@ -93,7 +94,7 @@ def test_validation_faces_are_never_augmented_or_drawn_again(
     untouched = {
         face.tobytes() for face in scaled(torch.from_numpy(faces.validation.images)).numpy()
     }
-    assert sum(map(len, seen)) == 2 * len(faces.drawing.faces)
+    assert sum(map(len, seen)) == 2 * len(faces.training.faces)
     assert not untouched & {face.numpy().tobytes() for batch in seen for face in batch}
 
 
@@ -113,8 +114,8 @@ def test_train_accuracy_is_taken_in_evaluation_mode_on_clean_faces(
 def test_an_epoch_sees_every_face_once_in_an_order_of_its_own(
     config: TrialConfig, faces: TrialFaces, seen: list[Tensor]
 ) -> None:
-    own = replace(faces, drawing=Drawing(plain([30, 10])), classes=("sad", "happy"))
-    own = replace(own, sample=own.drawing.faces, validation=own.drawing.faces)
+    own = replace(faces, training=TrainingFaces(plain([30, 10])), classes=("sad", "happy"))
+    own = replace(own, sample=own.training.faces, validation=own.training.faces)
     train(Task(config, epochs=2, seed=0), own)
     first, second = greys(seen[:3]), greys(seen[3:])
     assert sorted(first) == sorted(second) == list(range(40))
@@ -124,8 +125,8 @@ def test_an_epoch_sees_every_face_once_in_an_order_of_its_own(
 def test_square_root_sampling_draws_the_rare_class_more_often(
     config: TrialConfig, faces: TrialFaces, seen: list[Tensor]
 ) -> None:
-    drawing = build("sqrt_sampler", plain([225, 25]), seed=0)
-    own = replace(faces, drawing=drawing, sample=drawing.faces, validation=drawing.faces)
+    training = build("sqrt_sampler", plain([225, 25]), seed=0)
+    own = replace(faces, training=training, sample=training.faces, validation=training.faces)
     train(Task(config, epochs=4, seed=0), own)
     shown = np.array(greys(seen))
     assert len(shown) == 4 * 250
@@ -195,7 +196,7 @@ def test_any_number_of_classes_is_trained_and_judged(config: TrialConfig, classe
     rng = np.random.default_rng(0)
     own = Faces(rng.integers(0, 256, (80, 48, 48), dtype=np.uint8), np.arange(80) % classes)
     names = tuple(f"class {number}" for number in range(classes))
-    [result] = train(Task(config, 1, seed=0), TrialFaces(Drawing(own), own, own, names))
+    [result] = train(Task(config, 1, seed=0), TrialFaces(TrainingFaces(own), own, own, names))
     assert np.shape(result.confusion) == (classes, classes)
     assert np.sum(result.confusion, axis=1).tolist() == [80 // classes] * classes
 
@@ -203,7 +204,7 @@ def test_any_number_of_classes_is_trained_and_judged(config: TrialConfig, classe
 def test_the_deepest_network_trains_where_the_last_batch_is_one_face(
     config: TrialConfig, faces: TrialFaces
 ) -> None:
-    assert len(faces.drawing.faces) % config.batch_size == 1
+    assert len(faces.training.faces) % config.batch_size == 1
     [result] = train(Task(config.model_copy(update={"depth": 5}), 1, seed=0), faces)
     assert np.isfinite(list(result.metrics.values())).all()
 
@@ -234,8 +235,8 @@ def test_faces_shared_between_processes_are_read_and_left_alone(
         images.flags.writeable = labels.flags.writeable = False
         return Faces(images, labels)
 
-    drawing = Drawing(locked(faces.drawing.faces), np.full(33, 1 / 33))
-    drawing.weights.flags.writeable = False  # type: ignore[union-attr]
-    shared = TrialFaces(drawing, locked(faces.sample), locked(faces.validation), faces.classes)
+    training = TrainingFaces(locked(faces.training.faces), chances=np.full(33, 1 / 33))
+    training.chances.flags.writeable = False  # type: ignore[union-attr]
+    shared = TrialFaces(training, locked(faces.sample), locked(faces.validation), faces.classes)
     train(Task(config, 1, seed=0), shared)
-    np.testing.assert_array_equal(shared.drawing.faces.images, faces.drawing.faces.images)
+    np.testing.assert_array_equal(shared.training.faces.images, faces.training.faces.images)

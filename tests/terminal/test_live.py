@@ -2,9 +2,11 @@ import io
 
 from rich.console import Console
 
+from fer_tune.events import EpochEnded, TrialEnded, TrialStarted
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import find_space, read_space
-from fer_tune.terminal import LiveTable, duration
+from fer_tune.terminal.live import LiveTable
+from fer_tune.terminal.tables import duration
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import EpochResult
 
@@ -32,10 +34,10 @@ def _result(epoch: int, score: float) -> EpochResult:
 
 def _told(table: LiveTable, trials: int) -> None:
     for number in range(trials):
-        table.trial_started(number, f"{number:03d} depth=3", TrialConfig())
-        table.epoch_ended(number, _result(1, number / 100))
+        table.tell(TrialStarted(number=number, name="", config=TrialConfig()))
+        table.tell(EpochEnded(number=number, result=_result(1, number / 100)))
         if number % 3:
-            table.trial_ended(number, "stopped", None)
+            table.tell(TrialEnded(number=number, ending="stopped"))
 
 
 def _shown(table: LiveTable) -> str:
@@ -58,7 +60,7 @@ def test_a_long_study_does_not_outgrow_the_screen() -> None:
     table = LiveTable(Console(file=io.StringIO()), SETTINGS)
     _told(table, 12)
     for number in (0, 3, 6, 9):
-        table.trial_ended(number, "finished", None)
+        table.tell(TrialEnded(number=number, ending="finished"))
     _told(table, 36)
     lines = _shown(table).splitlines()
     assert len(lines) <= 16
@@ -69,7 +71,8 @@ def test_into_a_pipe_goes_a_line_for_each_trial_that_ends() -> None:
     written = io.StringIO()
     with LiveTable(Console(file=written, width=200), SETTINGS) as table:
         _told(table, 5)
-        table.trial_ended(3, "failed", "Diverged: the loss became nan")
+        error = "Traceback\n...\nDiverged: the loss became nan"
+        table.tell(TrialEnded(number=3, ending="failed", error=error))
     lines = written.getvalue().splitlines()
     assert len(lines) == 4
     assert lines[0].startswith("trial 001 stopped after 1 epochs, val/macro_f1 0.010")

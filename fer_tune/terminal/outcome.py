@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from fer_tune.study.record import PAPER_TRIAL, TrialRecord, named_values, short
+from fer_tune.study.record import PAPER_TRIAL, TrialRecord, named_values
 from fer_tune.study.settings import StudySettings
-from fer_tune.study.space import Point
-from fer_tune.terminal import plain_table
-from fer_tune.training.metrics import improves
+from fer_tune.terminal.tables import plain_table
+from fer_tune.training.metrics import direction
 
 SHOWN = ("val/macro_f1", "val/accuracy", "gap")
 SHORT = {"val/macro_f1": "F1", "val/accuracy": "acc", "gap": "gap"}
@@ -17,8 +16,7 @@ SHORT = {"val/macro_f1": "F1", "val/accuracy": "acc", "gap": "gap"}
 def ranked(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
     """The trials that have a score, best first; equal ones by number."""
     scored = [(best.metrics[metric], each) for each in trials if (best := each.best(metric))]
-    highest_first = improves(metric, 1.0, 0.0)
-    scored.sort(key=lambda pair: pair[0], reverse=highest_first)
+    scored.sort(key=lambda pair: pair[0], reverse=direction(metric) == "max")
     return [each for _, each in scored]
 
 
@@ -29,25 +27,16 @@ def leaderboard(
     names = list(dict.fromkeys([metric, *SHOWN]))
     headers = ["trial", "ended", "epoch", *(SHORT.get(name, name) for name in names)]
     table = plain_table(headers, [])
-    table.add_column("settings", overflow="fold")
+    table.add_column("configuration", overflow="fold")
     for each in ranked(trials, metric)[:rows]:
         best = each.best(metric)
         assert best is not None
         number = f"{each.number:03d}" + (" paper" if each.number == PAPER_TRIAL else "")
         epoch = f"{best.epoch}/{len(each.history)}"
         values = [f"{best.metrics[name]:.3f}" for name in names]
-        settings = named_values(each.config.model_dump(), parameters)
-        table.add_row(number, each.ending or "running", epoch, *values, settings)
+        varied = named_values(each.config.model_dump(), parameters)
+        table.add_row(number, each.ending or "running", epoch, *values, varied)
     return table
-
-
-def configurations(parameters: Sequence[str], points: Sequence[Point], title: str) -> Table:
-    """Points of a search space, one a row."""
-    rows = [
-        [str(index), *(short(point[name]) for name in parameters)]
-        for index, point in enumerate(points)
-    ]
-    return plain_table(["", *parameters], rows, title)
 
 
 def gain(trials: Sequence[TrialRecord], metric: str) -> str:

@@ -1,25 +1,18 @@
-"""What a study shows at the terminal while it runs, and when it has ended."""
+"""A study while it runs."""
 
 import time
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
-from rich.text import Text
 
+from fer_tune.events import Ending, EpochEnded, TrialEnded, TrialStarted
+from fer_tune.study.record import named_values
 from fer_tune.study.settings import StudySettings
-from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import Ending, EpochResult, improves
+from fer_tune.terminal.tables import duration
+from fer_tune.training.metrics import EpochResult, direction, improves
 
 ROWS = 12  # of the live table; the rest of a long study is in the leaderboard
 
@@ -29,7 +22,7 @@ class Row:
     """A trial in the live table: its last epoch, and the best value of the metric so far."""
 
     number: int
-    settings: str
+    values: str
     last: EpochResult | None = None
     best: float | None = None
     ending: Ending | None = None
@@ -51,6 +44,7 @@ class LiveTable:
         self._console = console
         self._study, self._metric = settings.name, settings.metric
         self._trials, self._epochs = settings.trials, settings.epochs
+        self._parameters = list(settings.space.parameters)
         self._rows: dict[int, Row] = {}
         self._began = time.monotonic()
         self._epochs_here = 0
@@ -64,42 +58,41 @@ class LiveTable:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def trial_started(self, number: int, name: str, config: TrialConfig) -> None:
-        del config
-        settings = name.split(" ", 1)[-1]
-        self._rows.setdefault(number, Row(number, settings)).ending = None
-
-    def epoch_ended(self, number: int, result: EpochResult) -> None:
-        row = self._rows[number]
-        row.last = result
-        if improves(self._metric, result.metrics[self._metric], row.best):
-            row.best = result.metrics[self._metric]
-        self._epochs_here += 1
-
-    def trial_ended(self, number: int, ending: Ending, error: str | None) -> None:
-        row = self._rows[number]
-        row.ending = ending
-        if not self._live.is_started or error:
-            self._console.print(self._line(row, error), highlight=False)
+    def tell(self, event: TrialStarted | EpochEnded | TrialEnded) -> None:
+        match event:
+            case TrialStarted(number=number, config=config):
+                values = named_values(config.model_dump(), self._parameters)
+                self._rows.setdefault(number, Row(number, values)).ending = None
+            case EpochEnded(number=number, result=result):
+                row = self._rows[number]
+                row.last = result
+                if improves(self._metric, result.metrics[self._metric], row.best):
+                    row.best = result.metrics[self._metric]
+                self._epochs_here += 1
+            case TrialEnded(number=number, ending=ending, error=error):
+                row = self._rows[number]
+                row.ending = ending
+                if not self._live.is_started or error:
+                    self._console.print(self._line(row, error), soft_wrap=True)
 
     def start_clock(self) -> None:
         """Begin here to measure speed: what was told so far was done by an earlier process."""
         self._epochs_here = 0
         self._began = time.monotonic()
 
-    def _line(self, row: Row, error: str | None) -> Text:
+    def _line(self, row: Row, error: str | None) -> str:
         best = "-" if row.best is None else f"{row.best:.3f}"
         line = (
             f"trial {row.number:03d} {row.ending} after {row.epoch} epochs, {self._metric} {best}"
         )
-        return Text(f"{line}: {error}" if error else f"{line}  ({row.settings})")
+        return f"{line}: {error.splitlines()[-1]}" if error else f"{line}  ({row.values})"
 
     def table(self) -> Table:
         """The table as it stands."""
         table = Table(title=self._title(), title_justify="left", expand=True, box=None)
         for name in ("trial", "state", "epoch", self._metric.removeprefix("val/"), "best", "gap"):
             table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
-        table.add_column("settings", ratio=1, no_wrap=True, overflow="ellipsis")
+        table.add_column("configuration", ratio=1, no_wrap=True, overflow="ellipsis")
         for row in self._shown():
             table.add_row(*self._cells(row), style="" if row.ending is None else "dim")
         return table
@@ -108,8 +101,8 @@ class LiveTable:
         """The running trials, and as many of the best others as there is room for."""
         running = [row for row in self._rows.values() if row.ending is None]
         ended = [row for row in self._rows.values() if row.ending is not None]
-        lowest = improves(self._metric, 0.0, 1.0)
-        ended.sort(key=lambda row: (row.best is None, (row.best or 0) * (1 if lowest else -1)))
+        sign = 1 if direction(self._metric) == "min" else -1
+        ended.sort(key=lambda row: (row.best is None, sign * (row.best or 0)))
         return sorted([*running, *ended[: max(0, ROWS - len(running))]], key=lambda r: r.number)
 
     def _cells(self, row: Row) -> list[str]:
@@ -118,13 +111,13 @@ class LiveTable:
             metrics = row.last.metrics
             values = [f"{v:.3f}" for v in (metrics[self._metric], row.best or 0, metrics["gap"])]
         epoch = f"{row.epoch}/{self._epochs}"
-        return [f"{row.number:03d}", row.ending or "running", epoch, *values, row.settings]
+        return [f"{row.number:03d}", row.ending or "running", epoch, *values, row.values]
 
     def _title(self) -> str:
         rows = self._rows.values()
         ended = sum(row.ending is not None for row in rows)
         scores = [row.best for row in rows if row.best is not None]
-        pick = min if improves(self._metric, 0.0, 1.0) else max
+        pick = min if direction(self._metric) == "min" else max
         best = f", best {pick(scores):.3f}" if scores else ""
         return f"{self._study}: {ended} of {self._trials} trials ended{best}{self._time_left()}"
 
@@ -141,34 +134,3 @@ class LiveTable:
         left = begun + mean * (self._trials - len(self._rows))
         seconds = left * (time.monotonic() - self._began) / self._epochs_here
         return f", about {duration(seconds)} left"
-
-
-def progress(console: Console) -> Progress:
-    """A bar for epochs, with what the last one gave in the field `shown`."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("epochs, {task.fields[shown]},"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
-    return Progress(*columns, console=console)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: `45 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
-def plain_table(headers: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
-    """A table of text, numbers to the right, without lines between rows."""
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
-    for index, header in enumerate(headers):
-        table.add_column(header, justify="left" if index == 0 else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    return table

@@ -3,10 +3,11 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
-from fer_tune import summary
+from fer_tune.events import Ending
 from fer_tune.study.record import TrialRecord, trial_name
+from fer_tune.terminal import outcome
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import Ending, EpochResult
+from fer_tune.training.metrics import EpochResult
 
 METRIC = "val/macro_f1"
 
@@ -33,24 +34,24 @@ def trials() -> list[TrialRecord]:
 
 
 def test_trials_are_ranked_by_their_best_epoch(trials: list[TrialRecord]) -> None:
-    assert [each.number for each in summary.ranked(trials, METRIC)] == [1, 0, 4, 2]
+    assert [each.number for each in outcome.ranked(trials, METRIC)] == [1, 0, 4, 2]
 
 
 def test_trials_are_ranked_upwards_where_less_is_better(trials: list[TrialRecord]) -> None:
     trials[2].history[0] = EpochResult(1, {"val/loss": 1.0}, [])
-    assert summary.ranked(trials, "val/loss")[0].number == 2
+    assert outcome.ranked(trials, "val/loss")[0].number == 2
 
 
 def test_the_papers_configuration_stands_against_the_best(trials: list[TrialRecord]) -> None:
-    said = summary.gain(trials, METRIC)
+    said = outcome.gain(trials, METRIC)
     assert "paper's configuration: macro_f1 0.400" in said
     assert "trial 001: macro_f1 0.600" in said
-    assert "No trial was better" in summary.gain([trials[0], trials[2]], METRIC)
-    assert "nothing to compare" in summary.gain(trials[:1], METRIC)
+    assert "No trial was better" in outcome.gain([trials[0], trials[2]], METRIC)
+    assert "nothing to compare" in outcome.gain(trials[:1], METRIC)
 
 
 def test_epochs_saved_by_stopping_are_counted(trials: list[TrialRecord]) -> None:
-    said = summary.spent(trials, epochs=3)
+    said = outcome.spent(trials, epochs=3)
     assert said.startswith("5 trials (2 finished, 1 stopped, 1 failed, 1 running); 8 epochs, 2 ")
 
 
@@ -58,7 +59,7 @@ def test_the_leaderboard_fits_eighty_columns(trials: list[TrialRecord]) -> None:
     console = Console(width=80)
     parameters = list(TrialConfig.model_fields)
     with console.capture() as shown:
-        console.print(summary.leaderboard(trials, METRIC, parameters))
+        console.print(outcome.leaderboard(trials, METRIC, parameters))
     lines = shown.get().splitlines()
     assert max(len(line) for line in lines) <= 80
     assert "001" in lines[1]

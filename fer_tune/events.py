@@ -1,0 +1,66 @@
+"""What happens in a study, as plain data: written to its journal, told to whoever watches it."""
+
+import time
+from typing import Annotated, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.metrics import EpochResult
+
+# How a trial or a study ends; what was "interrupted" goes on when its study is resumed.
+Ending = Literal["finished", "stopped", "failed", "interrupted"]
+
+
+def now() -> int:
+    """Milliseconds since 1970, as MLflow counts time."""
+    return time.time_ns() // 1_000_000
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    time: int = Field(default_factory=now)
+
+
+class TrialStarted(_Event):
+    """A trial begins, or goes on.
+
+    number: of the trial in its study, here and below; 0 is the paper's configuration.
+    name: for people.
+    """
+
+    kind: Literal["started"] = "started"
+    name: str
+    config: TrialConfig
+
+
+class EpochEnded(_Event):
+    """A trial has reported an epoch."""
+
+    kind: Literal["epoch"] = "epoch"
+    result: EpochResult
+
+
+class TrialEnded(_Event):
+    """A trial ends.
+
+    error: the traceback of what broke it.
+    """
+
+    kind: Literal["ended"] = "ended"
+    ending: Ending
+    error: str | None = None
+
+
+Event = Annotated[TrialStarted | EpochEnded | TrialEnded, Field(discriminator="kind")]
+
+
+class Observer(Protocol):
+    """Who wants to know what happens in a study: the journal, MLflow, the terminal.
+
+    Told in the order of events, by the driver's thread, which waits: return soon.
+    """
+
+    def tell(self, event: TrialStarted | EpochEnded | TrialEnded) -> None: ...

@@ -1,0 +1,55 @@
+"""The checkpoints of a study's trials: where they are, and which are kept."""
+
+import shutil
+from pathlib import Path
+
+from fer_tune.events import EpochEnded, TrialEnded, TrialStarted
+from fer_tune.training.metrics import improves
+
+
+def trial_folder(number: int) -> str:
+    """The name of a trial's folder in Ray's results."""
+    return f"trial-{number:06d}"
+
+
+def checkpoints(folder: Path, number: int) -> list[Path]:
+    """The checkpoint folders of a trial, newest first, over all processes that ran the study."""
+    found = folder.glob(f"run-*/{trial_folder(number)}/checkpoint_*")
+    return sorted(found, key=lambda path: (path.parts[-3], path.name), reverse=True)
+
+
+class Tidier:
+    """Keeps the checkpoints of the best trial and of those that may go on; an observer.
+
+    Told of a whole study again, it finds the same trial to keep.
+    """
+
+    def __init__(self, folder: Path, metric: str) -> None:
+        self._folder, self._metric = folder, metric
+        self._scores: dict[int, float] = {}  # of the running trials and the best
+        self._best: int | None = None
+
+    def tell(self, event: TrialStarted | EpochEnded | TrialEnded) -> None:
+        match event:
+            case EpochEnded(number=number, result=result):
+                value = result.metrics[self._metric]
+                if improves(self._metric, value, self._scores.get(number)):
+                    self._scores[number] = value
+            case TrialEnded(number=number, ending=ending) if ending != "interrupted":
+                self._drop(self._loser(number))
+
+    def _loser(self, number: int) -> int | None:
+        """Of the trial that ended and the best before it, the worse."""
+        score, best = self._scores.get(number), self._best
+        if score is None:
+            return number
+        if best is not None and not improves(self._metric, score, self._scores[best]):
+            return None if number == best else number
+        self._best = number
+        return best
+
+    def _drop(self, number: int | None) -> None:
+        if number is not None:
+            self._scores.pop(number, None)
+            for path in checkpoints(self._folder, number):
+                shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,107 @@
+"""The kinds of parameter that a search space varies."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+Value = bool | int | float | str
+Point = dict[str, Value]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FloatRange(Strict):
+    """From low to high, both included; log: drawn evenly in the logarithm."""
+
+    type: Literal["float"]
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> FloatRange:
+        _check_range(self.low, self.high, self.log)
+        return self
+
+    def ends(self) -> tuple[Value, ...]:
+        return self.low, self.high
+
+    def contains(self, value: Value) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+    def distribution(self) -> BaseDistribution:
+        from optuna.distributions import FloatDistribution
+
+        return FloatDistribution(self.low, self.high, log=self.log)
+
+
+class IntRange(Strict):
+    """Whole numbers from low to high, both included, in steps."""
+
+    type: Literal["int"]
+    low: int
+    high: int
+    log: bool = False
+    step: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _ordered(self) -> IntRange:
+        _check_range(self.low, self.high, self.log)
+        if self.log and self.step != 1:
+            raise ValueError("log and step do not go together")
+        if (self.high - self.low) % self.step:
+            raise ValueError(f"step {self.step} does not lead from {self.low} to {self.high}")
+        return self
+
+    def ends(self) -> tuple[Value, ...]:
+        return self.low, self.high
+
+    def contains(self, value: Value) -> bool:
+        return value in range(self.low, self.high + 1, self.step)
+
+    def distribution(self) -> BaseDistribution:
+        from optuna.distributions import IntDistribution
+
+        return IntDistribution(self.low, self.high, log=self.log, step=self.step)
+
+
+class Choice(Strict):
+    """One of the values."""
+
+    type: Literal["choice"]
+    values: Annotated[tuple[Value, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Choice:
+        if len(set(self.values)) < len(self.values):
+            raise ValueError("values repeat")
+        return self
+
+    def ends(self) -> tuple[Value, ...]:
+        return self.values
+
+    def contains(self, value: Value) -> bool:
+        return value in self.values
+
+    def distribution(self) -> BaseDistribution:
+        from optuna.distributions import CategoricalDistribution
+
+        return CategoricalDistribution(self.values)
+
+
+Parameter = Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]
+
+
+def _check_range(low: float, high: float, log: bool) -> None:
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"low {low} is not below high {high}")
+    if log and low <= 0:
+        raise ValueError(f"low {low} has no logarithm")

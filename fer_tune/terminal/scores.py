@@ -1,0 +1,52 @@
+"""Test scores beside the paper's."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from fer_tune import paper
+from fer_tune.terminal.tables import plain_table
+from fer_tune.training.metrics import EpochResult, Scores
+
+
+def class_table(classes: Sequence[str], tests: Sequence[Scores]) -> Table:
+    """Test scores by class, the mean over seeds, with the paper's beside them."""
+    table = plain_table(
+        ["class", "precision", "recall", "F1", "faces", "paper's: P", "R", "F1"], []
+    )
+    measured = np.array([[s.precision, s.recall, s.f1] for s in tests])  # (seeds, 3, C)
+    support = tests[0].confusion.sum(axis=1)
+    for index, name in enumerate(classes):
+        cells = [_spread(measured[:, measure, index]) for measure in range(3)]
+        theirs = paper.TEST_BY_CLASS.get(name)
+        beside = [f"{value:.2f}" for value in theirs] if theirs else ["-"] * 3
+        table.add_row(name, *cells, str(support[index]), *beside)
+    cells = [_spread(measured[:, measure].mean(axis=1)) for measure in range(3)]
+    beside = [f"{value:.2f}" for value in paper.TEST_MACRO]
+    table.add_row("macro mean", *cells, str(support.sum()), *beside, style="bold")
+    return table
+
+
+def overall_table(best: Sequence[EpochResult], tests: Sequence[Scores]) -> Table:
+    """Accuracies and gaps, the mean over seeds, with the paper's beside them."""
+    train = np.array([each.metrics["train/accuracy"] for each in best])
+    validation = np.array([each.metrics["val/accuracy"] for each in best])
+    test = np.array([each.accuracy for each in tests])
+    rows = [
+        ("train accuracy", train, f"{paper.TRAIN_ACCURACY:.3f}"),
+        ("validation accuracy", validation, "-"),
+        ("gap: train - validation", train - validation, "-"),
+        ("test accuracy", test, f"{paper.TEST_ACCURACY:.3f}"),
+        ("train - test", train - test, f"{paper.TRAIN_ACCURACY - paper.TEST_ACCURACY:.3f}"),
+    ]
+    return plain_table(
+        ["", "here", "paper"], [(name, _spread(values, 3), theirs) for name, values, theirs in rows]
+    )
+
+
+def _spread(values: NDArray[np.float64], digits: int = 2) -> str:
+    """The mean, and where there are several values their standard deviation."""
+    mean = f"{values.mean():.{digits}f}"
+    return mean if len(values) < 2 else f"{mean} ± {values.std(ddof=1):.{digits}f}"

@@ -1,0 +1,61 @@
+"""The look of tables, bars and lines."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from fer_tune.data import demo
+from fer_tune.data.faces import Splits
+
+
+def console() -> Console:
+    """One that prints what it is given: names of files and classes are no markup."""
+    return Console(highlight=False, markup=False)
+
+
+def show_faces(console: Console, splits: Splits) -> None:
+    """Which faces a command runs on, loudly where they are the demo faces."""
+    if splits.source == demo.SOURCE:
+        console.print(demo.WARNING, style="bold reverse")
+    console.print(f"Faces: {splits.source}. {splits.protocol}")
+    for note in splits.notes:
+        console.print(f"Note: {note}")
+
+
+def progress(console: Console) -> Progress:
+    """A bar for epochs, with what the last one gave in the field `shown`."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("epochs, {task.fields[shown]},"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    return Progress(*columns, console=console)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `45 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def plain_table(headers: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
+    """A table of text, numbers to the right, without lines between rows."""
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for index, header in enumerate(headers):
+        table.add_column(header, justify="left" if index == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    return table

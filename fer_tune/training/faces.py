@@ -1,0 +1,32 @@
+"""The faces that one trial sees."""
+
+from dataclasses import dataclass
+
+from fer_tune.data.faces import Faces, Splits
+from fer_tune.data.plans import PlanName, TrainingFaces, build
+from fer_tune.data.sample import clean_sample
+
+
+@dataclass(frozen=True, eq=False)
+class TrialFaces:
+    """What a trial trains on and what it is judged by; the test faces are not among them.
+
+    sample: faces that it trains on, as they are, about as many as validation has, on which the
+        train scores are taken.
+    validation: the same for every trial of a study.
+    """
+
+    training: TrainingFaces
+    sample: Faces
+    validation: Faces
+    classes: tuple[str, ...]
+
+
+def trial_faces(splits: Splits, train: Faces, plan: PlanName, seed: int) -> TrialFaces:
+    """The faces of the trials that follow `plan`.
+
+    train: the training faces, or the sample of them that the study is held to.
+    """
+    training = build(plan, train, seed)
+    sample = clean_sample(training, train, len(splits.validation))
+    return TrialFaces(training, sample, splits.validation, splits.classes)

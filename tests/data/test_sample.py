@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fer_tune.data.faces import Faces
+from fer_tune.data.plans import build
+from fer_tune.data.sample import clean_sample, stratified_sample
+from fer_tune.errors import UserError
+
+Counts = st.lists(st.integers(1, 60), min_size=1, max_size=7)
+
+
+def _faces(counts: list[int]) -> Faces:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = np.arange(len(labels), dtype=np.uint8)[:, None, None].repeat(48, 1).repeat(48, 2)
+    return Faces(images, labels)
+
+
+@given(Counts, st.data())
+def test_every_class_has_its_share_to_within_a_face(counts: list[int], data: st.DataObject) -> None:
+    faces = _faces(counts)
+    size = data.draw(st.integers(len(counts), len(faces)))
+    drawn = stratified_sample(faces, size, seed=0)
+    assert len(drawn) == size
+    for count, got in zip(counts, drawn.counts(len(counts)), strict=True):
+        assert 1 <= got <= count
+        if count * size >= len(faces):
+            assert abs(got - count * size / len(faces)) < len(counts)
+
+
+def test_fewer_faces_than_classes_are_refused() -> None:
+    with pytest.raises(UserError, match="there are 3 classes"):
+        stratified_sample(_faces([5, 5, 5]), 2, seed=0)
+
+
+def test_the_clean_sample_is_of_faces_that_the_trial_trains_on() -> None:
+    train = _faces([10, 100, 50])
+    balanced = build("balanced", train, seed=0)
+    kept = {image.tobytes() for image in balanced.originals.images}
+    sample = clean_sample(balanced, train, 40)
+    assert {image.tobytes() for image in sample.images} <= kept
+    # Ten are kept of each class; in the shares of the split, ten of the second allow one of the
+    # first and five of the third.
+    assert sample.counts(3).tolist() == [1, 10, 5]
+
+
+@pytest.mark.parametrize("plan", ["original", "oversampled", "sqrt_sampler"])
+def test_a_plan_that_keeps_every_face_has_the_same_clean_sample(plan: str) -> None:
+    train = _faces([10, 100, 50])
+    sample = clean_sample(build(plan, train, seed=0), train, 32)  # type: ignore[arg-type]
+    expected = clean_sample(build("original", train, seed=0), train, 32)
+    np.testing.assert_array_equal(sample.images, expected.images)
+    assert sample.counts(3).tolist() == [2, 20, 10]

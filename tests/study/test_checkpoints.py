@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from fer_tune.events import Ending, EpochEnded, TrialEnded
+from fer_tune.study.checkpoints import Tidier, checkpoints, trial_folder
+from fer_tune.training.metrics import EpochResult
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six trials with a checkpoint each."""
+    for number in range(6):
+        (tmp_path / "run-0000" / trial_folder(number) / "checkpoint_000000").mkdir(parents=True)
+    return tmp_path
+
+
+def _tell(tidier: Tidier, number: int, score: float | None, ending: Ending | None) -> None:
+    if score is not None:
+        result = EpochResult(1, {"val/macro_f1": score}, [])
+        tidier.tell(EpochEnded(number=number, result=result))
+    if ending:
+        tidier.tell(TrialEnded(number=number, ending=ending))
+
+
+def _kept(folder: Path) -> set[int]:
+    return {number for number in range(6) if checkpoints(folder, number)}
+
+
+def test_the_best_trial_and_those_that_may_go_on_keep_their_checkpoints(folder: Path) -> None:
+    tidier = Tidier(folder, "val/macro_f1")
+    _tell(tidier, 0, 0.3, "finished")
+    _tell(tidier, 1, 0.2, "stopped")
+    _tell(tidier, 2, 0.5, "finished")
+    _tell(tidier, 3, None, "failed")
+    _tell(tidier, 4, 0.1, "interrupted")
+    _tell(tidier, 5, 0.1, None)
+    assert _kept(folder) == {2, 4, 5}
+
+
+def test_told_again_it_keeps_the_same(folder: Path) -> None:
+    tidier = Tidier(folder, "val/macro_f1")
+    for _ in range(2):
+        _tell(tidier, 0, 0.3, "finished")
+        _tell(tidier, 1, 0.5, "finished")
+    assert _kept(folder) == {1, 2, 3, 4, 5}
+
+
+def test_the_newest_checkpoint_of_all_processes_comes_first(tmp_path: Path) -> None:
+    for name in ("run-0000/{}/checkpoint_000009", "run-0001/{}/checkpoint_000001"):
+        (tmp_path / name.format(trial_folder(3))).mkdir(parents=True)
+    newest, oldest = checkpoints(tmp_path, 3)
+    assert newest.parts[-3] == "run-0001"
+    assert oldest.parts[-3] == "run-0000"
