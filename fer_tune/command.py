@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from fer_tune.errors import UserError
 
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
+_PASSWORD = re.compile(r"(?<=://)\S*@")
 
 
 def run(

@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from fer_tune import command
-from fer_tune.data import demo
 from fer_tune.data.faces import Splits
+from fer_tune.data.load import remarks
 from fer_tune.errors import UserError
 from fer_tune.study.checkpoints import Tidier
 from fer_tune.study.faces import StudyFaces, study_faces
@@ -87,11 +87,14 @@ def conduct(
     with console.status("preparing the training faces"):
         faces = study_faces(splits, settings)
     folder = around.storage / settings.name
-    with locked(folder, f"study {settings.name}"), ray_session(around.address) as machine:
+    with ray_session(around.address) as machine:
         resources = divide(machine, settings.trials, around.wanted)
         console.print(f"Study {settings.name}: {settings.trials} trials, {resources}.")
         place = Place(folder, resources, around.time_budget)
-        with _writer(store, settings, splits, around, resume) as writer:
+        with (
+            locked(folder, f"study {settings.name}"),
+            _writer(store, settings, splits, around, resume) as writer,
+        ):
             trials = _observed(console, settings, faces, place, writer)
             over = sum(trial.is_over for trial in trials) >= settings.trials
             note = outcome.note(trials, settings)
@@ -143,7 +146,6 @@ def _observed(
 
 def describe(settings: StudySettings, splits: Splits, told: str) -> StudyDescription:
     """What MLflow is told of the study at its start; `told` is the command line."""
-    warning = (demo.WARNING,) if splits.source == demo.SOURCE else ()
     return StudyDescription(
         name=settings.name,
         space=settings.space.as_yaml(),
@@ -156,7 +158,7 @@ def describe(settings: StudySettings, splits: Splits, told: str) -> StudyDescrip
         seed=settings.seed,
         metric=settings.metric,
         settings=settings.model_dump(mode="json", include=DESCRIBED),
-        notes=(*warning, *splits.notes),
+        notes=remarks(splits),
     )
 
 

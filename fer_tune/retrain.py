@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from fer_tune.data.faces import Splits
-    from fer_tune.tracking.retraining import RetrainingRun
+    from fer_tune.tracking.description import RetrainingDescription
+    from fer_tune.tracking.retraining import RetrainingRun, SeedOutcome
     from fer_tune.tracking.store import Store
-    from fer_tune.tracking.studies import StudyRecord, TrialRecord
-    from fer_tune.training.final import Final
-    from fer_tune.training.loop import TrialFaces
+    from fer_tune.tracking.studies import StudyRun, TrialRun
+    from fer_tune.training.faces import TrialFaces
     from fer_tune.training.metrics import EpochResult
 
 _EXAMPLE = """\
@@ -76,8 +76,8 @@ class Retraining:
     folder: of the checkpoints, from which a stopped retraining goes on.
     """
 
-    study: "StudyRecord"
-    trial: "TrialRecord"
+    study: "StudyRun"
+    trial: "TrialRun"
     splits: "Splits"
     epochs: int
     folder: Path
@@ -86,24 +86,27 @@ class Retraining:
 def main(argv: Sequence[str] | None = None) -> None:
     """Find the trial, train it again with each seed, and show how it does on the test faces."""
     options = parse(argv)
-    from rich.console import Console
-
-    from fer_tune.tracking.retraining import RetrainingRun
+    from fer_tune.study.lock import locked
+    from fer_tune.terminal import tables
+    from fer_tune.tracking.retraining import open_retraining
     from fer_tune.tracking.store import open_store
 
-    console = Console()
-    store = open_store(options.tracking_uri)
+    console = tables.console()
+    store = open_store(options.tracking_uri, create=False)
     what = _settled(store, options)
+    tables.show_faces(console, what.splits)
     console.print(
         f"Training trial {what.trial.number:03d} of {what.study.name} again: {what.epochs} epochs "
         f"on {len(what.splits.train):,} faces, {options.seeds} times",
-        highlight=False,
     )
     told = command.line("fer_tune.retrain", argv)
     try:
-        with RetrainingRun(store, what.study, what.trial, told, what.epochs) as run:
-            finals = [_train_seed(console, run, what, seed) for seed in range(options.seeds)]
-            _show(console, run, what.splits.classes, finals)
+        with (
+            locked(what.folder, "this retraining"),
+            open_retraining(store, _described(what, told)) as run,
+        ):
+            outcomes = [_outcome(console, run, what, seed) for seed in range(options.seeds)]
+            _show(console, run, what.splits.classes, outcomes)
     except KeyboardInterrupt:
         console.print(f"Stopped. The same command goes on from the last epoch: {told}")
         raise
@@ -111,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _settled(store: "Store", options: RetrainOptions) -> Retraining:
-    from fer_tune.data.load import load_splits
+    from fer_tune.data.load import load_again
     from fer_tune.tracking.studies import best_trial, find_study, find_trial
 
     study = find_study(store, options.study)
@@ -119,7 +122,7 @@ def _settled(store: "Store", options: RetrainOptions) -> Retraining:
         trial = best_trial(store, study)
     else:
         trial = find_trial(store, study, options.trial)
-    splits = load_splits(options.data or study.data, skip_bad=study.skip_bad)
+    splits = load_again(options.data or study.data, skip_bad=study.skip_bad)
     if splits.content_hash() != study.faces_hash:
         raise UserError(
             f"{options.data or splits.source}: these are not the faces of study {study.name}; "
@@ -130,8 +133,40 @@ def _settled(store: "Store", options: RetrainOptions) -> Retraining:
     return Retraining(study, trial, splits, epochs, folder)
 
 
-def _train_seed(console: "Console", run: "RetrainingRun", what: Retraining, seed: int) -> "Final":
-    from fer_tune.terminal import progress
+def _described(what: Retraining, told: str) -> "RetrainingDescription":
+    from fer_tune.data.load import remarks
+    from fer_tune.tracking.description import RetrainingDescription
+    from fer_tune.version import code_version
+
+    return RetrainingDescription(
+        study=what.study,
+        trial=what.trial,
+        epochs=what.epochs,
+        classes=what.splits.classes,
+        command=told,
+        code_version=code_version(),
+        note="\n\n".join(remarks(what.splits)),
+    )
+
+
+def _outcome(
+    console: "Console", run: "RetrainingRun", what: Retraining, seed: int
+) -> "SeedOutcome":
+    """What the seed gave before this retraining was broken off, or gives now."""
+    outcome = run.finished_seed(seed) or _train_seed(console, run, what, seed)
+    console.print(
+        f"seed {seed}: epoch {outcome.best.epoch} kept, "
+        f"test accuracy {outcome.test.accuracy:.3f}, macro F1 {outcome.test.macro_f1:.3f}; "
+        f"model {outcome.model}",
+        soft_wrap=True,
+    )
+    return outcome
+
+
+def _train_seed(
+    console: "Console", run: "RetrainingRun", what: Retraining, seed: int
+) -> "SeedOutcome":
+    from fer_tune.terminal.tables import progress
     from fer_tune.training.final import train_and_test
     from fer_tune.training.state import Task
 
@@ -139,7 +174,7 @@ def _train_seed(console: "Console", run: "RetrainingRun", what: Retraining, seed
     folder = what.folder / f"seed-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     faces = _faces(what, seed)
-    with run.seed_run(seed, what.splits.classes) as seed_run, progress(console) as bar:
+    with run.open_seed(seed) as seed_run, progress(console) as bar:
         job = bar.add_task(f"seed {seed}", total=what.epochs, shown="")
 
         def on_epoch(result: "EpochResult") -> None:
@@ -148,39 +183,30 @@ def _train_seed(console: "Console", run: "RetrainingRun", what: Retraining, seed
             bar.update(job, completed=result.epoch, shown=shown)
 
         final = train_and_test(task, faces, what.splits.test, folder, on_epoch)
-        address = seed_run.log_final(final)
-    console.print(
-        f"seed {seed}: epoch {final.best.epoch} kept, test accuracy {final.test.accuracy:.3f}, "
-        f"macro F1 {final.test.macro_f1:.3f}; model {address}",
-        highlight=False,
-    )
-    return final
+        return seed_run.log_final(final)
 
 
 def _faces(what: Retraining, seed: int) -> "TrialFaces":
-    from fer_tune.data.plans import build
-    from fer_tune.data.sample import clean_sample
-    from fer_tune.training.loop import TrialFaces
+    from fer_tune.training.faces import trial_faces
 
-    splits = what.splits
-    return TrialFaces(
-        drawing=build(what.trial.config.data_plan, splits.train, seed),
-        sample=clean_sample(splits.train, len(splits.validation)),
-        validation=splits.validation,
-        classes=splits.classes,
-    )
+    return trial_faces(what.splits, what.splits.train, what.trial.config.data_plan, seed)
 
 
 def _show(
-    console: "Console", run: "RetrainingRun", classes: Sequence[str], finals: Sequence["Final"]
+    console: "Console",
+    run: "RetrainingRun",
+    classes: Sequence[str],
+    outcomes: Sequence["SeedOutcome"],
 ) -> None:
-    from fer_tune.paper import class_table, overall_table
+    from fer_tune.paper import REMARK
+    from fer_tune.terminal.scores import class_table, overall_table
 
-    best, tests = [each.best for each in finals], [each.test for each in finals]
+    best, tests = [each.best for each in outcomes], [each.test for each in outcomes]
     for table in (class_table(classes, tests), overall_table(best, tests)):
         console.print()
         console.print(table)
-    run.log_summary(best, tests)
+    console.print("\n" + REMARK)
+    run.log_summary(outcomes)
 
 
 if __name__ == "__main__":

@@ -37,8 +37,7 @@ def demo_splits(seed: int = 0) -> Splits:
         validation=_split("validation", seed),
         test=_split("test", seed),
         source=SOURCE,
-        protocol="three splits drawn apart, with the class shares of FER2013's",
-        notes=("these faces are drawings for a demonstration, not FER2013",),
+        protocol="Three splits drawn apart, with the class shares of FER2013's.",
     )
 
 

@@ -43,6 +43,11 @@ def load_again(origin: Path | None, *, skip_bad: bool = False) -> Splits:
     return load_splits(origin, skip_bad=skip_bad) if origin else demo.demo_splits()
 
 
+def remarks(splits: Splits) -> tuple[str, ...]:
+    """What whoever looks at results on these faces must know, one sentence each."""
+    return (demo.WARNING, *splits.notes) if splits.source == demo.SOURCE else splits.notes
+
+
 def _usual_place() -> Path | None:
     named = os.environ.get("FER_TUNE_DATA")
     if named:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from fer_tune.data import demo
 from fer_tune.data.faces import Splits
+from fer_tune.data.load import remarks
 
 
 def console() -> Console:
@@ -23,11 +24,9 @@ def console() -> Console:
 
 def show_faces(console: Console, splits: Splits) -> None:
     """Which faces a command runs on, loudly where they are the demo faces."""
-    if splits.source == demo.SOURCE:
-        console.print(demo.WARNING, style="bold reverse")
     console.print(f"Faces: {splits.source}. {splits.protocol}")
-    for note in splits.notes:
-        console.print(f"Note: {note}")
+    for remark in remarks(splits):
+        console.print(remark, style="bold reverse" if remark == demo.WARNING else "")
 
 
 def progress(console: Console) -> Progress:
