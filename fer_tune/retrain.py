@@ -95,10 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     store = open_store(options.tracking_uri, create=False)
     what = _settled(store, options)
     tables.show_faces(console, what.splits)
-    console.print(
-        f"Training trial {what.trial.number:03d} of {what.study.name} again: {what.epochs} epochs "
-        f"on {len(what.splits.train):,} faces, {options.seeds} times",
-    )
+    console.print(_plan(what, options.seeds))
     told = command.line("fer_tune.retrain", argv)
     try:
         with (
@@ -131,6 +128,17 @@ def _settled(store: "Store", options: RetrainOptions) -> Retraining:
     epochs = options.epochs or study.epochs
     folder = options.storage / study.name / f"retrain-{trial.number:06d}-{epochs}"
     return Retraining(study, trial, splits, epochs, folder)
+
+
+def _plan(what: Retraining, seeds: int) -> str:
+    from fer_tune.model import FerNet, parameter_count
+
+    network = FerNet(what.trial.config, len(what.splits.classes))
+    return (
+        f"Training trial {what.trial.number:03d} of {what.study.name} again, {seeds} times: "
+        f"{what.epochs} epochs on {len(what.splits.train):,} faces, "
+        f"{parameter_count(network) / 1e6:.2f} M parameters"
+    )
 
 
 def _described(what: Retraining, told: str) -> "RetrainingDescription":

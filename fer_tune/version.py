@@ -7,11 +7,15 @@ from pathlib import Path
 
 def code_version() -> str:
     """The package's version, and the commit where it runs from a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    here = Path(__file__).parents[1]
     try:
-        commit = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        ).stdout.strip()
+        if Path(_git("rev-parse", "--show-toplevel")) != here:  # installed below somebody else's
+            return version("fer_tune")
+        return f"{version('fer_tune')}+{_git('describe', '--always', '--dirty', '--abbrev=12')}"
     except (OSError, subprocess.CalledProcessError):
         return version("fer_tune")
-    return f"{version('fer_tune')}+{commit}"
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

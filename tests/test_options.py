@@ -1,0 +1,51 @@
+import pytest
+
+from fer_tune.options import parse
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("2h", 7200), (" 5 m ", 300)]
+)
+def test_a_time_is_read_with_its_unit(text: str, seconds: float) -> None:
+    assert parse(["--time-budget", text]).time_budget == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "soon", "5d", "-5m", "1e3"])
+def test_what_is_no_time_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse([f"--time-budget={text}"])
+    assert "write 90s, 30m or 2h" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--space=paper", "--epochs=3", "--train-faces=9", "--study=a", "--metric=gap"),
+        *("--seed=1", "--grace=1", "--reduction=2", "--skip-bad"),
+    ],
+)
+def test_what_a_study_settled_cannot_be_changed_at_its_resume(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse(["--resume", "any", option])
+    assert f"{option.split('=')[0]} cannot be changed" in capsys.readouterr().err
+
+
+def test_where_and_how_long_it_runs_can() -> None:
+    options = ["--trials", "9", "--concurrent", "1", "--cpus-per-trial", "2", "--time-budget", "9"]
+    places = ["--data", "moved", "--tracking-uri", "http://there", "--storage", "moved"]
+    assert parse(["--resume", "any", *options, *places]).resume == "any"
+
+
+@pytest.mark.parametrize("option", ["--trials", "--epochs", "--seed", "--gpus-per-trial"])
+@pytest.mark.parametrize("value", ["x", "-1", "nan", "inf", ""])
+def test_a_number_that_is_none_is_refused(option: str, value: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse([f"{option}={value}"])
+
+
+def test_a_seed_beyond_what_its_users_take_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse(["--seed", "5000000000"])
+    assert "below 2147483648" in capsys.readouterr().err
