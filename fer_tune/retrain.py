@@ -135,7 +135,7 @@ def _plan(what: Retraining, seeds: int) -> str:
 
     network = FerNet(what.trial.config, len(what.splits.classes))
     return (
-        f"Training trial {what.trial.number:03d} of {what.study.name} again, {seeds} times: "
+        f"Training trial {what.trial.number:03d} of {what.study.name} again (seeds: {seeds}): "
         f"{what.epochs} epochs on {len(what.splits.train):,} faces, "
         f"{parameter_count(network) / 1e6:.2f} M parameters"
     )

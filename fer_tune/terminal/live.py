@@ -82,9 +82,8 @@ class LiveTable:
 
     def _line(self, row: Row, error: str | None) -> str:
         best = "-" if row.best is None else f"{row.best:.3f}"
-        line = (
-            f"trial {row.number:03d} {row.ending} after {row.epoch} epochs, {self._metric} {best}"
-        )
+        ended = f"{row.ending} after {row.epoch} epochs"
+        line = f"trial {row.number:03d} {ended}, {self._metric} {best}"
         return f"{line}: {error.splitlines()[-1]}" if error else f"{line}  ({row.values})"
 
     def table(self) -> Table:
@@ -122,13 +121,11 @@ class LiveTable:
         return f"{self._study}: {ended} of {self._trials} trials ended{best}{self._time_left()}"
 
     def _time_left(self) -> str:
-        ended = [row.last.epoch for row in self._rows.values() if row.ending and row.last]
+        ended = [row.epoch for row in self._rows.values() if row.ending]
+        running = [row.epoch for row in self._rows.values() if not row.ending]
         if not ended or not self._epochs_here:
             return ""
         mean = sum(ended) / len(ended)
-        running = [
-            row.last.epoch if row.last else 0 for row in self._rows.values() if not row.ending
-        ]
         # What outlived the mean may well go on to the end.
         begun = sum(max(mean - epoch, (self._epochs - epoch) / 2) for epoch in running)
         left = begun + mean * (self._trials - len(self._rows))
