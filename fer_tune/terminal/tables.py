@@ -39,7 +39,8 @@ def progress(console: Console) -> Progress:
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    return Progress(*columns, console=console)
+    # Epochs may take minutes each; by default only the last half minute tells the speed.
+    return Progress(*columns, console=console, speed_estimate_period=3600)
 
 
 def duration(seconds: float) -> str:
