@@ -101,6 +101,7 @@ def test_a_study_killed_and_resumed_keeps_its_runs_and_loses_no_epoch(workplace:
     process = subprocess.Popen(
         [*command, "--trials", "2", "--epochs", "6", "--grace", "6"],
         stdout=subprocess.DEVNULL,
+        text=True,
         start_new_session=True,
     )
     folder = workplace / "mlruns/studies/demo-killed"
@@ -122,12 +123,35 @@ def test_a_study_killed_and_resumed_keeps_its_runs_and_loses_no_epoch(workplace:
     assert started.count(2) == 1
 
 
-def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     until = time.monotonic() + 120
     while not condition():
         assert process.poll() is None, "the study ended before it could be killed"
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_study_asked_to_stop_says_how_to_go_on_and_loses_nothing(
+    workplace: Path, sign: signal.Signals
+) -> None:
+    name = f"demo-{sign.name}"
+    options = ["--trials", "2", "--epochs", "90", "--grace", "90", "--study", name]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fer_tune.search", *SMALL, *options],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    folder = workplace / "mlruns/studies" / name
+    _wait_for(lambda: any(each.history for each in read_trials(folder)), process)
+    process.send_signal(sign)
+    shown, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"-m fer_tune.search --resume {name}" in shown
+    assert {each.ending for each in read_trials(folder)} == {"interrupted"}
+    parent, runs = _runs(name)
+    assert {run.info.status for run in (parent, *runs)} == {"KILLED"}
 
 
 def test_a_finished_study_runs_nothing_when_resumed_and_says_what_it_found(

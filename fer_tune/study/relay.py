@@ -1,6 +1,7 @@
 """From Ray's callbacks to the study's observers."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -55,7 +56,9 @@ class Relay(tune.Callback):  # type: ignore[misc]
             self._end(number, "interrupted")
 
     def on_trial_error(self, *, trial: Any, **info: Any) -> None:
-        self._end(trial.config["number"], "failed", str(trial.get_error()).strip())
+        # Not trial.get_error(): it reads the study's folder, where the file comes only later.
+        written = trial.error_file and Path(trial.error_file).read_text(encoding="utf-8").strip()
+        self._end(trial.config["number"], "failed", written or "an error that Ray did not keep")
 
     def end_open(self) -> None:
         """Tell of the trials that Ray left running that they were interrupted."""

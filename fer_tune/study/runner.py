@@ -92,7 +92,7 @@ def _trainable(
 def _tune(search: StudySearch, relay: Relay, trainable: object, place: Place) -> None:
     from ray import tune
 
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     runs = len(list(place.folder.glob("run-*")))
     tune.Tuner(
         trainable,

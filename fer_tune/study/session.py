@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # The error of a trial is told in one line, and kept whole in MLflow.
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     # With a callback of ours, Tune would add loggers for CSV and TensorBoard, which nobody reads.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
@@ -32,6 +35,7 @@ def ray_session(address: str | None) -> Iterator[Machine]:
         os.environ.setdefault(name, value)
     import ray
 
+    at_end = signal.getsignal(signal.SIGTERM)
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         machine = this_machine()
@@ -46,6 +50,8 @@ def ray_session(address: str | None) -> Iterator[Machine]:
             ) from error
         there = ray.cluster_resources()
         machine = Machine(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
+    # Ray's own handler, set as it started, would end this process at once.
+    signal.signal(signal.SIGTERM, at_end)
     try:
         yield machine
     finally:

@@ -1,4 +1,5 @@
 from dataclasses import asdict
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -29,9 +30,9 @@ def relay(heard: Heard, settings: StudySettings) -> Relay:
     return relay
 
 
-def _trial(error: Exception | None = None) -> SimpleNamespace:
+def _trial(error_file: Path | None = None) -> SimpleNamespace:
     config = {"number": 4, "trial": {"learning_rate": 0.001, "depth": 2}}
-    return SimpleNamespace(config=config, get_error=lambda: error)
+    return SimpleNamespace(config=config, error_file=error_file)
 
 
 def _report(relay: Relay, epoch: int) -> None:
@@ -76,7 +77,10 @@ def test_a_trial_that_neither_finished_nor_was_stopped_was_interrupted(
     assert _ending(heard).ending == "interrupted"
 
 
-def test_a_broken_trial_is_told_with_its_whole_traceback(relay: Relay, heard: Heard) -> None:
-    relay.on_trial_error(trial=_trial(RuntimeError("Traceback\n  line\nDiverged: nan")))
+def test_a_broken_trial_is_told_with_its_whole_traceback(
+    relay: Relay, heard: Heard, tmp_path: Path
+) -> None:
+    (tmp_path / "error.txt").write_text("Traceback\n  line\nDiverged: nan\n")
+    relay.on_trial_error(trial=_trial(tmp_path / "error.txt"))
     assert _ending(heard).ending == "failed"
     assert _ending(heard).error == "Traceback\n  line\nDiverged: nan"
