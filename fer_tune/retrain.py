@@ -105,7 +105,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             outcomes = [_outcome(console, run, what, seed) for seed in range(options.seeds)]
             _show(console, run, what.splits.classes, outcomes)
     except KeyboardInterrupt:
-        console.print(f"Stopped. The same command goes on from the last epoch: {told}")
+        again = f"Stopped. The same command goes on from the last epoch: {told}"
+        console.print(again, soft_wrap=True)
         raise
     shutil.rmtree(what.folder)
 
