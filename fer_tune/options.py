@@ -11,7 +11,7 @@ STUDIES = Path("mlruns/studies")
 
 # Of a study for which the command line says nothing else.
 SPACE, METRIC = "paper", "val/macro_f1"
-TRIALS, EPOCHS, GRACE, REDUCTION, SEED = 12, 20, 2, 3, 0
+TRIALS, EPOCHS, GRACE, REDUCTION, SEED = 10, 15, 3, 3, 0
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _EXAMPLES = """\
