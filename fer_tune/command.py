@@ -1,5 +1,6 @@
 """What every command does around its own work: exit codes, and errors told in one line."""
 
+import argparse
 import re
 import shlex
 import shutil
@@ -12,6 +13,25 @@ from typing import NoReturn
 from fer_tune.errors import UserError
 
 _PASSWORD = re.compile(r"(?<=://)\S*@")
+
+
+class Parser(argparse.ArgumentParser):
+    """One that tells a mistake in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}; --help lists the options\n")
+
+
+def filled(text: str) -> str:
+    """What argparse reads a name with; an empty one, as of an unset variable, is refused."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+def filled_path(text: str) -> Path:
+    """What argparse reads a path with, as `filled`."""
+    return Path(filled(text))
 
 
 def run(
@@ -27,7 +47,8 @@ def run(
     try:
         main(argv)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # Names of files may hold line breaks; an error is one line.
+        print("error: " + str(error).replace("\n", "\\n"), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

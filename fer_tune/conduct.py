@@ -79,13 +79,13 @@ def conduct(
     everything is shown and saved, where Ctrl-C ended it; SystemExit where no trial gave a result.
     """
     began = time.monotonic()
-    store = open_store(settings.tracking_uri)
-    settings = settings.model_copy(update={"tracking_uri": store.uri})
+    # What can be wrong with the command is found before anything is made or started.
     if around.address is None:
-        # Before the seconds that Ray takes to start.
         divide(this_machine(), settings.trials, around.wanted)
     with console.status("preparing the training faces"):
         faces = study_faces(splits, settings)
+    store = open_store(settings.tracking_uri)
+    settings = settings.model_copy(update={"tracking_uri": store.uri})
     folder = around.storage / settings.name
     with ray_session(around.address) as machine:
         resources = divide(machine, settings.trials, around.wanted)
@@ -95,17 +95,20 @@ def conduct(
             locked(folder, f"study {settings.name}"),
             _writer(store, settings, splits, around, resume) as writer,
         ):
-            trials = _observed(console, settings, faces, place, writer)
+            trials = _observed(console, settings, faces, place, writer, around.records)
             over = sum(trial.is_over for trial in trials) >= settings.trials
             note = outcome.note(trials, settings)
             missing = writer.close("finished" if over else "interrupted", note)
     if missing:
         console.print(f"Warning: {missing}", style="bold")
     _show(console, trials, settings)
+    if over and not outcome.ranked(trials, settings.metric):
+        raise SystemExit(
+            "No trial gave a result: see error.txt of its run in MLflow; "
+            f"--resume {settings.name} with more --trials tries others."
+        )
     for what, typed in _next_steps(settings, store, around.records, over=over):
         console.print(f"{what}: {typed}", soft_wrap=True)
-    if not outcome.ranked(trials, settings.metric):
-        raise SystemExit("No trial gave a result.")
     budget = around.time_budget
     if not over and (budget is None or time.monotonic() - began < budget):
         raise KeyboardInterrupt
@@ -134,6 +137,7 @@ def _observed(
     faces: StudyFaces,
     place: Place,
     writer: StudyWriter,
+    records: Sequence[str],
 ) -> list[TrialRecord]:
     tidier = Tidier(place.folder, settings.metric)
     with closing(Journal(place.folder)) as journal, LiveTable(console, settings) as table:
@@ -141,7 +145,16 @@ def _observed(
             for observer in (writer, table, tidier):
                 observer.tell(event)
         table.start_clock()
-        return run_study(settings, faces, place, [journal, writer, table, tidier])
+        try:
+            return run_study(settings, faces, place, [journal, writer, table, tidier])
+        except KeyboardInterrupt:  # the second one: nothing more is shown
+            console.print(_resume(settings, records), soft_wrap=True)
+            raise
+        except Exception as error:
+            if journal.failure is None:
+                raise
+            again = f"put that right, then go on with --resume {settings.name}"
+            raise UserError(f"{journal.failure}; {again}") from error
 
 
 def describe(settings: StudySettings, splits: Splits, told: str) -> StudyDescription:
@@ -179,5 +192,9 @@ def _next_steps(
     again = command.line("fer_tune.retrain", ["--study", settings.name, *records])
     yield "To train the best again and test it", again
     if not over:
-        resume = command.line("fer_tune.search", ["--resume", settings.name, *records])
-        yield "Not all trials are done. To go on", resume
+        yield "Not all trials are done", _resume(settings, records)
+
+
+def _resume(settings: StudySettings, records: Sequence[str]) -> str:
+    typed = command.line("fer_tune.search", ["--resume", settings.name, *records])
+    return f"to go on: {typed}"

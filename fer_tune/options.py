@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fer_tune.command import Parser, filled, filled_path
+
 STUDIES = Path("mlruns/studies")
 
 # Of a study for which the command line says nothing else.
@@ -53,7 +55,7 @@ class SearchOptions:
 
 def parse(argv: Sequence[str] | None) -> SearchOptions:
     """The command line; exits with code 2 where it is wrong."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m fer_tune.search",
         description="Run a hyperparameter study: find out what counters overfitting.",
         epilog=_EXAMPLES,
@@ -72,7 +74,7 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the study")
     group.add_argument(
         "--data",
-        type=Path,
+        type=filled_path,
         metavar="PATH",
         help="faces: fer2013.csv, image folders, a zip or parquet "
         "(default: $FER_TUNE_DATA, else data/, else drawn demo faces)",
@@ -82,6 +84,7 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--space",
+        type=filled,
         metavar="SPACE",
         help=f"search space: a YAML file, or paper, regularize, smoke (default: {SPACE})",
     )
@@ -95,8 +98,12 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--train-faces", type=number_from(1, int), metavar="N", help="train on a stratified sample"
     )
-    group.add_argument("--study", metavar="NAME", help="default: the space and the time")
-    group.add_argument("--metric", metavar="NAME", help=f"to search by (default: {METRIC})")
+    group.add_argument(
+        "--study", type=filled, metavar="NAME", help="default: the space and the time"
+    )
+    group.add_argument(
+        "--metric", type=filled, metavar="NAME", help=f"to search by (default: {METRIC})"
+    )
     group.add_argument(
         "--seed", type=number_from(0, int, 2**31), metavar="N", help=f"default: {SEED}"
     )
@@ -134,22 +141,27 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--time-budget", type=_seconds, metavar="TIME", help="stop then: 90s, 30m, 2h"
     )
-    group.add_argument("--address", metavar="ADDRESS", help="of a Ray cluster")
+    group.add_argument("--address", type=filled, metavar="ADDRESS", help="of a Ray cluster")
 
 
 def _add_place_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("records")
     group.add_argument(
-        "--tracking-uri", metavar="URI", help="of MLflow (default: mlruns/ in this folder)"
+        "--tracking-uri",
+        type=filled,
+        metavar="URI",
+        help="of MLflow (default: mlruns/ in this folder)",
     )
     group.add_argument(
         "--storage",
-        type=Path,
+        type=filled_path,
         default=STUDIES,
         metavar="DIR",
         help=f"journals and checkpoints (default: {STUDIES})",
     )
-    group.add_argument("--resume", metavar="STUDY", help="go on with a study that was stopped")
+    group.add_argument(
+        "--resume", type=filled, metavar="STUDY", help="go on with a study that was stopped"
+    )
     group.add_argument(
         "--dry-run", action="store_true", help="show space, resources and three trials; run nothing"
     )
@@ -169,7 +181,7 @@ _SETTLED = (
 )
 
 
-def _refuse_changes(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+def _refuse_changes(parser: Parser, options: argparse.Namespace) -> None:
     given = [name for name in _SETTLED if getattr(options, name) is not None]
     if given:
         option = f"--{given[0].replace('_', '-')}"

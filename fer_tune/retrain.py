@@ -43,7 +43,7 @@ class RetrainOptions:
 
 def parse(argv: Sequence[str] | None) -> RetrainOptions:
     """The command line; exits with code 2 where it is wrong."""
-    parser = argparse.ArgumentParser(
+    parser = command.Parser(
         prog="python -m fer_tune.retrain",
         description="Train a study's best trial again, to its full length and on all training "
         "faces; then read the test faces, once.",
@@ -51,7 +51,7 @@ def parse(argv: Sequence[str] | None) -> RetrainOptions:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole = number_from(1, int)
-    parser.add_argument("--study", required=True, metavar="NAME")
+    parser.add_argument("--study", type=command.filled, required=True, metavar="NAME")
     parser.add_argument(
         "--trial", type=number_from(0, int), metavar="N", help="default: the study's best"
     )
@@ -60,11 +60,20 @@ def parse(argv: Sequence[str] | None) -> RetrainOptions:
         "--seeds", type=whole, default=1, metavar="K", help="train K times (default: 1)"
     )
     parser.add_argument(
-        "--data", type=Path, metavar="PATH", help="where the study's faces are now, if moved"
+        "--data",
+        type=command.filled_path,
+        metavar="PATH",
+        help="where the study's faces are now, if moved",
     )
-    parser.add_argument("--tracking-uri", metavar="URI", help="as of the search")
     parser.add_argument(
-        "--storage", type=Path, default=STUDIES, metavar="DIR", help="as of the search"
+        "--tracking-uri", type=command.filled, metavar="URI", help="as of the search"
+    )
+    parser.add_argument(
+        "--storage",
+        type=command.filled_path,
+        default=STUDIES,
+        metavar="DIR",
+        help="as of the search",
     )
     return RetrainOptions(**vars(parser.parse_args(argv)))
 

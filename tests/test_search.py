@@ -162,7 +162,7 @@ def test_a_finished_study_runs_nothing_when_resumed_and_says_what_it_found(
     assert [run.info.run_id for run in _runs(single_study)[1]] == before
     shown = capfd.readouterr().out
     assert "DEMO FACES" in shown
-    assert "1 trials (1 finished)" in shown
+    assert "Trials: 1 (1 finished)" in shown
     assert "mlflow ui --backend-store-uri" in shown
     assert f"-m fer_tune.retrain --study {single_study}" in shown
 

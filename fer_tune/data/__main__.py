@@ -1,11 +1,10 @@
 """python -m fer_tune.data: what is in a set of faces, and what is wrong with it."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_tune.command import run
+from fer_tune.command import Parser, filled_path, run
 from fer_tune.data.audit import Audit, audit
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.plans import PLAN_NAMES, PlanName, build
@@ -32,21 +31,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("\nPictures:", *written, sep="\n")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m fer_tune.data",
         description="Show what is in a set of faces: counts, twins, leaks, conflicts, blanks.",
     )
     parser.add_argument(
         "path",
         nargs="?",
-        type=Path,
+        type=filled_path,
         help="fer2013.csv, image folders by class, a zip of either, or parquet "
         "(default: FER_TUNE_DATA, else data/, else the demo faces)",
     )
     parser.add_argument("--skip-bad", action="store_true", help="leave out what cannot be read")
     parser.add_argument(
-        "--out", type=Path, help="folder for the pictures (default: mlruns/data/NAME)"
+        "--out", type=filled_path, help="folder for the pictures (default: mlruns/data/NAME)"
     )
     parser.add_argument(
         "--plan", choices=PLAN_NAMES, help="draw a third picture: faces as this data plan has them"

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,10 +17,14 @@ _EVENT: TypeAdapter[TrialStarted | EpochEnded | TrialEnded] = TypeAdapter(Event)
 
 
 class Journal:
-    """Writes the journal of one study; an observer of its trials."""
+    """Writes the journal of one study; an observer of its trials.
+
+    failure: what to tell the user where it could not be written to; the study must end then.
+    """
 
     def __init__(self, folder: Path) -> None:
         path = folder / FILE
+        self.failure: str | None = None
         try:
             if path.exists():
                 _drop_torn_line(path)
@@ -28,12 +33,17 @@ class Journal:
             raise UserError(f"{path} cannot be written: {error.strerror}") from error
 
     def tell(self, event: TrialStarted | EpochEnded | TrialEnded) -> None:
-        self._file.write(event.model_dump_json() + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write(event.model_dump_json() + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self.failure = f"{self._file.name} cannot be written: {error.strerror}"
+            raise
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # told already, by the write that failed
+            self._file.close()
 
 
 def _drop_torn_line(path: Path) -> None:

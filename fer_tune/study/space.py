@@ -76,7 +76,11 @@ class SearchSpace(Strict):
     def points(self) -> list[Point]:
         """The first trials, complete: the paper's, then the space's own."""
         paper: Point = {name: getattr(PAPER, name) for name in self.parameters}
-        return [paper, *({**paper, **point} for point in self.first_trials)]
+        points = [paper]
+        for point in self.first_trials:
+            if (whole := {**paper, **point}) not in points:
+                points.append(whole)
+        return points
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """The parameters as Optuna takes them."""
@@ -165,6 +169,8 @@ def parse_space(text: str, source: str) -> SearchSpace:
         if not isinstance(content, dict):
             raise UserError(f"{source}: holds no `parameters:`")
         space = SearchSpace.model_validate(content)
+    except RecursionError as error:
+        raise UserError(f"{source}: nested far too deep") from error
     except yaml.YAMLError as error:
         raise UserError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:

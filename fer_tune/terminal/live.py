@@ -48,6 +48,7 @@ class LiveTable:
         self._rows: dict[int, Row] = {}
         self._began = time.monotonic()
         self._epochs_here = 0
+        self._is_live = False
         self._live = Live(get_renderable=self.table, console=console, refresh_per_second=2)
 
     def __enter__(self) -> Self:
@@ -72,13 +73,17 @@ class LiveTable:
             case TrialEnded(number=number, ending=ending, error=error):
                 row = self._rows[number]
                 row.ending = ending
-                if not self._live.is_started or error:
+                if self._is_live and (error or not self._live.is_started):
                     self._console.print(self._line(row, error), soft_wrap=True)
 
     def start_clock(self) -> None:
-        """Begin here to measure speed: what was told so far was done by an earlier process."""
+        """What was told so far was done by an earlier process; what comes now happens now."""
         self._epochs_here = 0
         self._began = time.monotonic()
+        self._is_live = True
+        for row in self._rows.values():
+            if row.ending == "interrupted":
+                row.ending = None
 
     def _line(self, row: Row, error: str | None) -> str:
         best = "-" if row.best is None else f"{row.best:.3f}"

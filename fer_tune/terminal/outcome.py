@@ -66,7 +66,7 @@ def spent(trials: Sequence[TrialRecord], epochs: int) -> str:
     counts = ", ".join(f"{endings.count(ending)} {ending}" for ending in dict.fromkeys(endings))
     used = sum(len(each.history) for each in trials)
     saved = sum(epochs - len(each.history) for each in trials if each.ending == "stopped")
-    return f"{len(trials)} trials ({counts}); {used} epochs, {saved} saved by stopping early."
+    return f"Trials: {len(trials)} ({counts}). Epochs: {used}, and {saved} saved by stopping early."
 
 
 def note(trials: Sequence[TrialRecord], settings: StudySettings) -> str:

@@ -1,6 +1,9 @@
 """The look of tables, bars and lines."""
 
+import os
+import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -17,9 +20,18 @@ from fer_tune.data.faces import Splits
 from fer_tune.data.load import remarks
 
 
+class _QuietConsole(Console):
+    """One that outlives its reader: a study goes on when nobody reads what it prints."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
 def console() -> Console:
     """One that prints what it is given: names of files and classes are no markup."""
-    return Console(highlight=False, markup=False)
+    return _QuietConsole(highlight=False, markup=False)
 
 
 def show_faces(console: Console, splits: Splits) -> None:

@@ -70,6 +70,8 @@ def test_a_long_study_does_not_outgrow_the_screen() -> None:
 def test_into_a_pipe_goes_a_line_for_each_trial_that_ends() -> None:
     written = io.StringIO()
     with LiveTable(Console(file=written, width=200), SETTINGS) as table:
+        _told(table, 2)  # by an earlier process, which said so then
+        table.start_clock()
         _told(table, 5)
         error = "Traceback\n...\nDiverged: the loss became nan"
         table.tell(TrialEnded(number=3, ending="failed", error=error))

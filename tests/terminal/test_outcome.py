@@ -52,7 +52,7 @@ def test_the_papers_configuration_stands_against_the_best(trials: list[TrialReco
 
 def test_epochs_saved_by_stopping_are_counted(trials: list[TrialRecord]) -> None:
     said = outcome.spent(trials, epochs=3)
-    assert said.startswith("5 trials (2 finished, 1 stopped, 1 failed, 1 running); 8 epochs, 2 ")
+    assert said.startswith("Trials: 5 (2 finished, 1 stopped, 1 failed, 1 running). Epochs: 8, ")
 
 
 def test_the_leaderboard_fits_eighty_columns(trials: list[TrialRecord]) -> None:
