@@ -84,7 +84,8 @@ def test_asha_stops_the_worse_of_two_trials(workplace: Path) -> None:
     search.main(
         [
             *("--space", "hopeless.yaml", "--train-faces", "600", "--metric", "val/loss"),
-            *("--trials", "2", "--epochs", "4", "--concurrent", "1", "--study", "demo-stop"),
+            *("--trials", "2", "--epochs", "4", "--grace", "2", "--concurrent", "1"),
+            *("--study", "demo-stop"),
         ]
     )
     parent, (paper, hopeless) = _runs("demo-stop")
