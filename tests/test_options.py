@@ -45,6 +45,17 @@ def test_a_number_that_is_none_is_refused(option: str, value: str) -> None:
         parse([f"{option}={value}"])
 
 
+@pytest.mark.parametrize("option", ["--data", "--space", "--study", "--storage", "--resume"])
+def test_an_empty_value_is_refused_in_one_line(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse([f"{option}="])
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: argument {option}: it is empty; --help lists the options"
+    ]
+
+
 def test_a_seed_beyond_what_its_users_take_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         parse(["--seed", "5000000000"])

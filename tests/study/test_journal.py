@@ -1,3 +1,5 @@
+import errno
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -79,6 +81,19 @@ def test_a_line_changed_by_hand_is_named_by_its_number(folder: Path) -> None:
     (folder / FILE).write_text("".join(lines))
     with pytest.raises(UserError, match="line 3 is no event"):
         read_trials(folder)
+
+
+def test_a_disk_that_is_full_is_told_by_the_name_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with closing(Journal(tmp_path)) as journal:
+        with pytest.raises(OSError, match="No space left"):
+            journal.tell(EVENTS[0])
+        assert journal.failure == f"{tmp_path / FILE} cannot be written: No space left on device"
 
 
 def test_a_folder_without_a_journal_has_no_trials(tmp_path: Path) -> None:

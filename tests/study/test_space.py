@@ -34,6 +34,7 @@ def test_the_papers_space_begins_with_the_papers_two_configurations() -> None:
         ("", "f.yaml: holds no `parameters:`"),
         ("parameters: {}", "f.yaml: parameters: "),
         ("parameters: [", "f.yaml: not YAML: "),
+        ("[" * 20_000 + "]" * 20_000, "f.yaml: nested far too deep"),
         ("spam: 1", "f.yaml: parameters: Field required"),
         (
             "parameters: {lerning_rate: {type: float, low: 0.1, high: 1}}",
@@ -119,6 +120,11 @@ def test_a_space_in_bytes_that_are_no_text_is_told_in_one_line(tmp_path: Path) -
     (tmp_path / "f.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="cannot be read"):
         read_space(tmp_path / "f.yaml")
+
+
+def test_a_first_trial_that_is_the_papers_is_not_tried_twice() -> None:
+    text = "parameters: {depth: {type: int, low: 1, high: 5}}\nfirst_trials: [{}, {depth: 2}]"
+    assert parse_space(text, "f.yaml").points() == [{"depth": 3}, {"depth": 2}]
 
 
 def test_the_resolved_space_reads_back_as_itself() -> None:
