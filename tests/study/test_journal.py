@@ -86,7 +86,7 @@ def test_a_line_changed_by_hand_is_named_by_its_number(folder: Path) -> None:
 def test_a_disk_that_is_full_is_told_by_the_name_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(descriptor: int) -> None:
+    def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
