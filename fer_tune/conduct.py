@@ -86,13 +86,12 @@ def conduct(
         faces = study_faces(splits, settings)
     store = open_store(settings.tracking_uri)
     settings = settings.model_copy(update={"tracking_uri": store.uri})
-    folder = around.storage / settings.name
     with ray_session(around.address) as machine:
         resources = divide(machine, settings.trials, around.wanted)
         console.print(f"Study {settings.name}: {settings.trials} trials, {resources}.")
-        place = Place(folder, resources, around.time_budget)
+        place = Place(around.storage / settings.name, resources, around.time_budget)
         with (
-            locked(folder, f"study {settings.name}"),
+            locked(place.folder, f"study {settings.name}"),
             _writer(store, settings, splits, around, resume) as writer,
         ):
             trials = _observed(console, settings, faces, place, writer, around.records)
@@ -102,11 +101,7 @@ def conduct(
     if missing:
         console.print(f"Warning: {missing}", style="bold")
     _show(console, trials, settings)
-    if over and not outcome.ranked(trials, settings.metric):
-        raise SystemExit(
-            "No trial gave a result: see error.txt of its run in MLflow; "
-            f"--resume {settings.name} with more --trials tries others."
-        )
+    _require_a_result(trials, settings, over=over)
     for what, typed in _next_steps(settings, store, around.records, over=over):
         console.print(f"{what}: {typed}", soft_wrap=True)
     budget = around.time_budget
@@ -180,6 +175,16 @@ def _show(console: Console, trials: Sequence[TrialRecord], settings: StudySettin
     console.print(outcome.leaderboard(trials, settings.metric, parameters))
     console.print(outcome.gain(trials, settings.metric))
     console.print(outcome.spent(trials, settings.epochs))
+
+
+def _require_a_result(
+    trials: Sequence[TrialRecord], settings: StudySettings, *, over: bool
+) -> None:
+    if over and not outcome.ranked(trials, settings.metric):
+        raise SystemExit(
+            "No trial gave a result: see error.txt of its run in MLflow; "
+            f"--resume {settings.name} with more --trials tries others."
+        )
 
 
 def _next_steps(

@@ -62,6 +62,7 @@ def parse(argv: Sequence[str] | None) -> SearchOptions:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_study_options(parser)
+    _add_search_options(parser)
     _add_machine_options(parser)
     _add_place_options(parser)
     options = parser.parse_args(argv)
@@ -101,6 +102,10 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--study", type=filled, metavar="NAME", help="default: the space and the time"
     )
+
+
+def _add_search_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the search")
     group.add_argument(
         "--metric", type=filled, metavar="NAME", help=f"to search by (default: {METRIC})"
     )
