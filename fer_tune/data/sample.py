@@ -37,8 +37,8 @@ def clean_sample(training: TrainingFaces, train: Faces, size: int) -> Faces:
     kept = np.bincount(originals.labels, minlength=len(shares))
     there = shares > 0
     most = int((kept[there] / shares[there]).min() * len(train))
-    quotas = np.minimum(_quotas(shares, min(size, most)), kept)
-    return _draw(originals, quotas, CLEAN_SEED)
+    quotas = _quotas(shares, max(min(size, most), int(np.count_nonzero(there))))
+    return _draw(originals, np.minimum(quotas, kept), CLEAN_SEED)
 
 
 def _quotas(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
@@ -47,8 +47,9 @@ def _quotas(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     quotas: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     by_remainder = np.argsort(quotas - exact, kind="stable")
     quotas[by_remainder[: max(0, size - quotas.sum())]] += 1
-    # What tiny classes were given beyond their share comes from the largest.
-    quotas[quotas.argmax()] -= max(0, quotas.sum() - size)
+    # What tiny classes were given beyond their share comes from the largest, face by face.
+    while quotas.sum() > size:
+        quotas[quotas.argmax()] -= 1
     return quotas
 
 

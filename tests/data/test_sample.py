@@ -29,6 +29,18 @@ def test_every_class_has_its_share_to_within_a_face(counts: list[int], data: st.
             assert abs(got - count * size / len(faces)) < len(counts)
 
 
+@pytest.mark.parametrize("counts", [[1, 1, 1, 6, 6], [1, 1, 1, 1, 1, 15, 15]])
+def test_as_many_faces_as_classes_are_one_of_each(counts: list[int]) -> None:
+    drawn = stratified_sample(_faces(counts), len(counts), seed=0)
+    assert drawn.counts(len(counts)).tolist() == [1] * len(counts)
+
+
+def test_the_clean_sample_has_every_class_though_the_plan_kept_one_face_of_each() -> None:
+    train = _faces([1, 100, 1])
+    sample = clean_sample(build("balanced", train, seed=0), train, 40)
+    assert sample.counts(3).tolist() == [1, 1, 1]
+
+
 def test_fewer_faces_than_classes_are_refused() -> None:
     with pytest.raises(UserError, match="there are 3 classes"):
         stratified_sample(_faces([5, 5, 5]), 2, seed=0)
