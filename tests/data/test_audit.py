@@ -7,8 +7,6 @@ from fer_tune.data.audit import Leak, audit
 from fer_tune.data.faces import Faces, Splits
 from fer_tune.data.load import load_splits
 
-REAL_FACES = Path(__file__).parents[3] / "shared" / "data" / "fer2013-images.zip"
-
 
 def faces(*drawn: tuple[int, int]) -> Faces:
     """Faces told apart by one pixel: (its grey, label). Grey 0 is a blank image."""
@@ -55,9 +53,8 @@ def test_findings_are_sentences(splits: Splits) -> None:
     assert all(sentence.endswith(".") for sentence in told)
 
 
-@pytest.mark.skipif(not REAL_FACES.exists(), reason=f"no real faces at {REAL_FACES}")
-def test_the_real_faces_have_the_twins_that_are_known_of_fer2013() -> None:
-    splits = load_splits(REAL_FACES)
+def test_the_real_faces_have_the_twins_that_are_known_of_fer2013(real_faces: Path) -> None:
+    splits = load_splits(real_faces)
     # Without PrivateTest, PublicTest tests and Training is train and validation together.
     images = np.concatenate([splits.train.images, splits.validation.images])
     labels = np.concatenate([splits.train.labels, splits.validation.labels])

@@ -20,7 +20,6 @@ from fer_tune.errors import UserError
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 SPLIT_OF = dict(zip(USAGES, SPLIT_NAMES, strict=True))
-REAL_FACES = Path(__file__).parents[3] / "shared" / "data" / "fer2013-images.zip"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +53,9 @@ def drawn_faces() -> list[Face]:
     ]
 
 
-def real_faces() -> list[Face]:
+def some_of(real_faces: Path) -> list[Face]:
     """One in 25 of the real faces."""
-    with zipfile.ZipFile(REAL_FACES) as archive:
+    with zipfile.ZipFile(real_faces) as archive:
         return [
             Face(EMOTIONS.index(label), file.split("_")[0], np.asarray(Image.open(archive.open(n))))
             for n in archive.namelist()[::25]
@@ -68,9 +67,7 @@ def real_faces() -> list[Face]:
 def faces(request: pytest.FixtureRequest) -> list[Face]:
     if request.param == "drawn":
         return drawn_faces()
-    if not REAL_FACES.exists():
-        pytest.skip(f"no real faces at {REAL_FACES}")
-    return real_faces()
+    return some_of(request.getfixturevalue("real_faces"))
 
 
 def write_csv(faces: list[Face], folder: Path) -> Path:

@@ -4,10 +4,8 @@ import csv
 import io
 import re
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from fer_tune.data.faces import EMOTIONS, SIDE, SplitName
 from fer_tune.data.formats import names
 from fer_tune.data.formats.decoded import Collector
-from fer_tune.data.formats.entries import Entry
+from fer_tune.data.formats.entries import UNREADABLE, Entry
 from fer_tune.errors import UserError
 
 _PIXELS = SIDE * SIDE
@@ -136,5 +134,5 @@ def _rows(entry: Entry) -> Iterator[Iterator[list[str]]]:
             yield rows
     except csv.Error as error:
         raise UserError(f"{name} is no CSV of faces: {error} (near line {rows.line_num})") from None
-    except (OSError, BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{name} cannot be read: {error}") from None

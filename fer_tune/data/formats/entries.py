@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ DATA_SUFFIXES = images.SUFFIXES | {".csv", ".parquet", ".zip"}
 _NOISE = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 _BOMB_BYTES = 1 << 29  # fer2013.csv is half of that
 _BOMB_RATIO = 100  # fer2013.csv in a zip is 3, images are 1
+
+# What reading an entry raises where its file, or the zip around it, is broken.
+UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,12 @@
 """Folders of image files: train/angry/1.jpg, angry/1.jpg, or the common Kaggle copy."""
 
-import zlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from zipfile import BadZipFile
 
 from fer_tune.data.faces import SplitName
 from fer_tune.data.formats import images, names
 from fer_tune.data.formats.decoded import Collector
-from fer_tune.data.formats.entries import Entry
+from fer_tune.data.formats.entries import UNREADABLE, Entry
 from fer_tune.errors import UserError
 
 
@@ -48,7 +46,7 @@ def _read_image(entry: Entry, place: _Place, into: Collector) -> None:
         pixels, conversions = images.decode(entry.read())
     except images.BrokenImageError as error:
         into.bad(str(entry.path), str(error))
-    except (OSError, BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except UNREADABLE as error:
         into.bad(str(entry.path), f"cannot be read ({error})")
     else:
         into.add(place.split, place.label, pixels)
