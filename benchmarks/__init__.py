@@ -1,0 +1,1 @@
+"""Each peer and ours, side by side in one run: `make bench`."""
