@@ -1,0 +1,140 @@
+"""python -m benchmarks: run them, print the ratios beside their targets, keep them as JSON."""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.row import Row, Setup
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+
+# Each is the function of its own name in the module of its own name.
+BENCHMARKS = {
+    "train": "a, b: one trial's training, beside the peer's loop and the floor",
+    "study": "c, d: a whole study beside the peer's, and beside its own training",
+    "tracking": "e: a study with MLflow beside one without",
+    "overhead": "f, g: trials that train nothing, and growth with their number",
+    "memory": "h: what the faces of one more trial at once take",
+    "start": "i: --help, the first training step, decoding, the cache",
+    "predict": "j: prediction and retraining",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the benchmarks that the command line names."""
+    options = _parse(argv)
+    rows: list[Row] = []
+    broken = False
+    for name in options.names or BENCHMARKS:
+        benchmark = getattr(import_module(f"benchmarks.{name}"), name)
+        with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
+            setup = Setup(options.faces, options.repeats, Path(folder), options.quick, _say)
+            try:
+                rows += benchmark(setup)
+            except Exception:  # the others are still worth their time
+                broken = True
+                traceback.print_exc()
+    _show(rows)
+    if not options.quick:
+        print(f"\nKept in {_keep(rows, options)}")
+    sys.exit(1 if broken else 0)
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure fer_tune beside its peer and its targets, on this machine.",
+        epilog="benchmarks:\n" + "\n".join(f"  {n:<10}{what}" for n, what in BENCHMARKS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    # Not `choices`: with nargs="*" argparse refuses the empty list.
+    parser.add_argument("names", nargs="*", metavar="NAME", help="benchmarks to run (default: all)")
+    parser.add_argument(
+        "--faces", type=Path, metavar="PATH", help="real faces: CSV, folder or zip (default: demo)"
+    )
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="default: 3")
+    parser.add_argument(
+        "--quick", action="store_true", help="a fraction of the work, to see that all runs"
+    )
+    parser.add_argument("--out", type=Path, help=f"of the JSON (default: a new file in {RESULTS})")
+    options = parser.parse_args(argv)
+    if unknown := [name for name in options.names if name not in BENCHMARKS]:
+        parser.error(f"no benchmark {unknown[0]}; there are: {', '.join(BENCHMARKS)}")
+    if options.repeats < 1:
+        parser.error("--repeats is not 1 or more")
+    return options
+
+
+def _say(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+
+
+def _show(rows: Sequence[Row]) -> None:
+    from rich.console import Console
+
+    Console(highlight=False, markup=False, width=110).print(_table(rows))
+
+
+def _table(rows: Sequence[Row]) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("what", overflow="fold")
+    for name in ("median", "spread", "target", ""):
+        table.add_column(name, justify="right", no_wrap=True)
+    verdicts = {None: "", True: "met", False: "missed"}
+    for row in sorted(rows, key=lambda row: row.key):
+        low, high = row.spread
+        table.add_row(
+            row.key,
+            row.what,
+            f"{row.value:.3g} {row.unit}",
+            f"{low:.3g} .. {high:.3g}",
+            str(row.target or ""),
+            verdicts[row.met],
+        )
+    return table
+
+
+def _keep(rows: Sequence[Row], options: argparse.Namespace) -> Path:
+    from benchmarks.machine import describe
+
+    path: Path = options.out or RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    faces = options.faces.name if options.faces else "demo faces"
+    content = {
+        "machine": describe(),
+        "faces": faces,
+        "repeats": options.repeats,
+        "rows": [asdict(row) | {"median": row.value, "met": row.met} for row in rows],
+    }
+    path.write_text(json.dumps(_rounded(content), indent=1) + "\n")
+    return path
+
+
+def _rounded(content: object) -> object:
+    """Four figures say all that a measurement knows."""
+    match content:
+        case float():
+            return float(f"{content:.4g}")
+        case dict():
+            return {key: _rounded(value) for key, value in content.items()}
+        case list() | tuple():
+            return [_rounded(value) for value in content]
+    return content
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The faces that benchmarks train on, and the folders in which the peer wants them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fer_tune.data.demo import demo_splits
+from fer_tune.data.faces import Faces, Splits
+from fer_tune.data.load import load_splits
+from fer_tune.data.sample import stratified_sample
+
+FULL = 28_709  # training faces of FER2013
+
+
+def bench_splits(path: Path | None) -> Splits:
+    """The faces at `path`, else the demo faces, whatever the usual places hold."""
+    return load_splits(path) if path else demo_splits()
+
+
+@dataclass(frozen=True)
+class PeerFaces:
+    """What a study trains on and is judged by, for both sides.
+
+    folder: holds train/<class>/*.png and validation/<class>/*.png.
+    """
+
+    train: Faces
+    validation: Faces
+    classes: tuple[str, ...]
+    folder: Path
+
+
+def peer_faces(splits: Splits, size: int, folder: Path) -> PeerFaces:
+    """The `size` training faces that a study of fer_tune draws (or all), written out as images."""
+    train = stratified_sample(splits.train, size, seed=0)
+    for name, faces in (("train", train), ("validation", splits.validation)):
+        _write(faces, splits.classes, folder / name)
+    return PeerFaces(train, splits.validation, splits.classes, folder)
+
+
+def _write(faces: Faces, classes: Sequence[str], folder: Path) -> None:
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+    for index, (image, label) in enumerate(zip(faces.images, faces.labels, strict=True)):
+        Image.fromarray(image).save(folder / classes[label] / f"{index:05d}.png")
+
+
+def repeated(faces: Faces, size: int) -> Faces:
+    """`size` faces, the same ones again where there are fewer."""
+    return faces.take(np.resize(np.arange(len(faces)), size))

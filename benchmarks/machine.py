@@ -1,0 +1,42 @@
+"""What the figures were measured on."""
+
+import os
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from fer_tune.version import code_version
+
+PACKAGES = ("torch", "torchvision", "ray", "optuna", "mlflow", "numpy", "scikit-learn")
+# Of the processor's abilities, those that decide how fast it multiplies.
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_tile", "asimd", "bf16")
+
+
+def describe() -> dict[str, object]:
+    """The machine, the versions and the commit, fit for JSON."""
+    import torch
+
+    about = _processor()
+    flags = about.get("flags", about.get("Features", "")).split()
+    return {
+        "when": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "commit": code_version(),
+        "processor": about.get("model name", platform.machine()),
+        "flags": [flag for flag in FLAGS if flag in flags],
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "system": platform.platform(),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in PACKAGES},
+    }
+
+
+def _processor() -> dict[str, str]:
+    try:
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
