@@ -1,3 +1,5 @@
+import csv
+import io
 import re
 from pathlib import Path
 
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fer_tune.data.formats.csv_file import parse_pixels
+from fer_tune.data.formats.csv_file import parse_pixels, rows_of
 from fer_tune.data.load import load_splits
 from fer_tune.errors import UserError
 
@@ -60,6 +62,12 @@ def test_a_single_wrong_number_is_found_by_its_place(place: int, token: str) -> 
 def test_text_of_any_kind_is_refused_in_words(text: str) -> None:
     with pytest.raises(ValueError, match=r"pixels where 2,304|number \d+ is "):
         parse_pixels(text)
+
+
+@given(st.text('ab ,"\n\r\0', max_size=60))
+def test_rows_are_those_that_csv_reader_finds(text: str) -> None:
+    lines = list(io.StringIO(text, newline=""))
+    assert list(rows_of(iter(lines))) == list(csv.reader(lines))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,19 @@ def parse_pixels(text: str) -> NDArray[np.uint8]:
     return pixels.astype(np.uint8)
 
 
+def rows_of(lines: Iterator[str]) -> Iterator[list[str]]:
+    """The fields of each row, as csv.reader gives them; a blank line is an empty row.
+
+    Up to the first quote lines are merely split, which takes a tenth of csv.reader's time.
+    """
+    for line in lines:
+        if '"' in line:
+            yield from csv.reader(chain([line], lines))
+        else:
+            bare = line.rstrip("\r\n")
+            yield bare.split(",") if bare else []
+
+
 def _face(
     header: list[str], row: list[str], split: SplitName | None
 ) -> tuple[SplitName | None, str, NDArray[np.uint8]]:
@@ -113,11 +127,21 @@ def _check_header(header: list[str], name: str) -> None:
         raise UserError(f"{name}, row 1: no columns emotion and pixels; found {found}")
 
 
-def _lines(text: io.TextIOWrapper) -> Iterator[str]:
-    while line := text.readline(_LONGEST_LINE + 1):
+class _Lines(Iterator[str]):
+    """The lines of a file, counted; csv.Error for one that does not end."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self.number = 0
+        self._text = text
+
+    def __next__(self) -> str:
+        line = self._text.readline(_LONGEST_LINE + 1)
+        if not line:
+            raise StopIteration
+        self.number += 1
         if len(line) > _LONGEST_LINE:
             raise csv.Error("a line is far too long")
-        yield line
+        return line
 
 
 @contextmanager
@@ -130,9 +154,9 @@ def _rows(entry: Entry) -> Iterator[Iterator[list[str]]]:
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("error", DeprecationWarning)  # see parse_pixels
-            rows = csv.reader(_lines(text))
-            yield rows
+            lines = _Lines(text)
+            yield rows_of(lines)
     except csv.Error as error:
-        raise UserError(f"{name} is no CSV of faces: {error} (near line {rows.line_num})") from None
+        raise UserError(f"{name} is no CSV of faces: {error} (near line {lines.number})") from None
     except UNREADABLE as error:
         raise UserError(f"{name} cannot be read: {error}") from None
