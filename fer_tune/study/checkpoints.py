@@ -8,14 +8,13 @@ from fer_tune.training.metrics import improves
 
 
 def trial_folder(number: int) -> str:
-    """The name of a trial's folder in Ray's results."""
+    """The name of a trial's folder."""
     return f"trial-{number:06d}"
 
 
-def checkpoints(folder: Path, number: int) -> list[Path]:
-    """The checkpoint folders of a trial, newest first, over all processes that ran the study."""
-    found = folder.glob(f"run-*/{trial_folder(number)}/checkpoint_*")
-    return sorted(found, key=lambda path: (path.parts[-3], path.name), reverse=True)
+def checkpoint_folder(study: Path, number: int) -> Path:
+    """Where a trial of the study in `study` keeps its newest state."""
+    return study / "checkpoints" / trial_folder(number)
 
 
 class Tidier:
@@ -51,5 +50,4 @@ class Tidier:
     def _drop(self, number: int | None) -> None:
         if number is not None:
             self._scores.pop(number, None)
-            for path in checkpoints(self._folder, number):
-                shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(checkpoint_folder(self._folder, number), ignore_errors=True)

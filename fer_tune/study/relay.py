@@ -11,7 +11,6 @@ from fer_tune.study.record import trial_name
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import EpochResult
 
 
 class Relay(tune.Callback):  # type: ignore[misc]
@@ -42,7 +41,7 @@ class Relay(tune.Callback):  # type: ignore[misc]
         self._tell(TrialStarted(number=number, name=name, config=config))
 
     def on_trial_result(self, *, trial: Any, result: dict[str, Any], **info: Any) -> None:
-        number, epoch = trial.config["number"], EpochResult(**result["result"])
+        number, epoch = trial.config["number"], result["result"]
         self._running[number] = epoch.epoch
         self._tell(EpochEnded(number=number, result=epoch))
 

@@ -1,12 +1,13 @@
 """A study on Ray Tune: run it, and go on after whatever ended it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fer_tune.events import Ending, EpochEnded, Observer, TrialEnded
-from fer_tune.study.checkpoints import checkpoints, trial_folder
+from fer_tune.study.checkpoints import trial_folder
 from fer_tune.study.faces import StudyFaces
 from fer_tune.study.journal import read_events, read_trials
 from fer_tune.study.record import TrialRecord
@@ -16,6 +17,9 @@ from fer_tune.study.sampler import StudySearch
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.trainable import TrialOptions, train_trial
+
+# What Ray calls for a trial: see `train_trial`.
+Trainable = Callable[[dict[str, Any], StudyFaces, TrialOptions], None]
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,19 @@ class Place:
 
 
 def run_study(
-    settings: StudySettings, faces: StudyFaces, place: Place, observers: Sequence[Observer]
+    settings: StudySettings,
+    faces: StudyFaces,
+    place: Place,
+    observers: Sequence[Observer],
+    train: Trainable = train_trial,
 ) -> list[TrialRecord]:
     """Run what the journal in `place.folder` says is not done yet, and return all trials.
 
     Needs Ray to be connected (`ray_session`). Observers hear of new events only; the journal
     must be the first of them. Ends early, with trials "interrupted", at Ctrl-C or when the time
     is up.
+
+    train: runs in the workers; reports as `train_trial` does.
     """
     scheduler = StudyScheduler(settings)
     for event in read_events(place.folder):
@@ -52,7 +62,8 @@ def run_study(
     if sum(record.is_over for record in earlier) < settings.trials:
         relay = Relay(observers, scheduler, settings)
         search = StudySearch(settings, earlier)
-        _tune(search, relay, _trainable(settings, faces, place, earlier), place)
+        options = _trial_options(settings, place, earlier)
+        _tune(search, relay, _trainable(train, faces, options, place.resources), place)
         relay.end_open()
     return read_trials(place.folder)
 
@@ -68,23 +79,26 @@ def _unrecorded_ending(
     return "finished" if len(record.history) == settings.epochs else None
 
 
-def _trainable(
-    settings: StudySettings, faces: StudyFaces, place: Place, earlier: Sequence[TrialRecord]
-) -> object:
-    from ray import tune
-
-    resources = place.resources
-    open_trials = [record for record in earlier if not record.is_over]
-    options = TrialOptions(
+def _trial_options(
+    settings: StudySettings, place: Place, earlier: Sequence[TrialRecord]
+) -> TrialOptions:
+    return TrialOptions(
         epochs=settings.epochs,
         metric=settings.metric,
         seed=settings.seed,
-        threads=resources.cpus,
-        checkpoints={each.number: checkpoints(place.folder, each.number) for each in open_trials},
-        reported={each.number: len(each.history) for each in open_trials},
+        threads=place.resources.cpus,
+        folder=place.folder.resolve(),
+        reported={each.number: len(each.history) for each in earlier if not each.is_over},
     )
+
+
+def _trainable(
+    train: Trainable, faces: StudyFaces, options: TrialOptions, resources: Resources
+) -> object:
+    from ray import tune
+
     return tune.with_resources(
-        tune.with_parameters(train_trial, faces=faces, options=options),
+        tune.with_parameters(train, faces=faces, options=options),
         {"cpu": resources.cpus, "gpu": resources.gpus},
     )
 
@@ -109,7 +123,6 @@ def _tune(search: StudySearch, relay: Relay, trainable: object, place: Place) ->
             name=f"run-{runs:04d}",
             storage_path=str(place.folder.resolve()),
             callbacks=[relay],
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
             failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
         ),

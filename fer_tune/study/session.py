@@ -20,6 +20,8 @@ ENVIRONMENT = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     # With a callback of ours, Tune would add loggers for CSV and TensorBoard, which nobody reads.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Seconds between two snapshots of all trials, which a study is never restored from.
+    "TUNE_GLOBAL_CHECKPOINT_S": "inf",
 }
 
 PROBE_SECONDS = 5

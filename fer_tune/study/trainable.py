@@ -1,8 +1,7 @@
 """The function that Ray calls for a trial. A worker imports this and no more than it needs."""
 
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,14 @@ import numpy as np
 import torch
 from ray import tune
 
+from fer_tune.study.checkpoints import checkpoint_folder
 from fer_tune.study.faces import StudyFaces
 from fer_tune.training import checkpoint
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.device import pick_device
 from fer_tune.training.loop import fit
 from fer_tune.training.metrics import EpochResult
-from fer_tune.training.state import State, Task, fresh_state
+from fer_tune.training.state import Task, fresh_state
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class TrialOptions:
 
     seed: the study's; with the number of the trial it gives the trial's own.
     threads: of a trial on the CPU.
-    checkpoints: by the number of a resumed trial, its checkpoint folders, newest first.
+    folder: of the study; absolute, and the same on every machine of a cluster.
     reported: by the number of a resumed trial, how many of its epochs the study has on record.
     """
 
@@ -33,12 +33,12 @@ class TrialOptions:
     metric: str
     seed: int
     threads: int
-    checkpoints: Mapping[int, Sequence[Path]]
+    folder: Path
     reported: Mapping[int, int]
 
 
 def train_trial(config: dict[str, Any], faces: StudyFaces, options: TrialOptions) -> None:
-    """Train one trial, reporting every epoch and the state after it.
+    """Train one trial, keeping the state after every epoch and then reporting it.
 
     config: `number` in the study, and `trial`, the values of a TrialConfig.
     """
@@ -46,16 +46,18 @@ def train_trial(config: dict[str, Any], faces: StudyFaces, options: TrialOptions
     torch.set_num_threads(options.threads)
     device = pick_device()
     own = faces[trial.data_plan]
+    kept = checkpoint_folder(options.folder, number)
     task = Task(trial, options.epochs, trial_seed(options.seed, number), options.metric)
     state = checkpoint.go_on(
         lambda: fresh_state(task, len(own.training.faces), len(own.classes), device),
-        options.checkpoints.get(number, ()),
+        [kept],
     )
     # A kill between a checkpoint and its report leaves epochs that are trained but not on record.
     for result in state.history[options.reported.get(number, 0) :]:
-        _report(state, result)
+        report(result, options.metric)
     for result in fit(task, state, own, device):
-        _report(state, result)
+        checkpoint.save(state, kept)
+        report(result, options.metric)
 
 
 def trial_seed(study_seed: int, number: int) -> int:
@@ -63,10 +65,9 @@ def trial_seed(study_seed: int, number: int) -> int:
     return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0])
 
 
-def _report(state: State, result: EpochResult) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint.save(state, Path(folder))
-        tune.report(
-            {**result.metrics, "epoch": result.epoch, "result": asdict(result)},
-            checkpoint=tune.Checkpoint.from_directory(folder),
-        )
+def report(result: EpochResult, metric: str) -> None:
+    """Tell Ray of an epoch: what it decides by, and the whole for the study's observers.
+
+    Ray keeps statistics of every number that it finds, so it is given no more of them.
+    """
+    tune.report({metric: result.metrics[metric], "epoch": result.epoch, "result": result})

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.events import Ending, EpochEnded, TrialEnded
-from fer_tune.study.checkpoints import Tidier, checkpoints, trial_folder
+from fer_tune.study.checkpoints import Tidier, checkpoint_folder
 from fer_tune.training.metrics import EpochResult
 
 
@@ -11,7 +11,7 @@ from fer_tune.training.metrics import EpochResult
 def folder(tmp_path: Path) -> Path:
     """Six trials with a checkpoint each."""
     for number in range(6):
-        (tmp_path / "run-0000" / trial_folder(number) / "checkpoint_000000").mkdir(parents=True)
+        checkpoint_folder(tmp_path, number).mkdir(parents=True)
     return tmp_path
 
 
@@ -24,7 +24,7 @@ def _tell(tidier: Tidier, number: int, score: float | None, ending: Ending | Non
 
 
 def _kept(folder: Path) -> set[int]:
-    return {number for number in range(6) if checkpoints(folder, number)}
+    return {number for number in range(6) if checkpoint_folder(folder, number).exists()}
 
 
 def test_the_best_trial_and_those_that_may_go_on_keep_their_checkpoints(folder: Path) -> None:
@@ -44,11 +44,3 @@ def test_told_again_it_keeps_the_same(folder: Path) -> None:
         _tell(tidier, 0, 0.3, "finished")
         _tell(tidier, 1, 0.5, "finished")
     assert _kept(folder) == {1, 2, 3, 4, 5}
-
-
-def test_the_newest_checkpoint_of_all_processes_comes_first(tmp_path: Path) -> None:
-    for name in ("run-0000/{}/checkpoint_000009", "run-0001/{}/checkpoint_000001"):
-        (tmp_path / name.format(trial_folder(3))).mkdir(parents=True)
-    newest, oldest = checkpoints(tmp_path, 3)
-    assert newest.parts[-3] == "run-0001"
-    assert oldest.parts[-3] == "run-0000"

@@ -1,4 +1,3 @@
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,7 +36,7 @@ def _trial(error_file: Path | None = None) -> SimpleNamespace:
 
 def _report(relay: Relay, epoch: int) -> None:
     result = EpochResult(epoch, {"val/macro_f1": 0.5}, [])
-    relay.on_trial_result(trial=_trial(), result={"result": asdict(result)})
+    relay.on_trial_result(trial=_trial(), result={"result": result})
 
 
 def _ending(heard: Heard) -> TrialEnded:
