@@ -1,18 +1,12 @@
-"""The peer: the study that the guides of Ray Tune, Optuna and MLflow lead to, fairly written.
+"""The peer's trial, as the guides of Ray Tune and PyTorch lead to it, fairly written.
 
-It follows "How to use Tune with PyTorch", "Running Tune experiments with Optuna" and "Using MLflow
-with Tune" in Ray's documentation: image folders and a DataLoader in the trainable, a float32
-network and Adam, a checkpoint with every report, OptunaSearch, ASHAScheduler and
-MLflowLoggerCallback. Where the guides leave a choice it is the one that is faster for the peer.
-It uses no code of fer_tune.
+It follows "How to use Tune with PyTorch" in Ray's documentation: image folders and a DataLoader in
+the trainable, a float32 network and Adam, a checkpoint with every report. Where the guide leaves a
+choice, it is the one that is faster for the peer. It uses no code of fer_tune.
 """
 
-import argparse
-import json
-import os
 import tempfile
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,8 +61,8 @@ def training_batches(faces: ImageFolder, plan: str, batch_size: int, workers: in
     return load(Subset(faces, np.concatenate(chosen).tolist()), shuffle=True)
 
 
-def validation_batches(faces: ImageFolder, workers: int) -> Batches:
-    return DataLoader(faces, 512, num_workers=workers, persistent_workers=workers > 0)
+def validation_batches(faces: ImageFolder, batch_size: int, workers: int) -> Batches:
+    return DataLoader(faces, batch_size, num_workers=workers, persistent_workers=workers > 0)
 
 
 def faces_in(folder: Path) -> ImageFolder:
@@ -123,9 +117,9 @@ def train_trial(config: dict[str, Any], folder: Path, epochs: int, workers: int)
 
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    faces = faces_in(folder / "train")
-    training = training_batches(faces, config["data_plan"], config["batch_size"], workers)
-    validation = validation_batches(faces_in(folder / "validation"), workers)
+    faces, batch_size = faces_in(folder / "train"), config["batch_size"]
+    training = training_batches(faces, config["data_plan"], batch_size, workers)
+    validation = validation_batches(faces_in(folder / "validation"), batch_size, workers)
     model = network(config["depth"], config["dropout"], len(faces.classes)).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=config["learning_rate"])
     for _ in range(epochs):
@@ -139,83 +133,3 @@ def train_trial(config: dict[str, Any], folder: Path, epochs: int, workers: int)
             state = (model.state_dict(), optimizer.state_dict())
             torch.save(state, Path(kept) / "checkpoint.pt")
             tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(kept))
-
-
-def run_study(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The whole study; each trial's configuration, and the seconds of its epochs."""
-    import ray
-    from ray import tune
-    from ray.air.integrations.mlflow import MLflowLoggerCallback
-    from ray.tune.schedulers import ASHAScheduler
-    from ray.tune.search.optuna import OptunaSearch
-
-    points = json.loads(options.points.read_text())
-    database = f"sqlite:///{options.out}/mlflow.db"
-    _create_database(database, options.out)
-    ray.init(num_cpus=options.concurrent, include_dashboard=False)
-    trainable = partial(
-        train_trial, folder=options.faces, epochs=options.epochs, workers=options.workers
-    )
-    results = tune.Tuner(
-        tune.with_resources(trainable, {"cpu": 1}),
-        param_space={
-            "learning_rate": tune.loguniform(1e-5, 1e-2),
-            "dropout": tune.uniform(0.0, 0.7),
-            "depth": tune.randint(1, 6),
-            "data_plan": tune.choice(["original", "balanced", "oversampled", "sqrt_sampler"]),
-            "batch_size": 128,
-        },
-        tune_config=tune.TuneConfig(
-            metric="val_macro_f1",
-            mode="max",
-            search_alg=OptunaSearch(points_to_evaluate=points, seed=0),
-            scheduler=ASHAScheduler(
-                max_t=options.epochs,
-                grace_period=options.grace,
-                reduction_factor=options.reduction,
-            ),
-            num_samples=len(points),
-            reuse_actors=options.reuse_actors,
-        ),
-        run_config=tune.RunConfig(
-            name="peer",
-            storage_path=str(options.out),
-            callbacks=[MLflowLoggerCallback(tracking_uri=database, experiment_name="peer")],
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
-        ),
-    ).fit()
-    trials = [
-        {"config": each.config, "seconds": each.metrics_dataframe["seconds"].tolist()}
-        for each in results
-    ]
-    ray.shutdown()
-    return trials
-
-
-def _create_database(uri: str, folder: Path) -> None:
-    # MLflow migrates a new database on its first use, which must not happen in two places at once.
-    from mlflow import MlflowClient
-
-    MlflowClient(uri).create_experiment("peer", artifact_location=f"file://{folder}/artifacts")
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the study and leave `trials.json` beside its records."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peer", description=__doc__)
-    parser.add_argument("--faces", type=Path, required=True, help="holds train/ and validation/")
-    parser.add_argument("--points", type=Path, required=True, help="JSON: what each trial is")
-    parser.add_argument("--out", type=Path, required=True, help="takes every record")
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--grace", type=int, default=1)
-    parser.add_argument("--reduction", type=int, default=2)
-    parser.add_argument("--concurrent", type=int, default=2)
-    parser.add_argument("--workers", type=int, default=0, help="of each DataLoader")
-    parser.add_argument("--reuse-actors", action="store_true")
-    options = parser.parse_args(argv)
-    trials = run_study(options)
-    (options.out / "trials.json").write_text(json.dumps(trials))
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    main()

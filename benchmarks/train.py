@@ -1,10 +1,8 @@
 """One trial's training: ours beside the peer's loop, and beside what the processor can reach."""
 
 import contextlib
-import multiprocessing
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +14,7 @@ import torch
 
 from benchmarks import peer
 from benchmarks.faces import bench_splits, peer_faces, repeated
+from benchmarks.processes import one_process, several_processes
 from benchmarks.row import Row, Setup, Target
 from fer_tune.data.faces import Faces
 from fer_tune.data.plans import TrainingFaces
@@ -97,7 +96,7 @@ def _accuracy(setup: Setup) -> Iterator[Row]:
     faces = peer_faces(splits, size, setup.folder / "accuracy")
     job = Job(setup.faces, faces.folder, len(faces.train))
     setup.say(f"train: {epochs} epochs with {SEEDS} seeds, ours and the peer's, two at once")
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+    with several_processes(2) as pool:
         theirs = [pool.submit(peer_accuracy, job, epochs, seed) for seed in range(SEEDS)]
         ours = [pool.submit(our_accuracy, job, epochs, seed) for seed in range(SEEDS)]
         own, peers = [each.result() for each in ours], [each.result() for each in theirs]
@@ -114,11 +113,6 @@ def _accuracy(setup: Setup) -> Iterator[Row]:
     what = "accuracy apart from the peer's, within seed noise"
     noise = Target("at most", round(NOISE * error, 2))
     yield Row("a", what, "points", [abs(mean(own) - mean(peers))], noise, details)
-
-
-def one_process() -> ProcessPoolExecutor:
-    """A process of its own, which stays warm between the jobs that it is given."""
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
 
 
 def has_bfloat16() -> bool:
@@ -139,7 +133,7 @@ def _our_trial(job: Job) -> Iterator[EpochResult]:
     if not job.bfloat16:
         mock.patch.object(training_device, "_has_bfloat16", return_value=False).start()
     # Too few faces to evaluate on for the time to show.
-    few = _faces(job, validation=8)
+    few = trial_faces_of(job, validation=8)
     few = TrialFaces(few.training, few.validation, few.validation, few.classes)
     return _our_epochs(few, epochs=1_000_000, seed=0)
 
@@ -150,7 +144,7 @@ def _our_epochs(faces: TrialFaces, epochs: int, seed: int) -> Iterator[EpochResu
     return fit(task, state, faces, device)
 
 
-def _faces(job: Job, validation: int | None = None) -> TrialFaces:
+def trial_faces_of(job: Job, validation: int | None = None) -> TrialFaces:
     from fer_tune.data.sample import clean_sample, stratified_sample
 
     splits = bench_splits(job.path)
@@ -184,7 +178,7 @@ def _peer_trial(
 def our_accuracy(job: Job, epochs: int, seed: int) -> float:
     """Percent of the validation faces after so many epochs."""
     torch.set_num_threads(1)
-    *_, last = _our_epochs(_faces(job), epochs, seed)
+    *_, last = _our_epochs(trial_faces_of(job), epochs, seed)
     return 100 * last.metrics["val/accuracy"]
 
 
@@ -193,7 +187,8 @@ def peer_accuracy(job: Job, epochs: int, seed: int) -> float:
     model, batches, optimizer = _peer_trial(job.folder, seed)
     for _ in range(epochs):
         peer.train_epoch(model, batches, optimizer, pick_device())
-    validation = peer.validation_batches(peer.faces_in(job.folder / "validation"), workers=0)
+    judged = peer.faces_in(job.folder / "validation")
+    validation = peer.validation_batches(judged, PAPER.batch_size, workers=0)
     return 100 * peer.validate(model, validation, pick_device())["val_accuracy"]
 
 

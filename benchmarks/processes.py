@@ -1,0 +1,74 @@
+"""Processes that measure, and what they take."""
+
+import multiprocessing
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+
+def one_process() -> ProcessPoolExecutor:
+    """A fresh process, which stays warm between the jobs that it is given."""
+    return several_processes(1)
+
+
+def several_processes(count: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"))
+
+
+def run(command: Sequence[str], where: Path, out: Path) -> float:
+    """Seconds that a command took; what it prints goes to a file in `out`.
+
+    Raises RuntimeError with the end of that where the command fails.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "FER_TUNE_DATA"}
+    log = out / "printed.txt"
+    began = time.perf_counter()
+    with log.open("w") as printed:
+        done = subprocess.run(
+            command, cwd=where, env=environment, stdout=printed, stderr=subprocess.STDOUT
+        )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}\n{log.read_text()[-3000:]}")
+    return time.perf_counter() - began
+
+
+def held_by_trials(driver: int) -> int:
+    """Bytes that the trials of a study hold, and those that its processes share; Linux only.
+
+    The former is the anonymous memory of Ray's workers that train; the latter, Ray's store of
+    objects among it, counts once for all processes below `driver` (proportional set size).
+    """
+    total = 0
+    for pid in _family(driver):
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            trains = "ImplicitFunc" in Path(f"/proc/{pid}/cmdline").read_text()
+        except OSError:  # it ended meanwhile
+            continue
+        sizes = {name: int(rest.split()[0]) * 1024 for name, rest in map(_halves, lines[1:])}
+        total += sizes["Pss_Shmem"] + (sizes["Pss_Anon"] if trains else 0)
+    return total
+
+
+def _halves(line: str) -> tuple[str, str]:
+    name, _, rest = line.partition(":")
+    return name, rest
+
+
+def _family(root: int) -> list[int]:
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name, in parentheses, may itself hold spaces and parentheses.
+            parent = int(entry.read_text().rpartition(")")[2].split()[1])
+        except (OSError, IndexError, ValueError):  # it ended meanwhile
+            continue
+        parents.setdefault(parent, []).append(int(entry.parent.name))
+    found, open_ones = [], [root]
+    while open_ones:
+        found.append(open_ones.pop())
+        open_ones += parents.get(found[-1], [])
+    return found

@@ -1,0 +1,94 @@
+"""A study that MLflow records, beside the same study without MLflow."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from benchmarks.faces import bench_splits
+from benchmarks.processes import one_process
+from benchmarks.row import Row, Setup, Target
+from benchmarks.study import CONCURRENT, EQUAL, Size, wall_and_training
+from fer_tune.conduct import describe
+from fer_tune.data.faces import Splits
+from fer_tune.events import Observer
+from fer_tune.study.faces import study_faces
+from fer_tune.study.journal import Journal
+from fer_tune.study.resources import Resources
+from fer_tune.study.runner import Place, run_study
+from fer_tune.study.session import ray_session
+from fer_tune.study.settings import StudySettings, begin_study
+from fer_tune.study.space import parse_space
+from fer_tune.tracking.store import open_store
+from fer_tune.tracking.writer import StudyWriter
+
+
+def tracking(setup: Setup) -> list[Row]:
+    """Alternately with and without; each study in a process of its own."""
+    size = Size(2, 2, 300) if setup.quick else Size(4, 3, 3_000)
+    ratios, details = [], []
+    for repeat in range(setup.repeats):
+        took: dict[bool, float] = {}
+        shares: dict[bool, float] = {}
+        for recorded in (True, False):
+            folder = setup.folder / f"{repeat}-{recorded}"
+            with one_process() as process:
+                job = process.submit(run, setup.faces, size, folder, recorded)
+                took[recorded], training = job.result()
+            shares[recorded] = took[recorded] / training
+        ratios.append(took[True] / took[False])
+        # Training runs faster or slower from minute to minute; that is not MLflow's.
+        apart = shares[True] / shares[False]
+        details.append({"with_s": took[True], "without_s": took[False], "by_training": apart})
+        setup.say(
+            f"tracking: {repeat + 1}/{setup.repeats} "
+            f"with MLflow {took[True]:.1f} s, without {took[False]:.1f} s"
+        )
+    what = "study with MLflow, over the same without"
+    return [Row("e", what, "x", ratios, Target("at most", 1.03), {"studies": details})]
+
+
+def run(path: Path | None, size: Size, folder: Path, recorded: bool) -> tuple[float, float]:
+    """A study of trials of equal length, in this process.
+
+    Returns the seconds from the first trial's beginning until all is recorded, and those of its
+    training divided by what runs at once.
+    """
+    splits = bench_splits(path)
+    settings = equal_study(splits, size)
+    faces = study_faces(splits, settings)
+    place = Place(begin_study(folder, settings), Resources(min(CONCURRENT, size.trials), 1, 0))
+    with ray_session(None), closing(Journal(place.folder)) as journal:
+        observers: Sequence[Observer] = [journal]
+        writer = None
+        if recorded:
+            store = open_store(str(folder / "mlruns"))
+            writer = StudyWriter(store, describe(settings, splits, "python -m benchmarks tracking"))
+            observers = [journal, writer]
+        run_study(settings, faces, place, observers)
+        ended = time.time()
+        if writer:
+            writer.close("finished")
+        closing_seconds = time.time() - ended
+    wall, training = wall_and_training(place.folder)
+    return wall + closing_seconds, training
+
+
+def equal_study(splits: Splits, size: Size) -> StudySettings:
+    """Trials of equal length, of which none is stopped."""
+    return StudySettings(
+        name="equal",
+        space_name="equal",
+        space=parse_space(EQUAL, "equal"),
+        data=splits.origin,
+        skip_bad=False,
+        faces_hash=splits.content_hash(),
+        train_faces=size.faces,
+        trials=size.trials,
+        epochs=size.epochs,
+        grace=size.epochs,
+        reduction=2,
+        metric="val/macro_f1",
+        seed=0,
+        tracking_uri=None,
+    )
