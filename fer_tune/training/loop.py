@@ -1,6 +1,7 @@
 """The training of one trial: a generator of epochs."""
 
 import math
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> It
     draw = None if chances is None else torch.from_numpy(np.array(chances))
     mix = mixer(task.config.mixup, len(faces.classes))
     while state.epoch < task.epochs:
+        began = time.perf_counter()
         torch.manual_seed(_epoch_seed(task.seed, state.epoch))
         _train_epoch(task.config, state, training, draw, mix)
         train = evaluate(state.model, sample, len(faces.classes))
@@ -47,7 +49,8 @@ def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> It
         # The epoch's last step may be the one that ruins the weights.
         _require_finite(train.loss + scores.loss, "loss in evaluation", state.epoch + 1)
         metrics = named_metrics(train, scores, faces.classes)
-        result = EpochResult(state.epoch + 1, metrics, scores.confusion.tolist())
+        seconds = time.perf_counter() - began
+        result = EpochResult(state.epoch + 1, metrics, scores.confusion.tolist(), seconds)
         state.history.append(result)
         if best_result(state.history, task.metric) is result:
             state.best_weights = weights(state.model)

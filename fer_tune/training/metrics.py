@@ -1,7 +1,7 @@
 """What one epoch is judged by, all of it from two confusion matrices and two losses."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -69,11 +69,13 @@ class EpochResult:
     epoch: 1 for the first.
     metrics: by the names under which MLflow keeps them (see `named_metrics`).
     confusion: of the validation split, rows truth, columns prediction.
+    seconds: that training and evaluating it took; the only thing that two runs do not share.
     """
 
     epoch: int
     metrics: Mapping[str, float]
     confusion: Sequence[Sequence[int]]
+    seconds: float = field(default=0.0, compare=False)
 
 
 def named_metrics(train: Scores, validation: Scores, classes: Sequence[str]) -> dict[str, float]:
