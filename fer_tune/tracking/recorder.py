@@ -1,5 +1,6 @@
-"""Events put into MLflow, one at a time; each may come again without being recorded twice."""
+"""Events put into MLflow; each may come again without being recorded twice."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -9,12 +10,13 @@ from fer_tune.tracking import tags
 from fer_tune.tracking.best import best_metrics
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.figures import log_confusion
+from fer_tune.tracking.parts import Part, StudyEnded, parts
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import parent_run, trial_runs
 from fer_tune.training.metrics import EpochResult, improves
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import Metric, Run
 
 _STATUS = {
     "finished": "FINISHED",
@@ -23,17 +25,8 @@ _STATUS = {
     "interrupted": "KILLED",
 }
 
-
-@dataclass(frozen=True)
-class StudyEnded:
-    """The last event of a study, which only its writer tells.
-
-    note: what came out, for the head of the study's page.
-    """
-
-    ending: Ending
-    note: str
-    time: int
+# MLflow takes a thousand things at once; this leaves room for parameters and tags.
+_METRICS_AT_ONCE = 900
 
 
 @dataclass
@@ -41,7 +34,7 @@ class _Trial:
     run_id: str
     recorded: int = 0  # the last epoch in MLflow
     ended: Ending | None = None  # None while the run is RUNNING
-    best: EpochResult | None = None
+    best: EpochResult | None = None  # not of one that will not go on
 
 
 class Recorder:
@@ -67,16 +60,15 @@ class Recorder:
             )
         self.run_id: str = parent.info.run_id
 
-    def record(self, event: Event | StudyEnded) -> None:
-        """Put one event into MLflow, or raise and leave what was there fit for another try."""
-        match event:
-            case TrialStarted():
-                self._trial_started(event)
-            case EpochEnded():
-                self._epoch_ended(event)
-            case TrialEnded():
-                self._trial_ended(event)
-            case StudyEnded():
+    def record(self, events: Sequence[Event | StudyEnded]) -> None:
+        """Put events into MLflow, or raise and leave what was there fit for another try.
+
+        events: of one trial, in order, or the study's end. The more at once, the less each costs.
+        """
+        for part in parts(event for event in events if not isinstance(event, StudyEnded)):
+            self._record_part(part)
+        for event in events:
+            if isinstance(event, StudyEnded):
                 self._study_ended(event)
 
     def _tags(self) -> dict[str, str]:
@@ -125,21 +117,29 @@ class Recorder:
         if tags.ENDED in self._client.get_run(run_id).data.tags:
             self._client.delete_tag(run_id, tags.ENDED)
 
-    def _trial_started(self, event: TrialStarted) -> None:
-        from mlflow.entities import Param
-
-        trial = self._trials.get(event.number)
+    def _record_part(self, part: Part) -> None:
+        trial = self._trials.get(part.number)
         if trial is None:
+            assert part.started is not None
             # Known from here on, lest another try make a second run.
-            trial = self._trials[event.number] = _Trial(self._new_trial(event))
-        elif trial.ended == "interrupted":
+            trial = self._trials[part.number] = _Trial(self._new_trial(part.started))
+        if trial.ended is not None:
+            if not _goes_on(trial, part):
+                return
             self._reopen(trial.run_id)
             trial.ended = None
-        if trial.ended is None:
-            # Again, if need be: MLflow takes the same value twice.
-            values = event.config.model_dump(mode="json").items()
-            params = [Param(name, str(value)) for name, value in values]
-            self._client.log_batch(trial.run_id, params=params)
+        metrics, best = self._metrics(trial, part.epochs)
+        if part.ended:
+            self._log_files(trial.run_id, part.ended, best)
+        self._log(trial.run_id, part, metrics)
+        trial.best = best
+        trial.recorded = max([trial.recorded, *(event.result.epoch for event in part.epochs)])
+        if part.ended:
+            ending = part.ended.ending
+            self._client.set_terminated(trial.run_id, _STATUS[ending], part.ended.time)
+            trial.ended = ending
+            if ending != "interrupted":
+                trial.best = None
 
     def _new_trial(self, event: TrialStarted) -> str:
         run = self._client.create_run(
@@ -150,59 +150,69 @@ class Recorder:
         )
         return str(run.info.run_id)
 
-    def _epoch_ended(self, event: EpochEnded) -> None:
-        trial, result, metric = self._trials[event.number], event.result, self._study.metric
-        old = trial.best.metrics[metric] if trial.best else None
-        is_best = improves(metric, result.metrics[metric], old)
-        if result.epoch > trial.recorded:
-            best = best_metrics(result, metric) if is_best else {}
-            self._log_epoch(trial, event, best)
-        if is_best:
-            trial.best = result
-
-    def _log_epoch(self, trial: _Trial, event: EpochEnded, best: dict[str, float]) -> None:
+    def _metrics(
+        self, trial: _Trial, epochs: Sequence[EpochEnded]
+    ) -> "tuple[list[Metric], EpochResult | None]":
+        """The metrics of those epochs that are not recorded yet, and the best epoch of all."""
         from mlflow.entities import Metric
 
-        if trial.ended is not None:
-            self._reopen(trial.run_id)
-            trial.ended = None
-        epoch = event.result.epoch
-        values = {**event.result.metrics, tags.EPOCH: float(epoch), **best}
-        batch = [Metric(name, value, event.time, epoch) for name, value in values.items()]
-        self._client.log_batch(trial.run_id, metrics=batch)
-        trial.recorded = epoch
+        name, best, metrics = self._study.metric, trial.best, []
+        for event in epochs:
+            result = event.result
+            values = {**result.metrics, tags.EPOCH: float(result.epoch)}
+            if improves(name, result.metrics[name], best.metrics[name] if best else None):
+                best = result
+                values |= best_metrics(result, name)
+            if result.epoch > trial.recorded:
+                metrics += [Metric(k, v, event.time, result.epoch) for k, v in values.items()]
+        return metrics, best
 
-    def _trial_ended(self, event: TrialEnded) -> None:
-        from mlflow.entities import RunTag
+    def _log(self, run_id: str, part: Part, metrics: "Sequence[Metric]") -> None:
+        """Parameters first, and last the mark of what is complete."""
+        from mlflow.entities import Param, RunTag
 
-        trial = self._trials[event.number]
-        if trial.ended is not None:
-            return
-        if trial.best is not None:
-            title = f"validation faces, epoch {trial.best.epoch}"
-            confusion, classes = trial.best.confusion, self._study.classes
-            log_confusion(self._store, trial.run_id, "confusion", confusion, classes, title)
-        marks: dict[str, str] = {tags.ENDED: event.ending}
+        config = part.started.config.model_dump(mode="json") if part.started else {}
+        params = [Param(name, str(value)) for name, value in config.items()]
+        marks: dict[str, str] = {tags.ENDED: part.ended.ending} if part.ended else {}
+        if part.ended and part.ended.error:
+            marks[tags.ERROR] = part.ended.error.strip().splitlines()[-1][:500]
+        while len(metrics) > _METRICS_AT_ONCE:
+            self._client.log_batch(run_id, metrics=metrics[:_METRICS_AT_ONCE])
+            metrics = metrics[_METRICS_AT_ONCE:]
+        if metrics or params or marks:
+            batch = [RunTag(name, mark) for name, mark in marks.items()]
+            self._client.log_batch(run_id, metrics, params, batch)
+
+    def _log_files(self, run_id: str, event: TrialEnded, best: EpochResult | None) -> None:
+        if best is not None:
+            title = f"validation faces, epoch {best.epoch}"
+            classes = self._study.classes
+            log_confusion(self._store, run_id, "confusion", best.confusion, classes, title)
         if event.error:
-            self._client.log_text(trial.run_id, event.error, "error.txt")
-            marks[tags.ERROR] = event.error.strip().splitlines()[-1][:500]
-        self._client.set_terminated(trial.run_id, _STATUS[event.ending], event.time)
-        self._client.log_batch(trial.run_id, tags=[RunTag(k, v) for k, v in marks.items()])
-        trial.ended = event.ending
+            self._client.log_text(run_id, event.error, "error.txt")
 
     def _study_ended(self, event: StudyEnded) -> None:
         for number, trial in self._trials.items():
             if trial.ended is None:
                 interrupted = TrialEnded(number=number, ending="interrupted", time=event.time)
-                self._trial_ended(interrupted)
+                self._record_part(Part(number, ended=interrupted))
         notes = "\n\n".join([*self._study.notes, event.note]).strip()
         self._client.set_tag(self.run_id, tags.NOTE, notes)
         self._client.set_terminated(self.run_id, _STATUS[event.ending], event.time)
         self._client.set_tag(self.run_id, tags.ENDED, event.ending)
 
 
+def _goes_on(trial: _Trial, part: Part) -> bool:
+    """Whether the part tells of more than what is recorded of a trial that has ended."""
+    if any(event.result.epoch > trial.recorded for event in part.epochs):
+        return True
+    if trial.ended != "interrupted" or part.started is None:
+        return False
+    return part.ended is None or part.ended.ending != "interrupted"
+
+
 def _trial(run: "Run") -> _Trial:
-    ended = cast("Ending | None", run.data.tags.get(tags.ENDED))
-    if ended is None and run.info.status != "RUNNING":
-        ended = "interrupted"
+    ended = None
+    if run.info.status != "RUNNING":
+        ended = cast("Ending", run.data.tags.get(tags.ENDED, "interrupted"))
     return _Trial(run.info.run_id, int(run.data.metrics.get(tags.EPOCH, 0)), ended)

@@ -4,17 +4,18 @@ import queue
 import sys
 import threading
 import time
-from collections import deque
 from types import TracebackType
 from typing import Self
 
 from fer_tune.errors import UserError
 from fer_tune.events import Ending, Event, now
 from fer_tune.tracking.description import StudyDescription
-from fer_tune.tracking.recorder import Recorder, StudyEnded
+from fer_tune.tracking.parts import StudyEnded
+from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.store import Store, first_line
 
 _PATIENCE = 5.0  # seconds that close() waits between two lines about what is left
+_GATHER = 1.0  # seconds in which events gather: what is written at once costs less
 _LAST_TRIES = 1  # beside MLflow's own, which take seconds
 
 
@@ -40,7 +41,9 @@ class StudyWriter:
             raise UserError(f"tracking store {store}: {first_line(error)}") from error
         self.run_id = self._recorder.run_id
         self._events: queue.SimpleQueue[Event | StudyEnded] = queue.SimpleQueue()
-        self._pending: deque[Event | StudyEnded] = deque()
+        # By trial, oldest first, and under None the study's end.
+        self._pending: dict[int | None, list[Event | StudyEnded]] = {}
+        self._closing = threading.Event()
         self._lost = 0
         self._failure: str | None = None
         self._thread = threading.Thread(target=self._write, name="mlflow-writer", daemon=True)
@@ -57,12 +60,13 @@ class StudyWriter:
         """
         if self._thread.is_alive():
             self._events.put(StudyEnded(ending, note, now()))
+            self._closing.set()
             self._thread.join(_PATIENCE)
         while self._thread.is_alive():
-            left = self._events.qsize() + len(self._pending)
+            left = self._events.qsize() + self._left()
             print(f"{self._store}: {left} records left to write", file=sys.stderr)
             self._thread.join(_PATIENCE)
-        missing = self._lost + len(self._pending)
+        missing = self._lost + self._left()
         if not missing:
             return None
         return (
@@ -81,30 +85,50 @@ class StudyWriter:
     ) -> None:
         self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
 
+    def _left(self) -> int:
+        return sum(len(events) for events in list(self._pending.values()))
+
     def _write(self) -> None:
-        while True:
-            self._pending.append(self._events.get())
+        over = False
+        while not over:
+            self._take(self._events.get())
+            self._closing.wait(_GATHER)
             while not self._events.empty():
-                self._pending.append(self._events.get())
-            last = isinstance(self._pending[-1], StudyEnded)
+                self._take(self._events.get())
+            over = None in self._pending
             self._write_pending()
-            if last:
-                break
         for _ in range(_LAST_TRIES):
             if self._pending:
                 time.sleep(1)
                 self._write_pending()
 
+    def _take(self, event: Event | StudyEnded) -> None:
+        key = None if isinstance(event, StudyEnded) else event.number
+        self._pending.setdefault(key, []).append(event)
+
     def _write_pending(self) -> None:
-        while self._pending:
+        for key in list(self._pending):
+            if not self._write_trial(key):
+                return
+
+    def _write_trial(self, key: int | None) -> bool:
+        """False where the store has to be tried again later."""
+        events = self._pending[key]
+        at_once = len(events)
+        while events:
             try:
-                self._recorder.record(self._pending[0])
+                self._recorder.record(events[:at_once])
             except Exception as error:  # whatever it is, the study goes on
                 self._tell(error)
                 if _may_pass(error):
-                    return
+                    return False
+                if at_once > 1:  # lose no more than the one to blame
+                    at_once = 1
+                    continue
                 self._lost += 1
-            self._pending.popleft()
+            del events[:at_once]
+        del self._pending[key]
+        return True
 
     def _tell(self, error: Exception) -> None:
         if self._failure is None:

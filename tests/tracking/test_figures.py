@@ -1,27 +1,49 @@
 import io
+import subprocess
 import sys
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from fer_tune.tracking.figures import confusion_figure, confusion_table
+from fer_tune.tracking.figures import confusion_picture, confusion_table
 
 CONFUSION = [[8, 2], [0, 0]]
 CLASSES = ("happy", "sad")
 
 
-def test_the_picture_gives_counts_and_shares_and_needs_no_display() -> None:
-    figure = confusion_figure(CONFUSION, CLASSES, "validation, epoch 3")
-    assert [text.get_text() for text in figure.axes[0].texts] == [
-        "8\n80%",
-        "2\n20%",
-        "0\n0%",
-        "0\n0%",
-    ]
-    image = io.BytesIO()
-    figure.savefig(image)
-    assert np.asarray(Image.open(image)).std() > 0
-    assert "matplotlib.pyplot" not in sys.modules
+def _drawn(confusion: list[list[int]]) -> NDArray[np.uint8]:
+    picture = confusion_picture(confusion, CLASSES, "validation, epoch 3")
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return np.asarray(Image.open(file))
+
+
+def test_the_picture_gives_counts_and_shares() -> None:
+    drawn = _drawn(CONFUSION)
+    assert (drawn != _drawn([[16, 4], [0, 0]])).any()  # the same shares
+    assert (drawn != _drawn([[8, 0], [0, 0]])).any()
+
+
+def test_the_larger_a_share_the_darker_its_cell() -> None:
+    def darkest_blue(right: int) -> int:
+        pixels = _drawn([[right, 10 - right], [0, 0]]).reshape(-1, 3).astype(int)
+        return int(pixels[pixels[:, 2] > pixels[:, 0] + 50].sum(axis=1).min())
+
+    assert darkest_blue(10) < darkest_blue(8) < darkest_blue(6)
+
+
+def test_a_picture_needs_neither_matplotlib_nor_a_display() -> None:
+    code = (
+        "import sys; from fer_tune.tracking.figures import confusion_picture;"
+        "confusion_picture([[1]], ['happy'], ''); sys.exit('matplotlib' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={})
+
+
+def test_a_class_with_a_long_name_has_room() -> None:
+    long = confusion_picture([[1]], ["a feeling that is hard to name"], "")
+    assert long.width > confusion_picture([[1]], ["joy"], "").width
 
 
 def test_the_table_has_a_row_a_true_class() -> None:

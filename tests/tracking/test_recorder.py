@@ -1,4 +1,6 @@
+import sys
 from collections.abc import Callable, Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from fer_tune.errors import UserError
 from fer_tune.events import Ending, Event
 from fer_tune.tracking import tags
 from fer_tune.tracking.description import StudyDescription
-from fer_tune.tracking.recorder import Recorder, StudyEnded
+from fer_tune.tracking.parts import StudyEnded
+from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import TrialRun, find_study, parent_run, trial_runs, trials
 from fer_tune.training.config import TrialConfig
@@ -21,14 +24,24 @@ Describe = Callable[..., StudyDescription]
 Result = Callable[..., EpochResult]
 Events = Callable[..., list[Event]]
 
+AT_ONCE = 1
 CONFIG = TrialConfig(learning_rate=3.1e-4, dropout=0.4, depth=4, data_plan="balanced")
 
 
+@pytest.fixture(params=[1, 100], ids=["one by one", "all at once"], autouse=True)
+def _at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each claim holds however many events of a trial are recorded at once."""
+    monkeypatch.setattr(sys.modules[__name__], "AT_ONCE", request.param)
+
+
 def _record(recorder: Recorder, told: Iterable[Event], ending: Ending | None = None) -> None:
-    for event in told:
-        recorder.record(event)
+    for _, events in groupby(told, key=lambda event: event.number):
+        left = list(events)
+        while left:
+            recorder.record(left[:AT_ONCE])
+            del left[:AT_ONCE]
     if ending:
-        recorder.record(StudyEnded(ending, "Best: trial 3.", time=9))
+        recorder.record([StudyEnded(ending, "Best: trial 3.", time=9)])
 
 
 def _trials(store: Store, describe: Describe) -> list[TrialRun]:
@@ -254,8 +267,8 @@ def test_a_hiccup_does_not_lose_the_best_epoch(
     _record(recorder, before)
     _fails_once(monkeypatch, "log_batch")
     with pytest.raises(MlflowException):
-        recorder.record(last)
-    recorder.record(last)
+        recorder.record([last])
+    recorder.record([last])
     (trial,) = _trials(store, describe)
     assert trial.best["epoch"] == 2
     assert trial.best["accuracy"] == pytest.approx(0.76)

@@ -33,7 +33,7 @@ def what(
 ) -> RetrainingDescription:
     recorder = Recorder(store, describe(), resume=False)
     for event in events(3, ending="finished"):
-        recorder.record(event)
+        recorder.record([event])
     study = find_study(store, describe().name)
     return RetrainingDescription(
         study,

@@ -40,7 +40,7 @@ def test_trials_come_by_number_and_not_by_when_they_began(
     recorder = Recorder(store, describe(), resume=False)
     for number in (10, 2, 1):
         for event in events(number, ending="interrupted"):
-            recorder.record(event)
+            recorder.record([event])
     study = find_study(store, describe().name)
     found = trials(store, study)
     assert [trial.number for trial in found] == [1, 2, 10]
@@ -59,5 +59,5 @@ def test_the_best_trial_is_found_by_any_metric(
     recorder = Recorder(store, describe(metric=metric), resume=False)
     for number, right, loss in ((0, 40, 0.5), (1, 76, 0.9)):
         for event in events(number, result(1, right, loss)):
-            recorder.record(event)
+            recorder.record([event])
     assert best_trial(store, find_study(store, describe().name)).number == best

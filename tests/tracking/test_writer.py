@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -44,10 +44,10 @@ def test_a_store_that_fails_for_a_moment_loses_nothing_and_is_told_once(
 ) -> None:
     whole, failures = Recorder.record, iter([OSError("disk is full")])
 
-    def record(self: Recorder, event: Event) -> None:
+    def record(self: Recorder, events: Sequence[Event]) -> None:
         for failure in failures:
             raise failure
-        whole(self, event)
+        whole(self, events)
 
     monkeypatch.setattr(Recorder, "record", record)
     with StudyWriter(store, describe()) as writer:
@@ -62,7 +62,7 @@ def test_a_store_that_fails_for_a_moment_loses_nothing_and_is_told_once(
 def test_a_store_that_stays_away_is_reported_at_the_end(
     store: Store, describe: Describe, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def record(self: Recorder, event: object) -> None:  # noqa: ARG001
+    def record(self: Recorder, events: object) -> None:  # noqa: ARG001
         raise OSError("disk is full")
 
     monkeypatch.setattr(Recorder, "record", record)

@@ -1,0 +1,50 @@
+"""The events of a study, cut into what is recorded at once."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
+
+
+@dataclass(frozen=True)
+class StudyEnded:
+    """The last event of a study, which only its writer tells.
+
+    note: what came out, for the head of the study's page.
+    """
+
+    ending: Ending
+    note: str
+    time: int
+
+
+@dataclass
+class Part:
+    """Of what happened to a trial, a stretch from its start or a going on to its next ending.
+
+    Either end may be missing: it was recorded before, or is still to come.
+    """
+
+    number: int
+    started: TrialStarted | None = None
+    epochs: list[EpochEnded] = field(default_factory=list)
+    ended: TrialEnded | None = None
+
+
+def parts(events: Iterable[Event]) -> Iterator[Part]:
+    """The events of one trial, in order, as few parts."""
+    part: Part | None = None
+    for event in events:
+        if part and (part.ended or isinstance(event, TrialStarted)):
+            yield part
+            part = None
+        part = part or Part(event.number)
+        match event:
+            case TrialStarted():
+                part.started = event
+            case EpochEnded():
+                part.epochs.append(event)
+            case TrialEnded():
+                part.ended = event
+    if part:
+        yield part
