@@ -53,11 +53,13 @@ class Relay(tune.Callback):  # type: ignore[misc]
             self._end(number, "finished")
         else:
             self._end(number, "interrupted")
+        _forget(trial)
 
     def on_trial_error(self, *, trial: Any, **info: Any) -> None:
         # Not trial.get_error(): it reads the study's folder, where the file comes only later.
         written = trial.error_file and Path(trial.error_file).read_text(encoding="utf-8").strip()
         self._end(trial.config["number"], "failed", written or "an error that Ray did not keep")
+        _forget(trial)
 
     def end_open(self) -> None:
         """Tell of the trials that Ray left running that they were interrupted."""
@@ -71,3 +73,10 @@ class Relay(tune.Callback):  # type: ignore[misc]
     def _tell(self, event: TrialStarted | EpochEnded | TrialEnded) -> None:
         for observer in self._observers:
             observer.tell(event)
+
+
+def _forget(trial: Any) -> None:
+    """Drop what Ray would keep of the trial's metrics to the end of the study: most of it all."""
+    trial.metric_analysis.clear()
+    trial.metric_n_steps.clear()
+    trial.last_result.pop("result", None)

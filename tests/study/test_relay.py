@@ -1,5 +1,6 @@
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,12 @@ def relay(heard: Heard, settings: StudySettings) -> Relay:
 
 def _trial(error_file: Path | None = None) -> SimpleNamespace:
     config = {"number": 4, "trial": {"learning_rate": 0.001, "depth": 2}}
-    return SimpleNamespace(config=config, error_file=error_file)
+    kept: dict[str, dict[str, Any]] = {
+        "last_result": {"result": "an epoch's"},
+        "metric_analysis": {"epoch": {"max": 1}},
+        "metric_n_steps": {"epoch": {}},
+    }
+    return SimpleNamespace(config=config, error_file=error_file, **kept)
 
 
 def _report(relay: Relay, epoch: int) -> None:
@@ -83,3 +89,9 @@ def test_a_broken_trial_is_told_with_its_whole_traceback(
     relay.on_trial_error(trial=_trial(tmp_path / "error.txt"))
     assert _ending(heard).ending == "failed"
     assert _ending(heard).error == "Traceback\n  line\nDiverged: nan"
+
+
+def test_of_a_trial_that_is_over_ray_keeps_no_metrics(relay: Relay) -> None:
+    trial = _trial()
+    relay.on_trial_complete(trial=trial)
+    assert (trial.last_result, trial.metric_analysis, trial.metric_n_steps) == ({}, {}, {})
