@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help install search retrain ui test test-all check lock clean
+.PHONY: help install search retrain ui test test-all check bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make test                          ruff, mypy, import-linter and the tests"
 	@echo "make test-all                      the slow suites, beside those of make test"
 	@echo "make check                         ruff, mypy and import-linter only"
+	@echo "make bench [ARGS='--faces PATH']   measure speed beside a peer's and the targets (an hour)"
 	@echo "make lock                          resolve requirements.lock anew"
 
 install: $(STAMP)
@@ -47,6 +48,9 @@ test: check
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+bench: $(STAMP)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(STAMP)
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

@@ -49,5 +49,6 @@ def _write(faces: Faces, classes: Sequence[str], folder: Path) -> None:
 
 
 def repeated(faces: Faces, size: int) -> Faces:
-    """`size` faces, the same ones again where there are fewer."""
-    return faces.take(np.resize(np.arange(len(faces)), size))
+    """`size` faces in a random order, the same ones again where there are fewer."""
+    mixed = np.random.default_rng(0).permutation(len(faces))
+    return faces.take(np.resize(mixed, size))

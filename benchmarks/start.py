@@ -46,31 +46,28 @@ def _help(setup: Setup) -> Row:
 
 
 def _first_step(setup: Setup) -> Row:
-    """A study of one trial with a single batch, until its epoch is in the journal.
-
-    That is later than its first training step: the epoch is also evaluated and reported.
-    """
+    """A study of one trial with a single batch, until the epoch that is this step begins."""
     (space := setup.folder / "one.yaml").write_text(
         "parameters:\n  dropout: {type: float, low: 0.2, high: 0.3}\n"
     )
     bench_splits(setup.faces)  # from now on cached
-    samples, evaluated = [], []
+    samples, reported = [], []
     for repeat in range(setup.repeats):
         out = setup.folder / f"first-{repeat}"
         began = time.time()
         run_search(setup.faces, space, Size(1, 1, PAPER.batch_size), out)
         (epoch,) = (e for e in read_events(study_folder(out)) if isinstance(e, EpochEnded))
-        samples.append(epoch.time / 1000 - began)
-        evaluated.append(epoch.result.seconds)
-        setup.say(f"start: {repeat + 1}/{setup.repeats} first epoch after {samples[-1]:.1f} s")
-    what = "first step trained and judged, from the command, faces cached"
-    return Row("i", what, "s", samples, Target("at most", 12), {"of_which_epoch_s": evaluated})
+        reported.append(epoch.time / 1000 - began)
+        samples.append(reported[-1] - epoch.result.seconds)
+        setup.say(f"start: {repeat + 1}/{setup.repeats} training after {samples[-1]:.1f} s")
+    what = "first training step, from the command, faces cached"
+    return Row("i", what, "s", samples, Target("at most", 12), {"epoch_reported_s": reported})
 
 
 def _decoding(setup: Setup) -> list[Row]:
     csv = setup.folder / "fer2013.csv"
     setup.say("start: writing a CSV as large as FER2013's")
-    _write_csv(csv, bench_splits(setup.faces).train, share=0.05 if setup.quick else 1)
+    _write_csv(csv, bench_splits(setup.faces).train, share=0.2 if setup.quick else 1)
     first, cached = [], []
     for repeat in range(setup.repeats):
         cache = setup.folder / f"cache-{repeat}"
@@ -105,7 +102,7 @@ def _load_seconds(csv: Path, cache: Path) -> tuple[float, float]:
     done = subprocess.run(
         [sys.executable, "-c", LOAD, str(csv)],
         env=os.environ | {"FER_TUNE_CACHE": str(cache)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     )

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks import peer
+from fer_tune.data.faces import Faces
+from fer_tune.data.plans import PLAN_NAMES, PlanName, build
+from fer_tune.model import FerNet, ModelConfig, parameter_count
+
+COUNTS = {"angry": 9, "happy": 5, "sad": 2}
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of noise."""
+    folder = tmp_path_factory.mktemp("faces")
+    rng = np.random.default_rng(0)
+    for name, count in COUNTS.items():
+        (folder / name).mkdir()
+        for index in range(count):
+            noise = rng.integers(0, 256, (48, 48), dtype=np.uint8)
+            Image.fromarray(noise).save(folder / name / f"{index}.png")
+    return folder
+
+
+@pytest.mark.parametrize("depth", [1, 3, 5])
+def test_its_network_is_ours_but_for_the_biases_of_its_convolutions(depth: int) -> None:
+    ours = FerNet(ModelConfig(depth=depth), 7)
+    theirs = peer.network(depth, 0.25, 7)
+    biases = sum(32 * 2**block for block in range(depth))
+    assert parameter_count(theirs) == parameter_count(ours) + biases
+
+
+@pytest.mark.parametrize("plan", PLAN_NAMES)
+def test_its_epochs_have_as_many_faces_as_ours(faces: Path, plan: PlanName) -> None:
+    batches = peer.training_batches(peer.faces_in(faces), plan, batch_size=4, workers=0)
+    labels = np.repeat(np.arange(len(COUNTS)), list(COUNTS.values()))
+    ours = build(plan, Faces(np.zeros((len(labels), 48, 48), np.uint8), labels), seed=0)
+    assert sum(len(truth) for _, truth in batches) == len(ours.faces)
+
+
+def test_it_learns_and_is_judged_by_class(faces: Path) -> None:
+    torch.manual_seed(0)
+    images = peer.faces_in(faces)
+    model, device = peer.network(1, 0.0, len(COUNTS)), torch.device("cpu")
+    batches = peer.training_batches(images, "original", batch_size=4, workers=0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    first, *_, last = (peer.train_epoch(model, batches, optimizer, device) for _ in range(8))
+    assert last < first
+    metrics = peer.validate(model, peer.validation_batches(images, 8, workers=0), device)
+    assert {"val_accuracy", "val_macro_f1", "val_recall_2"} <= metrics.keys()
