@@ -65,6 +65,10 @@ def validation_batches(faces: ImageFolder, batch_size: int, workers: int) -> Bat
     return DataLoader(faces, batch_size, num_workers=workers, persistent_workers=workers > 0)
 
 
+def own_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def faces_in(folder: Path) -> ImageFolder:
     """Class folders of images, as (1, 48, 48) float32 in [0, 1]."""
     return ImageFolder(str(folder), Compose([Grayscale(), ToTensor()]))
@@ -116,7 +120,7 @@ def train_trial(config: dict[str, Any], folder: Path, epochs: int, workers: int)
     from ray import tune
 
     torch.set_num_threads(1)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = own_device()
     faces, batch_size = faces_in(folder / "train"), config["batch_size"]
     training = training_batches(faces, config["data_plan"], batch_size, workers)
     validation = validation_batches(faces_in(folder / "validation"), batch_size, workers)

@@ -159,7 +159,7 @@ def peer_epoch(job: Job) -> float:
     """Images a second in one more epoch of the peer's loop."""
     model, batches, optimizer = _peer_trial(job.folder, seed=0)
     began = time.perf_counter()
-    peer.train_epoch(model, batches, optimizer, pick_device())
+    peer.train_epoch(model, batches, optimizer, peer.own_device())
     return len(batches.dataset) / (time.perf_counter() - began)  # type: ignore[arg-type]
 
 
@@ -170,7 +170,7 @@ def _peer_trial(
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     faces = peer.faces_in(folder / "train")
-    model = peer.network(PAPER.depth, PAPER.dropout, len(faces.classes)).to(pick_device())
+    model = peer.network(PAPER.depth, PAPER.dropout, len(faces.classes)).to(peer.own_device())
     optimizer = torch.optim.Adam(model.parameters(), lr=PAPER.learning_rate)
     return model, peer.training_batches(faces, "original", PAPER.batch_size, workers=0), optimizer
 
@@ -186,10 +186,10 @@ def peer_accuracy(job: Job, epochs: int, seed: int) -> float:
     """Percent of the validation faces after so many epochs."""
     model, batches, optimizer = _peer_trial(job.folder, seed)
     for _ in range(epochs):
-        peer.train_epoch(model, batches, optimizer, pick_device())
+        peer.train_epoch(model, batches, optimizer, peer.own_device())
     judged = peer.faces_in(job.folder / "validation")
     validation = peer.validation_batches(judged, PAPER.batch_size, workers=0)
-    return 100 * peer.validate(model, validation, pick_device())["val_accuracy"]
+    return 100 * peer.validate(model, validation, peer.own_device())["val_accuracy"]
 
 
 def image_flops() -> float:
