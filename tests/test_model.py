@@ -79,3 +79,16 @@ def test_scaled_faces_run_from_0_to_1_and_leave_the_bytes_alone() -> None:
 def test_a_setting_out_of_range_or_unknown_is_refused_by_name(name: str, value: float) -> None:
     with pytest.raises(ValidationError, match=name):
         ModelConfig.model_validate({name: value})
+
+
+def test_a_fused_copy_is_the_same_function_and_leaves_the_model_alone() -> None:
+    torch.manual_seed(0)
+    model = FerNet(SMALL.model_copy(update={"depth": 3}), classes=7).train()
+    model(scaled(pictures(32)))  # moves the running statistics off their start
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    fused = model.fused()
+    assert model.training
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in fused.modules())
+    faces = scaled(pictures(5))
+    torch.testing.assert_close(fused(faces), model.eval()(faces), rtol=1e-4, atol=1e-5)
+    assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)

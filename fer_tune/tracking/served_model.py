@@ -27,7 +27,7 @@ class ServedModel(PythonModel):
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = FerNet(config, len(self._classes))
         model.load_state_dict(load_file(context.artifacts["weights"]))
-        self._model = model.to(memory_format=torch.channels_last).to(self._device).eval()
+        self._model = model.to(memory_format=torch.channels_last).to(self._device).fused()
 
     def predict(
         self,

@@ -125,7 +125,7 @@ def evaluate(model: FerNet, faces: OnDevice, classes: int) -> Scores:
     device = faces.images.device
     loss = torch.zeros((), device=device)
     cells = torch.zeros(classes * classes, dtype=torch.int64, device=device)
-    model.eval()
+    model = model.fused()
     batches = (torch.split(tensor, EVALUATION_BATCH) for tensor in (faces.images, faces.labels))
     for images, labels in zip(*batches, strict=True):
         with autocast(device):
