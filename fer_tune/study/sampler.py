@@ -9,6 +9,7 @@ from optuna.trial import TrialState, create_trial
 from ray.tune.search.optuna import OptunaSearch
 
 from fer_tune.study.parameters import Point
+from fer_tune.study.recent import RecentTrials
 from fer_tune.study.record import PAPER_TRIAL, TrialRecord
 from fer_tune.study.settings import StudySettings
 from fer_tune.training.metrics import direction, improves
@@ -54,6 +55,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
                 *space.points()[self._next :],
             ],
             sampler=_sampler(settings, self._next),
+            storage=RecentTrials(),
         )
         for record in earlier:
             if record.is_over:

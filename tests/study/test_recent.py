@@ -1,0 +1,42 @@
+from typing import Literal
+
+import optuna
+import pytest
+from optuna.samplers import RandomSampler
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from fer_tune.study import recent
+from fer_tune.study.recent import RecentTrials
+
+Direction = Literal["maximize", "minimize"]
+
+
+def _study(direction: Direction) -> Study:
+    """Ten trials, the newer the better but for the very first; trial 4 has no value."""
+    study = optuna.create_study(
+        storage=RecentTrials(), sampler=RandomSampler(seed=0), direction=direction
+    )
+    sign = 1 if direction == "maximize" else -1
+    for number in range(10):
+        trial = study.ask()
+        if number == 4:
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            study.tell(trial, sign * (100 if number == 0 else number))
+    return study
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_of_a_long_study_the_best_and_the_newest_trials_are_seen(
+    direction: Direction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent, "RECENT", 4)
+    monkeypatch.setattr(recent, "BEST", 2)
+    study = _study(direction)
+    assert [trial.number for trial in study.trials] == [0, 5, 6, 7, 8, 9]
+    assert study.best_trial.number == 0
+
+
+def test_of_a_study_of_usual_length_all_are_seen() -> None:
+    assert [trial.number for trial in _study("maximize").trials] == list(range(10))
