@@ -12,25 +12,26 @@ from fer_tune.events import Ending, EpochEnded, TrialEnded, TrialStarted
 from fer_tune.study.record import named_values
 from fer_tune.study.settings import StudySettings
 from fer_tune.terminal.tables import duration
-from fer_tune.training.metrics import EpochResult, direction, improves
+from fer_tune.training.metrics import direction, improves
 
 ROWS = 12  # of the live table; the rest of a long study is in the leaderboard
 
 
-@dataclass
+@dataclass(slots=True)
 class Row:
-    """A trial in the live table: its last epoch, and the best value of the metric so far."""
+    """A trial in the live table.
+
+    epoch: epochs done.
+    last: value of the metric, and the gap, in the last of them.
+    best: value of the metric so far.
+    """
 
     number: int
     values: str
-    last: EpochResult | None = None
+    epoch: int = 0
+    last: tuple[float, float] | None = None
     best: float | None = None
     ending: Ending | None = None
-
-    @property
-    def epoch(self) -> int:
-        """Epochs done."""
-        return self.last.epoch if self.last else 0
 
 
 class LiveTable:
@@ -66,9 +67,10 @@ class LiveTable:
                 self._rows.setdefault(number, Row(number, values)).ending = None
             case EpochEnded(number=number, result=result):
                 row = self._rows[number]
-                row.last = result
-                if improves(self._metric, result.metrics[self._metric], row.best):
-                    row.best = result.metrics[self._metric]
+                value = result.metrics[self._metric]
+                row.epoch, row.last = result.epoch, (value, result.metrics["gap"])
+                if improves(self._metric, value, row.best):
+                    row.best = value
                 self._epochs_here += 1
             case TrialEnded(number=number, ending=ending, error=error):
                 row = self._rows[number]
@@ -112,8 +114,8 @@ class LiveTable:
     def _cells(self, row: Row) -> list[str]:
         values = ["-", "-", "-"]
         if row.last is not None:
-            metrics = row.last.metrics
-            values = [f"{v:.3f}" for v in (metrics[self._metric], row.best or 0, metrics["gap"])]
+            value, gap = row.last
+            values = [f"{v:.3f}" for v in (value, row.best or 0, gap)]
         epoch = f"{row.epoch}/{self._epochs}"
         return [f"{row.number:03d}", row.ending or "running", epoch, *values, row.values]
 

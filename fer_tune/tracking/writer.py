@@ -16,6 +16,7 @@ from fer_tune.tracking.store import Store, first_line
 
 _PATIENCE = 5.0  # seconds that close() waits between two lines about what is left
 _GATHER = 1.0  # seconds in which events gather: what is written at once costs less
+_WAITING = 1000  # events; a study that outruns its store by more than these waits for it
 _LAST_TRIES = 1  # beside MLflow's own, which take seconds
 
 
@@ -40,7 +41,7 @@ class StudyWriter:
         except (MlflowException, OSError) as error:
             raise UserError(f"tracking store {store}: {first_line(error)}") from error
         self.run_id = self._recorder.run_id
-        self._events: queue.SimpleQueue[Event | StudyEnded] = queue.SimpleQueue()
+        self._events: queue.Queue[Event | StudyEnded] = queue.Queue(_WAITING)
         # By trial, oldest first, and under None the study's end.
         self._pending: dict[int | None, list[Event | StudyEnded]] = {}
         self._closing = threading.Event()
