@@ -9,10 +9,15 @@ import torch
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
-def pick_device() -> torch.device:
-    """The GPU that this process may use, else the CPU; either gives the same numbers twice."""
+def pick_device(share: float = 1) -> torch.device:
+    """The GPU that this process may use, else the CPU; either gives the same numbers twice.
+
+    share: of the GPU's memory that the process may take, where it is less than all; asking for
+        more raises torch.cuda.OutOfMemoryError here, not in the trial beside it.
+    """
     torch.backends.cudnn.deterministic = True
     if torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(min(share, 1))
         return torch.device("cuda")
     _keep_freed_memory()
     return torch.device("cpu")
@@ -33,9 +38,11 @@ def _keep_freed_memory() -> None:
 def autocast(device: torch.device) -> torch.autocast:
     """bfloat16 where the hardware multiplies it natively; float32 elsewhere.
 
-    Emulated bfloat16 is slower than float32, so the instruction must be there.
+    Emulated bfloat16 is slower than float32, so the instruction must be there. Nothing is cached:
+    each weight is used once a pass, and a CUDA graph allows no cache.
     """
-    return torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16(device))
+    enabled = _has_bfloat16(device)
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

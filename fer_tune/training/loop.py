@@ -17,8 +17,9 @@ from fer_tune.training.augment import Mixer, augment, mixer
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.device import autocast
 from fer_tune.training.faces import TrialFaces
+from fer_tune.training.forward import Forward, training_forward
 from fer_tune.training.metrics import EpochResult, Scores, best_result, named_metrics
-from fer_tune.training.state import State, Task, weights
+from fer_tune.training.state import State, Task, steps_per_epoch, weights
 
 EVALUATION_BATCH = 512
 
@@ -40,10 +41,12 @@ def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> It
     chances = faces.training.chances
     draw = None if chances is None else torch.from_numpy(np.array(chances))
     mix = mixer(task.config.mixup, len(faces.classes))
+    steps = task.epochs * steps_per_epoch(len(training), task.config)
+    forward = training_forward(state.model, task.config.batch_size, steps, device)
     while state.epoch < task.epochs:
         began = time.perf_counter()
         torch.manual_seed(_epoch_seed(task.seed, state.epoch))
-        _train_epoch(task.config, state, training, draw, mix)
+        _train_epoch(task.config, state, training, draw, mix, forward)
         train = evaluate(state.model, sample, len(faces.classes))
         scores = evaluate(state.model, validation, len(faces.classes))
         # The epoch's last step may be the one that ruins the weights.
@@ -84,7 +87,12 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 
 
 def _train_epoch(
-    config: TrialConfig, state: State, faces: OnDevice, chances: Tensor | None, mix: Mixer
+    config: TrialConfig,
+    state: State,
+    faces: OnDevice,
+    chances: Tensor | None,
+    mix: Mixer,
+    forward: Forward,
 ) -> None:
     device = faces.images.device
     total = torch.zeros((), device=device)
@@ -92,11 +100,8 @@ def _train_epoch(
     for batch in torch.split(_order(len(faces), chances).to(device), config.batch_size):
         images = augment(scaled(faces.images[batch]), config.augmentation)
         images, labels = mix(images, faces.labels[batch])
-        with autocast(device):
-            logits = state.model(images)
-        loss = functional.cross_entropy(
-            logits.float(), labels, label_smoothing=config.label_smoothing
-        )
+        logits = forward(images)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
         state.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()

@@ -61,8 +61,13 @@ def fresh_state(task: Task, faces: int, classes: int, device: torch.device) -> S
         weight_decay=task.config.weight_decay,
         fused=True,
     )
-    steps = task.epochs * -(-faces // task.config.batch_size)
+    steps = task.epochs * steps_per_epoch(faces, task.config)
     return State(model, optimizer, _schedule(optimizer, task.config, steps))
+
+
+def steps_per_epoch(faces: int, config: TrialConfig) -> int:
+    """Batches that so many faces make, the last one maybe smaller."""
+    return -(-faces // config.batch_size)
 
 
 def _schedule(optimizer: AdamW, config: TrialConfig, steps: int) -> LRScheduler:

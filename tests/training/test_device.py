@@ -28,3 +28,14 @@ def test_bfloat16_is_used_only_where_the_processor_multiplies_it(
     with autocast(cpu):
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == dtype
+
+
+@pytest.mark.parametrize(("share", "cap"), [(0.25, 0.25), (2, 1)])
+def test_a_trial_on_a_part_of_a_gpu_is_held_to_its_part_of_the_memory(
+    monkeypatch: pytest.MonkeyPatch, share: float, cap: float
+) -> None:
+    caps: list[float] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", caps.append)
+    assert pick_device(share) == torch.device("cuda")
+    assert caps == [cap]

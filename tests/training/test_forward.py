@@ -1,0 +1,87 @@
+"""Where no GPU is, the recording itself is played by a stand-in with its side effects."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fer_tune.model import FerNet, ModelConfig
+from fer_tune.training.forward import WORTH_RECORDING, training_forward
+
+CUDA = torch.device("cuda")
+Recording = list[Tensor]
+
+
+@pytest.fixture
+def model() -> FerNet:
+    torch.manual_seed(0)
+    return FerNet(ModelConfig(depth=2, width=4, hidden_1=8, hidden_2=8), classes=7)
+
+
+@pytest.fixture
+def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
+    """The faces that went through a recorded pass."""
+    seen: Recording = []
+
+    def record(module: nn.Module, sample: tuple[Tensor, ...]) -> Callable[[Tensor], Tensor]:
+        for _ in range(3):
+            module(*sample)
+        return lambda images: seen.append(images) or module(images)  # type: ignore[func-returns-value]
+
+    zeros = torch.zeros
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
+    monkeypatch.setattr(torch, "zeros", lambda *shape, device: zeros(*shape))
+    monkeypatch.setattr("fer_tune.training.forward.autocast", lambda _: torch.autocast("cpu"))
+    return seen
+
+
+def faces(count: int) -> Tensor:
+    return torch.rand(count, 1, 48, 48, generator=torch.Generator().manual_seed(count))
+
+
+def test_on_the_cpu_the_model_runs_as_it_is(model: FerNet, recording: Recording) -> None:
+    logits = training_forward(model, 8, WORTH_RECORDING, torch.device("cpu"))(faces(8))
+    assert logits.shape == (8, 7)
+    assert logits.dtype == torch.float32
+    assert not recording
+
+
+def test_whole_batches_of_a_long_trial_are_replayed_and_the_last_one_is_not(
+    model: FerNet, recording: Recording
+) -> None:
+    forward = training_forward(model, 8, WORTH_RECORDING, CUDA)
+    for count in (8, 8, 3):
+        assert forward(faces(count)).shape == (count, 7)
+    assert [len(images) for images in recording] == [8, 8]
+
+
+def test_a_short_trial_is_not_recorded(model: FerNet, recording: Recording) -> None:
+    training_forward(model, 8, WORTH_RECORDING - 1, CUDA)(faces(8))
+    assert not recording
+
+
+def test_recording_leaves_the_running_statistics_alone(model: FerNet, recording: Recording) -> None:
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    training_forward(model, 8, WORTH_RECORDING, CUDA)
+    after = dict(model.named_buffers())
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here to record on")
+def test_a_recorded_pass_gives_the_logits_and_gradients_of_the_plain_one(model: FerNet) -> None:
+    model = model.to(CUDA)
+    for parameter in model.head.modules():
+        if isinstance(parameter, nn.Dropout):
+            parameter.p = 0.0
+    images, results = faces(8).to(CUDA), []
+    for steps in (WORTH_RECORDING, 1):
+        model.zero_grad()
+        logits = training_forward(model, 8, steps, CUDA)(images)
+        logits.sum().backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+        results.append((logits.detach().clone(), gradients))
+    (recorded, its_gradients), (plain, gradients) = results
+    torch.testing.assert_close(recorded, plain, rtol=1e-2, atol=1e-2)
+    for one, other in zip(its_gradients, gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=5e-2, atol=5e-2)
