@@ -1,0 +1,238 @@
+"""What a study costs beside its training: trials that train nothing, recorded as real ones are.
+
+python -m benchmarks.overhead 10000     growth over so many trials; takes a quarter of an hour
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from benchmarks.processes import one_process
+from benchmarks.row import Row, Setup, Target
+from fer_tune import atomic
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.events import EpochEnded, Observer, TrialEnded, TrialStarted
+from fer_tune.study.checkpoints import Tidier, checkpoint_folder
+from fer_tune.study.faces import StudyFaces
+from fer_tune.study.journal import Journal
+from fer_tune.study.resources import Wanted, divide, this_machine
+from fer_tune.study.runner import Place, run_study
+from fer_tune.study.session import ray_session
+from fer_tune.study.settings import StudySettings, begin_study
+from fer_tune.study.space import find_space, read_space
+from fer_tune.study.trainable import TrialOptions, report
+from fer_tune.terminal.live import LiveTable
+from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.store import Store, open_store
+from fer_tune.tracking.writer import StudyWriter
+from fer_tune.training import checkpoint
+from fer_tune.training.metrics import EpochResult, Scores, named_metrics
+
+METRIC = "val/macro_f1"
+CHECKPOINT = bytes(10_000)  # as many files as a trial's, but none of its weights
+EVERY = 20  # trials between two looks at the driver's memory
+
+# Trials and epochs of the studies that tell a study's fixed cost, a trial's and an epoch's apart.
+SIZES = ((20, 5), (200, 2), (200, 5), (200, 10))
+GROWN = 2000  # trials
+Job = tuple[int, int]
+
+
+def overhead(setup: Setup) -> list[Row]:
+    """The cost of a trial and of an epoch, and how it and memory grow with the trials."""
+    sizes = [(trials // 10, epochs) for trials, epochs in SIZES] if setup.quick else list(SIZES)
+    costs = []
+    for repeat in range(setup.repeats):
+        with one_process() as process:
+            spent = process.submit(run_all, setup.folder / str(repeat), sizes).result()
+        costs.append(_costs(spent))
+        setup.say(
+            f"overhead: {costs[-1].trial:.3f} s a trial, {costs[-1].epoch * 1e3:.1f} ms an epoch"
+        )
+    details = {"runs": [cost.runs for cost in costs]}
+    return [
+        Row("f", "a trial", "s", [cost.trial for cost in costs], Target("at most", 0.25), details),
+        Row("f", "an epoch", "ms", [c.epoch * 1e3 for c in costs], Target("at most", 20)),
+        *growth(setup, 200 if setup.quick else GROWN),
+    ]
+
+
+def growth(setup: Setup, trials: int) -> list[Row]:
+    """One study of so many trials: the last tenth of them beside the second."""
+    with one_process() as process:
+        (spent,) = process.submit(run_all, setup.folder / "grown", [(trials, 5)]).result()
+    watch, tenth = spent.watch, trials // 10
+    slices = [watch.slice_ms(n * tenth + 1, (n + 1) * tenth) for n in range(10)]
+    numbers = [number for number in watch.memory if number > trials / 4]
+    memory = [watch.memory[number] / 1e3 for number in numbers]
+    details = {"trials": trials, "ms a trial by tenths": slices, "bytes by trials": watch.memory}
+    what = f"the last {tenth} of {trials} trials over the second {tenth}"
+    ratio, slope = slices[-1] / slices[1], float(np.polyfit(numbers, memory, 1)[0])
+    return [
+        Row("g", what, "x", [ratio], Target("at most", 1.2), details),
+        Row("g", "driver memory a trial", "KB", [slope], Target("at most", 20)),
+    ]
+
+
+def run_all(folder: Path, sizes: Sequence[Job]) -> "list[Spent]":
+    """A study for each of `sizes`, one after the other, with one Ray and one store."""
+    store = open_store(root=folder / "mlruns")
+    with ray_session(None):
+        return [run_empty(store, folder / "studies", *size) for size in sizes]
+
+
+def train_nothing(config: dict[str, Any], faces: StudyFaces, options: TrialOptions) -> None:  # noqa: ARG001
+    """Report as `train_trial` does, after keeping as many files as it does.
+
+    The score rises with the number of the trial, so that ASHA, which is asked, stops none.
+    """
+    number = config["number"]
+    confusion = np.random.default_rng(number).integers(0, 100, (len(EMOTIONS), len(EMOTIONS)))
+    scores = Scores(1.0, confusion)
+    kept = checkpoint_folder(options.folder, number)
+    for epoch in range(options.reported.get(number, 0) + 1, options.epochs + 1):
+        score = 1 - 1 / (2 + number + epoch / (options.epochs + 1))
+        metrics = {**named_metrics(scores, scores, EMOTIONS), METRIC: score}
+        atomic.write(kept / checkpoint.FILE, CHECKPOINT)
+        report(EpochResult(epoch, metrics, confusion.tolist()), options.metric)
+
+
+@dataclass
+class Watch:
+    """When trials ended and what memory the driver had then; an observer of the study.
+
+    ended: seconds since the study began, one a trial.
+    memory: by the number of trials that had ended, the driver's own bytes (USS).
+    """
+
+    began: float = field(default_factory=time.monotonic)
+    ended: list[float] = field(default_factory=list)
+    memory: dict[int, int] = field(default_factory=dict)
+
+    def tell(self, event: TrialStarted | EpochEnded | TrialEnded) -> None:
+        if isinstance(event, TrialEnded):
+            self.ended.append(time.monotonic() - self.began)
+            if len(self.ended) % EVERY == 0:
+                self.memory[len(self.ended)] = own_memory()
+
+    def slice_ms(self, first: int, last: int) -> float:
+        """Milliseconds a trial from the `first` to the `last` that ended."""
+        return (self.ended[last - 1] - self.ended[first - 1]) / (last - first) * 1e3
+
+
+def own_memory() -> int:
+    """Bytes that this process shares with no other; Linux only."""
+    text = Path("/proc/self/smaps_rollup").read_text()
+    lines = [line.split() for line in text.splitlines() if line.startswith("Private_")]
+    return sum(int(kilobytes) * 1024 for _, kilobytes, _ in lines)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """A study that was run.
+
+    study: seconds until the last trial had ended; recorded: until MLflow had everything.
+    """
+
+    trials: int
+    epochs: int
+    study: float
+    recorded: float
+    watch: Watch
+
+
+def run_empty(store: Store, folder: Path, trials: int, epochs: int, space: str = "paper") -> Spent:
+    """One study of `trials` times `epochs`, recorded in `store`; Ray must be connected."""
+    settings = _settings(f"overhead-{trials}-{epochs}-{time.time_ns()}", trials, epochs, space)
+    place = Place(begin_study(folder, settings), divide(this_machine(), trials, Wanted()))
+    watch = Watch()
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        StudyWriter(store, _description(settings)) as writer,
+        closing(Journal(place.folder)) as journal,
+        LiveTable(Console(file=nowhere), settings) as table,
+    ):
+        table.start_clock()
+        tidier = Tidier(place.folder, settings.metric)
+        observers: list[Observer] = [journal, writer, table, tidier, watch]
+        run_study(settings, {}, place, observers, train_nothing)
+        study = time.monotonic() - watch.began
+        missing = writer.close("finished")
+        assert missing is None, missing
+    return Spent(trials, epochs, study, time.monotonic() - watch.began, watch)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of wall time until all was recorded, and the studies that tell it."""
+
+    study: float
+    trial: float
+    epoch: float
+    runs: list[dict[str, float]]
+
+
+def _costs(spent: Sequence[Spent]) -> Cost:
+    """The least squares fit of the studies' wall time."""
+    sizes = np.array([[1, each.trials, each.trials * each.epochs] for each in spent])
+    (study, trial, epoch), *_ = np.linalg.lstsq(sizes, [each.recorded for each in spent])
+    runs = [
+        {"trials": s.trials, "epochs": s.epochs, "study s": s.study, "recorded s": s.recorded}
+        for s in spent
+    ]
+    return Cost(float(study), float(trial), float(epoch), runs)
+
+
+def _settings(name: str, trials: int, epochs: int, space: str) -> StudySettings:
+    return StudySettings(
+        name=name,
+        space_name=space,
+        space=read_space(find_space(space)),
+        data=None,
+        skip_bad=False,
+        faces_hash="0",
+        train_faces=None,
+        trials=trials,
+        epochs=epochs,
+        grace=1,
+        reduction=3,
+        metric=METRIC,
+        seed=0,
+        tracking_uri=None,
+    )
+
+
+def _description(settings: StudySettings) -> StudyDescription:
+    return StudyDescription(
+        name=settings.name,
+        space=settings.space.as_yaml(),
+        command="python -m benchmarks overhead",
+        classes=EMOTIONS,
+        source="no faces",
+        faces_hash=settings.faces_hash,
+        protocol="nothing is trained",
+        code_version="benchmark",
+        seed=settings.seed,
+        metric=settings.metric,
+        settings={"epochs": settings.epochs},
+    )
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="bench-overhead-") as where:
+        asked = Setup(faces=None, repeats=1, folder=Path(where), quick=False, say=print)
+        for row in growth(asked, int(sys.argv[1])):
+            print(
+                f"{row.what}: {row.value:.3g} {row.unit} ({row.target})",
+                *row.details.items(),
+                sep="\n  ",
+            )
