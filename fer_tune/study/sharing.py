@@ -1,0 +1,113 @@
+"""How many trials get the most out of one GPU together, found out by letting some share it."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fer_tune.data.faces import Faces
+from fer_tune.data.plans import TrainingFaces
+from fer_tune.training.faces import TrialFaces
+
+TRIALS = (1, 2, 4, 8)  # tried at once, in this order
+GAIN = 1.1  # by which more trials at once must be faster together to be worth their memory
+SECONDS = 3.0  # that each number of trials is watched
+TRAINING, EVALUATED = 8192, 1024  # faces of an epoch, so that many epochs fit in
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Trials at once, and the training faces a second that they get through together."""
+
+    trials: int
+    faces_per_second: float
+
+
+def rates(faces: TrialFaces, there: Mapping[str, float]) -> Iterator[Rate]:
+    """Train the paper's configuration once, twice, ... at a time, each in a process of its own.
+
+    Ends at the first number for which cores or memory do not suffice. Needs Ray to be connected.
+
+    faces: of the paper's trial; a part of them is used.
+    there: what the trials share on one machine: whole cores as "CPU", and one "GPU" or none.
+    """
+    import ray
+    import torch
+    from ray.util.placement_group import placement_group, remove_placement_group
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    most = min(TRIALS[-1], int(there["CPU"]))
+    group = placement_group([dict(there)])
+    trial = ray.remote(_Trial).options(
+        num_cpus=1,
+        num_gpus=there.get("GPU", 0) / most,
+        scheduling_strategy=PlacementGroupSchedulingStrategy(group),
+    )
+    try:
+        part = ray.put(_part(faces))
+        running: list[Any] = []
+        for trials in TRIALS[: sum(number <= most for number in TRIALS)]:
+            running += [trial.remote(part) for _ in range(trials - len(running))]
+            ray.get([each.rate.remote(0) for each in running])  # the first epoch is slower
+            yield Rate(trials, sum(ray.get([each.rate.remote(SECONDS) for each in running])))
+    except torch.cuda.OutOfMemoryError:
+        return
+    finally:
+        remove_placement_group(group)  # ends the processes in it
+
+
+def best(measured: Iterable[Rate]) -> Rate:
+    """The rate that the next one does not improve on by GAIN; the last, where all do.
+
+    Asks for no more rates than it needs. Raises ValueError where there is none.
+    """
+    found: Rate | None = None
+    for rate in measured:
+        if found and rate.faces_per_second < GAIN * found.faces_per_second:
+            break
+        found = rate
+    if found is None:
+        raise ValueError("not one trial fits")
+    return found
+
+
+class _Trial:
+    """A trial that trains as long as it is told."""
+
+    def __init__(self, faces: TrialFaces) -> None:
+        import torch
+
+        from fer_tune.training.config import PAPER
+        from fer_tune.training.device import pick_device
+        from fer_tune.training.loop import fit
+        from fer_tune.training.state import Task, fresh_state
+
+        torch.set_num_threads(1)
+        device, task = pick_device(), Task(PAPER, sys.maxsize, seed=0)
+        self._faces = len(faces.training.faces)
+        state = fresh_state(task, self._faces, len(faces.classes), device)
+        self._epochs = fit(task, state, faces, device)
+
+    def rate(self, seconds: float) -> float:
+        """Training faces a second over as many epochs as it takes, at least one."""
+        began, epochs = time.perf_counter(), 0
+        while not epochs or time.perf_counter() - began < seconds:
+            next(self._epochs)
+            epochs += 1
+        return epochs * self._faces / (time.perf_counter() - began)
+
+
+def _part(faces: TrialFaces) -> TrialFaces:
+    return TrialFaces(
+        TrainingFaces(_first(faces.training.faces, TRAINING)),
+        _first(faces.sample, EVALUATED),
+        _first(faces.validation, EVALUATED),
+        faces.classes,
+    )
+
+
+def _first(faces: Faces, most: int) -> Faces:
+    return faces.take(np.arange(min(most, len(faces))))
