@@ -87,6 +87,7 @@ def _trial_options(
         metric=settings.metric,
         seed=settings.seed,
         threads=place.resources.cpus,
+        gpus=place.resources.gpus,
         folder=place.folder.resolve(),
         reported={each.number: len(each.history) for each in earlier if not each.is_over},
     )

@@ -25,6 +25,7 @@ class TrialOptions:
 
     seed: the study's; with the number of the trial it gives the trial's own.
     threads: of a trial on the CPU.
+    gpus: of a trial; where it is a part of one, of its memory too.
     folder: of the study; absolute, and the same on every machine of a cluster.
     reported: by the number of a resumed trial, how many of its epochs the study has on record.
     """
@@ -33,6 +34,7 @@ class TrialOptions:
     metric: str
     seed: int
     threads: int
+    gpus: float
     folder: Path
     reported: Mapping[int, int]
 
@@ -44,7 +46,7 @@ def train_trial(config: dict[str, Any], faces: StudyFaces, options: TrialOptions
     """
     number, trial = config["number"], TrialConfig.model_validate(config["trial"])
     torch.set_num_threads(options.threads)
-    device = pick_device()
+    device = pick_device(options.gpus)
     own = faces[trial.data_plan]
     kept = checkpoint_folder(options.folder, number)
     task = Task(trial, options.epochs, trial_seed(options.seed, number), options.metric)
