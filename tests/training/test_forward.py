@@ -61,7 +61,8 @@ def test_a_short_trial_is_not_recorded(model: FerNet, recording: Recording) -> N
     assert not recording
 
 
-def test_recording_leaves_the_running_statistics_alone(model: FerNet, recording: Recording) -> None:
+@pytest.mark.usefixtures("recording")
+def test_recording_leaves_the_running_statistics_alone(model: FerNet) -> None:
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     training_forward(model, 8, WORTH_RECORDING, CUDA)
     after = dict(model.named_buffers())
