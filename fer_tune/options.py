@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from fer_tune.command import Parser, filled, filled_path
 
@@ -44,7 +45,7 @@ class SearchOptions:
     reduction: int | None
     concurrent: int | None
     cpus_per_trial: int | None
-    gpus_per_trial: float | None
+    gpus_per_trial: float | Literal["auto"] | None
     time_budget: float | None
     address: str | None
     tracking_uri: str | None
@@ -139,9 +140,9 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--gpus-per-trial",
-        type=number_from(0, float),
+        type=_gpus,
         metavar="X",
-        help="a fraction shares a GPU (default: 0.25 where there is one)",
+        help="a fraction shares a GPU, auto measures which is best (default: 0.25 of one)",
     )
     group.add_argument(
         "--time-budget", type=_seconds, metavar="TIME", help="stop then: 90s, 30m, 2h"
@@ -207,6 +208,13 @@ def number_from(
 
     convert.__name__ = "number" if kind is float else "whole number"
     return convert
+
+
+def _gpus(text: str) -> float | str:
+    return text if text == "auto" else number_from(0, float)(text)
+
+
+_gpus.__name__ = "number or auto"
 
 
 def _seconds(text: str) -> float:

@@ -1,6 +1,7 @@
 """How a machine or a cluster is divided among trials."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from fer_tune.errors import UserError
 
@@ -37,11 +38,14 @@ def _counted(count: float, noun: str) -> str:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asked for; None leaves it to `divide`."""
+    """What the user asked for; None leaves it to `divide`.
+
+    gpus: "auto" is what None is, until `measured` has found out better.
+    """
 
     concurrent: int | None = None
     cpus: int | None = None
-    gpus: float | None = None
+    gpus: float | Literal["auto"] | None = None
 
 
 def this_machine() -> Machine:
@@ -60,7 +64,9 @@ def divide(machine: Machine, trials: int, wanted: Wanted) -> Resources:
 
     Raises UserError where a trial asks for more than there is.
     """
-    gpus = wanted.gpus if wanted.gpus is not None else 0.25 if machine.gpus else 0.0
+    gpus = wanted.gpus
+    if gpus is None or gpus == "auto":
+        gpus = 0.25 if machine.gpus else 0.0
     _check_gpus(gpus, machine)
     at_once = min(wanted.concurrent or trials, trials)
     cpus = wanted.cpus or (1 if gpus else max(1, machine.cores // at_once))

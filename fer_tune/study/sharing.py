@@ -2,19 +2,24 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fer_tune.data.faces import Faces
 from fer_tune.data.plans import TrainingFaces
+from fer_tune.errors import UserError
+from fer_tune.study.faces import StudyFaces
+from fer_tune.study.resources import Machine, Wanted
+from fer_tune.training.config import PAPER
 from fer_tune.training.faces import TrialFaces
 
 TRIALS = (1, 2, 4, 8)  # tried at once, in this order
 GAIN = 1.1  # by which more trials at once must be faster together to be worth their memory
 SECONDS = 3.0  # that each number of trials is watched
+PATIENCE = 60.0  # seconds until the share must be free
 TRAINING, EVALUATED = 8192, 1024  # faces of an epoch, so that many epochs fit in
 
 
@@ -26,52 +31,70 @@ class Rate:
     faces_per_second: float
 
 
-def rates(faces: TrialFaces, there: Mapping[str, float]) -> Iterator[Rate]:
+def measured(wanted: Wanted, machine: Machine, faces: StudyFaces) -> tuple[Wanted, Sequence[Rate]]:
+    """`wanted` with the part of a GPU at which trials share it best, and the rates that say so.
+
+    Without "auto" or a GPU there is nothing to find out. Raises UserError where no trial runs.
+    """
+    if wanted.gpus != "auto" or not machine.gpus:
+        return wanted, ()
+    cores = max(1, machine.cores // machine.gpus)
+    found = rates(faces[PAPER.data_plan], {"CPU": min(cores, TRIALS[-1]), "GPU": 1})
+    return replace(wanted, gpus=1 / best(found).trials), found
+
+
+def rates(faces: TrialFaces, there: Mapping[str, float]) -> list[Rate]:
     """Train the paper's configuration once, twice, ... at a time, each in a process of its own.
 
     Ends at the first number for which cores or memory do not suffice. Needs Ray to be connected.
 
     faces: of the paper's trial; a part of them is used.
     there: what the trials share on one machine: whole cores as "CPU", and one "GPU" or none.
+    Raises UserError where they get no such share, or it is too small for one trial.
     """
     import ray
-    import torch
     from ray.util.placement_group import placement_group, remove_placement_group
+
+    group = placement_group([dict(there)])
+    try:
+        ray.get(group.ready(), timeout=PATIENCE)
+        found = list(_rates(faces, there, group))
+    except ray.exceptions.GetTimeoutError as error:
+        raise UserError(f"--gpus-per-trial auto: no machine has {there} free") from error
+    finally:
+        remove_placement_group(group)  # ends the processes in it
+    if not found:
+        raise UserError("--gpus-per-trial auto: the GPU has no memory for a trial")
+    return found
+
+
+def best(found: Sequence[Rate]) -> Rate:
+    """The fewest trials that are about as fast together as any number of them."""
+    fastest = max(rate.faces_per_second for rate in found)
+    return next(rate for rate in found if rate.faces_per_second * GAIN >= fastest)
+
+
+def _rates(faces: TrialFaces, there: Mapping[str, float], group: Any) -> Iterator[Rate]:
+    import ray
+    import torch
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-    most = min(TRIALS[-1], int(there["CPU"]))
-    group = placement_group([dict(there)])
+    most = int(there["CPU"])
     trial = ray.remote(_Trial).options(
         num_cpus=1,
         num_gpus=there.get("GPU", 0) / most,
         scheduling_strategy=PlacementGroupSchedulingStrategy(group),
     )
-    try:
-        part = ray.put(_part(faces))
-        running: list[Any] = []
-        for trials in TRIALS[: sum(number <= most for number in TRIALS)]:
-            running += [trial.remote(part) for _ in range(trials - len(running))]
+    part = ray.put(_part(faces))
+    running: list[Any] = []
+    for trials in (number for number in TRIALS if number <= most):
+        running += [trial.remote(part) for _ in range(trials - len(running))]
+        try:
             ray.get([each.rate.remote(0) for each in running])  # the first epoch is slower
-            yield Rate(trials, sum(ray.get([each.rate.remote(SECONDS) for each in running])))
-    except torch.cuda.OutOfMemoryError:
-        return
-    finally:
-        remove_placement_group(group)  # ends the processes in it
-
-
-def best(measured: Iterable[Rate]) -> Rate:
-    """The rate that the next one does not improve on by GAIN; the last, where all do.
-
-    Asks for no more rates than it needs. Raises ValueError where there is none.
-    """
-    found: Rate | None = None
-    for rate in measured:
-        if found and rate.faces_per_second < GAIN * found.faces_per_second:
-            break
-        found = rate
-    if found is None:
-        raise ValueError("not one trial fits")
-    return found
+            together = ray.get([each.rate.remote(SECONDS) for each in running])
+        except torch.cuda.OutOfMemoryError:
+            return
+        yield Rate(trials, sum(together))
 
 
 class _Trial:
@@ -80,7 +103,6 @@ class _Trial:
     def __init__(self, faces: TrialFaces) -> None:
         import torch
 
-        from fer_tune.training.config import PAPER
         from fer_tune.training.device import pick_device
         from fer_tune.training.loop import fit
         from fer_tune.training.state import Task, fresh_state

@@ -16,6 +16,8 @@ from fer_tune.study.resources import Machine, Resources, Wanted, divide
         (Machine(16, 4), 12, Wanted(gpus=2), Resources(2, 1, 2)),
         (Machine(16, 1), 12, Wanted(gpus=0), Resources(12, 1, 0)),
         (Machine(3, 1), 12, Wanted(gpus=0.1), Resources(3, 1, 0.1)),
+        (Machine(16, 1), 12, Wanted(gpus="auto"), Resources(4, 1, 0.25)),
+        (Machine(2, 0), 12, Wanted(gpus="auto"), Resources(2, 1, 0)),
     ],
 )
 def test_what_is_left_open_is_divided_evenly(
