@@ -28,6 +28,7 @@ BENCHMARKS = {
     "memory": "h: what the faces of one more trial at once take",
     "start": "i: --help, the first training step, decoding, the cache",
     "predict": "j: prediction and retraining",
+    "sharing": "trials an hour at 1, 2, 4 and 8 trials a GPU, where there is one",
 }
 
 

@@ -1,0 +1,36 @@
+"""Trials an hour at 1, 2, 4 and 8 trials on one GPU."""
+
+from benchmarks.faces import FULL, bench_splits
+from benchmarks.row import Row, Setup
+from fer_tune.data.sample import stratified_sample
+from fer_tune.study.resources import this_machine
+from fer_tune.study.session import ray_session
+from fer_tune.study.sharing import TRIALS, Rate, rates
+from fer_tune.training.faces import trial_faces
+
+EPOCHS = 20  # of the paper's trial
+
+
+def sharing(setup: Setup) -> list[Row]:
+    """What `--gpus-per-trial auto` decides by; no rows where there is no GPU."""
+    machine = this_machine()
+    if not machine.gpus:
+        setup.say("sharing: there is no GPU here, so there is nothing to share")
+        return []
+    splits = bench_splits(setup.faces)
+    faces = trial_faces(splits, stratified_sample(splits.train, FULL, 0), "original", 0)
+    there = {"CPU": min(machine.cores, TRIALS[-1]), "GPU": 1}
+    found: list[Rate] = []
+    with ray_session(None):
+        for repeat in range(setup.repeats):
+            found += rates(faces, there)
+            setup.say(f"sharing: {repeat + 1}/{setup.repeats}")
+    return [_row(trials, found) for trials in sorted({rate.trials for rate in found})]
+
+
+def _row(trials: int, found: list[Rate]) -> Row:
+    samples = [
+        rate.faces_per_second * 3600 / (FULL * EPOCHS) for rate in found if rate.trials == trials
+    ]
+    what = f"the paper's trial ({EPOCHS} epochs of {FULL:,} faces), {trials} at once on a GPU"
+    return Row("gpu", what, "trials/h", samples)
