@@ -1,8 +1,9 @@
 """The study's own record: one line of JSON an event, appended, so that a kill loses nothing."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -10,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from fer_tune.errors import UserError
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.study.record import TrialRecord
+from fer_tune.training.metrics import EpochResult
 
 FILE = "journal.jsonl"
 
@@ -71,9 +73,27 @@ def read_events(folder: Path) -> Iterator[TrialStarted | EpochEnded | TrialEnded
 
 def read_trials(folder: Path) -> list[TrialRecord]:
     """The trials of the study in `folder`, by number, as its events leave them."""
+    return trials_of(read_events(folder))
+
+
+def trials_of(
+    events: Iterable[TrialStarted | EpochEnded | TrialEnded], metric: str | None = None
+) -> list[TrialRecord]:
+    """The trials by number, as these events leave them.
+
+    metric: spare a long study's memory: of an epoch, keep neither its confusion matrix nor the
+        scores of single classes, but for this metric.
+    """
     records: dict[int, TrialRecord] = {}
-    for event in read_events(folder):
+    for event in events:
         if isinstance(event, TrialStarted) and event.number not in records:
             records[event.number] = TrialRecord(event.number, event.name, event.config)
+        if isinstance(event, EpochEnded) and metric:
+            event = event.model_copy(update={"result": _thinned(event.result, metric)})
         records[event.number].take_in(event)
     return [records[number] for number in sorted(records)]
+
+
+def _thinned(result: EpochResult, metric: str) -> EpochResult:
+    kept = {k: v for k, v in result.metrics.items() if k == metric or not k.startswith("val_")}
+    return replace(result, metrics=kept, confusion=())

@@ -1,15 +1,15 @@
 """A study on Ray Tune: run it, and go on after whatever ended it."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_tune.events import Ending, EpochEnded, Observer, TrialEnded
+from fer_tune.events import Ending, EpochEnded, Observer, TrialEnded, TrialStarted
 from fer_tune.study.checkpoints import trial_folder
 from fer_tune.study.faces import StudyFaces
-from fer_tune.study.journal import read_events, read_trials
+from fer_tune.study.journal import read_events, trials_of
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.relay import Relay
 from fer_tune.study.resources import Resources
@@ -51,21 +51,32 @@ def run_study(
     train: runs in the workers; reports as `train_trial` does.
     """
     scheduler = StudyScheduler(settings)
-    for event in read_events(place.folder):
+    earlier = trials_of(_replayed(place.folder, scheduler), settings.metric)
+    for record in earlier:
+        if ending := _unrecorded_ending(record, settings, scheduler):
+            event = TrialEnded(number=record.number, ending=ending)
+            record.take_in(event)
+            for observer in observers:
+                observer.tell(event)
+    if sum(record.is_over for record in earlier) >= settings.trials:
+        return earlier
+    search = StudySearch(settings, earlier)
+    options = _trial_options(settings, place, earlier)
+    del earlier  # nothing of them is needed while the study runs
+    relay = Relay(observers, scheduler, settings)
+    _tune(search, relay, _trainable(train, faces, options, place.resources), place)
+    relay.end_open()
+    return trials_of(read_events(place.folder), settings.metric)
+
+
+def _replayed(
+    folder: Path, scheduler: StudyScheduler
+) -> Iterator[TrialStarted | EpochEnded | TrialEnded]:
+    """The events of the journal; the scheduler takes them in as they pass."""
+    for event in read_events(folder):
         if isinstance(event, EpochEnded):
             scheduler.replay(event)
-    for record in read_trials(place.folder):
-        if ending := _unrecorded_ending(record, settings, scheduler):
-            for observer in observers:
-                observer.tell(TrialEnded(number=record.number, ending=ending))
-    earlier = read_trials(place.folder)
-    if sum(record.is_over for record in earlier) < settings.trials:
-        relay = Relay(observers, scheduler, settings)
-        search = StudySearch(settings, earlier)
-        options = _trial_options(settings, place, earlier)
-        _tune(search, relay, _trainable(train, faces, options, place.resources), place)
-        relay.end_open()
-    return read_trials(place.folder)
+        yield event
 
 
 def _unrecorded_ending(

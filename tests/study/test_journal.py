@@ -7,7 +7,7 @@ import pytest
 
 from fer_tune.errors import UserError
 from fer_tune.events import EpochEnded, TrialEnded, TrialStarted
-from fer_tune.study.journal import FILE, Journal, read_events, read_trials
+from fer_tune.study.journal import FILE, Journal, read_events, read_trials, trials_of
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import EpochResult
 
@@ -98,3 +98,12 @@ def test_a_disk_that_is_full_is_told_by_the_name_of_the_file(
 
 def test_a_folder_without_a_journal_has_no_trials(tmp_path: Path) -> None:
     assert read_trials(tmp_path) == []
+
+
+def test_a_long_studys_trials_can_be_had_without_their_single_classes() -> None:
+    metrics = {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/happy": 0.7, "val_f1/sad": 0.6}
+    result = EpochResult(1, metrics, [[1, 2], [3, 4]])
+    (record,) = trials_of([EVENTS[0], EpochEnded(number=0, result=result)], "val_f1/sad")
+    (kept,) = record.history
+    assert kept.metrics == {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/sad": 0.6}
+    assert not kept.confusion
