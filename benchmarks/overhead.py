@@ -227,12 +227,16 @@ def _description(settings: StudySettings) -> StudyDescription:
     )
 
 
+def main(trials: int) -> None:
+    """Print the growth over so many trials."""
+    with tempfile.TemporaryDirectory(prefix="bench-overhead-") as folder:
+        for row in growth(Setup(None, 1, Path(folder), False, print), trials):
+            print(f"{row.what}: {row.value:.3g} {row.unit} ({row.target})")
+            print(*row.details.items(), sep="\n")
+
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="bench-overhead-") as where:
-        asked = Setup(faces=None, repeats=1, folder=Path(where), quick=False, say=print)
-        for row in growth(asked, int(sys.argv[1])):
-            print(
-                f"{row.what}: {row.value:.3g} {row.unit} ({row.target})",
-                *row.details.items(),
-                sep="\n  ",
-            )
+    # Of this module under its own name: workers cannot import from __main__.
+    from benchmarks import overhead as this
+
+    this.main(int(sys.argv[1]))
