@@ -16,6 +16,8 @@ ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Tune gives its actors an environment of their own, so workers started before are of no use.
+    "RAY_prestart_worker_first_driver": "0",
     # The error of a trial is told in one line, and kept whole in MLflow.
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     # With a callback of ours, Tune would add loggers for CSV and TensorBoard, which nobody reads.
