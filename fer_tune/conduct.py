@@ -3,9 +3,11 @@
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -18,8 +20,7 @@ from fer_tune.study.faces import StudyFaces, study_faces
 from fer_tune.study.journal import Journal, read_events
 from fer_tune.study.lock import locked
 from fer_tune.study.record import TrialRecord
-from fer_tune.study.resources import Wanted, divide, this_machine
-from fer_tune.study.runner import Place, run_study
+from fer_tune.study.resources import Machine, Wanted, divide, this_machine
 from fer_tune.study.session import ray_session
 from fer_tune.study.settings import StudySettings, begin_study, write_settings
 from fer_tune.terminal import outcome
@@ -30,6 +31,9 @@ from fer_tune.tracking.studies import find_study
 from fer_tune.tracking.ui import study_address, ui_command
 from fer_tune.tracking.writer import StudyWriter
 from fer_tune.version import code_version
+
+if TYPE_CHECKING:
+    from fer_tune.study.runner import Place
 
 # Parameters of the study's run in MLflow. The number of trials is not among them: a resumed
 # study may get more.
@@ -84,9 +88,10 @@ def conduct(
         divide(this_machine(), settings.trials, around.wanted)
     with console.status("preparing the training faces"):
         faces = study_faces(splits, settings)
-    store = open_store(settings.tracking_uri)
-    settings = settings.model_copy(update={"tracking_uri": store.uri})
-    with ray_session(around.address) as machine:
+    with _started(settings.tracking_uri, around.address) as (store, machine):
+        from fer_tune.study.runner import Place  # Ray Tune: it takes a second, so Ray goes first
+
+        settings = settings.model_copy(update={"tracking_uri": store.uri})
         resources = divide(machine, settings.trials, around.wanted)
         console.print(f"Study {settings.name}: {settings.trials} trials, {resources}.")
         place = Place(around.storage / settings.name, resources, around.time_budget)
@@ -107,6 +112,20 @@ def conduct(
     budget = around.time_budget
     if not over and (budget is None or time.monotonic() - began < budget):
         raise KeyboardInterrupt
+
+
+@contextmanager
+def _started(uri: str | None, address: str | None) -> Iterator[tuple[Store, Machine]]:
+    """The store and Ray, made ready at the same time: each takes seconds.
+
+    Where the store cannot be opened, Ray is stopped again and the UserError raised.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        opening = beside.submit(open_store, uri)
+        with suppress(TimeoutError):  # a wrong address or folder is told before Ray starts
+            opening.result(timeout=0.2)
+        with ray_session(address) as machine:
+            yield opening.result(), machine
 
 
 def _writer(
@@ -130,10 +149,12 @@ def _observed(
     console: Console,
     settings: StudySettings,
     faces: StudyFaces,
-    place: Place,
+    place: "Place",
     writer: StudyWriter,
     records: Sequence[str],
 ) -> list[TrialRecord]:
+    from fer_tune.study.runner import run_study
+
     tidier = Tidier(place.folder, settings.metric)
     with closing(Journal(place.folder)) as journal, LiveTable(console, settings) as table:
         for event in read_events(place.folder):
