@@ -20,9 +20,10 @@ from fer_tune.study.faces import StudyFaces, study_faces
 from fer_tune.study.journal import Journal, read_events
 from fer_tune.study.lock import locked
 from fer_tune.study.record import TrialRecord
-from fer_tune.study.resources import Machine, Wanted, divide, this_machine
+from fer_tune.study.resources import Machine, Resources, Wanted, divide, this_machine
 from fer_tune.study.session import ray_session
 from fer_tune.study.settings import StudySettings, begin_study, write_settings
+from fer_tune.study.sharing import measured
 from fer_tune.terminal import outcome
 from fer_tune.terminal.live import LiveTable
 from fer_tune.tracking.description import StudyDescription
@@ -92,8 +93,7 @@ def conduct(
         from fer_tune.study.runner import Place  # Ray Tune: it takes a second, so Ray goes first
 
         settings = settings.model_copy(update={"tracking_uri": store.uri})
-        resources = divide(machine, settings.trials, around.wanted)
-        console.print(f"Study {settings.name}: {settings.trials} trials, {resources}.")
+        resources = _settled(console, settings, around.wanted, machine, faces)
         place = Place(around.storage / settings.name, resources, around.time_budget)
         with (
             locked(place.folder, f"study {settings.name}"),
@@ -112,6 +112,20 @@ def conduct(
     budget = around.time_budget
     if not over and (budget is None or time.monotonic() - began < budget):
         raise KeyboardInterrupt
+
+
+def _settled(
+    console: Console, settings: StudySettings, wanted: Wanted, machine: Machine, faces: StudyFaces
+) -> Resources:
+    """What each trial gets, and how many run at once; measured, where that is asked for."""
+    with console.status("settling what each trial gets"):
+        wanted, rates = measured(wanted, machine, faces)
+    for rate in rates:
+        told = f"{rate.faces_per_second:,.0f} faces a second together"
+        console.print(f"Trials at once on a GPU: {rate.trials}, {told}.")
+    resources = divide(machine, settings.trials, wanted)
+    console.print(f"Study {settings.name}: {settings.trials} trials, {resources}.")
+    return resources
 
 
 @contextmanager
