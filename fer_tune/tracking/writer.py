@@ -23,6 +23,8 @@ _LAST_TRIES = 1  # beside MLflow's own, which take seconds
 class StudyWriter:
     """Tells MLflow of one study; every call but the constructor and `close` returns at once.
 
+    But `tell` waits where events come faster than a store can take them, lest they fill the memory.
+
     A store that fails later on does not disturb the study: it is told once on stderr, what could
     not be written is kept in order and tried again with every further event, and `close` says
     what is still missing.
@@ -92,16 +94,23 @@ class StudyWriter:
     def _write(self) -> None:
         over = False
         while not over:
-            self._take(self._events.get())
-            self._closing.wait(_GATHER)
-            while not self._events.empty():
-                self._take(self._events.get())
+            self._gather()
             over = None in self._pending
             self._write_pending()
         for _ in range(_LAST_TRIES):
             if self._pending:
                 time.sleep(1)
                 self._write_pending()
+
+    def _gather(self) -> None:
+        """Wait for an event, then a moment for others, unless there is no time or no room."""
+        self._take(self._events.get())
+        until = time.monotonic() + _GATHER
+        while time.monotonic() < until and not self._events.full():
+            if self._closing.wait(_GATHER / 20):
+                break
+        while not self._events.empty():
+            self._take(self._events.get())
 
     def _take(self, event: Event | StudyEnded) -> None:
         key = None if isinstance(event, StudyEnded) else event.number

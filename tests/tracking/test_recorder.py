@@ -237,6 +237,28 @@ def test_a_trial_that_was_cut_off_as_it_ended_goes_on(
     assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
 
 
+def test_a_trial_that_was_cut_off_before_its_status_was_set_ends(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    told = events(0, result(1), ending="stopped")
+    killed = Recorder(store, describe(), resume=False)
+    _record(killed, told)
+    (run,) = trial_runs(store, killed.run_id)
+    store.client().update_run(run.info.run_id, status="RUNNING")
+    _record(Recorder(store, describe(), resume=True), told, "finished")
+    assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
+
+
+def test_more_is_recorded_at_once_than_mlflow_takes(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    told = events(0, *map(result, range(1, 51)), ending="finished")
+    _record(Recorder(store, describe(), resume=False), told)
+    (trial,) = _trials(store, describe)
+    history = store.client().get_metric_history(trial.run_id, "val/loss")
+    assert sorted(metric.step for metric in history) == list(range(1, 51))
+
+
 def test_a_name_that_is_taken_is_an_error_unless_the_study_goes_on(
     store: Store, describe: Describe
 ) -> None:

@@ -59,6 +59,23 @@ def test_a_store_that_fails_for_a_moment_loses_nothing_and_is_told_once(
     assert (trial.epochs, trial.ending) == (8, "finished")
 
 
+def test_an_event_that_cannot_be_recorded_takes_no_other_with_it(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    bad = result(2)
+    results = [result(1), EpochResult(2, {**bad.metrics, "not a\nname": 1.0}, []), result(3)]
+    writer = StudyWriter(store, describe())
+    for event in events(0, *results, ending="finished"):
+        writer.tell(event)
+    told = writer.close("finished")
+    assert told is not None
+    assert "1 records are missing" in told
+    (trial,) = trials(store, find_study(store, describe().name))
+    assert (trial.epochs, trial.ending) == (3, "finished")
+    history = store.client().get_metric_history(trial.run_id, "val/loss")
+    assert [metric.step for metric in history] == [1, 3]
+
+
 def test_a_store_that_stays_away_is_reported_at_the_end(
     store: Store, describe: Describe, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
