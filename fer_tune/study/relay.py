@@ -76,7 +76,7 @@ class Relay(tune.Callback):  # type: ignore[misc]
 
 
 def _forget(trial: Any) -> None:
-    """Drop what Ray would keep of the trial's metrics to the end of the study: most of it all."""
+    """Drop what Ray would keep of the trial's metrics: more than all else that it keeps of it."""
     trial.metric_analysis.clear()
     trial.metric_n_steps.clear()
-    trial.last_result.pop("result", None)
+    trial.last_result.clear()
