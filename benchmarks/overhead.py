@@ -43,7 +43,7 @@ EVERY = 20  # trials between two looks at the driver's memory
 
 # Trials and epochs of the studies that tell a study's fixed cost, a trial's and an epoch's apart.
 SIZES = ((20, 5), (200, 2), (200, 5), (200, 10))
-GROWN = 2000  # trials
+GROWN = 1000  # trials
 Job = tuple[int, int]
 
 
