@@ -43,8 +43,8 @@ class Held:
 
     @property
     def epochs(self) -> int:
-        """So many that few faces are trained on as often as many, within reason."""
-        return min(20, 2 * -(-FULL // self.faces))
+        """So many that few faces are trained on in as many steps."""
+        return 2 * -(-FULL // self.faces)
 
 
 def memory(setup: Setup) -> list[Row]:
