@@ -14,7 +14,7 @@ from benchmarks.row import Row, Setup, Target
 from benchmarks.study import Size
 from benchmarks.tracking import equal_study
 from fer_tune.data.faces import Splits
-from fer_tune.study.faces import StudyFaces, study_faces
+from fer_tune.study.faces import SentFaces, study_faces
 from fer_tune.study.journal import Journal
 from fer_tune.study.resources import Resources
 from fer_tune.study.runner import Place, run_study
@@ -96,7 +96,7 @@ def run(path: Path | None, held: Held, folder: Path) -> None:
         run_study(settings, faces, place, [journal], train_small)
 
 
-def train_small(config: dict[str, Any], faces: StudyFaces, options: TrialOptions) -> None:
+def train_small(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:
     """What Ray calls for a trial here."""
     train_trial({**config, "trial": {**config["trial"], **SMALL}}, faces, options)
 

@@ -12,6 +12,7 @@ from fer_tune.data.faces import Faces
 
 PlanName = Literal["original", "balanced", "oversampled", "sqrt_sampler"]
 PLAN_NAMES: tuple[PlanName, ...] = get_args(PlanName)
+COPYING = frozenset[PlanName]({"balanced", "oversampled"})  # those that make augmented copies
 
 COPIES = 10  # of each original in the balanced plan, as in the paper
 

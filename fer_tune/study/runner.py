@@ -8,7 +8,7 @@ from typing import Any
 
 from fer_tune.events import Ending, EpochEnded, Observer, TrialEnded, TrialStarted
 from fer_tune.study.checkpoints import trial_folder
-from fer_tune.study.faces import StudyFaces
+from fer_tune.study.faces import SentFaces, StudyFaces, sent
 from fer_tune.study.journal import read_events, trials_of
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.relay import Relay
@@ -19,7 +19,7 @@ from fer_tune.study.settings import StudySettings
 from fer_tune.study.trainable import TrialOptions, train_trial
 
 # What Ray calls for a trial: see `train_trial`.
-Trainable = Callable[[dict[str, Any], StudyFaces, TrialOptions], None]
+Trainable = Callable[[dict[str, Any], SentFaces, TrialOptions], None]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _trainable(
     from ray import tune
 
     return tune.with_resources(
-        tune.with_parameters(train, faces=faces, options=options),
+        tune.with_parameters(train, faces=sent(faces), options=options),
         {"cpu": resources.cpus, "gpu": resources.gpus},
     )
 

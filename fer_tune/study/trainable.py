@@ -10,7 +10,7 @@ import torch
 from ray import tune
 
 from fer_tune.study.checkpoints import checkpoint_folder
-from fer_tune.study.faces import StudyFaces
+from fer_tune.study.faces import SentFaces, received
 from fer_tune.training import checkpoint
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.device import pick_device
@@ -39,15 +39,16 @@ class TrialOptions:
     reported: Mapping[int, int]
 
 
-def train_trial(config: dict[str, Any], faces: StudyFaces, options: TrialOptions) -> None:
+def train_trial(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:
     """Train one trial, keeping the state after every epoch and then reporting it.
 
     config: `number` in the study, and `trial`, the values of a TrialConfig.
+    faces: see `fer_tune.study.faces.sent`.
     """
     number, trial = config["number"], TrialConfig.model_validate(config["trial"])
     torch.set_num_threads(options.threads)
     device = pick_device(options.gpus)
-    own = faces[trial.data_plan]
+    own = received(faces, trial.data_plan)
     kept = checkpoint_folder(options.folder, number)
     task = Task(trial, options.epochs, trial_seed(options.seed, number), options.metric)
     state = checkpoint.go_on(
