@@ -107,8 +107,7 @@ def conduct(
         console.print(f"Warning: {missing}", style="bold")
     _show(console, trials, settings)
     _require_a_result(trials, settings, over=over)
-    for what, typed in _next_steps(settings, store, around.records, over=over):
-        console.print(f"{what}: {typed}", soft_wrap=True)
+    _show_next_steps(console, settings, store, around.records, over=over)
     budget = around.time_budget
     if not over and (budget is None or time.monotonic() - began < budget):
         raise KeyboardInterrupt
@@ -222,17 +221,21 @@ def _require_a_result(
         )
 
 
-def _next_steps(
-    settings: StudySettings, store: Store, records: Sequence[str], *, over: bool
-) -> Iterator[tuple[str, str]]:
+def _show_next_steps(
+    console: Console, settings: StudySettings, store: Store, records: Sequence[str], *, over: bool
+) -> None:
     """What to type next, and what for."""
-    if ui := ui_command(store):
-        yield "To compare the trials", f"{command.python()} -m {ui}"
-    yield "and open" if ui else "Open", study_address(store, find_study(store, settings.name))
+    ui = ui_command(store)
     again = command.line("fer_tune.retrain", ["--study", settings.name, *records])
-    yield "To train the best again and test it", again
-    if not over:
-        yield "Not all trials are done", _resume(settings, records)
+    steps = {
+        "To compare the trials": ui and f"{command.python()} -m {ui}",
+        "and open" if ui else "Open": study_address(store, find_study(store, settings.name)),
+        "To train the best again and test it": again,
+        "Not all trials are done": None if over else _resume(settings, records),
+    }
+    for what, typed in steps.items():
+        if typed:
+            console.print(f"{what}: {typed}", soft_wrap=True)
 
 
 def _resume(settings: StudySettings, records: Sequence[str]) -> str:

@@ -31,7 +31,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
 
     zeros = torch.zeros
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
-    monkeypatch.setattr(torch, "zeros", lambda *shape, device: zeros(*shape))
+    monkeypatch.setattr(torch, "zeros", lambda *shape, **_: zeros(*shape))
     monkeypatch.setattr("fer_tune.training.forward.autocast", lambda _: torch.autocast("cpu"))
     return seen
 
