@@ -20,7 +20,7 @@ from fer_tune.study.faces import StudyFaces, study_faces
 from fer_tune.study.journal import Journal, read_events
 from fer_tune.study.lock import locked
 from fer_tune.study.record import TrialRecord
-from fer_tune.study.resources import Machine, Resources, Wanted, divide, this_machine
+from fer_tune.study.resources import Machine, Wanted, divide, this_machine
 from fer_tune.study.session import ray_session
 from fer_tune.study.settings import StudySettings, begin_study, write_settings
 from fer_tune.study.sharing import measured
@@ -90,11 +90,8 @@ def conduct(
     with console.status("preparing the training faces"):
         faces = study_faces(splits, settings)
     with _started(settings.tracking_uri, around.address) as (store, machine):
-        from fer_tune.study.runner import Place  # Ray Tune: it takes a second, so Ray goes first
-
         settings = settings.model_copy(update={"tracking_uri": store.uri})
-        resources = _settled(console, settings, around.wanted, machine, faces)
-        place = Place(around.storage / settings.name, resources, around.time_budget)
+        place = _place(console, settings, around, machine, faces)
         with (
             locked(place.folder, f"study {settings.name}"),
             _writer(store, settings, splits, around, resume) as writer,
@@ -113,18 +110,24 @@ def conduct(
         raise KeyboardInterrupt
 
 
-def _settled(
-    console: Console, settings: StudySettings, wanted: Wanted, machine: Machine, faces: StudyFaces
-) -> Resources:
-    """What each trial gets, and how many run at once; measured, where that is asked for."""
+def _place(
+    console: Console,
+    settings: StudySettings,
+    around: Surroundings,
+    machine: Machine,
+    faces: StudyFaces,
+) -> "Place":
+    """Where the study runs; what each trial gets is measured where that is asked for."""
+    from fer_tune.study.runner import Place  # Ray Tune: it takes a second, so Ray goes first
+
     with console.status("settling what each trial gets"):
-        wanted, rates = measured(wanted, machine, faces)
+        wanted, rates = measured(around.wanted, machine, faces)
     for rate in rates:
         told = f"{rate.faces_per_second:,.0f} faces a second together"
         console.print(f"Trials at once on a GPU: {rate.trials}, {told}.")
     resources = divide(machine, settings.trials, wanted)
     console.print(f"Study {settings.name}: {settings.trials} trials, {resources}.")
-    return resources
+    return Place(around.storage / settings.name, resources, around.time_budget)
 
 
 @contextmanager

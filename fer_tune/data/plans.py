@@ -12,7 +12,6 @@ from fer_tune.data.faces import Faces
 
 PlanName = Literal["original", "balanced", "oversampled", "sqrt_sampler"]
 PLAN_NAMES: tuple[PlanName, ...] = get_args(PlanName)
-COPYING = frozenset[PlanName]({"balanced", "oversampled"})  # those that make augmented copies
 
 COPIES = 10  # of each original in the balanced plan, as in the paper
 
@@ -51,8 +50,7 @@ def build(name: PlanName, train: Faces, seed: int) -> TrainingFaces:
     if name == "sqrt_sampler":
         return TrainingFaces(train, chances=_sqrt_chances(train.labels))
     rng = np.random.default_rng(seed)
-    choose = _balanced if name == "balanced" else _oversampled
-    originals, copied = choose(train.labels, rng)
+    originals, copied = COPYING[name](train.labels, rng)
     copies = _augmented(train.images[copied], seed)
     return TrainingFaces(
         Faces(
@@ -89,6 +87,13 @@ def _oversampled(
         for c, count in zip(classes, counts, strict=True)
     ]
     return np.arange(len(labels)), np.concatenate(copied)
+
+
+# The plans that make augmented copies, and what chooses for them as `_balanced` says.
+COPYING: dict[
+    PlanName,
+    Callable[[NDArray[np.int64], np.random.Generator], tuple[NDArray[np.int64], NDArray[np.int64]]],
+] = {"balanced": _balanced, "oversampled": _oversampled}
 
 
 def _augmented(images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_tune.data.faces import Faces, Splits
+from fer_tune.data.faces import Splits
 from fer_tune.data.plans import COPYING, PlanName
 from fer_tune.data.sample import stratified_sample
 from fer_tune.study.settings import StudySettings
@@ -25,21 +25,21 @@ def study_faces(splits: Splits, settings: StudySettings) -> StudyFaces:
     """
     size = settings.train_faces or len(splits.train)
     train = stratified_sample(splits.train, size, settings.seed)
-    return _Lazy(splits, train, settings.space.plans(), settings.seed)
+    # It travels to other processes, where nobody has any business with the test faces.
+    used = replace(splits, train=train, test=splits.test.take(np.arange(0)))
+    return _Lazy(used, settings.space.plans(), settings.seed)
 
 
 class _Lazy(StudyFaces):
-    def __init__(self, splits: Splits, train: Faces, plans: Sequence[PlanName], seed: int) -> None:
-        # It travels to other processes, where nobody has any business with the test faces.
-        self._splits = replace(splits, test=splits.test.take(np.arange(0)))
-        self._train, self._plans, self._seed = train, plans, seed
+    def __init__(self, splits: Splits, plans: Sequence[PlanName], seed: int) -> None:
+        self._splits, self._plans, self._seed = splits, plans, seed
         self._made: dict[PlanName, TrialFaces] = {}
 
     def __getitem__(self, plan: PlanName) -> TrialFaces:
         if plan not in self._plans:
             raise KeyError(plan)
         if plan not in self._made:
-            self._made[plan] = trial_faces(self._splits, self._train, plan, self._seed)
+            self._made[plan] = trial_faces(self._splits, self._splits.train, plan, self._seed)
         return self._made[plan]
 
     def __iter__(self) -> Iterator[PlanName]:
