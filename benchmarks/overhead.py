@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from benchmarks.processes import one_process
+from benchmarks.processes import memory_of, one_process
 from benchmarks.row import Row, Setup, Target
 from fer_tune import atomic
 from fer_tune.data.faces import EMOTIONS
@@ -137,9 +137,7 @@ class Watch:
 
 def own_memory() -> int:
     """Bytes that this process shares with no other; Linux only."""
-    text = Path("/proc/self/smaps_rollup").read_text()
-    lines = [line.split() for line in text.splitlines() if line.startswith("Private_")]
-    return sum(int(kilobytes) * 1024 for _, kilobytes, _ in lines)
+    return sum(size for kind, size in memory_of("self").items() if kind.startswith("Private_"))
 
 
 @dataclass(frozen=True)

@@ -44,18 +44,19 @@ def held_by_trials(driver: int) -> int:
     total = 0
     for pid in _family(driver):
         try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            sizes = memory_of(pid)
             trains = "ImplicitFunc" in Path(f"/proc/{pid}/cmdline").read_text()
         except OSError:  # it ended meanwhile
             continue
-        sizes = {name: int(rest.split()[0]) * 1024 for name, rest in map(_halves, lines[1:])}
         total += sizes["Pss_Shmem"] + (sizes["Pss_Anon"] if trains else 0)
     return total
 
 
-def _halves(line: str) -> tuple[str, str]:
-    name, _, rest = line.partition(":")
-    return name, rest
+def memory_of(pid: int | str) -> dict[str, int]:
+    """Bytes of a process by kind ("Pss_Anon", "Private_Dirty", ...); "self" for this one."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    pairs = (line.split(":") for line in lines)
+    return {name: int(kilobytes.split()[0]) * 1024 for name, kilobytes in pairs}
 
 
 def _family(root: int) -> list[int]:

@@ -12,9 +12,10 @@ from benchmarks.processes import run
 from benchmarks.row import Row, Setup, Target
 from fer_tune.data.plans import build
 from fer_tune.events import TrialEnded, TrialStarted
-from fer_tune.study.journal import read_events, read_trials
+from fer_tune.study.journal import read_events, read_trials, trials_of
 from fer_tune.study.parameters import Point
 from fer_tune.study.space import find_space, read_space
+from fer_tune.training.config import TrialConfig
 
 ROOT = Path(__file__).parents[1]
 CONCURRENT = 2  # trials at once, each with one core
@@ -69,8 +70,8 @@ def _beside_the_peer(setup: Setup) -> list[Row]:
     splits = bench_splits(setup.faces)
     faces = peer_faces(splits, size.faces, setup.folder / "faces")
     points = _points(size.trials)
-    plans = {str(point["data_plan"]) for point in points}
-    plan_faces = {plan: len(build(plan, faces.train, seed=0).faces) for plan in plans}  # type: ignore[arg-type]
+    plans = {TrialConfig.model_validate(point).data_plan for point in points}
+    plan_faces = {str(plan): len(build(plan, faces.train, seed=0).faces) for plan in plans}
     (setup.folder / "points.json").write_text(json.dumps(points))
     (setup.folder / "space.yaml").write_text(_space_of(points))
     ran: dict[str, list[Ran]] = {"ours": [], "peer": [], "peer, actors reused": []}
@@ -205,5 +206,5 @@ def wall_and_training(folder: Path) -> tuple[float, float]:
     events = list(read_events(folder))
     began = min(event.time for event in events if isinstance(event, TrialStarted))
     ended = max(event.time for event in events if isinstance(event, TrialEnded))
-    training = sum(result.seconds for trial in read_trials(folder) for result in trial.history)
+    training = sum(result.seconds for trial in trials_of(events) for result in trial.history)
     return (ended - began) / 1000, training / CONCURRENT

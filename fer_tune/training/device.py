@@ -41,11 +41,12 @@ def autocast(device: torch.device) -> torch.autocast:
     Emulated bfloat16 is slower than float32, so the instruction must be there. Nothing is cached:
     each weight is used once a pass, and a CUDA graph allows no cache.
     """
-    enabled = _has_bfloat16(device)
+    enabled = has_bfloat16(device)
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 natively."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
