@@ -85,7 +85,7 @@ def conduct(
     """
     began = time.monotonic()
     # What can be wrong with the command is found before anything is made or started.
-    if around.address is None:
+    if around.address is None and around.wanted != Wanted():
         divide(this_machine(), settings.trials, around.wanted)
     with console.status("preparing the training faces"):
         faces = study_faces(splits, settings)

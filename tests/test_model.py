@@ -5,7 +5,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from fer_tune.model import FerNet, ModelConfig, parameter_count, scaled
+from fer_tune.model import FerNet, parameter_count, scaled
+from fer_tune.model_config import ModelConfig
 
 SMALL = ModelConfig(depth=1, width=4, hidden_1=8, hidden_2=8)
 

@@ -50,10 +50,16 @@ class Wanted:
 
 def this_machine() -> Machine:
     """The cores that this process may use (container limits counted) and the GPUs torch sees."""
-    import joblib
     import torch
 
-    return Machine(joblib.cpu_count(), torch.cuda.device_count())
+    return Machine(own_cores(), torch.cuda.device_count())
+
+
+def own_cores() -> int:
+    """The cores that this process may use, container limits counted."""
+    import joblib
+
+    return int(joblib.cpu_count())
 
 
 def divide(machine: Machine, trials: int, wanted: Wanted) -> Resources:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from fer_tune.errors import UserError
-from fer_tune.study.resources import Machine, this_machine
+from fer_tune.study.resources import Machine, own_cores, this_machine
 
 # Ray reads these when it starts, or as a study begins.
 ENVIRONMENT = {
@@ -45,8 +45,7 @@ def ray_session(address: str | None) -> Iterator[Machine]:
     at_end = signal.getsignal(signal.SIGTERM)
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        machine = this_machine()
-        ray.init("local", num_cpus=machine.cores, include_dashboard=False, **quiet)
+        ray.init("local", num_cpus=own_cores(), include_dashboard=False, **quiet)
     else:
         try:
             _probe(address)
@@ -55,8 +54,10 @@ def ray_session(address: str | None) -> Iterator[Machine]:
             raise UserError(
                 f"--address {address}: no Ray cluster answers there ({error}); is it running?"
             ) from error
-        there = ray.cluster_resources()
-        machine = Machine(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
+    there = ray.cluster_resources()
+    machine = Machine(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
+    if machine.gpus and address is None:
+        machine = this_machine()  # the torch installed here may have no use for what Ray sees
     # Ray's own handler, set as it started, would end this process at once.
     signal.signal(signal.SIGTERM, at_end)
     try:

@@ -1,4 +1,7 @@
-"""The function that Ray calls for a trial. A worker imports this and no more than it needs."""
+"""The function that Ray calls for a trial.
+
+It alone imports torch: the process that conducts the study does without, and so starts sooner.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,17 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from ray import tune
 
 from fer_tune.study.checkpoints import checkpoint_folder
 from fer_tune.study.faces import SentFaces, received
-from fer_tune.training import checkpoint
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.device import pick_device
-from fer_tune.training.loop import fit
 from fer_tune.training.metrics import EpochResult
-from fer_tune.training.state import Task, fresh_state
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,13 @@ def train_trial(config: dict[str, Any], faces: SentFaces, options: TrialOptions)
     config: `number` in the study, and `trial`, the values of a TrialConfig.
     faces: see `fer_tune.study.faces.sent`.
     """
+    import torch
+
+    from fer_tune.training import checkpoint
+    from fer_tune.training.device import pick_device
+    from fer_tune.training.loop import fit
+    from fer_tune.training.state import Task, fresh_state
+
     number, trial = config["number"], TrialConfig.model_validate(config["trial"])
     torch.set_num_threads(options.threads)
     device = pick_device(options.gpus)

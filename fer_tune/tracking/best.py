@@ -1,7 +1,12 @@
-"""The metrics of a trial's best epoch so far, and their names."""
+"""The metrics of an epoch, and of a trial's best epoch so far, as MLflow has them."""
 
-from fer_tune.tracking.tags import BEST
+from fer_tune.tracking.tags import BEST, EPOCH, SECONDS
 from fer_tune.training.metrics import EpochResult
+
+
+def epoch_metrics(result: EpochResult) -> dict[str, float]:
+    """What the epoch is judged by, its number and its time."""
+    return {**result.metrics, EPOCH: float(result.epoch), SECONDS: result.seconds}
 
 
 def best_name(metric: str) -> str:

@@ -13,21 +13,22 @@ import numpy as np
 import fer_tune
 from fer_tune.data.faces import SIDE
 from fer_tune.errors import UserError
+from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.store import Store, first_line
 
 if TYPE_CHECKING:
     from mlflow.models import Model, ModelSignature
     from mlflow.pyfunc import PyFuncModel
 
-    from fer_tune.model import FerNet, ModelConfig
+    from fer_tune.model import FerNet
 
 # What served_model.py imports: of this package, and beside it.
-_CODE = ("__init__.py", "model.py", "data/__init__.py", "data/faces.py")
+_CODE = ("__init__.py", "model.py", "model_config.py", "data/__init__.py", "data/faces.py")
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "safetensors", "torch")
 
 
 def log_model(
-    store: Store, run_id: str, model: "FerNet", config: "ModelConfig", classes: Sequence[str]
+    store: Store, run_id: str, model: "FerNet", config: ModelConfig, classes: Sequence[str]
 ) -> str:
     """Keep `model` as an output of the run; returns its address, `models:/<id>`.
 
@@ -84,11 +85,9 @@ def load_model(store: Store, address: str) -> "PyFuncModel":
 
 
 def _write_parts(
-    folder: Path, model: "FerNet", config: "ModelConfig", classes: Sequence[str]
+    folder: Path, model: "FerNet", config: ModelConfig, classes: Sequence[str]
 ) -> None:
     from safetensors.torch import save_file
-
-    from fer_tune.model import ModelConfig
 
     weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     save_file(weights, folder / "weights.safetensors")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from fer_tune.errors import UserError
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.tracking import tags
-from fer_tune.tracking.best import best_metrics
+from fer_tune.tracking.best import best_metrics, epoch_metrics
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.figures import log_confusion
 from fer_tune.tracking.parts import Part, StudyEnded, parts
@@ -159,7 +159,7 @@ class Recorder:
         name, best, metrics = self._study.metric, trial.best, []
         for event in epochs:
             result = event.result
-            values = {**result.metrics, tags.EPOCH: float(result.epoch)}
+            values = epoch_metrics(result)
             if improves(name, result.metrics[name], best.metrics[name] if best else None):
                 best = result
                 values |= best_metrics(result, name)

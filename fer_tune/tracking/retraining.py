@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fer_tune.errors import UserError
 from fer_tune.events import now
 from fer_tune.tracking import tags
-from fer_tune.tracking.best import best_metrics, best_name
+from fer_tune.tracking.best import best_metrics, best_name, epoch_metrics
 from fer_tune.tracking.description import RetrainingDescription
 from fer_tune.tracking.figures import log_confusion, logged_confusion
 from fer_tune.tracking.model_log import log_model
@@ -114,8 +114,7 @@ class SeedRun:
     def log_epoch(self, result: EpochResult) -> None:
         """Record the epoch, unless it was recorded before the run was broken off."""
         if result.epoch > self._recorded:
-            values = {**result.metrics, tags.EPOCH: float(result.epoch)}
-            _log_metrics(self._store, self.run_id, values, result.epoch)
+            _log_metrics(self._store, self.run_id, epoch_metrics(result), result.epoch)
             self._recorded = result.epoch
 
     def log_final(self, final: "Final") -> SeedOutcome:

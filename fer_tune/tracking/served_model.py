@@ -11,7 +11,8 @@ from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 from safetensors.torch import load_file
 
-from fer_tune.model import FerNet, ModelConfig, scaled
+from fer_tune.model import FerNet, scaled
+from fer_tune.model_config import ModelConfig
 
 _BATCH = 512  # faces on the device at once
 

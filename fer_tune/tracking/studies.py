@@ -146,7 +146,9 @@ def _trial(run: "Run") -> TrialRun:
         config=TrialConfig.model_validate(run.data.params),
         ending=cast("Ending | None", run.data.tags.get(tags.ENDED)),
         epochs=int(metrics.get(tags.EPOCH, 0)),
-        metrics={k: v for k, v in metrics.items() if not k.startswith(tags.BEST)},
+        metrics={
+            k: v for k, v in metrics.items() if not k.startswith(tags.BEST) and k != tags.SECONDS
+        },
         best={k.removeprefix(tags.BEST): v for k, v in metrics.items() if k.startswith(tags.BEST)},
     )
 

@@ -23,4 +23,5 @@ NOTE = "mlflow.note.content"
 
 # Metrics beside those of `fer_tune.training.metrics.named_metrics`.
 EPOCH = "epoch"  # the last epoch recorded
+SECONDS = "seconds"  # that training and evaluating the epoch took
 BEST = "best/"

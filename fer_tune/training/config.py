@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fer_tune.data.plans import PlanName
-from fer_tune.model import ModelConfig
+from fer_tune.model_config import ModelConfig
 
 Schedule = Literal["constant", "cosine", "onecycle"]
 

@@ -8,7 +8,8 @@ from PIL import Image
 from benchmarks import peer
 from fer_tune.data.faces import Faces
 from fer_tune.data.plans import PLAN_NAMES, PlanName, build
-from fer_tune.model import FerNet, ModelConfig, parameter_count
+from fer_tune.model import FerNet, parameter_count
+from fer_tune.model_config import ModelConfig
 
 COUNTS = {"angry": 9, "happy": 5, "sad": 2}
 

@@ -11,7 +11,8 @@ import torch
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.errors import UserError
-from fer_tune.model import FerNet, ModelConfig, scaled
+from fer_tune.model import FerNet, scaled
+from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.model_log import load_model, log_model
 from fer_tune.tracking.recorder import Recorder

@@ -1,5 +1,6 @@
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,16 @@ def test_a_replay_after_a_kill_doubles_nothing(
     for trial, epochs in zip(_trials(store, describe), (3, 2), strict=True):
         history = store.client().get_metric_history(trial.run_id, "val/loss")
         assert [metric.step for metric in history] == list(range(1, epochs + 1))
+
+
+def test_the_time_of_an_epoch_is_recorded_beside_its_scores(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    timed = (replace(result(epoch), seconds=epoch / 2) for epoch in (1, 2))
+    _record(Recorder(store, describe(), resume=False), events(0, *timed))
+    (trial,) = _trials(store, describe)
+    history = store.client().get_metric_history(trial.run_id, "seconds")
+    assert [(metric.step, metric.value) for metric in history] == [(1, 0.5), (2, 1.0)]
 
 
 def test_a_finished_trial_is_not_touched_by_a_replay(

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fer_tune.model import FerNet, ModelConfig
+from fer_tune.model import FerNet
+from fer_tune.model_config import ModelConfig
 from fer_tune.training.forward import WORTH_RECORDING, training_forward
 
 CUDA = torch.device("cuda")
