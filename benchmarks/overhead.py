@@ -20,7 +20,7 @@ from benchmarks.processes import memory_of, one_process
 from benchmarks.row import Row, Setup, Target
 from fer_tune import atomic
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.events import EpochEnded, Observer, TrialEnded, TrialStarted
+from fer_tune.events import Event, Observer, TrialEnded
 from fer_tune.study.checkpoints import Tidier, checkpoint_folder
 from fer_tune.study.faces import SentFaces
 from fer_tune.study.journal import Journal
@@ -124,7 +124,7 @@ class Watch:
     ended: list[float] = field(default_factory=list)
     memory: dict[int, int] = field(default_factory=dict)
 
-    def tell(self, event: TrialStarted | EpochEnded | TrialEnded) -> None:
+    def tell(self, event: Event) -> None:
         if isinstance(event, TrialEnded):
             self.ended.append(time.monotonic() - self.began)
             if len(self.ended) % EVERY == 0:

@@ -43,6 +43,13 @@ class EpochEnded(_Event):
     result: EpochResult
 
 
+class TrialRemarked(_Event):
+    """Something happened to a trial that people should know, and that does not end it."""
+
+    kind: Literal["remarked"] = "remarked"
+    remark: str
+
+
 class TrialEnded(_Event):
     """A trial ends.
 
@@ -54,7 +61,9 @@ class TrialEnded(_Event):
     error: str | None = None
 
 
-Event = Annotated[TrialStarted | EpochEnded | TrialEnded, Field(discriminator="kind")]
+Event = Annotated[
+    TrialStarted | EpochEnded | TrialRemarked | TrialEnded, Field(discriminator="kind")
+]
 
 
 class Observer(Protocol):
@@ -63,4 +72,4 @@ class Observer(Protocol):
     Told in the order of events, by the driver's thread, which waits: return soon.
     """
 
-    def tell(self, event: TrialStarted | EpochEnded | TrialEnded) -> None: ...
+    def tell(self, event: Event) -> None: ...

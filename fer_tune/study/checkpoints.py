@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from fer_tune.events import EpochEnded, TrialEnded, TrialStarted
+from fer_tune.events import EpochEnded, Event, TrialEnded
 from fer_tune.training.metrics import improves
 
 
@@ -28,7 +28,7 @@ class Tidier:
         self._scores: dict[int, float] = {}  # of the running trials and the best
         self._best: int | None = None
 
-    def tell(self, event: TrialStarted | EpochEnded | TrialEnded) -> None:
+    def tell(self, event: Event) -> None:
         match event:
             case EpochEnded(number=number, result=result):
                 value = result.metrics[self._metric]

@@ -9,13 +9,13 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from fer_tune.errors import UserError
-from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.events import EpochEnded, Event, TrialStarted
 from fer_tune.study.record import TrialRecord
 from fer_tune.training.metrics import EpochResult
 
 FILE = "journal.jsonl"
 
-_EVENT: TypeAdapter[TrialStarted | EpochEnded | TrialEnded] = TypeAdapter(Event)
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
 class Journal:
@@ -34,7 +34,7 @@ class Journal:
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror}") from error
 
-    def tell(self, event: TrialStarted | EpochEnded | TrialEnded) -> None:
+    def tell(self, event: Event) -> None:
         try:
             self._file.write(event.model_dump_json() + "\n")
             self._file.flush()
@@ -53,7 +53,7 @@ def _drop_torn_line(path: Path) -> None:
         file.truncate(file.read().rfind(b"\n") + 1)
 
 
-def read_events(folder: Path) -> Iterator[TrialStarted | EpochEnded | TrialEnded]:
+def read_events(folder: Path) -> Iterator[Event]:
     """Every event of the study in `folder`, in order; none without a journal.
 
     A last line torn by a kill is passed over. Raises UserError where another line is broken.
@@ -76,9 +76,7 @@ def read_trials(folder: Path) -> list[TrialRecord]:
     return trials_of(read_events(folder))
 
 
-def trials_of(
-    events: Iterable[TrialStarted | EpochEnded | TrialEnded], metric: str | None = None
-) -> list[TrialRecord]:
+def trials_of(events: Iterable[Event], metric: str | None = None) -> list[TrialRecord]:
     """The trials by number, as these events leave them.
 
     metric: spare a long study's memory: of an epoch, keep neither its confusion matrix nor the

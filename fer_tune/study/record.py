@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fer_tune.events import Ending, EpochEnded, TrialEnded, TrialStarted
+from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import EpochResult, best_result
 
@@ -28,7 +28,7 @@ class TrialRecord:
     ending: Ending | None = None
     error: str | None = None
 
-    def take_in(self, event: TrialStarted | EpochEnded | TrialEnded) -> None:
+    def take_in(self, event: Event) -> None:
         """Become what the trial is after `event`."""
         match event:
             case TrialStarted():

@@ -6,7 +6,7 @@ from typing import Any
 
 from ray import tune
 
-from fer_tune.events import Ending, EpochEnded, Observer, TrialEnded, TrialStarted
+from fer_tune.events import Ending, EpochEnded, Event, Observer, TrialEnded, TrialStarted
 from fer_tune.study.record import trial_name
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
@@ -70,7 +70,7 @@ class Relay(tune.Callback):  # type: ignore[misc]
         if self._running.pop(number, None) is not None:
             self._tell(TrialEnded(number=number, ending=ending, error=error))
 
-    def _tell(self, event: TrialStarted | EpochEnded | TrialEnded) -> None:
+    def _tell(self, event: Event) -> None:
         for observer in self._observers:
             observer.tell(event)
 

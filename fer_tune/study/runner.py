@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_tune.events import Ending, EpochEnded, Observer, TrialEnded, TrialStarted
+from fer_tune.events import Ending, EpochEnded, Event, Observer, TrialEnded
 from fer_tune.study.checkpoints import trial_folder
 from fer_tune.study.faces import SentFaces, StudyFaces, sent
 from fer_tune.study.journal import read_events, trials_of
@@ -69,9 +69,7 @@ def run_study(
     return trials_of(read_events(place.folder), settings.metric)
 
 
-def _replayed(
-    folder: Path, scheduler: StudyScheduler
-) -> Iterator[TrialStarted | EpochEnded | TrialEnded]:
+def _replayed(folder: Path, scheduler: StudyScheduler) -> Iterator[Event]:
     """The events of the journal; the scheduler takes them in as they pass."""
     for event in read_events(folder):
         if isinstance(event, EpochEnded):

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from fer_tune.events import Ending, EpochEnded, TrialEnded, TrialStarted
+from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.study.record import named_values
 from fer_tune.study.settings import StudySettings
 from fer_tune.terminal.tables import duration
@@ -60,7 +60,7 @@ class LiveTable:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def tell(self, event: TrialStarted | EpochEnded | TrialEnded) -> None:
+    def tell(self, event: Event) -> None:
         match event:
             case TrialStarted(number=number, config=config):
                 values = named_values(config.model_dump(), self._parameters)

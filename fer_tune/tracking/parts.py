@@ -3,7 +3,14 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.events import (
+    Ending,
+    EpochEnded,
+    Event,
+    TrialEnded,
+    TrialRemarked,
+    TrialStarted,
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ def parts(events: Iterable[Event]) -> Iterator[Part]:
     """The events of one trial, in order, as few parts."""
     part: Part | None = None
     for event in events:
+        if isinstance(event, TrialRemarked):
+            continue
         if part and (part.ended or isinstance(event, TrialStarted)):
             yield part
             part = None

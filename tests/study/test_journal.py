@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.errors import UserError
-from fer_tune.events import EpochEnded, TrialEnded, TrialStarted
+from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.study.journal import FILE, Journal, read_events, read_trials, trials_of
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import EpochResult
@@ -20,7 +20,7 @@ def _epoch(number: int, epoch: int, score: float = 0.5) -> EpochEnded:
 
 
 # Two trials: one finished, one interrupted in its second epoch.
-EVENTS: list[TrialStarted | EpochEnded | TrialEnded] = [
+EVENTS: list[Event] = [
     TrialStarted(number=0, name="000", config=TrialConfig()),
     TrialStarted(number=1, name="001", config=CONFIG),
     _epoch(0, 1),
@@ -31,7 +31,7 @@ EVENTS: list[TrialStarted | EpochEnded | TrialEnded] = [
 ]
 
 
-def _tell(folder: Path, *events: TrialStarted | EpochEnded | TrialEnded) -> None:
+def _tell(folder: Path, *events: Event) -> None:
     with closing(Journal(folder)) as journal:
         for event in events:
             journal.tell(event)

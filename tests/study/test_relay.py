@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from fer_tune.events import EpochEnded, TrialEnded, TrialStarted
+from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.study.relay import Relay
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
 from fer_tune.training.metrics import EpochResult
 
 
-class Heard(list[TrialStarted | EpochEnded | TrialEnded]):
+class Heard(list[Event]):
     """An observer that remembers."""
 
     tell = list.append
