@@ -23,7 +23,7 @@ from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Event, Observer, TrialEnded
 from fer_tune.study.checkpoints import Tidier, checkpoint_folder
 from fer_tune.study.faces import SentFaces
-from fer_tune.study.journal import Journal
+from fer_tune.study.journal import Journal, JournalReader
 from fer_tune.study.resources import Wanted, divide, this_machine
 from fer_tune.study.runner import Place, run_study
 from fer_tune.study.session import ray_session
@@ -161,7 +161,7 @@ def run_empty(store: Store, folder: Path, trials: int, epochs: int, space: str =
     watch = Watch()
     with (
         Path(os.devnull).open("w") as nowhere,
-        StudyWriter(store, _description(settings)) as writer,
+        StudyWriter(store, _description(settings), JournalReader(place.folder)) as writer,
         closing(Journal(place.folder)) as journal,
         LiveTable(Console(file=nowhere), settings) as table,
     ):

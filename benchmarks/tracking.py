@@ -13,7 +13,7 @@ from fer_tune.conduct import describe
 from fer_tune.data.faces import Splits
 from fer_tune.events import Observer
 from fer_tune.study.faces import study_faces
-from fer_tune.study.journal import Journal
+from fer_tune.study.journal import Journal, JournalReader
 from fer_tune.study.resources import Resources
 from fer_tune.study.runner import Place, run_study
 from fer_tune.study.session import ray_session
@@ -63,7 +63,8 @@ def run(path: Path | None, size: Size, folder: Path, recorded: bool) -> tuple[fl
         writer = None
         if recorded:
             store = open_store(str(folder / "mlruns"))
-            writer = StudyWriter(store, describe(settings, splits, "python -m benchmarks tracking"))
+            described = describe(settings, splits, "python -m benchmarks tracking")
+            writer = StudyWriter(store, described, JournalReader(place.folder))
             observers = [journal, writer]
         run_study(settings, faces, place, observers)
         ended = time.time()

@@ -17,7 +17,7 @@ from fer_tune.data.load import remarks
 from fer_tune.errors import UserError
 from fer_tune.study.checkpoints import Tidier
 from fer_tune.study.faces import StudyFaces, study_faces
-from fer_tune.study.journal import Journal, read_events
+from fer_tune.study.journal import Journal, JournalReader, read_events
 from fer_tune.study.lock import locked
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.resources import Machine, Wanted, divide, this_machine
@@ -28,7 +28,6 @@ from fer_tune.terminal import outcome
 from fer_tune.terminal.live import LiveTable
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.store import Store, open_store
-from fer_tune.tracking.studies import find_study
 from fer_tune.tracking.ui import study_address, ui_command
 from fer_tune.tracking.writer import StudyWriter
 from fer_tune.version import code_version
@@ -104,7 +103,10 @@ def conduct(
         console.print(f"Warning: {missing}", style="bold")
     _show(console, trials, settings)
     _require_a_result(trials, settings, over=over)
-    _show_next_steps(console, settings, store, around.records, over=over)
+    page = study_address(store, writer.run_id, settings.metric)
+    left = "Not all is recorded" if missing else None
+    left = left if over else "Not all trials are done"
+    _show_next_steps(console, settings, ui_command(store), page, around.records, left)
     budget = around.time_budget
     if not over and (budget is None or time.monotonic() - began < budget):
         raise KeyboardInterrupt
@@ -154,7 +156,8 @@ def _writer(
     else:
         begin_study(around.storage, settings)
     try:
-        return StudyWriter(store, describe(settings, splits, around.command), resume)
+        described = describe(settings, splits, around.command)
+        return StudyWriter(store, described, JournalReader(folder), resume)
     except UserError:
         if not resume:
             shutil.rmtree(folder)
@@ -174,7 +177,7 @@ def _observed(
     tidier = Tidier(place.folder, settings.metric)
     with closing(Journal(place.folder)) as journal, LiveTable(console, settings) as table:
         for event in read_events(place.folder):
-            for observer in (writer, table, tidier):
+            for observer in (table, tidier):
                 observer.tell(event)
         table.start_clock()
         try:
@@ -225,16 +228,20 @@ def _require_a_result(
 
 
 def _show_next_steps(
-    console: Console, settings: StudySettings, store: Store, records: Sequence[str], *, over: bool
+    console: Console,
+    settings: StudySettings,
+    ui: str | None,
+    page: str,
+    records: Sequence[str],
+    left: str | None,
 ) -> None:
-    """What to type next, and what for."""
-    ui = ui_command(store)
+    """What to type next, and what for; `left` is why the study has to go on."""
     again = command.line("fer_tune.retrain", ["--study", settings.name, *records])
     steps = {
         "To compare the trials": ui and f"{command.python()} -m {ui}",
-        "and open" if ui else "Open": study_address(store, find_study(store, settings.name)),
+        "and open" if ui else "Open": page,
         "To train the best again and test it": again,
-        "Not all trials are done": None if over else _resume(settings, records),
+        left or "": left and _resume(settings, records),
     }
     for what, typed in steps.items():
         if typed:

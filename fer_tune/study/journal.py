@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice, takewhile
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -53,6 +54,39 @@ def _drop_torn_line(path: Path) -> None:
         file.truncate(file.read().rfind(b"\n") + 1)
 
 
+class JournalReader:
+    """Reads the journal of the study in `folder` on, from its start, while it is written."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self._place = 0  # bytes
+        self._lines = 0
+
+    def read(self, most: int) -> list[Event]:
+        """The next events, at most so many; fewer where there are no more yet.
+
+        A line that is not whole yet, or torn by a kill, is left for later. Raises UserError where
+        a line is broken, and comes no further.
+        """
+        events: list[Event] = []
+        place, number = self._place, self._lines
+        for line in islice(self._whole_lines(), most):
+            place, number = place + len(line), number + 1
+            events.append(_event(self._path, number, line))
+        self._place, self._lines = place, number
+        return events
+
+    def left(self) -> int:
+        """How many events there are that were not read yet."""
+        return sum(1 for _ in self._whole_lines())
+
+    def _whole_lines(self) -> Iterator[bytes]:
+        if self._path.exists():
+            with self._path.open("rb") as lines:
+                lines.seek(self._place)
+                yield from takewhile(lambda line: line.endswith(b"\n"), lines)
+
+
 def read_events(folder: Path) -> Iterator[Event]:
     """Every event of the study in `folder`, in order; none without a journal.
 
@@ -61,14 +95,18 @@ def read_events(folder: Path) -> Iterator[Event]:
     path = folder / FILE
     if not path.exists():
         return
-    with path.open(encoding="utf-8", errors="replace") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            if not line.endswith("\n"):
+            if not line.endswith(b"\n"):
                 return
-            try:
-                yield _EVENT.validate_json(line)
-            except ValidationError as error:
-                raise UserError(f"{path}: line {number} is no event; was it changed?") from error
+            yield _event(path, number, line)
+
+
+def _event(path: Path, number: int, line: bytes) -> Event:
+    try:
+        return _EVENT.validate_json(line)
+    except ValidationError as error:
+        raise UserError(f"{path}: line {number} is no event; was it changed?") from error
 
 
 def read_trials(folder: Path) -> list[TrialRecord]:

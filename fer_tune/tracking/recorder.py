@@ -49,10 +49,11 @@ class Recorder:
         self._store = store
         self._study = study
         self._trials: dict[int, _Trial] = {}
+        self._unsure: set[int] = set()  # trials of which a run may be there unknown to us
         parent = parent_run(store, study.name)
         if parent is None:
             parent = self._begin()
-        elif resume:
+        elif resume or not parent.data.params:  # which a run lacks that was cut off as it began
             self._go_on(parent)
         else:
             raise UserError(
@@ -94,22 +95,24 @@ class Recorder:
         return run
 
     def _go_on(self, parent: "Run") -> None:
-        runs = trial_runs(self._store, parent.info.run_id)
-        self._trials = {int(run.data.tags[tags.TRIAL]): _trial(run) for run in runs}
+        self._trials = self._found(parent.info.run_id)
         self._describe(parent)
         self._reopen(parent.info.run_id)
 
     def _describe(self, parent: "Run") -> None:
-        """Add what the run lacks: all of it if it is new or was cut off as it began."""
+        """Add what the run lacks: all of it if it is new or was cut off as it began.
+
+        Parameters last: a run that has them is complete.
+        """
         from mlflow.entities import Param
 
         run_id, has = parent.info.run_id, parent.data.params
-        settings = {k: v for k, v in self._study.settings.items() if v is not None and k not in has}
-        self._client.log_batch(run_id, params=[Param(k, str(v)) for k, v in settings.items()])
         there = {file.path for file in self._client.list_artifacts(run_id)}
         texts = {"space.yaml": self._study.space, "command.txt": self._study.command + "\n"}
         for name in texts.keys() - there:
             self._client.log_text(run_id, texts[name], name)
+        settings = {k: v for k, v in self._study.settings.items() if v is not None and k not in has}
+        self._client.log_batch(run_id, params=[Param(k, str(v)) for k, v in settings.items()])
 
     def _reopen(self, run_id: str) -> None:
         self._client.update_run(run_id, status="RUNNING")
@@ -117,7 +120,23 @@ class Recorder:
         if tags.ENDED in self._client.get_run(run_id).data.tags:
             self._client.delete_tag(run_id, tags.ENDED)
 
+    def _found(self, parent_id: str) -> dict[int, _Trial]:
+        """The one run of each trial; what else a server made, its answer lost, is deleted."""
+        ours = {trial.run_id for trial in self._trials.values()}
+
+        def worth(run: "Run") -> tuple[bool, float, int]:
+            data = run.data
+            return run.info.run_id in ours, data.metrics.get(tags.EPOCH, 0), len(data.params)
+
+        runs: dict[int, Run] = {}
+        for run in sorted(trial_runs(self._store, parent_id), key=worth, reverse=True):
+            if runs.setdefault(int(run.data.tags[tags.TRIAL]), run) is not run:
+                self._client.delete_run(run.info.run_id)
+        return {number: _trial(run) for number, run in runs.items()}
+
     def _record_part(self, part: Part) -> None:
+        if part.number not in self._trials and part.number in self._unsure:
+            self._trials = self._found(self.run_id) | self._trials
         trial = self._trials.get(part.number)
         if trial is None:
             assert part.started is not None
@@ -142,12 +161,17 @@ class Recorder:
                 trial.best = None
 
     def _new_trial(self, event: TrialStarted) -> str:
-        run = self._client.create_run(
-            self._store.experiment_id,
-            start_time=event.time,
-            tags=self._tags() | {tags.PARENT: self.run_id, tags.TRIAL: str(event.number)},
-            run_name=event.name,
-        )
+        try:
+            run = self._client.create_run(
+                self._store.experiment_id,
+                start_time=event.time,
+                tags=self._tags() | {tags.PARENT: self.run_id, tags.TRIAL: str(event.number)},
+                run_name=event.name,
+            )
+        except Exception:
+            # It may be made nevertheless, and later than another: the answer alone was lost.
+            self._unsure.add(event.number)
+            raise
         return str(run.info.run_id)
 
     def _metrics(
@@ -156,14 +180,18 @@ class Recorder:
         """The metrics of those epochs that are not recorded yet, and the best epoch of all."""
         from mlflow.entities import Metric
 
-        name, best, metrics = self._study.metric, trial.best, []
+        name, best, recorded = self._study.metric, trial.best, trial.recorded
+        metrics: list[Metric] = []
         for event in epochs:
             result = event.result
             values = epoch_metrics(result)
             if improves(name, result.metrics[name], best.metrics[name] if best else None):
                 best = result
                 values |= best_metrics(result, name)
-            if result.epoch > trial.recorded:
+            if result.epoch > recorded:
+                recorded = result.epoch
+                # Last what tells that the epoch is recorded.
+                values[tags.EPOCH] = values.pop(tags.EPOCH)
                 metrics += [Metric(k, v, event.time, result.epoch) for k, v in values.items()]
         return metrics, best
 
@@ -196,6 +224,8 @@ class Recorder:
             if trial.ended is None:
                 interrupted = TrialEnded(number=number, ending="interrupted", time=event.time)
                 self._record_part(Part(number, ended=interrupted))
+        if self._unsure:
+            self._found(self.run_id)
         notes = "\n\n".join([*self._study.notes, event.note]).strip()
         self._client.set_tag(self.run_id, tags.NOTE, notes)
         self._client.set_terminated(self.run_id, _STATUS[event.ending], event.time)

@@ -103,7 +103,7 @@ def _settle_mlflow() -> None:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
         "MLFLOW_LOGGING_LEVEL": "ERROR",
     }.items():
@@ -111,6 +111,14 @@ def _settle_mlflow() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     # It logs the traceback of every database error before raising it.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+def stop_retries() -> None:
+    """From now on MLflow asks a server once, and whoever uses it has to try again.
+
+    It asks again after a lost answer too, and so makes two runs.
+    """
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
 
 
 def _open_sqlite(database: Path, create: bool) -> Store:

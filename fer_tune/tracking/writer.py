@@ -1,81 +1,105 @@
 """A study as it happens, recorded in MLflow by one thread."""
 
-import queue
 import sys
 import threading
 import time
+from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from fer_tune.errors import UserError
 from fer_tune.events import Ending, Event, now
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.parts import StudyEnded
 from fer_tune.tracking.recorder import Recorder
-from fer_tune.tracking.store import Store, first_line
+from fer_tune.tracking.store import Store, first_line, stop_retries
 
-_PATIENCE = 5.0  # seconds that close() waits between two lines about what is left
 _GATHER = 1.0  # seconds in which events gather: what is written at once costs less
-_WAITING = 1000  # events; a study that outruns its store by more than these waits for it
-_LAST_TRIES = 1  # beside MLflow's own, which take seconds
+_AT_ONCE = 500  # events in memory
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # seconds between two tries of a store that fails
+_PATIENCE = 5.0  # seconds that close() waits between two lines about what is left
+_SILENCE = 10.0  # seconds without an answer after which close() waits no longer
+
+# Statuses of a server that is reached but not fit: whoever keeps it can put that right.
+_NOT_REFUSED = (401, 403, 408, 429)
+
+
+class Source(Protocol):
+    """Where a study's events are kept, in order, whatever becomes of the store."""
+
+    def read(self, most: int) -> Sequence[Event]:
+        """The next events, at most so many; fewer where there are no more yet."""
+        ...
+
+    def left(self) -> int:
+        """How many events there are that were not read yet."""
+        ...
 
 
 class StudyWriter:
     """Tells MLflow of one study; every call but the constructor and `close` returns at once.
 
-    But `tell` waits where events come faster than a store can take them, lest they fill the memory.
-
     A store that fails later on does not disturb the study: it is told once on stderr, what could
-    not be written is kept in order and tried again with every further event, and `close` says
-    what is still missing.
+    not be written stays in `source` and is tried again, in order, and `close` says what is still
+    missing.
 
-    resume: go on in the runs that the store has of this study. Its events may all be told again:
-        what is recorded already is not recorded twice.
+    source: of all the study's events. Of a resumed study too: what is recorded already is not
+        recorded twice.
+    resume: go on in the runs that the store has of this study.
     Raises UserError where the store cannot be written to or, without `resume`, has the study.
     """
 
-    def __init__(self, store: Store, study: StudyDescription, resume: bool = False) -> None:
+    def __init__(
+        self, store: Store, study: StudyDescription, source: Source, resume: bool = False
+    ) -> None:
         from mlflow.exceptions import MlflowException
 
-        self._store = store
+        self._store, self._source = store, source
+        stop_retries()
         try:
             self._recorder = Recorder(store, study, resume)
         except (MlflowException, OSError) as error:
             raise UserError(f"tracking store {store}: {first_line(error)}") from error
         self.run_id = self._recorder.run_id
-        self._events: queue.Queue[Event | StudyEnded] = queue.Queue(_WAITING)
-        # By trial, oldest first, and under None the study's end.
-        self._pending: dict[int | None, list[Event | StudyEnded]] = {}
-        self._closing = threading.Event()
+        self._pending: deque[list[Event | StudyEnded]] = deque()  # each of one trial
+        self._more, self._closing, self._given_up = (threading.Event() for _ in range(3))
+        self._ending: StudyEnded | None = None
+        self._is_over = False  # the ending was put into _pending
         self._lost = 0
         self._failure: str | None = None
+        self._fails, self._pause = False, _FIRST_PAUSE
+        self._answered = time.monotonic()
+        self._more.set()
         self._thread = threading.Thread(target=self._write, name="mlflow-writer", daemon=True)
         self._thread.start()
 
     def tell(self, event: Event) -> None:
-        """As an observer of the study (`fer_tune.events.Observer`)."""
-        self._events.put(event)
+        """As an observer of the study (`fer_tune.events.Observer`), once `source` has the event."""
+        self._more.set()
 
     def close(self, ending: Ending, note: str = "") -> str | None:
         """Write what is left, then end every run that is open.
 
-        Returns one line about what could not be recorded, or None. A second call does nothing.
+        Returns one line about what could not be recorded, or None. Waits as long as the store
+        takes what it is given, but some seconds only where it fails or is silent. A second call
+        does nothing.
         """
-        if self._thread.is_alive():
-            self._events.put(StudyEnded(ending, note, now()))
+        if self._ending is None:
+            self._answered = time.monotonic()
+            self._ending = StudyEnded(ending, note, now())
             self._closing.set()
-            self._thread.join(_PATIENCE)
-        while self._thread.is_alive():
-            left = self._events.qsize() + self._left()
-            print(f"{self._store}: {left} records left to write", file=sys.stderr)
-            self._thread.join(_PATIENCE)
-        missing = self._lost + self._left()
-        if not missing:
-            return None
-        return (
-            f"{self._store}: {missing} records are missing there ({self._failure}); "
-            "resume the study to add them"
-        )
+            self._more.set()
+            self._wait()
+        left = self._left()
+        if left:
+            return (
+                f"{self._store}: {left + self._lost} records are missing there ({self._why()}); "
+                "resume the study to add them"
+            )
+        if self._lost:
+            return f"{self._store}: {self._lost} records are missing there ({self._why()})"
+        return None
 
     def __enter__(self) -> Self:
         return self
@@ -88,57 +112,87 @@ class StudyWriter:
     ) -> None:
         self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
 
+    def _wait(self) -> None:
+        try:
+            self._thread.join(_PATIENCE)
+            while self._thread.is_alive():
+                silence = time.monotonic() - self._answered
+                if silence > (_PATIENCE if self._fails else _SILENCE) - 0.1:
+                    return
+                print(f"{self._store}: {self._left()} records left to write", file=sys.stderr)
+                self._thread.join(_PATIENCE)
+        finally:
+            self._given_up.set()
+
     def _left(self) -> int:
-        return sum(len(events) for events in list(self._pending.values()))
+        """Counted with the study's end, which is a record too."""
+        ending = self._ending is not None and not self._is_over
+        return sum(map(len, list(self._pending))) + self._source.left() + ending
+
+    def _why(self) -> str:
+        return self._failure or "it does not answer"
 
     def _write(self) -> None:
-        over = False
-        while not over:
-            self._gather()
-            over = None in self._pending
-            self._write_pending()
-        for _ in range(_LAST_TRIES):
-            if self._pending:
-                time.sleep(1)
-                self._write_pending()
+        while not (self._is_over and not self._pending):
+            self._more.wait()
+            self._more.clear()
+            self._closing.wait(_GATHER)
+            while not self._catch_up():
+                self._rest()
+                if self._given_up.is_set():
+                    return
 
-    def _gather(self) -> None:
-        """Wait for an event, then a moment for others, unless there is no time or no room."""
-        self._take(self._events.get())
-        until = time.monotonic() + _GATHER
-        while time.monotonic() < until and not self._events.full():
-            if self._closing.wait(_GATHER / 20):
-                break
-        while not self._events.empty():
-            self._take(self._events.get())
+    def _catch_up(self) -> bool:
+        """Record all there is; False where the rest has to be tried again later."""
+        try:
+            while self._read_on() and not self._given_up.is_set():
+                self._record_first()
+        except Exception as error:  # whatever it is, the study goes on
+            self._tell(error)
+            self._fails = True
+        else:
+            self._fails, self._pause = False, _FIRST_PAUSE
+        return not self._fails
 
-    def _take(self, event: Event | StudyEnded) -> None:
-        key = None if isinstance(event, StudyEnded) else event.number
-        self._pending.setdefault(key, []).append(event)
+    def _read_on(self) -> bool:
+        """Whether there is something to record; no more is read before all that was is recorded."""
+        ending = self._ending  # looked at before what is then the last of the events
+        if not self._pending:
+            by_trial: dict[int, list[Event | StudyEnded]] = {}
+            for event in self._source.read(_AT_ONCE):
+                by_trial.setdefault(event.number, []).append(event)
+            self._pending.extend(by_trial.values())
+        if not self._pending and ending and not self._is_over:
+            self._pending.append([ending])
+            self._is_over = True
+        return bool(self._pending)
 
-    def _write_pending(self) -> None:
-        for key in list(self._pending):
-            if not self._write_trial(key):
-                return
-
-    def _write_trial(self, key: int | None) -> bool:
-        """False where the store has to be tried again later."""
-        events = self._pending[key]
+    def _record_first(self) -> None:
+        """Record what is pending of one trial, without those events that are refused."""
+        events = self._pending[0]
         at_once = len(events)
         while events:
             try:
                 self._recorder.record(events[:at_once])
-            except Exception as error:  # whatever it is, the study goes on
-                self._tell(error)
+            except Exception as error:
                 if _may_pass(error):
-                    return False
+                    raise
+                self._tell(error)
                 if at_once > 1:  # lose no more than the one to blame
                     at_once = 1
                     continue
                 self._lost += 1
+            self._answered = time.monotonic()
             del events[:at_once]
-        del self._pending[key]
-        return True
+        self._pending.popleft()
+
+    def _rest(self) -> None:
+        """Until it is time for another try; no longer than a moment while the study closes."""
+        if self._closing.is_set():
+            self._given_up.wait(_FIRST_PAUSE)
+        else:
+            self._closing.wait(self._pause)
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     def _tell(self, error: Exception) -> None:
         if self._failure is None:
@@ -155,5 +209,10 @@ def _may_pass(error: Exception) -> bool:
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):
-        return bool(error.get_http_status_code() >= 500)
-    return isinstance(error, OSError)
+        status = error.get_http_status_code()
+    else:  # an artifact's upload has the server's answer
+        answer = getattr(error, "response", None)
+        status = getattr(answer, "status_code", 500)
+    return isinstance(error, MlflowException | OSError) and (
+        status >= 500 or status in _NOT_REFUSED
+    )

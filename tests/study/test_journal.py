@@ -7,7 +7,14 @@ import pytest
 
 from fer_tune.errors import UserError
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
-from fer_tune.study.journal import FILE, Journal, read_events, read_trials, trials_of
+from fer_tune.study.journal import (
+    FILE,
+    Journal,
+    JournalReader,
+    read_events,
+    read_trials,
+    trials_of,
+)
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import EpochResult
 
@@ -94,6 +101,41 @@ def test_a_disk_that_is_full_is_told_by_the_name_of_the_file(
         with pytest.raises(OSError, match="No space left"):
             journal.tell(EVENTS[0])
         assert journal.failure == f"{tmp_path / FILE} cannot be written: No space left on device"
+
+
+def test_a_journal_is_read_on_while_it_is_written(tmp_path: Path) -> None:
+    reader = JournalReader(tmp_path)
+    assert (reader.left(), reader.read(9)) == (0, [])
+    _tell(tmp_path, *EVENTS[:3])
+    assert reader.left() == 3
+    assert reader.read(2) == EVENTS[:2]
+    _tell(tmp_path, *EVENTS[3:])
+    assert reader.left() == len(EVENTS) - 2
+    assert reader.read(99) == EVENTS[2:]
+    assert (reader.left(), reader.read(99)) == (0, [])
+
+
+def test_reading_on_waits_for_the_rest_of_a_line(folder: Path) -> None:
+    reader, line = JournalReader(folder), EVENTS[1].model_dump_json() + "\n"
+    with (folder / FILE).open("a") as file:
+        file.write(line[:20])
+        file.flush()
+        assert reader.left() == len(EVENTS)
+        assert reader.read(99) == EVENTS
+        assert (reader.left(), reader.read(99)) == (0, [])
+        file.write(line[20:])
+    assert reader.read(99) == [EVENTS[1]]
+
+
+def test_reading_on_comes_no_further_than_a_line_changed_by_hand(folder: Path) -> None:
+    reader = JournalReader(folder)
+    lines = (folder / FILE).read_text().splitlines(keepends=True)
+    (folder / FILE).write_text("".join([*lines[:4], "{}\n", *lines[5:]]))
+    assert reader.read(4) == EVENTS[:4]
+    for _ in range(2):
+        with pytest.raises(UserError, match="line 5 is no event"):
+            reader.read(4)
+    assert reader.left() == len(EVENTS) - 4
 
 
 def test_a_folder_without_a_journal_has_no_trials(tmp_path: Path) -> None:

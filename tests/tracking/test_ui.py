@@ -13,7 +13,7 @@ def test_the_ui_is_started_on_a_local_store_and_opened_on_a_server(
     Recorder(store, describe(metric="val/loss"), resume=False)
     study = find_study(store, describe().name)
     assert ui_command(store) == f"mlflow ui --backend-store-uri {store.uri} --port 5000"
-    address = study_address(store, study)
+    address = study_address(store, study.run_id, study.metric)
     assert address.startswith(f"http://127.0.0.1:5000/#/experiments/{store.experiment_id}/runs?")
     assert study.run_id in address
     assert "best%2Floss" in address
@@ -21,4 +21,5 @@ def test_the_ui_is_started_on_a_local_store_and_opened_on_a_server(
 
     server = Store("http://tracking:8080/", "3")
     assert ui_command(server) is None
-    assert study_address(server, study).startswith("http://tracking:8080/#/experiments/3/runs?")
+    address = study_address(server, study.run_id, study.metric)
+    assert address.startswith("http://tracking:8080/#/experiments/3/runs?")

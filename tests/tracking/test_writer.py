@@ -16,14 +16,34 @@ Result = Callable[..., EpochResult]
 Events = Callable[..., list[Event]]
 
 
+class Told:
+    """A source that holds all that a study tells."""
+
+    def __init__(self, events: Sequence[Event] = ()) -> None:
+        self._events = list(events)
+
+    def tell(self, writer: StudyWriter, *events: Event) -> None:
+        for event in events:
+            self._events.append(event)
+            writer.tell(event)
+
+    def read(self, most: int) -> Sequence[Event]:
+        read = self._events[:most]
+        del self._events[:most]
+        return read
+
+    def left(self) -> int:
+        return len(self._events)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_no_run_stays_running_when_the_driver_breaks_off(
     store: Store, describe: Describe, result: Result, events: Events, error: type[BaseException]
 ) -> None:
     def study() -> None:
-        with StudyWriter(store, describe()) as writer:
-            for event in events(0, result(1)) + events(1):
-                writer.tell(event)
+        told = Told()
+        with StudyWriter(store, describe(), told) as writer:
+            told.tell(writer, *events(0, result(1)), *events(1))
             raise error
 
     with pytest.raises(error):
@@ -50,9 +70,8 @@ def test_a_store_that_fails_for_a_moment_loses_nothing_and_is_told_once(
         whole(self, events)
 
     monkeypatch.setattr(Recorder, "record", record)
-    with StudyWriter(store, describe()) as writer:
-        for event in events(0, *map(result, range(1, 9)), ending="finished"):
-            writer.tell(event)
+    told = Told(events(0, *map(result, range(1, 9)), ending="finished"))
+    with StudyWriter(store, describe(), told) as writer:
         assert writer.close("finished") is None
     assert capsys.readouterr().err.count("disk is full") == 1
     (trial,) = trials(store, find_study(store, describe().name))
@@ -64,12 +83,10 @@ def test_an_event_that_cannot_be_recorded_takes_no_other_with_it(
 ) -> None:
     bad = result(2)
     results = [result(1), EpochResult(2, {**bad.metrics, "not a\nname": 1.0}, []), result(3)]
-    writer = StudyWriter(store, describe())
-    for event in events(0, *results, ending="finished"):
-        writer.tell(event)
-    told = writer.close("finished")
-    assert told is not None
-    assert "1 records are missing" in told
+    told = Told(events(0, *results, ending="finished"))
+    missing = StudyWriter(store, describe(), told).close("finished")
+    assert missing is not None
+    assert "1 records are missing" in missing
     (trial,) = trials(store, find_study(store, describe().name))
     assert (trial.epochs, trial.ending) == (3, "finished")
     history = store.client().get_metric_history(trial.run_id, "val/loss")
@@ -83,14 +100,12 @@ def test_a_store_that_stays_away_is_reported_at_the_end(
         raise OSError("disk is full")
 
     monkeypatch.setattr(Recorder, "record", record)
-    monkeypatch.setattr("fer_tune.tracking.writer._LAST_TRIES", 0)
-    writer = StudyWriter(store, describe())
-    for event in events(0):
-        writer.tell(event)
-    told = writer.close("finished")
-    assert told is not None
-    assert "2 records are missing" in told
-    assert "disk is full" in told
+    monkeypatch.setattr("fer_tune.tracking.writer._PATIENCE", 0.5)
+    missing = StudyWriter(store, describe(), Told(events(0))).close("finished")
+    assert missing is not None
+    assert "2 records are missing" in missing
+    assert "disk is full" in missing
+    assert "resume the study" in missing
 
 
 def test_a_store_that_fails_at_the_start_is_told_in_one_line(
@@ -101,17 +116,15 @@ def test_a_store_that_fails_at_the_start_is_told_in_one_line(
 
     monkeypatch.setattr("mlflow.MlflowClient.log_text", log_text)
     with pytest.raises(UserError, match="Permission denied"):
-        StudyWriter(store, describe())
+        StudyWriter(store, describe(), Told())
 
 
 def test_two_studies_share_a_local_store(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     name = describe().name
-    pair = [StudyWriter(store, describe(name=f"{name} {i}")) for i in range(2)]
-    for event in events(0, *map(result, range(1, 6))):
-        for writer in pair:
-            writer.tell(event)
+    told = events(0, *map(result, range(1, 6)))
+    pair = [StudyWriter(store, describe(name=f"{name} {i}"), Told(told)) for i in range(2)]
     assert [writer.close("finished") for writer in pair] == [None, None]
     for i in range(2):
         (trial,) = trials(store, find_study(store, f"{name} {i}"))
