@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from fer_tune.errors import UserError
+from fer_tune.errors import UserError, plain
 
 _PASSWORD = re.compile(r"(?<=://)\S*@")
 
@@ -19,7 +19,7 @@ class Parser(argparse.ArgumentParser):
     """One that tells a mistake in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message}; --help lists the options\n")
+        self.exit(2, f"error: {plain(message)}; --help lists the options\n")
 
 
 def filled(text: str) -> str:
@@ -47,8 +47,7 @@ def run(
     try:
         main(argv)
     except UserError as error:
-        # Names of files may hold line breaks; an error is one line.
-        print("error: " + str(error).replace("\n", "\\n"), file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -14,14 +15,22 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from fer_tune.data import demo
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import remarks
+from fer_tune.errors import plain
 
 
 class _QuietConsole(Console):
-    """One that outlives its reader: a study goes on when nobody reads what it prints."""
+    """One that shows text as it is, and goes on when nobody reads what it prints.
+
+    Names of files, classes and studies are no markup, and move no terminal's cursor.
+    """
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str("\n".join(map(plain, text.split("\n"))), **how)
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -30,8 +39,8 @@ class _QuietConsole(Console):
 
 
 def console() -> Console:
-    """One that prints what it is given: names of files and classes are no markup."""
-    return _QuietConsole(highlight=False, markup=False)
+    """What every command prints on."""
+    return _QuietConsole(highlight=False, markup=False, emoji=False)
 
 
 def show_faces(console: Console, splits: Splits) -> None:

@@ -2,10 +2,12 @@
 
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
@@ -214,6 +216,42 @@ def test_a_users_own_classes_keep_their_names_in_sorted_order(folder: Path) -> N
         name = ("wink", "frown")[face.label % 2]
         place(face, folder / SPLIT_OF[face.usage] / name / f"{id(face)}.png")
     assert load_splits(folder).classes == ("frown", "wink")
+
+
+def test_an_accent_apart_from_its_letter_makes_no_new_class(folder: Path) -> None:
+    names = ("colère", normalize("NFD", "colère"), "joie")
+    for index, face in enumerate(drawn_faces()):
+        place(face, folder / SPLIT_OF[face.usage] / names[index % 3] / f"{index}.png")
+    assert load_splits(folder).classes == ("colère", "joie")
+
+
+# MLflow would take none of them for a metric's name, or take it for a path.
+@pytest.mark.parametrize(
+    "name",
+    ["a/b", "../up", "/etc", ".", "..", "[red]a", "a\nb", "\x1b[2J", "a:b", "x" * 101],
+)
+def test_a_class_whose_name_nothing_can_record_is_refused(name: str, folder: Path) -> None:
+    faces = [Face(f.label % 2, f.usage, f.image) for f in drawn_faces()]
+    labels = ["ok" if f.label else name for f in faces]
+    columns = {"image": [f.png for f in faces], "label": labels}
+    pyarrow.parquet.write_table(pa.table(columns), folder / "x.parquet")
+    with pytest.raises(UserError, match="class name") as error:
+        load_splits(folder)
+    assert str(error.value).isprintable()
+
+
+def test_a_class_folder_whose_name_is_no_text_is_refused(folder: Path) -> None:
+    for face in drawn_faces():
+        place(face, folder / os.fsdecode(b"sm\xefle" if face.label else b"sad") / f"{id(face)}.png")
+    with pytest.raises(UserError, match=r"class name 'sm\\udcefle'"):
+        load_splits(folder)
+
+
+def test_folders_of_something_else_than_expressions_are_refused(folder: Path) -> None:
+    for number in range(101):
+        place(drawn_faces()[0], folder / f"person {number}" / "1.png")
+    with pytest.raises(UserError, match="holds 101 classes"):
+        load_splits(folder)
 
 
 def test_parquet_labels_without_names_are_noted(folder: Path) -> None:

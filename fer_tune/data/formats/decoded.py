@@ -1,7 +1,9 @@
 """The one shape that every format is read into, and how it is filled face by face."""
 
+import re
+import reprlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 
 from fer_tune.data.faces import SIDE, SPLIT_NAMES, Faces, SplitName
 from fer_tune.data.formats import names
-from fer_tune.errors import UserError
+from fer_tune.errors import UserError, plain
 
 _BAD_SHOWN = 10
 
@@ -25,6 +27,11 @@ class Decoded:
     classes: tuple[str, ...]
     parts: Mapping[SplitName, Faces]
     notes: tuple[str, ...] = ()
+
+
+# Classes name metrics in MLflow, which knows these characters only, and takes names for paths.
+_CLASS = re.compile(r"[\w-][\w .-]{0,99}")
+_MOST_CLASSES = 100
 
 
 class Collector:
@@ -53,7 +60,7 @@ class Collector:
         """Remember that the row or image at `where` cannot be read."""
         self._bad_count += 1
         if len(self._bad) < _BAD_SHOWN:
-            self._bad.append(f"{where}: {what}")
+            self._bad.append(plain(f"{where}: {what}"))
 
     def decoded(self) -> Decoded:
         """Everything taken so far.
@@ -62,7 +69,7 @@ class Collector:
         only some faces say which split they belong to.
         """
         if self._bad_count and not self._skip_bad:
-            raise UserError(self._bad_told())
+            raise self._bad_told()
         if not self._labels:
             left = f"; all {self._bad_count:,} are bad ({self._bad[0]})" if self._bad_count else ""
             raise UserError(f"{self.source} holds no faces that can be read{left}")
@@ -72,6 +79,7 @@ class Collector:
                 f"{len(self._labels[None]):,} in none of them; move or remove those"
             )
         classes, index = names.class_index(name for part in self._labels.values() for name in part)
+        _check_classes(classes, self.source)
         parts = {
             name: self._faces(key, index)
             for name in SPLIT_NAMES
@@ -84,16 +92,30 @@ class Collector:
         images = np.frombuffer(self._pixels[key], np.uint8).reshape(-1, SIDE, SIDE)
         return Faces(images, np.array([index[name] for name in self._labels[key]], np.int64))
 
-    def _bad_told(self) -> str:
+    def _bad_told(self) -> UserError:
         if self._bad_count == 1:
-            return f"{self._bad[0]} (--skip-bad goes on without it)"
+            return UserError(f"{self._bad[0]} (--skip-bad goes on without it)")
         told = f"{self.source}: {self._bad_count:,} bad faces (--skip-bad goes on without them)"
         if self._bad_count > _BAD_SHOWN:
             told += f"; the first {_BAD_SHOWN}"
-        return "\n  ".join([f"{told}:", *self._bad])
+        return UserError(f"{told}:", self._bad)
 
     def _every_note(self) -> tuple[str, ...]:
         converted = [sentence.format(f"{n:,}") for sentence, n in sorted(self.conversions.items())]
         if self._bad_count:
             converted.append(f"bad faces left out: {self._bad_count:,} (first: {self._bad[0]})")
         return (*self.notes, *converted)
+
+
+def _check_classes(classes: Sequence[str], source: str) -> None:
+    for name in classes:
+        if not _CLASS.fullmatch(name):
+            raise UserError(
+                f"{source}: class name {reprlib.repr(name)}: use letters, digits, spaces, '.', "
+                "'_' and '-', not beginning with a space or a dot, at most 100"
+            )
+    if len(classes) > _MOST_CLASSES:
+        raise UserError(
+            f"{source} holds {len(classes):,} classes ({', '.join(classes[:3])}, ...), and "
+            f"{_MOST_CLASSES} is the most; are these the folders of expressions?"
+        )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from unicodedata import normalize
 
 from fer_tune.data.faces import EMOTIONS, SplitName
 
@@ -52,11 +53,12 @@ def class_index(names: Iterable[str]) -> tuple[tuple[str, ...], dict[str, int]]:
     """Class names in their order, and the index of each of `names` in it.
 
     FER2013's emotions keep FER2013's order if every name spells one; else the names are the
-    user's own and sorted.
+    user's own and sorted. A system that keeps accents apart from their letters makes no new class.
     """
-    every = sorted(set(names))
-    spelled = {name: emotion(name) or name for name in every}
+    every = {name: normalize("NFC", name) for name in set(names)}
+    spelled = {name: emotion(name) or own for name, own in every.items()}
     if set(spelled.values()) <= set(EMOTIONS):
         classes = tuple(name for name in EMOTIONS if name in spelled.values())
-        return classes, {name: classes.index(spelled[name]) for name in every}
-    return tuple(every), {name: every.index(name) for name in every}
+    else:
+        spelled, classes = every, tuple(sorted(set(every.values())))
+    return classes, {name: classes.index(own) for name, own in spelled.items()}
