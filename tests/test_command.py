@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from fer_tune.command import run
+from fer_tune.command import Parser, run
 from fer_tune.errors import UserError
 
 
@@ -23,6 +23,28 @@ def test_a_command_that_ends_well_exits_with_0() -> None:
 def test_a_users_mistake_is_one_line_and_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert code_of(UserError("faces.csv is empty")) == 2
     assert capsys.readouterr().err == "error: faces.csv is empty\n"
+
+
+def test_a_name_of_a_file_neither_breaks_the_line_nor_moves_the_cursor(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert code_of(UserError("a\nb\x1b[2Jc\udcff\u202ed.csv is empty")) == 2
+    assert capsys.readouterr().err == "error: a\\nb\\x1b[2Jc\\udcff\\u202ed.csv is empty\n"
+
+
+def test_details_of_a_mistake_stand_below_it_each_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert code_of(UserError("2 bad faces:", ["row 1", "row\n2"])) == 2
+    assert capsys.readouterr().err == "error: 2 bad faces:\n  row 1\n  row\\n2\n"
+
+
+def test_what_was_typed_breaks_no_line_either(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        Parser().parse_args(["--x\ny"])
+    assert capsys.readouterr().err == (
+        "error: unrecognized arguments: --x\\ny; --help lists the options\n"
+    )
 
 
 def test_ctrl_c_exits_with_130_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
