@@ -105,6 +105,24 @@ def test_no_bytes_raise_anything_else(noise: bytes, kept: int) -> None:
         images.decode(whole[:kept] + noise + whole[kept + len(noise) :])
 
 
+def test_no_program_is_run_for_what_only_calls_itself_an_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    drawing = packed(Image.fromarray(FACE), "EPS")
+    with pytest.raises(images.BrokenImageError, match="not an image of a known kind"):
+        images.decode(drawing)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("kind", ["PCX", "TGA", "ICO", "JPEG2000", "PDF"])
+def test_kinds_that_no_set_of_faces_is_kept_in_are_left_unopened(kind: str) -> None:
+    with pytest.raises(images.BrokenImageError, match="not an image of a known kind"):
+        images.decode(packed(Image.fromarray(FACE), kind))
+
+
 def test_an_image_of_absurd_size_is_refused_before_it_is_unpacked() -> None:
     bomb = packed(Image.new("1", (20_000, 20_000)))
     with images.quiet_pillow(), pytest.raises(images.BrokenImageError, match="too many"):

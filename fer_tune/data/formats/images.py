@@ -14,6 +14,9 @@ from fer_tune.data.faces import SIDE
 SUFFIXES = frozenset(
     ".jpg .jpeg .jfif .png .bmp .webp .gif .tif .tiff .pgm .ppm".split()  # noqa: SIM905
 )
+# Of the kinds that Pillow knows these alone are opened, whatever a file's name says: for others it
+# may run a program (Ghostscript, for PostScript), and every decoder more is one more to trust.
+_KINDS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MAX_PIXELS = 50_000_000  # no photograph of a face is larger; a bomb is
 
 RESIZED = "images of other sizes resized to 48 x 48 (their central square): {}"
@@ -36,14 +39,14 @@ def decode(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     if not data:
         raise BrokenImageError("the file is empty")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=_KINDS) as image:
             if image.width * image.height > _MAX_PIXELS:
                 raise BrokenImageError(f"{image.width} x {image.height} pixels are too many")
             return _face(image)
     except BrokenImageError:
         raise
     except UnidentifiedImageError:
-        raise BrokenImageError("not an image that Pillow knows") from None
+        raise BrokenImageError(f"not an image of a known kind ({', '.join(_KINDS)})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BrokenImageError("too many pixels") from None
     # Pillow's decoders raise nearly anything on broken files: OSError, SyntaxError, struct.error.
