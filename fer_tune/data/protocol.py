@@ -77,6 +77,8 @@ def _hold_out(faces: Faces) -> tuple[Faces, Faces]:
     same in every study and with every version of NumPy, and twins cannot be parted. A twin group
     with conflicting labels counts for the first of its classes.
     """
+    if not len(faces):
+        return faces, faces
     prints = fingerprints(faces.images)
     distinct, first = np.unique(prints, return_index=True)
     labels = faces.labels[first]

@@ -1,5 +1,9 @@
+import contextlib
 import io
+import os
+import stat
 import struct
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -72,6 +76,62 @@ def test_an_entry_of_a_zip_is_read_without_unpacking(tmp_path: Path) -> None:
     with entries.opened(path) as found:
         assert [(str(e.path), e.read()) for e in found] == [("sad/1.png", b"content")]
     assert list(tmp_path.glob("sad*")) == []
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_that_cannot_be_unpacked_is_named(packing: int, tmp_path: Path) -> None:
+    path, content = tmp_path / "faces.zip", bytes(range(256)) * 4
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("train/sad/1.png", content)
+    data = bytearray(path.read_bytes())
+    data[50:80] = b"\xff" * 30
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"^train/sad/1.png: cannot be read"):
+        load_splits(path)
+
+
+def test_a_name_in_a_zip_that_is_no_text_is_one_clear_line(tmp_path: Path) -> None:
+    path = zip_of(tmp_path / "faces.zip", **{"train/säd/1.png": b"x"})
+    path.write_bytes(path.read_bytes().replace("ä".encode(), b"\xff\xff"))
+    with pytest.raises(UserError, match=r"not a whole zip file \('utf-8' codec"):
+        load_splits(path)
+
+
+def test_a_link_in_a_zip_is_a_broken_image_and_leads_nowhere(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"secret")
+    link = zipfile.ZipInfo("train/sad/1.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
+        archive.writestr(link, str(secret))
+    with pytest.raises(UserError, match=r"train/sad/1\.png: not an image"):
+        load_splits(tmp_path / "faces.zip")
+
+
+def test_a_link_in_a_circle_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "a.png")
+    assert entries.walk(tmp_path) == entries.Walk([], 0)
+
+
+def test_folders_in_folders_without_end_are_one_clear_line(tmp_path: Path) -> None:
+    with contextlib.chdir(tmp_path):
+        for _ in range(1100):
+            Path("a").mkdir()
+            os.chdir("a")
+    try:
+        with pytest.raises(UserError, match="folders in folders without end"):
+            entries.walk(tmp_path)
+    finally:  # pytest cannot
+        subprocess.run(["rm", "-r", tmp_path / "a"], check=True)
+
+
+def test_a_file_larger_than_any_image_is_not_read_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "faces" / "train" / "sad"
+    folder.mkdir(parents=True)
+    with (folder / "1.png").open("wb") as file:
+        file.truncate(1 << 40)
+    with entries.opened(tmp_path / "faces") as (entry,), pytest.raises(OSError, match="too large"):
+        entry.read()
 
 
 def test_a_zip_in_a_zip_is_an_error(tmp_path: Path) -> None:

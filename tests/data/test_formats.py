@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fer_tune.data.faces import EMOTIONS, SPLIT_NAMES, Splits
+from fer_tune.data.formats import parquet
 from fer_tune.data.load import load_splits
 from fer_tune.errors import UserError
 
@@ -296,6 +297,20 @@ def test_links_out_of_the_folder_are_not_followed(folder: Path, tmp_path: Path) 
     assert any("not followed: 1" in note for note in splits.notes)
 
 
+def test_an_empty_class_folder_is_noted(folder: Path) -> None:
+    path = write_kaggle_folders(drawn_faces(), folder)
+    (path / "train" / "contempt").mkdir()
+    notes = load_splits(path).notes
+    assert "folders without images: 1 (first: train/contempt)" in notes
+
+
+def test_a_face_of_each_class_is_too_few_to_divide(folder: Path) -> None:
+    for face in (drawn_faces()[0], drawn_faces()[-1]):
+        place(face, folder / face.emotion / "1.png")
+    with pytest.raises(UserError, match="no faces of angry, neutral to train on"):
+        load_splits(folder)
+
+
 def test_broken_parquet_is_one_clear_line(folder: Path) -> None:
     path = write_plain_parquet(drawn_faces(), folder)
     path.write_bytes(path.read_bytes()[:-20])
@@ -306,6 +321,65 @@ def test_broken_parquet_is_one_clear_line(folder: Path) -> None:
 def test_parquet_without_images_is_told_what_it_has(folder: Path) -> None:
     pyarrow.parquet.write_table(pa.table({"x": [1], "label": [2]}), folder / "x.parquet")
     with pytest.raises(UserError, match="found x, label"):
+        load_splits(folder)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "",
+        "{",
+        "[]",
+        "1",
+        '{"info": []}',
+        '{"info": {"features": {"label": {"names": [1, 2]}}}}',
+        "[" * 9999,
+    ],
+)
+def test_names_of_classes_that_make_no_sense_are_as_none(metadata: str, folder: Path) -> None:
+    path = write_plain_parquet(drawn_faces(), folder)
+    table = pyarrow.parquet.read_table(path).rename_columns(["Usage", "label", "png"])
+    told = table.replace_schema_metadata({"huggingface": metadata})
+    pyarrow.parquet.write_table(told, path)
+    assert load_splits(path).classes == EMOTIONS
+
+
+def test_text_in_parquet_that_is_no_text_is_one_clear_line(folder: Path) -> None:
+    faces = drawn_faces()
+    labels = pa.array([b"\xff" if f.label else b"ok" for f in faces])
+    broken = pa.StringArray.from_buffers(len(labels), *labels.buffers()[1:])
+    table = pa.table({"image": [f.png for f in faces], "label": broken})
+    pyarrow.parquet.write_table(table, folder / "x.parquet")
+    with pytest.raises(UserError, match=r"x.parquet is no whole parquet file \('utf-8'"):
+        load_splits(folder)
+
+
+def test_parquet_in_a_broken_zip_is_one_clear_line(folder: Path) -> None:
+    path = write_plain_parquet(drawn_faces(), folder)
+    with zipfile.ZipFile(folder / "fer.zip", "w") as archive:
+        archive.write(path, "fer.parquet")
+    path.unlink()
+    data = bytearray((folder / "fer.zip").read_bytes())
+    data[5000] ^= 1
+    (folder / "fer.zip").write_bytes(data)
+    with pytest.raises(UserError, match=r"fer.parquet is no whole parquet file \(Bad CRC-32"):
+        load_splits(folder)
+
+
+def test_a_parquet_that_claims_more_faces_than_there_are_is_not_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_plain_parquet(drawn_faces(), folder)
+    monkeypatch.setattr(parquet, "_MOST_ROWS", 10)
+    with pytest.raises(UserError, match="claims 70 faces"):
+        load_splits(path)
+
+
+@pytest.mark.parametrize("label", [[0.5], [b"happy"], [["happy"]], [None]])
+def test_a_parquet_label_of_another_kind_is_no_label(label: list[object], folder: Path) -> None:
+    table = pa.table({"image": [drawn_faces()[0].png], "label": label})
+    pyarrow.parquet.write_table(table, folder / "x.parquet")
+    with pytest.raises(UserError, match="with numbers or names of classes; found image, label"):
         load_splits(folder)
 
 

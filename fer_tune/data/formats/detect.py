@@ -5,8 +5,8 @@ from pathlib import Path
 
 from fer_tune.data.formats import csv_file, folders, images, names, parquet
 from fer_tune.data.formats.decoded import Collector, Decoded
-from fer_tune.data.formats.entries import Entry, opened, unzipped, walk
-from fer_tune.errors import UserError
+from fer_tune.data.formats.entries import Entry, barren, opened, unzipped, walk
+from fer_tune.errors import UserError, plain
 
 KNOWN = "fer2013.csv, image folders by class, a zip of either, or parquet with images and labels"
 
@@ -52,6 +52,9 @@ def _read_kind(kinds: dict[str, list[Entry]], path: Path, into: Collector) -> No
             raise UserError(f"{path} is a single image; name the folder with all of them")
         case [("images", entries)]:
             folders.read(entries, into)
+            if path.is_dir() and (without := barren(path)):
+                first = plain(str(without[0].relative_to(path)))
+                into.notes[f"folders without images: {len(without):,} (first: {first})"] = None
         case [(".parquet", entries)]:
             for entry in entries:
                 parquet.read(entry, into)

@@ -1,6 +1,9 @@
 """The files of a source, whether they lie in a folder, in a zip or alone."""
 
+import errno
+import lzma
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,7 +21,11 @@ _BOMB_BYTES = 1 << 29  # fer2013.csv is half of that
 _BOMB_RATIO = 100  # fer2013.csv in a zip is 3, images are 1
 
 # What reading an entry raises where its file, or the zip around it, is broken.
-UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+# ValueError: a name that is no UTF-8; RuntimeError: a kind of packing that is not known.
+UNREADABLE = (
+    *(OSError, EOFError, RuntimeError, ValueError, struct.error),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,12 @@ class Entry:
         return self.path.suffix.lower()
 
     def read(self) -> bytes:
+        """All of the file. Raises one of UNREADABLE, also where it is larger than any image."""
         with self.open() as file:
-            return file.read()
+            content = file.read(_BOMB_BYTES + 1)
+        if len(content) > _BOMB_BYTES:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return content
 
 
 class Walk(NamedTuple):
@@ -51,18 +62,36 @@ def walk(root: Path) -> Walk:
     leads out of the folder. Raises UserError for a folder that may not be read.
     """
     resolved, files, links = root.resolve(), list[Path](), 0
-    for folder, folders, names in os.walk(root, onerror=_cannot_read):
-        folders[:] = sorted(name for name in folders if _wanted(name))
-        links += sum(Path(folder, name).is_symlink() for name in folders)
-        for name in sorted(filter(_wanted, names)):
-            path = Path(folder, name)
-            if path.suffix.lower() not in DATA_SUFFIXES:
+    for folder, folders, names in _folders(root):
+        links += sum((folder / name).is_symlink() for name in folders)
+        for path in (folder / name for name in names):
+            # A link may also lead nowhere, or in a circle, which `resolve` does not forgive.
+            if path.suffix.lower() not in DATA_SUFFIXES or not path.is_file():
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(resolved):
                 links += 1
-            elif path.is_file():
+            else:
                 files.append(path)
     return Walk(files, links)
+
+
+def barren(root: Path) -> list[Path]:
+    """The folders under `root` without a data file and without folders in them, sorted."""
+    return [
+        folder
+        for folder, folders, names in _folders(root)
+        if not folders and not any(Path(name).suffix.lower() in DATA_SUFFIXES for name in names)
+    ]
+
+
+def _folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Each folder with the names of the folders and of the files in it."""
+    try:
+        for folder, folders, names in os.walk(root, onerror=_cannot_read):
+            folders[:] = sorted(filter(_wanted, folders))
+            yield Path(folder), folders, sorted(filter(_wanted, names))
+    except RecursionError:
+        raise UserError(f"{root} holds folders in folders without end; name one of them") from None
 
 
 @contextmanager
@@ -91,7 +120,7 @@ def unzipped(entry: Entry) -> Iterator[list[Entry]]:
 def _archive(file: Path | IO[bytes], name: str) -> Iterator[list[Entry]]:
     try:
         archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{name} is not a whole zip file ({error})") from None
     with archive:
         members = [info for info in archive.infolist() if not info.is_dir()]

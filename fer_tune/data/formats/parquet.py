@@ -1,18 +1,20 @@
 """Parquet as dataset hubs keep it: image bytes and a label."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from reprlib import repr as shown
 from typing import Any
 
 from fer_tune.data.faces import EMOTIONS, SplitName
 from fer_tune.data.formats import images, names
 from fer_tune.data.formats.decoded import Collector
-from fer_tune.data.formats.entries import Entry
+from fer_tune.data.formats.entries import UNREADABLE, Entry
 from fer_tune.errors import UserError
 
 _LABEL_COLUMNS = ("label", "labels", "emotion", "expression", "class", "target")
 _SPLIT_COLUMNS = ("split", "usage", "subset")
 _BATCH = 256
+_MOST_ROWS = 10_000_000  # a few bytes of a bomb may claim any number
 
 
 def read(entry: Entry, into: Collector) -> None:
@@ -26,14 +28,20 @@ def read(entry: Entry, into: Collector) -> None:
     try:
         with entry.open() as file, images.quiet_pillow():
             table = pyarrow.parquet.ParquetFile(file)
+            if table.metadata.num_rows > _MOST_ROWS:
+                raise UserError(
+                    f"{entry.path.name} claims {table.metadata.num_rows:,} faces, more than there "
+                    "are in any data set; not read"
+                )
             columns = _Columns(table.schema_arrow, entry, into)
             row = 0
             for batch in table.iter_batches(_BATCH, columns=columns.wanted):
                 for values in batch.to_pylist():
                     row += 1
                     columns.read_row(values, f"{entry.path.name}, row {row}")
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+    # ValueError, of UNREADABLE: text that is no UTF-8.
+    except (pyarrow.ArrowException, *UNREADABLE) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{entry.path.name} is no whole parquet file ({reason})") from None
 
 
@@ -44,14 +52,15 @@ class _Columns:
         self._into = into
         self._file_split = _split_of(entry)
         image = _first(schema, lambda field: _holds_images(field.type))
-        label = _first(schema, lambda field: field.name.casefold() in _LABEL_COLUMNS)
+        label = _first(schema, lambda field: _classifies(field, _LABEL_COLUMNS))
         if image is None or label is None:
             raise UserError(
-                f"{entry.path.name} needs a column of image bytes and one named label; "
+                f"{entry.path.name} needs a column of image bytes and one named label "
+                "with numbers or names of classes; "
                 f"found {', '.join(schema.names[:8])}"
             )
         self._image, self._label = image, label
-        self._split = _first(schema, lambda field: field.name.casefold() in _SPLIT_COLUMNS)
+        self._split = _first(schema, lambda field: _classifies(field, _SPLIT_COLUMNS))
         self._names = _class_names(schema, self._label, into)
         self.wanted = [name for name in (self._image, self._label, self._split) if name]
 
@@ -62,9 +71,9 @@ class _Columns:
         image = values[self._image]
         data = image.get("bytes") if isinstance(image, dict) else image
         if label is None:
-            into.bad(where, f"column {self._label}: {values[self._label]!r} is no class")
+            into.bad(where, f"column {self._label}: {shown(values[self._label])} is no class")
         elif self._split and split is None:
-            into.bad(where, f"column {self._split}: {values[self._split]!r} is no split")
+            into.bad(where, f"column {self._split}: {shown(values[self._split])} is no split")
         elif data is None:
             into.bad(where, f"column {self._image}: no image bytes")
         else:
@@ -88,10 +97,13 @@ class _Columns:
 
 
 def _class_names(schema: Any, label: str, into: Collector) -> tuple[str, ...]:
-    metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    feature = metadata.get("info", {}).get("features", {}).get(label, {})
-    if feature.get("names"):
-        return tuple(feature["names"])
+    try:
+        metadata = json.loads((schema.metadata or {}).get(b"huggingface", b""))
+        told = metadata["info"]["features"][label]["names"]
+    except (ValueError, LookupError, TypeError, RecursionError):  # another program's, or damaged
+        told = None
+    if isinstance(told, list) and told and all(isinstance(name, str) for name in told):
+        return tuple(told)
     import pyarrow
 
     if pyarrow.types.is_integer(schema.field(label).type):
@@ -101,6 +113,15 @@ def _class_names(schema: Any, label: str, into: Collector) -> tuple[str, ...]:
 
 def _first(schema: Any, fits: Callable[[Any], bool]) -> str | None:
     return next((field.name for field in schema if fits(field)), None)
+
+
+def _classifies(field: Any, known: Collection[str]) -> bool:
+    """Whether the field is one of these columns, and holds numbers or text."""
+    import pyarrow
+
+    kind = field.type.value_type if pyarrow.types.is_dictionary(field.type) else field.type
+    fits = pyarrow.types.is_integer, pyarrow.types.is_string, pyarrow.types.is_large_string
+    return field.name.casefold() in known and any(fit(kind) for fit in fits)
 
 
 def _holds_images(kind: Any) -> bool:
