@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Value = bool | int | float | str
 Point = dict[str, Value]
+# No parameter needs more, and numbers beyond the largest float have none of its arithmetic.
+Whole = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 
 
 class Strict(BaseModel):
@@ -47,10 +49,10 @@ class IntRange(Strict):
     """Whole numbers from low to high, both included, in steps."""
 
     type: Literal["int"]
-    low: int
-    high: int
+    low: Whole
+    high: Whole
     log: bool = False
-    step: Annotated[int, Field(ge=1)] = 1
+    step: Annotated[Whole, Field(ge=1)] = 1
 
     @model_validator(mode="after")
     def _ordered(self) -> IntRange:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import yaml
 from pydantic import Field, ValidationError
@@ -13,6 +12,7 @@ from pydantic import Field, ValidationError
 from fer_tune.data.plans import PLAN_NAMES, PlanName
 from fer_tune.errors import UserError
 from fer_tune.study.parameters import Parameter, Point, Strict
+from fer_tune.study.yaml_text import parse_yaml, shown
 from fer_tune.training.config import PAPER, TrialConfig
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1]
 # In a checkout, and inside an installed wheel.
 FOLDERS = (PACKAGE.parent / "search_spaces", PACKAGE / "search_spaces")
+
+_LARGEST = 1 << 20  # bytes; a fer2013.csv given by mistake would be read for an hour
 
 
 class SearchSpace(Strict):
@@ -61,7 +63,7 @@ class SearchSpace(Strict):
                 if name not in self.parameters:
                     found.append(f"{where}: not a parameter of this space")
                 elif not self.parameters[name].contains(value):
-                    found.append(f"{where}: {value} is outside its range")
+                    found.append(f"{where}: {shown(value)} is outside its range")
         return found
 
     def _names(self) -> list[tuple[str, list[str]]]:
@@ -102,10 +104,11 @@ class SearchSpace(Strict):
 
 def _refused(where: str, values: Point) -> list[str]:
     try:
-        TrialConfig.model_validate(values)
+        TrialConfig.model_validate(values, strict=True)  # else 2.5 blocks would do for depth
     except ValidationError as error:
         return [
-            f"{where}.{each['loc'][0]}: {each['input']}: {each['msg']}" for each in error.errors()
+            f"{where}.{each['loc'][0]}: {shown(each['input'])}: {each['msg']}"
+            for each in error.errors()
         ]
     return []
 
@@ -113,29 +116,6 @@ def _refused(where: str, values: Point) -> list[str]:
 def _suggestion(name: str) -> str:
     close = difflib.get_close_matches(name, TrialConfig.model_fields, n=1)
     return f"; did you mean {close[0]}?" if close else ""
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, as in YAML 1.2, and no key stands twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
-                raise yaml.constructor.ConstructorError(
-                    None,
-                    None,
-                    f"the key {key!r} stands there twice",
-                    node.value[index][0].start_mark,
-                )
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
 
 
 def find_space(name: str) -> Path:
@@ -157,6 +137,8 @@ def read_space(path: Path) -> SearchSpace:
     Raises UserError: one line that names the file, the key and the value.
     """
     try:
+        if path.stat().st_size > _LARGEST:
+            raise UserError(f"{path}: is no search space: those are a few lines of YAML")
         return parse_space(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
@@ -164,15 +146,11 @@ def read_space(path: Path) -> SearchSpace:
 
 def parse_space(text: str, source: str) -> SearchSpace:
     """A space from YAML text; `source` names it in errors. Raises UserError."""
+    content = parse_yaml(text, source)
+    if not isinstance(content, dict):
+        raise UserError(f"{source}: holds no `parameters:`")
     try:
-        content: Any = yaml.load(text, _Loader)
-        if not isinstance(content, dict):
-            raise UserError(f"{source}: holds no `parameters:`")
         space = SearchSpace.model_validate(content)
-    except RecursionError as error:
-        raise UserError(f"{source}: nested far too deep") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         raise UserError(f"{source}: {_first(error)}") from error
     if problems := space.problems():
@@ -180,9 +158,26 @@ def parse_space(text: str, source: str) -> SearchSpace:
     return space
 
 
+# What is said of a key instead of pydantic's words, which speak of its own types.
+_WORDS = {
+    "missing": "it is missing",
+    "extra_forbidden": "unknown key",
+    "union_tag_not_found": "its type is missing: float, int or choice",
+    "union_tag_invalid": "its type is none of float, int and choice",
+    "model_type": "needs keys and values",
+    "dict_type": "needs keys and values",
+    "model_attributes_type": "needs keys and values",
+    "tuple_type": "needs a list",
+}
+
+
+_TYPES = ("float", "int", "choice", "bool", "str")
+
+
 def _first(error: ValidationError) -> str:
     first = error.errors()[0]
-    # Below a parameter, pydantic also names the type by which it was read.
-    key = ".".join(str(part) for part in first["loc"] if part not in ("float", "int", "choice"))
-    shown = "" if first["type"] == "missing" else f"{first['input']}: "
-    return f"{key}: {shown}{first['msg'].removeprefix('Value error, ')}"
+    # Below a parameter or a value, pydantic also names the type by which it was read.
+    key = ".".join(str(part) for part in first["loc"] if part not in _TYPES)
+    value = "" if first["type"] == "missing" else f"{shown(first['input'])}: "
+    told = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
+    return f"{key}: {value}{told}"

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_the_papers_space_begins_with_the_papers_two_configurations() -> None:
         ("parameters: {}", "f.yaml: parameters: "),
         ("parameters: [", "f.yaml: not YAML: "),
         ("[" * 20_000 + "]" * 20_000, "f.yaml: nested far too deep"),
-        ("spam: 1", "f.yaml: parameters: Field required"),
+        ("spam: 1", "f.yaml: parameters: it is missing"),
         (
             "parameters: {lerning_rate: {type: float, low: 0.1, high: 1}}",
             "f.yaml: parameters.lerning_rate: unknown parameter; did you mean learning_rate?",
@@ -67,9 +68,41 @@ def test_the_papers_space_begins_with_the_papers_two_configurations() -> None:
         ),
         (
             "parameters: {depth: {type: int, low: 1, high: 5, lgo: true}}",
-            "f.yaml: parameters.depth.lgo: True: ",
+            "f.yaml: parameters.depth.lgo: True: unknown key",
         ),
-        ("parameters: {depth: {type: whole, low: 1, high: 5}}", "f.yaml: parameters.depth: "),
+        (
+            "parameters: {depth: {type: whole, low: 1, high: 5}}",
+            "f.yaml: parameters.depth: {'type': 'whole', 'low': 1, 'high': 5}: its type is none of",
+        ),
+        ("parameters: {depth: {low: 1}}", "f.yaml: parameters.depth: {'low': 1}: its type is mis"),
+        ("parameters: [depth]", "f.yaml: parameters: ['depth']: needs keys and values"),
+        (
+            "parameters: {depth: {type: float, low: 1, high: 5}}",
+            "f.yaml: parameters.depth: 1.0: Input should be a valid integer",
+        ),
+        (
+            "parameters: {dropout: {type: choice, values: [0.25, '0.5']}}",
+            "f.yaml: parameters.dropout: 0.5: Input should be a valid number",
+        ),
+        (
+            f"parameters: {{depth: {{type: int, low: 1, high: 1{'0' * 400}}}}}",
+            f"f.yaml: parameters.depth.high: 1{'0' * 99}...: ",
+        ),
+        (
+            "parameters: 2001-99-99",
+            "f.yaml: not YAML: '2001-99-99' is no timestamp in \"<unicode string>\", line 1",
+        ),
+        ("parameters: !!bool maybe", "f.yaml: not YAML: 'maybe' is no bool"),
+        ("parameters: !!int ''", "f.yaml: not YAML: '' is no int"),
+        (
+            "parameters: !!python/object/apply:os.mkdir [made]",
+            "f.yaml: not YAML: could not determine a constructor",
+        ),
+        ("a: &a [1]\nb: *a", "f.yaml: not YAML: an alias (*); write what it stands for"),
+        (
+            'parameters: {"d\\n\\e[31m": {type: int, low: 1, high: 5}}',
+            "f.yaml: parameters.d\\n\\x1b[",
+        ),
         (
             "parameters: {data_plan: {type: choice, values: [original, blanced]}}",
             "f.yaml: parameters.data_plan: blanced: ",
@@ -101,6 +134,21 @@ def test_what_is_wrong_is_told_in_one_line_with_file_key_and_value(text: str, to
         parse_space(text, "f.yaml")
     assert str(error.value).startswith(told)
     assert "\n" not in str(error.value)
+
+
+def test_aliases_of_aliases_fill_no_memory() -> None:
+    levels = [
+        f"{own}: &{own} [{', '.join([f'*{below}'] * 9)}]" for below, own in pairwise("abcdefgh")
+    ]
+    text = "\n".join(["a: &a [ha]", *levels, "parameters: *h"])
+    with pytest.raises(UserError, match="an alias"):
+        parse_space(text, "f.yaml")
+
+
+def test_a_file_of_faces_given_as_a_space_is_refused_unread(tmp_path: Path) -> None:
+    (tmp_path / "fer2013.csv").write_bytes(b"1 " * (1 << 20))
+    with pytest.raises(UserError, match="is no search space"):
+        read_space(tmp_path / "fer2013.csv")
 
 
 def test_a_number_may_be_written_with_an_exponent_and_no_point() -> None:
