@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help install search retrain ui test test-all check bench lock clean
+.PHONY: help install search retrain ui test test-all check lint-docker audit bench cluster-secrets lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,9 +14,12 @@ help:
 	@echo "make ui                            open the MLflow UI on mlruns/"
 	@echo "make test                          ruff, mypy, import-linter and the tests"
 	@echo "make test-all                      the slow suites, beside those of make test"
-	@echo "make check                         ruff, mypy and import-linter only"
+	@echo "make check                         ruff, mypy, import-linter and make lint-docker only"
+	@echo "make lint-docker                   what runs a cluster: Dockerfile, compose files, manifest"
+	@echo "make audit                         known vulnerabilities of the locked dependencies"
 	@echo "make bench [ARGS='--faces PATH']   measure speed beside a peer's and the targets (an hour)"
-	@echo "make lock                          resolve requirements.lock anew"
+	@echo "make cluster-secrets               fresh passwords for docker/compose.yaml, in docker/.env"
+	@echo "make lock                          resolve requirements.lock and the image's anew"
 
 install: $(STAMP)
 
@@ -35,13 +38,24 @@ retrain: $(STAMP)
 	@$(BIN)/python -m fer_tune.retrain $(ARGS)
 
 ui: $(STAMP)
-	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db $(ARGS)
+	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db \
+	  --host 127.0.0.1 --allowed-hosts 'localhost:*,127.0.0.1:*' $(ARGS)
 
-check: $(STAMP)
+check: $(STAMP) lint-docker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+lint-docker: $(STAMP)
+	$(BIN)/hadolint docker/Dockerfile
+	$(BIN)/yamllint --strict --config-file docker/yamllint.yaml docker
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml docker/compose.cuda.yaml
+
+# Strict: an audit that could not ask about a package has failed.
+audit: $(STAMP)
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes \
+	  -r requirements.lock -r docker/requirements.lock $(ARGS)
 
 test: check
 	$(BIN)/python -m pytest $(ARGS)
@@ -52,9 +66,19 @@ test-all: $(STAMP)
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade
+
+# The image's is without what only contributors need, and with what only KubeRay needs.
 lock: $(STAMP)
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-header --upgrade -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra cluster --group dev $(LOCKED) -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra kubernetes -c requirements.lock \
+	  --no-annotate $(LOCKED) -o docker/requirements.lock
+
+# One that is there stays: it opens the volumes that were made with it.
+cluster-secrets:
+	@umask 077 && test -e docker/.env || $(PYTHON) -c 'import secrets; [print(f"{name}={secrets.token_hex(32)}") \
+	  for name in ("POSTGRES_PASSWORD", "S3_SECRET_KEY", "RAY_AUTH_TOKEN")]' > docker/.env
+	@echo "docker/.env has the secrets of docker/compose.yaml; git ignores it"
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
