@@ -4,18 +4,24 @@ import hashlib
 import io
 import json
 import os
+import re
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from fer_tune import atomic
 from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
 from fer_tune.data.formats.entries import walk
+from fer_tune.errors import plain
 
-_DECODER = 1  # raised when the same files would give other arrays
+_DECODER = 2  # raised when the same files would give other arrays
+_KEY = re.compile("[0-9a-f]{64}")
+_KEPT = 5  # data sets; FER2013 takes 80 MB
+_HOUR = 3600  # seconds; no file takes that long to write
 
 
 def directory() -> Path:
@@ -50,7 +56,7 @@ def cached(path: Path, decode: Callable[[], Splits], *, skip_bad: bool) -> Split
                 splits = _kept(splits, {_npz(key): _packed(splits), stamp: key.encode()})
         else:
             splits = _kept(splits, {stamp: key.encode()})
-    return replace(splits, source=path.name)
+    return replace(splits, source=plain(path.name))
 
 
 def _npz(key: str) -> Path:
@@ -58,14 +64,18 @@ def _npz(key: str) -> Path:
 
 
 def _read(stamp: Path) -> str | None:
+    """The key that a small file leads to, which names a file of this folder and no other."""
     try:
-        return stamp.read_text(encoding="ascii").strip()
+        key = stamp.read_text(encoding="ascii")
     except (OSError, ValueError):
         return None
+    return key if _KEY.fullmatch(key) else None
 
 
 def _load(path: Path) -> Splits | None:
     try:
+        with suppress(OSError):
+            os.utime(path)  # see `_prune`
         # Opened here: NumPy leaves a file open that it cannot read.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             told = json.loads(str(kept["told"]))
@@ -81,7 +91,7 @@ def _load(path: Path) -> Splits | None:
             protocol=told["protocol"],
             notes=tuple(told["notes"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
+    except Exception:  # a damaged file makes NumPy and zipfile raise nearly anything
         return None
 
 
@@ -100,10 +110,38 @@ def _kept(splits: Splits, contents: dict[Path, bytes]) -> Splits:
     try:
         for path, content in contents.items():
             atomic.write(path, content)
+        _prune()
     except OSError as error:
         note = f"the cache in {directory()} cannot be written: {error.strerror}"
         return replace(splits, notes=(*splits.notes, note))
     return splits
+
+
+def _prune() -> None:
+    """Drop all but the data sets used last, what led to the others, and what a kill left behind.
+
+    Another process that misses what it was about to read decodes it again.
+    """
+    faces = sorted(_ours("*.npz"), key=_used, reverse=True)
+    torn = [part for part in _ours("*.part") if _used(part) < time.time() - _HOUR]
+    for path in (*faces[_KEPT:], *torn):
+        path.unlink(missing_ok=True)
+    for stamp in _ours("*.key"):
+        key = _read(stamp)
+        if key is None or not _npz(key).exists():
+            stamp.unlink(missing_ok=True)
+
+
+def _ours(pattern: str) -> list[Path]:
+    # FER_TUNE_CACHE may name a folder that holds other things.
+    return [path for path in directory().glob(pattern) if _KEY.fullmatch(path.name.split(".")[0])]
+
+
+def _used(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another process was faster
+        return 0.0
 
 
 def _stats(path: Path, files: Iterable[Path]) -> list[str]:

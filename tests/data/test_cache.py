@@ -97,6 +97,66 @@ def test_a_cache_that_cannot_be_written_is_a_note(
     assert "cannot be written" in notes[1]
 
 
+@pytest.mark.parametrize("place", range(0, 60, 3))
+def test_whatever_byte_of_the_cache_is_damaged_it_is_decoded_again(
+    source: Path, place: int
+) -> None:
+    decode = Decoder()
+    first = cache.cached(source, decode, skip_bad=False)
+    (kept,) = cache.directory().glob("*.npz")
+    data = bytearray(kept.read_bytes())
+    data[place] ^= 0xFF
+    data[data.rindex(b"PK\x01\x02") + place % 46] ^= 0xFF
+    kept.write_bytes(data)
+    assert cache.cached(source, decode, skip_bad=False).content_hash() == first.content_hash()
+
+
+def test_a_cache_leads_to_no_file_outside_it(source: Path, tmp_path: Path) -> None:
+    decode = Decoder()
+    cache.cached(source, decode, skip_bad=False)
+    (kept,) = cache.directory().glob("*.npz")
+    kept.rename(tmp_path / "outside.npz")
+    (stamp,) = cache.directory().glob("*.key")
+    stamp.write_text("../outside")
+    cache.cached(source, decode, skip_bad=False)
+    assert decode.calls == 2
+
+
+def test_only_the_data_sets_used_last_are_kept(tmp_path: Path) -> None:
+    decode, sources = Decoder(), [tmp_path / f"{n}.csv" for n in range(8)]
+    for age, path in enumerate(reversed(sources)):
+        path.write_text(path.name)
+        cache.cached(path, decode, skip_bad=False)
+        for kept in cache.directory().glob("*.npz"):
+            os.utime(kept, (kept.stat().st_atime, kept.stat().st_mtime - 10))
+        if age:
+            cache.cached(sources[-1], decode, skip_bad=False)  # the first is used all the time
+    assert decode.calls == 8
+    assert len(list(cache.directory().glob("*.npz"))) == 5
+    assert len(list(cache.directory().glob("*.key"))) == 5
+    cache.cached(sources[0], decode, skip_bad=False)
+    cache.cached(sources[-1], decode, skip_bad=False)
+    assert decode.calls == 8
+    cache.cached(sources[-2], decode, skip_bad=False)
+    assert decode.calls == 9
+
+
+def test_pruning_touches_nothing_but_what_the_cache_itself_wrote(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "_KEPT", 0)
+    cache.directory().mkdir()
+    others = {"mine.npz", "notes.key", "a.part", "photo.png"}
+    for name in others:
+        (cache.directory() / name).touch()
+        os.utime(cache.directory() / name, (0, 0))
+    torn = cache.directory() / f"{'0' * 64}.npz.12-abcd.part"
+    torn.touch()
+    os.utime(torn, (0, 0))
+    cache.cached(source, Decoder(), skip_bad=False)
+    assert {path.name for path in cache.directory().iterdir()} == others
+
+
 def test_a_renamed_folder_goes_by_its_new_name(tmp_path: Path) -> None:
     decode = Decoder()
     (tmp_path / "old").mkdir()
