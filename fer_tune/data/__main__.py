@@ -1,5 +1,6 @@
 """python -m fer_tune.data: what is in a set of faces, and what is wrong with it."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     splits = load_splits(args.path, skip_bad=args.skip_bad)
     found = audit(splits)
     _tell(splits, found)
-    out = args.out or Path("mlruns", "data", Path(splits.source).stem.replace(" ", "-"))
+    out = args.out or Path("mlruns", "data", _folder_name(splits.source))
     try:
         written = _draw(splits, found, out, args.plan)
     except OSError as error:
@@ -53,10 +54,14 @@ def _parser() -> Parser:
     return parser
 
 
+def _folder_name(source: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", Path(source).stem).strip("-.") or "faces"
+
+
 def _tell(splits: Splits, found: Audit) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     console.print(_table(splits.source, found))
     for line in ("", splits.protocol, *splits.notes, "", *found.findings()):
         console.print(line)

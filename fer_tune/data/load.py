@@ -67,3 +67,7 @@ def _check_readable(path: Path) -> None:
         raise UserError(f"{path} is empty")
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         raise UserError(f"{path} is neither a file nor a folder")
+    try:
+        str(path.resolve()).encode()  # the records of a study name it
+    except UnicodeEncodeError:
+        raise UserError(f"{path} has a name that is no UTF-8; rename it") from None

@@ -40,3 +40,19 @@ def test_a_place_that_cannot_be_written_is_an_error() -> None:
     Path("taken").touch()
     with pytest.raises(UserError, match="taken cannot be written"):
         main(["--out", "taken"])
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("...csv", "faces"), ("a b$x^$ [red].csv", "a-b-x-red"), ("\x1b[2J.csv", "x1b-2J")],
+)
+def test_the_pictures_stay_in_their_folder_whatever_the_faces_are_called(
+    name: str, folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{n % 2},{' '.join([str(n)] * 2304)}\n" for n in range(12)]
+    Path(name).write_text("emotion,pixels\n" + "".join(rows))
+    main([name])
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    (written,) = Path("mlruns", "data").iterdir()
+    assert written.name == folder
