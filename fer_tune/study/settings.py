@@ -45,7 +45,7 @@ class StudySettings(BaseModel):
     grace: Annotated[int, Field(ge=1)]
     reduction: Annotated[int, Field(ge=2)]
     metric: str
-    seed: int
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
     tracking_uri: str | None
 
 
@@ -71,7 +71,7 @@ def open_study(storage: Path, name: str) -> tuple[Path, StudySettings]:
     check_name(name)
     path = storage / name / FILE
     try:
-        return path.parent, StudySettings.model_validate_json(path.read_bytes())
+        settings = StudySettings.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         known = sorted(each.parent.name for each in storage.glob(f"*/{FILE}"))
         close = difflib.get_close_matches(name, known, n=3, cutoff=0) or ["none"]
@@ -79,6 +79,12 @@ def open_study(storage: Path, name: str) -> tuple[Path, StudySettings]:
     except (OSError, ValidationError) as error:
         line = str(error).splitlines()[0]
         raise UserError(f"{path} cannot be read: {line}; was it changed by hand?") from error
+    problems = settings.space.problems()
+    if settings.name != name:  # it would go on in the other's folder
+        problems.insert(0, f"it is of a study {settings.name}")
+    if problems:
+        raise UserError(f"{path} cannot be used: {problems[0]}; was it changed by hand?")
+    return path.parent, settings
 
 
 def write_settings(folder: Path, settings: StudySettings) -> None:

@@ -1,3 +1,5 @@
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -43,5 +45,24 @@ def test_settings_changed_by_hand_are_told_in_one_line(
 ) -> None:
     (begin_study(tmp_path, settings) / FILE).write_text("{}")
     with pytest.raises(UserError, match="cannot be read") as error:
+        open_study(tmp_path, "tested")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"name": "../../other"}, "it is of a study ../../other"),
+        ({"seed": -1}, "cannot be read: 1 validation error"),
+        ({"space": {"parameters": {"depht": {"type": "int", "low": 1, "high": 5}}}}, "mean depth?"),
+        ({"space": {"parameters": {"depth": {"type": "int", "low": 1, "high": 10**400}}}}, "read"),
+    ],
+)
+def test_settings_that_lead_elsewhere_or_nowhere_are_refused(
+    tmp_path: Path, settings: StudySettings, change: dict[str, object], told: str
+) -> None:
+    path = begin_study(tmp_path, settings) / FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(UserError, match=re.escape(told)) as error:
         open_study(tmp_path, "tested")
     assert "\n" not in str(error.value)
