@@ -91,7 +91,7 @@ def run(path: Path | None, held: Held, folder: Path) -> None:
     splits = _held_to(bench_splits(path), held.faces)
     settings = equal_study(splits, Size(held.at_once, held.epochs, held.faces))
     faces = study_faces(splits, settings)
-    place = Place(begin_study(folder, settings), Resources(held.at_once, 1, 0))
+    place = Place.here(begin_study(folder, settings), Resources(held.at_once, 1, 0))
     with ray_session(None), closing(Journal(place.folder)) as journal:
         run_study(settings, faces, place, [journal], train_small)
 

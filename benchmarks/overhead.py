@@ -18,7 +18,6 @@ from rich.console import Console
 
 from benchmarks.processes import memory_of, one_process
 from benchmarks.row import Row, Setup, Target
-from fer_tune import atomic
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Event, Observer, TrialEnded
 from fer_tune.study.checkpoints import Tidier, checkpoint_folder
@@ -105,10 +104,10 @@ def train_nothing(config: dict[str, Any], faces: SentFaces, options: TrialOption
     confusion = np.random.default_rng(number).integers(0, 100, (len(EMOTIONS), len(EMOTIONS)))
     scores = Scores(1.0, confusion)
     kept = checkpoint_folder(options.folder, number)
-    for epoch in range(options.reported.get(number, 0) + 1, options.epochs + 1):
+    for epoch in range(1, options.epochs + 1):
         score = 1 - 1 / (2 + number + epoch / (options.epochs + 1))
         metrics = {**named_metrics(scores, scores, EMOTIONS), METRIC: score}
-        atomic.write(kept / checkpoint.FILE, CHECKPOINT)
+        kept.write(checkpoint.FILE, CHECKPOINT)
         report(EpochResult(epoch, metrics, confusion.tolist()), options.metric)
 
 
@@ -157,7 +156,8 @@ class Spent:
 def run_empty(store: Store, folder: Path, trials: int, epochs: int, space: str = "paper") -> Spent:
     """One study of `trials` times `epochs`, recorded in `store`; Ray must be connected."""
     settings = _settings(f"overhead-{trials}-{epochs}-{time.time_ns()}", trials, epochs, space)
-    place = Place(begin_study(folder, settings), divide(this_machine(), trials, Wanted()))
+    resources = divide([this_machine()], trials, Wanted())
+    place = Place.here(begin_study(folder, settings), resources)
     watch = Watch()
     with (
         Path(os.devnull).open("w") as nowhere,
@@ -166,7 +166,7 @@ def run_empty(store: Store, folder: Path, trials: int, epochs: int, space: str =
         LiveTable(Console(file=nowhere), settings) as table,
     ):
         table.start_clock()
-        tidier = Tidier(place.folder, settings.metric)
+        tidier = Tidier(place.kept, settings.metric)
         observers: list[Observer] = [journal, writer, table, tidier, watch]
         run_study(settings, {}, place, observers, train_nothing)
         study = time.monotonic() - watch.began

@@ -12,6 +12,7 @@ from benchmarks.processes import one_process
 from benchmarks.row import Row, Setup, Target
 from benchmarks.train import Job, trial_faces_of
 from fer_tune.data.faces import EMOTIONS
+from fer_tune.folder import DiskFolder
 from fer_tune.model import FerNet
 from fer_tune.tracking.model_log import load_model, log_model
 from fer_tune.tracking.store import open_store
@@ -87,5 +88,5 @@ def retraining_epoch(job: Job, folder: Path) -> float:
     faces, task = trial_faces_of(job), Task(PAPER, epochs=2, seed=0)
     folder.mkdir()
     results: list[EpochResult] = []
-    train_and_test(task, faces, faces.validation, folder, results.append)
+    train_and_test(task, faces, faces.validation, DiskFolder(folder), results.append)
     return median(float(result.seconds) for result in results)

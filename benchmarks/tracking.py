@@ -57,7 +57,7 @@ def run(path: Path | None, size: Size, folder: Path, recorded: bool) -> tuple[fl
     splits = bench_splits(path)
     settings = equal_study(splits, size)
     faces = study_faces(splits, settings)
-    place = Place(begin_study(folder, settings), Resources(min(CONCURRENT, size.trials), 1, 0))
+    place = Place.here(begin_study(folder, settings), Resources(min(CONCURRENT, size.trials), 1, 0))
     with ray_session(None), closing(Journal(place.folder)) as journal:
         observers: Sequence[Observer] = [journal]
         writer = None

@@ -27,7 +27,7 @@ def opened(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
         raise
 
 
-def write(path: Path, content: bytes, *, private: bool = False) -> None:
+def write(path: Path, content: bytes | memoryview, *, private: bool = False) -> None:
     """Write `content` to `path`, as `opened` does."""
     with opened(path, private=private) as file:
         file.write(content)

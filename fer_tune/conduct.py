@@ -4,27 +4,30 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from fer_tune import command
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import remarks
 from fer_tune.errors import UserError
 from fer_tune.study.checkpoints import Tidier
 from fer_tune.study.faces import StudyFaces, study_faces
-from fer_tune.study.journal import Journal, JournalReader, read_events
+from fer_tune.study.journal import Journal, JournalReader, read_events, read_trials
 from fer_tune.study.lock import locked
+from fer_tune.study.reach import require_reach
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.resources import Machine, Wanted, divide, this_machine
 from fer_tune.study.session import ray_session
+from fer_tune.study.settings import FILE as SETTINGS
 from fer_tune.study.settings import StudySettings, begin_study, write_settings
 from fer_tune.study.sharing import measured
+from fer_tune.study.storage import Storage
 from fer_tune.terminal import outcome
+from fer_tune.terminal.closing import resume_line, show_next_steps, show_outcome
 from fer_tune.terminal.live import LiveTable
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.store import Store, open_store
@@ -55,14 +58,14 @@ class Surroundings:
     """Where and how long a study runs; none of it is part of what the study is.
 
     command: that began or resumed it.
-    storage: folder of the studies' folders.
+    storage: of the studies.
     records: the options that say where its records are, for the commands that come next.
     address: of a Ray cluster; None starts Ray on this machine.
     time_budget: seconds.
     """
 
     command: str
-    storage: Path
+    storage: Storage
     records: Sequence[str]
     wanted: Wanted
     address: str | None
@@ -85,82 +88,115 @@ def conduct(
     began = time.monotonic()
     # What can be wrong with the command is found before anything is made or started.
     if around.address is None and around.wanted != Wanted():
-        divide(this_machine(), settings.trials, around.wanted)
+        divide([this_machine()], settings.trials, around.wanted)
     with console.status("preparing the training faces"):
         faces = study_faces(splits, settings)
-    with _started(settings.tracking_uri, around.address) as (store, machine):
+    folder = around.storage.here / settings.name
+    done = resume and _is_over(read_trials(folder), settings)
+    with (
+        _held(folder, settings.name),
+        _started(settings.tracking_uri, around.address, nothing_to_run=done) as (store, machines),
+    ):
         settings = settings.model_copy(update={"tracking_uri": store.uri})
-        place = _place(console, settings, around, machine, faces)
-        with (
-            locked(place.folder, f"study {settings.name}"),
-            _writer(store, settings, splits, around, resume) as writer,
-        ):
-            trials = _observed(console, settings, faces, place, writer, around.records)
-            over = sum(trial.is_over for trial in trials) >= settings.trials
+        place = _place(console, settings, around, machines, faces) if machines else None
+        with _writer(store, settings, splits, around, resume) as writer:
+            trials = (
+                _observed(console, settings, faces, place, writer, around)
+                if place
+                else read_trials(folder)
+            )
+            over = _is_over(trials, settings)
             note = outcome.note(trials, settings)
             missing = writer.close("finished" if over else "interrupted", note)
     if missing:
         console.print(f"Warning: {missing}", style="bold")
-    _show(console, trials, settings)
+    show_outcome(console, trials, settings)
     _require_a_result(trials, settings, over=over)
     page = study_address(store, writer.run_id, settings.metric)
     left = "Not all is recorded" if missing else None
     left = left if over else "Not all trials are done"
-    _show_next_steps(console, settings, ui_command(store), page, around.records, left)
+    show_next_steps(console, settings, ui_command(store), page, around.records, left)
     budget = around.time_budget
     if not over and (budget is None or time.monotonic() - began < budget):
         raise KeyboardInterrupt
+
+
+def _is_over(trials: Sequence[TrialRecord], settings: StudySettings) -> bool:
+    return sum(trial.is_over for trial in trials) >= settings.trials
+
+
+@contextmanager
+def _held(folder: Path, name: str) -> Iterator[None]:
+    """The study's folder, for this process alone; gone again where the study did not begin."""
+    with locked(folder, f"study {name}"):
+        try:
+            yield
+        except UserError:
+            if not (folder / SETTINGS).exists():
+                shutil.rmtree(folder)
+            raise
 
 
 def _place(
     console: Console,
     settings: StudySettings,
     around: Surroundings,
-    machine: Machine,
+    machines: Sequence[Machine],
     faces: StudyFaces,
 ) -> "Place":
     """Where the study runs; what each trial gets is measured where that is asked for."""
     from fer_tune.study.runner import Place  # Ray Tune: it takes a second, so Ray goes first
 
+    storage, kept = around.storage, around.storage.study(settings.name)
+    if around.address is not None:
+        with console.status("checking that every machine reaches the storage"):
+            require_reach(str(storage), kept)
     with console.status("settling what each trial gets"):
-        wanted, rates = measured(around.wanted, machine, faces)
+        wanted, rates = measured(around.wanted, machines, faces)
     for rate in rates:
         told = f"{rate.faces_per_second:,.0f} faces a second together"
         console.print(f"Trials at once on a GPU: {rate.trials}, {told}.")
-    resources = divide(machine, settings.trials, wanted)
+    resources = divide(machines, settings.trials, wanted)
     console.print(f"Study {settings.name}: {settings.trials} trials, {resources}.")
-    return Place(around.storage / settings.name, resources, around.time_budget)
+    # A cluster may grow while the study runs.
+    at_once = resources.concurrent if around.address is None else wanted.concurrent
+    return Place(storage.here / settings.name, kept, resources, at_once, around.time_budget)
 
 
 @contextmanager
-def _started(uri: str | None, address: str | None) -> Iterator[tuple[Store, Machine]]:
+def _started(
+    uri: str | None, address: str | None, *, nothing_to_run: bool
+) -> Iterator[tuple[Store, list[Machine]]]:
     """The store and Ray, made ready at the same time: each takes seconds.
 
+    With nothing to run, only the store, and no machines.
     Where the store cannot be opened, Ray is stopped again and the UserError raised.
     """
     with ThreadPoolExecutor(1) as beside:
         opening = beside.submit(open_store, uri)
         with suppress(TimeoutError):  # a wrong address or folder is told before Ray starts
             opening.result(timeout=0.2)
-        with ray_session(address) as machine:
-            yield opening.result(), machine
+        session = nullcontext[list[Machine]]([]) if nothing_to_run else ray_session(address)
+        with session as machines:
+            yield opening.result(), machines
 
 
 def _writer(
     store: Store, settings: StudySettings, splits: Splits, around: Surroundings, resume: bool
 ) -> StudyWriter:
     """The writer to MLflow, once the study's folder and its run are there: both or neither."""
-    folder = around.storage / settings.name
+    folder = around.storage.here / settings.name
     if resume:
         write_settings(folder, settings)
     else:
-        begin_study(around.storage, settings)
+        begin_study(around.storage.here, settings)
     try:
+        around.storage.keep_settings(settings.name)
         described = describe(settings, splits, around.command)
         return StudyWriter(store, described, JournalReader(folder), resume)
     except UserError:
         if not resume:
-            shutil.rmtree(folder)
+            around.storage.forget(settings.name)
         raise
 
 
@@ -170,26 +206,25 @@ def _observed(
     faces: StudyFaces,
     place: "Place",
     writer: StudyWriter,
-    records: Sequence[str],
+    around: Surroundings,
 ) -> list[TrialRecord]:
     from fer_tune.study.runner import run_study
 
-    tidier = Tidier(place.folder, settings.metric)
+    tidier = Tidier(place.kept, settings.metric)
     with closing(Journal(place.folder)) as journal, LiveTable(console, settings) as table:
         for event in read_events(place.folder):
             for observer in (table, tidier):
                 observer.tell(event)
         table.start_clock()
+        mirrors = around.storage.mirrors(settings.name)
         try:
-            return run_study(settings, faces, place, [journal, writer, table, tidier])
+            return run_study(settings, faces, place, [journal, *mirrors, writer, table, tidier])
         except KeyboardInterrupt:  # the second one: nothing more is shown
-            console.print(_resume(settings, records), soft_wrap=True)
+            console.print(resume_line(settings, around.records), soft_wrap=True)
             raise
-        except Exception as error:
-            if journal.failure is None:
-                raise
+        except UserError as error:
             again = f"put that right, then go on with --resume {settings.name}"
-            raise UserError(f"{journal.failure}; {again}") from error
+            raise UserError(f"{error}; {again}") from error
 
 
 def describe(settings: StudySettings, splits: Splits, told: str) -> StudyDescription:
@@ -210,13 +245,6 @@ def describe(settings: StudySettings, splits: Splits, told: str) -> StudyDescrip
     )
 
 
-def _show(console: Console, trials: Sequence[TrialRecord], settings: StudySettings) -> None:
-    parameters = list(settings.space.parameters)
-    console.print(outcome.leaderboard(trials, settings.metric, parameters))
-    console.print(outcome.gain(trials, settings.metric))
-    console.print(outcome.spent(trials, settings.epochs))
-
-
 def _require_a_result(
     trials: Sequence[TrialRecord], settings: StudySettings, *, over: bool
 ) -> None:
@@ -225,29 +253,3 @@ def _require_a_result(
             "No trial gave a result: see error.txt of its run in MLflow; "
             f"--resume {settings.name} with more --trials tries others."
         )
-
-
-def _show_next_steps(
-    console: Console,
-    settings: StudySettings,
-    ui: str | None,
-    page: str,
-    records: Sequence[str],
-    left: str | None,
-) -> None:
-    """What to type next, and what for; `left` is why the study has to go on."""
-    again = command.line("fer_tune.retrain", ["--study", settings.name, *records])
-    steps = {
-        "To compare the trials": ui and f"{command.python()} -m {ui}",
-        "and open" if ui else "Open": page,
-        "To train the best again and test it": again,
-        left or "": left and _resume(settings, records),
-    }
-    for what, typed in steps.items():
-        if typed:
-            console.print(f"{what}: {typed}", soft_wrap=True)
-
-
-def _resume(settings: StudySettings, records: Sequence[str]) -> str:
-    typed = command.line("fer_tune.search", ["--resume", settings.name, *records])
-    return f"to go on: {typed}"

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Literal
 from fer_tune.command import Parser, filled, filled_path
 
 STUDIES = Path("mlruns/studies")
+COPIES = Path("mlruns/buckets")  # of studies that are kept in one
 
 # Of a study for which the command line says nothing else.
 SPACE, METRIC = "paper", "val/macro_f1"
@@ -49,7 +51,7 @@ class SearchOptions:
     time_budget: float | None
     address: str | None
     tracking_uri: str | None
-    storage: Path
+    storage: str
     resume: str | None
     dry_run: bool
 
@@ -147,7 +149,13 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--time-budget", type=_seconds, metavar="TIME", help="stop then: 90s, 30m, 2h"
     )
-    group.add_argument("--address", type=filled, metavar="ADDRESS", help="of a Ray cluster")
+    group.add_argument(
+        "--address",
+        type=filled,
+        default=os.environ.get("RAY_ADDRESS") or None,
+        metavar="ADDRESS",
+        help="of a Ray cluster (default: RAY_ADDRESS, else Ray is started here)",
+    )
 
 
 def _add_place_options(parser: argparse.ArgumentParser) -> None:
@@ -160,10 +168,10 @@ def _add_place_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--storage",
-        type=filled_path,
-        default=STUDIES,
+        type=filled,
+        default=str(STUDIES),
         metavar="DIR",
-        help=f"journals and checkpoints (default: {STUDIES})",
+        help=f"journals and checkpoints: a folder, or s3://bucket/... (default: {STUDIES})",
     )
     group.add_argument(
         "--resume", type=filled, metavar="STUDY", help="go on with a study that was stopped"

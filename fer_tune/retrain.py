@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from fer_tune.data.faces import Splits
+    from fer_tune.folder import Folder
     from fer_tune.tracking.description import RetrainingDescription
     from fer_tune.tracking.retraining import RetrainingRun, SeedOutcome
     from fer_tune.tracking.store import Store
@@ -38,7 +39,7 @@ class RetrainOptions:
     seeds: int
     data: Path | None
     tracking_uri: str | None
-    storage: Path
+    storage: str
 
 
 def parse(argv: Sequence[str] | None) -> RetrainOptions:
@@ -70,8 +71,8 @@ def parse(argv: Sequence[str] | None) -> RetrainOptions:
     )
     parser.add_argument(
         "--storage",
-        type=command.filled_path,
-        default=STUDIES,
+        type=command.filled,
+        default=str(STUDIES),
         metavar="DIR",
         help="as of the search",
     )
@@ -82,7 +83,8 @@ def parse(argv: Sequence[str] | None) -> RetrainOptions:
 class Retraining:
     """What is trained again.
 
-    folder: of the checkpoints, from which a stopped retraining goes on.
+    folder: on this machine; held while it runs.
+    kept: folder of the checkpoints, from which a stopped retraining goes on.
     """
 
     study: "StudyRun"
@@ -90,6 +92,7 @@ class Retraining:
     splits: "Splits"
     epochs: int
     folder: Path
+    kept: "Folder"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -118,10 +121,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         console.print(again, soft_wrap=True)
         raise
     shutil.rmtree(what.folder)
+    what.kept.remove()
 
 
 def _settled(store: "Store", options: RetrainOptions) -> Retraining:
     from fer_tune.data.load import load_again
+    from fer_tune.study.storage import Storage
     from fer_tune.tracking.studies import best_trial, find_study, find_trial
 
     study = find_study(store, options.study)
@@ -136,8 +141,9 @@ def _settled(store: "Store", options: RetrainOptions) -> Retraining:
             "say where those are with --data"
         )
     epochs = options.epochs or study.epochs
-    folder = options.storage / study.name / f"retrain-{trial.number:06d}-{epochs}"
-    return Retraining(study, trial, splits, epochs, folder)
+    storage, name = Storage(options.storage), f"retrain-{trial.number:06d}-{epochs}"
+    folder, kept = storage.here / study.name / name, storage.study(study.name) / name
+    return Retraining(study, trial, splits, epochs, folder, kept)
 
 
 def _plan(what: Retraining, seeds: int) -> str:
@@ -189,8 +195,7 @@ def _train_seed(
     from fer_tune.training.state import Task
 
     task = Task(what.trial.config, what.epochs, seed, what.study.metric)
-    folder = what.folder / f"seed-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
+    kept = what.kept / f"seed-{seed}"
     faces = _faces(what, seed)
     with run.open_seed(seed) as seed_run, progress(console) as bar:
         job = bar.add_task(f"seed {seed}", total=what.epochs, shown="")
@@ -200,7 +205,7 @@ def _train_seed(
             shown = f"F1 {result.metrics['val/macro_f1']:.3f}, gap {result.metrics['gap']:.3f}"
             bar.update(job, completed=result.epoch, shown=shown)
 
-        final = train_and_test(task, faces, what.splits.test, folder, on_epoch)
+        final = train_and_test(task, faces, what.splits.test, kept, on_epoch, console.print)
         return seed_run.log_final(final)
 
 

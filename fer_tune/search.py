@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fer_tune.data.faces import Splits
     from fer_tune.study.resources import Wanted
     from fer_tune.study.settings import StudySettings
+    from fer_tune.study.storage import Storage
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -23,16 +24,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parse(argv)
     from fer_tune.data.load import load_again, load_splits
     from fer_tune.study.settings import open_study
+    from fer_tune.study.storage import Storage
     from fer_tune.terminal import tables
 
     console = tables.console()
+    storage = Storage(options.storage)
     if options.resume is not None:
-        settings = open_study(options.storage, options.resume)[1]
+        storage.fetch(options.resume)
+        settings = open_study(storage.here, options.resume)[1]
         splits = load_again(options.data or settings.data, skip_bad=settings.skip_bad)
         settings = _resumed(settings, options, splits)
     else:
         splits = load_splits(options.data, skip_bad=bool(options.skip_bad))
-        settings = _settled(options, splits)
+        settings = _settled(options, splits, storage)
     tables.show_faces(console, splits)
     if options.dry_run:
         _show_plan(console, settings, options)
@@ -41,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     around = Surroundings(
         command=command.line("fer_tune.search", argv),
-        storage=options.storage,
+        storage=storage,
         records=_records(options),
         wanted=_wanted(options),
         address=options.address,
@@ -50,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     conduct(console, settings, splits, around, resume=options.resume is not None)
 
 
-def _settled(options: SearchOptions, splits: "Splits") -> "StudySettings":
+def _settled(options: SearchOptions, splits: "Splits", storage: "Storage") -> "StudySettings":
     from fer_tune.data import demo
     from fer_tune.study.settings import StudySettings, check_new
     from fer_tune.study.space import find_space, read_space
@@ -59,7 +63,8 @@ def _settled(options: SearchOptions, splits: "Splits") -> "StudySettings":
     name = options.study or f"{path.stem}-{time.strftime('%m%d-%H%M%S')}"
     if splits.source == demo.SOURCE and not name.startswith("demo"):
         name = f"demo-{name}"
-    check_new(options.storage, name)
+    storage.fetch(name)
+    check_new(storage.here, name)
     return StudySettings(
         name=name,
         space_name=path.stem,
@@ -114,7 +119,7 @@ def _show_plan(console: "Console", settings: "StudySettings", options: SearchOpt
 
     console.print(f"Study {settings.name}, space {settings.space_name}:")
     console.print(settings.space.as_yaml(), end="")
-    resources = divide(this_machine(), settings.trials, _wanted(options))
+    resources = divide([this_machine()], settings.trials, _wanted(options))
     console.print(f"Resources: {resources}")
     parameters = list(settings.space.parameters)
     console.print("First trials:")
@@ -136,8 +141,8 @@ def _records(options: SearchOptions) -> list[str]:
     records = []
     if options.tracking_uri is not None:
         records += ["--tracking-uri", options.tracking_uri]
-    if options.storage != given.STUDIES:
-        records += ["--storage", str(options.storage)]
+    if options.storage != str(given.STUDIES):
+        records += ["--storage", options.storage]
     return records
 
 

@@ -1,9 +1,7 @@
 """The checkpoints of a study's trials: where they are, and which are kept."""
 
-import shutil
-from pathlib import Path
-
 from fer_tune.events import EpochEnded, Event, TrialEnded
+from fer_tune.folder import Folder
 from fer_tune.training.metrics import improves
 
 
@@ -12,7 +10,7 @@ def trial_folder(number: int) -> str:
     return f"trial-{number:06d}"
 
 
-def checkpoint_folder(study: Path, number: int) -> Path:
+def checkpoint_folder(study: Folder, number: int) -> Folder:
     """Where a trial of the study in `study` keeps its newest state."""
     return study / "checkpoints" / trial_folder(number)
 
@@ -23,7 +21,7 @@ class Tidier:
     Told of a whole study again, it finds the same trial to keep.
     """
 
-    def __init__(self, folder: Path, metric: str) -> None:
+    def __init__(self, folder: Folder, metric: str) -> None:
         self._folder, self._metric = folder, metric
         self._scores: dict[int, float] = {}  # of the running trials and the best
         self._best: int | None = None
@@ -50,4 +48,4 @@ class Tidier:
     def _drop(self, number: int | None) -> None:
         if number is not None:
             self._scores.pop(number, None)
-            shutil.rmtree(checkpoint_folder(self._folder, number), ignore_errors=True)
+            checkpoint_folder(self._folder, number).remove()

@@ -22,12 +22,11 @@ _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 class Journal:
     """Writes the journal of one study; an observer of its trials.
 
-    failure: what to tell the user where it could not be written to; the study must end then.
+    Raises UserError where it cannot be written to; the study must end then.
     """
 
     def __init__(self, folder: Path) -> None:
         path = folder / FILE
-        self.failure: str | None = None
         try:
             if path.exists():
                 _drop_torn_line(path)
@@ -41,8 +40,7 @@ class Journal:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            self.failure = f"{self._file.name} cannot be written: {error.strerror}"
-            raise
+            raise UserError(f"{self._file.name} cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
         with suppress(OSError):  # told already, by the write that failed

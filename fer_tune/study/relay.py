@@ -1,59 +1,117 @@
 """From Ray's callbacks to the study's observers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
-from fer_tune.events import Ending, EpochEnded, Event, Observer, TrialEnded, TrialStarted
+from fer_tune.errors import UserError
+from fer_tune.events import (
+    Ending,
+    EpochEnded,
+    Event,
+    Observer,
+    TrialEnded,
+    TrialRemarked,
+    TrialStarted,
+)
+from fer_tune.study.failure import Failure
+from fer_tune.study.interrupt import hurry_at_interrupt
 from fer_tune.study.record import trial_name
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
+from fer_tune.study.trainable import Begun
 from fer_tune.training.config import TrialConfig
+
+# Times that a trial whose worker died is begun again where it was.
+RETRIES = 3
 
 
 class Relay(tune.Callback):  # type: ignore[misc]
-    """Tells the observers what Ray Tune tells its callbacks."""
+    """Tells the observers what Ray Tune tells its callbacks.
+
+    reported: by the number of a trial that goes on, how many of its epochs they know already.
+    failure: why the study cannot go on, where an observer or a worker said so.
+    """
 
     def __init__(
         self,
         observers: Sequence[Observer],
         scheduler: StudyScheduler,
         settings: StudySettings,
+        reported: Mapping[int, int] | None = None,
     ) -> None:
         self.scheduler = scheduler
+        self.failure: UserError | None = None
         self._observers = observers
         self._epochs = settings.epochs
         self._parameters = list(settings.space.parameters)
-        self._running: dict[int, int] = {}  # number -> last epoch
+        self._known = dict(reported or {})  # number -> last epoch, of trials not over
+        self._running: dict[int, Any] = {}  # number -> Ray's handle of its worker
+        self._beginning: set[int] = set()  # started, and nothing heard of yet
+        self._failures: dict[int, Failure] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # Ray saves callbacks with its experiment, which nothing is restored from: the journal is
         # what a study goes on from, and open files and threads cannot be saved.
         return {}
 
+    def setup(self, *args: Any, **info: Any) -> None:
+        hurry_at_interrupt(self._running)
+
     def on_trial_start(self, *, trial: Any, **info: Any) -> None:
         number = trial.config["number"]
         config = TrialConfig.model_validate(trial.config["trial"])
-        self._running[number] = 0
+        self._running[number] = trial.temporary_state.ray_actor
+        self._known.setdefault(number, 0)
+        self._beginning.add(number)
         name = trial_name(number, config, self._parameters)
         self._tell(TrialStarted(number=number, name=name, config=config))
 
     def on_trial_result(self, *, trial: Any, result: dict[str, Any], **info: Any) -> None:
-        number, epoch = trial.config["number"], result["result"]
-        self._running[number] = epoch.epoch
-        self._tell(EpochEnded(number=number, result=epoch))
+        number = trial.config["number"]
+        if failure := result.get("failure"):
+            self._failures[number] = failure
+            if failure.kind == "storage":
+                self.failure = UserError(f"trial {number:03d} could not be kept: {failure.line}")
+                raise self.failure
+            return
+        if number in self._beginning:
+            self._beginning.remove(number)
+            self._require_kept(number, result["begun"])
+        epoch = result["result"]
+        if epoch.epoch > self._known[number]:
+            self._known[number] = epoch.epoch
+            self._tell(EpochEnded(number=number, result=epoch))
+
+    def _require_kept(self, number: int, begun: Begun) -> None:
+        """Tell of a trial that begins again what it had done, since its checkpoint is lost."""
+        if begun.epochs < self._known[number]:
+            problem = begun.problem or "its checkpoint is gone"
+            self._remark(number, f"{problem}; it is trained again from the start")
 
     def on_trial_complete(self, *, trial: Any, **info: Any) -> None:
         number = trial.config["number"]
-        if number in self.scheduler.stopped:
-            self._end(number, "stopped")
-        elif self._running.get(number) == self._epochs:
-            self._end(number, "finished")
-        else:
+        failure = self._failures.pop(number, None)
+        if failure and failure.may_pass(trial.config):
+            self._remark(number, "a part of the GPU has too little memory; it gets a whole one")
             self._end(number, "interrupted")
+        elif failure:
+            self._end(number, "failed", failure.error)
+        elif number in self.scheduler.stopped:
+            self._end(number, "stopped")
+        else:
+            whole = self._known.get(number) == self._epochs
+            self._end(number, "finished" if whole else "interrupted")
         _forget(trial)
+
+    def on_trial_recover(self, *, trial: Any, **info: Any) -> None:
+        number, deaths = trial.config["number"], trial.num_failures
+        if number in self._running:
+            times = f"for the {deaths}. time; after {RETRIES + 1} the trial has failed"
+            self._remark(number, f"its worker died, {times}; going on from its last epoch")
+            self._end(number, "interrupted")
 
     def on_trial_error(self, *, trial: Any, **info: Any) -> None:
         # Not trial.get_error(): it reads the study's folder, where the file comes only later.
@@ -66,13 +124,23 @@ class Relay(tune.Callback):  # type: ignore[misc]
         for number in list(self._running):
             self._end(number, "interrupted")
 
+    def _remark(self, number: int, remark: str) -> None:
+        self._tell(TrialRemarked(number=number, remark=remark))
+
     def _end(self, number: int, ending: Ending, error: str | None = None) -> None:
-        if self._running.pop(number, None) is not None:
+        if number in self._running:
+            del self._running[number]
+            if ending != "interrupted":
+                self._known.pop(number, None)
             self._tell(TrialEnded(number=number, ending=ending, error=error))
 
     def _tell(self, event: Event) -> None:
-        for observer in self._observers:
-            observer.tell(event)
+        try:
+            for observer in self._observers:
+                observer.tell(event)
+        except UserError as failure:
+            self.failure = failure
+            raise
 
 
 def _forget(trial: Any) -> None:

@@ -1,5 +1,6 @@
 """How a machine or a cluster is divided among trials."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,31 +63,41 @@ def own_cores() -> int:
     return int(joblib.cpu_count())
 
 
-def divide(machine: Machine, trials: int, wanted: Wanted) -> Resources:
+def divide(machines: Sequence[Machine], trials: int, wanted: Wanted) -> Resources:
     """Fill in what the user left open.
 
     Without a GPU each trial gets one core, or more where there are fewer trials than cores: two
     trials of one core each beat one of two. With GPUs each trial gets a quarter of one.
 
-    Raises UserError where a trial asks for more than there is.
+    Raises UserError where a trial asks for more than any machine has.
     """
     gpus = wanted.gpus
     if gpus is None or gpus == "auto":
-        gpus = 0.25 if machine.gpus else 0.0
-    _check_gpus(gpus, machine)
+        gpus = 0.25 if any(each.gpus for each in machines) else 0.0
+    _check_gpus(gpus, max(each.gpus for each in machines))
     at_once = min(wanted.concurrent or trials, trials)
-    cpus = wanted.cpus or (1 if gpus else max(1, machine.cores // at_once))
-    if cpus > machine.cores:
-        raise UserError(f"--cpus-per-trial {cpus}: there are only {machine.cores} cores")
-    room = machine.cores // cpus
-    if gpus:
-        # Trials do not straddle GPUs: 0.3 of one makes three trials a GPU.
-        room = min(room, machine.gpus * int(1 / gpus) if gpus < 1 else machine.gpus // int(gpus))
+    most = max(each.cores for each in machines)
+    shared = sum(each.cores for each in machines) // at_once
+    cpus = wanted.cpus or (1 if gpus else max(1, min(shared, most)))
+    if cpus > most:
+        raise UserError(f"--cpus-per-trial {cpus}: there are only {most} cores on a machine")
+    room = sum(_room(each, cpus, gpus) for each in machines)
+    if not room:
+        raise UserError(f"no machine has the {cpus} cores and {gpus:g} GPUs that a trial asks for")
     return Resources(min(at_once, room), cpus, gpus)
 
 
-def _check_gpus(gpus: float, machine: Machine) -> None:
-    if gpus > machine.gpus:
-        raise UserError(f"--gpus-per-trial {gpus:g}: there are {machine.gpus} GPUs")
+def _room(machine: Machine, cpus: int, gpus: float) -> int:
+    """Trials that fit on a machine at once."""
+    room = machine.cores // cpus
+    if not gpus:
+        return room
+    # Trials do not straddle GPUs: 0.3 of one makes three trials a GPU.
+    return min(room, machine.gpus * int(1 / gpus) if gpus < 1 else machine.gpus // int(gpus))
+
+
+def _check_gpus(gpus: float, most: int) -> None:
+    if gpus > most:
+        raise UserError(f"--gpus-per-trial {gpus:g}: there are {most} GPUs")
     if gpus > 1 and gpus != int(gpus):
         raise UserError(f"--gpus-per-trial {gpus:g}: above one, only whole GPUs can be given")

@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from fer_tune.events import Ending, EpochEnded, Event, Observer, TrialEnded
+from fer_tune.folder import DiskFolder, Folder
 from fer_tune.study.checkpoints import trial_folder
 from fer_tune.study.faces import SentFaces, StudyFaces, sent
 from fer_tune.study.journal import read_events, trials_of
 from fer_tune.study.record import TrialRecord
-from fer_tune.study.relay import Relay
+from fer_tune.study.relay import RETRIES, Relay
 from fer_tune.study.resources import Resources
 from fer_tune.study.sampler import StudySearch
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.trainable import TrialOptions, train_trial
+
+RUN = "run"  # folder of what Ray Tune writes
 
 # What Ray calls for a trial: see `train_trial`.
 Trainable = Callable[[dict[str, Any], SentFaces, TrialOptions], None]
@@ -26,13 +29,22 @@ Trainable = Callable[[dict[str, Any], SentFaces, TrialOptions], None]
 class Place:
     """Where a study runs, and with what.
 
-    folder: of the study: its settings, journal, and Ray's results and checkpoints.
+    folder: of the study on this machine: its settings and its journal.
+    kept: where every worker reaches what is kept of the trials.
+    at_once: trials; None where as many run as a cluster has room for, which may change.
     time_budget: seconds after which no trial goes on; None for no limit.
     """
 
     folder: Path
+    kept: Folder
     resources: Resources
+    at_once: int | None
     time_budget: float | None = None
+
+    @classmethod
+    def here(cls, folder: Path, resources: Resources) -> "Place":
+        """All of it on this machine."""
+        return cls(folder, DiskFolder(folder.resolve()), resources, resources.concurrent)
 
 
 def run_study(
@@ -46,7 +58,7 @@ def run_study(
 
     Needs Ray to be connected (`ray_session`). Observers hear of new events only; the journal
     must be the first of them. Ends early, with trials "interrupted", at Ctrl-C or when the time
-    is up.
+    is up. Raises UserError where the study, or a trial of it, cannot be kept any more.
 
     train: runs in the workers; reports as `train_trial` does.
     """
@@ -60,11 +72,11 @@ def run_study(
                 observer.tell(event)
     if sum(record.is_over for record in earlier) >= settings.trials:
         return earlier
-    search = StudySearch(settings, earlier)
-    options = _trial_options(settings, place, earlier)
+    search = StudySearch(settings, earlier, place.resources.gpus)
+    reported = {each.number: len(each.history) for each in earlier if not each.is_over}
     del earlier  # nothing of them is needed while the study runs
-    relay = Relay(observers, scheduler, settings)
-    _tune(search, relay, _trainable(train, faces, options, place.resources), place)
+    relay = Relay(observers, scheduler, settings, reported)
+    _tune(search, relay, _trainable(train, faces, settings, place), place)
     relay.end_open()
     return trials_of(read_events(place.folder), settings.metric)
 
@@ -88,28 +100,25 @@ def _unrecorded_ending(
     return "finished" if len(record.history) == settings.epochs else None
 
 
-def _trial_options(
-    settings: StudySettings, place: Place, earlier: Sequence[TrialRecord]
-) -> TrialOptions:
-    return TrialOptions(
+def _trainable(
+    train: Trainable, faces: StudyFaces, settings: StudySettings, place: Place
+) -> object:
+    from ray import tune
+
+    options = TrialOptions(
         epochs=settings.epochs,
         metric=settings.metric,
         seed=settings.seed,
         threads=place.resources.cpus,
-        gpus=place.resources.gpus,
-        folder=place.folder.resolve(),
-        reported={each.number: len(each.history) for each in earlier if not each.is_over},
+        folder=place.kept,
     )
+    cpus = place.resources.cpus
 
-
-def _trainable(
-    train: Trainable, faces: StudyFaces, options: TrialOptions, resources: Resources
-) -> object:
-    from ray import tune
+    def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([{"CPU": cpus, "GPU": config["gpus"]}])
 
     return tune.with_resources(
-        tune.with_parameters(train, faces=sent(faces), options=options),
-        {"cpu": resources.cpus, "gpu": resources.gpus},
+        tune.with_parameters(train, faces=sent(faces), options=options), resources
     )
 
 
@@ -117,23 +126,31 @@ def _tune(search: StudySearch, relay: Relay, trainable: object, place: Place) ->
     from ray import tune
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    runs = len(list(place.folder.glob("run-*")))
-    tune.Tuner(
+    (place.kept / RUN).remove()  # of a run that was killed; nothing in it is gone on from
+    tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=search,
             scheduler=relay.scheduler,
-            num_samples=search.left,
-            max_concurrent_trials=place.resources.concurrent,
+            num_samples=-1,  # until the search says that it is over
+            max_concurrent_trials=place.at_once,
             time_budget_s=place.time_budget,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: trial_folder(trial.config["number"]),
         ),
         run_config=tune.RunConfig(
-            name=f"run-{runs:04d}",
-            storage_path=str(place.folder.resolve()),
+            name=RUN,
+            storage_path=str(place.kept),
             callbacks=[relay],
-            failure_config=tune.FailureConfig(max_failures=0),
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
             verbose=0,
         ),
-    ).fit()
+    )
+    try:
+        tuner.fit()
+    except Exception as error:
+        if relay.failure:
+            raise relay.failure from error
+        raise
+    finally:
+        (place.kept / RUN).remove()

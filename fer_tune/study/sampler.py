@@ -6,8 +6,10 @@ from typing import Any
 import optuna
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState, create_trial
+from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
+from fer_tune.study.failure import Failure
 from fer_tune.study.parameters import Point
 from fer_tune.study.recent import RecentTrials
 from fer_tune.study.record import PAPER_TRIAL, TrialRecord
@@ -30,21 +32,28 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
 
     OptunaSearch tells every trial as complete with its last value. Here, a trial of full length
     is told with its best epoch's, and one that was stopped as pruned, so that the sampler takes
-    it for no more than the epochs that it had.
+    it for no more than the epochs that it had. One for which a part of a GPU was too little is
+    not told at all: it is given once more, with a whole one.
 
-    left: how many trials the study still has to run.
+    gpus: that a trial gets.
     """
 
-    def __init__(self, settings: StudySettings, earlier: Sequence[TrialRecord] = ()) -> None:
+    def __init__(
+        self, settings: StudySettings, earlier: Sequence[TrialRecord] = (), gpus: float = 0
+    ) -> None:
         space = settings.space
         self._open = [record for record in earlier if not record.is_over]
         self._next = 1 + max((record.number for record in earlier), default=-1)
         self._epochs = settings.epochs
         self._fixed = space.fixed
+        self._gpus = gpus
+        # By Ray's id of a running trial: what it was given.
+        self._given: dict[str, dict[str, Any]] = {}
+        self._again: list[str] = []  # the ids under which trials that are given again ran before
         # By Ray's id of a trial: the best value, and the last epoch.
         self._best: dict[str, float] = {}
         self._told: dict[str, int] = {}
-        self.left = settings.trials - len(earlier) + len(self._open)
+        self._left = settings.trials - len(earlier) + len(self._open)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         super().__init__(
             space.distributions(),
@@ -61,18 +70,37 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             if record.is_over:
                 self._remember(record)
 
-    def suggest(self, trial_id: str) -> dict[str, Any]:
-        """The `number` of the next trial and all of its configuration, as `trial`."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """What a worker gets for the next trial: see `train_trial`.
+
+        None where a running trial may still have to be given again, FINISHED where none may.
+        """
+        if self._again:
+            return self._give_again(self._again.pop(0), trial_id)
+        if not self._left:
+            waits = any(0 < given["gpus"] < 1 for given in self._given.values())
+            return None if waits else str(Searcher.FINISHED)
+        self._left -= 1
         proposal: Point = super().suggest(trial_id)
+        number = self._next
         if self._open:
             record = self._open.pop(0)
             number = record.number
             for result in record.history:
                 self._report(trial_id, result.metrics[self.metric], result.epoch)
         else:
-            number, self._next = self._next, self._next + 1
+            self._next += 1
         fixed = {} if number == PAPER_TRIAL else self._fixed
-        return {"number": number, "trial": {**fixed, **proposal}}
+        given = {"number": number, "trial": {**fixed, **proposal}, "gpus": self._gpus}
+        self._given[trial_id] = given
+        return given
+
+    def _give_again(self, before: str, now: str) -> dict[str, Any]:
+        self._ot_trials[now] = self._ot_trials.pop(before)
+        if before in self._told:
+            self._told[now], self._best[now] = self._told.pop(before), self._best.pop(before)
+        self._given[now] = self._given.pop(before) | {"gpus": 1.0}
+        return self._given[now]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         self._report(trial_id, result[self.metric], result["epoch"])
@@ -80,13 +108,19 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        if result:
+        failure: Failure | None = (result or {}).get("failure")
+        if failure and failure.may_pass(self._given[trial_id]):
+            self._again.append(trial_id)
+            return
+        del self._given[trial_id]
+        if result and not failure:
             # Ray does not pass on the result at which it stops a trial.
             self._report(trial_id, result[self.metric], result["epoch"])
         best = self._best.pop(trial_id, None)
         self._told.pop(trial_id, None)
         whole = result is not None and result.get("epoch", 0) >= self._epochs
-        super().on_trial_complete(trial_id, {self.metric: best} if whole else None, error)
+        told = {self.metric: best} if whole else None
+        super().on_trial_complete(trial_id, told, error or failure is not None)
 
     def _report(self, trial_id: str, value: float, epoch: int) -> None:
         if epoch <= self._told.get(trial_id, 0):

@@ -45,6 +45,8 @@ class StudyScheduler(ASHAScheduler):  # type: ignore[misc]
         super().on_trial_add(tune_controller, _by_number(trial))
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        if "failure" in result:
+            return str(TrialScheduler.STOP)
         decision: str = super().on_trial_result(tune_controller, _by_number(trial), result)
         if decision == TrialScheduler.STOP and result["epoch"] < self._epochs:
             if trial.config["number"] == PAPER_TRIAL:
@@ -53,7 +55,8 @@ class StudyScheduler(ASHAScheduler):  # type: ignore[misc]
         return decision
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        super().on_trial_complete(tune_controller, _by_number(trial), result)
+        if "failure" not in result:
+            super().on_trial_complete(tune_controller, _by_number(trial), result)
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
         super().on_trial_remove(tune_controller, _by_number(trial))

@@ -33,7 +33,7 @@ PROBE_SECONDS = 5
 
 
 @contextmanager
-def ray_session(address: str | None) -> Iterator[Machine]:
+def ray_session(address: str | None) -> Iterator[list[Machine]]:
     """Connect to the Ray cluster at `address`, or start Ray here; and leave it in the end.
 
     Yields what there is to divide among trials. Raises UserError where no cluster answers.
@@ -54,16 +54,22 @@ def ray_session(address: str | None) -> Iterator[Machine]:
             raise UserError(
                 f"--address {address}: no Ray cluster answers there ({error}); is it running?"
             ) from error
-    there = ray.cluster_resources()
-    machine = Machine(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
-    if machine.gpus and address is None:
-        machine = this_machine()  # the torch installed here may have no use for what Ray sees
     # Ray's own handler, set as it started, would end this process at once.
     signal.signal(signal.SIGTERM, at_end)
     try:
-        yield machine
+        yield _machines(address is None)
     finally:
         ray.shutdown()
+
+
+def _machines(local: bool) -> list[Machine]:
+    import ray
+
+    there = [each["Resources"] for each in ray.nodes() if each["Alive"]]
+    machines = [Machine(int(each.get("CPU", 0)), int(each.get("GPU", 0))) for each in there]
+    if local and machines[0].gpus:
+        return [this_machine()]  # the torch installed here may have no use for what Ray sees
+    return machines
 
 
 def _probe(address: str) -> None:

@@ -31,12 +31,15 @@ class Rate:
     faces_per_second: float
 
 
-def measured(wanted: Wanted, machine: Machine, faces: StudyFaces) -> tuple[Wanted, Sequence[Rate]]:
+def measured(
+    wanted: Wanted, machines: Sequence[Machine], faces: StudyFaces
+) -> tuple[Wanted, Sequence[Rate]]:
     """`wanted` with the part of a GPU at which trials share it best, and the rates that say so.
 
     Without "auto" or a GPU there is nothing to find out. Raises UserError where no trial runs.
     """
-    if wanted.gpus != "auto" or not machine.gpus:
+    machine = next((each for each in machines if each.gpus), None)
+    if wanted.gpus != "auto" or machine is None:
         return wanted, ()
     cores = max(1, machine.cores // machine.gpus)
     found = rates(faces[PAPER.data_plan], {"CPU": min(cores, TRIALS[-1]), "GPU": 1})

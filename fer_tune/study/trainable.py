@@ -3,16 +3,17 @@
 It alone imports torch: the process that conducts the study does without, and so starts sooner.
 """
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ray import tune
 
+from fer_tune.folder import Folder
 from fer_tune.study.checkpoints import checkpoint_folder
 from fer_tune.study.faces import SentFaces, received
+from fer_tune.study.failure import Failure
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import EpochResult
 
@@ -23,26 +24,50 @@ class TrialOptions:
 
     seed: the study's; with the number of the trial it gives the trial's own.
     threads: of a trial on the CPU.
-    gpus: of a trial; where it is a part of one, of its memory too.
-    folder: of the study; absolute, and the same on every machine of a cluster.
-    reported: by the number of a resumed trial, how many of its epochs the study has on record.
+    folder: of the study, which every machine of a cluster reaches by the same address.
     """
 
     epochs: int
     metric: str
     seed: int
     threads: int
-    gpus: float
-    folder: Path
-    reported: Mapping[int, int]
+    folder: Folder
+
+
+@dataclass(frozen=True)
+class Begun:
+    """With what a worker began a trial.
+
+    epochs: that its checkpoint had.
+    problem: why a checkpoint that was there could not be used.
+    """
+
+    epochs: int = 0
+    problem: str | None = None
+
+
+FRESH = Begun()
 
 
 def train_trial(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:
     """Train one trial, keeping the state after every epoch and then reporting it.
 
-    config: `number` in the study, and `trial`, the values of a TrialConfig.
+    The epochs of a checkpoint are reported again: the last of them may not be on record, since a
+    worker can die between the two. What breaks the trial is reported too, not raised: Ray would
+    try again whatever it was, and is to do so only where the worker died.
+
+    config: `number` in the study; `trial`, the values of a TrialConfig; and `gpus`, where it is a
+        part of one, of its memory too.
     faces: see `fer_tune.study.faces.sent`.
     """
+    try:
+        _train(config, faces, options)
+    except Exception as error:
+        failure = Failure.of(error)
+        tune.report({options.metric: math.nan, "epoch": 0, "failure": failure})
+
+
+def _train(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:
     import torch
 
     from fer_tune.training import checkpoint
@@ -52,20 +77,22 @@ def train_trial(config: dict[str, Any], faces: SentFaces, options: TrialOptions)
 
     number, trial = config["number"], TrialConfig.model_validate(config["trial"])
     torch.set_num_threads(options.threads)
-    device = pick_device(options.gpus)
+    device = pick_device(config["gpus"])
     own = received(faces, trial.data_plan)
     kept = checkpoint_folder(options.folder, number)
     task = Task(trial, options.epochs, trial_seed(options.seed, number), options.metric)
+    problems: list[str] = []
     state = checkpoint.go_on(
         lambda: fresh_state(task, len(own.training.faces), len(own.classes), device),
-        [kept],
+        kept,
+        problems.append,
     )
-    # A kill between a checkpoint and its report leaves epochs that are trained but not on record.
-    for result in state.history[options.reported.get(number, 0) :]:
-        report(result, options.metric)
+    begun = Begun(state.epoch, problems[0] if problems else None)
+    for result in state.history:
+        report(result, options.metric, begun)
     for result in fit(task, state, own, device):
         checkpoint.save(state, kept)
-        report(result, options.metric)
+        report(result, options.metric, begun)
 
 
 def trial_seed(study_seed: int, number: int) -> int:
@@ -73,9 +100,11 @@ def trial_seed(study_seed: int, number: int) -> int:
     return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0])
 
 
-def report(result: EpochResult, metric: str) -> None:
+def report(result: EpochResult, metric: str, begun: Begun = FRESH) -> None:
     """Tell Ray of an epoch: what it decides by, and the whole for the study's observers.
 
     Ray keeps statistics of every number that it finds, so it is given no more of them.
     """
-    tune.report({metric: result.metrics[metric], "epoch": result.epoch, "result": result})
+    tune.report(
+        {metric: result.metrics[metric], "epoch": result.epoch, "result": result, "begun": begun}
+    )

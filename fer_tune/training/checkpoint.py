@@ -1,27 +1,24 @@
 """A trial's state on disk, whole or not at all."""
 
-import logging
-from collections.abc import Callable, Iterable
+import io
+from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 
-from fer_tune import atomic
+from fer_tune.folder import Folder
 from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import State
 
 FILE = "state.pt"
 
-logger = logging.getLogger(__name__)
-
 
 class BadCheckpoint(Exception):
-    """The file is missing, broken, or of another network."""
+    """The file is broken, or of another network."""
 
 
-def save(state: State, folder: Path) -> None:
-    """Write `state` into `folder`: a file that is there is complete."""
+def save(state: State, folder: Folder) -> None:
+    """Write `state` into `folder`: a file that is there is complete. Raises OSError."""
     content = {
         "model": state.model.state_dict(),
         "optimizer": state.optimizer.state_dict(),
@@ -29,17 +26,20 @@ def save(state: State, folder: Path) -> None:
         "history": [asdict(result) for result in state.history],
         "best_weights": state.best_weights,
     }
-    with atomic.opened(folder / FILE) as file:
-        torch.save(content, file)
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    folder.write(FILE, buffer.getbuffer())
 
 
-def load(state: State, folder: Path) -> None:
+def load(state: State, folder: Folder) -> None:
     """Fill a fresh `state` from `folder`; no code in the file is run.
 
-    Raises BadCheckpoint, after which `state` must not be used.
+    Raises FileNotFoundError without a checkpoint, OSError where the folder cannot be reached, and
+    BadCheckpoint, after which `state` must not be used.
     """
+    file = io.BytesIO(folder.read(FILE))
     try:
-        content = torch.load(folder / FILE, map_location="cpu", weights_only=True)
+        content = torch.load(file, map_location="cpu", weights_only=True)
         state.model.load_state_dict(content["model"])
         state.optimizer.load_state_dict(content["optimizer"])
         state.schedule.load_state_dict(content["schedule"])
@@ -48,21 +48,20 @@ def load(state: State, folder: Path) -> None:
     except Exception as problem:  # torch raises many kinds for a broken file
         # Its own words may run over many lines, or be none.
         kind = type(problem).__name__
-        raise BadCheckpoint(f"{folder / FILE}: not a state of this trial ({kind})") from problem
+        raise BadCheckpoint(f"{folder}/{FILE}: not a state of this trial ({kind})") from problem
 
 
-def go_on(fresh: Callable[[], State], folders: Iterable[Path]) -> State:
-    """The state of the first folder that holds a whole one, else a fresh one.
+def go_on(fresh: Callable[[], State], folder: Folder, say: Callable[[str], None]) -> State:
+    """The state in `folder`, else a fresh one; a checkpoint that cannot be used is told to `say`.
 
-    A checkpoint that cannot be used is warned of, and the next folder tried.
+    Raises OSError where the folder cannot be reached.
     """
-    for folder in folders:
-        if (folder / FILE).exists():
-            state = fresh()
-            try:
-                load(state, folder)
-            except BadCheckpoint as problem:
-                logger.warning("%s; starting from an earlier state", problem)
-            else:
-                return state
-    return fresh()
+    state = fresh()
+    try:
+        load(state, folder)
+    except FileNotFoundError:
+        pass
+    except BadCheckpoint as problem:
+        say(str(problem))
+        return fresh()
+    return state

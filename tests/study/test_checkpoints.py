@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.events import Ending, EpochEnded, TrialEnded
+from fer_tune.folder import DiskFolder
 from fer_tune.study.checkpoints import Tidier, checkpoint_folder
 from fer_tune.training.metrics import EpochResult
 
@@ -11,7 +12,7 @@ from fer_tune.training.metrics import EpochResult
 def folder(tmp_path: Path) -> Path:
     """Six trials with a checkpoint each."""
     for number in range(6):
-        checkpoint_folder(tmp_path, number).mkdir(parents=True)
+        checkpoint_folder(DiskFolder(tmp_path), number).write("state.pt", b"weights")
     return tmp_path
 
 
@@ -24,11 +25,11 @@ def _tell(tidier: Tidier, number: int, score: float | None, ending: Ending | Non
 
 
 def _kept(folder: Path) -> set[int]:
-    return {number for number in range(6) if checkpoint_folder(folder, number).exists()}
+    return {number for number in range(6) if checkpoint_folder(DiskFolder(folder), number).names()}
 
 
 def test_the_best_trial_and_those_that_may_go_on_keep_their_checkpoints(folder: Path) -> None:
-    tidier = Tidier(folder, "val/macro_f1")
+    tidier = Tidier(DiskFolder(folder), "val/macro_f1")
     _tell(tidier, 0, 0.3, "finished")
     _tell(tidier, 1, 0.2, "stopped")
     _tell(tidier, 2, 0.5, "finished")
@@ -39,7 +40,7 @@ def test_the_best_trial_and_those_that_may_go_on_keep_their_checkpoints(folder: 
 
 
 def test_told_again_it_keeps_the_same(folder: Path) -> None:
-    tidier = Tidier(folder, "val/macro_f1")
+    tidier = Tidier(DiskFolder(folder), "val/macro_f1")
     for _ in range(2):
         _tell(tidier, 0, 0.3, "finished")
         _tell(tidier, 1, 0.5, "finished")

@@ -97,10 +97,9 @@ def test_a_disk_that_is_full_is_told_by_the_name_of_the_file(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with closing(Journal(tmp_path)) as journal:
-        with pytest.raises(OSError, match="No space left"):
-            journal.tell(EVENTS[0])
-        assert journal.failure == f"{tmp_path / FILE} cannot be written: No space left on device"
+    told = f"{tmp_path / FILE} cannot be written: No space left on device"
+    with closing(Journal(tmp_path)) as journal, pytest.raises(UserError, match=told):
+        journal.tell(EVENTS[0])
 
 
 def test_a_journal_is_read_on_while_it_is_written(tmp_path: Path) -> None:

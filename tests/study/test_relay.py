@@ -1,10 +1,12 @@
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.errors import UserError
+from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
+from fer_tune.study.failure import Failure
 from fer_tune.study.relay import Relay
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
@@ -30,14 +32,20 @@ def relay(heard: Heard, settings: StudySettings) -> Relay:
     return relay
 
 
-def _trial(error_file: Path | None = None) -> SimpleNamespace:
+def _trial(error_file: Path | None = None, gpus: float = 0) -> SimpleNamespace:
     config = {"number": 4, "trial": {"learning_rate": 0.001, "depth": 2}}
     kept: dict[str, dict[str, Any]] = {
         "last_result": {"result": "an epoch's"},
         "metric_analysis": {"epoch": {"max": 1}},
         "metric_n_steps": {"epoch": {}},
     }
-    return SimpleNamespace(config=config, error_file=error_file, **kept)
+    return SimpleNamespace(
+        config=config | {"gpus": gpus},
+        error_file=error_file,
+        temporary_state=SimpleNamespace(ray_actor="a worker"),
+        num_failures=1,
+        **kept,
+    )
 
 
 def _report(relay: Relay, epoch: int) -> None:
@@ -89,6 +97,51 @@ def test_a_broken_trial_is_told_with_its_whole_traceback(
     relay.on_trial_error(trial=_trial(tmp_path / "error.txt"))
     assert _ending(heard).ending == "failed"
     assert _ending(heard).error == "Traceback\n  line\nDiverged: nan"
+
+
+def test_a_trial_whose_worker_died_goes_on_with_the_epochs_that_are_not_known(
+    relay: Relay, heard: Heard
+) -> None:
+    for epoch in (1, 2):
+        _report(relay, epoch)
+    relay.on_trial_recover(trial=_trial())
+    assert _ending(heard).ending == "interrupted"
+    assert any(isinstance(event, TrialRemarked) and "died" in event.remark for event in heard)
+    relay.on_trial_start(trial=_trial())
+    for epoch in (1, 2, 3):
+        _report(relay, epoch)
+    epochs = [event.result.epoch for event in heard if isinstance(event, EpochEnded)]
+    assert epochs == [1, 2, 3]
+
+
+def test_a_resumed_trial_is_told_from_where_its_journal_ends(
+    heard: Heard, settings: StudySettings
+) -> None:
+    relay = Relay([heard], StudyScheduler(settings), settings, {4: 2})
+    relay.on_trial_start(trial=_trial())
+    for epoch in (1, 2, 3):
+        _report(relay, epoch)
+    assert [event.result.epoch for event in heard if isinstance(event, EpochEnded)] == [3]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "kind", "ending"),
+    [(0.25, "memory", "interrupted"), (1, "memory", "failed"), (0.25, "error", "failed")],
+)
+def test_a_failed_trial_is_told_as_failed_unless_it_is_tried_again(
+    relay: Relay, heard: Heard, gpus: float, kind: Literal["memory", "error"], ending: str
+) -> None:
+    failure = Failure(kind, "Traceback\nOutOfMemoryError: CUDA")
+    relay.on_trial_result(trial=_trial(), result={"failure": failure})
+    relay.on_trial_complete(trial=_trial(gpus=gpus))
+    assert _ending(heard).ending == ending
+
+
+def test_a_trial_that_cannot_be_kept_ends_the_study(relay: Relay) -> None:
+    failure = Failure("storage", "Traceback\nOSError: [Errno 28] No space left on device: 'a'")
+    with pytest.raises(UserError, match=r"trial 004 could not be kept: OSError: .*No space left"):
+        relay.on_trial_result(trial=_trial(), result={"failure": failure})
+    assert relay.failure is not None
 
 
 def test_of_a_trial_that_is_over_ray_keeps_no_metrics(relay: Relay) -> None:

@@ -1,8 +1,10 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from optuna.trial import FrozenTrial, TrialState
+from ray.tune.search import Searcher
 
+from fer_tune.study.failure import Failure
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.sampler import StudySearch, sampled_points
 from fer_tune.study.settings import StudySettings
@@ -10,7 +12,9 @@ from fer_tune.training.config import PAPER, TrialConfig
 
 
 def _suggest(search: StudySearch, count: int) -> list[dict[str, Any]]:
-    return [search.suggest(f"ray-{index}") for index in range(count)]
+    suggested = [search.suggest(f"ray-{index}") for index in range(count)]
+    assert all(isinstance(each, dict) for each in suggested)
+    return cast("list[dict[str, Any]]", suggested)
 
 
 def _config(suggestion: dict[str, Any]) -> TrialConfig:
@@ -51,7 +55,46 @@ def test_trials_that_were_not_over_come_first_under_their_own_numbers(
         earlier[1].config.depth,
         earlier[3].config.depth,
     )
-    assert search.left == settings.trials - 2
+
+
+def test_it_finishes_once_every_trial_that_is_not_over_was_given(
+    settings: StudySettings, record: Callable[..., TrialRecord]
+) -> None:
+    earlier = [record(0, 0.5, ending="finished"), record(1, 0.2), record(2, ending="failed")]
+    search = StudySearch(settings, earlier)
+    _suggest(search, settings.trials - 2)
+    assert search.suggest("one too many") == Searcher.FINISHED
+
+
+MEMORY = {"failure": Failure("memory", "OutOfMemoryError: CUDA"), "epoch": 0, "val/macro_f1": 0.0}
+
+
+def test_a_trial_for_which_part_of_a_gpu_was_too_little_is_given_again_with_a_whole_one(
+    settings: StudySettings,
+) -> None:
+    search = StudySearch(settings.model_copy(update={"trials": 2}), gpus=0.25)
+    paper, second = _suggest(search, 2)
+    assert (paper["gpus"], second["gpus"]) == (0.25, 0.25)
+    assert search.suggest("ray-2") is None  # it waits for what becomes of the two
+    search.on_trial_result("ray-1", {"epoch": 1, "val/macro_f1": 0.4})
+    search.on_trial_complete("ray-1", MEMORY)
+    assert search.suggest("ray-3") == second | {"gpus": 1.0}
+    assert not _told(search)
+    search.on_trial_result("ray-3", {"epoch": 1, "val/macro_f1": 0.4})
+    search.on_trial_complete("ray-3", {"epoch": 9, "val/macro_f1": 0.3})
+    search.on_trial_complete("ray-0", {"epoch": 9, "val/macro_f1": 0.2})
+    assert [told.value for told in _told(search)] == [0.2, 0.4]
+    assert search.suggest("ray-4") == Searcher.FINISHED
+
+
+def test_a_trial_for_which_a_whole_gpu_is_too_little_has_failed(settings: StudySettings) -> None:
+    search = StudySearch(settings.model_copy(update={"trials": 1}), gpus=0.5)
+    _suggest(search, 1)
+    search.on_trial_complete("ray-0", MEMORY)
+    assert search.suggest("ray-1")
+    search.on_trial_complete("ray-1", MEMORY)
+    assert [told.state for told in _told(search)] == [TrialState.FAIL]
+    assert search.suggest("ray-2") == Searcher.FINISHED
 
 
 def test_a_resumed_study_does_not_propose_what_it_proposed_before(

@@ -40,7 +40,7 @@ def test_the_fewest_trials_that_are_about_as_fast_as_any_share_a_gpu(
     [(Wanted(gpus="auto"), Machine(4, 0)), (Wanted(gpus=0.5), Machine(4, 1))],
 )
 def test_without_auto_or_a_gpu_nothing_is_measured(wanted: Wanted, machine: Machine) -> None:
-    assert measured(wanted, machine, {}) == (wanted, ())
+    assert measured(wanted, [machine], {}) == (wanted, ())
 
 
 def test_auto_gives_a_trial_the_part_of_a_gpu_that_was_measured_best(
@@ -53,7 +53,7 @@ def test_auto_gives_a_trial_the_part_of_a_gpu_that_was_measured_best(
         return [Rate(1, 100), Rate(2, 190), Rate(4, 195)]
 
     monkeypatch.setattr(sharing, "rates", rates)
-    wanted, found = measured(Wanted(gpus="auto"), Machine(12, 2), {"original": faces})
+    wanted, found = measured(Wanted(gpus="auto"), [Machine(12, 2)], {"original": faces})
     assert wanted == Wanted(gpus=0.5)
     assert [rate.trials for rate in found] == [1, 2, 4]
     assert asked == [{"CPU": 6, "GPU": 1}]

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fer_tune.data.faces import Faces
+from fer_tune.folder import DiskFolder
 from fer_tune.training import checkpoint, final
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.faces import TrialFaces
@@ -38,7 +39,7 @@ def run(
 ) -> tuple[Final, list[EpochResult]]:
     told: list[EpochResult] = []
     folder.mkdir(exist_ok=True)
-    return train_and_test(task, faces, test, folder, told.append), told
+    return train_and_test(task, faces, test, DiskFolder(folder), told.append), told
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])  # so that the best is not always the last
@@ -69,9 +70,9 @@ def test_a_stopped_training_goes_on_and_tells_of_its_earlier_epochs_again(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_and_test(task, faces, unseen, stopped, stop)
+        train_and_test(task, faces, unseen, DiskFolder(stopped), stop)
     state = fresh_state(task, 33, 4, CPU)
-    checkpoint.load(state, stopped)
+    checkpoint.load(state, DiskFolder(stopped))
     assert state.history == told[:3]
     resumed, told_again = run(task, faces, unseen, stopped)
     assert told_again == told

@@ -1,0 +1,122 @@
+"""Folders on a disk or in a bucket, of files that are there whole or not at all."""
+
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from fer_tune import atomic
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+
+class Folder(Protocol):
+    """A folder, which need not exist. Where it cannot be reached, every call raises OSError."""
+
+    def __truediv__(self, name: str) -> "Folder": ...
+
+    def read(self, name: str) -> bytes:
+        """Raises FileNotFoundError where there is no such file."""
+
+    def write(self, name: str, content: bytes | memoryview, *, private: bool = False) -> None:
+        """Make the folder too. private: for its owner only, where the place knows owners."""
+
+    def names(self) -> list[str]:
+        """Of the files and folders in it, sorted."""
+
+    def remove(self) -> None:
+        """With all that is in it, if it is there."""
+
+
+def open_folder(address: str) -> Folder:
+    """A folder by its path, or by an address such as s3://bucket/prefix."""
+    return BucketFolder(address) if is_bucket(address) else DiskFolder(Path(address))
+
+
+def is_bucket(address: str) -> bool:
+    """Whether `address` is of a bucket, not a path."""
+    return "://" in address
+
+
+@dataclass(frozen=True)
+class DiskFolder:
+    """A folder on a disk of this machine, or on one that machines share."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __truediv__(self, name: str) -> "DiskFolder":
+        return DiskFolder(self.path / name)
+
+    def read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
+
+    def write(self, name: str, content: bytes | memoryview, *, private: bool = False) -> None:
+        atomic.write(self.path / name, content, private=private)
+
+    def names(self) -> list[str]:
+        return sorted(each.name for each in self.path.iterdir()) if self.path.exists() else []
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class BucketFolder:
+    """A prefix in a bucket, by the address that pyarrow takes.
+
+    The keys, and the endpoint of a store that is not Amazon's, are in the usual variables of the
+    environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION.
+    """
+
+    address: str
+
+    def __str__(self) -> str:
+        return self.address
+
+    def __truediv__(self, name: str) -> "BucketFolder":
+        return BucketFolder(f"{self.address.rstrip('/')}/{name}")
+
+    def read(self, name: str) -> bytes:
+        files, path = self._place()
+        with files.open_input_file(f"{path}/{name}") as file:
+            return bytes(file.read())
+
+    def write(self, name: str, content: bytes | memoryview, *, private: bool = False) -> None:
+        # At once: what is written in parts is kept, cut off, where an error comes between.
+        files, path = self._place()
+        with files.open_output_stream(f"{path}/{name}", buffer_size=0) as file:
+            file.write(content)
+
+    def names(self) -> list[str]:
+        from pyarrow.fs import FileSelector
+
+        files, path = self._place()
+        found = files.get_file_info(FileSelector(path, allow_not_found=True))
+        return sorted(each.base_name for each in found)
+
+    def remove(self) -> None:
+        files, path = self._place()
+        if self.names():
+            files.delete_dir(path)
+
+    def _place(self) -> "tuple[FileSystem, str]":
+        scheme, rest = self.address.split("://", 1)
+        bucket, _, prefix = rest.partition("/")
+        files, root = _bucket(scheme, bucket)
+        return files, f"{root}/{prefix}".rstrip("/")
+
+
+@cache
+def _bucket(scheme: str, bucket: str) -> "tuple[FileSystem, str]":
+    from pyarrow import fs
+
+    try:
+        files, root = fs.FileSystem.from_uri(f"{scheme}://{bucket}")
+    except ValueError as error:  # an unknown scheme, no bucket
+        raise OSError(str(error)) from error
+    return files, root

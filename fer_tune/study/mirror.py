@@ -1,0 +1,54 @@
+"""A study's journal in a bucket, where nothing can be appended to: as numbered parts."""
+
+from pathlib import Path
+
+from fer_tune import atomic
+from fer_tune.errors import UserError
+from fer_tune.events import Event
+from fer_tune.folder import Folder
+
+LINES = 256  # of a part, which is written anew with each of them
+
+
+class Mirror:
+    """Puts what is told into the bucket, as the journal writes it; an observer.
+
+    study: the study's folder in the bucket.
+    journal: the file here, which may be ahead of the bucket by what a kill kept from it.
+    """
+
+    def __init__(self, study: Folder, journal: Path) -> None:
+        self._study, self._folder = study, study / "journal"
+        self._part = len(self._folder.names())
+        self._lines: list[str] = []
+        here = journal.read_bytes() if journal.exists() else b""
+        ahead = here[len(_whole(study)) :]
+        if ahead:
+            self._put(ahead)
+            self._part += 1
+
+    def tell(self, event: Event) -> None:
+        self._lines.append(event.model_dump_json() + "\n")
+        self._put("".join(self._lines).encode())
+        if len(self._lines) == LINES:
+            self._part += 1
+            self._lines.clear()
+
+    def _put(self, content: bytes) -> None:
+        try:
+            self._folder.write(f"{self._part:08d}.jsonl", content)
+        except OSError as error:
+            line = " ".join(str(error).split())
+            raise UserError(f"{self._study} cannot be written: {line}") from error
+
+
+def mirrored(study: Folder, journal: Path) -> None:
+    """Make the journal here what the bucket has, unless it has that already, and more."""
+    whole = _whole(study)
+    if not journal.exists() or not journal.read_bytes().startswith(whole):
+        atomic.write(journal, whole)
+
+
+def _whole(study: Folder) -> bytes:
+    parts = study / "journal"
+    return b"".join(parts.read(name) for name in parts.names())
