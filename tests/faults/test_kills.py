@@ -1,0 +1,94 @@
+"""A driver and workers killed at random moments, and the study that must come out whole."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from fer_tune.study.journal import read_events, read_trials
+from fer_tune.study.record import TrialRecord
+from fer_tune.terminal.outcome import ranked
+from tests.faults.studies import (
+    SMALL,
+    Running,
+    processes_of,
+    require_recorded,
+    require_tidy,
+    require_whole,
+    wait_until_gone,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+STORAGE = Path("mlruns/studies")
+KILLS = 20
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    seed = int(os.environ.get("FER_TUNE_FAULTS_SEED", time.time_ns() % 10**6))
+    print(f"repeat with FER_TUNE_FAULTS_SEED={seed}")
+    return random.Random(seed)
+
+
+def _best(trials: list[TrialRecord]) -> int:
+    """The first of those with the best score, which is the one kept."""
+    return ranked(trials, "val/macro_f1")[0].number
+
+
+def test_a_study_whose_driver_is_killed_twenty_times_ends_as_its_records_say(
+    tmp_path: Path, chance: random.Random
+) -> None:
+    name, storage = "demo-killed", tmp_path / STORAGE
+    begin = ["--study", name, *SMALL, "--trials", "12", "--epochs", "9", "--grace", "1"]
+    for kill in range(KILLS):
+        begun = (storage / name / "study.json").exists()
+        arguments = ["--resume", name] if begun else begin
+        study = Running(["fer_tune.search", *arguments], tmp_path)
+        # From before the study is there to well into its trials.
+        time.sleep(chance.uniform(1, 16))
+        if study.process.poll() is not None:  # it was over sooner
+            assert study.ended() == 0, study.output
+            break
+        study.kill(group=bool(kill % 2))
+        wait_until_gone(study.process.pid)
+    assert kill >= KILLS // 2, "the study was too short to be killed"
+    last = Running(["fer_tune.search", "--resume", name], tmp_path)
+    assert last.ended() == 0, last.output
+    trials = require_whole(storage, name)
+    require_recorded(str(tmp_path / "mlruns"), name, trials)
+    require_tidy(storage, name, _best(trials))
+    wait_until_gone(last.process.pid)
+
+
+def test_trials_whose_workers_are_killed_go_on_and_fail_only_at_the_fourth_death(
+    tmp_path: Path, chance: random.Random
+) -> None:
+    name, storage = "demo-workers", tmp_path / STORAGE
+    options = ["--trials", "10", "--epochs", "30", "--grace", "30", "--study", name]
+    study = Running(["fer_tune.search", *SMALL, *options], tmp_path)
+    killed = 0
+    while killed < KILLS and study.process.poll() is None:
+        time.sleep(chance.uniform(0.5, 3))
+        there = processes_of(study.process.pid)
+        workers = [pid for pid, title in there.items() if "ImplicitFunc.train" in title]
+        if workers and any(trial.history for trial in read_trials(storage / name)):
+            os.kill(chance.choice(workers), signal.SIGKILL)
+            killed += 1
+    assert study.ended() == 0, study.output
+    trials = require_whole(storage, name)
+    assert killed == KILLS
+    deaths = dict.fromkeys(range(10), 0)
+    for event in read_events(storage / name):
+        if event.kind == "remarked" and "its worker died" in event.remark:
+            deaths[event.number] += 1
+        if event.kind == "ended" and event.ending == "failed":
+            deaths[event.number] += 1
+    assert sum(deaths.values()) >= KILLS
+    for trial in trials:
+        assert (trial.ending == "failed") == (deaths[trial.number] == 4)
+    require_recorded(str(tmp_path / "mlruns"), name, trials)
+    wait_until_gone(study.process.pid)
