@@ -1,7 +1,8 @@
 """What the store knows of past and running studies."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from fer_tune.errors import UserError
 from fer_tune.tracking import tags
 from fer_tune.tracking.best import best_name
-from fer_tune.tracking.store import Store
+from fer_tune.tracking.store import Store, first_line
 from fer_tune.training.metrics import direction
 
 if TYPE_CHECKING:
@@ -89,9 +90,13 @@ def find_study(store: Store, name: str) -> StudyRun:
     if run is None:
         raise UserError(f"study {name} is not in {store}; {_known(study_names(store), name)}")
     ending = cast("Ending | None", run.data.tags.get(tags.ENDED))
-    return StudyRun(
+    study = StudyRun(
         name, run.info.run_id, ending, run.data.tags[tags.METRIC], run.data.tags, run.data.params
     )
+    with _as_written(run):
+        if study.epochs < 1 or not study.faces_hash:
+            raise ValueError("a study of no epochs or no faces")
+    return study
 
 
 def trials(store: Store, study: StudyRun) -> list[TrialRun]:
@@ -123,7 +128,9 @@ def best_trial(store: Store, study: StudyRun) -> TrialRun:
 def parent_run(store: Store, name: str) -> "Run | None":
     """The parent run of the study called `name`."""
     # Compared here: no quoting in MLflow's filters takes every name.
-    return next((r for r in _study_runs(store) if r.data.tags.get(tags.STUDY) == name), None)
+    runs = [run for run in _study_runs(store) if run.data.tags.get(tags.STUDY) == name]
+    # One without parameters was cut off as it began.
+    return max(runs, key=lambda run: len(run.data.params), default=None)
 
 
 def trial_runs(store: Store, parent_id: str) -> "list[Run]":
@@ -139,18 +146,34 @@ def _trial(run: "Run") -> TrialRun:
     from fer_tune.training.config import TrialConfig
 
     metrics = run.data.metrics
+    with _as_written(run):
+        number = int(run.data.tags[tags.TRIAL])
+        config = TrialConfig.model_validate(run.data.params)
+        epochs = int(metrics.get(tags.EPOCH, 0))
     return TrialRun(
-        number=int(run.data.tags[tags.TRIAL]),
+        number=number,
         run_id=run.info.run_id,
         name=run.info.run_name,
-        config=TrialConfig.model_validate(run.data.params),
+        config=config,
         ending=cast("Ending | None", run.data.tags.get(tags.ENDED)),
-        epochs=int(metrics.get(tags.EPOCH, 0)),
+        epochs=epochs,
         metrics={
             k: v for k, v in metrics.items() if not k.startswith(tags.BEST) and k != tags.SECONDS
         },
         best={k.removeprefix(tags.BEST): v for k, v in metrics.items() if k.startswith(tags.BEST)},
     )
+
+
+@contextmanager
+def _as_written(run: "Run") -> Iterator[None]:
+    """Around reading what `Recorder` wrote; others may write to a store too."""
+    try:
+        yield
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"run {run.info.run_id} ({run.info.run_name}) is not as a study leaves it "
+            f"({first_line(error)}); was it changed?"
+        ) from error
 
 
 def _known(names: list[str], wanted: str) -> str:

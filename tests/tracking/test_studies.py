@@ -4,6 +4,7 @@ import pytest
 
 from fer_tune.errors import UserError
 from fer_tune.events import Event
+from fer_tune.tracking import tags
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.store import Store
@@ -61,3 +62,32 @@ def test_the_best_trial_is_found_by_any_metric(
         for event in events(number, result(1, right, loss)):
             recorder.record([event])
     assert best_trial(store, find_study(store, describe().name)).number == best
+
+
+@pytest.mark.parametrize("epochs", ["0", "many", None])
+def test_a_study_that_something_else_wrote_is_told_in_one_line(
+    store: Store, describe: Describe, epochs: str | None
+) -> None:
+    Recorder(store, describe(settings={"epochs": epochs}), resume=False)
+    with pytest.raises(UserError, match="is not as a study leaves it") as caught:
+        find_study(store, describe().name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("depth", "99"), ("width", "wide"), ("command", "rm -r ."), (None, "x")]
+)
+def test_a_trial_that_something_else_wrote_is_told_in_one_line(
+    store: Store, describe: Describe, events: Events, name: str | None, value: str
+) -> None:
+    recorder = Recorder(store, describe(), resume=False)
+    recorder.record(events(0))
+    study, client = find_study(store, describe().name), store.client()
+    run = client.create_run(
+        store.experiment_id,
+        tags={tags.PARENT: study.run_id, tags.TRIAL: "1" if name else value},
+    )
+    client.log_param(run.info.run_id, name or "depth", value if name else 2)
+    with pytest.raises(UserError, match="is not as a study leaves it") as caught:
+        trials(store, study)
+    assert "\n" not in str(caught.value)
