@@ -38,7 +38,8 @@ retrain: $(STAMP)
 	@$(BIN)/python -m fer_tune.retrain $(ARGS)
 
 ui: $(STAMP)
-	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db \
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+	  $(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db \
 	  --host 127.0.0.1 --allowed-hosts 'localhost:*,127.0.0.1:*' $(ARGS)
 
 check: $(STAMP) lint-docker
