@@ -1,0 +1,24 @@
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.machines import network, why_not
+from tests.cluster.services import BUCKETS, NAMES, Cluster
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of a head and two workers, with a tracking server, a database and an S3 server."""
+    if reason := why_not():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("cluster")
+    with network(folder / "hosts", NAMES) as switch:
+        running = Cluster(switch, folder)
+        for name in ("database", "objects", "tracking", "head", "worker-1", "worker-2"):
+            running.start(name)
+        for bucket in BUCKETS:
+            running.ask_objects(bucket, "PUT")
+        yield running

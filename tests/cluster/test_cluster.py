@@ -1,0 +1,110 @@
+"""A study on a cluster that breaks: each part of it is a machine of its own (see machines.py)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fer_tune.study.journal import read_events, read_trials
+from fer_tune.study.record import TrialRecord
+from fer_tune.study.storage import Storage
+from fer_tune.tracking import tags
+from fer_tune.tracking.store import open_store
+from fer_tune.tracking.studies import find_study, trial_runs
+from tests.cluster.machines import Machine, wait_until
+from tests.cluster.services import Cluster
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
+
+NAME, TRIALS = "demo-faults", 12
+SMALL = ["--space", "smoke", "--train-faces", "600", "--epochs", "4", "--grace", "2"]
+
+
+def _over(trials: list[TrialRecord]) -> int:
+    return sum(trial.is_over for trial in trials)
+
+
+def _trains(machine: Machine) -> bool:
+    return any("ImplicitFunc.train" in each for each in machine.processes())
+
+
+def test_storage_that_the_workers_do_not_share_is_told_at_the_start(cluster: Cluster) -> None:
+    where = cluster.private
+    study = cluster.study(*SMALL, "--storage", str(where), "--study", "demo-private")
+    assert study.wait(120) == 2, study.shown
+    told = study.shown.strip().splitlines()[-1]
+    assert str(where) in told
+    assert not (where / "demo-private").exists()
+
+
+def test_without_the_token_nobody_gives_work_to_the_cluster(cluster: Cluster) -> None:
+    command = ["python", "-m", "fer_tune.search", *SMALL, "--address", "head:6379"]
+    refused = cluster.machines["head"].run(command, {"RAY_AUTH_TOKEN": "0" * 64})
+    assert refused.returncode == 2, refused.stdout
+    assert "token" in refused.stdout.strip().splitlines()[-1]
+
+
+def test_a_study_outlives_its_workers_and_its_tracking_server(cluster: Cluster) -> None:
+    study = cluster.study(*SMALL, "--trials", str(TRIALS), "--study", NAME)
+    folder = study.setup.folder / Storage("s3://studies").here / NAME
+
+    def when(condition: Callable[[], bool], what: str) -> None:
+        def either() -> bool:
+            assert study.is_up, f"the study ended before {what}: {study.shown}"
+            return condition()
+
+        wait_until(either, what)
+
+    when(lambda: _over(read_trials(folder)) >= 3, "three trials are over")
+    dying = cluster.machines["worker-1"]
+    when(lambda: _trains(dying), "worker 1 trains")
+    dying.kill()
+    added = cluster.start("worker-3")
+    when(lambda: _trains(added), "the added worker trains")
+    when(lambda: _over(read_trials(folder)) >= 7, "seven trials are over")
+    cluster.machines["tracking"].kill()
+    told = len(list(read_events(folder)))
+    when(lambda: len(list(read_events(folder))) > told + 2, "it goes on without MLflow")
+    cluster.start("tracking")
+    assert study.wait(240) == 0, study.shown
+
+    trials = read_trials(folder)
+    assert len(trials) == TRIALS
+    assert {trial.ending for trial in trials} <= {"finished", "stopped"}
+    _check_runs(cluster, trials)
+    _check_bucket(cluster, folder, trials)
+    assert "\x1b" not in study.shown
+    assert "Traceback" not in study.shown
+
+
+def _check_runs(cluster: Cluster, trials: list[TrialRecord]) -> None:
+    """In MLflow are every epoch of every trial once, in one run a trial; their pictures in S3."""
+    with cluster.machines["tracking"].joined():
+        store = open_store("http://127.0.0.1:5000", create=False)
+        client = store.client()
+        parent = client.get_run(find_study(store, NAME).run_id)
+        runs = trial_runs(store, parent.info.run_id)
+        losses = [client.get_metric_history(run.info.run_id, "val/loss") for run in runs]
+    assert {run.info.status for run in (parent, *runs)} == {"FINISHED"}
+    epochs = {
+        int(run.data.tags[tags.TRIAL]): [each.step for each in history]
+        for run, history in zip(runs, losses, strict=True)
+    }
+    assert len(runs) == TRIALS
+    assert epochs == {each.number: [r.epoch for r in each.history] for each in trials}
+    assert all(steps == list(range(1, len(steps) + 1)) for steps in epochs.values())
+    kept = set(cluster.keys("artifacts"))
+    for run in runs:
+        assert f"{store.experiment_id}/{run.info.run_id}/artifacts/confusion.png" in kept
+
+
+def _check_bucket(cluster: Cluster, folder: Path, trials: list[TrialRecord]) -> None:
+    """The whole journal is in it, and of the checkpoints the best trial's."""
+    scores = {each.number: max(r.metrics["val/macro_f1"] for r in each.history) for each in trials}
+    best = max(scores, key=lambda number: scores[number])
+    kept = [key.removeprefix(f"{NAME}/") for key in cluster.keys("studies")]
+    checkpoints = {key.split("/")[1] for key in kept if key.startswith("checkpoints/trial-")}
+    assert checkpoints == {f"trial-{best:06d}"}
+    parts = sorted(key for key in kept if key.startswith("journal/") and key.endswith(".jsonl"))
+    journal = "".join(cluster.ask_objects(f"studies/{NAME}/{part}") for part in parts)
+    assert journal == (folder / "journal.jsonl").read_text(encoding="utf-8")
