@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,42 +19,26 @@ _IN_THE_IMAGE = {
     "sys_platform": "linux",
 }
 
-_VARIABLE = re.compile(r"\$\$|\$\{(?P<name>\w+)(?::(?P<sign>[-?])(?P<rest>[^}]*))?\}")
 
-
-def services(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The services of compose.yaml.
-
-    environment: what stands for its variables; None leaves them as they are written.
-    """
-    text = (DOCKER / "compose.yaml").read_text()
-    if environment is not None:
-        text = _VARIABLE.sub(lambda match: _value(match, environment), text)
-    return dict(yaml.safe_load(text)["services"])
-
-
-def command(service: str, environment: Mapping[str, str]) -> list[str]:
-    """What the container of a service runs."""
-    settled = services(environment)[service]
-    return [str(word) for word in [*settled.get("entrypoint", ()), *settled["command"]]]
-
-
-def called(service: str, environment: Mapping[str, str]) -> Iterator[list[str]]:
-    """The programs that a service's command calls, without the shell around them."""
-    words = command(service, environment)
-    if words[0] != "bash":
-        yield words
-        return
-    script, arguments = words[2], words[4:]
-    for line in script.replace("\\\n", " ").splitlines():
-        call = shlex.split(line.removeprefix("exec "))
-        yield [word for part in call for word in (arguments if part == "$@" else [part])]
+def services() -> dict[str, Any]:
+    """The services of compose.yaml, as they are written there."""
+    return dict(yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"])
 
 
 def required() -> set[str]:
     """The variables without which Compose does not start."""
-    text = (DOCKER / "compose.yaml").read_text()
-    return {match["name"] for match in _VARIABLE.finditer(text) if match["sign"] == "?"}
+    return set(re.findall(r"\$\{(\w+):\?", (DOCKER / "compose.yaml").read_text()))
+
+
+def called(command: Sequence[str]) -> Iterator[list[str]]:
+    """The programs that a service's command calls, without the shell around them."""
+    if command[0] != "bash":
+        yield list(command)
+        return
+    script, arguments = command[2], command[4:]
+    for line in script.replace("\\\n", " ").splitlines():
+        call = shlex.split(line.removeprefix("exec "))
+        yield [word for part in call for word in (arguments if part == "$@" else [part])]
 
 
 def manifest() -> dict[str, Any]:
@@ -89,11 +73,3 @@ def locked(lock: Path) -> dict[str, str]:
         for each in requirements
         if each.marker is None or each.marker.evaluate(_IN_THE_IMAGE)
     }
-
-
-def _value(match: re.Match[str], environment: Mapping[str, str]) -> str:
-    if match["name"] is None:
-        return "$"
-    if match["sign"] == "?":
-        return environment[match["name"]]
-    return environment.get(match["name"], match["rest"])

@@ -5,15 +5,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.cluster.compose import services as filled_services
 from tests.docker.files import DOCKER, REPOSITORY, called, dockerfile, required, services
 
-SECRETS = dict.fromkeys(required(), "s3cret")
+FILLED = filled_services(dict.fromkeys(required(), "s3cret"))
 LASTING = [name for name, each in services().items() if each.get("restart") == "unless-stopped"]
 
 
 def test_only_the_tracking_server_is_published_and_on_loopback_alone() -> None:
-    published = {name: each["ports"] for name, each in services(SECRETS).items() if "ports" in each}
-    assert published == {"tracking": ["127.0.0.1:5000:5000"]}
+    published = {name: each["ports"] for name, each in services().items() if "ports" in each}
+    assert published == {"tracking": ["127.0.0.1:${MLFLOW_PORT:-5000}:5000"]}
 
 
 def test_the_other_services_have_no_way_out() -> None:
@@ -69,7 +70,7 @@ def test_the_secrets_are_made_once_for_their_owner_and_ignored_by_git(tmp_path: 
 
 def test_ray_asks_every_node_for_the_token() -> None:
     for name in ("head", "worker", "study"):
-        environment = services(SECRETS)[name]["environment"]
+        environment = FILLED[name].environment
         assert environment["RAY_AUTH_MODE"] == "token"
         assert environment["RAY_AUTH_TOKEN"] == "s3cret"
 
@@ -87,7 +88,7 @@ def test_ray_reads_the_commands_of_its_nodes() -> None:
     calls = [
         call
         for name in ("head", "worker", "study")
-        for call in called(name, SECRETS)
+        for call in called(FILLED[name].command)
         if call[0] == "ray"
     ]
     assert len(calls) == 3
@@ -95,7 +96,7 @@ def test_ray_reads_the_commands_of_its_nodes() -> None:
         assert (program, verb) == ("ray", "start")
         start.make_context("start", options)
     for name in ("head", "worker"):
-        _, program, verb, *options = services()[name]["healthcheck"]["test"]
+        program, verb, *options = FILLED[name].check
         assert (program, verb) == ("ray", "health-check")
         healthcheck.make_context("health-check", options)
 
@@ -104,7 +105,7 @@ def test_mlflow_reads_the_command_of_the_tracking_server_and_checks_hosts() -> N
     from mlflow.cli import server
     from mlflow.server.security_utils import is_allowed_host_header
 
-    (call,) = called("tracking", SECRETS)
+    (call,) = called(FILLED["tracking"].command)
     assert call[:2] == ["mlflow", "server"]
     allowed = server.make_context("server", call[2:]).params["allowed_hosts"].split(",")
     for host in ("tracking:5000", "localhost:5000", "127.0.0.1:8080"):
@@ -116,7 +117,7 @@ def test_mlflow_reads_the_command_of_the_tracking_server_and_checks_hosts() -> N
 def test_the_search_reads_the_command_of_the_study_and_of_its_resumption() -> None:
     from fer_tune.options import parse
 
-    *_, call = called("study", SECRETS)
+    *_, call = called(FILLED["study"].command)
     assert call[:3] == ["python", "-m", "fer_tune.search"]
     options = parse(call[3:])
     assert (options.address, options.study, options.trials) == ("head:6379", "first", 12)
