@@ -29,6 +29,14 @@ ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "inf",
 }
 
+# As on macOS and Windows: a Ray of one machine takes 127.0.0.1 for its address, and listens on no
+# other. With an address of the network, all the network could reach it.
+LOCAL = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+# Beside these, for a cluster: tries to connect, a second each. It is there already, or is not.
+TO_A_CLUSTER = {"RAY_NUM_REDIS_GET_RETRIES": "3"}
+
+TOKEN = "RAY_AUTH_TOKEN or ~/.ray/auth_token"
 PROBE_SECONDS = 5
 
 
@@ -38,7 +46,7 @@ def ray_session(address: str | None) -> Iterator[list[Machine]]:
 
     Yields what there is to divide among trials. Raises UserError where no cluster answers.
     """
-    for name, value in ENVIRONMENT.items():
+    for name, value in (ENVIRONMENT | (LOCAL if address is None else TO_A_CLUSTER)).items():
         os.environ.setdefault(name, value)
     import ray
 
@@ -52,8 +60,11 @@ def ray_session(address: str | None) -> Iterator[list[Machine]]:
             ray.init(address, **quiet)
         except (OSError, ValueError) as error:
             raise UserError(
-                f"--address {address}: no Ray cluster answers there ({error}); is it running?"
+                f"--address {address}: no Ray cluster answers there ({error}); is it running, and "
+                f"{TOKEN} its token?"
             ) from error
+        except ray.exceptions.AuthenticationError as error:
+            raise UserError(f"--address {address}: needs a token; is {TOKEN} there?") from error
     # Ray's own handler, set as it started, would end this process at once.
     signal.signal(signal.SIGTERM, at_end)
     try:
