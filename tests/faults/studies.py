@@ -25,16 +25,20 @@ STATUS = {"finished": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}
 
 @dataclass
 class Running:
-    """A command of this project, in a session of its own, whose number is the process's."""
+    """A command of this project, in a session of its own, whose number is the process's.
+
+    name: of the file that takes what it shows.
+    """
 
     arguments: Sequence[str]
     folder: Path
+    name: str = "command"
     environment: Mapping[str, str] = field(default_factory=dict)
     output: str = ""
 
     def __post_init__(self) -> None:
         own = {"FER_TUNE_CACHE": str(self.folder / "cache")}
-        self._shown = (self.folder / "shown.txt").open("w+")
+        self._shown = (self.folder / f"{self.name}.txt").open("w+")
         self.process = subprocess.Popen(
             [sys.executable, "-m", *self.arguments],
             cwd=self.folder,
