@@ -1,0 +1,61 @@
+import pickle
+import secrets
+from pathlib import Path
+
+import pytest
+
+from fer_tune import folder as folders
+from fer_tune.folder import BucketFolder, DiskFolder, Folder, open_folder
+
+
+@pytest.fixture(params=["disk", "bucket"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    """One that is not there yet."""
+    if request.param == "disk":
+        return open_folder(str(tmp_path / "studies"))
+    return open_folder(f"{request.getfixturevalue('bucket')}/{secrets.token_hex(4)}")
+
+
+def test_an_address_with_a_scheme_is_a_bucket() -> None:
+    assert isinstance(open_folder("s3://faces/studies"), BucketFolder)
+    assert isinstance(open_folder("mlruns/studies"), DiskFolder)
+
+
+def test_what_is_written_is_read_and_named(folder: Folder) -> None:
+    folder.write("b", b"old")
+    folder.write("b", b"new")
+    folder.write("a", memoryview(b"whole"))
+    (folder / "more").write("c", b"")
+    assert (folder.read("a"), folder.read("b"), (folder / "more").read("c")) == (
+        b"whole",
+        b"new",
+        b"",
+    )
+    assert folder.names() == ["a", "b", "more"]
+
+
+def test_of_a_folder_that_is_not_there_nothing_is_named_read_or_removed(folder: Folder) -> None:
+    assert folder.names() == []
+    folder.remove()
+    with pytest.raises(FileNotFoundError):
+        folder.read("state.pt")
+
+
+def test_a_folder_is_removed_with_all_that_is_in_it(folder: Folder) -> None:
+    (folder / "trial" / "deep").write("state.pt", b"weights")
+    (folder / "other").write("state.pt", b"weights")
+    (folder / "trial").remove()
+    assert folder.names() == ["other"]
+
+
+def test_a_folder_travels_to_another_process(folder: Folder) -> None:
+    folder.write("a", b"here")
+    assert pickle.loads(pickle.dumps(folder)).read("a") == b"here"
+
+
+@pytest.mark.usefixtures("bucket")
+@pytest.mark.parametrize("address", ["s3://no-such-bucket/studies", "nothing://faces/studies"])
+def test_a_bucket_that_cannot_be_reached_is_an_oserror(address: str) -> None:
+    folders._bucket.cache_clear()
+    with pytest.raises(OSError, match=r"\w"):
+        open_folder(address).write("a", b"lost")
