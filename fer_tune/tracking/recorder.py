@@ -51,9 +51,9 @@ class Recorder:
         self._trials: dict[int, _Trial] = {}
         self._unsure: set[int] = set()  # trials of which a run may be there unknown to us
         parent = parent_run(store, study.name)
-        if parent is None:
-            parent = self._begin()
-        elif resume or not parent.data.params:  # which a run lacks that was cut off as it began
+        if parent is None or (not resume and not parent.data.params):
+            parent = self._begin(instead_of=parent)
+        elif resume:
             self._go_on(parent)
         else:
             raise UserError(
@@ -82,7 +82,10 @@ class Recorder:
             tags.SEED: str(self._study.seed),
         }
 
-    def _begin(self) -> "Run":
+    def _begin(self, instead_of: "Run | None") -> "Run":
+        """A new run; `instead_of` one that was cut off as it began."""
+        if instead_of is not None:
+            self._client.delete_run(instead_of.info.run_id)
         own = {tags.METRIC: self._study.metric, tags.NOTE: "\n\n".join(self._study.notes)}
         run = self._client.create_run(
             self._store.experiment_id, tags=self._tags() | own, run_name=self._study.name
@@ -122,13 +125,11 @@ class Recorder:
 
     def _found(self, parent_id: str) -> dict[int, _Trial]:
         """The one run of each trial; what else a server made, its answer lost, is deleted."""
-        ours = {trial.run_id for trial in self._trials.values()}
+        ours, runs = {trial.run_id for trial in self._trials.values()}, dict[int, "Run"]()
 
-        def worth(run: "Run") -> tuple[bool, float, int]:
-            data = run.data
-            return run.info.run_id in ours, data.metrics.get(tags.EPOCH, 0), len(data.params)
+        def worth(run: "Run") -> tuple[bool, int, int]:
+            return run.info.run_id in ours, len(run.data.metrics), len(run.data.params)
 
-        runs: dict[int, Run] = {}
         for run in sorted(trial_runs(self._store, parent_id), key=worth, reverse=True):
             if runs.setdefault(int(run.data.tags[tags.TRIAL]), run) is not run:
                 self._client.delete_run(run.info.run_id)

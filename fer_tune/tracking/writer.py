@@ -21,7 +21,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # seconds between two tries of a store
 _PATIENCE = 5.0  # seconds that close() waits between two lines about what is left
 _SILENCE = 10.0  # seconds without an answer after which close() waits no longer
 
-# Statuses of a server that is reached but not fit: whoever keeps it can put that right.
+# Statuses below 500 of a server that is not fit, or not yet: it has refused nothing for good.
 _NOT_REFUSED = (401, 403, 408, 429)
 
 
@@ -133,14 +133,12 @@ class StudyWriter:
         return self._failure or "it does not answer"
 
     def _write(self) -> None:
-        while not (self._is_over and not self._pending):
+        while not self._is_over and not self._given_up.is_set():
             self._more.wait()
             self._more.clear()
             self._closing.wait(_GATHER)
-            while not self._catch_up():
+            while not self._catch_up() and not self._given_up.is_set():
                 self._rest()
-                if self._given_up.is_set():
-                    return
 
     def _catch_up(self) -> bool:
         """Record all there is; False where the rest has to be tried again later."""
@@ -150,9 +148,8 @@ class StudyWriter:
         except Exception as error:  # whatever it is, the study goes on
             self._tell(error)
             self._fails = True
-        else:
-            self._fails, self._pause = False, _FIRST_PAUSE
-        return not self._fails
+            return False
+        return True
 
     def _read_on(self) -> bool:
         """Whether there is something to record; no more is read before all that was is recorded."""
@@ -182,8 +179,9 @@ class StudyWriter:
                     at_once = 1
                     continue
                 self._lost += 1
-            self._answered = time.monotonic()
             del events[:at_once]
+            self._answered = time.monotonic()
+            self._fails, self._pause = False, _FIRST_PAUSE
         self._pending.popleft()
 
     def _rest(self) -> None:
@@ -210,9 +208,10 @@ def _may_pass(error: Exception) -> bool:
 
     if isinstance(error, MlflowException):
         status = error.get_http_status_code()
-    else:  # an artifact's upload has the server's answer
-        answer = getattr(error, "response", None)
-        status = getattr(answer, "status_code", 500)
-    return isinstance(error, MlflowException | OSError) and (
-        status >= 500 or status in _NOT_REFUSED
-    )
+        if error.error_code == "ENDPOINT_NOT_FOUND":  # of a proxy whose server is gone
+            return True
+    elif isinstance(error, OSError):  # an upload's has the server's answer
+        status = getattr(getattr(error, "response", None), "status_code", 500)
+    else:
+        return False
+    return status >= 500 or status in _NOT_REFUSED

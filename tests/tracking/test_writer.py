@@ -1,9 +1,18 @@
+import threading
 from collections.abc import Callable, Sequence
 
 import pytest
+import requests
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import (
+    ENDPOINT_NOT_FOUND,
+    REQUEST_LIMIT_EXCEEDED,
+    RESOURCE_DOES_NOT_EXIST,
+    UNAUTHENTICATED,
+)
 
 from fer_tune.errors import UserError
-from fer_tune.events import Event
+from fer_tune.events import EpochEnded, Event
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.store import Store
@@ -14,6 +23,12 @@ from fer_tune.training.metrics import EpochResult
 Describe = Callable[..., StudyDescription]
 Result = Callable[..., EpochResult]
 Events = Callable[..., list[Event]]
+
+
+def _answer(status: int) -> requests.Response:
+    answer = requests.Response()
+    answer.status_code = status
+    return answer
 
 
 class Told:
@@ -106,6 +121,87 @@ def test_a_store_that_stays_away_is_reported_at_the_end(
     assert "2 records are missing" in missing
     assert "disk is full" in missing
     assert "resume the study" in missing
+
+
+def test_a_store_that_never_answers_holds_up_neither_the_study_nor_its_end(
+    store: Store,
+    describe: Describe,
+    result: Result,
+    events: Events,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, answer = threading.Event(), threading.Event()
+    whole = Recorder.record
+
+    def record(self: Recorder, events: Sequence[Event]) -> None:
+        asked.set()
+        answer.wait()
+        whole(self, events)
+
+    for name, seconds in {"_GATHER": 0.0, "_PATIENCE": 0.2, "_SILENCE": 0.4}.items():
+        monkeypatch.setattr(f"fer_tune.tracking.writer.{name}", seconds)
+    monkeypatch.setattr(Recorder, "record", record)
+    told = Told(events(0, result(1)))
+    writer = StudyWriter(store, describe(), told)
+    asked.wait()
+    for epoch in range(2, 5001):
+        told.tell(writer, EpochEnded(number=0, result=result(epoch)))
+    # No more than was read before is in memory.
+    assert told.left() == 4999
+    missing = writer.close("finished")
+    assert missing is not None
+    assert "5002 records are missing" in missing
+    assert "does not answer" in missing
+    answer.set()
+
+
+def test_a_study_that_outruns_its_store_is_read_piece_by_piece(
+    store: Store,
+    describe: Describe,
+    result: Result,
+    events: Events,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fer_tune.tracking.writer._AT_ONCE", 3)
+    both = [events(number, *map(result, range(1, 5)), ending="finished") for number in (0, 1)]
+    told = Told([event for pair in zip(*both, strict=True) for event in pair])
+    assert StudyWriter(store, describe(), told).close("finished") is None
+    recorded = trials(store, find_study(store, describe().name))
+    assert [(trial.epochs, trial.ending) for trial in recorded] == [(4, "finished")] * 2
+
+
+@pytest.mark.parametrize(
+    ("error", "is_kept"),
+    [
+        (MlflowException("a proxy", error_code=ENDPOINT_NOT_FOUND), True),
+        (MlflowException("slow down", error_code=REQUEST_LIMIT_EXCEEDED), True),
+        (MlflowException("who are you?", error_code=UNAUTHENTICATED), True),
+        (MlflowException("no such run", error_code=RESOURCE_DOES_NOT_EXIST), False),
+        (requests.HTTPError(response=_answer(503)), True),
+        (requests.HTTPError(response=_answer(413)), False),
+        (requests.ConnectionError(), True),
+        (TypeError("ours"), False),
+    ],
+)
+def test_what_may_pass_is_tried_again_and_what_is_refused_is_not(
+    store: Store,
+    describe: Describe,
+    events: Events,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    is_kept: bool,
+) -> None:
+    whole, failures = Recorder.record, iter([error, error])
+
+    def record(self: Recorder, events: Sequence[Event]) -> None:
+        for failure in failures:
+            raise failure
+        whole(self, events)
+
+    monkeypatch.setattr(Recorder, "record", record)
+    monkeypatch.setattr("fer_tune.tracking.writer._FIRST_PAUSE", 0.0)
+    missing = StudyWriter(store, describe(), Told(events(0))).close("finished")
+    assert (missing is None) == is_kept
 
 
 def test_a_store_that_fails_at_the_start_is_told_in_one_line(

@@ -1,0 +1,209 @@
+"""A study whose store fails, or whose driver dies, at every call of MLflow's client in turn."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Self
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from fer_tune.events import Event
+from fer_tune.tracking import tags
+from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.parts import StudyEnded
+from fer_tune.tracking.recorder import Recorder
+from fer_tune.tracking.store import Store
+from fer_tune.tracking.studies import parent_run, trial_runs
+from fer_tune.tracking.writer import StudyWriter
+from fer_tune.training.metrics import EpochResult
+
+Describe = Callable[..., StudyDescription]
+Result = Callable[..., EpochResult]
+Events = Callable[..., list[Event]]
+
+# All but delete_run, which cleans up after one of these that failed.
+CALLS = (
+    *("search_runs", "get_run", "list_artifacts", "create_run", "update_run", "set_terminated"),
+    *("log_batch", "log_text", "log_artifacts", "set_tag", "delete_tag"),
+)
+END = StudyEnded("finished", "Best: trial 0.", time=9)
+
+
+class Killed(BaseException):
+    """The driver is no more."""
+
+
+@dataclass
+class Faults:
+    """Each call fails twice before it succeeds: once not done, and once done but unanswered.
+
+    once: each method does, whatever it is called with.
+    """
+
+    error: type[BaseException]
+    once: bool = False
+    caused: int = 0
+    _times: dict[str, int] = field(default_factory=dict)
+
+    def around(self, name: str) -> Callable[..., Any]:
+        whole = getattr(MlflowClient, name)
+
+        def call(client: MlflowClient, *args: Any, **kwargs: Any) -> Any:
+            # An upload's folder is another one each time.
+            told = args[:1] if name == "log_artifacts" else (args, kwargs)
+            which = name if self.once else f"{name} {told}"
+            times = self._times[which] = self._times.get(which, 0) + 1
+            self.caused += times <= 2
+            if times == 1:
+                raise self.error("not done")
+            answer = whole(client, *args, **kwargs)
+            if times == 2:
+                raise self.error("done, but the answer is lost")
+            return answer
+
+        return call
+
+    def __enter__(self) -> Self:
+        self._patch = pytest.MonkeyPatch()
+        for name in CALLS:
+            self._patch.setattr(MlflowClient, name, self.around(name))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the metrics of an epoch are cut in two."""
+    monkeypatch.setattr("fer_tune.tracking.recorder._METRICS_AT_ONCE", 55)
+
+
+class Story(list[Event]):
+    """The events of a study, which are also their own source."""
+
+    def read(self, most: int) -> Sequence[Event]:
+        read = self[:most]
+        del self[:most]
+        return read
+
+    def left(self) -> int:
+        return len(self)
+
+
+@pytest.fixture
+def story(events: Events, result: Result) -> Story:
+    """Three trials: one interrupted and then finished, one broken, one not over."""
+    first, second, third = (result(epoch + 1, right) for epoch, right in enumerate([40, 76, 58]))
+    told = events(0, first, second, ending="interrupted")
+    told += events(1, first, ending="failed", error="Traceback ...\nValueError: no")
+    told += events(0, third, ending="finished")
+    return Story(told + events(2, first))
+
+
+def _record(recorder: Recorder, story: Story) -> None:
+    by_trial = sorted(story, key=lambda event: event.number)
+    for _, events in groupby(by_trial, key=lambda event: event.number):
+        recorder.record(list(events))
+    recorder.record([END])
+
+
+def _recorded(store: Store, name: str) -> dict[int, dict[str, Any]]:
+    """What MLflow has of the trials, by number, and under -1 of the study itself."""
+    client, parent = store.client(), parent_run(store, name)
+    assert parent is not None
+    runs: dict[int, dict[str, Any]] = {}
+    for run in (parent, *trial_runs(store, parent.info.run_id)):
+        number = int(run.data.tags.pop(tags.TRIAL, -1))
+        assert number not in runs
+        for own in (tags.STUDY, tags.PARENT, "mlflow.runName"):
+            run.data.tags.pop(own, None)
+        runs[number] = {
+            name: [(each.step, each.value) for each in client.get_metric_history(run_id, name)]
+            for name in run.data.metrics
+            if (run_id := run.info.run_id)
+        }
+        runs[number]["ended"] = run.info.status, run.info.end_time
+        runs[number]["described"] = run.data.params, run.data.tags
+        runs[number]["files"] = {file.path for file in client.list_artifacts(run.info.run_id)}
+    return runs
+
+
+@pytest.fixture
+def expected(store: Store, describe: Describe, story: Story) -> dict[int, dict[str, Any]]:
+    """What is recorded of the story where nothing fails."""
+    study = describe(name=f"{describe().name} undisturbed")
+    _record(Recorder(store, study, resume=False), story)
+    return _recorded(store, study.name)
+
+
+def test_a_store_that_fails_at_every_call_loses_and_doubles_nothing(
+    store: Store,
+    describe: Describe,
+    story: Story,
+    expected: dict[int, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"_FIRST_PAUSE": 0.0, "_GATHER": 0.0, "now": lambda: END.time}.items():
+        monkeypatch.setattr(f"fer_tune.tracking.writer.{name}", value)
+    told = Story()
+    writer = StudyWriter(store, describe(), told)
+    with Faults(MlflowException) as faults:
+        told += story
+        writer.tell(story[-1])
+        assert writer.close(END.ending, END.note) is None
+    assert faults.caused > 40
+    assert _recorded(store, describe().name) == expected
+
+
+def test_a_study_whose_store_fails_as_it_begins_can_be_begun_again(
+    store: Store, describe: Describe, story: Story, expected: dict[int, dict[str, Any]]
+) -> None:
+    recorder = None
+    with Faults(MlflowException, once=True) as faults:
+        while recorder is None:
+            with suppress(MlflowException):
+                recorder = Recorder(store, describe(), resume=False)
+    assert faults.caused == 10
+    _record(recorder, story)
+    assert _recorded(store, describe().name) == expected
+
+
+def test_a_driver_killed_at_every_call_loses_and_doubles_nothing(
+    store: Store, describe: Describe, story: Story, expected: dict[int, dict[str, Any]]
+) -> None:
+    resumes, is_over = 0, False
+    with Faults(Killed) as faults:
+        while not is_over:
+            try:
+                _record(Recorder(store, describe(), resume=resumes > 0), story)
+                is_over = True
+            except Killed:
+                resumes += 1
+    assert resumes == faults.caused > 40
+    assert _recorded(store, describe().name) == expected
+
+
+def test_a_run_that_a_server_makes_after_all_is_no_second_one(
+    store: Store, describe: Describe, story: Story, expected: dict[int, dict[str, Any]]
+) -> None:
+    recorder = Recorder(store, describe(), resume=False)
+    late: list[Callable[[], Any]] = []
+
+    def hangs(client: MlflowClient, *args: Any, **kwargs: Any) -> None:
+        late.append(lambda: whole(client, *args, **kwargs))
+        raise MlflowException("timed out")
+
+    with pytest.MonkeyPatch.context() as patch:
+        whole = MlflowClient.create_run
+        patch.setattr(MlflowClient, "create_run", hangs)
+        with pytest.raises(MlflowException):
+            _record(recorder, story)
+    recorder.record(story[:1])
+    late.pop()()
+    assert len(trial_runs(store, recorder.run_id)) == 2
+    _record(recorder, story)
+    assert _recorded(store, describe().name) == expected
