@@ -16,7 +16,7 @@ from fer_tune.data.load import remarks
 from fer_tune.errors import UserError
 from fer_tune.study.checkpoints import Tidier
 from fer_tune.study.faces import StudyFaces, study_faces
-from fer_tune.study.journal import Journal, JournalReader, read_events, read_trials
+from fer_tune.study.journal import Journal, JournalReader, checked_trials, read_events, read_trials
 from fer_tune.study.lock import locked
 from fer_tune.study.reach import require_reach
 from fer_tune.study.record import TrialRecord
@@ -92,7 +92,7 @@ def conduct(
     with console.status("preparing the training faces"):
         faces = study_faces(splits, settings)
     folder = around.storage.here / settings.name
-    done = resume and _is_over(read_trials(folder), settings)
+    done = resume and _is_over(checked_trials(folder, settings), settings)
     with (
         _held(folder, settings.name),
         _started(settings.tracking_uri, around.address, nothing_to_run=done) as (store, machines),

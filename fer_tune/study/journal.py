@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from fer_tune.errors import UserError
 from fer_tune.events import EpochEnded, Event, TrialStarted
 from fer_tune.study.record import TrialRecord
+from fer_tune.study.settings import StudySettings
 from fer_tune.training.metrics import EpochResult
 
 FILE = "journal.jsonl"
@@ -105,6 +106,38 @@ def _event(path: Path, number: int, line: bytes) -> Event:
         return _EVENT.validate_json(line)
     except ValidationError as error:
         raise UserError(f"{path}: line {number} is no event; was it changed?") from error
+
+
+def checked_trials(folder: Path, settings: StudySettings) -> list[TrialRecord]:
+    """The trials of the study with these settings, as `trials_of` with its metric gives them.
+
+    Raises UserError for an event that no such study tells: what reads the journal after this
+    relies on trials that begin before they go on, and on values that space and metric have.
+    """
+    return trials_of(_fitting(folder, settings), settings.metric)
+
+
+def _fitting(folder: Path, settings: StudySettings) -> Iterator[Event]:
+    begun: set[int] = set()
+    for line, event in enumerate(read_events(folder), start=1):
+        if isinstance(event, TrialStarted):
+            begun.add(event.number)
+        if event.number not in begun or not _fits(event, settings):
+            told = f"line {line} does not belong to study {settings.name}"
+            raise UserError(f"{folder / FILE}: {told}; was it changed?")
+        yield event
+
+
+def _fits(event: Event, settings: StudySettings) -> bool:
+    match event:
+        case TrialStarted(number=number, config=config):
+            parameters = settings.space.parameters.items()
+            return number >= 0 and all(
+                parameter.contains(getattr(config, name)) for name, parameter in parameters
+            )
+        case EpochEnded(result=result):
+            return result.epoch >= 1 and {settings.metric, "gap"} <= result.metrics.keys()
+    return True
 
 
 def read_trials(folder: Path) -> list[TrialRecord]:

@@ -11,10 +11,12 @@ from fer_tune.study.journal import (
     FILE,
     Journal,
     JournalReader,
+    checked_trials,
     read_events,
     read_trials,
     trials_of,
 )
+from fer_tune.study.settings import StudySettings
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import EpochResult
 
@@ -148,3 +150,35 @@ def test_a_long_studys_trials_can_be_had_without_their_single_classes() -> None:
     (kept,) = record.history
     assert kept.metrics == {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/sad": 0.6}
     assert not kept.confusion
+
+
+def _fitting(*changed: Event) -> list[Event]:
+    result = EpochResult(1, {"val/macro_f1": 0.5, "gap": 0.1}, [[1, 2], [3, 4]])
+    return [*EVENTS[:2], EpochEnded(number=0, result=result), *changed]
+
+
+def test_the_trials_of_a_whole_journal_are_those_that_it_tells(
+    tmp_path: Path, settings: StudySettings
+) -> None:
+    _tell(tmp_path, *_fitting(EVENTS[-1]))
+    assert [each.number for each in checked_trials(tmp_path, settings)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        _epoch(2, 1),  # of a trial that did not begin
+        TrialEnded(number=7, ending="finished"),
+        _epoch(0, 2),  # without the gap
+        EpochEnded(number=0, result=EpochResult(0, {"val/macro_f1": 0.5, "gap": 0.1}, [])),
+        EpochEnded(number=0, result=EpochResult(1, {"val/makro_f1": 0.5, "gap": 0.1}, [])),
+        TrialStarted(number=2, name="002", config=TrialConfig(learning_rate=0.9)),
+        TrialStarted(number=-1, name="-01", config=TrialConfig()),
+    ],
+)
+def test_an_event_that_no_such_study_tells_is_named_by_its_line(
+    tmp_path: Path, settings: StudySettings, wrong: Event
+) -> None:
+    _tell(tmp_path, *_fitting(wrong))
+    with pytest.raises(UserError, match="line 4 does not belong to study tested"):
+        checked_trials(tmp_path, settings)
