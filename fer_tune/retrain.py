@@ -128,6 +128,7 @@ def _settled(store: "Store", options: RetrainOptions) -> Retraining:
     from fer_tune.data.load import load_again
     from fer_tune.study.storage import Storage
     from fer_tune.tracking.studies import best_trial, find_study, find_trial
+    from fer_tune.training.metrics import metric_names
 
     study = find_study(store, options.study)
     if options.trial is None:
@@ -140,6 +141,8 @@ def _settled(store: "Store", options: RetrainOptions) -> Retraining:
             f"{options.data or splits.source}: these are not the faces of study {study.name}; "
             "say where those are with --data"
         )
+    if study.metric not in metric_names(splits.classes):
+        raise UserError(f"study {study.name} says it was searched by {study.metric}, no metric")
     epochs = options.epochs or study.epochs
     storage, name = Storage(options.storage), f"retrain-{trial.number:06d}-{epochs}"
     folder, kept = storage.here / study.name / name, storage.study(study.name) / name

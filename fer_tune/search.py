@@ -101,6 +101,7 @@ def _resumed(
             f"study {settings.name} was begun on other faces than those of "
             f"{splits.origin or splits.source}; say with --data where they are now"
         )
+    _known_metric(settings.metric, splits)
     trials = options.trials or settings.trials
     if trials < settings.trials:
         raise UserError(f"--trials {trials}: the study has {settings.trials} already; give more")
