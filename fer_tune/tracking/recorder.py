@@ -83,9 +83,9 @@ class Recorder:
         }
 
     def _begin(self, instead_of: "Run | None") -> "Run":
-        """A new run; `instead_of` one that was cut off as it began."""
+        """A new run; `instead_of` one that was cut off as it began, or is another's beginning."""
         if instead_of is not None:
-            self._client.delete_run(instead_of.info.run_id)
+            self._client.set_terminated(instead_of.info.run_id, "KILLED")
         own = {tags.METRIC: self._study.metric, tags.NOTE: "\n\n".join(self._study.notes)}
         run = self._client.create_run(
             self._store.experiment_id, tags=self._tags() | own, run_name=self._study.name

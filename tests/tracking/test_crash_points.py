@@ -167,7 +167,7 @@ def test_a_study_whose_store_fails_as_it_begins_can_be_begun_again(
         while recorder is None:
             with suppress(MlflowException):
                 recorder = Recorder(store, describe(), resume=False)
-    assert faults.caused == 10
+    assert faults.caused == 12
     _record(recorder, story)
     assert _recorded(store, describe().name) == expected
 
