@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from dataclasses import asdict
+from zipfile import BadZipFile, ZipFile
 
 import torch
 
@@ -39,6 +40,10 @@ def load(state: State, folder: Folder) -> None:
     """
     file = io.BytesIO(folder.read(FILE))
     try:
+        with ZipFile(file) as parts:  # torch does not look at their checksums
+            if damaged := parts.testzip():
+                raise BadZipFile(damaged)
+        file.seek(0)
         content = torch.load(file, map_location="cpu", weights_only=True)
         state.model.load_state_dict(content["model"])
         state.optimizer.load_state_dict(content["optimizer"])

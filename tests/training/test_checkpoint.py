@@ -1,4 +1,5 @@
 import pickle
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,6 +131,20 @@ def test_a_checkpoint_of_another_network_is_refused(
     wider = replace(task, config=task.config.model_copy(update={"width": 8}))
     with pytest.raises(BadCheckpoint):
         load(fresh(wider, faces), tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_file_with_one_wrong_bit_is_refused(
+    tmp_path: Path, task: Task, faces: TrialFaces, share: float
+) -> None:
+    save(fresh(task, faces), tmp_path)
+    content = bytearray((tmp_path / FILE).read_bytes())
+    with zipfile.ZipFile(tmp_path / FILE) as parts:
+        weights = max(parts.infolist(), key=lambda part: part.file_size)
+    content[weights.header_offset + 200 + int(weights.file_size * share)] ^= 64
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(BadCheckpoint):
+        load(fresh(task, faces), tmp_path)
 
 
 class Bomb:
