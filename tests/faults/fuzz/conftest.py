@@ -1,0 +1,16 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder to work in, with the cache of decoded faces in it and no faces of the user's."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("FER_TUNE_CACHE", str(folder / "cache"))
+        patch.delenv("FER_TUNE_DATA", raising=False)
+        yield folder
+    assert not list(folder.glob("ran*")), "something in an input was run"

@@ -1,0 +1,165 @@
+"""The files of a study damaged at random; see `damage`."""
+
+import io
+import json
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from fer_tune.errors import UserError
+from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
+from fer_tune.folder import DiskFolder
+from fer_tune.study.checkpoints import Tidier
+from fer_tune.study.journal import FILE as JOURNAL
+from fer_tune.study.journal import checked_trials, read_events
+from fer_tune.study.sampler import StudySearch
+from fer_tune.study.scheduler import StudyScheduler
+from fer_tune.study.settings import FILE as SETTINGS
+from fer_tune.study.settings import StudySettings, open_study
+from fer_tune.study.space import find_space, read_space
+from fer_tune.terminal import outcome
+from fer_tune.terminal.live import LiveTable
+from fer_tune.training import checkpoint
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.metrics import EpochResult
+from fer_tune.training.state import State, Task, fresh_state
+from tests.faults.fuzz.damage import DAMAGE, NUMBERS, VALUES, damaged, fuzzed, told_well
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+STUDY = StudySettings(
+    name="tested",
+    space_name="paper",
+    space=read_space(find_space("paper")),
+    data=None,
+    skip_bad=False,
+    faces_hash="0",
+    train_faces=None,
+    trials=4,
+    epochs=9,
+    grace=1,
+    reduction=3,
+    metric="val/macro_f1",
+    seed=0,
+    tracking_uri=None,
+)
+
+
+@st.composite
+def jsons(draw: st.DrawFn, sound: list[bytes]) -> bytes:
+    """These lines, some of them lost, doubled, swapped or changed, or a value in them."""
+    lines = list(sound)
+    for _ in range(draw(st.integers(0, 3))):
+        at, other = (draw(st.integers(0, len(lines))) % len(lines) for _ in range(2))
+        match draw(st.sampled_from(["drop", "double", "swap", "value", "number", "damage"])):
+            case "drop" if len(lines) > 1:
+                del lines[at]
+            case "double":
+                lines.insert(other, lines[at])
+            case "swap":
+                lines[at], lines[other] = lines[other], lines[at]
+            case "damage":
+                lines[at] = damaged(lines[at], [draw(DAMAGE)])
+            case "number":
+                numbers = list(re.finditer(rb"\d+", lines[at]))
+                if numbers:
+                    start, end = draw(st.sampled_from(numbers)).span()
+                    number = str(draw(NUMBERS)).encode()
+                    lines[at] = lines[at][:start] + number + lines[at][end:]
+            case "value":
+                content = json.loads(sound[at % len(sound)])
+                content[draw(st.sampled_from([*content]))] = draw(VALUES)
+                lines[at] = json.dumps(content).encode() + b"\n"
+    return b"".join(lines)
+
+
+@fuzzed(500)
+@given(jsons([STUDY.model_dump_json().encode()]))
+def test_settings_of_any_content(place: Path, content: bytes) -> None:
+    (place / "tested").mkdir(exist_ok=True)
+    (place / "tested" / SETTINGS).write_bytes(content)
+    try:
+        _, found = open_study(place, "tested")
+    except UserError as error:
+        told_well(error)
+    else:
+        assert found.name == "tested"
+        assert found.space.points()
+
+
+def told() -> list[Event]:
+    """Three trials: one finished, one stopped, one cut off."""
+    events: list[Event] = []
+    for number, (depth, epochs) in enumerate([(3, 9), (2, 1), (5, 2)]):
+        config = TrialConfig(depth=depth)
+        events.append(TrialStarted(number=number, name=f"{number:03d}", config=config))
+        for epoch in range(1, epochs + 1):
+            metrics = {"val/macro_f1": 0.1 * depth, "val/accuracy": 0.5, "gap": 0.1}
+            result = EpochResult(epoch, metrics, [[1, 2], [3, 4]])
+            events.append(EpochEnded(number=number, result=result))
+    return [
+        *events,
+        TrialEnded(number=0, ending="finished"),
+        TrialEnded(number=1, ending="stopped"),
+        TrialRemarked(number=2, remark="its worker died"),
+        TrialEnded(number=2, ending="failed", error="a\nb"),
+    ]
+
+
+@fuzzed(500)
+@given(jsons([event.model_dump_json().encode() + b"\n" for event in told()]))
+def test_a_journal_of_any_content(place: Path, content: bytes) -> None:
+    (place / "tested").mkdir(exist_ok=True)
+    (place / "tested" / JOURNAL).write_bytes(content)
+    try:
+        trials = checked_trials(place / "tested", STUDY)
+    except UserError as error:
+        told_well(error)
+        return
+    shown = Console(file=io.StringIO(), width=100)
+    table, tidier = LiveTable(shown, STUDY), Tidier(DiskFolder(place / "kept"), STUDY.metric)
+    scheduler = StudyScheduler(STUDY)
+    for event in read_events(place / "tested"):
+        table.tell(event)
+        tidier.tell(event)
+        if isinstance(event, EpochEnded):
+            scheduler.replay(event)
+    shown.print(table.table())
+    shown.print(outcome.leaderboard(trials, STUDY.metric, list(STUDY.space.parameters)))
+    assert outcome.note(trials, STUDY)
+    StudySearch(STUDY, trials)
+
+
+def fresh_network() -> State:
+    config = TrialConfig(depth=1, width=4, hidden_1=8, hidden_2=8)
+    return fresh_state(Task(config, epochs=4, seed=0), 100, 2, torch.device("cpu"))
+
+
+def kept() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint.save(fresh_network(), DiskFolder(Path(folder)))
+        return (Path(folder) / checkpoint.FILE).read_bytes()
+
+
+@fuzzed(500)
+@given(st.lists(DAMAGE, max_size=3), st.booleans())
+def test_a_checkpoint_of_any_content(
+    place: Path, damage: list[tuple[str, int, bytes]], whole: bool
+) -> None:
+    content = damaged(KEPT, damage)
+    (place / checkpoint.FILE).write_bytes(content if whole else content[: len(content) // 2])
+    problems: list[str] = []
+    state = checkpoint.go_on(fresh_network, DiskFolder(place), problems.append)
+    assert state.epoch == 0
+    assert all(problem.isprintable() for problem in problems)
+    assert problems or content == KEPT
+
+
+KEPT = kept()
