@@ -17,8 +17,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
     with network(folder / "hosts", NAMES) as switch:
         running = Cluster(switch, folder)
-        for name in ("database", "objects", "tracking", "head", "worker-1", "worker-2"):
-            running.start(name)
+        running.start("database", "objects")
+        running.start("tracking", "head")
+        running.start("worker-1", "worker-2")
         for bucket in BUCKETS:
             running.ask_objects(bucket, "PUT")
         yield running

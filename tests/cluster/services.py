@@ -64,19 +64,12 @@ class Cluster:
         for path in (self.private, Path("/tmp/ray")):
             path.mkdir(exist_ok=True)
 
-    def start(self, name: str) -> Machine:
-        """Start the machine called `name`, again where it was killed; it is healthy then."""
-        service = self._service(name)
-        machine = self._start(name, service)
-
-        def is_healthy() -> bool:
-            assert machine.is_up, f"{name} ended: {machine.shown}"
-            if name.startswith("worker"):  # its health check asks for the head's
-                return "Ray runtime started" in machine.shown
-            return machine.run(service.check).returncode == 0
-
-        wait_until(is_healthy, f"{name} is healthy")
-        return machine
+    def start(self, *names: str) -> None:
+        """Start machines, also where they were killed, and wait until all are healthy."""
+        for name in names:
+            self._start(name, self._service(name))
+        for name in names:
+            self._wait_for(name)
 
     def study(self, *options: str) -> Machine:
         """The machine that runs a study with these options, and ends with it."""
@@ -93,6 +86,17 @@ class Cluster:
     def keys(self, bucket: str) -> list[str]:
         """Of everything in a bucket."""
         return re.findall(r"<Key>(.+?)</Key>", self.ask_objects(f"{bucket}?list-type=2"))
+
+    def _wait_for(self, name: str) -> None:
+        machine, check = self.machines[name], self._service(name).check
+
+        def is_healthy() -> bool:
+            assert machine.is_up, f"{name} ended: {machine.shown}"
+            if name.startswith("worker"):  # its health check asks for the head's
+                return "Ray runtime started" in machine.shown
+            return machine.run(check).returncode == 0
+
+        wait_until(is_healthy, f"{name} is healthy")
 
     def _service(self, name: str) -> Service:
         service = self._services[name.split("-")[0]]

@@ -1,5 +1,7 @@
 """A study on a cluster that breaks: each part of it is a machine of its own (see machines.py)."""
 
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from tests.cluster.services import Cluster
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 
 NAME, TRIALS = "demo-faults", 12
+TRACKING = "http://127.0.0.1:5000"  # on its own machine
 SMALL = ["--space", "smoke", "--train-faces", "600", "--epochs", "4", "--grace", "2"]
 
 
@@ -44,6 +47,16 @@ def test_without_the_token_nobody_gives_work_to_the_cluster(cluster: Cluster) ->
     assert "token" in refused.stdout.strip().splitlines()[-1]
 
 
+def test_mlflow_answers_nobody_who_calls_it_by_another_name(cluster: Cluster) -> None:
+    page = f"{TRACKING}/api/2.0/mlflow/experiments/get?experiment_id=0"
+    asked = urllib.request.Request(page, headers={"Host": "rebound.example"})
+    with (
+        cluster.machines["tracking"].joined(),
+        pytest.raises(urllib.error.HTTPError, match="403"),
+    ):
+        urllib.request.urlopen(asked, timeout=20)
+
+
 def test_a_study_outlives_its_workers_and_its_tracking_server(cluster: Cluster) -> None:
     study = cluster.study(*SMALL, "--trials", str(TRIALS), "--study", NAME)
     folder = study.setup.folder / Storage("s3://studies").here / NAME
@@ -59,8 +72,8 @@ def test_a_study_outlives_its_workers_and_its_tracking_server(cluster: Cluster) 
     dying = cluster.machines["worker-1"]
     when(lambda: _trains(dying), "worker 1 trains")
     dying.kill()
-    added = cluster.start("worker-3")
-    when(lambda: _trains(added), "the added worker trains")
+    cluster.start("worker-3")
+    when(lambda: _trains(cluster.machines["worker-3"]), "the added worker trains")
     when(lambda: _over(read_trials(folder)) >= 7, "seven trials are over")
     cluster.machines["tracking"].kill()
     told = len(list(read_events(folder)))
@@ -80,7 +93,7 @@ def test_a_study_outlives_its_workers_and_its_tracking_server(cluster: Cluster) 
 def _check_runs(cluster: Cluster, trials: list[TrialRecord]) -> None:
     """In MLflow are every epoch of every trial once, in one run a trial; their pictures in S3."""
     with cluster.machines["tracking"].joined():
-        store = open_store("http://127.0.0.1:5000", create=False)
+        store = open_store(TRACKING, create=False)
         client = store.client()
         parent = client.get_run(find_study(store, NAME).run_id)
         runs = trial_runs(store, parent.info.run_id)
