@@ -18,6 +18,8 @@ ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # It tells of machines that died in colour, even to a file.
+    "RAY_COLOR_PREFIX": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     # Tune gives its actors an environment of their own, so workers started before are of no use.
     "RAY_prestart_worker_first_driver": "0",
@@ -34,7 +36,7 @@ ENVIRONMENT = {
 LOCAL = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 # Beside these, for a cluster: tries to connect, a second each. It is there already, or is not.
-TO_A_CLUSTER = {"RAY_NUM_REDIS_GET_RETRIES": "3"}
+TO_A_CLUSTER = {"RAY_NUM_REDIS_GET_RETRIES": "5"}
 
 TOKEN = "RAY_AUTH_TOKEN or ~/.ray/auth_token"
 PROBE_SECONDS = 5
