@@ -24,22 +24,30 @@ def require_reach(storage: str, study: Folder) -> None:
     except OSError as error:
         raise unreachable(storage, error) from error
     answer = ray.remote(num_cpus=0)(_answer)
-    nodes = {each["NodeID"]: each["NodeManagerAddress"] for each in ray.nodes() if each["Alive"]}
+    nodes = _nodes()
     asked = {
-        answer.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
-            probe, node, word
-        ): address
-        for node, address in nodes.items()
+        node: answer.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
+        ).remote(probe, node, word)
+        for node in nodes
     }
     try:
-        for reference, address in asked.items():
-            if problem := _result(reference):
+        for node, reference in asked.items():
+            # Ray takes half a minute to see that a machine is gone, and lists it until then.
+            if (problem := _result(reference)) and node in _nodes():
                 raise UserError(
-                    f"--storage {storage}: machine {address} of the cluster {problem}; give a "
+                    f"--storage {storage}: machine {nodes[node]} of the cluster {problem}; give a "
                     "folder that all of them share, or s3://bucket/..."
                 )
     finally:
         probe.remove()
+
+
+def _nodes() -> dict[str, str]:
+    """The addresses of the cluster's machines by Ray's id, as far as Ray knows."""
+    import ray
+
+    return {each["NodeID"]: each["NodeManagerAddress"] for each in ray.nodes() if each["Alive"]}
 
 
 def _result(reference: Any) -> str | None:
