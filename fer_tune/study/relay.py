@@ -109,8 +109,8 @@ class Relay(tune.Callback):  # type: ignore[misc]
     def on_trial_recover(self, *, trial: Any, **info: Any) -> None:
         number, deaths = trial.config["number"], trial.num_failures
         if number in self._running:
-            times = f"for the {deaths}. time; after {RETRIES + 1} the trial has failed"
-            self._remark(number, f"its worker died, {times}; going on from its last epoch")
+            again = f"going on from its last epoch ({deaths} of {RETRIES} times)"
+            self._remark(number, f"its worker died; {again}")
             self._end(number, "interrupted")
 
     def on_trial_error(self, *, trial: Any, **info: Any) -> None:

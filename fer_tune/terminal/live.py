@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.study.record import named_values
 from fer_tune.study.settings import StudySettings
 from fer_tune.terminal.tables import duration
@@ -72,6 +72,9 @@ class LiveTable:
                 if improves(self._metric, value, row.best):
                     row.best = value
                 self._epochs_here += 1
+            case TrialRemarked(number=number, remark=remark):
+                if self._is_live:
+                    self._console.print(f"trial {number:03d}: {remark}", soft_wrap=True)
             case TrialEnded(number=number, ending=ending, error=error):
                 row = self._rows[number]
                 row.ending = ending

@@ -16,6 +16,7 @@ from fer_tune.study.journal import read_events, read_trials
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import open_study
+from fer_tune.terminal.outcome import ranked
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.studies import best_trial, find_study, parent_run, trial_runs
 
@@ -80,8 +81,11 @@ def processes_of(session: int) -> dict[int, str]:
     return found
 
 
-def wait_until_gone(session: int, patience: float = 60) -> None:
-    """Fails where processes of a command outlive it."""
+def wait_until_gone(session: int, patience: float = 240) -> None:
+    """Fails where processes of a command outlive it for long.
+
+    After a kill, Ray's agents first try to tell their server, which is gone, for a minute or two.
+    """
     until = time.monotonic() + patience
     while left := processes_of(session):
         assert time.monotonic() < until, f"still there: {left}"
@@ -141,8 +145,7 @@ def require_recorded(uri: str, name: str, trials: Sequence[TrialRecord]) -> None
             assert [each.step for each in history] == list(told)
             assert [each.value for each in history] == [told[step][metric] for step in told]
     best = best_trial(store, find_study(store, name))
-    scores = {each.number: max(r.metrics["val/macro_f1"] for r in each.history) for each in trials}
-    assert scores[best.number] == max(scores.values())
+    assert best.number == ranked(trials, "val/macro_f1")[0].number
 
 
 def require_tidy(storage: Path, name: str, best: int) -> None:

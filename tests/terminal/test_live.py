@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from fer_tune.events import EpochEnded, TrialEnded, TrialStarted
+from fer_tune.events import EpochEnded, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import find_space, read_space
 from fer_tune.terminal.live import LiveTable
@@ -79,6 +79,16 @@ def test_into_a_pipe_goes_a_line_for_each_trial_that_ends() -> None:
     assert len(lines) == 4
     assert lines[0].startswith("trial 001 stopped after 1 epochs, val/macro_f1 0.010")
     assert "Diverged: the loss became nan" in lines[-1]
+
+
+def test_what_is_remarked_of_a_trial_is_told_once_when_it_happens() -> None:
+    written = io.StringIO()
+    with LiveTable(Console(file=written, width=200), SETTINGS) as table:
+        _told(table, 1)
+        table.tell(TrialRemarked(number=0, remark="its worker died long ago"))
+        table.start_clock()
+        table.tell(TrialRemarked(number=0, remark="its worker died"))
+    assert written.getvalue() == "trial 000: its worker died\n"
 
 
 def test_durations_read_as_people_say_them() -> None:
