@@ -10,6 +10,7 @@ from fer_tune.study.failure import Failure
 from fer_tune.study.relay import Relay
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
+from fer_tune.study.trainable import FRESH, Begun
 from fer_tune.training.metrics import EpochResult
 
 
@@ -50,7 +51,7 @@ def _trial(error_file: Path | None = None, gpus: float = 0) -> SimpleNamespace:
 
 def _report(relay: Relay, epoch: int) -> None:
     result = EpochResult(epoch, {"val/macro_f1": 0.5}, [])
-    relay.on_trial_result(trial=_trial(), result={"result": result})
+    relay.on_trial_result(trial=_trial(), result={"result": result, "begun": FRESH})
 
 
 def _ending(heard: Heard) -> TrialEnded:
@@ -112,6 +113,25 @@ def test_a_trial_whose_worker_died_goes_on_with_the_epochs_that_are_not_known(
         _report(relay, epoch)
     epochs = [event.result.epoch for event in heard if isinstance(event, EpochEnded)]
     assert epochs == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("begun", "told"),
+    [
+        (Begun(2), []),
+        (Begun(0), ["its checkpoint is gone; it is trained again from the start"]),
+        (Begun(0, "a: broken"), ["a: broken; it is trained again from the start"]),
+    ],
+)
+def test_a_lost_checkpoint_is_told_once(
+    heard: Heard, settings: StudySettings, begun: Begun, told: list[str]
+) -> None:
+    relay = Relay([heard], StudyScheduler(settings), settings, {4: 2})
+    relay.on_trial_start(trial=_trial())
+    for epoch in (1, 2):
+        result = EpochResult(epoch, {"val/macro_f1": 0.5}, [])
+        relay.on_trial_result(trial=_trial(), result={"result": result, "begun": begun})
+    assert [event.remark for event in heard if isinstance(event, TrialRemarked)] == told
 
 
 def test_a_resumed_trial_is_told_from_where_its_journal_ends(
