@@ -13,7 +13,7 @@ from fer_tune.tracking.best import best_metrics, best_name, epoch_metrics
 from fer_tune.tracking.description import RetrainingDescription
 from fer_tune.tracking.figures import log_confusion, logged_confusion
 from fer_tune.tracking.model_log import log_model
-from fer_tune.tracking.store import Store, first_line
+from fer_tune.tracking.store import Store, first_line, stop_retries
 from fer_tune.training.metrics import EpochResult, Scores, metric_names, named_test_metrics
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ def _open(
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
+            stop_retries()  # which would take minutes where a server hangs
             raise
         finally:
             client.set_terminated(run.info.run_id, status)

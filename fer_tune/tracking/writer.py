@@ -19,7 +19,7 @@ _GATHER = 1.0  # seconds in which events gather: what is written at once costs l
 _AT_ONCE = 500  # events in memory
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # seconds between two tries of a store that fails
 _PATIENCE = 5.0  # seconds that close() waits between two lines about what is left
-_SILENCE = 10.0  # seconds without an answer after which close() waits no longer
+_SILENCE = 10.0  # seconds without an answer after which it waits no longer
 
 # Statuses below 500 of a server that is not fit, or not yet: it has refused nothing for good.
 _NOT_REFUSED = (401, 403, 408, 429)
@@ -90,7 +90,7 @@ class StudyWriter:
             self._ending = StudyEnded(ending, note, now())
             self._closing.set()
             self._more.set()
-            self._wait()
+            self._wait(_PATIENCE if ending == "interrupted" else _SILENCE)
         left = self._left()
         if left:
             return (
@@ -112,12 +112,13 @@ class StudyWriter:
     ) -> None:
         self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
 
-    def _wait(self) -> None:
+    def _wait(self, silence: float) -> None:
+        """Until all is recorded, or the store has recorded nothing for seconds."""
         try:
             self._thread.join(_PATIENCE)
             while self._thread.is_alive():
-                silence = time.monotonic() - self._answered
-                if silence > (_PATIENCE if self._fails else _SILENCE) - 0.1:
+                most = _PATIENCE if self._fails else silence
+                if time.monotonic() - self._answered > most - 0.1:
                     return
                 print(f"{self._store}: {self._left()} records left to write", file=sys.stderr)
                 self._thread.join(_PATIENCE)
