@@ -87,7 +87,7 @@ def test_a_full_disk_under_the_tracking_store_costs_a_study_nothing_but_its_reco
     require_recorded(str(disk / "mlruns"), "demo-full", require_whole(storage, "demo-full"))
 
 
-def test_a_disk_that_is_full_from_the_start_leaves_nothing_behind(
+def test_a_study_that_a_full_disk_keeps_from_beginning_leaves_nothing_behind(
     tmp_path: Path, disk: Path
 ) -> None:
     filler = _fill(disk)
@@ -95,4 +95,4 @@ def test_a_disk_that_is_full_from_the_start_leaves_nothing_behind(
     study = Running(["fer_tune.search", *OPTIONS, *at], tmp_path)
     assert study.ended() == 2, study.output
     assert "Traceback" not in study.output
-    assert [each.name for each in disk.iterdir()] == [filler.name]
+    assert [path for path in disk.rglob("*") if path.is_file()] == [filler]
