@@ -32,6 +32,8 @@ def require_reach(storage: str, study: Folder) -> None:
         for node in nodes
     }
     try:
+        # For all of them: to leave Ray while it has something to do may end this process, unheard.
+        ray.wait(list(asked.values()), num_returns=len(asked), timeout=PATIENCE)
         for node, reference in asked.items():
             # Ray takes half a minute to see that a machine is gone, and lists it until then.
             if (problem := _result(reference)) and node in _nodes():
@@ -54,7 +56,7 @@ def _result(reference: Any) -> str | None:
     import ray
 
     try:
-        problem: str | None = ray.get(reference, timeout=PATIENCE)
+        problem: str | None = ray.get(reference, timeout=0)
     except ray.exceptions.GetTimeoutError:
         return f"did not answer in {PATIENCE:.0f} s"
     except ray.exceptions.RayError as error:
