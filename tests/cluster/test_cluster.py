@@ -20,7 +20,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 
 NAME, TRIALS = "demo-faults", 12
 TRACKING = "http://127.0.0.1:5000"  # on its own machine
-SMALL = ["--space", "smoke", "--train-faces", "600", "--epochs", "4", "--grace", "2"]
+SMALL = ["--space", "smoke", "--train-faces", "600"]
+
+# Trials of some ten seconds: Ray takes twice as long to see that a machine has died.
+SPACE = """
+parameters:
+  learning_rate: {type: float, low: 1.0e-4, high: 1.0e-2, log: true}
+  data_plan: {type: choice, values: [original, sqrt_sampler]}
+fixed: {width: 24}
+"""
 
 
 def _over(trials: list[TrialRecord]) -> int:
@@ -57,8 +65,13 @@ def test_mlflow_answers_nobody_who_calls_it_by_another_name(cluster: Cluster) ->
         urllib.request.urlopen(asked, timeout=20)
 
 
-def test_a_study_outlives_its_workers_and_its_tracking_server(cluster: Cluster) -> None:
-    study = cluster.study(*SMALL, "--trials", str(TRIALS), "--study", NAME)
+def test_a_study_outlives_its_workers_and_its_tracking_server(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    space = tmp_path / "slow.yaml"
+    space.write_text(SPACE)
+    length = ["--train-faces", "600", "--trials", str(TRIALS), "--epochs", "6", "--grace", "3"]
+    study = cluster.study("--space", str(space), *length, "--study", NAME)
     folder = study.setup.folder / Storage("s3://studies").here / NAME
 
     def when(condition: Callable[[], bool], what: str) -> None:
