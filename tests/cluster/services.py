@@ -59,7 +59,7 @@ class Cluster:
         self.private = folder / "private"
         self._network, self._folder = network, folder
         self._services = services({**fresh, "WORKER_CPUS": "1"})
-        programs = f"{Path(sys.executable).parent}:{postgresql()}:{os.environ['PATH']}"
+        programs = f"{Path(sys.executable).parent}:{_postgresql()}:{os.environ['PATH']}"
         self._image = {**_IMAGE, "PATH": programs}
         for path in (self.private, Path("/tmp/ray")):
             path.mkdir(exist_ok=True)
@@ -134,23 +134,27 @@ class Cluster:
         return folder
 
 
-def postgresql() -> Path:
-    """Where PostgreSQL's programs are; installs Debian's package where it is missing."""
-    found = _installed()
-    if found is None:
-        # Or Debian would start a database of its own with the package.
-        defaults = Path("/etc/postgresql-common/createcluster.d/fer-tune-tests.conf")
-        defaults.parent.mkdir(parents=True, exist_ok=True)
-        defaults.write_text("create_main_cluster = false\n")
-        quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "-y", "--no-install-recommends", "postgresql"]
+def bring_programs() -> str | None:
+    """Install Debian's packages of what is missing here; why that failed, or None. Takes root."""
+    needed = {"iproute2": shutil.which("ip"), "postgresql": _postgresql()}
+    packages = [package for package, there in needed.items() if not there]
+    if not packages:
+        return None
+    # Or Debian would start a database of its own with the package.
+    defaults = Path("/etc/postgresql-common/createcluster.d/fer-tune-tests.conf")
+    defaults.parent.mkdir(parents=True, exist_ok=True)
+    defaults.write_text("create_main_cluster = false\n")
+    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    try:
         for command in (["apt-get", "update"], install):
             subprocess.run(command, check=True, timeout=240, env=quiet)
-        found = _installed()
-    assert found is not None, "Debian's package of PostgreSQL has no initdb"
-    return found
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"no {' and '.join(packages)} here: {error}"
+    return None
 
 
-def _installed() -> Path | None:
+def _postgresql() -> Path | None:
+    """Where PostgreSQL's programs are."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     return found[-1] if found else None
