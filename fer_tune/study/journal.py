@@ -118,11 +118,15 @@ def checked_trials(folder: Path, settings: StudySettings) -> list[TrialRecord]:
 
 
 def _fitting(folder: Path, settings: StudySettings) -> Iterator[Event]:
-    begun: set[int] = set()
+    begun, trained = set[int](), set[int]()
     for line, event in enumerate(read_events(folder), start=1):
+        fits = _fits(event, settings)
         if isinstance(event, TrialStarted):
             begun.add(event.number)
-        if event.number not in begun or not _fits(event, settings):
+        if isinstance(event, EpochEnded):
+            fits = fits and (event.number in trained or event.result.epoch == 1)
+            trained.add(event.number)
+        if event.number not in begun or not fits:
             told = f"line {line} does not belong to study {settings.name}"
             raise UserError(f"{folder / FILE}: {told}; was it changed?")
         yield event

@@ -53,7 +53,11 @@ class _Loader(yaml.SafeLoader):
                 node.start_mark,
             ) from error
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):  # !!set of a single value
+            raise yaml.constructor.ConstructorError(
+                None, None, "keys and values belong here", node.start_mark
+            )
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for index, key in enumerate(keys):
             if key in keys[:index]:

@@ -170,6 +170,7 @@ def test_the_trials_of_a_whole_journal_are_those_that_it_tells(
         _epoch(2, 1),  # of a trial that did not begin
         TrialEnded(number=7, ending="finished"),
         _epoch(0, 2),  # without the gap
+        EpochEnded(number=1, result=EpochResult(2, {"val/macro_f1": 0.5, "gap": 0.1}, [])),
         EpochEnded(number=0, result=EpochResult(0, {"val/macro_f1": 0.5, "gap": 0.1}, [])),
         EpochEnded(number=0, result=EpochResult(1, {"val/makro_f1": 0.5, "gap": 0.1}, [])),
         TrialStarted(number=2, name="002", config=TrialConfig(learning_rate=0.9)),

@@ -93,6 +93,7 @@ def test_the_papers_space_begins_with_the_papers_two_configurations() -> None:
             "f.yaml: not YAML: '2001-99-99' is no timestamp in \"<unicode string>\", line 1",
         ),
         ("parameters: !!bool maybe", "f.yaml: not YAML: 'maybe' is no bool"),
+        ("parameters: !!set 1", "f.yaml: not YAML: keys and values belong here"),
         ("parameters: !!int ''", "f.yaml: not YAML: '' is no int"),
         (
             "parameters: !!python/object/apply:os.mkdir [made]",
