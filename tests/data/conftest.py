@@ -11,3 +11,9 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(working)
     monkeypatch.setenv("FER_TUNE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("FER_TUNE_DATA", raising=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "faces").mkdir()
+    return tmp_path / "faces"

@@ -1,11 +1,8 @@
 """The same faces in every format that people hold give the same arrays."""
 
-import io
-import json
 import os
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
 
@@ -13,47 +10,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from fer_tune.data.faces import EMOTIONS, SPLIT_NAMES, Splits
-from fer_tune.data.formats import parquet
 from fer_tune.data.load import load_splits
 from fer_tune.errors import UserError
-
-USAGES = ("Training", "PublicTest", "PrivateTest")
-SPLIT_OF = dict(zip(USAGES, SPLIT_NAMES, strict=True))
-
-
-@dataclass(frozen=True, eq=False)
-class Face:
-    label: int
-    usage: str
-    image: NDArray[np.uint8]
-
-    @property
-    def emotion(self) -> str:
-        return EMOTIONS[self.label]
-
-    @property
-    def pixels(self) -> str:
-        return " ".join(map(str, self.image.ravel()))
-
-    @property
-    def png(self) -> bytes:
-        packed = io.BytesIO()
-        Image.fromarray(self.image).save(packed, "PNG")
-        return packed.getvalue()
-
-
-def drawn_faces() -> list[Face]:
-    rng = np.random.default_rng(0)
-    return [
-        Face(label, usage, rng.integers(0, 256, (48, 48), dtype=np.uint8))
-        for usage, number in zip(USAGES, (6, 2, 2), strict=True)
-        for label in range(len(EMOTIONS))
-        for _ in range(number)
-    ]
+from tests.data.held import (
+    SPLIT_OF,
+    WRITERS,
+    Face,
+    drawn_faces,
+    place,
+    write_csv,
+    write_icml_csv,
+    write_kaggle_folders,
+    write_plain_parquet,
+    written,
+)
 
 
 def some_of(real_faces: Path) -> list[Face]:
@@ -71,111 +44,6 @@ def faces(request: pytest.FixtureRequest) -> list[Face]:
     if request.param == "drawn":
         return drawn_faces()
     return some_of(request.getfixturevalue("real_faces"))
-
-
-def write_csv(faces: list[Face], folder: Path) -> Path:
-    rows = [f"{f.label},{f.pixels},{f.usage}\n" for f in faces]
-    return written(folder / "fer2013.csv", "emotion,pixels,Usage\n" + "".join(rows))
-
-
-def write_quoted_csv(faces: list[Face], folder: Path) -> Path:
-    rows = [f'"{f.label}","{f.pixels}","{f.usage}"\r\n' for f in faces]
-    return written(folder / "fer.csv", '\ufeff"emotion","pixels","Usage"\r\n' + "".join(rows))
-
-
-def write_icml_csv(faces: list[Face], folder: Path) -> Path:
-    rows = [f"{f.label},{f.usage},{f.pixels}\n" for f in faces]
-    return written(folder / "icml_face_data.csv", "emotion, Usage, pixels\n" + "".join(rows))
-
-
-def write_kaggle_folders(faces: list[Face], folder: Path) -> Path:
-    for index, face in enumerate(faces):
-        split = "train" if face.usage == "Training" else "test"
-        place(face, folder / "fer" / split / face.emotion / f"{face.usage}_{index}.png")
-    (folder / "fer" / "test" / "happy" / "Thumbs.db").write_bytes(b"no image")
-    return folder / "fer"
-
-
-def write_spelled_folders(faces: list[Face], folder: Path) -> Path:
-    spelled = ("anger", "Disgusted", "FEARFUL", "happiness", "sadness", "surprised", "6_Neutral")
-    splits = dict(zip(USAGES, ("Training", "val", "test"), strict=True))
-    for index, face in enumerate(faces):
-        # One folder too deep, as an unpacked archive often is.
-        target = folder / "fer" / "images" / splits[face.usage] / spelled[face.label]
-        place(face, target / f"{index}.png")
-    return folder / "fer"
-
-
-def write_folders_zip(faces: list[Face], folder: Path) -> Path:
-    with zipfile.ZipFile(folder / "fer.zip", "w") as archive:
-        for index, face in enumerate(faces):
-            name = f"{SPLIT_OF[face.usage]}/{face.emotion}/{index}.png"
-            archive.writestr(name, face.png)
-            archive.writestr(f"__MACOSX/{name}", b"no image")
-    return folder / "fer.zip"
-
-
-def write_csv_zip_in_folder(faces: list[Face], folder: Path) -> Path:
-    with zipfile.ZipFile(folder / "archive.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(write_csv(faces, folder), "fer2013/fer2013.csv")
-    (folder / "fer2013.csv").unlink()
-    return folder
-
-
-def write_hub_parquet(faces: list[Face], folder: Path) -> Path:
-    names = sorted(EMOTIONS)
-    features = {"label": {"names": names, "_type": "ClassLabel"}, "image": {"_type": "Image"}}
-    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
-    for usage in sorted({f.usage for f in faces}):
-        own = [f for f in faces if f.usage == usage]
-        table = pa.table(
-            {
-                "image": [{"bytes": f.png, "path": None} for f in own],
-                "label": [names.index(f.emotion) for f in own],
-            }
-        )
-        file = folder / "data" / f"{SPLIT_OF[usage]}-00000-of-00001.parquet"
-        file.parent.mkdir(exist_ok=True)
-        pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), file)
-    return folder
-
-
-def write_plain_parquet(faces: list[Face], folder: Path) -> Path:
-    columns = {
-        "Usage": [f.usage for f in faces],
-        "emotion": [f.label for f in faces],
-        "png": [f.png for f in faces],
-    }
-    pyarrow.parquet.write_table(pa.table(columns), folder / "fer.parquet")
-    return folder / "fer.parquet"
-
-
-def written(path: Path, text: str) -> Path:
-    path.write_bytes(text.encode())
-    return path
-
-
-def place(face: Face, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(face.png)
-
-
-WRITERS: tuple[Callable[[list[Face], Path], Path], ...] = (
-    write_quoted_csv,
-    write_icml_csv,
-    write_kaggle_folders,
-    write_spelled_folders,
-    write_folders_zip,
-    write_csv_zip_in_folder,
-    write_hub_parquet,
-    write_plain_parquet,
-)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "faces").mkdir()
-    return tmp_path / "faces"
 
 
 @pytest.mark.parametrize("write", WRITERS)
@@ -255,11 +123,6 @@ def test_folders_of_something_else_than_expressions_are_refused(folder: Path) ->
         load_splits(folder)
 
 
-def test_parquet_labels_without_names_are_noted(folder: Path) -> None:
-    splits = load_splits(write_plain_parquet(drawn_faces(), folder))
-    assert any("FER2013's order" in note for note in splits.notes)
-
-
 def test_a_folder_with_two_data_sets_is_not_guessed_at(folder: Path) -> None:
     write_csv(drawn_faces(), folder)
     write_icml_csv(drawn_faces(), folder)
@@ -308,84 +171,4 @@ def test_a_face_of_each_class_is_too_few_to_divide(folder: Path) -> None:
     for face in (drawn_faces()[0], drawn_faces()[-1]):
         place(face, folder / face.emotion / "1.png")
     with pytest.raises(UserError, match="no faces of angry, neutral to train on"):
-        load_splits(folder)
-
-
-def test_broken_parquet_is_one_clear_line(folder: Path) -> None:
-    path = write_plain_parquet(drawn_faces(), folder)
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(UserError, match="no whole parquet file"):
-        load_splits(path)
-
-
-def test_parquet_without_images_is_told_what_it_has(folder: Path) -> None:
-    pyarrow.parquet.write_table(pa.table({"x": [1], "label": [2]}), folder / "x.parquet")
-    with pytest.raises(UserError, match="found x, label"):
-        load_splits(folder)
-
-
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        "",
-        "{",
-        "[]",
-        "1",
-        '{"info": []}',
-        '{"info": {"features": {"label": {"names": [1, 2]}}}}',
-        "[" * 9999,
-    ],
-)
-def test_names_of_classes_that_make_no_sense_are_as_none(metadata: str, folder: Path) -> None:
-    path = write_plain_parquet(drawn_faces(), folder)
-    table = pyarrow.parquet.read_table(path).rename_columns(["Usage", "label", "png"])
-    told = table.replace_schema_metadata({"huggingface": metadata})
-    pyarrow.parquet.write_table(told, path)
-    assert load_splits(path).classes == EMOTIONS
-
-
-def test_text_in_parquet_that_is_no_text_is_one_clear_line(folder: Path) -> None:
-    faces = drawn_faces()
-    labels = pa.array([b"\xff" if f.label else b"ok" for f in faces])
-    broken = pa.StringArray.from_buffers(len(labels), *labels.buffers()[1:])
-    table = pa.table({"image": [f.png for f in faces], "label": broken})
-    pyarrow.parquet.write_table(table, folder / "x.parquet")
-    with pytest.raises(UserError, match=r"x.parquet is no whole parquet file \('utf-8'"):
-        load_splits(folder)
-
-
-def test_parquet_in_a_broken_zip_is_one_clear_line(folder: Path) -> None:
-    path = write_plain_parquet(drawn_faces(), folder)
-    with zipfile.ZipFile(folder / "fer.zip", "w") as archive:
-        archive.write(path, "fer.parquet")
-    path.unlink()
-    data = bytearray((folder / "fer.zip").read_bytes())
-    data[5000] ^= 1
-    (folder / "fer.zip").write_bytes(data)
-    with pytest.raises(UserError, match=r"fer.parquet is no whole parquet file \(Bad CRC-32"):
-        load_splits(folder)
-
-
-def test_a_parquet_that_claims_more_faces_than_there_are_is_not_read(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write_plain_parquet(drawn_faces(), folder)
-    monkeypatch.setattr(parquet, "_MOST_ROWS", 10)
-    with pytest.raises(UserError, match="claims 70 faces"):
-        load_splits(path)
-
-
-@pytest.mark.parametrize("label", [[0.5], [b"happy"], [["happy"]], [None]])
-def test_a_parquet_label_of_another_kind_is_no_label(label: list[object], folder: Path) -> None:
-    table = pa.table({"image": [drawn_faces()[0].png], "label": label})
-    pyarrow.parquet.write_table(table, folder / "x.parquet")
-    with pytest.raises(UserError, match="with numbers or names of classes; found image, label"):
-        load_splits(folder)
-
-
-def test_a_parquet_label_without_a_class_is_named_by_its_row(folder: Path) -> None:
-    faces = drawn_faces()
-    table = pa.table({"image": [f.png for f in faces], "label": [9, *(f.label for f in faces[1:])]})
-    pyarrow.parquet.write_table(table, folder / "x.parquet")
-    with pytest.raises(UserError, match=r"x.parquet, row 1: column label: 9 is no class"):
         load_splits(folder)

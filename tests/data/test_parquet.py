@@ -1,0 +1,97 @@
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.data.formats import parquet
+from fer_tune.data.load import load_splits
+from fer_tune.errors import UserError
+from tests.data.held import drawn_faces, write_plain_parquet
+
+
+def test_parquet_labels_without_names_are_noted(folder: Path) -> None:
+    splits = load_splits(write_plain_parquet(drawn_faces(), folder))
+    assert any("FER2013's order" in note for note in splits.notes)
+
+
+def test_broken_parquet_is_one_clear_line(folder: Path) -> None:
+    path = write_plain_parquet(drawn_faces(), folder)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(UserError, match="no whole parquet file"):
+        load_splits(path)
+
+
+def test_parquet_without_images_is_told_what_it_has(folder: Path) -> None:
+    pyarrow.parquet.write_table(pa.table({"x": [1], "label": [2]}), folder / "x.parquet")
+    with pytest.raises(UserError, match="found x, label"):
+        load_splits(folder)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "",
+        "{",
+        "[]",
+        "1",
+        '{"info": []}',
+        '{"info": {"features": {"label": {"names": [1, 2]}}}}',
+        "[" * 9999,
+    ],
+)
+def test_names_of_classes_that_make_no_sense_are_as_none(metadata: str, folder: Path) -> None:
+    path = write_plain_parquet(drawn_faces(), folder)
+    table = pyarrow.parquet.read_table(path).rename_columns(["Usage", "label", "png"])
+    told = table.replace_schema_metadata({"huggingface": metadata})
+    pyarrow.parquet.write_table(told, path)
+    assert load_splits(path).classes == EMOTIONS
+
+
+def test_text_in_parquet_that_is_no_text_is_one_clear_line(folder: Path) -> None:
+    faces = drawn_faces()
+    labels = pa.array([b"\xff" if f.label else b"ok" for f in faces])
+    broken = pa.StringArray.from_buffers(len(labels), *labels.buffers()[1:])
+    table = pa.table({"image": [f.png for f in faces], "label": broken})
+    pyarrow.parquet.write_table(table, folder / "x.parquet")
+    with pytest.raises(UserError, match=r"x.parquet is no whole parquet file \('utf-8'"):
+        load_splits(folder)
+
+
+def test_parquet_in_a_broken_zip_is_one_clear_line(folder: Path) -> None:
+    path = write_plain_parquet(drawn_faces(), folder)
+    with zipfile.ZipFile(folder / "fer.zip", "w") as archive:
+        archive.write(path, "fer.parquet")
+    path.unlink()
+    data = bytearray((folder / "fer.zip").read_bytes())
+    data[5000] ^= 1
+    (folder / "fer.zip").write_bytes(data)
+    with pytest.raises(UserError, match=r"fer.parquet is no whole parquet file \(Bad CRC-32"):
+        load_splits(folder)
+
+
+def test_a_parquet_that_claims_more_faces_than_there_are_is_not_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_plain_parquet(drawn_faces(), folder)
+    monkeypatch.setattr(parquet, "_MOST_ROWS", 10)
+    with pytest.raises(UserError, match="claims 70 faces"):
+        load_splits(path)
+
+
+@pytest.mark.parametrize("label", [[0.5], [b"happy"], [["happy"]], [None]])
+def test_a_parquet_label_of_another_kind_is_no_label(label: list[object], folder: Path) -> None:
+    table = pa.table({"image": [drawn_faces()[0].png], "label": label})
+    pyarrow.parquet.write_table(table, folder / "x.parquet")
+    with pytest.raises(UserError, match="with numbers or names of classes; found image, label"):
+        load_splits(folder)
+
+
+def test_a_parquet_label_without_a_class_is_named_by_its_row(folder: Path) -> None:
+    faces = drawn_faces()
+    table = pa.table({"image": [f.png for f in faces], "label": [9, *(f.label for f in faces[1:])]})
+    pyarrow.parquet.write_table(table, folder / "x.parquet")
+    with pytest.raises(UserError, match=r"x.parquet, row 1: column label: 9 is no class"):
+        load_splits(folder)
