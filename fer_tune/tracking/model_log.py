@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 import fer_tune
 from fer_tune.data.faces import SIDE
@@ -19,8 +20,10 @@ from fer_tune.tracking.store import Store, first_line
 if TYPE_CHECKING:
     from mlflow.models import Model, ModelSignature
     from mlflow.pyfunc import PyFuncModel
+    from pandas import DataFrame
 
     from fer_tune.model import FerNet
+    from fer_tune.tracking.served_model import ServedModel
 
 # What served_model.py imports: of this package, and beside it.
 _CODE = ("__init__.py", "model.py", "model_config.py", "data/__init__.py", "data/faces.py")
@@ -65,13 +68,13 @@ def log_model(
 def load_model(store: Store, address: str) -> "PyFuncModel":
     """The model at `address`: `models:/<id>`, or `models:/<name>/<version>` of the registry.
 
-    Raises UserError where the store has no such model.
+    Its weights and their description are read, and its code, which is for those who lack this
+    package, is left alone. Raises UserError where the store has no such model, or another one.
     """
     import mlflow.artifacts
-    import mlflow.pyfunc
     from mlflow.exceptions import MlflowException
 
-    # Found and fetched here: mlflow.pyfunc.load_model looks in the global tracking URI only.
+    # Not by mlflow.pyfunc: that looks in the global tracking URI only, and runs what it finds.
     client = store.client()
     try:
         name, _, number = address.removeprefix("models:/").partition("/")
@@ -80,8 +83,38 @@ def load_model(store: Store, address: str) -> "PyFuncModel":
         folder = mlflow.artifacts.download_artifacts(artifact_uri=where, tracking_uri=store.uri)
     except (MlflowException, OSError) as error:
         raise UserError(f"model {address} in {store}: {first_line(error)}") from error
-    model: PyFuncModel = mlflow.pyfunc.load_model(folder)
-    return model
+    try:
+        return _read(Path(folder))
+    except Exception as error:  # MLflow, JSON and safetensors raise their own kinds
+        raise UserError(
+            f"model {address} in {store}: no model of this package ({first_line(error)})"
+        ) from error
+
+
+def _read(folder: Path) -> "PyFuncModel":
+    from mlflow.models import Model
+    from mlflow.pyfunc import PyFuncModel
+
+    from fer_tune.tracking.served_model import ServedModel
+
+    served, parts = ServedModel(), folder / "artifacts"
+    served.read(parts / "weights.safetensors", parts / "description.json")
+    about: Model = Model.load(folder)
+    if about.signature is None:
+        raise ValueError("it does not say what it takes")
+    return PyFuncModel(model_meta=about, model_impl=_Bare(served))
+
+
+class _Bare:
+    """What PyFuncModel calls once it has checked the faces."""
+
+    def __init__(self, served: "ServedModel") -> None:
+        self._served = served
+
+    def predict(
+        self, faces: NDArray[np.uint8], params: dict[str, object] | None = None
+    ) -> "DataFrame":
+        return self._served.predict(None, faces, params)
 
 
 def _write_parts(

@@ -22,12 +22,16 @@ class ServedModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Artifacts: `weights` (safetensors) and `description` (JSON: config, classes)."""
-        description = json.loads(Path(context.artifacts["description"]).read_text())
-        self._classes: list[str] = description["classes"]
-        config = ModelConfig.model_validate(description["config"])
+        self.read(Path(context.artifacts["weights"]), Path(context.artifacts["description"]))
+
+    def read(self, weights: Path, description: Path) -> None:
+        """Become the network of these two files."""
+        described = json.loads(description.read_text())
+        self._classes: list[str] = described["classes"]
+        config = ModelConfig.model_validate(described["config"])
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = FerNet(config, len(self._classes))
-        model.load_state_dict(load_file(context.artifacts["weights"]))
+        model.load_state_dict(load_file(weights))
         self._model = model.to(memory_format=torch.channels_last).to(self._device).fused()
 
     def predict(

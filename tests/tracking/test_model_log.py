@@ -3,6 +3,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import pandas as pd
@@ -75,6 +77,32 @@ def test_faces_of_another_type_or_shape_are_refused(store: Store, address: str) 
         served.predict(np.zeros((2, 48, 48), dtype=np.float32))
     with pytest.raises(Exception, match="shape"):
         served.predict(np.zeros((2, 64, 64), dtype=np.uint8))
+
+
+def _kept(store: Store, address: str) -> Path:
+    entry = store.client().get_logged_model(address.removeprefix("models:/"))
+    return Path(url2pathname(urlsplit(entry.artifact_location).path))
+
+
+def test_code_in_a_model_is_not_run(store: Store, address: str, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    for code in _kept(store, address).rglob("*.py"):
+        code.write_text(f"open({str(ran)!r}, 'w')")
+    table = load_model(store, address).predict(np.zeros((1, 48, 48), np.uint8))
+    assert tuple(table) == EMOTIONS
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("name", ["MLmodel", "weights.safetensors", "description.json"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"\x80\x04N.", b"[" * 9999])
+def test_a_model_of_something_else_is_told_in_one_line(
+    store: Store, address: str, name: str, content: bytes
+) -> None:
+    (part,) = _kept(store, address).rglob(name)
+    part.write_bytes(content)
+    with pytest.raises(UserError, match="no model of this package") as caught:
+        load_model(store, address)
+    assert str(caught.value).isprintable()
 
 
 def test_a_registered_version_is_loaded_by_its_name(store: Store, address: str) -> None:
