@@ -54,7 +54,7 @@ def zips(draw: st.DrawFn) -> bytes:
     return damaged(packed.getvalue(), draw(st.lists(DAMAGE, max_size=3)))
 
 
-@fuzzed(1500)
+@fuzzed(2000)
 @given(zips(), st.booleans(), st.booleans())
 def test_a_zip_of_any_content(place: Path, content: bytes, inside: bool, skip_bad: bool) -> None:
     folder = fresh(place / "zip")

@@ -89,7 +89,7 @@ def folders(place: Path) -> Path:
     return place / "faces"
 
 
-@fuzzed(1500)
+@fuzzed(2000)
 @given(images(), st.sampled_from(["png", "jpg", "tif", "PGM"]), st.booleans())
 def test_an_image_of_any_content(
     folders: Path, content: bytes, suffix: str, skip_bad: bool
