@@ -1,0 +1,92 @@
+"""An MLflow server that can be killed, frozen and started again."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.faults.studies import processes_of, wait_until_gone
+
+
+def wait_until(condition: Callable[[], bool], what: str, patience: float = 90) -> None:
+    """Fails where it does not come about."""
+    until = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < until, f"not within {patience} s: {what}"
+        time.sleep(0.05)
+
+
+class TrackingServer:
+    """On loopback, with its database and its artifacts in `folder`.
+
+    uri: the same after each start.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self.uri = f"http://127.0.0.1:{self._port}"
+        self.database = folder / "mlflow.db"
+        self._folder = folder
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        command = [
+            *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+            *("--host", "127.0.0.1", "--port", str(self._port)),
+            *("--backend-store-uri", f"sqlite:///{self.database}"),
+            *("--artifacts-destination", str(self._folder / "artifacts")),
+        ]
+        with (self._folder / "server.txt").open("a") as shown:
+            self._process = subprocess.Popen(
+                command,
+                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                stdout=shown,
+                stderr=shown,
+                start_new_session=True,
+            )
+        wait_until(self._is_healthy, "the tracking server answers")
+
+    def kill(self) -> None:
+        """kill -9, also where it is frozen."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        wait_until_gone(self._process.pid)
+
+    def freeze(self) -> None:
+        """It accepts connections, since the kernel does, and never answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on, with what it was asked meanwhile."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, sign: signal.Signals) -> None:
+        for process in processes_of(self._process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(process, sign)
+
+    def _is_healthy(self) -> bool:
+        assert self._process.poll() is None, (self._folder / "server.txt").read_text()
+        with suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+        return False
+
+
+@contextmanager
+def tracking_server(folder: Path) -> Iterator[TrackingServer]:
+    """One that answers; killed at the end."""
+    folder.mkdir()
+    server = TrackingServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()

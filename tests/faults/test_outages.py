@@ -1,0 +1,218 @@
+"""A tracking server that goes away, comes back or does not, and the record that must be whole."""
+
+import math
+import random
+import signal
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ray import tune
+
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.study.faces import SentFaces
+from fer_tune.study.failure import Failure
+from fer_tune.study.journal import FILE, Journal, JournalReader, read_trials
+from fer_tune.study.record import TrialRecord
+from fer_tune.study.resources import Wanted, divide, this_machine
+from fer_tune.study.runner import Place, run_study
+from fer_tune.study.session import ray_session
+from fer_tune.study.settings import StudySettings, begin_study
+from fer_tune.study.space import find_space, read_space
+from fer_tune.study.trainable import TrialOptions, report
+from fer_tune.tracking.best import epoch_metrics
+from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.store import open_store
+from fer_tune.tracking.writer import StudyWriter
+from fer_tune.training.metrics import EpochResult, Scores, named_metrics
+from tests.faults.server import TrackingServer, tracking_server, wait_until
+from tests.faults.studies import SMALL, Running, require_recorded, require_whole, wait_until_gone
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+OUTAGES = 10
+STORAGE = Path("mlruns/studies")
+SETTINGS = StudySettings(
+    name="outages",
+    space_name="paper",
+    space=read_space(find_space("paper")),
+    data=None,
+    skip_bad=False,
+    faces_hash="0",
+    train_faces=None,
+    trials=60,
+    epochs=12,
+    grace=6,
+    reduction=3,
+    metric="val/macro_f1",
+    seed=0,
+    tracking_uri=None,
+)
+DESCRIPTION = StudyDescription(
+    name=SETTINGS.name,
+    space=SETTINGS.space.as_yaml(),
+    command="pytest",
+    classes=EMOTIONS,
+    source="no faces",
+    faces_hash="0",
+    protocol="nothing is trained",
+    code_version="0",
+    seed=0,
+    settings={"epochs": SETTINGS.epochs},
+)
+
+Train = Callable[[dict[str, Any], SentFaces, TrialOptions], None]
+
+
+def _steady(hurry: Path) -> Train:
+    """Trains nothing: an epoch now and then, but at once as soon as the file `hurry` is there."""
+
+    def train(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:  # noqa: ARG001
+        draw = np.random.default_rng(config["number"])
+        for epoch in range(1, options.epochs + 1):
+            time.sleep(0 if hurry.exists() else 0.3)
+            if config["number"] % 7 == 3 and epoch == 5:
+                told = Failure("error", "Traceback ...\nFloatingPointError: made to fail")
+                tune.report({options.metric: math.nan, "epoch": 0, "failure": told})
+                return
+            confusion = draw.integers(0, 100, (len(EMOTIONS), len(EMOTIONS)))
+            scores = Scores(float(draw.random()), confusion)
+            metrics = named_metrics(scores, scores, EMOTIONS)
+            report(EpochResult(epoch, metrics, confusion.tolist(), 0.3), options.metric)
+
+    return train
+
+
+def _break(server: TrackingServer, journal: Path, chance: random.Random) -> Counter[str]:
+    """Take the server away again and again, at random moments; returns how often in which way.
+
+    Fails where the study does not go on while the server is away.
+    """
+    caused = Counter[str]()
+
+    def study_goes_on() -> None:
+        told = len(journal.read_bytes().splitlines()) + 3
+        wait_until(lambda: len(journal.read_bytes().splitlines()) >= told, "more is in the journal")
+
+    for outage in range(OUTAGES):
+        way = ("killed", "frozen", "frozen, then killed")[outage % 3]
+        time.sleep(chance.uniform(0, 3))
+        if way == "killed":
+            server.kill()
+        else:
+            server.freeze()
+        study_goes_on()
+        time.sleep(chance.uniform(0, 3))
+        if way == "frozen":
+            server.thaw()
+        else:
+            server.kill()
+            server.start()
+        caused[way] += 1
+    return caused
+
+
+def _require_each_metric_once(server: TrackingServer, trials: list[TrialRecord]) -> int:
+    """MLflow has what the journal has of each epoch, exactly once; returns how many values."""
+    of_trials = """
+        SELECT CAST(tags.value AS INTEGER), metrics.key, metrics.step, metrics.value
+        FROM metrics JOIN runs USING (run_uuid) JOIN tags USING (run_uuid)
+        WHERE runs.lifecycle_stage = 'active' AND tags.key = 'fer_tune.trial'
+    """
+    with closing(sqlite3.connect(server.database)) as connection:
+        rows = connection.execute(of_trials).fetchall()
+    found = {row[:3]: row[3] for row in rows}
+    assert len(found) == len(rows)
+    told = {
+        (trial.number, name, result.epoch): value
+        for trial in trials
+        for result in trial.history
+        for name, value in epoch_metrics(result).items()
+    }
+    assert {which: value for which, value in found.items() if "best/" not in which[1]} == told
+    return len(rows)
+
+
+def test_a_server_that_goes_away_ten_times_holds_up_nothing_and_misses_nothing(
+    tmp_path: Path, chance: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So that a frozen server has answers that come too late.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    folder, hurry = begin_study(tmp_path / STORAGE, SETTINGS), tmp_path / "hurry"
+    place = Place.here(folder, divide([this_machine()], SETTINGS.trials, Wanted()))
+    with tracking_server(tmp_path / "server") as server, ray_session(None):
+        store = open_store(server.uri)
+        with (
+            StudyWriter(store, DESCRIPTION, JournalReader(folder)) as writer,
+            closing(Journal(folder)) as journal,
+            ThreadPoolExecutor(1) as beside,
+        ):
+            broken = beside.submit(_break, server, folder / FILE, chance)
+            broken.add_done_callback(lambda _: hurry.touch())
+            trials = run_study(SETTINGS, {}, place, [journal, writer], _steady(hurry))
+            print(broken.result())
+            assert writer.close("finished") is None
+        assert {trial.ending for trial in trials} == {"finished", "stopped", "failed"}
+        require_recorded(server.uri, SETTINGS.name, read_trials(folder))
+        print(_require_each_metric_once(server, read_trials(folder)), "values")
+
+
+def _wait_for_another_epoch(study: Running, folder: Path) -> None:
+    def epochs() -> int:
+        assert study.process.poll() is None, study.ended()
+        return sum(len(each.history) for each in read_trials(folder))
+
+    before = epochs()
+    wait_until(lambda: epochs() > before, "another epoch")
+
+
+def test_what_a_server_that_went_for_good_missed_is_sent_by_one_command(tmp_path: Path) -> None:
+    name, folder = "demo-gone", tmp_path / STORAGE / "demo-gone"
+    with tracking_server(tmp_path / "server") as server:
+        options = ["--trials", "3", "--epochs", "4", "--tracking-uri", server.uri]
+        study = Running(["fer_tune.search", *SMALL, "--study", name, *options], tmp_path)
+        _wait_for_another_epoch(study, folder)
+        server.kill()
+        assert study.ended() == 0, study.output
+        assert "records are missing there" in study.output
+        assert f"fer_tune.search --resume {name}" in study.output
+        trials = require_whole(tmp_path / STORAGE, name)
+
+        server.start()
+        before = (folder / FILE).read_bytes()
+        again = Running(["fer_tune.search", "--resume", name], tmp_path, "again")
+        assert again.ended() == 0, again.output
+        assert "missing" not in again.output
+        assert (folder / FILE).read_bytes() == before
+        require_recorded(server.uri, name, trials)
+        _require_each_metric_once(server, trials)
+
+
+def test_a_study_stopped_while_its_server_hangs_ends_and_goes_on_in_the_same_runs(
+    tmp_path: Path,
+) -> None:
+    name, folder = "demo-hung", tmp_path / STORAGE / "demo-hung"
+    with tracking_server(tmp_path / "server") as server:
+        options = ["--trials", "2", "--epochs", "12", "--grace", "12", "--tracking-uri", server.uri]
+        study = Running(["fer_tune.search", *SMALL, "--study", name, *options], tmp_path)
+        _wait_for_another_epoch(study, folder)
+        server.freeze()
+        _wait_for_another_epoch(study, folder)
+        study.process.send_signal(signal.SIGINT)
+        assert study.ended() == 130, study.output
+        assert "records are missing there" in study.output
+        wait_until_gone(study.process.pid)
+
+        server.thaw()
+        again = Running(["fer_tune.search", "--resume", name], tmp_path, "again")
+        assert again.ended() == 0, again.output
+        trials = require_whole(tmp_path / STORAGE, name)
+        require_recorded(server.uri, name, trials)
+        _require_each_metric_once(server, trials)
