@@ -21,6 +21,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # seconds between two tries of a store
 _PATIENCE = 5.0  # seconds that close() waits between two lines about what is left
 _SILENCE = 10.0  # seconds without an answer after which it waits no longer
 
+_SILENT = "it does not answer as it should"
+
 # Statuses below 500 of a server that is not fit, or not yet: it has refused nothing for good.
 _NOT_REFUSED = (401, 403, 408, 429)
 
@@ -67,7 +69,8 @@ class StudyWriter:
         self._ending: StudyEnded | None = None
         self._is_over = False  # the ending was put into _pending
         self._lost = 0
-        self._failure: str | None = None
+        self._failure = _SILENT
+        self._has_told = False
         self._fails, self._pause = False, _FIRST_PAUSE
         self._answered = time.monotonic()
         self._more.set()
@@ -94,11 +97,11 @@ class StudyWriter:
         left = self._left()
         if left:
             return (
-                f"{self._store}: {left + self._lost} records are missing there ({self._why()}); "
+                f"{self._store}: {left + self._lost} records are missing there ({self._failure}); "
                 "resume the study to add them"
             )
         if self._lost:
-            return f"{self._store}: {self._lost} records are missing there ({self._why()})"
+            return f"{self._store}: {self._lost} records are missing there ({self._failure})"
         return None
 
     def __enter__(self) -> Self:
@@ -129,9 +132,6 @@ class StudyWriter:
         """Counted with the study's end, which is a record too."""
         ending = self._ending is not None and not self._is_over
         return sum(map(len, list(self._pending))) + self._source.left() + ending
-
-    def _why(self) -> str:
-        return self._failure or "it does not answer"
 
     def _write(self) -> None:
         while not self._is_over and not self._given_up.is_set():
@@ -194,13 +194,12 @@ class StudyWriter:
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     def _tell(self, error: Exception) -> None:
-        if self._failure is None:
-            print(
-                f"{self._store}: {first_line(error)}; the study goes on, its record is kept and "
-                "tried again",
-                file=sys.stderr,
-            )
-        self._failure = first_line(error)
+        unreached = isinstance(error.__cause__ or error.__context__, OSError)
+        self._failure = _SILENT if unreached else first_line(error)
+        if not self._has_told:
+            told = f"{self._store}: {self._failure}; the study goes on, its record is kept"
+            print(f"{told} and tried again", file=sys.stderr)
+            self._has_told = True
 
 
 def _may_pass(error: Exception) -> bool:
