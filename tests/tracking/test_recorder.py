@@ -352,3 +352,13 @@ def test_a_resumed_study_keeps_the_command_that_began_it(store: Store, describe:
     resumed = Recorder(store, changed, resume=True)
     command = Path(store.client().download_artifacts(resumed.run_id, "command.txt"))
     assert command.read_text() == "python -m fer_tune.search --space smoke\n"
+
+
+def test_a_study_whose_store_is_gone_goes_on_in_one_that_has_nothing_of_it(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    told = events(0, result(1), ending="interrupted") + events(0, result(2), ending="finished")
+    _record(Recorder(store, describe(), resume=True), told, "finished")
+    (trial,) = _trials(store, describe)
+    assert (trial.epochs, trial.ending) == (2, "finished")
+    assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
