@@ -9,8 +9,8 @@ from benchmarks.faces import bench_splits
 from benchmarks.processes import one_process
 from benchmarks.row import Row, Setup, Target
 from benchmarks.study import CONCURRENT, EQUAL, Size, wall_and_training
-from fer_tune.conduct import describe
 from fer_tune.data.faces import Splits
+from fer_tune.described import describe
 from fer_tune.events import Observer
 from fer_tune.study.faces import study_faces
 from fer_tune.study.journal import Journal, JournalReader

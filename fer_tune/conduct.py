@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from fer_tune.data.faces import Splits
-from fer_tune.data.load import remarks
+from fer_tune.described import describe
 from fer_tune.errors import UserError
 from fer_tune.study.checkpoints import Tidier
 from fer_tune.study.faces import StudyFaces, study_faces
@@ -29,28 +28,12 @@ from fer_tune.study.storage import Storage
 from fer_tune.terminal import outcome
 from fer_tune.terminal.closing import resume_line, show_next_steps, show_outcome
 from fer_tune.terminal.live import LiveTable
-from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.ui import study_address, ui_command
 from fer_tune.tracking.writer import StudyWriter
-from fer_tune.version import code_version
 
 if TYPE_CHECKING:
     from fer_tune.study.runner import Place
-
-# Parameters of the study's run in MLflow. The number of trials is not among them: a resumed
-# study may get more.
-DESCRIBED = {
-    "space_name",
-    "data",
-    "skip_bad",
-    "train_faces",
-    "epochs",
-    "grace",
-    "reduction",
-    "metric",
-    "seed",
-}
 
 
 @dataclass(frozen=True)
@@ -94,7 +77,7 @@ def conduct(
     folder = around.storage.here / settings.name
     done = resume and _is_over(checked_trials(folder, settings), settings)
     with (
-        _held(folder, settings.name),
+        _held(console, settings, around),
         _started(settings.tracking_uri, around.address, nothing_to_run=done) as (store, machines),
     ):
         settings = settings.model_copy(update={"tracking_uri": store.uri})
@@ -126,14 +109,20 @@ def _is_over(trials: Sequence[TrialRecord], settings: StudySettings) -> bool:
 
 
 @contextmanager
-def _held(folder: Path, name: str) -> Iterator[None]:
+def _held(console: Console, settings: StudySettings, around: Surroundings) -> Iterator[None]:
     """The study's folder, for this process alone; gone again where the study did not begin."""
-    with locked(folder, f"study {name}"):
+    folder = around.storage.here / settings.name
+    with locked(folder, f"study {settings.name}"):
+        begun = folder / SETTINGS
         try:
             yield
         except UserError:
-            if not (folder / SETTINGS).exists():
+            if not begun.exists():
                 shutil.rmtree(folder)
+            raise
+        except KeyboardInterrupt:  # a second one, or before the first trial: nothing more is shown
+            if begun.exists():
+                console.print(resume_line(settings, around.records), soft_wrap=True)
             raise
 
 
@@ -219,30 +208,9 @@ def _observed(
         mirrors = around.storage.mirrors(settings.name)
         try:
             return run_study(settings, faces, place, [journal, *mirrors, writer, table, tidier])
-        except KeyboardInterrupt:  # the second one: nothing more is shown
-            console.print(resume_line(settings, around.records), soft_wrap=True)
-            raise
         except UserError as error:
             again = f"put that right, then go on with --resume {settings.name}"
             raise UserError(f"{error}; {again}") from error
-
-
-def describe(settings: StudySettings, splits: Splits, told: str) -> StudyDescription:
-    """What MLflow is told of the study at its start; `told` is the command line."""
-    return StudyDescription(
-        name=settings.name,
-        space=settings.space.as_yaml(),
-        command=told,
-        classes=splits.classes,
-        source=splits.source,
-        faces_hash=settings.faces_hash,
-        protocol=splits.protocol,
-        code_version=code_version(),
-        seed=settings.seed,
-        metric=settings.metric,
-        settings=settings.model_dump(mode="json", include=DESCRIBED),
-        notes=remarks(splits),
-    )
 
 
 def _require_a_result(

@@ -1,0 +1,39 @@
+"""A study as its run in MLflow is to show it."""
+
+from fer_tune.data.faces import Splits
+from fer_tune.data.load import remarks
+from fer_tune.study.settings import StudySettings
+from fer_tune.tracking.description import StudyDescription
+from fer_tune.version import code_version
+
+# Parameters of the study's run in MLflow. The number of trials is not among them: a resumed
+# study may get more.
+DESCRIBED = {
+    "space_name",
+    "data",
+    "skip_bad",
+    "train_faces",
+    "epochs",
+    "grace",
+    "reduction",
+    "metric",
+    "seed",
+}
+
+
+def describe(settings: StudySettings, splits: Splits, told: str) -> StudyDescription:
+    """What MLflow is told of the study at its start; `told` is the command line."""
+    return StudyDescription(
+        name=settings.name,
+        space=settings.space.as_yaml(),
+        command=told,
+        classes=splits.classes,
+        source=splits.source,
+        faces_hash=settings.faces_hash,
+        protocol=splits.protocol,
+        code_version=code_version(),
+        seed=settings.seed,
+        metric=settings.metric,
+        settings=settings.model_dump(mode="json", include=DESCRIBED),
+        notes=remarks(splits),
+    )
