@@ -113,7 +113,9 @@ class StudyWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+        # What the user can put right the study goes on from.
+        goes_on = isinstance(error, KeyboardInterrupt | UserError)
+        self.close("interrupted" if goes_on else "failed")
 
     def _wait(self, silence: float) -> None:
         """Until all is recorded, or the store has recorded nothing for seconds."""
