@@ -19,6 +19,8 @@ def require_database(database: Path, create: bool) -> None:
     Raises UserError where it is missing, cannot be written to or is something else.
     """
     folder = database.parent
+    if {"?", "%"} & set(str(database)):  # they would lead elsewhere, and MLflow tries for minutes
+        raise UserError(f"tracking store {database}: no database's address may hold '?' or '%'")
     if not create and not database.exists():
         raise UserError(f"no studies in {folder}; {RUN_A_SEARCH}")
     try:

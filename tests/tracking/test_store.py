@@ -80,6 +80,12 @@ def test_a_server_that_is_not_mlflow_is_told_in_one_line(stranger: str) -> None:
     assert "not as an MLflow server" in _told(stranger)
 
 
+@pytest.mark.parametrize("name", ["what?", "100%41"])
+def test_a_folder_that_an_address_would_lead_out_of_is_refused(tmp_path: Path, name: str) -> None:
+    assert "no database's address may hold" in _told(root=tmp_path / name / "mlruns")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "ftp://host/mlruns", "sqlite://"])
 def test_an_address_of_no_known_kind_is_told_with_what_to_write(uri: str) -> None:
     assert "sqlite:////absolute/path/mlflow.db" in _told(uri)
