@@ -23,9 +23,16 @@ class Parser(argparse.ArgumentParser):
 
 
 def filled(text: str) -> str:
-    """What argparse reads a name with; an empty one, as of an unset variable, is refused."""
+    """What argparse reads a name with.
+
+    An empty one, as of an unset variable, is refused, and one that no record could hold.
+    """
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{text} is no UTF-8") from None
     return text
 
 

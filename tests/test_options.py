@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from fer_tune.options import parse
@@ -54,6 +56,15 @@ def test_an_empty_value_is_refused_in_one_line(
     assert capsys.readouterr().err.splitlines() == [
         f"error: argument {option}: it is empty; --help lists the options"
     ]
+
+
+@pytest.mark.parametrize("option", ["--data", "--tracking-uri", "--study", "--storage"])
+def test_a_value_that_no_record_could_hold_is_refused(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse([f"{option}={os.fsdecode(b'a' + bytes([255]))}"])
+    assert "a\\udcff is no UTF-8" in capsys.readouterr().err
 
 
 def test_a_seed_beyond_what_its_users_take_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
