@@ -112,7 +112,7 @@ def _kept(splits: Splits, contents: dict[Path, bytes]) -> Splits:
             atomic.write(path, content)
         _prune()
     except OSError as error:
-        note = f"the cache in {directory()} cannot be written: {error.strerror}"
+        note = plain(f"the cache in {directory()} cannot be written: {error.strerror}")
         return replace(splits, notes=(*splits.notes, note))
     return splits
 

@@ -97,6 +97,13 @@ def test_a_name_in_a_zip_that_is_no_text_is_one_clear_line(tmp_path: Path) -> No
         load_splits(path)
 
 
+def test_a_member_without_a_name_is_passed_over(tmp_path: Path) -> None:
+    path = zip_of(tmp_path / "faces.zip", **{"x": b""})
+    path.write_bytes(path.read_bytes().replace(b"x", b"\0"))
+    with pytest.raises(UserError, match="holds no faces"):
+        load_splits(path)
+
+
 def test_a_link_in_a_zip_is_a_broken_image_and_leads_nowhere(tmp_path: Path) -> None:
     secret = tmp_path / "secret.png"
     secret.write_bytes(b"secret")

@@ -123,7 +123,8 @@ def _archive(file: Path | IO[bytes], name: str) -> Iterator[list[Entry]]:
     except UNREADABLE as error:
         raise UserError(f"{name} is not a whole zip file ({error})") from None
     with archive:
-        members = [info for info in archive.infolist() if not info.is_dir()]
+        # Not is_dir(), which fails on a name that is empty.
+        members = [info for info in archive.infolist() if not info.filename.endswith("/")]
         _refuse_unsafe(members, archive, name)
         yield [
             Entry(PurePosixPath(info.filename), _member_opener(archive, info))
