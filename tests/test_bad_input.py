@@ -1,0 +1,160 @@
+"""Each mistake a person makes, through the commands: one line, exit code 2, nothing written."""
+
+import importlib
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fer_tune.command import run
+
+PIXELS = " ".join(["7"] * 2304)
+USAGES = ("Training", "PublicTest", "PrivateTest")
+ROWS = [f"{n % 2},{' '.join([str(n)] * 2304)},{USAGES[n % 3]}" for n in range(12)]
+
+
+def csv(*rows: str) -> bytes:
+    return "\n".join(["emotion,pixels,Usage", *ROWS, *rows, ""]).encode()
+
+
+def zipped(name: str, content: bytes = b"x") -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def drawing() -> bytes:
+    packed = io.BytesIO()
+    Image.new("L", (48, 48)).save(packed, "EPS")
+    return packed.getvalue()
+
+
+# What the file is called, what is in it, and what is told of it.
+FACES = {
+    "an empty file": ("f.csv", b"", "f.csv is empty"),
+    "a header alone": ("f.csv", b"emotion,pixels\n", "holds no faces"),
+    "a row cut short": ("f.csv", csv()[:-6000], "row 13: columns: 2 where the header has 3"),
+    "2,303 pixels": ("f.csv", csv(f"0,{PIXELS[2:]},Training"), "row 14: column pixels: 2,303"),
+    "a pixel of 256": ("f.csv", csv(f"0,256{PIXELS[1:]},Training"), "number 1 is '256'"),
+    "a pixel of -1": ("f.csv", csv(f"0,-1{PIXELS[1:]},Training"), "number 1 is '-1'"),
+    "a pixel of x": ("f.csv", csv(f"0,x{PIXELS[1:]},Training"), "number 1 is 'x'"),
+    "label 7": ("f.csv", csv(f"7,{PIXELS},Training"), "row 14: column emotion: '7' is not 0 to 6"),
+    "an unknown Usage": ("f.csv", csv(f"0,{PIXELS},Tset"), "row 14: column Usage: 'Tset'"),
+    "one class": ("f.csv", f"emotion,pixels\n0,{PIXELS}\n".encode(), "one class only (angry)"),
+    "no labels": ("f.csv", f"pixels\n{PIXELS}\n".encode(), "no column emotion"),
+    "a broken image": ("f.zip", zipped("train/sad/1.png", b"\x89PNG"), "train/sad/1.png: "),
+    "a program": ("f.zip", zipped("train/sad/1.png", drawing()), "not an image of a known kind"),
+    "a zip of paths outside it": ("f.zip", zipped("../1.png"), "a path outside itself (../1.png)"),
+    "a zip cut short": ("f.zip", zipped("train/sad/1.png")[:60], "no whole zip file"),
+    "a zip in a zip": ("f.zip", zipped("in.zip"), "unpack it first"),
+    "broken parquet": ("f.parquet", b"PAR1" * 9, "is no whole parquet file"),
+    "a class called [red]": ("f.zip", zipped("[red]/1.png", drawing()), "not an image"),
+    "a name of control characters": ("\x1b[2J\n.csv", b"", "\\x1b[2J\\n.csv is empty"),
+    "a name that is no text": (os.fsdecode(b"\xff.csv"), b"x", "\\udcff.csv is no UTF-8"),
+}
+SPACES = {
+    "no YAML": (b"[", "space.yaml: not YAML: "),
+    "code": (b"parameters: !!python/object/apply:os.mkdir [ran]", "could not determine a"),
+    "aliases": (b"a: &a [1]\nb: *a", "an alias (*)"),
+    "a date that is none": (b"parameters: 2001-99-99", "'2001-99-99' is no timestamp"),
+    "an unknown key": (b"parameters: {}\nspam: 1", "space.yaml: "),
+    "no text": (b"\xff\xfe", "cannot be read"),
+}
+WRONG = {
+    "a missing path": (["--data", "nowhere.csv"], "nowhere.csv does not exist"),
+    "an unwritable store": (["--tracking-uri", "/proc/nowhere"], "cannot be written to"),
+    "a server that is not there": (["--tracking-uri", "http://127.0.0.1:9"], "does not answer"),
+    "an unwritable storage": (["--storage", "/proc/nowhere"], "cannot be written"),
+    "GPUs that are not there": (["--gpus-per-trial", "99"], "--gpus-per-trial 99: there are"),
+    "an unknown study": (["--resume", "unknown"], "no study unknown"),
+    "a study outside the storage": (["--resume", "../up"], "study name '../up'"),
+    "a name outside the storage": (["--study", "../up"], "study name '../up'"),
+    "an unknown metric": (["--metric", "val/makro_f1"], "closest: val/macro_f1"),
+    "an unknown option": (["--spcae", "x"], "unrecognized arguments: --spcae"),
+    "a number that is none": (["--trials", "many"], "--trials"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("FER_TUNE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FER_TUNE_DATA", raising=False)
+
+
+def files() -> list[Path]:
+    return sorted(path for path in Path().rglob("*") if path.is_file())
+
+
+def told_by(module: str, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line on stderr; nothing else is told, and nothing is written."""
+    before = files()
+    with pytest.raises(SystemExit) as ended:
+        run(importlib.import_module(module).main, arguments)
+    assert ended.value.code == 2
+    assert files() == before
+    line, end = capsys.readouterr().err.split("\n")
+    assert line.startswith("error: ")
+    assert line.isprintable()
+    assert not end
+    return line
+
+
+@pytest.mark.parametrize("module", ["fer_tune.search", "fer_tune.data.__main__"])
+@pytest.mark.parametrize("what", FACES)
+def test_faces_that_cannot_be_used(
+    what: str, module: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, content, told = FACES[what]
+    Path(name).write_bytes(content)
+    option = ["--data"] if module == "fer_tune.search" else []
+    assert told in told_by(module, [*option, name], capsys)
+
+
+@pytest.mark.parametrize("what", SPACES)
+def test_a_space_that_cannot_be_used(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    content, told = SPACES[what]
+    Path("space.yaml").write_bytes(content)
+    Path("sound.csv").write_bytes(csv())
+    arguments = ["--data", "sound.csv", "--space", "space.yaml"]
+    assert told in told_by("fer_tune.search", arguments, capsys)
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_options_that_cannot_be_met(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, told = WRONG[what]
+    Path("sound.csv").write_bytes(csv())
+    assert told in told_by("fer_tune.search", ["--data", "sound.csv", *arguments], capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--study", "any"], "no studies in"),
+        (["--study", "any", "--tracking-uri", "http://127.0.0.1:9"], "does not answer"),
+        (["--study", "any", "--trial", "-1"], "--trial"),
+        ([], "--study"),
+    ],
+)
+def test_a_retraining_of_nothing(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told in told_by("fer_tune.retrain", arguments, capsys)
+
+
+def test_of_many_bad_rows_the_count_and_the_first_ten_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("f.csv").write_bytes(csv(*[f"7,{PIXELS},Training"] * 25))
+    with pytest.raises(SystemExit, match="2"):
+        run(importlib.import_module("fer_tune.search").main, ["--data", "f.csv"])
+    first, *rows = capsys.readouterr().err.splitlines()
+    assert first == ("error: f.csv: 25 bad faces (--skip-bad goes on without them); the first 10:")
+    assert rows == [
+        f"  f.csv, row {row}: column emotion: '7' is not 0 to 6" for row in range(14, 24)
+    ]
