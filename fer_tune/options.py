@@ -227,6 +227,6 @@ _gpus.__name__ = "number or auto"
 
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
-    if not match or not float(match[1]):
+    if not match or not 0 < float(match[1]) < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no time; write 90s, 30m or 2h")
     return float(match[1]) * _UNITS[match[2]]
