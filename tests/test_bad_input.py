@@ -73,6 +73,10 @@ WRONG = {
     "an unknown study": (["--resume", "unknown"], "no study unknown"),
     "a study outside the storage": (["--resume", "../up"], "study name '../up'"),
     "a name outside the storage": (["--study", "../up"], "study name '../up'"),
+    "a study outside a bucket": (
+        ["--storage", "s3://bucket", "--resume", "../../.."],
+        "study name '../../..'",
+    ),
     "an unknown metric": (["--metric", "val/makro_f1"], "closest: val/macro_f1"),
     "an unknown option": (["--spcae", "x"], "unrecognized arguments: --spcae"),
     "a number that is none": (["--trials", "many"], "--trials"),
