@@ -14,6 +14,7 @@ from fer_tune.tracking.description import RetrainingDescription
 from fer_tune.tracking.figures import log_confusion, logged_confusion
 from fer_tune.tracking.model_log import log_model
 from fer_tune.tracking.store import Store, first_line, stop_retries
+from fer_tune.tracking.studies import as_written
 from fer_tune.training.metrics import EpochResult, Scores, metric_names, named_test_metrics
 
 if TYPE_CHECKING:
@@ -182,12 +183,14 @@ def _outcome(store: Store, run: "Run", what: RetrainingDescription) -> SeedOutco
     """What `SeedRun.log_final` recorded."""
     metrics, run_id = run.data.metrics, run.info.run_id
     names = [name for name in metric_names(what.classes) if best_name(name) in metrics]
-    best = EpochResult(
-        epoch=int(metrics[f"{tags.BEST}epoch"]),
-        metrics={name: metrics[best_name(name)] for name in names},
-        confusion=logged_confusion(store, run_id, "confusion").tolist(),
-    )
-    test = Scores(metrics["test/loss"], logged_confusion(store, run_id, "test_confusion"))
-    outputs = store.client().get_run(run_id).outputs
-    assert outputs is not None
-    return SeedOutcome(best, test, f"models:/{outputs.model_outputs[-1].model_id}")
+    with as_written(run):
+        best = EpochResult(
+            epoch=int(metrics[f"{tags.BEST}epoch"]),
+            metrics={name: metrics[best_name(name)] for name in names},
+            confusion=logged_confusion(store, run_id, "confusion").tolist(),
+        )
+        test = Scores(metrics["test/loss"], logged_confusion(store, run_id, "test_confusion"))
+        outputs = store.client().get_run(run_id).outputs
+        assert outputs is not None
+        model = outputs.model_outputs[-1].model_id
+    return SeedOutcome(best, test, f"models:/{model}")

@@ -93,7 +93,7 @@ def find_study(store: Store, name: str) -> StudyRun:
     study = StudyRun(
         name, run.info.run_id, ending, run.data.tags[tags.METRIC], run.data.tags, run.data.params
     )
-    with _as_written(run):
+    with as_written(run):
         if study.epochs < 1 or not study.faces_hash:
             raise ValueError("a study of no epochs or no faces")
     return study
@@ -146,7 +146,7 @@ def _trial(run: "Run") -> TrialRun:
     from fer_tune.training.config import TrialConfig
 
     metrics = run.data.metrics
-    with _as_written(run):
+    with as_written(run):
         number = int(run.data.tags[tags.TRIAL])
         config = TrialConfig.model_validate(run.data.params)
         epochs = int(metrics.get(tags.EPOCH, 0))
@@ -165,11 +165,14 @@ def _trial(run: "Run") -> TrialRun:
 
 
 @contextmanager
-def _as_written(run: "Run") -> Iterator[None]:
-    """Around reading what `Recorder` wrote; others may write to a store too."""
+def as_written(run: "Run") -> Iterator[None]:
+    """Around reading a run of this package's: others may write to a store too.
+
+    Raises UserError for what is not there or no number.
+    """
     try:
         yield
-    except (KeyError, ValueError) as error:
+    except (LookupError, ValueError) as error:
         raise UserError(
             f"run {run.info.run_id} ({run.info.run_name}) is not as a study leaves it "
             f"({first_line(error)}); was it changed?"

@@ -183,6 +183,22 @@ def test_a_finished_seed_is_told_as_it_was(
     np.testing.assert_array_equal(told.test.confusion, logged.test.confusion)
 
 
+@pytest.mark.parametrize("content", ["", "true,happy\nhappy,many\n", "happy\n1\n"])
+def test_a_finished_seed_that_something_else_changed_is_told_in_one_line(
+    store: Store, what: RetrainingDescription, final: Final, content: str
+) -> None:
+    with suppress(KeyboardInterrupt), open_retraining(store, what) as run:
+        with run.open_seed(0) as seed_run:
+            seed_run.log_final(final)
+        store.client().log_text(seed_run.run_id, content, "confusion.csv")
+        raise KeyboardInterrupt
+    with (
+        pytest.raises(UserError, match="is not as a study leaves it"),
+        open_retraining(store, what) as run,
+    ):
+        run.finished_seed(0)
+
+
 def test_a_seed_that_is_not_wanted_any_more_does_not_stay_running(
     store: Store, what: RetrainingDescription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
