@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,21 @@ def test_only_the_data_sets_used_last_are_kept(tmp_path: Path) -> None:
     assert decode.calls == 8
     cache.cached(sources[-2], decode, skip_bad=False)
     assert decode.calls == 9
+
+
+def test_several_at_once_prune_and_read_without_harm(tmp_path: Path) -> None:
+    sources = [tmp_path / f"{n}.csv" for n in range(8)]
+    for path in sources:
+        path.write_text(path.name)
+
+    def cached(turn: int) -> tuple[str, tuple[str, ...]]:
+        splits = cache.cached(sources[turn % 8], Decoder(), skip_bad=False)
+        return splits.content_hash(), splits.notes
+
+    with ThreadPoolExecutor(4) as pool:
+        results = set(pool.map(cached, range(200)))
+    assert results == {(Decoder()().content_hash(), ("a note",))}
+    assert len(list(cache.directory().glob("*.npz"))) <= 5 + 4
 
 
 def test_pruning_touches_nothing_but_what_the_cache_itself_wrote(
