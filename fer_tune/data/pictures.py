@@ -1,6 +1,7 @@
 """Two pictures of the data: how many faces each class has, and what some of them look like."""
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,5 +88,7 @@ def _row(training: TrainingFaces, label: int, rng: np.random.Generator) -> NDArr
 
 def _save(figure: "Figure", path: Path) -> None:
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.08)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # names in letters that its font lacks
+        figure.savefig(drawn, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.08)
     atomic.write(path, drawn.getvalue())

@@ -44,7 +44,12 @@ def test_a_place_that_cannot_be_written_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("name", "folder"),
-    [("...csv", "faces"), ("a b$x^$ [red].csv", "a-b-x-red"), ("\x1b[2J.csv", "x1b-2J")],
+    [
+        ("...csv", "faces"),
+        ("a b$x^$ [red].csv", "a-b-x-red"),
+        ("\x1b[2J.csv", "x1b-2J"),
+        ("顔.csv", "顔"),
+    ],
 )
 def test_the_pictures_stay_in_their_folder_whatever_the_faces_are_called(
     name: str, folder: str, capsys: pytest.CaptureFixture[str]
