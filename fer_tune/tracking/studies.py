@@ -134,8 +134,13 @@ def parent_run(store: Store, name: str) -> "Run | None":
 
 
 def trial_runs(store: Store, parent_id: str) -> "list[Run]":
-    """The runs of a study's trials, oldest first."""
-    return list(store.runs(f"tags.`{tags.PARENT}` = '{parent_id}' AND tags.`{tags.TRIAL}` != ''"))
+    """The runs of a study's trials, oldest first. Raises UserError for one without a number."""
+    where = f"tags.`{tags.PARENT}` = '{parent_id}' AND tags.`{tags.TRIAL}` != ''"
+    runs = list(store.runs(where))
+    for run in runs:
+        with as_written(run):
+            int(run.data.tags[tags.TRIAL]), int(run.data.metrics.get(tags.EPOCH, 0))
+    return runs
 
 
 def _study_runs(store: Store) -> "list[Run]":
@@ -147,16 +152,14 @@ def _trial(run: "Run") -> TrialRun:
 
     metrics = run.data.metrics
     with as_written(run):
-        number = int(run.data.tags[tags.TRIAL])
         config = TrialConfig.model_validate(run.data.params)
-        epochs = int(metrics.get(tags.EPOCH, 0))
     return TrialRun(
-        number=number,
+        number=int(run.data.tags[tags.TRIAL]),
         run_id=run.info.run_id,
         name=run.info.run_name,
         config=config,
         ending=cast("Ending | None", run.data.tags.get(tags.ENDED)),
-        epochs=epochs,
+        epochs=int(metrics.get(tags.EPOCH, 0)),
         metrics={
             k: v for k, v in metrics.items() if not k.startswith(tags.BEST) and k != tags.SECONDS
         },

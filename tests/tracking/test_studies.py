@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 
 import pytest
@@ -91,3 +92,15 @@ def test_a_trial_that_something_else_wrote_is_told_in_one_line(
     with pytest.raises(UserError, match="is not as a study leaves it") as caught:
         trials(store, study)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("number", "epoch"), [("x", 1.0), ("1", math.nan)])
+def test_a_study_is_not_resumed_into_runs_that_something_else_wrote(
+    store: Store, describe: Describe, number: str, epoch: float
+) -> None:
+    recorder, client = Recorder(store, describe(), resume=False), store.client()
+    marks = {tags.PARENT: recorder.run_id, tags.TRIAL: number}
+    run = client.create_run(store.experiment_id, tags=marks)
+    client.log_metric(run.info.run_id, tags.EPOCH, epoch)
+    with pytest.raises(UserError, match="is not as a study leaves it"):
+        Recorder(store, describe(), resume=True)
