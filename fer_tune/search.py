@@ -56,11 +56,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _settled(options: SearchOptions, splits: "Splits", storage: "Storage") -> "StudySettings":
     from fer_tune.data import demo
-    from fer_tune.study.settings import StudySettings, check_new
+    from fer_tune.study.settings import StudySettings, check_new, fit_for_a_name
     from fer_tune.study.space import find_space, read_space
 
     path = find_space(options.space or given.SPACE)
-    name = options.study or f"{path.stem}-{time.strftime('%m%d-%H%M%S')}"
+    name = options.study or f"{fit_for_a_name(path.stem)}-{time.strftime('%m%d-%H%M%S')}"
     if splits.source == demo.SOURCE and not name.startswith("demo"):
         name = f"demo-{name}"
     storage.fetch(name)

@@ -102,6 +102,11 @@ def check_new(storage: Path, name: str) -> None:
         )
 
 
+def fit_for_a_name(text: str) -> str:
+    """What can begin the name of a study, close to `text`."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("._-")[:80] or "study"
+
+
 def check_name(name: str) -> None:
     """Raises UserError where `name` is no name for a study."""
     if not _NAME.fullmatch(name):

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from fer_tune.errors import UserError
-from fer_tune.study.settings import FILE, StudySettings, begin_study, open_study
+from fer_tune.study.settings import (
+    FILE,
+    StudySettings,
+    begin_study,
+    check_name,
+    fit_for_a_name,
+    open_study,
+)
 
 
 def test_a_study_opens_as_it_was_begun(tmp_path: Path, settings: StudySettings) -> None:
@@ -66,3 +73,8 @@ def test_settings_that_lead_elsewhere_or_nowhere_are_refused(
     with pytest.raises(UserError, match=re.escape(told)) as error:
         open_study(tmp_path, "tested")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["paper", "my space", "..", "été/../x", "-", "x" * 300, ""])
+def test_any_text_can_be_made_fit_to_begin_a_name(text: str) -> None:
+    check_name(fit_for_a_name(text) + "-1124-101500")
