@@ -1,0 +1,116 @@
+"""How sure a test score is, and whether one model is better than another; no torch."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVEL = 0.05  # a p below it decides
+RESAMPLES = 2000
+_TAILS = (2.5, 97.5)  # percentiles: of 100 intervals, 95 hold the true value
+
+
+class Interval(NamedTuple):
+    """A 95 % interval."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.low:.3f} to {self.high:.3f}"
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Bootstrap intervals of test scores; by class, in the order of the classes."""
+
+    accuracy: Interval
+    macro_f1: Interval
+    precision: tuple[Interval, ...]
+    recall: tuple[Interval, ...]
+    f1: tuple[Interval, ...]
+
+
+def bootstrap(
+    confusion: NDArray[np.int64],  # (C, C) counts; rows truth, columns prediction
+    seed: int = 0,
+) -> Intervals:
+    """Percentile intervals over resampled faces (Efron & Tibshirani 1993, chapter 13).
+
+    As many faces drawn with replacement fill the cells of the confusion matrix as one multinomial
+    draw does, so the faces themselves are not needed.
+    """
+    total = int(confusion.sum())
+    cells = np.random.default_rng(seed).multinomial(total, confusion.ravel() / total, RESAMPLES)
+    draws = cells.reshape(RESAMPLES, *confusion.shape)
+    right = np.diagonal(draws, axis1=1, axis2=2)  # (RESAMPLES, C), as all below
+    told, faces = draws.sum(axis=1), draws.sum(axis=2)
+    f1 = 2 * right / np.maximum(told + faces, 1)
+    return Intervals(
+        accuracy=_interval(right.sum(axis=1) / total),
+        macro_f1=_interval(f1.mean(axis=1)),
+        precision=tuple(map(_interval, (right / np.maximum(told, 1)).T)),
+        recall=tuple(map(_interval, (right / np.maximum(faces, 1)).T)),
+        f1=tuple(map(_interval, f1.T)),
+    )
+
+
+def _interval(values: NDArray[np.float64]) -> Interval:
+    low, high = np.percentile(values, _TAILS)
+    return Interval(float(low), float(high))
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two models on the same faces.
+
+    both, ours, theirs, neither: faces that both tell rightly, this model alone, the other alone,
+        and none of them.
+    p: of McNemar's exact test (1947): how often two equally good models differ as much.
+    """
+
+    both: int
+    ours: int
+    theirs: int
+    neither: int
+    p: float
+
+    @property
+    def better(self) -> bool:
+        """Whether this model is better than the other, beyond chance."""
+        return self.p < LEVEL and self.ours > self.theirs
+
+    @property
+    def verdict(self) -> str:
+        """What the test says, in a few words."""
+        if self.p >= LEVEL:
+            return "no difference beyond chance"
+        return "better" if self.better else "worse"
+
+    def __str__(self) -> str:
+        p = f"p = {self.p:.3f}" if self.p >= 0.001 else "p < 0.001"
+        return (
+            f"{self.verdict} ({self.ours:,} test faces told by this model alone, "
+            f"{self.theirs:,} by the other alone, McNemar's {p})"
+        )
+
+
+def paired(
+    truth: NDArray[np.int64],  # (N,)
+    ours: NDArray[np.int64],  # (N,) predictions
+    theirs: NDArray[np.int64],  # (N,) predictions, of the same faces in the same order
+) -> Paired:
+    """McNemar's exact test of two models that were asked about the same faces.
+
+    Raises ValueError where they were not.
+    """
+    from statsmodels.stats.contingency_tables import mcnemar
+
+    if not truth.shape == ours.shape == theirs.shape:
+        raise ValueError(f"{ours.shape} and {theirs.shape} predictions for {truth.shape} faces")
+    us, them = ours == truth, theirs == truth
+    both, only_ours = int((us & them).sum()), int((us & ~them).sum())
+    only_theirs, neither = int((~us & them).sum()), int((~us & ~them).sum())
+    test = mcnemar([[both, only_ours], [only_theirs, neither]], exact=True)
+    return Paired(both, only_ours, only_theirs, neither, float(test.pvalue))
