@@ -45,11 +45,10 @@ class Recorder:
     """
 
     def __init__(self, store: Store, study: StudyDescription, resume: bool) -> None:
-        self._client = store.client()
-        self._store = store
-        self._study = study
+        self._client, self._store, self._study = store.client(), store, study
         self._trials: dict[int, _Trial] = {}
         self._unsure: set[int] = set()  # trials of which a run may be there unknown to us
+        self._may_have_doubles = resume  # of what a driver asked for before it was killed
         parent = parent_run(store, study.name)
         if parent is None or (not resume and not parent.data.params):
             parent = self._begin(instead_of=parent)
@@ -143,12 +142,13 @@ class Recorder:
             assert part.started is not None
             # Known from here on, lest another try make a second run.
             trial = self._trials[part.number] = _Trial(self._new_trial(part.started))
+        metrics, best = self._metrics(trial, part.epochs)
         if trial.ended is not None:
             if not _goes_on(trial, part):
+                trial.best = best if trial.ended == "interrupted" else None
                 return
             self._reopen(trial.run_id)
             trial.ended = None
-        metrics, best = self._metrics(trial, part.epochs)
         if part.ended:
             self._log_files(trial.run_id, part.ended, best)
         self._log(trial.run_id, part, metrics)
@@ -157,9 +157,7 @@ class Recorder:
         if part.ended:
             ending = part.ended.ending
             self._client.set_terminated(trial.run_id, _STATUS[ending], part.ended.time)
-            trial.ended = ending
-            if ending != "interrupted":
-                trial.best = None
+            trial.ended, trial.best = ending, best if ending == "interrupted" else None
 
     def _new_trial(self, event: TrialStarted) -> str:
         try:
@@ -172,6 +170,7 @@ class Recorder:
         except Exception:
             # It may be made nevertheless, and later than another: the answer alone was lost.
             self._unsure.add(event.number)
+            self._may_have_doubles = True
             raise
         return str(run.info.run_id)
 
@@ -225,7 +224,7 @@ class Recorder:
             if trial.ended is None:
                 interrupted = TrialEnded(number=number, ending="interrupted", time=event.time)
                 self._record_part(Part(number, ended=interrupted))
-        if self._unsure:
+        if self._may_have_doubles:
             self._found(self.run_id)
         notes = "\n\n".join([*self._study.notes, event.note]).strip()
         self._client.set_tag(self.run_id, tags.NOTE, notes)

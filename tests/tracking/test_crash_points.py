@@ -187,8 +187,13 @@ def test_a_driver_killed_at_every_call_loses_and_doubles_nothing(
     assert _recorded(store, describe().name) == expected
 
 
+@pytest.mark.parametrize("resumed", [False, True])
 def test_a_run_that_a_server_makes_after_all_is_no_second_one(
-    store: Store, describe: Describe, story: Story, expected: dict[int, dict[str, Any]]
+    store: Store,
+    describe: Describe,
+    story: Story,
+    expected: dict[int, dict[str, Any]],
+    resumed: bool,
 ) -> None:
     recorder = Recorder(store, describe(), resume=False)
     late: list[Callable[[], Any]] = []
@@ -202,6 +207,8 @@ def test_a_run_that_a_server_makes_after_all_is_no_second_one(
         patch.setattr(MlflowClient, "create_run", hangs)
         with pytest.raises(MlflowException):
             _record(recorder, story)
+    if resumed:
+        recorder = Recorder(store, describe(), resume=True)
     recorder.record(story[:1])
     late.pop()()
     assert len(trial_runs(store, recorder.run_id)) == 2

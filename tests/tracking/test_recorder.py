@@ -362,3 +362,17 @@ def test_a_study_whose_store_is_gone_goes_on_in_one_that_has_nothing_of_it(
     (trial,) = _trials(store, describe)
     assert (trial.epochs, trial.ending) == (2, "finished")
     assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
+
+
+def test_a_resumed_trial_keeps_its_best_epoch_from_before(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    before = events(0, result(1, 40), result(2, 76), ending="interrupted")
+    _record(Recorder(store, describe(), resume=False), before, "interrupted")
+    resumed = Recorder(store, describe(), resume=True)
+    _record(resumed, before)
+    _record(resumed, events(0, result(3, 58), ending="finished"), "finished")
+    (trial,) = _trials(store, describe)
+    assert (trial.epochs, trial.best["epoch"]) == (3, 2)
+    table = Path(store.client().download_artifacts(trial.run_id, "confusion.csv"))
+    assert table.read_text().splitlines()[1] == "angry,76,4,4,4,4,4,4"
