@@ -36,13 +36,31 @@ def decode(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
 
     Raises BrokenImageError for anything that is no whole, sane image.
     """
+    grey, done = upright_grey(data)
+    if grey.size != (SIDE, SIDE):
+        done = (*done, RESIZED)
+    return as_face(grey), done
+
+
+def as_face(grey: Image.Image) -> NDArray[np.uint8]:
+    """The central square of a grey image, as (48, 48) uint8."""
+    if grey.size != (SIDE, SIDE):
+        grey = ImageOps.fit(grey, (SIDE, SIDE), Image.Resampling.LANCZOS)
+    return np.asarray(grey, dtype=np.uint8)
+
+
+def upright_grey(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
+    """The image in a file, grey and as its EXIF data turns it, and what was converted to get it.
+
+    Raises BrokenImageError for anything that is no whole, sane image.
+    """
     if not data:
         raise BrokenImageError("the file is empty")
     try:
         with Image.open(io.BytesIO(data), formats=_KINDS) as image:
             if image.width * image.height > _MAX_PIXELS:
                 raise BrokenImageError(f"{image.width} x {image.height} pixels are too many")
-            return _face(image)
+            return _upright_grey(image)
     except BrokenImageError:
         raise
     except UnidentifiedImageError:
@@ -63,7 +81,7 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def _face(image: Image.Image) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+def _upright_grey(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     done: list[str] = []
     if getattr(image, "is_animated", False):
         done.append(ANIMATED)
@@ -71,11 +89,7 @@ def _face(image: Image.Image) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     upright = ImageOps.exif_transpose(image)
     if image.getexif().get(ExifTags.Base.Orientation) in range(2, 9):
         done.append(TURNED)
-    grey = _grey(upright, done)
-    if grey.size != (SIDE, SIDE):
-        done.append(RESIZED)
-        grey = ImageOps.fit(grey, (SIDE, SIDE), Image.Resampling.LANCZOS)
-    return np.asarray(grey, dtype=np.uint8), tuple(done)
+    return _grey(upright, done), tuple(done)
 
 
 def _grey(image: Image.Image, done: list[str]) -> Image.Image:
