@@ -78,8 +78,8 @@ class Faults:
 
 @pytest.fixture(autouse=True)
 def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that the metrics of an epoch are cut in two."""
-    monkeypatch.setattr("fer_tune.tracking.recorder._METRICS_AT_ONCE", 55)
+    """So that the metrics of the second epoch are cut in two, its best ones from the others."""
+    monkeypatch.setattr("fer_tune.tracking.recorder._METRICS_AT_ONCE", 70)
 
 
 class Story(list[Event]):
@@ -202,8 +202,8 @@ def test_a_run_that_a_server_makes_after_all_is_no_second_one(
         late.append(lambda: whole(client, *args, **kwargs))
         raise MlflowException("timed out")
 
+    whole = MlflowClient.create_run
     with pytest.MonkeyPatch.context() as patch:
-        whole = MlflowClient.create_run
         patch.setattr(MlflowClient, "create_run", hangs)
         with pytest.raises(MlflowException):
             _record(recorder, story)

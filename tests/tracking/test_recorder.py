@@ -319,6 +319,26 @@ def test_a_hiccup_as_a_trial_begins_makes_no_second_run(
     assert TrialConfig.model_validate(run.data.params) == CONFIG
 
 
+def test_a_run_that_was_made_though_its_answer_was_lost_is_the_trials(
+    store: Store, describe: Describe, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, whole = Recorder(store, describe(), resume=False), MlflowClient.create_run
+
+    def unanswered(self: MlflowClient, *args: Any, **kwargs: Any) -> None:
+        whole(self, *args, **kwargs)
+        raise MlflowException("timed out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "create_run", unanswered)
+        with pytest.raises(MlflowException):
+            _record(recorder, events(0, config=CONFIG))
+    (made,) = trial_runs(store, recorder.run_id)
+    _record(recorder, events(0, config=CONFIG))
+    (run,) = trial_runs(store, recorder.run_id)
+    assert run.info.run_id == made.info.run_id
+    assert TrialConfig.model_validate(run.data.params) == CONFIG
+
+
 def test_a_trial_that_was_killed_as_it_began_is_completed(
     store: Store, describe: Describe, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
