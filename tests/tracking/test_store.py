@@ -5,18 +5,26 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from fer_tune.errors import UserError
-from fer_tune.tracking.store import EXPERIMENT, Store, first_line, open_store
+from fer_tune.tracking.store import EXPERIMENT, Store, first_line, open_store, stop_retries
 
 
 class _Stranger(BaseHTTPRequestHandler):
-    """A web server that is not MLflow's."""
+    """A web server that is not MLflow's; of what it is sent, it takes note and says nothing."""
+
+    sent: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         self.send_error(404)
+
+    def do_POST(self) -> None:
+        self.sent.append(self.path)
+        self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         pass
@@ -74,6 +82,16 @@ def test_a_dead_server_is_told_in_one_line() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     assert "does not answer" in _told(f"http://127.0.0.1:{port}")
+
+
+def test_a_server_is_asked_once_where_retries_are_stopped(
+    stranger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    stop_retries()
+    with pytest.raises(MlflowException, match="failed"):
+        Store(stranger, "1").client().create_run("1")
+    assert _Stranger.sent == ["/api/2.0/mlflow/runs/create"]
 
 
 def test_a_server_that_is_not_mlflow_is_told_in_one_line(stranger: str) -> None:
