@@ -8,6 +8,7 @@ end. Making namespaces takes root.
 
 import ctypes
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -117,6 +118,14 @@ class Machine:
             finally:
                 _enter_network(before.fileno())
 
+    def unplug(self) -> None:
+        """Take its cable out: those that it is connected to are not told when it dies."""
+        _ip(self.first, "link", "set", "eth0", "down")
+
+    def terminate(self) -> None:
+        """Ask its command to end, by SIGTERM."""
+        os.kill(_child(self.first), signal.SIGTERM)
+
     def kill(self) -> None:
         """Take its power away: every process in it gets SIGKILL."""
         self._holder.kill()
@@ -168,15 +177,11 @@ class Network:
         hardware = "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
         pair = ["peer", "name", "eth0", "address", hardware, "netns", str(machine.first)]
         cable = f"to-{machine.first}"
-        for process, command in (
-            (self._switch, ["link", "add", cable, "type", "veth", *pair]),
-            (self._switch, ["link", "set", cable, "master", "lan", "up"]),
-            (machine.first, ["addr", "add", f"{address}/24", "dev", "eth0"]),
-            (machine.first, ["link", "set", "lo", "up"]),
-            (machine.first, ["link", "set", "eth0", "up"]),
-        ):
-            enter = ["nsenter", "-t", str(process), "-n", "ip"]
-            subprocess.run([*enter, *command], check=True, timeout=20)
+        _ip(self._switch, "link", "add", cable, "type", "veth", *pair)
+        _ip(self._switch, "link", "set", cable, "master", "lan", "up")
+        _ip(machine.first, "addr", "add", f"{address}/24", "dev", "eth0")
+        _ip(machine.first, "link", "set", "lo", "up")
+        _ip(machine.first, "link", "set", "eth0", "up")
 
 
 @contextmanager
@@ -207,15 +212,6 @@ def network(hosts: Path, names: Sequence[str]) -> Iterator[Network]:
             switch.kill()
 
 
-def why_not() -> str | None:
-    """Why no machines can be made here, or None."""
-    if os.geteuid() != 0:
-        return "network namespaces need root"
-    own = ["unshare", "--net", "--pid", "--mount", "--uts", "--fork", "true"]
-    made = subprocess.run(own, capture_output=True, text=True)
-    return None if made.returncode == 0 else f"no network namespaces here: {made.stderr.strip()}"
-
-
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
     """Raises AssertionError, naming `what`, where it does not come true in time."""
     until = time.monotonic() + seconds
@@ -238,6 +234,12 @@ def _child(process: int) -> int:
     children = Path(f"/proc/{process}/task/{process}/children")
     wait_until(lambda: bool(children.read_text().split()), "the first process of a machine")
     return int(children.read_text().split()[0])
+
+
+def _ip(process: int, *arguments: str) -> None:
+    """Change the network that a process is in."""
+    enter = ["nsenter", "-t", str(process), "-n"]
+    subprocess.run([*enter, "ip", *arguments], check=True, timeout=20)
 
 
 def _enter_network(descriptor: int) -> None:
