@@ -22,6 +22,15 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {plain(message)}; --help lists the options\n")
 
 
+def prog(name: str) -> str:
+    """What was typed to come to the command of that name."""
+    typed = Path(sys.argv[0])
+    if typed.stem == "fer-tune":
+        return f"fer-tune {name}"
+    whole = (typed.parent.name, typed.name) == ("fer_tune", "__main__.py")
+    return f"python -m fer_tune {name}" if whole else f"python -m fer_tune.{name}"
+
+
 def filled(text: str) -> str:
     """What argparse reads a name with.
 

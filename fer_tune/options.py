@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fer_tune.command import Parser, filled, filled_path
+from fer_tune.command import Parser, filled, filled_path, prog
 
 STUDIES = Path("mlruns/studies")
 COPIES = Path("mlruns/buckets")  # of studies that are kept in one
@@ -21,9 +21,9 @@ TRIALS, EPOCHS, GRACE, REDUCTION, SEED = 10, 15, 3, 3, 0
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _EXAMPLES = """\
 examples:
-  python -m fer_tune.search                             the demo faces, about five minutes
-  python -m fer_tune.search --data fer2013.csv --space regularize --trials 60
-  python -m fer_tune.search --resume NAME --trials 80   go on, with more trials
+  %(prog)s                             the demo faces, about five minutes
+  %(prog)s --data fer2013.csv --space regularize --trials 60
+  %(prog)s --resume NAME --trials 80   go on, with more trials
 """
 
 
@@ -56,21 +56,27 @@ class SearchOptions:
     dry_run: bool
 
 
-def parse(argv: Sequence[str] | None) -> SearchOptions:
-    """The command line; exits with code 2 where it is wrong."""
-    parser = Parser(
-        prog="python -m fer_tune.search",
+def parser() -> Parser:
+    """What reads the command line."""
+    made = Parser(
+        prog=prog("search"),
         description="Run a hyperparameter study: find out what counters overfitting.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_study_options(parser)
-    _add_search_options(parser)
-    _add_machine_options(parser)
-    _add_place_options(parser)
-    options = parser.parse_args(argv)
+    _add_study_options(made)
+    _add_search_options(made)
+    _add_machine_options(made)
+    _add_place_options(made)
+    return made
+
+
+def parse(argv: Sequence[str] | None) -> SearchOptions:
+    """The command line; exits with code 2 where it is wrong."""
+    reader = parser()
+    options = reader.parse_args(argv)
     if options.resume is not None:
-        _refuse_changes(parser, options)
+        _refuse_changes(reader, options)
     return SearchOptions(**vars(options))
 
 

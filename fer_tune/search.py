@@ -9,6 +9,7 @@ from fer_tune import command
 from fer_tune import options as given
 from fer_tune.errors import UserError
 from fer_tune.options import SearchOptions, parse
+from fer_tune.options import parser as parser  # for completion
 
 if TYPE_CHECKING:
     from rich.console import Console

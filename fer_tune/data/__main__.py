@@ -1,11 +1,12 @@
 """python -m fer_tune.data: what is in a set of faces, and what is wrong with it."""
 
+import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_tune.command import Parser, filled_path, run
+from fer_tune.command import Parser, filled_path, prog, run
 from fer_tune.data.audit import Audit, audit
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.plans import PLAN_NAMES, PlanName, build
@@ -14,10 +15,15 @@ from fer_tune.errors import UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
+_EXAMPLE = """\
+example:
+  %(prog)s fer2013.csv --plan balanced
+"""
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Show what the faces are that a command line names, and draw two pictures of them."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
 
     from fer_tune.data.load import load_splits
 
@@ -32,26 +38,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("\nPictures:", *written, sep="\n")
 
 
-def _parser() -> Parser:
-    parser = Parser(
-        prog="python -m fer_tune.data",
+def parser() -> Parser:
+    """What reads the command line."""
+    made = Parser(
+        prog=prog("data"),
         description="Show what is in a set of faces: counts, twins, leaks, conflicts, blanks.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
+    made.add_argument(
         "path",
         nargs="?",
         type=filled_path,
         help="fer2013.csv, image folders by class, a zip of either, or parquet "
         "(default: FER_TUNE_DATA, else data/, else the demo faces)",
     )
-    parser.add_argument("--skip-bad", action="store_true", help="leave out what cannot be read")
-    parser.add_argument(
+    made.add_argument("--skip-bad", action="store_true", help="leave out what cannot be read")
+    made.add_argument(
         "--out", type=filled_path, help="folder for the pictures (default: mlruns/data/NAME)"
     )
-    parser.add_argument(
+    made.add_argument(
         "--plan", choices=PLAN_NAMES, help="draw a third picture: faces as this data plan has them"
     )
-    return parser
+    return made
 
 
 def _folder_name(source: str) -> str:
