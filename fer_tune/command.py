@@ -8,15 +8,25 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fer_tune.errors import UserError, plain
 
 _PASSWORD = re.compile(r"(?<=://)\S*@")
 
 
+class _Help(argparse.HelpFormatter):
+    """Breaks a description into lines, and leaves the lines of examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
 class Parser(argparse.ArgumentParser):
     """One that tells a mistake in one line."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"formatter_class": _Help} | settings)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {plain(message)}; --help lists the options\n")

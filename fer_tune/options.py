@@ -62,7 +62,6 @@ def parser() -> Parser:
         prog=prog("search"),
         description="Run a hyperparameter study: find out what counters overfitting.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_study_options(made)
     _add_search_options(made)

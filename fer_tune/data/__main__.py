@@ -1,6 +1,5 @@
 """python -m fer_tune.data: what is in a set of faces, and what is wrong with it."""
 
-import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +43,6 @@ def parser() -> Parser:
         prog=prog("data"),
         description="Show what is in a set of faces: counts, twins, leaks, conflicts, blanks.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(
         "path",
