@@ -1,6 +1,7 @@
 """A settled study, conducted: Ray under it, the journal, MLflow and the terminal around it."""
 
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,7 @@ from fer_tune.study.storage import Storage
 from fer_tune.terminal import outcome
 from fer_tune.terminal.closing import resume_line, show_next_steps, show_outcome
 from fer_tune.terminal.live import LiveTable
-from fer_tune.tracking.store import Store, open_store
+from fer_tune.tracking.store import Store, first_line, open_store
 from fer_tune.tracking.ui import study_address, ui_command
 from fer_tune.tracking.writer import StudyWriter
 
@@ -92,8 +93,10 @@ def conduct(
             note = outcome.note(trials, settings)
             missing = writer.close("finished" if over else "interrupted", note)
     if missing:
-        console.print(f"Warning: {missing}", style="bold")
+        console.print(f"Warning: {missing}", style="bold", soft_wrap=True)
     show_outcome(console, trials, settings)
+    if not missing:
+        _report(console, store, settings.name, around.storage, splits)
     _require_a_result(trials, settings, over=over)
     page = study_address(store, writer.run_id, settings.metric)
     left = "Not all is recorded" if missing else None
@@ -211,6 +214,20 @@ def _observed(
         except UserError as error:
             again = f"put that right, then go on with --resume {settings.name}"
             raise UserError(f"{error}; {again}") from error
+
+
+def _report(console: Console, store: Store, name: str, storage: Storage, splits: Splits) -> None:
+    """Write what the study found as a page; what keeps it from that is told, and no more."""
+    try:
+        from fer_tune.report.write import write_report
+
+        with console.status("making the report (Ctrl-C leaves it out)"):
+            page = write_report(store, name, storage, splits=splits)
+        console.print(f"Report: {page}", soft_wrap=True)
+    except KeyboardInterrupt:
+        print("No report; python -m fer_tune.report makes it", file=sys.stderr)
+    except Exception as error:  # a study is worth more than its page
+        print(f"Warning: no report of study {name}: {first_line(error)}", file=sys.stderr)
 
 
 def _require_a_result(

@@ -27,13 +27,6 @@ STORAGE = Path("mlruns/studies")
 KILLS = 20
 
 
-@pytest.fixture
-def chance() -> random.Random:
-    seed = int(os.environ.get("FER_TUNE_FAULTS_SEED", time.time_ns() % 10**6))
-    print(f"repeat with FER_TUNE_FAULTS_SEED={seed}")
-    return random.Random(seed)
-
-
 def _best(trials: list[TrialRecord]) -> int:
     """The first of those with the best score, which is the one kept."""
     return ranked(trials, "val/macro_f1")[0].number
