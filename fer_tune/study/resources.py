@@ -71,6 +71,8 @@ def divide(machines: Sequence[Machine], trials: int, wanted: Wanted) -> Resource
 
     Raises UserError where a trial asks for more than any machine has.
     """
+    if not any(each.cores for each in machines):
+        raise UserError("no machine of the cluster has a core for trials; start its workers first")
     gpus = wanted.gpus
     if gpus is None or gpus == "auto":
         gpus = 0.25 if any(each.gpus for each in machines) else 0.0

@@ -61,3 +61,8 @@ def test_no_trial_spans_two_machines(
 def test_a_trial_that_no_machine_has_both_cores_and_gpus_for_is_refused() -> None:
     with pytest.raises(UserError, match="no machine has the 4 cores and 1 GPUs"):
         divide([Machine(8, 0), Machine(2, 1)], 5, Wanted(cpus=4, gpus=1))
+
+
+def test_a_cluster_without_workers_is_told_as_such() -> None:
+    with pytest.raises(UserError, match="start its workers first"):
+        divide([Machine(0, 0)], 5, Wanted())
