@@ -36,25 +36,27 @@ def test_a_study_whose_driver_is_killed_twenty_times_ends_as_its_records_say(
     tmp_path: Path, chance: random.Random
 ) -> None:
     name, storage = "demo-killed", tmp_path / STORAGE
-    begin = ["--study", name, *SMALL, "--trials", "16", "--epochs", "9", "--grace", "1"]
+    begin = ["--study", name, *SMALL, "--epochs", "9", "--grace", "1"]
     killed: list[int] = []
-    for kill in range(KILLS):
-        begun = (storage / name / "study.json").exists()
-        arguments = ["--resume", name] if begun else begin
+    trials = 12
+    while len(killed) < KILLS:
+        begun = ["--resume", name] if (storage / name / "study.json").exists() else begin
+        arguments = [*begun, "--trials", str(trials)]
         study = Running(["fer_tune.search", *arguments], tmp_path)
         # From before the study is there to well into its trials.
         time.sleep(chance.uniform(1, 16))
-        if study.process.poll() is not None:  # it was over sooner
+        if study.process.poll() is not None:  # it was over sooner: now it is to have more trials
             assert study.ended() == 0, study.output
-            break
-        study.kill(group=bool(kill % 2))
-        killed.append(study.process.pid)
-    assert len(killed) == KILLS, "the study was over too soon"
-    last = Running(["fer_tune.search", "--resume", name], tmp_path)
+            trials += 4
+        else:
+            study.kill(group=bool(len(killed) % 2))
+            killed.append(study.process.pid)
+    last = Running(["fer_tune.search", "--resume", name, "--trials", str(trials)], tmp_path)
     assert last.ended() == 0, last.output
-    trials = require_whole(storage, name)
-    require_recorded(str(tmp_path / "mlruns"), name, trials)
-    require_tidy(storage, name, _best(trials))
+    done = require_whole(storage, name)
+    assert len(done) == trials
+    require_recorded(str(tmp_path / "mlruns"), name, done)
+    require_tidy(storage, name, _best(done))
     for session in [*killed, last.process.pid]:
         wait_until_gone(session)
 
