@@ -65,7 +65,7 @@ def test_trials_whose_workers_are_killed_go_on_and_fail_only_at_the_fourth_death
     tmp_path: Path, chance: random.Random
 ) -> None:
     name, storage = "demo-workers", tmp_path / STORAGE
-    options = ["--trials", "10", "--epochs", "30", "--grace", "30", "--study", name]
+    options = ["--trials", "10", "--epochs", "60", "--grace", "60", "--study", name]
     study = Running(["fer_tune.search", *SMALL, *options], tmp_path)
     killed = 0
     while killed < KILLS and study.process.poll() is None:
