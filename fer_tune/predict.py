@@ -1,0 +1,127 @@
+"""python -m fer_tune.predict: what a trained model sees in faces."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from fer_tune import command
+from fer_tune.errors import UserError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from fer_tune.data.photos import Photo, SeenFace, Unread
+
+_EXAMPLE = """\
+examples:
+  %(prog)s me.jpg
+  %(prog)s holiday/ '*.png' --csv > expressions.csv
+"""
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """The command line; None where the user left an option out."""
+
+    files: list[Path]
+    model: str | None
+    tracking_uri: str | None
+    form: str
+
+
+def parser() -> command.Parser:
+    """What reads the command line."""
+    made = command.Parser(
+        prog=command.prog("predict"),
+        description="Name the expressions of faces. The faces in a photograph are found; a small "
+        "square image, or one in which no face is found, is taken as a face.",
+        epilog=_EXAMPLE,
+    )
+    made.add_argument(
+        "files",
+        nargs="+",
+        type=command.filled_path,
+        metavar="FILE",
+        help="images, folders or zips of them, or a pattern",
+    )
+    made.add_argument(
+        "--model",
+        type=command.filled,
+        metavar="URI",
+        help="models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID "
+        "(default: models:/fer_tune@champion, else the newest retrained)",
+    )
+    made.add_argument("--tracking-uri", type=command.filled, metavar="URI", help="as of the search")
+    forms = made.add_mutually_exclusive_group()
+    for form in ("json", "csv"):
+        forms.add_argument(
+            f"--{form}",
+            dest="form",
+            action="store_const",
+            const=form,
+            default="table",
+            help=f"print {form.upper()}, with the probabilities of all classes",
+        )
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Find the faces that a command line means, and print what the model sees in them.
+
+    Raises UserError at the end for files that cannot be read.
+    """
+    options = PredictOptions(**vars(parser().parse_args(argv)))
+    from fer_tune.data.photos import named
+
+    with named(options.files) as (photos, unread):
+        if photos:
+            _predict(options, photos, unread)
+    if unread:
+        told = [f"{file}: {why}" for file, why in unread]
+        raise UserError(f"what cannot be read: {len(unread):,}", told)
+
+
+def _predict(options: PredictOptions, photos: "Sequence[Photo]", unread: "list[Unread]") -> None:
+    import numpy as np
+
+    from fer_tune.terminal import predictions, tables
+    from fer_tune.tracking.chosen import chosen_model
+    from fer_tune.tracking.model_log import load_model
+    from fer_tune.tracking.store import open_store
+
+    store = open_store(options.tracking_uri, create=False)
+    address = options.model or chosen_model(store)
+    model = load_model(store, address)
+    console = tables.console()
+    faces = _faces(photos, unread)
+    if not faces:
+        return
+    seen = np.stack([face.image for face in faces])
+    probabilities = cast("DataFrame", model.predict(seen))
+    if options.form == "json":
+        console.out(predictions.as_json(address, faces, probabilities, unread), end="")
+    elif options.form == "csv":
+        console.out(predictions.as_csv(faces, probabilities), end="")
+    else:
+        console.print(predictions.as_table(faces, probabilities))
+        console.print(f"Model: {address}", soft_wrap=True)
+
+
+def _faces(photos: "Sequence[Photo]", unread: "list[Unread]") -> "list[SeenFace]":
+    """The faces in all photographs; those that cannot be read are added to `unread`."""
+    from fer_tune.data.formats.images import BrokenImageError, quiet_pillow
+    from fer_tune.data.photos import Unread, faces_of
+
+    faces = []
+    with quiet_pillow():
+        for photo in photos:
+            try:
+                faces += faces_of(photo)
+            except BrokenImageError as error:
+                unread.append(Unread(photo.file, str(error)))
+    return faces
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,151 @@
+import os
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageOps
+
+from fer_tune.data.formats.images import BrokenImageError, decode
+from fer_tune.data.photos import Photo, SeenFace, Unread, faces_of, named
+
+HOPPER = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
+FACE = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
+
+
+@pytest.fixture
+def hopper() -> Image.Image:
+    with Image.open(HOPPER) as photo:
+        return photo.convert("RGB")
+
+
+def faces_at(path: Path) -> list[SeenFace]:
+    return faces_of(Photo(str(path), path.read_bytes))
+
+
+def files(*names: str) -> tuple[list[str], list[Unread]]:
+    with named([Path(name) for name in names]) as (photos, unread):
+        return [photo.file for photo in photos], unread
+
+
+def write(names: Iterable[str]) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(FACE).save(name)
+
+
+def test_a_small_square_image_is_a_face_made_as_a_study_makes_it() -> None:
+    for side in (48, 100, 128):
+        Image.fromarray(FACE).resize((side, side)).convert("RGB").save("face.png")
+        (face,) = faces_at(Path("face.png"))
+        assert (face.taken, face.box) == ("small square", None)
+        np.testing.assert_array_equal(face.image, decode(Path("face.png").read_bytes())[0])
+
+
+def test_a_face_in_a_photograph_is_cut_out(hopper: Image.Image) -> None:
+    (face,) = faces_at(HOPPER)
+    assert face.taken == "found"
+    assert face.box is not None
+    x, y, side = face.box
+    hopper.crop((x, y, x + side, y + side)).save("cut.png")
+    np.testing.assert_array_equal(face.image, decode(Path("cut.png").read_bytes())[0])
+
+
+def test_several_faces_of_one_photograph_are_told_apart(hopper: Image.Image) -> None:
+    pair = Image.new("RGB", (2 * hopper.width, hopper.height))
+    pair.paste(hopper, (0, 0))
+    pair.paste(ImageOps.mirror(hopper), (hopper.width, 0))
+    pair.save("pair.png")
+    first, second = faces_at(Path("pair.png"))
+    assert first.file == second.file == "pair.png"
+    assert first.box is not None
+    assert second.box is not None
+    assert first.box.x < hopper.width < second.box.x
+    unlike = np.abs(first.image.astype(float) - second.image[:, ::-1]).mean()
+    assert unlike < 20
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_photograph_taken_with_a_turned_camera_is_set_upright(
+    hopper: Image.Image, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    turn = {3: 180, 6: 90, 8: 270}[orientation]
+    hopper.rotate(turn, expand=True).save("turned.jpg", exif=exif, quality=95)
+    (turned,), (upright,) = faces_at(Path("turned.jpg")), faces_at(HOPPER)
+    assert turned.box == pytest.approx(upright.box, abs=8)
+
+
+def test_a_photograph_in_which_no_face_is_found_is_taken_whole() -> None:
+    Image.new("L", (400, 300), 128).save("wall.png")
+    (face,) = faces_at(Path("wall.png"))
+    assert (face.taken, face.box) == ("no face found", None)
+    assert (face.image == 128).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\xff\xd8\xff\xe0 no more"])
+def test_what_is_no_image_is_told_in_words(content: bytes) -> None:
+    Path("broken.jpg").write_bytes(content)
+    with pytest.raises(BrokenImageError):
+        faces_at(Path("broken.jpg"))
+
+
+def test_a_file_that_is_gone_by_then_is_told_in_words() -> None:
+    with pytest.raises(BrokenImageError, match="No such file"):
+        faces_of(Photo("gone.png", Path("gone.png").read_bytes))
+
+
+def test_a_folder_stands_for_every_image_in_it() -> None:
+    write(["faces/b.png", "faces/deep/a.jpg", "faces/.hidden/c.png"])
+    Path("faces/notes.txt").touch()
+    Path("faces/labels.csv").write_text("emotion,pixels\n")
+    assert files("faces") == (["faces/b.png", "faces/deep/a.jpg"], [])
+
+
+def test_a_zip_stands_for_every_image_in_it() -> None:
+    write(["a.png", "b.png"])
+    with zipfile.ZipFile("faces.zip", "w") as archive:
+        archive.write("a.png", "happy/a.png")
+        archive.write("b.png", "happy/b.png")
+    with named([Path("faces.zip")]) as (photos, unread):
+        assert [photo.file for photo in photos] == [
+            "faces.zip/happy/a.png",
+            "faces.zip/happy/b.png",
+        ]
+        np.testing.assert_array_equal(faces_of(photos[0])[0].image, FACE)
+    assert unread == []
+
+
+def test_a_pattern_stands_for_what_a_shell_would_have_put_there() -> None:
+    write(["b.png", "a.png", "deep/er/c.png", "odd[1].png"])
+    assert files("*.png") == (["a.png", "b.png", "odd[1].png"], [])
+    assert files("deep/**/*.png") == (["deep/er/c.png"], [])
+    assert files(f"{Path.cwd()}/a.*") == ([f"{Path.cwd()}/a.png"], [])
+    assert files("odd[1].png") == (["odd[1].png"], [])
+
+
+def test_an_image_with_any_ending_is_one() -> None:
+    write(["face.png"])
+    Path("face.png").rename("face")
+    assert files("face") == (["face"], [])
+
+
+@pytest.mark.parametrize(
+    "name", ["missing.png", "*.jpg", "empty", "text", "unsafe.zip", "a" * 300, "[", "loop", "pipe"]
+)
+def test_what_is_not_there_does_not_keep_the_others_from_being_read(name: str) -> None:
+    write(["good.png"])
+    for folder in ("empty", "text"):
+        Path(folder).mkdir()
+    Path("text/notes.txt").touch()
+    Path("loop").symlink_to("loop")
+    os.mkfifo("pipe")
+    with zipfile.ZipFile("unsafe.zip", "w") as archive:
+        archive.writestr("../out.png", b"")
+    found, unread = files("good.png", name)
+    assert found == ["good.png"]
+    assert [each.file for each in unread] == [name]
+    assert "\n" not in unread[0].why

@@ -1,0 +1,86 @@
+import csv
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from fer_tune.data.detector import Box
+from fer_tune.data.photos import SeenFace, Unread
+from fer_tune.terminal.predictions import as_csv, as_json, as_table
+from fer_tune.terminal.tables import console
+
+IMAGE = np.zeros((48, 48), np.uint8)
+FACES = [
+    SeenFace("a.jpg", IMAGE, "found", Box(10, 20, 300)),
+    SeenFace("a.jpg", IMAGE, "found", Box(500, 20, 250)),
+    SeenFace("crop.png", IMAGE, "small square"),
+    SeenFace("wall.png", IMAGE, "no face found"),
+]
+SEEN = pd.DataFrame({"angry": [0.7, 0.1, 1 / 3, 0.2], "happy": [0.3, 0.9, 2 / 3, 0.8]})
+
+
+def shown(faces: list[SeenFace], width: int = 80, **how: Any) -> list[str]:
+    plain = Console(width=width, **how)
+    plain.render_str = console().render_str  # type: ignore[method-assign]
+    with plain.capture() as capture:
+        plain.print(as_table(faces, SEEN[: len(faces)]))
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def test_the_table_has_a_row_for_each_face_and_says_where_it_is() -> None:
+    _, *rows = shown(FACES)
+    assert [row.split() for row in rows] == [
+        ["a.jpg", "10,", "20,", "300", "angry", "0.70"],
+        ["a.jpg", "500,", "20,", "250", "happy", "0.90"],
+        ["crop.png", "the", "image", "happy", "0.67"],
+        ["wall.png", "none", "found:", "the", "image", "happy", "0.80"],
+    ]
+
+
+def test_a_long_name_is_folded_not_cut_off() -> None:
+    name = "photographs/" + "of-a-long-day/" * 9 + "face.png"
+    lines = shown([SeenFace(name, IMAGE, "no face found")])
+    assert max(map(len, lines)) <= 80
+    assert "".join(line[:32].split(" ")[0] for line in lines[1:]) == name
+
+
+def test_a_name_moves_no_cursor() -> None:
+    assert "\x1b" not in "".join(shown([SeenFace("\x1b[2J.png", IMAGE, "no face found")]))
+
+
+def test_json_has_every_probability_and_what_cannot_be_read() -> None:
+    told = json.loads(as_json("models:/m-1", FACES, SEEN, [Unread("b.jpg", "the file is empty")]))
+    assert told["model"] == "models:/m-1"
+    assert told["unread"] == [{"file": "b.jpg", "why": "the file is empty"}]
+    first, _, _, last = told["faces"]
+    assert first == {
+        "file": "a.jpg",
+        "taken": "found",
+        "box": {"x": 10, "y": 20, "side": 300},
+        "expression": "angry",
+        "probabilities": {"angry": 0.7, "happy": 0.3},
+    }
+    assert (last["taken"], last["box"]) == ("no face found", None)
+
+
+def test_csv_has_a_line_for_each_face_and_a_column_for_each_class() -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(FACES, SEEN))))
+    assert [row["file"] for row in rows] == ["a.jpg", "a.jpg", "crop.png", "wall.png"]
+    assert [row["expression"] for row in rows] == ["angry", "happy", "happy", "happy"]
+    assert (rows[1]["x"], rows[1]["y"], rows[1]["side"]) == ("500", "20", "250")
+    assert rows[3]["x"] == ""
+    assert [float(row["angry"]) for row in rows] == pytest.approx(SEEN["angry"], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["a\nb.png", 'a,"b".png', "a\udcff.png", "\x1b[2J.png"])
+def test_names_that_hold_anything_are_written_so_that_they_can_be_read(name: str) -> None:
+    faces = [SeenFace(name, IMAGE, "no face found")]
+    assert json.loads(as_json("m", faces, SEEN[:1], []))["faces"][0]["file"] == name
+    text = as_csv(faces, SEEN[:1])
+    text.encode()
+    _, row = csv.reader(io.StringIO(text))
+    assert "png" in row[0]

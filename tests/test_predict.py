@@ -1,0 +1,110 @@
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.errors import UserError
+from fer_tune.model import FerNet
+from fer_tune.model_config import ModelConfig
+from fer_tune.predict import main
+from fer_tune.tracking.model_log import load_model, log_model
+from fer_tune.tracking.store import open_store
+
+CONFIG = ModelConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
+HOPPER = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
+PIXELS = np.random.default_rng(0).integers(0, 256, (3, 48, 48), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with a store, a model in it, and three faces."""
+    folder = tmp_path_factory.mktemp("predict")
+    store = open_store(root=folder / "mlruns")
+    torch.manual_seed(0)
+    run_id = store.client().create_run(store.experiment_id).info.run_id
+    log_model(store, run_id, FerNet(CONFIG, len(EMOTIONS)), CONFIG, EMOTIONS)
+    (folder / "faces").mkdir()
+    for n, face in enumerate(PIXELS):
+        Image.fromarray(face).save(folder / "faces" / f"{n}.png")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+
+
+def printed(capsys: pytest.CaptureFixture[str], typed: Sequence[str]) -> str:
+    main(typed)
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def test_what_the_model_says_of_each_face_is_printed_in_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = json.loads(printed(capsys, ["faces", str(HOPPER), "--json"]))
+    store = open_store(create=False)
+    expected = load_model(store, told["model"]).predict(PIXELS)
+    assert [face["file"] for face in told["faces"][:3]] == [f"faces/{n}.png" for n in range(3)]
+    assert [face["taken"] for face in told["faces"]] == ["small square"] * 3 + ["found"]
+    for face, row in zip(told["faces"], expected.to_dict("records"), strict=False):
+        assert face["probabilities"] == pytest.approx(row, abs=1e-5)
+        assert face["expression"] == max(row, key=row.__getitem__)
+
+
+def test_table_csv_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    faces = json.loads(printed(capsys, ["faces", "--json"]))["faces"]
+    rows = list(csv.DictReader(io.StringIO(printed(capsys, ["faces", "--csv"]))))
+    table = printed(capsys, ["faces"]).splitlines()
+    said = [face["expression"] for face in faces]
+    assert [row["expression"] for row in rows] == said
+    assert [line.split()[-2] for line in table[1:4]] == said
+    assert table[4].startswith("Model: models:/m-")
+
+
+def test_a_model_is_named_by_its_address(capsys: pytest.CaptureFixture[str]) -> None:
+    named = json.loads(printed(capsys, ["faces", "--json"]))["model"]
+    assert json.loads(printed(capsys, ["faces", "--json", "--model", named]))["model"] == named
+    with pytest.raises(UserError, match="models:/no-such@champion"):
+        main(["faces", "--model", "models:/no-such@champion"])
+
+
+def test_what_cannot_be_read_is_told_at_the_end_and_keeps_nothing_else_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("broken.jpg").write_bytes(b"\xff\xd8 no more")
+    with pytest.raises(UserError) as caught:
+        main(["missing.png", "faces/0.png", "broken.jpg", "faces/1.png", "--json"])
+    _, *each = str(caught.value).splitlines()
+    assert [line.split(":")[0].strip() for line in each] == ["missing.png", "broken.jpg"]
+    told = json.loads(capsys.readouterr().out)
+    assert [face["file"] for face in told["faces"]] == ["faces/0.png", "faces/1.png"]
+    assert [each["file"] for each in told["unread"]] == ["missing.png", "broken.jpg"]
+
+
+def test_where_nothing_can_be_read_no_model_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"missing.png: there is no such file"):
+        main(["missing.png"])
+    assert capsys.readouterr().out == ""
+
+
+def test_without_a_model_it_says_how_to_get_one(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="search"):
+        main([str(place / "faces")])
+    assert list(tmp_path.iterdir()) == []
