@@ -1,0 +1,118 @@
+"""The best trial by class, beside the paper."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_tune import paper
+from fer_tune.report.drawing import draw
+from fer_tune.report.section import Picture, Section, Sheet, Table
+from fer_tune.report.spread import draws, interval
+from fer_tune.report.study import ReportedStudy
+from fer_tune.training.metrics import Scores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TITLE = "The best trial, class by class"
+NOTE = (
+    "On the validation faces, ± half of the 95 % bootstrap interval. " + paper.REMARK + " No "
+    "network was shown a test face for this page."
+)
+
+
+def best(study: ReportedStudy, sheets: list[Sheet], without: str = "") -> Section:
+    """Scores by class, the confusion matrix, and faces where there are some.
+
+    without: says why there are none.
+    """
+    if study.best is None:
+        return Section(TITLE, "No trial has finished an epoch yet.")
+    confusion = np.array(study.result(study.best).confusion, dtype=np.int64)
+    if not confusion.sum():
+        later = "Its confusion matrix is not recorded in MLflow before the trial ends."
+        return Section(TITLE, later, without, sheets=sheets)
+    return Section(
+        TITLE,
+        words(study.best.number, study.classes, confusion),
+        f"{NOTE} {without}".strip(),
+        [_matrix(study.classes, confusion)],
+        [_table(study.classes, confusion)],
+        sheets=sheets,
+    )
+
+
+def words(number: int, classes: tuple[str, ...], confusion: NDArray[np.int64]) -> str:
+    """The class told best, the one told worst, and what is mistaken most often."""
+    f1 = Scores(0.0, confusion).f1
+    high, low = classes[int(f1.argmax())], classes[int(f1.argmin())]
+    told = f"Trial {number:03d} tells {high} best (F1 {f1.max():.2f})"
+    if low != high:
+        told += f" and {low} worst (F1 {f1.min():.2f})"
+    wrong = confusion - np.diag(np.diag(confusion))
+    if wrong.any():
+        share = wrong / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+        truth, taken = divmod(int(share.argmax()), len(classes))
+        told += (
+            f"; most often, {share.max():.0%} of the {classes[truth]} faces are taken for "
+            f"{classes[taken]}"
+        )
+    return told + "."
+
+
+def _table(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Table:
+    scores = Scores(0.0, confusion)
+    values = np.array([scores.precision, scores.recall, scores.f1])
+    drawn = draws(confusion.tolist(), lambda s: np.array([s.precision, s.recall, s.f1]))
+    low, high = interval(drawn)
+    # The macro mean is of the same draws: classes do not vary together.
+    mean_low, mean_high = interval(drawn.mean(axis=2))
+    support = confusion.sum(axis=1)
+    rows = [
+        [name, *_cells(values[:, i], high[:, i] - low[:, i]), f"{support[i]:,}", *_papers(name)]
+        for i, name in enumerate(classes)
+    ]
+    theirs = [f"{value:.2f}" for value in paper.TEST_MACRO]
+    rows.append(
+        [
+            "macro mean",
+            *_cells(values.mean(axis=1), mean_high - mean_low),
+            f"{support.sum():,}",
+            *theirs,
+        ]
+    )
+    header = ["class", "precision", "recall", "F1", "faces", "paper's P", "R", "F1"]
+    return Table(header, rows)
+
+
+def _cells(values: NDArray[np.float64], widths: NDArray[np.float64]) -> list[str]:
+    return [f"{v:.2f} ± {w / 2:.2f}" for v, w in zip(values, widths, strict=True)]
+
+
+def _papers(name: str) -> list[str]:
+    theirs = paper.TEST_BY_CLASS.get(name)
+    return [f"{value:.2f}" for value in theirs] if theirs else ["-"] * 3
+
+
+def _matrix(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Picture:
+    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    count = len(classes)
+
+    def paint(axes: "list[Axes]") -> None:
+        axes[0].imshow(share, cmap="Greys", vmin=0, vmax=1)
+        for (row, column), value in np.ndenumerate(share):
+            text = f"{confusion[row, column]:,}\n{value:.0%}"
+            ink = "white" if value > 0.5 else "black"
+            axes[0].text(column, row, text, color=ink, ha="center", va="center", fontsize=6.5)
+        axes[0].set_xticks(range(count), classes, rotation=45, ha="right")
+        axes[0].set_yticks(range(count), classes)
+        axes[0].set_xlabel("predicted class")
+        axes[0].set_ylabel("true class")
+        axes[0].grid(False)
+        axes[0].tick_params(length=0)
+
+    alt = "Confusion matrix: faces, and their share of the true class. Told right: " + ", ".join(
+        f"{name} {share[index, index]:.0%}" for index, name in enumerate(classes)
+    )
+    return draw("confusion", alt, paint, height=min(4.6, 1.4 + 0.46 * count))

@@ -1,0 +1,146 @@
+"""How the strength of augmentation and the complexity of the network trade off."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fer_tune.report.drawing import draw
+from fer_tune.report.overfitting import SCORE
+from fer_tune.report.section import Picture, Section
+from fer_tune.report.spread import counted, mean_and_spread
+from fer_tune.report.study import ReportedStudy
+from fer_tune.training.config import TrialConfig
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TITLE = "Augmentation against model complexity"
+NOTE = (
+    "Complexity is the number of trainable parameters. Each trial is taken at its best epoch, so a "
+    "trial that ASHA stopped early counts with what it had; ± is the standard deviation over "
+    "trials."
+)
+_STRENGTHS = {"none or weak (below 1/3)": 1 / 3, "middling": 2 / 3, "strong (2/3 or more)": 2.0}
+_SHAPE = {"depth", "width", "hidden_1", "hidden_2"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A trial: trainable parameters, strength of augmentation from 0 to 1, and what it reached."""
+
+    parameters: int
+    augmentation: float
+    score: float
+    gap: float
+
+
+def complexity(study: ReportedStudy) -> Section:
+    """Macro F1 and gap by size of the network and strength of augmentation."""
+    if not study.scored:
+        return Section(TITLE, "No trial has finished an epoch yet.")
+    found = [
+        Point(
+            parameter_count(each.config, len(study.classes)),
+            each.config.augmentation,
+            study.result(each).metrics[SCORE],
+            study.result(each).metrics["gap"],
+        )
+        for each in study.scored
+    ]
+    return Section(TITLE, words(found, set(study.space.parameters)), NOTE, [_picture(found)])
+
+
+def parameter_count(config: TrialConfig, classes: int) -> int:
+    """Trainable parameters of the network, which takes no memory for it."""
+    import torch
+
+    from fer_tune.model import FerNet
+    from fer_tune.model import parameter_count as count
+
+    with torch.device("meta"):
+        return count(FerNet(config, classes))
+
+
+def words(found: Sequence[Point], varied: set[str]) -> str:
+    """What stronger augmentation did to the gap in smaller and in larger networks."""
+    if "augmentation" not in varied:
+        return _sizes_alone(found, "The study varies no augmentation")
+    if not _SHAPE & varied or len({each.parameters for each in found}) < 2:
+        return "The study does not vary the size of the network, so there is no trade-off to see."
+    size = float(np.median([each.parameters for each in found]))
+    half = float(np.median([each.augmentation for each in found]))
+    told = []
+    for name, some in _halves(found, size).items():
+        weak = [each.gap for each in some if each.augmentation <= half]
+        strong = [each.gap for each in some if each.augmentation > half]
+        if weak and strong:
+            told.append(
+                f"the gap of the {name} networks is {mean_and_spread(weak)} with augmentation up "
+                f"to {half:.2g} and {mean_and_spread(strong)} above ({len(weak)} and "
+                f"{len(strong)} trials)"
+            )
+    if not told:
+        return _sizes_alone(found, "Too few trials differ in augmentation")
+    return f"Parted at {size / 1e6:.2g} million parameters, {'; '.join(told)}."
+
+
+def _halves(found: Sequence[Point], size: float) -> dict[str, list[Point]]:
+    return {
+        "smaller": [each for each in found if each.parameters <= size],
+        "larger": [each for each in found if each.parameters > size],
+    }
+
+
+def _sizes_alone(found: Sequence[Point], because: str) -> str:
+    size = float(np.median([each.parameters for each in found]))
+    told = [
+        f"{mean_and_spread([each.gap for each in some])} in the {name} ones "
+        f"({counted(len(some), 'trial')})"
+        for name, some in _halves(found, size).items()
+        if some
+    ]
+    return (
+        f"{because}, so only the size of the network is seen here: parted at {size / 1e6:.2g} "
+        f"million parameters, the gap is {' and '.join(told)}."
+    )
+
+
+def _picture(found: Sequence[Point]) -> Picture:
+    def paint(axes: "list[Axes]") -> None:
+        from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+        least = -1.0
+        for index, (name, most) in enumerate(_STRENGTHS.items()):
+            some = [each for each in found if least <= each.augmentation < most]
+            least = most
+            if not some:
+                continue
+            sizes = [each.parameters / 1e6 for each in some]
+            for panel, values in zip(
+                axes, ([each.score for each in some], [each.gap for each in some]), strict=True
+            ):
+                panel.plot(
+                    sizes,
+                    values,
+                    "o^s"[index],
+                    color=f"C{index}",
+                    fillstyle=("none", "none", "full")[index],
+                    label=name,
+                )
+        axes[1].set_xscale("log")
+        axes[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        axes[1].xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes[1].xaxis.set_minor_locator(NullLocator())
+        axes[0].set_ylabel("validation macro F1")
+        axes[1].set_ylabel("gap in accuracy")
+        axes[1].set_xlabel("trainable parameters, in millions")
+        axes[0].legend(title="augmentation", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+
+    sizes = [each.parameters for each in found]
+    alt = (
+        f"Macro F1 and gap of {len(found)} trials by trainable parameters, from {min(sizes):,} to "
+        f"{max(sizes):,}, and by strength of augmentation."
+    )
+    return draw("complexity", alt, paint, height=4.4, panels=2)

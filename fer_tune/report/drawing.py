@@ -1,0 +1,50 @@
+"""Drawings in one style, as SVG for the middle of a page."""
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fer_tune.report.section import Picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+STYLE = Path(__file__).with_name("report.mplstyle")
+WIDTH = 4.8  # inches: read on a phone as on a desk
+
+# Told apart without colours as well.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+PALE = "0.7"
+
+
+def label(metric: str) -> str:
+    """A metric's name for people: val/macro_f1 is macro F1."""
+    return metric.removeprefix("val/").replace("macro_f1", "macro F1").replace("_", " ")
+
+
+def draw(
+    name: str, alt: str, paint: "Callable[[list[Axes]], None]", *, height: float, panels: int = 1
+) -> Picture:
+    """What `paint` paints into the panels, one below the other with a common x axis.
+
+    name: unlike any other on the page, and fit for an id.
+    height: inches.
+    """
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    written = io.StringIO()
+    with style.context(STYLE), warnings.catch_warnings():
+        # Names of classes may have letters that the font at hand lacks; the reader's has them.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        paint(list(figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]))
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(written, format="svg", metadata=nothing)
+    svg = written.getvalue()
+    svg = svg[svg.index("<svg") :]
+    # Ids are the page's: those of two drawings must differ.
+    return Picture(re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg), alt)

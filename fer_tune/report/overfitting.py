@@ -1,0 +1,139 @@
+"""What counters overfitting: scores against gaps, and which parameters decide them."""
+
+from typing import TYPE_CHECKING
+
+from fer_tune.data.plans import PLAN_NAMES
+from fer_tune.report.drawing import MARKERS, draw, label
+from fer_tune.report.section import Picture, Section
+from fer_tune.report.spread import counted
+from fer_tune.report.study import ReportedStudy
+from fer_tune.study.importance import ENOUGH, importances
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TITLE = "What counters overfitting"
+SCORE = "val/macro_f1"
+NOTE = (
+    "One point a trial, at its best epoch: the higher the better, and the further left the less it "
+    "overfits. Filled points ran to their end, hollow ones did not. A gap may also be small "
+    "because a trial has hardly learnt yet."
+)
+IMPORTANCE_NOTE = (
+    "Importances are the shares of the parameters in the variance among the {count} trials that "
+    "ran to their end (Optuna's fANOVA), with the standard deviation over samples of these trials; "
+    "those that finished are the ones that ASHA let through."
+)
+
+
+def overfitting(study: ReportedStudy) -> Section:
+    """Validation macro F1 against the gap, and hyperparameter importances."""
+    if not study.scored:
+        return Section(TITLE, "No trial has finished an epoch yet.")
+    finished = [each for each in study.scored if each.ending == "finished"]
+    shares = {
+        metric: importances(
+            finished, study.space, [study.result(each).metrics[metric] for each in finished]
+        )
+        for metric in (SCORE, "gap")
+    }
+    pictures = [_points(study)]
+    note = f"{NOTE} {IMPORTANCE_NOTE.format(count=len(finished))}"
+    if all(shares.values()):
+        pictures.append(_bars(shares))
+    else:
+        note = (
+            f"{NOTE} There are no hyperparameter importances: they need {ENOUGH} trials that ran "
+            f"to their end with different results, and of this study {len(finished)} did."
+        )
+    return Section(TITLE, words(study, shares), note, pictures)
+
+
+def words(study: ReportedStudy, shares: dict[str, dict[str, tuple[float, float]]]) -> str:
+    """How many trials beat the paper's both ways, and what decides the gap."""
+    told = f"The study has {counted(len(study.scored), 'trial')} with a result"
+    if study.paper is not None and len(study.scored) > 1:
+        theirs = study.result(study.paper).metrics
+        others = [study.result(each).metrics for each in study.scored if each is not study.paper]
+        higher = [each for each in others if each[SCORE] > theirs[SCORE]]
+        both = [each for each in higher if each["gap"] < theirs["gap"]]
+        smaller = f", {len(both) or 'none'} of them with a smaller gap" if higher else ""
+        told = (
+            f"Of {counted(len(others), 'other trial')}, {len(higher) or 'none'} did better in "
+            f"macro F1 than the paper's configuration{smaller}"
+        )
+    if shares.get("gap"):
+        name, (mean, spread) = next(iter(shares["gap"].items()))
+        told += f"; what decides the gap most is {name} ({mean:.0%} ± {spread:.0%} of its variance)"
+    return told + "."
+
+
+def _points(study: ReportedStudy) -> Picture:
+    plans = {
+        plan: [each for each in study.scored if each.config.data_plan == plan]
+        for plan in PLAN_NAMES
+    }
+
+    def paint(axes: "list[Axes]") -> None:
+        for index, (plan, trials) in enumerate(plans.items()):
+            for filled in (True, False):
+                some = [
+                    study.result(each).metrics
+                    for each in trials
+                    if (each.ending == "finished") is filled
+                ]
+                axes[0].plot(
+                    [each["gap"] for each in some],
+                    [each[SCORE] for each in some],
+                    MARKERS[index],
+                    color=f"C{index}",
+                    fillstyle="full" if filled else "none",
+                )
+            if trials:
+                axes[0].plot([], [], MARKERS[index], color=f"C{index}", label=plan)
+        if study.paper is not None:
+            metrics = study.result(study.paper).metrics
+            axes[0].plot(
+                metrics["gap"],
+                metrics[SCORE],
+                "o",
+                color="black",
+                fillstyle="none",
+                markersize=11,
+                label="the paper's",
+            )
+        axes[0].set_xlabel("gap: train minus validation accuracy")
+        axes[0].set_ylabel("validation macro F1")
+        axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 1.22), ncols=3)
+
+    found = ", ".join(f"{len(trials)} {plan}" for plan, trials in plans.items() if trials)
+    alt = f"Validation macro F1 against the gap, a point a trial, by data plan: {found}."
+    return draw("overfitting", alt, paint, height=3.4)
+
+
+def _bars(shares: dict[str, dict[str, tuple[float, float]]]) -> Picture:
+    order = list(shares["gap"])[::-1]
+
+    def paint(axes: "list[Axes]") -> None:
+        for index, (name, of) in enumerate(shares.items()):
+            axes[0].barh(
+                [row + 0.38 * (0.5 - index) for row in range(len(order))],
+                [100 * of[each][0] for each in order],
+                xerr=[100 * of[each][1] for each in order],
+                height=0.36,
+                color=("0.8", "0.45")[index],
+                hatch=("", "////")[index],
+                edgecolor="black",
+                linewidth=0.5,
+                error_kw={"elinewidth": 0.8, "capsize": 2},
+                label=label(name),
+            )
+        axes[0].set_yticks(range(len(order)), order)
+        axes[0].set_xlim(left=0)
+        axes[0].set_xlabel("share of the variance among trials, in %")
+        axes[0].legend(loc="lower right")
+
+    alt = "Importance of each parameter for the gap: " + ", ".join(
+        f"{name} {mean:.0%} ± {spread:.0%}" for name, (mean, spread) in shares["gap"].items()
+    )
+    return draw("importances", alt, paint, height=0.8 + 0.3 * len(order))

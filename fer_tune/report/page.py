@@ -1,0 +1,83 @@
+"""The page: every section in its order, and all of it in one file."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from fer_tune.data.faces import Splits
+from fer_tune.report.audited import audited
+from fer_tune.report.balance import balance
+from fer_tune.report.best import best
+from fer_tune.report.complexity import complexity
+from fer_tune.report.curves import curves
+from fer_tune.report.faces import sheets
+from fer_tune.report.gained import gained
+from fer_tune.report.overfitting import overfitting
+from fer_tune.report.repeat import repeat
+from fer_tune.report.section import Section, Sheet
+from fer_tune.report.spread import counted
+from fer_tune.report.study import ReportedStudy
+from fer_tune.study.checkpoints import checkpoint_folder
+from fer_tune.study.storage import Storage
+from fer_tune.tracking import tags
+
+_HERE = Path(__file__).parent
+
+
+def page(study: ReportedStudy, storage: Storage, splits: Splits | None, without: str = "") -> str:
+    """The report as HTML that needs no network and nothing beside it.
+
+    storage: of the best trial's checkpoint, for the sheets of faces.
+    splits: the study's faces; None where they are not at hand, and `without` says why.
+    """
+    shown, why = _sheets(study, storage, splits, without)
+    sections = [
+        gained(study),
+        overfitting(study),
+        balance(study),
+        complexity(study),
+        curves(study),
+        best(study, shown, why),
+        audited(splits, without),
+        repeat(study),
+    ]
+    return render(study, sections)
+
+
+def _sheets(
+    study: ReportedStudy, storage: Storage, splits: Splits | None, without: str
+) -> tuple[list[Sheet], str]:
+    """The sheets of faces, or why there are none."""
+    from fer_tune.training.checkpoint import BadCheckpoint
+
+    if study.best is None:
+        return [], ""
+    if splits is None:
+        return [], without
+    kept = checkpoint_folder(storage.study(study.run.name), study.best.number)
+    try:
+        return sheets(study, splits.validation, kept), ""
+    except (OSError, BadCheckpoint):
+        return [], f"No faces are shown: the trial's checkpoint is not in {storage}."
+
+
+def render(study: ReportedStudy, sections: Sequence[Section]) -> str:
+    """The sections as HTML; every text that comes from outside is escaped."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html").render(
+        name=study.run.name,
+        ending=study.run.ending or "running",
+        trials=counted(len(study.trials), "trial"),
+        source=study.run.tags.get(tags.SOURCE, "faces"),
+        made=time.strftime("%Y-%m-%d %H:%M %Z"),
+        style=(_HERE / "page.css").read_text(encoding="utf-8"),
+        sections=sections,
+    )

@@ -1,0 +1,37 @@
+"""How to repeat a study."""
+
+import platform
+from importlib.metadata import version
+
+from fer_tune.report.section import Section, Table
+from fer_tune.report.study import ReportedStudy
+from fer_tune.tracking import tags
+
+TITLE = "How to repeat it"
+_PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy")
+NOTE = (
+    "The same seed gives the same study on the same machine as long as one trial runs at a time. "
+    "The versions of Python and its packages are of where this page was made."
+)
+
+
+def repeat(study: ReportedStudy) -> Section:
+    """Command, seed, versions and the hash of the faces."""
+    told, settings = study.run.tags, study.run.settings
+    rows = [
+        ["seed", told.get(tags.SEED, "-")],
+        ["faces", told.get(tags.SOURCE, "-")],
+        ["SHA-256 of the faces", study.run.faces_hash],
+        [
+            "epochs; ASHA's grace; reduction",
+            "; ".join(settings.get(name, "-") for name in ("epochs", "grace", "reduction")),
+        ],
+        ["searched by", study.metric],
+        ["fer_tune", told.get(tags.CODE_VERSION, "-")],
+        ["Python", platform.python_version()],
+        *([name, version(name)] for name in _PACKAGES),
+    ]
+    words = "Run this on the same faces, with the search space below it."
+    command = study.command or "(the command is not recorded)"
+    code = [command.strip(), study.space.as_yaml().strip()]
+    return Section(TITLE, words, NOTE, tables=[Table(["", ""], rows)], code=code)

@@ -1,0 +1,106 @@
+"""How far a number can be trusted."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_tune.training.metrics import EpochResult, Scores
+
+DRAWS = 1000
+_INTERVAL = (0.025, 0.975)  # 95 %
+
+Measure = Callable[[Scores], float | NDArray[np.float64]]
+
+_MEASURES: dict[str, Measure] = {
+    "val/accuracy": lambda scores: scores.accuracy,
+    "val/macro_f1": lambda scores: scores.macro_f1,
+}
+
+
+class Estimate(NamedTuple):
+    """A number with its 95 % interval, where it has one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """How far the interval goes below and above the value."""
+        low = self.value if self.low is None else self.low
+        high = self.value if self.high is None else self.high
+        return max(self.value - low, 0.0), max(high - self.value, 0.0)
+
+
+def draws(confusion: Sequence[Sequence[int]], measure: Measure) -> NDArray[np.float64]:
+    """The measure on DRAWS samples with replacement of the faces that were counted.
+
+    confusion: (C, C) counts.
+    Returns (DRAWS, ...), the rest as `measure` gives it. The same counts give the same numbers.
+    """
+    counts = np.asarray(confusion, dtype=np.int64)
+    faces = int(counts.sum())
+    sampled = np.random.default_rng(0).multinomial(faces, counts.ravel() / faces, DRAWS)
+    return np.array([measure(Scores(0.0, each)) for each in sampled.reshape(-1, *counts.shape)])
+
+
+def interval(sampled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The ends of the 95 % interval: (2, ...) from (DRAWS, ...)."""
+    return np.asarray(np.quantile(sampled, _INTERVAL, axis=0), dtype=np.float64)
+
+
+def estimate(result: EpochResult, metric: str) -> Estimate:
+    """A metric of an epoch, with what chance in the choice of validation faces does to it.
+
+    The gap's interval takes both of its accuracies to be of as many faces.
+    """
+    value = result.metrics[metric]
+    if not np.sum(result.confusion):
+        return Estimate(value)
+    if metric in _MEASURES:
+        low, high = interval(draws(result.confusion, _MEASURES[metric]))
+        return Estimate(value, float(low), float(high))
+    if metric == "gap":
+        validation = result.metrics["val/accuracy"]
+        both = np.array([validation, validation + value])
+        error = float(np.sqrt((both * (1 - both)).clip(0).sum() / np.sum(result.confusion)))
+        return Estimate(value, value - 1.96 * error, value + 1.96 * error)
+    return Estimate(value)
+
+
+def difference(better: EpochResult, other: EpochResult, metric: str) -> Estimate:
+    """How much a metric of one epoch is above the other's.
+
+    The two are taken as measured on different faces; on the same ones, as they are, the interval
+    is rather too wide.
+    """
+    value = better.metrics[metric] - other.metrics[metric]
+    first, second = estimate(better, metric), estimate(other, metric)
+    if first.low is None or second.low is None:
+        return Estimate(value)
+    below = float(np.hypot(first.reach[0], second.reach[1]))
+    above = float(np.hypot(first.reach[1], second.reach[0]))
+    return Estimate(value, value - below, value + above)
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """The mean of several trials, and where there are two or more their standard deviation."""
+    mean = f"{np.mean(values):.3f}"
+    return mean if len(values) < 2 else f"{mean} ± {spread(values):.3f}"
+
+
+def counted(number: int, what: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
+def spread(values: Sequence[float]) -> float:
+    """Their standard deviation; 0 of a single one."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0

@@ -1,0 +1,124 @@
+"""The study that a report tells of: from its journal where that is at hand, else from MLflow."""
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from fer_tune.study.journal import read_trials
+from fer_tune.study.record import PAPER_TRIAL, TrialRecord
+from fer_tune.study.settings import FILE as SETTINGS
+from fer_tune.study.settings import open_study
+from fer_tune.study.space import SearchSpace, parse_space
+from fer_tune.study.storage import Storage
+from fer_tune.terminal.outcome import SHOWN, ranked
+from fer_tune.tracking.reported import logged_history, logged_text
+from fer_tune.tracking.store import Store
+from fer_tune.tracking.studies import StudyRun, TrialRun, find_study
+from fer_tune.tracking.studies import trials as trial_runs
+from fer_tune.training.metrics import EpochResult
+
+_BY_CLASS = "val_f1/"
+
+
+@dataclass(frozen=True, eq=False)
+class ReportedStudy:
+    """A study as far as it has come.
+
+    run: in MLflow.
+    classes: of the faces, by label; none before the first epoch.
+    trials: by number; confusion matrices may be missing (see `read_study`).
+    command: that began it; None where it is not recorded.
+    """
+
+    run: StudyRun
+    space: SearchSpace
+    classes: tuple[str, ...]
+    trials: Sequence[TrialRecord]
+    command: str | None = None
+
+    @property
+    def metric(self) -> str:
+        """By whose best epoch trials are scored."""
+        return self.run.metric
+
+    @cached_property
+    def scored(self) -> list[TrialRecord]:
+        """The trials with a result, best first."""
+        return ranked(self.trials, self.metric)
+
+    @property
+    def best(self) -> TrialRecord | None:
+        return self.scored[0] if self.scored else None
+
+    @property
+    def paper(self) -> TrialRecord | None:
+        """The trial of the paper's configuration, where it has a result."""
+        return next((each for each in self.scored if each.number == PAPER_TRIAL), None)
+
+    def result(self, trial: TrialRecord) -> EpochResult:
+        """The epoch that scores a trial of `scored`."""
+        best = trial.best(self.metric)
+        assert best is not None
+        return best
+
+
+def read_study(store: Store, name: str, storage: Storage) -> ReportedStudy:
+    """The study called `name`, its trials from the journal where the storage has it.
+
+    Else they come from MLflow, which has the confusion matrices of the best epochs of trials that
+    have ended, and no others. Raises UserError without such a study.
+    """
+    run = find_study(store, name)
+    command = logged_text(store, run.run_id, "command.txt")
+    if (storage.here / name / SETTINGS).exists():
+        folder, settings = open_study(storage.here, name)
+        if settings.faces_hash == run.faces_hash:
+            records = read_trials(folder)
+            return ReportedStudy(run, settings.space, _classes(records), records, command)
+    text = logged_text(store, run.run_id, "space.yaml") or ""
+    space = parse_space(text, f"space.yaml of {name}")
+    records, classes = _recorded(store, run)
+    return ReportedStudy(run, space, classes, records, command)
+
+
+def _classes(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
+    first = next((each.history[0].metrics for each in trials if each.history), {})
+    return tuple(_named_classes(first))
+
+
+def _named_classes(metrics: Iterable[str]) -> list[str]:
+    return [name.removeprefix(_BY_CLASS) for name in metrics if name.startswith(_BY_CLASS)]
+
+
+def _recorded(store: Store, run: StudyRun) -> tuple[list[TrialRecord], tuple[str, ...]]:
+    names = tuple(dict.fromkeys([run.metric, *SHOWN]))
+    runs = trial_runs(store, run)
+    records = [
+        TrialRecord(
+            each.number, each.name, each.config, logged_history(store, each, names), each.ending
+        )
+        for each in runs
+    ]
+    # How many there are; their order is that of a confusion matrix.
+    classes = tuple(sorted({name for each in runs for name in _named_classes(each.metrics)}))
+    by_number = {each.number: each for each in runs}
+    order = ranked(records, run.metric)
+    # Of the many, the report looks closely at these alone.
+    for record in {each.number: each for each in records[:1] + order[:1]}.values():
+        classes = _with_confusion(store, by_number[record.number], record, run.metric) or classes
+    return records, classes
+
+
+def _with_confusion(
+    store: Store, trial: TrialRun, record: TrialRecord, metric: str
+) -> tuple[str, ...]:
+    """Fill the confusion matrix of the best epoch; the classes by label, none without it."""
+    import pandas as pd
+
+    best, text = record.best(metric), logged_text(store, trial.run_id, "confusion.csv")
+    if best is None or text is None:
+        return ()
+    table = pd.read_csv(io.StringIO(text), index_col="true")
+    record.history[record.history.index(best)] = replace(best, confusion=table.to_numpy().tolist())
+    return tuple(map(str, table.columns))

@@ -1,0 +1,57 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fer_tune.data.demo import demo_splits
+from fer_tune.folder import open_folder
+from fer_tune.report.faces import predicted, sheets, some_of_each, worst
+from fer_tune.report.study import ReportedStudy
+from fer_tune.study.record import TrialRecord
+from fer_tune.training import checkpoint
+from fer_tune.training.device import pick_device
+from fer_tune.training.loop import OnDevice, evaluate
+from fer_tune.training.state import Task, fresh_state, weights
+
+SMALL = {"depth": 2, "width": 4, "hidden_1": 16, "hidden_2": 16, "schedule": "onecycle"}
+
+
+def test_the_worst_mistakes_are_the_most_confident_wrong_ones() -> None:
+    chances = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.4, 0.6]], dtype=np.float32)
+    assert worst(np.array([1, 1, 1, 0]), chances) == [0, 2, 3]
+
+
+def test_a_sheet_has_as_many_faces_of_each_class_as_there_are_up_to_four() -> None:
+    labels = np.array([0] * 10 + [1] * 3 + [2] * 10)
+    chosen = labels[some_of_each(labels, 3)]
+    assert np.bincount(chosen).tolist() == [4, 3, 4]
+
+
+def test_many_classes_do_not_make_a_long_sheet() -> None:
+    assert len(some_of_each(np.arange(200).repeat(2), 200)) == 40
+
+
+def test_faces_are_judged_by_the_weights_of_the_best_epoch(
+    trial: Callable[..., TrialRecord], study: Callable[..., ReportedStudy], tmp_path: Path
+) -> None:
+    validation = demo_splits().validation
+    reported = study(trial(0, 20, **SMALL))
+    device = pick_device()
+    state = fresh_state(Task(reported.trials[0].config, 15, seed=1), 300, 7, device)
+    state.best_weights = weights(state.model)
+    with torch.no_grad():  # a later epoch, worse
+        for parameter in state.model.parameters():
+            parameter.zero_()
+    checkpoint.save(state, open_folder(str(tmp_path)))
+    chances = predicted(reported, validation, open_folder(str(tmp_path)))
+    state.model.load_state_dict(state.best_weights)
+    confusion = evaluate(state.model, OnDevice.of(validation, device), 7).confusion
+    assert chances.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.bincount(chances.argmax(axis=1), minlength=7).tolist() == confusion.sum(0).tolist()
+
+    shown, wrong = sheets(reported, validation, open_folder(str(tmp_path)))
+    assert len(shown.faces) == 28
+    assert not any(face.is_right for face in wrong.faces)
+    assert all(face.image.startswith("data:image/png;base64,") for face in shown.faces)

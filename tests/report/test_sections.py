@@ -1,0 +1,85 @@
+from collections.abc import Callable
+
+import numpy as np
+
+from fer_tune.report import curves
+from fer_tune.report.best import words as best_words
+from fer_tune.report.complexity import Point, parameter_count
+from fer_tune.report.complexity import words as complexity_words
+from fer_tune.report.gained import gained
+from fer_tune.report.overfitting import overfitting
+from fer_tune.report.study import ReportedStudy
+from fer_tune.study.record import TrialRecord
+from fer_tune.training.config import PAPER
+
+Trial = Callable[..., TrialRecord]
+Study = Callable[..., ReportedStudy]
+
+
+def test_the_gain_is_told_with_its_interval(trial: Trial, study: Study) -> None:
+    told = gained(study(trial(0, 20), trial(1, 30))).words
+    assert "Trial 001 reaches a macro F1 of 0.600 (0." in told
+    assert "a difference of 0.200 (0.1" in told
+
+
+def test_a_study_that_gained_nothing_says_so(trial: Trial, study: Study) -> None:
+    told = gained(study(trial(0, 30), trial(1, 20))).words
+    assert told.startswith("No trial was better than the paper's configuration")
+
+
+def test_trials_that_beat_the_papers_are_counted_and_those_that_overfit_less(
+    trial: Trial, study: Study
+) -> None:
+    # The gap of these trials grows with their number, and with their epochs.
+    told = overfitting(study(trial(0, 10, 20), trial(1, 30, 30), trial(3, 30), trial(2, 10))).words
+    assert told.startswith("Of 3 other trials, 2 did better in macro F1")
+    assert "none of them with a smaller gap" in told
+
+
+def test_importances_are_told_only_of_enough_finished_trials(
+    trial: Trial, study: Study, many: ReportedStudy
+) -> None:
+    few = overfitting(study(trial(0, 10, 20), trial(1, 30, 30)))
+    assert len(few.pictures) == 1
+    assert "no hyperparameter importances: they need 10 trials" in few.note
+    enough = overfitting(many)
+    assert len(enough.pictures) == 2
+    assert "what decides the gap most is" in enough.words
+
+
+def test_what_asha_stopped_and_saved_is_counted(trial: Trial) -> None:
+    told = curves.words(
+        [trial(0, *[1] * 15), trial(1, 1, 1, 1, ending="stopped"), trial(2, ending="failed")], 15
+    )
+    assert "1 finished, 1 stopped, 1 failed" in told
+    assert "ASHA stopped 1 after epoch 3, which saved 12 of 30 epochs (40%)" in told
+
+
+def test_the_class_most_mistaken_is_named() -> None:
+    confusion = np.array([[90, 10, 0], [5, 5, 0], [0, 0, 50]])
+    assert best_words(4, ("happy", "disgust", "sad"), confusion) == (
+        "Trial 004 tells sad best (F1 1.00) and disgust worst (F1 0.40); most often, 50% of the "
+        "disgust faces are taken for happy."
+    )
+
+
+def test_augmentation_is_told_apart_in_smaller_and_larger_networks() -> None:
+    found = [
+        Point(parameters, augmentation, 0.5, gap)
+        for parameters, augmentation, gap in [
+            (1_000_000, 0.0, 0.3), (1_000_000, 0.9, 0.2), (4_000_000, 0.1, 0.6), (4_000_000, 1, 0.1)
+        ]
+    ]  # fmt: skip
+    told = complexity_words(found, {"augmentation", "depth"})
+    assert "smaller networks is 0.300 with augmentation up to 0.5 and 0.200 above" in told
+    assert "larger networks is 0.600 with augmentation up to 0.5 and 0.100 above" in told
+
+
+def test_a_study_that_varies_no_augmentation_or_no_size_says_so() -> None:
+    found = [Point(1_000_000, 0.0, 0.5, 0.3), Point(4_000_000, 0.0, 0.5, 0.4)]
+    assert "varies no augmentation" in complexity_words(found, {"depth"})
+    assert "does not vary the size" in complexity_words(found, {"augmentation"})
+
+
+def test_parameters_are_those_of_the_network() -> None:
+    assert parameter_count(PAPER, 7) == 2_585_831

@@ -1,0 +1,42 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from fer_tune.report.spread import difference, draws, estimate, interval, mean_and_spread
+from fer_tune.training.metrics import EpochResult
+
+Epoch = Callable[..., EpochResult]
+
+
+def test_an_interval_of_accuracy_is_as_wide_as_the_binomial_one() -> None:
+    confusion = [[300, 200], [200, 300]]
+    low, high = interval(draws(confusion, lambda scores: scores.accuracy))
+    expected = 1.96 * (0.6 * 0.4 / 1000) ** 0.5
+    assert (high - low) / 2 == pytest.approx(expected, rel=0.1)
+    assert low < 0.6 < high
+
+
+@pytest.mark.parametrize("metric", ["val/accuracy", "val/macro_f1", "gap"])
+def test_a_metric_lies_in_its_interval(epoch: Epoch, metric: str) -> None:
+    found = estimate(epoch(1, 30), metric)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.value < found.high
+
+
+def test_without_a_confusion_matrix_there_is_no_interval(epoch: Epoch) -> None:
+    bare = EpochResult(1, epoch(1, 30).metrics, ())
+    assert str(estimate(bare, "val/macro_f1")) == "0.600"
+    assert difference(bare, epoch(1, 20), "val/macro_f1").low is None
+
+
+def test_a_difference_is_less_certain_than_what_it_is_of(epoch: Epoch) -> None:
+    found = difference(epoch(1, 40), epoch(1, 20), "val/macro_f1")
+    assert found.value == pytest.approx(0.4)
+    assert found.reach[0] > max(estimate(epoch(1, 40), "val/macro_f1").reach)
+
+
+def test_one_trial_has_no_spread() -> None:
+    assert mean_and_spread([0.5]) == "0.500"
+    assert mean_and_spread([0.4, 0.6]) == f"0.500 ± {np.std([0.4, 0.6], ddof=1):.3f}"
