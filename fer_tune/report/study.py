@@ -8,7 +8,7 @@ from functools import cached_property
 from fer_tune.study.journal import read_trials
 from fer_tune.study.record import PAPER_TRIAL, TrialRecord
 from fer_tune.study.settings import FILE as SETTINGS
-from fer_tune.study.settings import open_study
+from fer_tune.study.settings import check_name, open_study
 from fer_tune.study.space import SearchSpace, parse_space
 from fer_tune.study.storage import Storage
 from fer_tune.terminal.outcome import SHOWN, ranked
@@ -70,6 +70,7 @@ def read_study(store: Store, name: str, storage: Storage) -> ReportedStudy:
     have ended, and no others. Raises UserError without such a study.
     """
     run = find_study(store, name)
+    check_name(name)  # it becomes part of paths
     command = logged_text(store, run.run_id, "command.txt")
     if (storage.here / name / SETTINGS).exists():
         folder, settings = open_study(storage.here, name)

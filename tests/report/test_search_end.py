@@ -1,0 +1,23 @@
+from pathlib import Path
+
+import pytest
+
+from fer_tune import search
+from fer_tune.tracking.reported import FILE, logged_text
+from fer_tune.tracking.store import open_store
+from fer_tune.tracking.studies import find_study
+
+
+def test_the_end_of_a_search_writes_the_report_and_keeps_it_in_mlflow(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workplace)
+    monkeypatch.delenv("FER_TUNE_DATA", raising=False)
+    small = ["--space", "smoke", "--train-faces", "300", "--trials", "1", "--epochs", "1"]
+    search.main([*small, "--study", "demo-reported"])
+    written = Path("mlruns", "studies", "demo-reported", FILE)
+    assert f"Report: {written}" in capfd.readouterr().out
+    page = written.read_text(encoding="utf-8")
+    assert "<img" in page  # faces, from the best trial's checkpoint
+    store = open_store()
+    assert logged_text(store, find_study(store, "demo-reported").run_id, FILE) == page

@@ -1,0 +1,160 @@
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from fer_tune import conduct
+from fer_tune.data.demo import demo_splits
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.described import describe
+from fer_tune.errors import UserError
+from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.report.__main__ import main
+from fer_tune.report.study import read_study
+from fer_tune.study.journal import Journal
+from fer_tune.study.record import TrialRecord
+from fer_tune.study.settings import StudySettings, begin_study
+from fer_tune.study.space import parse_space
+from fer_tune.study.storage import Storage
+from fer_tune.terminal import tables
+from fer_tune.tracking.recorder import Recorder
+from fer_tune.tracking.reported import FILE, logged_text
+from fer_tune.tracking.store import Store, open_store
+from fer_tune.tracking.studies import find_study
+
+SPACE = "parameters:\n  depth: {type: int, low: 1, high: 5}\n"
+
+Trial = Callable[..., TrialRecord]
+Begin = Callable[..., StudySettings]
+
+
+@pytest.fixture(scope="module")
+def store(workplace: Path) -> Store:
+    return open_store(root=workplace / "mlruns")
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage(str(tmp_path / "studies"))
+
+
+@pytest.fixture
+def begin(request: pytest.FixtureRequest, store: Store, storage: Storage) -> Begin:
+    """Records a study of these trials, named after the test, in MLflow and in a journal."""
+
+    def study(*trials: TrialRecord) -> StudySettings:
+        settings = StudySettings(
+            name=request.node.name,
+            space_name="tested",
+            space=parse_space(SPACE, "tested.yaml"),
+            data=None,
+            skip_bad=False,
+            faces_hash=demo_splits().content_hash(),
+            train_faces=None,
+            trials=len(trials),
+            epochs=3,
+            grace=1,
+            reduction=3,
+            metric="val/macro_f1",
+            seed=0,
+            tracking_uri=store.uri,
+        )
+        folder = begin_study(storage.here, settings)
+        told = "python -m fer_tune.search --study tested"
+        recorder = Recorder(store, describe(settings, demo_splits(), told), resume=False)
+        journal = Journal(folder)
+        for trial in trials:
+            recorder.record(events(trial))
+            for event in events(trial):
+                journal.tell(event)
+        journal.close()
+        return settings
+
+    return study
+
+
+def events(trial: TrialRecord) -> Sequence[Event]:
+    number = trial.number
+    return [
+        TrialStarted(number=number, name=trial.name, config=trial.config),
+        *(EpochEnded(number=number, result=result) for result in trial.history),
+        *([TrialEnded(number=number, ending=trial.ending)] if trial.ending else []),
+    ]
+
+
+def test_a_study_reads_the_same_from_its_journal_and_from_mlflow(
+    trial: Trial, begin: Begin, store: Store, storage: Storage, tmp_path: Path
+) -> None:
+    name = begin(
+        trial(0, 20, 22, 21), trial(1, 30, ending="stopped", depth=2), trial(2, ending="failed")
+    ).name
+    here, elsewhere = (
+        read_study(store, name, each) for each in (storage, Storage(str(tmp_path / "nothing")))
+    )
+    assert here.classes == elsewhere.classes == EMOTIONS
+    assert here.space == elsewhere.space
+    for one, other in zip(here.trials, elsewhere.trials, strict=True):
+        assert (one.number, one.config, one.ending) == (other.number, other.config, other.ending)
+        for first, second in zip(one.history, other.history, strict=True):
+            assert first.epoch == second.epoch
+            assert second.metrics == {name: first.metrics[name] for name in second.metrics}
+    assert here.best is not None
+    assert elsewhere.best is not None
+    assert here.result(here.best).confusion == elsewhere.result(elsewhere.best).confusion
+
+
+def test_the_command_writes_the_page_and_keeps_it_with_the_study(
+    trial: Trial, begin: Begin, store: Store, storage: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = begin(trial(0, 20), trial(1, 30, ending=None)).name
+    main(["--study", name, "--tracking-uri", store.uri, "--storage", storage.address])
+    written = storage.here / name / FILE
+    assert f"Report: {written}" in capsys.readouterr().out
+    assert logged_text(store, find_study(store, name).run_id, FILE) == written.read_text("utf-8")
+    assert "python -m fer_tune.search --study tested" in written.read_text("utf-8")
+
+
+def test_the_page_goes_where_the_user_wants_it(
+    trial: Trial, begin: Begin, store: Store, tmp_path: Path
+) -> None:
+    name, output = begin(trial(0, 20)).name, tmp_path / "a folder" / "page.html"
+    main(["--study", name, "--tracking-uri", store.uri, "--output", str(output)])
+    assert output.read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_a_study_that_is_not_there_is_told_in_one_line(store: Store) -> None:
+    with pytest.raises(UserError, match="study nothing is not in"):
+        main(["--study", "nothing", "--tracking-uri", store.uri])
+
+
+def test_other_faces_than_the_studys_are_refused_where_they_were_named(
+    trial: Trial, begin: Begin, store: Store, tmp_path: Path
+) -> None:
+    name = begin(trial(0, 20)).name
+    rows = [
+        f"{label},{' '.join([str(value)] * 2304)},Training"
+        for label in range(7)
+        for value in range(10, 200, 15)
+    ]
+    faces = tmp_path / "others.csv"
+    faces.write_text("emotion,pixels,Usage\n" + "\n".join(rows) + "\n")
+    with pytest.raises(UserError, match="are not the faces of study"):
+        main(["--study", name, "--tracking-uri", store.uri, "--data", str(faces)])
+
+
+def test_a_report_that_fails_is_told_in_one_line_and_fails_nothing(
+    trial: Trial,
+    begin: Begin,
+    store: Store,
+    storage: Storage,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = begin(trial(0, 20)).name
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("first\nsecond")
+
+    monkeypatch.setattr("fer_tune.report.page.gained", broken)
+    conduct._report(tables.console(), store, name, storage, demo_splits())
+    assert capsys.readouterr().err == f"Warning: no report of study {name}: first\n"
