@@ -1,7 +1,6 @@
 """python -m fer_tune.retrain: a study's best trial trained again, then tested, once."""
 
 import argparse
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +11,12 @@ from fer_tune.errors import UserError
 from fer_tune.options import STUDIES, number_from
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from fer_tune.data.faces import Splits
-    from fer_tune.folder import Folder
-    from fer_tune.tracking.description import RetrainingDescription
-    from fer_tune.tracking.retraining import RetrainingRun, SeedOutcome
+    from fer_tune.seeds import Retraining
     from fer_tune.tracking.store import Store
-    from fer_tune.tracking.studies import StudyRun, TrialRun
-    from fer_tune.training.faces import TrialFaces
-    from fer_tune.training.metrics import EpochResult
 
 _EXAMPLE = """\
 example:
-  python -m fer_tune.retrain --study paper-0412-101500 --seeds 3
+  %(prog)s --study paper-0412-101500 --seeds 3
 """
 
 
@@ -37,67 +28,71 @@ class RetrainOptions:
     trial: int | None
     epochs: int | None
     seeds: int
+    against_paper: bool
+    flip: bool
     data: Path | None
     tracking_uri: str | None
     storage: str
 
 
-def parse(argv: Sequence[str] | None) -> RetrainOptions:
-    """The command line; exits with code 2 where it is wrong."""
-    parser = command.Parser(
-        prog="python -m fer_tune.retrain",
+def parser() -> command.Parser:
+    """What reads the command line."""
+    made = command.Parser(
+        prog=command.prog("retrain"),
         description="Train a study's best trial again, to its full length and on all training "
-        "faces; then read the test faces, once.",
+        "faces; read the test faces, once; compare it with the paper's configuration and with the "
+        "champion; and register its model.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole = number_from(1, int)
-    parser.add_argument("--study", type=command.filled, required=True, metavar="NAME")
-    parser.add_argument(
+    made.add_argument("--study", type=command.filled, required=True, metavar="NAME")
+    made.add_argument(
         "--trial", type=number_from(0, int), metavar="N", help="default: the study's best"
     )
-    parser.add_argument("--epochs", type=whole, metavar="N", help="default: the study's")
-    parser.add_argument(
+    made.add_argument("--epochs", type=whole, metavar="N", help="default: the study's")
+    made.add_argument(
         "--seeds", type=whole, default=1, metavar="K", help="train K times (default: 1)"
     )
-    parser.add_argument(
+    made.add_argument(
+        "--against-paper",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="train the paper's configuration in the same way, once, to compare (default: yes)",
+    )
+    made.add_argument(
+        "--flip",
+        action="store_true",
+        help="also show test scores averaged over each face and its mirror image",
+    )
+    made.add_argument(
         "--data",
         type=command.filled_path,
         metavar="PATH",
         help="where the study's faces are now, if moved",
     )
-    parser.add_argument(
+    made.add_argument(
         "--tracking-uri", type=command.filled, metavar="URI", help="as of the search"
     )
-    parser.add_argument(
+    made.add_argument(
         "--storage",
         type=command.filled,
         default=str(STUDIES),
         metavar="DIR",
         help="as of the search",
     )
-    return RetrainOptions(**vars(parser.parse_args(argv)))
+    return made
 
 
-@dataclass(frozen=True, eq=False)
-class Retraining:
-    """What is trained again.
-
-    folder: on this machine; held while it runs.
-    kept: folder of the checkpoints, from which a stopped retraining goes on.
-    """
-
-    study: "StudyRun"
-    trial: "TrialRun"
-    splits: "Splits"
-    epochs: int
-    folder: Path
-    kept: "Folder"
+def parse(argv: Sequence[str] | None) -> RetrainOptions:
+    """The command line; exits with code 2 where it is wrong."""
+    return RetrainOptions(**vars(parser().parse_args(argv)))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Find the trial, train it again with each seed, and show how it does on the test faces."""
+    """Train the trial again with each seed, compare it on the test faces and register a model."""
     options = parse(argv)
+    from fer_tune.judge import Retrained, judge
+    from fer_tune.seeds import paper_outcomes, seed_outcome
     from fer_tune.study.lock import locked
     from fer_tune.terminal import tables
     from fer_tune.tracking.retraining import open_retraining
@@ -105,27 +100,27 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     console = tables.console()
     store = open_store(options.tracking_uri, create=False)
-    what = _settled(store, options)
+    what = _settled(store, options, command.line("fer_tune.retrain", argv))
+    compared = options.against_paper and not what.is_papers
     tables.show_faces(console, what.splits)
-    console.print(_plan(what, options.seeds))
-    told = command.line("fer_tune.retrain", argv)
+    console.print(_plan(what, options.seeds, compared))
+    described = what.described()
     try:
-        with (
-            locked(what.folder, "this retraining"),
-            open_retraining(store, _described(what, told)) as run,
-        ):
-            outcomes = [_outcome(console, run, what, seed) for seed in range(options.seeds)]
-            _show(console, run, what.splits.classes, outcomes)
+        with locked(what.folder, "this retraining"), open_retraining(store, described) as run:
+            outcomes = [seed_outcome(console, run, what, seed) for seed in range(options.seeds)]
+            paper = paper_outcomes(console, store, what, options.seeds) if compared else None
+            retrained = Retrained(described, what.splits, outcomes, paper, options.flip)
+            judge(console, store, run, retrained)
     except KeyboardInterrupt:
-        again = f"Stopped. The same command goes on from the last epoch: {told}"
+        again = f"Stopped. The same command goes on from the last epoch: {what.command}"
         console.print(again, soft_wrap=True)
         raise
-    shutil.rmtree(what.folder)
-    what.kept.remove()
+    what.clear()
 
 
-def _settled(store: "Store", options: RetrainOptions) -> Retraining:
+def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining":
     from fer_tune.data.load import load_again
+    from fer_tune.seeds import Retraining
     from fer_tune.study.storage import Storage
     from fer_tune.tracking.studies import best_trial, find_study, find_trial
     from fer_tune.training.metrics import metric_names
@@ -144,95 +139,19 @@ def _settled(store: "Store", options: RetrainOptions) -> Retraining:
     if study.metric not in metric_names(splits.classes):
         raise UserError(f"study {study.name} says it was searched by {study.metric}, no metric")
     epochs = options.epochs or study.epochs
-    storage, name = Storage(options.storage), f"retrain-{trial.number:06d}-{epochs}"
-    folder, kept = storage.here / study.name / name, storage.study(study.name) / name
-    return Retraining(study, trial, splits, epochs, folder, kept)
+    return Retraining(study, trial, splits, epochs, Storage(options.storage), told)
 
 
-def _plan(what: Retraining, seeds: int) -> str:
+def _plan(what: "Retraining", seeds: int, compared: bool) -> str:
     from fer_tune.model import FerNet, parameter_count
 
     network = FerNet(what.trial.config, len(what.splits.classes))
+    beside = "; then the paper's configuration, if it never was" if compared else ""
     return (
         f"Training trial {what.trial.number:03d} of {what.study.name} again (seeds: {seeds}): "
         f"{what.epochs} epochs on {len(what.splits.train):,} faces, "
-        f"{parameter_count(network) / 1e6:.2f} M parameters"
+        f"{parameter_count(network) / 1e6:.2f} M parameters{beside}"
     )
-
-
-def _described(what: Retraining, told: str) -> "RetrainingDescription":
-    from fer_tune.data.load import remarks
-    from fer_tune.tracking.description import RetrainingDescription
-    from fer_tune.version import code_version
-
-    return RetrainingDescription(
-        study=what.study,
-        trial=what.trial,
-        epochs=what.epochs,
-        classes=what.splits.classes,
-        command=told,
-        code_version=code_version(),
-        note="\n\n".join(remarks(what.splits)),
-    )
-
-
-def _outcome(
-    console: "Console", run: "RetrainingRun", what: Retraining, seed: int
-) -> "SeedOutcome":
-    """What the seed gave before this retraining was broken off, or gives now."""
-    outcome = run.finished_seed(seed) or _train_seed(console, run, what, seed)
-    console.print(
-        f"seed {seed}: epoch {outcome.best.epoch} kept, "
-        f"test accuracy {outcome.test.accuracy:.3f}, macro F1 {outcome.test.macro_f1:.3f}; "
-        f"model {outcome.model}",
-        soft_wrap=True,
-    )
-    return outcome
-
-
-def _train_seed(
-    console: "Console", run: "RetrainingRun", what: Retraining, seed: int
-) -> "SeedOutcome":
-    from fer_tune.terminal.tables import progress
-    from fer_tune.training.final import train_and_test
-    from fer_tune.training.state import Task
-
-    task = Task(what.trial.config, what.epochs, seed, what.study.metric)
-    kept = what.kept / f"seed-{seed}"
-    faces = _faces(what, seed)
-    with run.open_seed(seed) as seed_run, progress(console) as bar:
-        job = bar.add_task(f"seed {seed}", total=what.epochs, shown="")
-
-        def on_epoch(result: "EpochResult") -> None:
-            seed_run.log_epoch(result)
-            shown = f"F1 {result.metrics['val/macro_f1']:.3f}, gap {result.metrics['gap']:.3f}"
-            bar.update(job, completed=result.epoch, shown=shown)
-
-        final = train_and_test(task, faces, what.splits.test, kept, on_epoch, console.print)
-        return seed_run.log_final(final)
-
-
-def _faces(what: Retraining, seed: int) -> "TrialFaces":
-    from fer_tune.training.faces import trial_faces
-
-    return trial_faces(what.splits, what.splits.train, what.trial.config.data_plan, seed)
-
-
-def _show(
-    console: "Console",
-    run: "RetrainingRun",
-    classes: Sequence[str],
-    outcomes: Sequence["SeedOutcome"],
-) -> None:
-    from fer_tune.paper import REMARK
-    from fer_tune.terminal.scores import class_table, overall_table
-
-    best, tests = [each.best for each in outcomes], [each.test for each in outcomes]
-    for table in (class_table(classes, tests), overall_table(best, tests)):
-        console.print()
-        console.print(table)
-    console.print("\n" + REMARK)
-    run.log_summary(outcomes)
 
 
 if __name__ == "__main__":

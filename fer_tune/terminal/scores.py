@@ -1,6 +1,6 @@
 """Test scores beside the paper's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,15 @@ def class_table(classes: Sequence[str], tests: Sequence[Scores]) -> Table:
     return table
 
 
-def overall_table(best: Sequence[EpochResult], tests: Sequence[Scores]) -> Table:
-    """Accuracies and gaps, the mean over seeds, with the paper's beside them."""
+def overall_table(
+    best: Sequence[EpochResult],
+    tests: Sequence[Scores],
+    more: Mapping[str, Sequence[float]],
+) -> Table:
+    """Accuracies and gaps, the mean over seeds, with the paper's beside them.
+
+    more: further test accuracies, a value a seed, shown below the plain one.
+    """
     train = np.array([each.metrics["train/accuracy"] for each in best])
     validation = np.array([each.metrics["val/accuracy"] for each in best])
     test = np.array([each.accuracy for each in tests])
@@ -39,6 +46,7 @@ def overall_table(best: Sequence[EpochResult], tests: Sequence[Scores]) -> Table
         ("validation accuracy", validation, "-"),
         ("gap: train - validation", train - validation, "-"),
         ("test accuracy", test, f"{paper.TEST_ACCURACY:.3f}"),
+        *((name, np.array(values), "-") for name, values in more.items()),
         ("train - test", train - test, f"{paper.TRAIN_ACCURACY - paper.TEST_ACCURACY:.3f}"),
     ]
     return plain_table(

@@ -1,6 +1,6 @@
 """What MLflow is told of a study or a retraining, once, at its start."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ class RetrainingDescription:
     classes: of the faces, by label.
     command: the command line that began it.
     note: for the head of its page.
+    counts: faces of each class, in the order of the classes, by split.
     """
 
     study: "StudyRun"
@@ -53,3 +54,4 @@ class RetrainingDescription:
     command: str
     code_version: str
     note: str = ""
+    counts: Mapping[str, Sequence[int]] = field(default_factory=dict)

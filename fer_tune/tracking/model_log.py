@@ -25,18 +25,25 @@ if TYPE_CHECKING:
     from fer_tune.model import FerNet
     from fer_tune.tracking.served_model import ServedModel
 
+CARD = "model_card.md"
+
 # What served_model.py imports: of this package, and beside it.
 _CODE = ("__init__.py", "model.py", "model_config.py", "data/__init__.py", "data/faces.py")
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "safetensors", "torch")
 
 
 def log_model(
-    store: Store, run_id: str, model: "FerNet", config: ModelConfig, classes: Sequence[str]
+    store: Store,
+    run_id: str,
+    model: "FerNet",
+    config: ModelConfig,
+    classes: Sequence[str],
+    card: str | None = None,
 ) -> str:
     """Keep `model` as an output of the run; returns its address, `models:/<id>`.
 
     `mlflow.pyfunc.load_model` of it takes faces, (N, 48, 48) uint8, and gives a DataFrame with a
-    column of probabilities for each class. Its code comes with it.
+    column of probabilities for each class. Its code comes with it, and as `model_card.md` its card.
     """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
     from mlflow.models import Model
@@ -57,6 +64,8 @@ def log_model(
             )
             _write_parts(Path(folder), model, config, classes)
             _save(Path(folder), about, classes)
+            if card is not None:
+                (Path(folder) / "model" / CARD).write_text(card, encoding="utf-8")
             client.log_model_artifacts(entry.model_id, f"{folder}/model")
         client.log_outputs(run_id, [LoggedModelOutput(entry.model_id, step=0)])
         status = LoggedModelStatus.READY
@@ -66,7 +75,8 @@ def log_model(
 
 
 def load_model(store: Store, address: str) -> "PyFuncModel":
-    """The model at `address`: `models:/<id>`, or `models:/<name>/<version>` of the registry.
+    """The model at `address`: `models:/<id>`, or of the registry, `models:/<name>/<version>` or
+    `models:/<name>@<alias>`.
 
     Its weights and their description are read, and its code, which is for those who lack this
     package, is left alone. Raises UserError where the store has no such model, or another one.
@@ -75,11 +85,8 @@ def load_model(store: Store, address: str) -> "PyFuncModel":
     from mlflow.exceptions import MlflowException
 
     # Not by mlflow.pyfunc: that looks in the global tracking URI only, and runs what it finds.
-    client = store.client()
     try:
-        name, _, number = address.removeprefix("models:/").partition("/")
-        version = client.get_model_version(name, number) if number else None
-        where = version.source if version else client.get_logged_model(name).artifact_location
+        where = _location(store, address)
         folder = mlflow.artifacts.download_artifacts(artifact_uri=where, tracking_uri=store.uri)
     except (MlflowException, OSError) as error:
         raise UserError(f"model {address} in {store}: {first_line(error)}") from error
@@ -89,6 +96,19 @@ def load_model(store: Store, address: str) -> "PyFuncModel":
         raise UserError(
             f"model {address} in {store}: no model of this package ({first_line(error)})"
         ) from error
+
+
+def _location(store: Store, address: str) -> str:
+    client, name = store.client(), address.removeprefix("models:/")
+    if "@" in name:
+        version = client.get_model_version_by_alias(*name.split("@", 1))
+    elif "/" in name:
+        version = client.get_model_version(*name.split("/", 1))
+    else:
+        return str(client.get_logged_model(name).artifact_location)
+    source = str(version.source)
+    # A version that was registered in MLflow's UI names the model by its address.
+    return _location(store, source) if source.startswith("models:/") else source
 
 
 def _read(folder: Path) -> "PyFuncModel":

@@ -2,39 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from statistics import mean, stdev
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from fer_tune.errors import UserError
-from fer_tune.events import now
 from fer_tune.tracking import tags
-from fer_tune.tracking.best import best_metrics, best_name, epoch_metrics
 from fer_tune.tracking.description import RetrainingDescription
-from fer_tune.tracking.figures import log_confusion, logged_confusion
-from fer_tune.tracking.model_log import log_model
+from fer_tune.tracking.model_log import CARD
+from fer_tune.tracking.seeds import SeedOutcome, SeedRun, log_metrics, outcome
 from fer_tune.tracking.store import Store, first_line, stop_retries
-from fer_tune.tracking.studies import as_written
-from fer_tune.training.metrics import EpochResult, Scores, metric_names, named_test_metrics
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from fer_tune.training.final import Final
-
-
-@dataclass(frozen=True, eq=False)
-class SeedOutcome:
-    """What came out of one seed.
-
-    best: the kept epoch; read back from a finished run, it lacks the metrics of single classes.
-    test: that epoch on the test faces.
-    model: its address, `models:/<id>`.
-    """
-
-    best: EpochResult
-    test: Scores
-    model: str
+    from fer_tune.training.significance import Paired
 
 
 @contextmanager
@@ -66,7 +48,7 @@ class RetrainingRun:
         self._store, self._client, self._what, self._marks = store, store.client(), what, marks
         self._name: str = run.info.run_name
         self.run_id: str = run.info.run_id
-        self._settings = {**what.trial.config.model_dump(mode="json"), "epochs": what.epochs}
+        self._settings = _settings(what)
         _log_params(store, self.run_id, self._settings)
         if not self._client.list_artifacts(self.run_id):
             self._client.log_text(self.run_id, what.command + "\n", "command.txt")
@@ -77,59 +59,50 @@ class RetrainingRun:
     def finished_seed(self, seed: int) -> SeedOutcome | None:
         """What came out of the seed before, so that it is not trained and tested again."""
         runs = [run for run in _runs(self._store, self._of(seed)) if run.info.status == "FINISHED"]
-        return _outcome(self._store, runs[-1], self._what) if runs else None
+        return outcome(self._store, runs[-1], self._what) if runs else None
 
     @contextmanager
     def open_seed(self, seed: int) -> Iterator["SeedRun"]:
         """Begin the run of one seed, nested in this one, or go on with it."""
-        with _open(self._store, f"{self._name} seed {seed}", self._of(seed), self._marks) as run:
+        marks = {**self._marks, tags.RETRAINED_METRIC: self._what.study.metric}
+        with _open(self._store, f"{self._name} seed {seed}", self._of(seed), marks) as run:
             _log_params(self._store, run.info.run_id, self._settings)
             yield SeedRun(self._store, self._what, run)
 
-    def log_summary(self, outcomes: Sequence[SeedOutcome]) -> None:
-        """The mean over the seeds of what matters, and where there are several its deviation."""
+    def log_summary(
+        self, outcomes: Sequence[SeedOutcome], more: Mapping[str, Sequence[float]]
+    ) -> None:
+        """The mean over the seeds of what matters, and where there are several its deviation.
+
+        more: further metrics by name, a value a seed.
+        """
         best, tests = [each.best for each in outcomes], [each.test for each in outcomes]
         values = {
             "test/accuracy": [each.accuracy for each in tests],
             "test/macro_f1": [each.macro_f1 for each in tests],
             "best/gap": [each.metrics["gap"] for each in best],
             "best/macro_f1": [each.metrics["val/macro_f1"] for each in best],
+            **more,
         }
         summary = {name: mean(each) for name, each in values.items()}
         if len(outcomes) > 1:
             summary |= {f"{name}_deviation": stdev(each) for name, each in values.items()}
-        _log_metrics(self._store, self.run_id, summary)
+        log_metrics(self._store, self.run_id, summary)
+
+    def log_paired(self, other: str, test: "Paired") -> None:
+        """How the kept model does beside `other`: `against_<other>/p`, ..."""
+        values = {"p": test.p, "told_alone": test.ours, "told_by_other_alone": test.theirs}
+        named = {f"against_{other}/{name}": value for name, value in values.items()}
+        log_metrics(self._store, self.run_id, named)
+
+    def log_card(self, kept: SeedOutcome) -> None:
+        """The card of the model that was kept, here too."""
+        with TemporaryDirectory() as folder:
+            card = self._client.download_artifacts(kept.run_id, CARD, folder)
+            self._client.log_artifact(self.run_id, card)
 
     def _of(self, seed: int) -> dict[str, str]:
         return {tags.PARENT: self.run_id, tags.SEED: str(seed)}
-
-
-class SeedRun:
-    """The run of one training; its metrics have the names that a trial's have, and `test/...`."""
-
-    def __init__(self, store: Store, what: RetrainingDescription, run: "Run") -> None:
-        self._store, self._what = store, what
-        self.run_id: str = run.info.run_id
-        self._recorded = int(run.data.metrics.get(tags.EPOCH, 0))
-
-    def log_epoch(self, result: EpochResult) -> None:
-        """Record the epoch, unless it was recorded before the run was broken off."""
-        if result.epoch > self._recorded:
-            _log_metrics(self._store, self.run_id, epoch_metrics(result), result.epoch)
-            self._recorded = result.epoch
-
-    def log_final(self, final: "Final") -> SeedOutcome:
-        """Record the kept epoch, the test scores and the model."""
-        classes, best, test = self._what.classes, final.best, final.test
-        values = best_metrics(best, self._what.study.metric) | named_test_metrics(test, classes)
-        _log_metrics(self._store, self.run_id, values)
-        for name, confusion, title in (
-            ("confusion", best.confusion, f"validation faces, epoch {best.epoch}"),
-            ("test_confusion", test.confusion.tolist(), "test faces"),
-        ):
-            log_confusion(self._store, self.run_id, name, confusion, classes, title)
-        model = log_model(self._store, self.run_id, final.model, final.model.config, classes)
-        return SeedOutcome(best, test, model)
 
 
 @contextmanager
@@ -160,6 +133,24 @@ def _open(
         ) from error
 
 
+def earlier_seed(store: Store, what: RetrainingDescription, seed: int) -> SeedOutcome | None:
+    """What the seed gave in any retraining of this configuration and length on these faces."""
+    same = {
+        tags.FACES_HASH: what.study.faces_hash,
+        tags.RETRAINED_METRIC: what.study.metric,
+        tags.SEED: str(seed),
+    }
+    params = {name: str(value) for name, value in _settings(what).items()}
+    for run in _runs(store, same)[::-1]:
+        if run.info.status == "FINISHED" and run.data.params == params:
+            return outcome(store, run, what)
+    return None
+
+
+def _settings(what: RetrainingDescription) -> dict[str, object]:
+    return {**what.trial.config.model_dump(mode="json"), "epochs": what.epochs}
+
+
 def _runs(store: Store, same: Mapping[str, str]) -> "list[Run]":
     """The runs with all of these tags, oldest first."""
     return list(store.runs(" AND ".join(f"tags.`{k}` = '{v}'" for k, v in same.items())))
@@ -170,27 +161,3 @@ def _log_params(store: Store, run_id: str, params: Mapping[str, object]) -> None
 
     batch = [Param(name, str(value)) for name, value in params.items()]
     store.client().log_batch(run_id, params=batch)
-
-
-def _log_metrics(store: Store, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
-    from mlflow.entities import Metric
-
-    batch = [Metric(name, value, now(), step) for name, value in metrics.items()]
-    store.client().log_batch(run_id, metrics=batch)
-
-
-def _outcome(store: Store, run: "Run", what: RetrainingDescription) -> SeedOutcome:
-    """What `SeedRun.log_final` recorded."""
-    metrics, run_id = run.data.metrics, run.info.run_id
-    names = [name for name in metric_names(what.classes) if best_name(name) in metrics]
-    with as_written(run):
-        best = EpochResult(
-            epoch=int(metrics[f"{tags.BEST}epoch"]),
-            metrics={name: metrics[best_name(name)] for name in names},
-            confusion=logged_confusion(store, run_id, "confusion").tolist(),
-        )
-        test = Scores(metrics["test/loss"], logged_confusion(store, run_id, "test_confusion"))
-        outputs = store.client().get_run(run_id).outputs
-        assert outputs is not None
-        model = outputs.model_outputs[-1].model_id
-    return SeedOutcome(best, test, f"models:/{model}")

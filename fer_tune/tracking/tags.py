@@ -16,6 +16,7 @@ RETRAINED_STUDY = "fer_tune.retrained_study"
 RETRAINED_TRIAL = "fer_tune.retrained_trial"
 RETRAINED_RUN = "fer_tune.retrained_run"
 RETRAINED_EPOCHS = "fer_tune.retrained_epochs"  # on the parent runs of retrainings only
+RETRAINED_METRIC = "fer_tune.retrained_metric"  # chose the kept epoch; on the runs of seeds only
 
 # MLflow's own.
 PARENT = "mlflow.parentRunId"

@@ -4,14 +4,17 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+
 from fer_tune.data.faces import Faces
 from fer_tune.folder import Folder
-from fer_tune.model import FerNet
+from fer_tune.model import FerNet, scaled
 from fer_tune.training import checkpoint
-from fer_tune.training.device import pick_device
+from fer_tune.training.device import autocast, pick_device
 from fer_tune.training.faces import TrialFaces
-from fer_tune.training.loop import OnDevice, evaluate, fit
+from fer_tune.training.loop import EVALUATION_BATCH, OnDevice, fit
 from fer_tune.training.metrics import EpochResult, Scores, best_result
+from fer_tune.training.predictions import Predictions, confusion
 from fer_tune.training.state import Task, fresh_state
 
 
@@ -21,11 +24,13 @@ class Final:
 
     best: the epoch that the validation faces chose.
     test: that epoch's weights on the test faces, which chose nothing.
+    predictions: what they said of each test face.
     """
 
     model: FerNet
     best: EpochResult
     test: Scores
+    predictions: Predictions
 
 
 def train_and_test(
@@ -54,5 +59,23 @@ def train_and_test(
     best = best_result(state.history, task.metric)
     assert best is not None
     state.model.load_state_dict(state.best_weights)
-    scores = evaluate(state.model, OnDevice.of(test, device), classes)
-    return Final(state.model, best, scores)
+    return Final(state.model, best, *tested(state.model, OnDevice.of(test, device), classes))
+
+
+@torch.inference_mode()
+def tested(model: FerNet, faces: OnDevice, classes: int) -> tuple[Scores, Predictions]:
+    """The model on faces as they are, in evaluation mode, and what it said of each of them.
+
+    Their mirror images are read along, so that flip averaging needs no second reading.
+    """
+    model, parts = model.fused(), []
+    for images in torch.split(faces.images, EVALUATION_BATCH):
+        for view in (images, images.flip(-1)):
+            with autocast(images.device):
+                logits = model(scaled(view))
+            parts.append(logits.double().log_softmax(dim=1).cpu())
+    plain, mirrored = torch.cat(parts[::2]), torch.cat(parts[1::2])
+    truth = faces.labels.cpu()
+    loss = -float(plain.gather(1, truth[:, None]).mean())
+    said = Predictions.of(truth.numpy(), plain.exp().numpy(), mirrored.exp().numpy())
+    return Scores(loss, confusion(said.truth, said.predicted, classes)), said

@@ -36,8 +36,16 @@ def test_classes_of_the_users_own_have_no_figures_of_the_papers() -> None:
 
 def test_one_seed_has_no_spread() -> None:
     best = EpochResult(1, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])
-    shown = _text(scores.overall_table([best], [Scores(1.0, np.array([[3, 1], [1, 3]]))]))
+    shown = _text(scores.overall_table([best], [Scores(1.0, np.array([[3, 1], [1, 3]]))], {}))
     assert "±" not in shown
     assert "0.300" in shown  # the gap
     assert "0.750" in shown
     assert "0.456" in shown  # the paper's
+
+
+def test_further_accuracies_stand_below_the_plain_one() -> None:
+    best = [EpochResult(1, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])] * 2
+    tests = [Scores(1.0, np.array([[3, 1], [1, 3]]))] * 2
+    lines = _text(scores.overall_table(best, tests, {"- flipped": [0.7, 0.8]})).splitlines()
+    plain = next(index for index, line in enumerate(lines) if line.startswith("test accuracy"))
+    assert lines[plain + 1].split() == ["-", "flipped", "0.750", "±", "0.071", "-"]

@@ -17,12 +17,15 @@ from fer_tune.tracking import tags
 from fer_tune.tracking.description import RetrainingDescription, StudyDescription
 from fer_tune.tracking.model_log import load_model
 from fer_tune.tracking.recorder import Recorder
-from fer_tune.tracking.retraining import SeedOutcome, open_retraining
+from fer_tune.tracking.retraining import earlier_seed, open_retraining
+from fer_tune.tracking.seeds import SeedOutcome
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import find_study, find_trial
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.final import Final
 from fer_tune.training.metrics import EpochResult, Scores
+from fer_tune.training.predictions import Predictions
+from fer_tune.training.significance import Paired
 
 Result = Callable[..., EpochResult]
 
@@ -50,7 +53,10 @@ def what(
 def final(result: Result) -> Final:
     test = Scores(0.7, np.arange(49).reshape(7, 7))
     config = TrialConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
-    return Final(FerNet(config, len(EMOTIONS)), result(2, 76), test)
+    truth, told = np.repeat(np.indices((7, 7)).reshape(2, 49), np.arange(49), axis=1)
+    likely = np.full(len(truth), 0.5)
+    said = Predictions(truth, told, likely, truth, likely)
+    return Final(FerNet(config, len(EMOTIONS)), result(2, 76), test, said)
 
 
 def _runs(store: Store, what: RetrainingDescription) -> Iterator[Run]:
@@ -82,33 +88,54 @@ def test_a_retraining_is_a_run_with_a_nested_run_a_seed(
         with run.open_seed(0) as seed_run:
             seed_run.log_epoch(result(1))
             outcome = seed_run.log_final(final)
-        run.log_summary([outcome])
+        run.log_summary([outcome], {"test/flip_accuracy": [0.5]})
+        run.log_paired("paper", Paired(5, 4, 3, 2, 0.9))
+        run.log_card(outcome)
     assert _status(store, what) == ["FINISHED", "FINISHED"]
     parent, seed = _runs(store, what)
     assert parent.data.tags[tags.NOTE] == "Drawn faces."
     assert parent.data.tags[tags.RETRAINED_STUDY] == what.study.name
     assert parent.data.metrics["test/accuracy"] == final.test.accuracy
+    assert parent.data.metrics["test/flip_accuracy"] == 0.5
+    assert parent.data.metrics["against_paper/p"] == 0.9
     assert seed.data.tags[tags.PARENT] == parent.info.run_id
     assert {each.data.tags[tags.CODE_VERSION] for each in (parent, seed)} == {"0.2.0"}
     assert {each.data.params["epochs"] for each in (parent, seed)} == {"2"}
     files = {file.path for file in store.client().list_artifacts(seed.info.run_id)}
     tables = {"confusion.csv", "test_confusion.csv"}
-    assert files == tables | {"confusion.png", "test_confusion.png"}
+    written = {"test_predictions.csv", "model_card.md"}
+    assert files == tables | {"confusion.png", "test_confusion.png"} | written
+    cards = [
+        Path(store.client().download_artifacts(each.info.run_id, "model_card.md")).read_text()
+        for each in (parent, seed)
+    ]
+    assert cards[0] == cards[1]
+    assert "must not be used" in cards[0]
+    low, high = (seed.data.metrics[f"test/accuracy_{end}"] for end in ("low", "high"))
+    assert low < final.test.accuracy < high
     assert load_model(store, outcome.model).metadata.run_id == seed.info.run_id
 
 
 def test_several_seeds_give_a_mean_and_a_deviation(
-    store: Store, what: RetrainingDescription, result: Result
+    store: Store, what: RetrainingDescription, final: Final, result: Result
 ) -> None:
     outcomes = [
-        SeedOutcome(result(1, right), Scores(1.0, np.array(result(1, right).confusion)), "")
+        SeedOutcome(
+            seed=0,
+            run_id="",
+            model="",
+            best=result(1, right),
+            test=Scores(1.0, np.array(result(1, right).confusion)),
+            predictions=final.predictions,
+        )
         for right in (40, 58)
     ]
     with open_retraining(store, what) as run:
-        run.log_summary(outcomes)
+        run.log_summary(outcomes, {"test/flip_accuracy": [0.1, 0.2]})
     (parent,) = _runs(store, what)
     assert parent.data.metrics["test/accuracy"] == pytest.approx(0.49)
     assert parent.data.metrics["test/accuracy_deviation"] == pytest.approx(0.18 / 2**0.5)
+    assert parent.data.metrics["test/flip_accuracy"] == pytest.approx(0.15)
 
 
 @pytest.mark.parametrize(
@@ -181,16 +208,47 @@ def test_a_finished_seed_is_told_as_it_was(
     assert {"train/accuracy", "val/accuracy", "val/macro_f1", "gap"} <= told.best.metrics.keys()
     assert told.test.loss == logged.test.loss
     np.testing.assert_array_equal(told.test.confusion, logged.test.confusion)
+    assert (told.seed, told.run_id) == (0, logged.run_id)
+    np.testing.assert_array_equal(told.predictions.predicted, logged.predictions.predicted)
 
 
+def test_a_training_is_found_again_by_all_that_decides_its_outcome(
+    store: Store,
+    what: RetrainingDescription,
+    final: Final,
+) -> None:
+    # Faces of its own: other tests of this store train the same configuration.
+    study = replace(what.study, tags={**what.study.tags, tags.FACES_HASH: "earlier"})
+    what = replace(what, study=study)
+    with open_retraining(store, what) as run:
+        with run.open_seed(0) as seed_run:
+            logged = seed_run.log_final(final)
+        with suppress(RuntimeError), run.open_seed(1):
+            raise RuntimeError
+    found = earlier_seed(store, what, 0)
+    assert found is not None
+    assert found.run_id == logged.run_id
+    other = TrialConfig(dropout=0.1)
+    for unlike in (
+        replace(what, epochs=3),
+        replace(what, trial=replace(what.trial, config=other)),
+        replace(what, study=replace(study, metric="gap")),
+        replace(what, study=replace(study, tags={**study.tags, tags.FACES_HASH: "others"})),
+    ):
+        assert earlier_seed(store, unlike, 0) is None
+    assert earlier_seed(store, what, 1) is None  # it failed
+    assert earlier_seed(store, what, 2) is None
+
+
+@pytest.mark.parametrize("file", ["confusion.csv", "test_predictions.csv"])
 @pytest.mark.parametrize("content", ["", "true,happy\nhappy,many\n", "happy\n1\n"])
 def test_a_finished_seed_that_something_else_changed_is_told_in_one_line(
-    store: Store, what: RetrainingDescription, final: Final, content: str
+    store: Store, what: RetrainingDescription, final: Final, content: str, file: str
 ) -> None:
     with suppress(KeyboardInterrupt), open_retraining(store, what) as run:
         with run.open_seed(0) as seed_run:
             seed_run.log_final(final)
-        store.client().log_text(seed_run.run_id, content, "confusion.csv")
+        store.client().log_text(seed_run.run_id, content, file)
         raise KeyboardInterrupt
     with (
         pytest.raises(UserError, match="is not as a study leaves it"),

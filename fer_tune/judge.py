@@ -1,0 +1,133 @@
+"""A configuration trained again is compared, and its model registered as what it deserves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from fer_tune.data.faces import Splits
+from fer_tune.data.twins import with_twin
+from fer_tune.paper import REMARK
+from fer_tune.terminal.scores import class_table, overall_table
+from fer_tune.tracking import registry
+from fer_tune.tracking.description import RetrainingDescription
+from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
+from fer_tune.tracking.retraining import RetrainingRun
+from fer_tune.tracking.seeds import SeedOutcome
+from fer_tune.tracking.store import Store
+from fer_tune.training.metrics import best_result
+from fer_tune.training.significance import Paired, bootstrap, paired
+
+
+@dataclass(frozen=True, eq=False)
+class Retrained:
+    """What is to be judged.
+
+    outcomes: one a seed.
+    paper: the paper's configuration, trained in the same way; None where it was not.
+    flip: whether flip averaging is reported too.
+    """
+
+    description: RetrainingDescription
+    splits: Splits
+    outcomes: Sequence[SeedOutcome]
+    paper: Sequence[SeedOutcome] | None
+    flip: bool
+
+
+def judge(console: Console, store: Store, run: RetrainingRun, what: Retrained) -> None:
+    """Show and record the scores and the comparisons, and register one seed's model."""
+    _show_scores(console, run, what)
+    metric = what.description.study.metric
+    kept = chosen(what.outcomes, metric)
+    within = bootstrap(kept.test.confusion)
+    said = [
+        f"Kept: the model of seed {kept.seed}{_why_kept(len(what.outcomes), metric)}. "
+        f"Test accuracy {kept.test.accuracy:.3f} (95 %: {within.accuracy}), "
+        f"macro F1 {kept.test.macro_f1:.3f} (95 %: {within.macro_f1})."
+    ]
+    if what.paper is not None:
+        other = chosen(what.paper, metric)
+        test = _paired(kept, other)
+        run.log_paired("paper", test)
+        said.append(
+            f"Against the paper's configuration, trained in the same way (seed {other.seed}): "
+            f"{test}."
+        )
+    alias, why = _against_champion(store, run, kept, what)
+    run.log_card(kept)
+    version = registry.registered(store, kept, what.description)
+    said.append(f"Registered as models:/{registry.NAME}/{version.version}, @{alias}: {why}")
+    registry.name_version(store, str(version.version), alias, "\n\n".join(said))
+    for line in said:
+        console.print(line, soft_wrap=True)
+
+
+def chosen(outcomes: Sequence[SeedOutcome], metric: str) -> SeedOutcome:
+    """The seed that the validation faces choose; the test faces choose nothing."""
+    best = best_result([each.best for each in outcomes], metric)
+    return next(each for each in outcomes if each.best is best)
+
+
+def decided(current: Champion | None, test: Paired | str | None) -> tuple[str, str]:
+    """The alias that a model deserves beside the champion, and why.
+
+    test: of the two on the same test faces, or why there is none.
+    """
+    if current is None:
+        return CHAMPION, "there was no champion."
+    before = f"version {current.version}, the champion"
+    if not isinstance(test, Paired):
+        return CHALLENGER, (
+            f"it cannot be compared with {before}: {test}. Give it the alias {CHAMPION} in MLflow "
+            "to put it in that one's place."
+        )
+    if test.better:
+        return CHAMPION, f"against {before} until now, it is {test}."
+    return CHALLENGER, f"against {before}, it is {test}."
+
+
+def _show_scores(console: Console, run: RetrainingRun, what: Retrained) -> None:
+    best, tests = [each.best for each in what.outcomes], [each.test for each in what.outcomes]
+    classes = what.description.classes
+    twins = with_twin(what.splits.test.images, what.splits.train.images)
+    more: dict[str, list[float]] = {}
+    rows: dict[str, list[float]] = {}
+    if not twins.all():
+        alone = [each.predictions.accuracy(~twins) for each in what.outcomes]
+        more["test/accuracy_without_twins"] = alone
+        if twins.any():
+            rows[f"- without {twins.sum():,} twins of training faces"] = alone
+    if what.flip:
+        flipped = [each.predictions.flipped(len(classes)) for each in what.outcomes]
+        more["test/flip_accuracy"] = [each.accuracy for each in flipped]
+        more["test/flip_macro_f1"] = [each.macro_f1 for each in flipped]
+        rows["- averaged with mirror images"] = more["test/flip_accuracy"]
+    for table in (class_table(classes, tests), overall_table(best, tests, rows)):
+        console.print()
+        console.print(table)
+    console.print(f"\n{REMARK}\n")
+    run.log_summary(what.outcomes, more)
+
+
+def _why_kept(seeds: int, metric: str) -> str:
+    return f", the best of {seeds} by {metric}" if seeds > 1 else ""
+
+
+def _paired(kept: SeedOutcome, other: SeedOutcome) -> Paired:
+    ours, theirs = kept.predictions, other.predictions
+    return paired(ours.truth, ours.predicted, theirs.predicted)
+
+
+def _against_champion(
+    store: Store, run: RetrainingRun, kept: SeedOutcome, what: Retrained
+) -> tuple[str, str]:
+    current = registry.champion(store)
+    if current is not None and current.run_id == kept.run_id:
+        return CHAMPION, "it became the champion before this retraining was broken off."
+    if current is None or (unlike := current.unlike(what.description)):
+        return decided(current, None if current is None else unlike)
+    says = registry.champion_says(store, current, what.splits.test, what.description.classes)
+    test = paired(kept.predictions.truth, kept.predictions.predicted, says)
+    run.log_paired(CHAMPION, test)
+    return decided(current, test)

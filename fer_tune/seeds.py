@@ -1,0 +1,138 @@
+"""A configuration trained again to its full length, once for each seed."""
+
+import shutil
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from fer_tune.data.faces import SPLIT_NAMES, Splits
+from fer_tune.data.load import remarks
+from fer_tune.study.lock import locked
+from fer_tune.study.storage import Storage
+from fer_tune.terminal.tables import progress
+from fer_tune.tracking.description import RetrainingDescription
+from fer_tune.tracking.retraining import RetrainingRun, earlier_seed, open_retraining
+from fer_tune.tracking.seeds import SeedOutcome
+from fer_tune.tracking.store import Store
+from fer_tune.tracking.studies import StudyRun, TrialRun, trials
+from fer_tune.training.config import PAPER
+from fer_tune.training.faces import trial_faces
+from fer_tune.training.final import train_and_test
+from fer_tune.training.metrics import EpochResult
+from fer_tune.training.state import Task
+from fer_tune.version import code_version
+
+if TYPE_CHECKING:
+    from fer_tune.folder import Folder
+
+
+@dataclass(frozen=True, eq=False)
+class Retraining:
+    """What is trained again.
+
+    command: the command line, for people and records.
+    """
+
+    study: StudyRun
+    trial: TrialRun
+    splits: Splits
+    epochs: int
+    storage: Storage
+    command: str
+
+    @property
+    def is_papers(self) -> bool:
+        """Whether it is the paper's own configuration."""
+        return self.trial.config == PAPER
+
+    @property
+    def folder(self) -> Path:
+        """On this machine; held while it runs."""
+        return self.storage.here / self.study.name / self._name
+
+    @cached_property
+    def kept(self) -> "Folder":
+        """Of the checkpoints, from which a stopped retraining goes on."""
+        return self.storage.study(self.study.name) / self._name
+
+    @property
+    def _name(self) -> str:
+        return f"retrain-{self.trial.number:06d}-{self.epochs}"
+
+    def described(self) -> RetrainingDescription:
+        """What MLflow is told of it."""
+        splits, classes = self.splits, len(self.splits.classes)
+        return RetrainingDescription(
+            study=self.study,
+            trial=self.trial,
+            epochs=self.epochs,
+            classes=splits.classes,
+            command=self.command,
+            code_version=code_version(),
+            note="\n\n".join(remarks(splits)),
+            counts={name: splits[name].counts(classes).tolist() for name in SPLIT_NAMES},
+        )
+
+    def clear(self) -> None:
+        """Remove its checkpoints; they are of no use once it is over."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.kept.remove()
+
+
+def seed_outcome(console: Console, run: RetrainingRun, what: Retraining, seed: int) -> SeedOutcome:
+    """What the seed gave before this retraining was broken off, or gives now."""
+    outcome = run.finished_seed(seed) or _train(console, run, what, seed)
+    console.print(
+        f"seed {seed}: epoch {outcome.best.epoch} kept, "
+        f"test accuracy {outcome.test.accuracy:.3f}, macro F1 {outcome.test.macro_f1:.3f}; "
+        f"model {outcome.model}",
+        soft_wrap=True,
+    )
+    return outcome
+
+
+def paper_outcomes(
+    console: Console, store: Store, what: Retraining, seeds: int
+) -> list[SeedOutcome] | None:
+    """What the paper's configuration gives with the same faces, length and seeds.
+
+    It is trained for the seeds with which it never was. None where the study has no such trial.
+    """
+    trial = next((each for each in trials(store, what.study) if each.config == PAPER), None)
+    if trial is None:
+        console.print(f"Study {what.study.name} has no trial of the paper's configuration.")
+        return None
+    paper = replace(what, trial=trial)
+    described = paper.described()
+    known = [earlier_seed(store, described, seed) for seed in range(seeds)]
+    if None not in known:
+        console.print("The paper's configuration was trained like this before.")
+        return [each for each in known if each is not None]
+    console.print("Training the paper's configuration in the same way, to compare:")
+    with locked(paper.folder, "a retraining"), open_retraining(store, described) as run:
+        outcomes = [
+            before or seed_outcome(console, run, paper, seed) for seed, before in enumerate(known)
+        ]
+        run.log_summary(outcomes, {})
+    paper.clear()
+    return outcomes
+
+
+def _train(console: Console, run: RetrainingRun, what: Retraining, seed: int) -> SeedOutcome:
+    config, splits = what.trial.config, what.splits
+    task = Task(config, what.epochs, seed, what.study.metric)
+    faces = trial_faces(splits, splits.train, config.data_plan, seed)
+    with run.open_seed(seed) as seed_run, progress(console) as bar:
+        job = bar.add_task(f"seed {seed}", total=what.epochs, shown="")
+
+        def on_epoch(result: EpochResult) -> None:
+            seed_run.log_epoch(result)
+            shown = f"F1 {result.metrics['val/macro_f1']:.3f}, gap {result.metrics['gap']:.3f}"
+            bar.update(job, completed=result.epoch, shown=shown)
+
+        kept = what.kept / f"seed-{seed}"
+        final = train_and_test(task, faces, splits.test, kept, on_epoch, console.print)
+        return seed_run.log_final(final)

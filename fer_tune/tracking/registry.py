@@ -1,0 +1,128 @@
+"""The models that are in use: MLflow's registry, where `@champion` is the best one known."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_tune.data.faces import Faces
+from fer_tune.errors import UserError
+from fer_tune.tracking import tags
+from fer_tune.tracking.description import RetrainingDescription
+from fer_tune.tracking.model_log import load_model
+from fer_tune.tracking.seeds import SeedOutcome, logged_predictions
+from fer_tune.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from pandas import DataFrame
+
+NAME = "fer_tune"
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that holds the alias.
+
+    run_id: of the training that gave it; empty where it was registered by hand.
+    tags: by the names in `fer_tune.tracking.tags`.
+    """
+
+    version: str
+    run_id: str
+    tags: Mapping[str, str]
+
+    def unlike(self, what: RetrainingDescription) -> str | None:
+        """Why it cannot be compared with a model of `what`; None where it can."""
+        for name, told in ((tags.FACES_HASH, "other faces"), (tags.PROTOCOL, "other splits")):
+            if self.tags.get(name) != what.study.tags[name]:
+                source = self.tags.get(tags.SOURCE)
+                return f"it was trained on {told}" + (f" ({source})" if source else "")
+        return None
+
+
+def champion(store: Store) -> Champion | None:
+    """The version that is `@champion`; None where there is none yet."""
+    from mlflow.exceptions import MlflowException
+
+    client = store.client()
+    try:
+        number = client.get_registered_model(NAME).aliases.get(CHAMPION)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    if number is None:
+        return None
+    found = client.get_model_version(NAME, number)
+    return Champion(str(found.version), found.run_id or "", found.tags)
+
+
+def champion_says(
+    store: Store, found: Champion, faces: Faces, classes: tuple[str, ...]
+) -> NDArray[np.int64]:  # (N,)
+    """What the champion says of the test faces.
+
+    As it was written down when it was tested; where that is gone, the model is asked.
+    Raises UserError where the model cannot be loaded.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        told = logged_predictions(store, found.run_id, classes)
+        if np.array_equal(told.truth, faces.labels):
+            return told.predicted
+    except (MlflowException, OSError, ValueError):
+        pass
+    table = cast(
+        "DataFrame", load_model(store, f"models:/{NAME}/{found.version}").predict(faces.images)
+    )
+    if set(table.columns) != set(classes):
+        raise UserError(f"model {NAME}/{found.version} has other classes")
+    says: NDArray[np.int64] = table[list(classes)].to_numpy().argmax(axis=1)
+    return says
+
+
+def registered(store: Store, kept: SeedOutcome, what: RetrainingDescription) -> "ModelVersion":
+    """The version of the kept model, made where there is none yet."""
+    from mlflow.exceptions import MlflowException
+
+    client, model_id = store.client(), kept.model.removeprefix("models:/")
+    try:
+        client.create_registered_model(NAME)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    of_this_run = client.search_model_versions(f"name = '{NAME}' AND run_id = '{kept.run_id}'")
+    if of_this_run:
+        return of_this_run[0]
+    marks = {name: what.study.tags[name] for name in (tags.SOURCE, tags.FACES_HASH, tags.PROTOCOL)}
+    version = client.create_model_version(
+        NAME,
+        # Not its address: a database store looks for that in the global tracking URI.
+        source=client.get_logged_model(model_id).artifact_location,
+        run_id=kept.run_id,
+        model_id=model_id,
+        tags={
+            **marks,
+            tags.CODE_VERSION: what.code_version,
+            tags.RETRAINED_STUDY: what.study.name,
+            tags.RETRAINED_TRIAL: str(what.trial.number),
+            tags.SEED: str(kept.seed),
+        },
+    )
+    # MLflow's UI shows a model's versions by this.
+    told = json.dumps([{"name": NAME, "version": version.version}])
+    client.set_logged_model_tags(model_id, {"mlflow.modelVersions": told})
+    return version
+
+
+def name_version(store: Store, version: str, alias: str, description: str) -> None:
+    """Give the version its alias, and say why in its description."""
+    client = store.client()
+    client.update_model_version(NAME, version, description)
+    client.set_registered_model_alias(NAME, alias, version)

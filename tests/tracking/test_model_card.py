@@ -1,0 +1,76 @@
+import numpy as np
+
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.tracking.description import RetrainingDescription
+from fer_tune.tracking.model_card import model_card, weaknesses
+from fer_tune.tracking.studies import StudyRun, TrialRun
+from fer_tune.training.config import PAPER
+from fer_tune.training.metrics import EpochResult, Scores
+
+CLASSES = ("cat", "dog", "owl")
+
+
+def _told(*rows: list[int]) -> list[str]:
+    return list(weaknesses(CLASSES, Scores(1.0, np.array(rows))))
+
+
+def test_what_a_class_is_taken_for_is_told_the_worst_first() -> None:
+    assert _told([80, 20, 0], [40, 160, 0], [0, 150, 150]) == [
+        "It takes 50% of the owl faces for dog (150 of 300).",
+        "It takes 20% of the cat faces for dog (20 of 100).",
+        "It takes 20% of the dog faces for cat (40 of 200).",
+    ]
+
+
+def test_a_class_that_is_never_said_is_told() -> None:
+    assert "It never says cat, owl." in _told([0, 200, 0], [0, 200, 0], [0, 200, 0])
+
+
+def test_a_class_of_which_most_faces_are_missed_is_told() -> None:
+    told = _told([40, 30, 130], [0, 200, 0], [0, 1, 199])
+    assert "It tells fewer than half of the faces of cat (20%)." in told
+
+
+def test_classes_with_few_test_faces_are_told() -> None:
+    told = _told([6, 0, 0], [0, 200, 0], [0, 0, 99])
+    assert told == ["Few test faces show cat (6), owl (99): these figures are uncertain."]
+
+
+def test_a_model_without_a_weakness_has_none_told() -> None:
+    assert _told([200, 0, 0], [0, 200, 0], [0, 0, 200]) == []
+
+
+def test_the_card_tells_the_data_the_scores_the_weaknesses_and_the_use() -> None:
+    marks = {
+        "fer_tune.data": "faces.zip",
+        "fer_tune.protocol": "Training trains.",
+        "fer_tune.faces_sha256": "ab" * 32,
+    }
+    study = StudyRun("s", "1", "finished", "val/macro_f1", marks, {})
+    trial = TrialRun(3, "2", "t", PAPER, "finished", 5, {}, {})
+    counts = {"train": range(7), "test": [100] * 7}
+    what = RetrainingDescription(
+        study, trial, 5, EMOTIONS, "python -m fer_tune.retrain", "0.1.0", "A note.", counts
+    )
+    best = EpochResult(4, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])
+    card = model_card(what, 2, best, Scores(1.0, np.diag([60] * 7) + 6))
+    headings = [line for line in card.splitlines() if line.startswith("#")]
+    assert headings == [
+        "# A network that names 7 facial expressions",
+        "## Data",
+        "## How well it does",
+        "## Known weaknesses",
+        "## What it must not be used for",
+        "## Training",
+    ]
+    for part in (
+        "faces.zip. Training trains.",
+        "A note.",
+        "| disgust | 1 | 100 |",
+        "accuracy 0.647 (0.6",
+        "**Deciding about people.**",
+        "Epoch 4 of 5 was kept",
+        "learning_rate: 0.0001",
+        "accuracy 0.900 there",
+    ):
+        assert part in card
