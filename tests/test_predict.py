@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -55,6 +56,7 @@ def test_what_the_model_says_of_each_face_is_printed_in_order(
     told = json.loads(printed(capsys, ["faces", str(HOPPER), "--json"]))
     store = open_store(create=False)
     expected = load_model(store, told["model"]).predict(PIXELS)
+    assert isinstance(expected, pd.DataFrame)
     assert [face["file"] for face in told["faces"][:3]] == [f"faces/{n}.png" for n in range(3)]
     assert [face["taken"] for face in told["faces"]] == ["small square"] * 3 + ["found"]
     for face, row in zip(told["faces"], expected.to_dict("records"), strict=False):
