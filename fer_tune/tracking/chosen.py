@@ -1,9 +1,10 @@
 """Which of the models in a store is meant where nobody names one."""
 
 from fer_tune.errors import UserError
+from fer_tune.tracking import registry
 from fer_tune.tracking.store import Store, first_line
 
-CHAMPION = "models:/fer_tune@champion"
+CHAMPION = f"models:/{registry.NAME}@{registry.CHAMPION}"
 
 
 def chosen_model(store: Store) -> str:
@@ -14,21 +15,9 @@ def chosen_model(store: Store) -> str:
     from mlflow.exceptions import MlflowException
 
     try:
-        return CHAMPION if _has_champion(store) else _newest(store)
+        return CHAMPION if registry.champion(store) else _newest(store)
     except MlflowException as error:
         raise UserError(f"tracking store {store}: {first_line(error)}") from error
-
-
-def _has_champion(store: Store) -> bool:
-    from mlflow.exceptions import MlflowException
-
-    name, alias = CHAMPION.removeprefix("models:/").split("@")
-    try:
-        return alias in store.client().get_registered_model(name).aliases
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return False
-        raise
 
 
 def _newest(store: Store) -> str:
