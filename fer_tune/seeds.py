@@ -108,7 +108,8 @@ def paper_outcomes(
     paper = replace(what, trial=trial)
     described = paper.described()
     known = [earlier_seed(store, described, seed) for seed in range(seeds)]
-    if None not in known:
+    # A folder that is still there is of a retraining that was broken off, if after its last seed.
+    if None not in known and not paper.folder.exists():
         console.print("The paper's configuration was trained like this before.")
         return [each for each in known if each is not None]
     console.print("Training the paper's configuration in the same way, to compare:")

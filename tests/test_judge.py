@@ -1,0 +1,234 @@
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from rich.console import Console
+
+from fer_tune.data.faces import Faces, Splits
+from fer_tune.judge import Retrained, chosen, decided, judge
+from fer_tune.model import FerNet
+from fer_tune.tracking import registry, tags
+from fer_tune.tracking.description import RetrainingDescription
+from fer_tune.tracking.model_log import load_model
+from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
+from fer_tune.tracking.retraining import open_retraining
+from fer_tune.tracking.seeds import SeedOutcome
+from fer_tune.tracking.store import Store, open_store
+from fer_tune.tracking.studies import StudyRun, TrialRun
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.final import Final
+from fer_tune.training.metrics import EpochResult, Scores
+from fer_tune.training.predictions import Predictions, confusion
+from fer_tune.training.significance import Paired
+
+CLASSES = ("cat", "dog", "owl")
+FACES = 150
+CONFIG = TrialConfig(depth=1, width=4, hidden_1=8, hidden_2=8)
+METRIC = "val/macro_f1"
+
+
+@pytest.fixture(scope="module")
+def kept_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return open_store(root=tmp_path_factory.mktemp("store") / "mlruns")
+
+
+@pytest.fixture
+def store(kept_store: Store) -> Iterator[Store]:
+    """A store whose registry is empty."""
+    yield kept_store
+    client = kept_store.client()
+    for model in client.search_registered_models():
+        client.delete_registered_model(model.name)
+
+
+@pytest.fixture(scope="module")
+def splits() -> Splits:
+    """The first two of the test faces have a twin in training."""
+    rng = np.random.default_rng(0)
+
+    def noise(count: int) -> Faces:
+        images = rng.integers(0, 256, (count, 48, 48), dtype=np.uint8)
+        return Faces(images, np.arange(count) % len(CLASSES))
+
+    test = noise(FACES)
+    return Splits(CLASSES, test.take(np.arange(2)), noise(3), test, "faces.zip", "As drawn.")
+
+
+def described(number: int, source: str = "faces.zip") -> RetrainingDescription:
+    marks = {tags.SOURCE: source, tags.PROTOCOL: "As drawn.", tags.FACES_HASH: source}
+    study = StudyRun("s", "0", "finished", METRIC, marks, {})
+    trial = TrialRun(number, f"run {number}", "t", CONFIG, "finished", 1, {}, {})
+    return RetrainingDescription(study, trial, 1, CLASSES, "retrain", "0.1.0")
+
+
+def said(splits: Splits, right: int) -> Predictions:
+    """The first `right` faces told rightly, and with their mirror images none."""
+    truth = splits.test.labels
+    wrong = (truth + 1) % len(CLASSES)
+    told = np.where(np.arange(FACES) < right, truth, wrong)
+    return Predictions(truth, told, np.full(FACES, 0.9), wrong, np.full(FACES, 0.8))
+
+
+def result(score: float) -> EpochResult:
+    metrics = {METRIC: score, "gap": 0.1, "val/accuracy": 0.5, "train/accuracy": 0.6}
+    return EpochResult(1, metrics, np.eye(3, dtype=int).tolist())
+
+
+def outcome(splits: Splits, right: int, seed: int = 0, score: float = 0.5) -> SeedOutcome:
+    """One that no run holds."""
+    told = said(splits, right)
+    test = Scores(1.0, confusion(told.truth, told.predicted, len(CLASSES)))
+    return SeedOutcome(seed, "", "", result(score), test, told)
+
+
+Judged = Callable[..., tuple[ModelVersion, str]]
+
+
+@pytest.fixture
+def judged(store: Store, splits: Splits) -> Judged:
+    """Judges a model that tells so many test faces; gives its version and what was printed."""
+
+    def run_it(
+        number: int, right: int, source: str = "faces.zip", **changes: Any
+    ) -> tuple[ModelVersion, str]:
+        what, console = described(number, source), Console(width=80)
+        alone = outcome(splits, right)
+        with open_retraining(store, what) as run, console.capture() as shown:
+            kept = run.finished_seed(0)
+            if kept is None:
+                with run.open_seed(0) as seed:
+                    network = FerNet(CONFIG, len(CLASSES))
+                    kept = seed.log_final(Final(network, alone.best, alone.test, alone.predictions))
+            options = {"paper": None, "flip": False, **changes}
+            judge(console, store, run, Retrained(what, splits, [kept], **options))
+        found = store.client().search_model_versions(f"run_id = '{kept.run_id}'")
+        assert len(found) == 1
+        return store.client().get_model_version("fer_tune", found[0].version), shown.get()
+
+    return run_it
+
+
+def _champions_model(store: Store) -> str:
+    model_id = load_model(store, "models:/fer_tune@champion").metadata.model_id
+    assert model_id is not None
+    return model_id
+
+
+def test_the_first_model_is_the_champion_and_says_why(store: Store, judged: Judged) -> None:
+    version, shown = judged(1, 90)
+    assert version.aliases == [CHAMPION]
+    assert "there was no champion" in str(version.description)
+    assert "models:/fer_tune/1, @champion: there was no champion." in shown
+    assert version.tags[tags.FACES_HASH] == "faces.zip"
+    entry = store.client().get_logged_model(_champions_model(store))
+    assert "fer_tune" in entry.tags["mlflow.modelVersions"]
+
+
+def test_a_better_model_takes_the_champions_place(store: Store, judged: Judged) -> None:
+    judged(2, 90)
+    version, shown = judged(3, 110)
+    assert version.aliases == [CHAMPION]
+    assert "20 test faces told by this model alone, 0 by the other alone" in " ".join(shown.split())
+    assert store.client().get_model_version("fer_tune", "1").aliases == []
+
+
+@pytest.mark.parametrize(
+    ("right", "told"), [(90, "no difference"), (95, "no difference"), (60, "worse")]
+)
+def test_one_that_is_not_better_beyond_chance_is_a_challenger(
+    store: Store, judged: Judged, right: int, told: str
+) -> None:
+    judged(4 + 2 * right, 90)
+    version, _ = judged(5 + 2 * right, right)
+    assert version.aliases == [CHALLENGER]
+    assert told in str(version.description)
+    champion = registry.champion(store)
+    assert champion is not None
+    assert champion.version == "1"
+
+
+def test_a_champion_of_other_faces_is_not_compared_and_stays(judged: Judged, store: Store) -> None:
+    judged(400, 30, source="others.zip")
+    version, shown = judged(401, 140)
+    assert version.aliases == [CHALLENGER]
+    assert "it was trained on other faces (others.zip)" in " ".join(shown.split())
+    found = registry.champion(store)
+    assert found is not None
+    assert found.version == "1"
+
+
+@pytest.mark.parametrize("method", ["set_registered_model_alias", "set_terminated"])
+def test_a_model_is_registered_once_however_often_its_retraining_goes_on(
+    store: Store, judged: Judged, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    number = 500 if method == "set_terminated" else 501
+    with monkeypatch.context() as patch:
+        whole = getattr(MlflowClient, method)
+
+        def killed(client: MlflowClient, *args: Any, **how: Any) -> None:
+            # The seed's run ends as usual, its parent does not.
+            if method == "set_terminated" and not store.client().search_registered_models():
+                whole(client, *args, **how)
+            else:
+                raise RuntimeError
+
+        patch.setattr(MlflowClient, method, killed)
+        with suppress(RuntimeError):
+            judged(number, 90)
+    version, _ = judged(number, 90)  # which counts the versions of its run
+    assert version.aliases == [CHAMPION]
+    assert len(store.client().search_model_versions("name = 'fer_tune'")) == 1
+
+
+def test_a_champion_whose_predictions_are_gone_is_asked(
+    store: Store, judged: Judged, splits: Splits
+) -> None:
+    version, _ = judged(600, 90)
+    found = registry.champion(store)
+    assert found is not None
+    told = registry.champion_says(store, found, splits.test, CLASSES)
+    np.testing.assert_array_equal(told, said(splits, 90).predicted)
+    (kept,) = Path(store.uri.removeprefix("sqlite:///")).parent.rglob(
+        f"{version.run_id}/artifacts/test_predictions.csv"
+    )
+    kept.unlink()
+    asked = registry.champion_says(store, found, splits.test, CLASSES)
+    table = load_model(store, "models:/fer_tune/1").predict(splits.test.images)
+    np.testing.assert_array_equal(asked, np.asarray(table).argmax(axis=1))
+
+
+def test_the_papers_configuration_twins_and_mirror_images_stand_beside_the_plain_score(
+    store: Store, judged: Judged, splits: Splits
+) -> None:
+    paper = [outcome(splits, 75, seed=0, score=0.1), outcome(splits, 30, seed=1, score=0.3)]
+    version, shown = judged(700, 90, paper=paper, flip=True)
+    told = " ".join(shown.split())
+    assert "test accuracy 0.600" in told
+    assert "without 2 twins of training faces 0.595" in told  # 88 of 148
+    assert "averaged with mirror images 0.000" in told
+    assert "the paper's configuration, trained in the same way (seed 1): better (60" in told
+    seed = store.client().get_run(str(version.run_id))
+    run = store.client().get_run(seed.data.tags[tags.PARENT])
+    assert run.data.metrics["test/accuracy"] == 0.6
+    assert run.data.metrics["test/accuracy_without_twins"] == pytest.approx(88 / 148)
+    assert run.data.metrics["test/flip_accuracy"] == 0
+    assert run.data.metrics["against_paper/told_alone"] == 60
+
+
+def test_the_validation_faces_choose_the_seed_and_the_test_faces_nothing(splits: Splits) -> None:
+    outcomes = [outcome(splits, *each) for each in ((90, 0, 0.4), (10, 1, 0.6), (50, 2, 0.6))]
+    assert chosen(outcomes, METRIC).seed == 1
+    assert chosen(outcomes, "gap").seed == 0  # all the same: the first
+
+
+@pytest.mark.parametrize("theirs", [0, 9, 20])
+def test_only_a_better_model_replaces_a_champion(theirs: int) -> None:
+    test = Paired(50, 9, theirs, 20, p=0.01 if theirs != 9 else 1.0)
+    alias, why = decided(Champion("7", "", {}), test)
+    assert alias == (CHAMPION if theirs == 0 else CHALLENGER)
+    assert "version 7" in why
