@@ -1,7 +1,9 @@
 """python -m fer_tune.data: what is in a set of faces, and what is wrong with it."""
 
+import json
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,13 +30,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     splits = load_splits(args.path, skip_bad=args.skip_bad)
     found = audit(splits)
-    _tell(splits, found)
+    if not args.json:
+        _tell(splits, found)
     out = args.out or Path("mlruns", "data", _folder_name(splits.source))
     try:
         written = _draw(splits, found, out, args.plan)
     except OSError as error:
         raise UserError(f"{out} cannot be written: {error.strerror}; name another --out") from None
-    print("\nPictures:", *written, sep="\n")
+    if args.json:
+        print(_as_json(splits, found, written))
+    else:
+        print("\nPictures:", *written, sep="\n")
 
 
 def parser() -> Parser:
@@ -58,6 +64,7 @@ def parser() -> Parser:
     made.add_argument(
         "--plan", choices=PLAN_NAMES, help="draw a third picture: faces as this data plan has them"
     )
+    made.add_argument("--json", action="store_true", help="print JSON, for programs")
     return made
 
 
@@ -72,6 +79,17 @@ def _tell(splits: Splits, found: Audit) -> None:
     console.print(_table(splits.source, found))
     for line in ("", splits.protocol, *splits.notes, "", *found.findings()):
         console.print(line)
+
+
+def _as_json(splits: Splits, found: Audit, pictures: Sequence[Path]) -> str:
+    """One object: where the faces are from, the figures of the audit, and the pictures' paths."""
+    about = {name: getattr(splits, name) for name in ("source", "protocol", "notes")}
+    counts = {
+        name: dict(zip(found.classes, counts.tolist(), strict=True))
+        for name, counts in found.counts.items()
+    }
+    figures = asdict(found) | {"counts": counts}
+    return json.dumps({**about, **figures, "pictures": [*map(str, pictures)]}, indent=2)
 
 
 def _table(source: str, found: Audit) -> "Table":

@@ -1,9 +1,12 @@
+import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from fer_tune.data.__main__ import main
+from fer_tune.data.audit import audit
+from fer_tune.data.demo import demo_splits
 from fer_tune.errors import UserError
 
 
@@ -28,6 +31,19 @@ def test_a_data_plan_is_drawn_when_named() -> None:
         "random-faces.png",
         "plan-sqrt_sampler.png",
     }
+
+
+def test_a_program_is_given_the_same_figures_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--json", "--out", "pictures"])
+    told = json.loads(capsys.readouterr().out)
+    found = audit(demo_splits())
+    assert told["source"] == "demo faces"
+    for name, counts in found.counts.items():
+        assert list(told["counts"][name].values()) == counts.tolist()
+        assert list(told["counts"][name]) == list(found.classes)
+    assert told["blank"] == found.blank
+    assert [leak["faces"] for leak in told["leaks"]] == [leak.faces for leak in found.leaks]
+    assert all(Path(picture).exists() for picture in told["pictures"])
 
 
 def test_bad_input_leaves_nothing_written() -> None:
