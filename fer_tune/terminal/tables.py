@@ -39,8 +39,13 @@ class _QuietConsole(Console):
 
 
 def console() -> Console:
-    """What every command prints on."""
-    return _QuietConsole(highlight=False, markup=False, emoji=False)
+    """What every command prints on; where CI is set, as into a pipe, whatever is said of colours.
+
+    The log of such a run would keep every picture of what is drawn anew on a terminal.
+    """
+    in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    how = False if in_ci else None
+    return _QuietConsole(highlight=False, markup=False, emoji=False, force_terminal=how)
 
 
 def show_faces(console: Console, splits: Splits) -> None:

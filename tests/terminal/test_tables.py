@@ -4,7 +4,7 @@ import sys
 import pytest
 from rich.table import Table
 
-from fer_tune.terminal.tables import console, plain_table
+from fer_tune.terminal.tables import console, plain_table, progress
 
 PRINTS = """
 from fer_tune.terminal.tables import console
@@ -45,3 +45,34 @@ def test_names_are_shown_as_they_are_and_do_nothing(
 def test_text_of_several_lines_keeps_them(capsys: pytest.CaptureFixture[str]) -> None:
     console().print("one\ntwo")
     assert capsys.readouterr().out == "one\ntwo\n"
+
+
+@pytest.mark.parametrize("told", [{"CI": "true"}, {"CI": "1", "FORCE_COLOR": "1"}], ids=str)
+def test_in_ci_nothing_is_drawn_anew_or_coloured(
+    told: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    quiet = console()
+    with quiet.status("working"), progress(quiet) as bar:
+        bar.add_task("seed 0", total=3, shown="")
+        quiet.print("loud", style="bold reverse")
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) <= 3
+
+
+@pytest.mark.parametrize("name", ["NO_COLOR", "TERM"])
+def test_colours_are_for_terminals_that_want_them(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for other in ("CI", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "COLORTERM"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    console().print("loud", style="red")
+    assert "\x1b[31m" in capsys.readouterr().out
+    monkeypatch.setenv(name, "dumb" if name == "TERM" else "1")
+    console().print("loud", style="red")
+    assert "\x1b[31m" not in capsys.readouterr().out
