@@ -14,6 +14,7 @@ from fer_tune.tracking.model_log import load_model
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.studies import find_study, trials
 from fer_tune.training import final, loop
+from fer_tune.training.config import PAPER, TrialConfig
 
 STUDY = "demo-retrained"
 ALONE = ["--no-against-paper"]
@@ -125,6 +126,45 @@ def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
     shown = capfd.readouterr().out
     assert "seed 0: epoch" in shown
     assert "seed 1: epoch" in shown
+
+
+def test_the_papers_configuration_is_trained_once_however_often_it_is_compared_with(
+    study: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[TrialConfig] = []
+    whole = loop._train_epoch
+
+    def stopped_in_the_papers(config: TrialConfig, *args: Any) -> None:
+        trained.append(config)
+        if config == PAPER:
+            raise KeyboardInterrupt
+        whole(config, *args)
+
+    def counted(config: TrialConfig, *args: Any) -> None:
+        trained.append(config)
+        whole(config, *args)
+
+    arguments = ["--study", study, "--trial", "1", "--epochs", "1", "--flip"]
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_train_epoch", stopped_in_the_papers)
+        with pytest.raises(KeyboardInterrupt):
+            retrain.main(arguments)
+    monkeypatch.setattr(loop, "_train_epoch", counted)
+    before = len(open_store().client().search_model_versions("name = 'fer_tune'"))
+    retrain.main(arguments)
+    assert [config == PAPER for config in trained] == [False, True, True]
+    retrain.main(arguments)
+    assert [config == PAPER for config in trained[3:]] == [False]
+    shown = capfd.readouterr().out
+    assert "The paper's configuration was trained like this before." in shown
+    assert shown.count("Against the paper's configuration, trained in the same way") == 2
+    # The second time it is the same network again, and so no better.
+    assert "0 test faces told by this model alone, 0 by the other alone" in shown
+    after = open_store().client().search_model_versions("name = 'fer_tune'")
+    assert len(after) == before + 2
+
+    retrain.main(["--study", study, "--trial", "0", "--epochs", "1"])
+    assert "Against the paper's" not in capfd.readouterr().out  # which it is
 
 
 def test_the_best_trial_is_the_default(study: str, capfd: pytest.CaptureFixture[str]) -> None:
