@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+PART = ".part"  # ends the name of what is not whole yet
+
 
 @contextmanager
 def opened(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
@@ -16,7 +18,7 @@ def opened(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     Raises OSError, and then leaves whatever was at `path` before.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PART}")
     descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if private else 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:

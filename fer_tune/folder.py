@@ -29,6 +29,9 @@ class Folder(Protocol):
     def remove(self) -> None:
         """With all that is in it, if it is there."""
 
+    def sweep(self) -> None:
+        """Remove what killed writers have left half-written in it; nobody may be writing."""
+
 
 def open_folder(address: str) -> Folder:
     """A folder by its path, or by an address such as s3://bucket/prefix."""
@@ -63,6 +66,10 @@ class DiskFolder:
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def sweep(self) -> None:
+        for part in self.path.rglob(f"*{atomic.PART}"):
+            part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,9 @@ class BucketFolder:
         files, path = self._place()
         if self.names():
             files.delete_dir(path)
+
+    def sweep(self) -> None:
+        """A bucket shows no file before it is whole."""
 
     def _place(self) -> "tuple[FileSystem, str]":
         scheme, rest = self.address.split("://", 1)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from fer_tune import atomic
 from fer_tune import folder as folders
 from fer_tune.folder import BucketFolder, DiskFolder, Folder, open_folder
 
@@ -46,6 +47,17 @@ def test_a_folder_is_removed_with_all_that_is_in_it(folder: Folder) -> None:
     (folder / "other").write("state.pt", b"weights")
     (folder / "trial").remove()
     assert folder.names() == ["other"]
+
+
+def test_what_a_kill_left_half_written_is_swept_away(tmp_path: Path) -> None:
+    folder = DiskFolder(tmp_path)
+    (folder / "trial").write("state.pt", b"whole")
+    killed = atomic.opened(tmp_path / "trial" / "state.pt")
+    killed.__enter__().write(b"ha")
+    assert len((folder / "trial").names()) == 2
+    folder.sweep()
+    assert (folder / "trial").names() == ["state.pt"]
+    assert (folder / "trial").read("state.pt") == b"whole"
 
 
 def test_a_folder_travels_to_another_process(folder: Folder) -> None:

@@ -126,7 +126,7 @@ def _tune(search: StudySearch, relay: Relay, trainable: object, place: Place) ->
     from ray import tune
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    (place.kept / RUN).remove()  # of a run that was killed; nothing in it is gone on from
+    _clear(place.kept)  # after a run that was killed
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -153,4 +153,10 @@ def _tune(search: StudySearch, relay: Relay, trainable: object, place: Place) ->
             raise relay.failure from error
         raise
     finally:
-        (place.kept / RUN).remove()
+        _clear(place.kept)
+
+
+def _clear(kept: Folder) -> None:
+    """Remove what nothing is gone on from."""
+    (kept / RUN).remove()
+    kept.sweep()

@@ -149,8 +149,9 @@ def require_recorded(uri: str, name: str, trials: Sequence[TrialRecord]) -> None
 
 
 def require_tidy(storage: Path, name: str, best: int) -> None:
-    """Of the checkpoints the best trial's is left, and of Ray's files none."""
+    """Of the checkpoints the best trial's is left, of Ray's files none, and nothing in parts."""
+    assert not list((storage / name).rglob("*.part"))
     kept = sorted(path.name for path in (storage / name / "checkpoints").iterdir())
     assert kept == [f"trial-{best:06d}"]
     there = {path.name for path in (storage / name).iterdir()}
-    assert there <= {"checkpoints", "journal.jsonl", "study.json", ".lock"}
+    assert there <= {"checkpoints", "journal.jsonl", "study.json", "report.html", ".lock"}
