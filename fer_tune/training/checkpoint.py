@@ -1,13 +1,16 @@
 """A trial's state on disk, whole or not at all."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import torch
 
 from fer_tune.folder import Folder
+from fer_tune.model import FerNet
 from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import State
 
@@ -38,18 +41,40 @@ def load(state: State, folder: Folder) -> None:
     Raises FileNotFoundError without a checkpoint, OSError where the folder cannot be reached, and
     BadCheckpoint, after which `state` must not be used.
     """
-    file = io.BytesIO(folder.read(FILE))
-    try:
-        with ZipFile(file) as parts:  # torch does not look at their checksums
-            if damaged := parts.testzip():
-                raise BadZipFile(damaged)
-        file.seek(0)
-        content = torch.load(file, map_location="cpu", weights_only=True)
+    file = folder.read(FILE)
+    with _told(folder):
+        content = _content(file)
         state.model.load_state_dict(content["model"])
         state.optimizer.load_state_dict(content["optimizer"])
         state.schedule.load_state_dict(content["schedule"])
         state.history[:] = [EpochResult(**result) for result in content["history"]]
         state.best_weights = content["best_weights"]
+
+
+def load_best(model: FerNet, folder: Folder) -> None:
+    """Give a fresh `model` the best epoch's weights; raises as `load` does.
+
+    Without an optimizer, whose making alone takes seconds in a new process.
+    """
+    file = folder.read(FILE)
+    with _told(folder):
+        model.load_state_dict(_content(file)["best_weights"])
+
+
+def _content(file: bytes) -> dict[str, Any]:
+    buffer = io.BytesIO(file)
+    with ZipFile(buffer) as parts:  # torch does not look at their checksums
+        if damaged := parts.testzip():
+            raise BadZipFile(damaged)
+    buffer.seek(0)
+    content: dict[str, Any] = torch.load(buffer, map_location="cpu", weights_only=True)
+    return content
+
+
+@contextmanager
+def _told(folder: Folder) -> Iterator[None]:
+    try:
+        yield
     except Exception as problem:  # torch raises many kinds for a broken file
         # Its own words may run over many lines, or be none.
         kind = type(problem).__name__

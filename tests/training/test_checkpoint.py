@@ -8,6 +8,7 @@ import torch
 
 from fer_tune.data.plans import build
 from fer_tune.folder import DiskFolder
+from fer_tune.model import FerNet
 from fer_tune.training import checkpoint
 from fer_tune.training.checkpoint import FILE, BadCheckpoint
 from fer_tune.training.config import Schedule, TrialConfig
@@ -87,6 +88,20 @@ def test_a_finished_trial_has_no_epochs_left(tmp_path: Path, task: Task, faces: 
     state = go_on(task, faces, tmp_path)
     assert list(fit(task, state, faces, CPU)) == []
     assert state.epoch == 4
+
+
+def test_the_best_epochs_weights_are_read_without_the_rest_of_the_state(
+    tmp_path: Path, task: Task, faces: TrialFaces
+) -> None:
+    state = trained(task, faces, 2)
+    state.best_weights = fresh(task, faces).model.state_dict()
+    save(state, tmp_path)
+    model = FerNet(task.config, len(faces.classes))
+    checkpoint.load_best(model, DiskFolder(tmp_path))
+    for name, tensor in weights(model).items():
+        assert torch.equal(tensor, state.best_weights[name])
+    with pytest.raises(BadCheckpoint):
+        checkpoint.load_best(FerNet(task.config, 99), DiskFolder(tmp_path))
 
 
 @pytest.mark.parametrize("share", [0, 0.001, 0.3, 0.9, 0.9999])
