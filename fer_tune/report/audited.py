@@ -7,7 +7,7 @@ import numpy as np
 from fer_tune.data.audit import Audit, audit
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.load import remarks
-from fer_tune.report.drawing import draw
+from fer_tune.report.drawing import draw, short_names
 from fer_tune.report.section import Picture, Section
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _picture(found: Audit) -> Picture:
                 linewidth=0.5,
                 label=f"{name} ({counts.sum():,} faces)",
             )
-        axes[0].set_yticks(range(count), found.classes)
+        axes[0].set_yticks(range(count), short_names(found.classes))
         axes[0].invert_yaxis()
         axes[0].set_xlabel("share of the split, in %")
         axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune import paper
-from fer_tune.report.drawing import draw
+from fer_tune.report.drawing import draw, short_names
 from fer_tune.report.section import Picture, Section, Sheet, Table
 from fer_tune.report.spread import draws, interval
 from fer_tune.report.study import ReportedStudy
@@ -15,6 +15,7 @@ from fer_tune.training.metrics import Scores
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_LEGIBLE = 10  # classes whose counts fit into the cells of the matrix
 TITLE = "The best trial, class by class"
 NOTE = (
     "On the validation faces, ± half of the 95 % bootstrap interval. " + paper.REMARK + " No "
@@ -97,16 +98,16 @@ def _papers(name: str) -> list[str]:
 
 def _matrix(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Picture:
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    count = len(classes)
+    count, names = len(classes), short_names(classes)
 
     def paint(axes: "list[Axes]") -> None:
         axes[0].imshow(share, cmap="Greys", vmin=0, vmax=1)
-        for (row, column), value in np.ndenumerate(share):
+        for (row, column), value in np.ndenumerate(share if count <= _LEGIBLE else []):
             text = f"{confusion[row, column]:,}\n{value:.0%}"
             ink = "white" if value > 0.5 else "black"
             axes[0].text(column, row, text, color=ink, ha="center", va="center", fontsize=6.5)
-        axes[0].set_xticks(range(count), classes, rotation=45, ha="right")
-        axes[0].set_yticks(range(count), classes)
+        axes[0].set_xticks(range(count), names, rotation=45, ha="right")
+        axes[0].set_yticks(range(count), names)
         axes[0].set_xlabel("predicted class")
         axes[0].set_ylabel("true class")
         axes[0].grid(False)

@@ -3,7 +3,7 @@
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,17 @@ WIDTH = 4.8  # inches: read on a phone as on a desk
 # Told apart without colours as well.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 PALE = "0.7"
+_LONGEST = 14  # letters
 
 
 def label(metric: str) -> str:
     """A metric's name for people: val/macro_f1 is macro F1."""
     return metric.removeprefix("val/").replace("macro_f1", "macro F1").replace("_", " ")
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Names that leave room for what is drawn beside them."""
+    return [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
 
 
 def draw(
@@ -38,8 +44,8 @@ def draw(
 
     written = io.StringIO()
     with style.context(STYLE), warnings.catch_warnings():
-        # Names of classes may have letters that the font at hand lacks; the reader's has them.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        # Of letters that the font at hand lacks, though the reader's may have them, and the like.
+        warnings.simplefilter("ignore", UserWarning)
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         paint(list(figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]))
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))

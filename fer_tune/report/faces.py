@@ -66,20 +66,16 @@ def predicted(study: ReportedStudy, validation: Faces, kept: "Folder") -> NDArra
     """The probabilities that the best trial's best weights give: (N, C), rows summing to 1."""
     import torch
 
-    from fer_tune.model import scaled
+    from fer_tune.model import FerNet, scaled
     from fer_tune.training import checkpoint
     from fer_tune.training.device import autocast, pick_device
     from fer_tune.training.loop import OnDevice
-    from fer_tune.training.state import Task, fresh_state
 
     assert study.best is not None
     device = pick_device()
-    task = Task(study.best.config, study.run.epochs, seed=0, metric=study.metric)
-    # How many faces an epoch had decides the learning rate's schedule, which is not gone on with.
-    state = fresh_state(task, len(validation), len(study.classes), device)
-    checkpoint.load(state, kept)
-    state.model.load_state_dict(state.best_weights)
-    model = state.model.fused()
+    model = FerNet(study.best.config, len(study.classes))
+    checkpoint.load_best(model, kept)
+    model = model.to(device, memory_format=torch.channels_last).fused()  # type: ignore[call-overload]
     batches = torch.split(OnDevice.of(validation, device).images, _BATCH)
     with torch.inference_mode(), autocast(device):
         logits = torch.cat([model(scaled(images)).float() for images in batches])

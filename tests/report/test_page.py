@@ -121,3 +121,19 @@ def test_what_was_not_at_hand_is_said(
     without_checkpoint = page(reported, Storage(str(tmp_path)), demo_splits())
     assert "checkpoint is not in" in without_checkpoint
     assert "<img" not in without_checkpoint
+
+
+@pytest.mark.parametrize("metric", ["val/loss", "gap", "val_f1/disgust"])
+def test_a_study_by_any_metric_is_reported(
+    trial: Trial, study: Study, told: Callable[[ReportedStudy], str], metric: str
+) -> None:
+    reported = study(trial(0, 20, 30), trial(1, 25, data_plan="balanced"))
+    object.__setattr__(reported.run, "metric", metric)
+    assert "<svg" in told(reported)
+
+
+def test_many_classes_with_long_names_are_drawn(
+    trial: Trial, study: Study, told: Callable[[ReportedStudy], str]
+) -> None:
+    classes = [f"{number} {'name ' * 15}表情" for number in range(30)]
+    assert told(study(trial(0, 20, classes=classes), classes=classes)).count("<svg") == 6
