@@ -94,7 +94,8 @@ def _predict(options: PredictOptions, photos: "Sequence[Photo]", unread: "list[U
     address = options.model or chosen_model(store)
     model = load_model(store, address)
     console = tables.console()
-    faces = _faces(photos, unread)
+    with console.status(f"looking at the images: {len(photos):,}"):
+        faces = _faces(photos, unread)
     if not faces:
         return
     seen = np.stack([face.image for face in faces])
