@@ -18,6 +18,7 @@ from fer_tune.study.checkpoints import Tidier
 from fer_tune.study.faces import StudyFaces, study_faces
 from fer_tune.study.journal import Journal, JournalReader, checked_trials, read_events, read_trials
 from fer_tune.study.lock import locked
+from fer_tune.study.optuna_file import write_optuna
 from fer_tune.study.reach import require_reach
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.resources import Machine, Wanted, divide, this_machine
@@ -89,11 +90,12 @@ def conduct(
                 if place
                 else read_trials(folder)
             )
+            unwritten = write_optuna(folder, settings, trials)
             over = _is_over(trials, settings)
             note = outcome.note(trials, settings)
             missing = writer.close("finished" if over else "interrupted", note)
-    if missing:
-        console.print(f"Warning: {missing}", style="bold", soft_wrap=True)
+    for warning in filter(None, (missing, unwritten)):
+        console.print(f"Warning: {warning}", style="bold", soft_wrap=True)
     show_outcome(console, trials, settings)
     if not missing:
         _report(console, store, settings.name, around.storage, splits)

@@ -5,7 +5,7 @@ from typing import Any
 
 import optuna
 from optuna.samplers import TPESampler
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
@@ -68,7 +68,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         )
         for record in earlier:
             if record.is_over:
-                self._remember(record)
+                self._ot_study.add_trial(as_optuna_has_it(record, settings))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """What a worker gets for the next trial: see `train_trial`.
@@ -130,19 +130,19 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         if improves(self.metric, value, self._best.get(trial_id)):
             self._best[trial_id] = value
 
-    def _remember(self, record: TrialRecord) -> None:
-        best = record.best(self.metric)
-        value = best.metrics[self.metric] if best and record.ending == "finished" else None
-        values = {each.epoch: each.metrics[self.metric] for each in record.history}
-        self._ot_study.add_trial(
-            create_trial(
-                state=_STATES[record.ending or "failed"],
-                value=value,
-                params=_point(record, self._space),
-                distributions=self._space,
-                intermediate_values=values,
-            )
-        )
+
+def as_optuna_has_it(record: TrialRecord, settings: StudySettings) -> FrozenTrial:
+    """A trial that is over: its score where it had its full length, and what it reported."""
+    metric, distributions = settings.metric, settings.space.distributions()
+    best = record.best(metric)
+    return create_trial(
+        state=_STATES[record.ending or "failed"],
+        value=best.metrics[metric] if best and record.ending == "finished" else None,
+        params=_point(record, distributions),
+        distributions=distributions,
+        user_attrs={"trial": record.number},
+        intermediate_values={each.epoch: each.metrics[metric] for each in record.history},
+    )
 
 
 def _point(record: TrialRecord, parameters: Iterable[str]) -> Point:

@@ -1,0 +1,48 @@
+"""A study as Optuna keeps one, in a file that optuna-dashboard opens."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fer_tune import atomic
+from fer_tune.study.record import TrialRecord
+from fer_tune.study.settings import StudySettings
+from fer_tune.training.metrics import direction
+
+FILE = "optuna.log"
+
+
+def write_optuna(
+    folder: Path, settings: StudySettings, trials: Sequence[TrialRecord]
+) -> str | None:
+    """Put the trials that are over into an Optuna study of the same name, in `folder`.
+
+    Whole or not at all, and from the start: while it runs, a study does without such a file, which
+    would hold every trial in the driver's memory.
+    Returns one line about what kept it from being written, or None.
+    """
+    part = folder / f"{FILE}{atomic.PART}"
+    try:
+        part.unlink(missing_ok=True)
+        _write(part, settings, trials)
+        part.replace(folder / FILE)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        return f"{folder / FILE}, for optuna-dashboard, cannot be written: {error.strerror}"
+    return None
+
+
+def _write(path: Path, settings: StudySettings, trials: Sequence[TrialRecord]) -> None:
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    from fer_tune.study.sampler import as_optuna_has_it
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(path))),
+        study_name=settings.name,
+        direction="minimize" if direction(settings.metric) == "min" else "maximize",
+    )
+    study.set_user_attr("metric", settings.metric)
+    study.add_trials([as_optuna_has_it(each, settings) for each in trials if each.is_over])
