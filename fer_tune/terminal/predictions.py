@@ -25,7 +25,7 @@ def as_table(
     """A row for each face: its file, where in it the face is, and the likeliest class."""
     top, most = probabilities.idxmax(axis=1), probabilities.max(axis=1)
     rows = [
-        (face.file, _where(face), str(name), f"{value:.2f}")
+        (plain(face.file), _where(face), str(name), f"{value:.2f}")
         for face, name, value in zip(faces, top, most, strict=True)
     ]
     table = plain_table(("file", "face at x, y, side", "expression", "probability"), rows)

@@ -48,8 +48,9 @@ def test_a_long_name_is_folded_not_cut_off() -> None:
     assert "".join(line[:32].split(" ")[0] for line in lines[1:]) == name
 
 
-def test_a_name_moves_no_cursor() -> None:
-    assert "\x1b" not in "".join(shown([SeenFace("\x1b[2J.png", IMAGE, "no face found")]))
+def test_a_name_neither_breaks_its_row_nor_moves_a_cursor() -> None:
+    _, row = shown([SeenFace("a\n\x1b[2J.png", IMAGE, "no face found")])
+    assert row.startswith("a\\n\\x1b[2J.png ")
 
 
 def test_json_has_every_probability_and_what_cannot_be_read() -> None:
