@@ -51,8 +51,8 @@ def judge(console: Console, store: Store, run: RetrainingRun, what: Retrained) -
         test = _paired(kept, other)
         run.log_paired("paper", test)
         said.append(
-            f"Against the paper's configuration, trained in the same way (seed {other.seed}): "
-            f"{test}."
+            f"Against the paper's configuration, trained in the same way (seed {other.seed}: test "
+            f"accuracy {other.test.accuracy:.3f}, macro F1 {other.test.macro_f1:.3f}): {test}."
         )
     alias, why = _against_champion(store, run, kept, what)
     run.log_card(kept)

@@ -70,9 +70,7 @@ def parser() -> command.Parser:
         metavar="PATH",
         help="where the study's faces are now, if moved",
     )
-    made.add_argument(
-        "--tracking-uri", type=command.filled, metavar="URI", help="as of the search"
-    )
+    made.add_argument("--tracking-uri", type=command.filled, metavar="URI", help="as of the search")
     made.add_argument(
         "--storage",
         type=command.filled,

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mlflow import MlflowClient
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.errors import UserError
@@ -111,6 +113,34 @@ def test_a_registered_version_is_loaded_by_its_name(store: Store, address: str) 
     client.create_registered_model("by-hand")
     client.create_model_version("by-hand", model.artifact_location)
     assert load_model(store, "models:/by-hand/1").metadata.model_id == model.model_id
+
+
+def test_a_registered_version_is_loaded_by_its_alias_also_where_it_names_a_model(
+    store: Store, address: str
+) -> None:
+    client = store.client()
+    model = client.get_logged_model(address.removeprefix("models:/"))
+    client.create_registered_model("aliased")
+    client.create_model_version("aliased", model.artifact_location)
+    client.set_registered_model_alias("aliased", "champion", "1")
+    assert load_model(store, "models:/aliased@champion").metadata.model_id == model.model_id
+
+    # As a server's registry has it after a click in MLflow's UI.
+    by_hand = SimpleNamespace(source=address)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MlflowClient, "get_model_version", lambda *_: by_hand)
+        assert load_model(store, "models:/aliased/1").metadata.model_id == model.model_id
+
+
+def test_a_card_lies_beside_the_model(store: Store, model: FerNet, address: str) -> None:
+    logged = store.client().get_logged_model(address.removeprefix("models:/"))
+    with_card = log_model(
+        store, str(logged.source_run_id), model, CONFIG, EMOTIONS, "# Known to be weak\n"
+    )
+    (card,) = _kept(store, with_card).rglob("model_card.md")
+    assert card.read_text() == "# Known to be weak\n"
+    assert not list(_kept(store, address).rglob("model_card.md"))
+    load_model(store, with_card)
 
 
 def test_it_loads_where_the_package_is_not_installed(

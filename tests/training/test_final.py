@@ -7,8 +7,10 @@ import torch
 
 from fer_tune.data.faces import Faces
 from fer_tune.folder import DiskFolder
+from fer_tune.model import scaled
 from fer_tune.training import checkpoint, final
 from fer_tune.training.config import TrialConfig
+from fer_tune.training.device import autocast
 from fer_tune.training.faces import TrialFaces
 from fer_tune.training.final import Final, train_and_test
 from fer_tune.training.loop import OnDevice, evaluate
@@ -90,3 +92,21 @@ def test_the_test_faces_choose_nothing(
     assert (first.test.confusion.sum(), second.test.confusion.sum()) == (20, 9)
     ours, theirs = first.model.state_dict(), second.model.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_what_is_said_of_each_face_and_of_its_mirror_image_is_kept(
+    tmp_path: Path, task: Task, faces: TrialFaces, unseen: Faces
+) -> None:
+    done, _ = run(task, faces, unseen, tmp_path)
+    said = done.predictions
+    np.testing.assert_array_equal(said.truth, unseen.labels)
+    assert (said.predicted == unseen.labels).mean() == done.test.accuracy
+    logits = []
+    for images in (unseen.images, unseen.images[:, :, ::-1].copy()):
+        with torch.inference_mode(), autocast(CPU):
+            logits.append(done.model.fused()(scaled(torch.from_numpy(images))))
+    plain, mirrored = (each.double().softmax(1).numpy() for each in logits)
+    np.testing.assert_array_equal(said.predicted, plain.argmax(1))
+    np.testing.assert_allclose(said.probability, plain.max(1))
+    np.testing.assert_array_equal(said.flip_predicted, (plain + mirrored).argmax(1))
+    np.testing.assert_allclose(said.flip_probability, ((plain + mirrored) / 2).max(1))
