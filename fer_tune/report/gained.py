@@ -37,7 +37,7 @@ def _words(study: ReportedStudy) -> str:
         return f"No trial was better than the paper's configuration, {reached}."
     theirs, ours = study.result(paper), study.result(best)
     more = difference(ours, theirs, metric)
-    gaps = f"{theirs.metrics['gap']:.3f} to {ours.metrics['gap']:.3f}"
+    gaps = f"{estimate(theirs, 'gap')} to {estimate(ours, 'gap')}"
     return (
         f"Trial {best.number:03d} reaches a {label(metric)} of {estimate(ours, metric)}, the "
         f"paper's configuration {estimate(theirs, metric)}: a difference of {more}, while the gap "
@@ -74,7 +74,8 @@ def _picture(study: ReportedStudy) -> Picture:
             )
         axes[0].set_yticks(range(len(names)), [label(name) for name in names])
         axes[0].set_ylim(len(names) - 0.5, -0.5)
-        axes[0].set_xlabel("share of validation faces; macro F1 from 0 to 1; gap in accuracy")
+        loss = "; loss in nats" if any(name.endswith("/loss") for name in names) else ""
+        axes[0].set_xlabel(f"accuracy and gap as shares of faces; F1 from 0 to 1{loss}")
         axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=2)
 
     alt = "; ".join(

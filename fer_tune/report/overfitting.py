@@ -1,11 +1,11 @@
 """What counters overfitting: scores against gaps, and which parameters decide them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fer_tune.data.plans import PLAN_NAMES
 from fer_tune.report.drawing import MARKERS, draw, label
 from fer_tune.report.section import Picture, Section
-from fer_tune.report.spread import counted
+from fer_tune.report.spread import counted, estimate
 from fer_tune.report.study import ReportedStudy
 from fer_tune.study.importance import ENOUGH, importances
 
@@ -16,8 +16,9 @@ TITLE = "What counters overfitting"
 SCORE = "val/macro_f1"
 NOTE = (
     "One point a trial, at its best epoch: the higher the better, and the further left the less it "
-    "overfits. Filled points ran to their end, hollow ones did not. A gap may also be small "
-    "because a trial has hardly learnt yet."
+    "overfits. Filled points ran to their end, hollow ones did not; bars show the 95 % intervals "
+    "of the best and the paper's, and others are as uncertain. A gap may also be small because a "
+    "trial has hardly learnt yet."
 )
 IMPORTANCE_NOTE = (
     "Importances are the shares of the parameters in the variance among the {count} trials that "
@@ -91,17 +92,7 @@ def _points(study: ReportedStudy) -> Picture:
                 )
             if trials:
                 axes[0].plot([], [], MARKERS[index], color=f"C{index}", label=plan)
-        if study.paper is not None:
-            metrics = study.result(study.paper).metrics
-            axes[0].plot(
-                metrics["gap"],
-                metrics[SCORE],
-                "o",
-                color="black",
-                fillstyle="none",
-                markersize=11,
-                label="the paper's",
-            )
+        _mark(study, axes[0])
         axes[0].set_xlabel("gap: train minus validation accuracy")
         axes[0].set_ylabel("validation macro F1")
         axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 1.22), ncols=3)
@@ -109,6 +100,25 @@ def _points(study: ReportedStudy) -> Picture:
     found = ", ".join(f"{len(trials)} {plan}" for plan, trials in plans.items() if trials)
     alt = f"Validation macro F1 against the gap, a point a trial, by data plan: {found}."
     return draw("overfitting", alt, paint, height=3.4)
+
+
+def _mark(study: ReportedStudy, axes: "Axes") -> None:
+    """The intervals of the best and the paper's, and a ring around the paper's."""
+    for each in filter(None, (study.best, study.paper)):
+        result = study.result(each)
+        gap, score = estimate(result, "gap"), estimate(result, SCORE)
+        axes.errorbar(
+            gap.value,
+            score.value,
+            xerr=[[part] for part in gap.reach],
+            yerr=[[part] for part in score.reach],
+            fmt="none",
+            ecolor="0.5",
+            zorder=1,
+        )
+        if each is study.paper:
+            look: dict[str, Any] = {"color": "black", "fillstyle": "none", "markersize": 11}
+            axes.plot(gap.value, score.value, "o", label="the paper's", **look)
 
 
 def _bars(shares: dict[str, dict[str, tuple[float, float]]]) -> Picture:
