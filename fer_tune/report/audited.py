@@ -42,7 +42,7 @@ def _picture(found: Audit) -> Picture:
                 100 * counts / max(counts.sum(), 1),
                 height=0.25,
                 color=("0.35", "0.65", "0.95")[index],
-                hatch=("", "....", "////")[index],
+                hatch=("", "", "////")[index],
                 edgecolor="black",
                 linewidth=0.5,
                 label=f"{name} ({counts.sum():,} faces)",

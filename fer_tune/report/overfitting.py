@@ -104,7 +104,8 @@ def _points(study: ReportedStudy) -> Picture:
 
 def _mark(study: ReportedStudy, axes: "Axes") -> None:
     """The intervals of the best and the paper's, and a ring around the paper's."""
-    for each in filter(None, (study.best, study.paper)):
+    marked = {each.number: each for each in (study.best, study.paper) if each}
+    for each in marked.values():
         result = study.result(each)
         gap, score = estimate(result, "gap"), estimate(result, SCORE)
         axes.errorbar(
