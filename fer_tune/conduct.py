@@ -1,7 +1,6 @@
 """A settled study, conducted: Ray under it, the journal, MLflow and the terminal around it."""
 
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from fer_tune.conclude import Ran, conclude
 from fer_tune.data.faces import Splits
 from fer_tune.described import describe
 from fer_tune.errors import UserError
@@ -28,10 +28,9 @@ from fer_tune.study.settings import StudySettings, begin_study, write_settings
 from fer_tune.study.sharing import measured
 from fer_tune.study.storage import Storage
 from fer_tune.terminal import outcome
-from fer_tune.terminal.closing import resume_line, show_next_steps, show_outcome
+from fer_tune.terminal.closing import resume_line
 from fer_tune.terminal.live import LiveTable
-from fer_tune.tracking.store import Store, first_line, open_store
-from fer_tune.tracking.ui import study_address, ui_command
+from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.writer import StudyWriter
 
 if TYPE_CHECKING:
@@ -74,6 +73,21 @@ def conduct(
     # What can be wrong with the command is found before anything is made or started.
     if around.address is None and around.wanted != Wanted():
         divide([this_machine()], settings.trials, around.wanted)
+    ran = _run(console, settings, splits, around, resume)
+    budget = around.time_budget
+    stopped = not ran.over and (budget is None or time.monotonic() - began < budget)
+    conclude(console, ran, splits, around.storage, around.records, report=not stopped)
+    if stopped:
+        raise KeyboardInterrupt
+
+
+def _run(
+    console: Console,
+    settings: StudySettings,
+    splits: Splits,
+    around: Surroundings,
+    resume: bool,
+) -> Ran:
     with console.status("preparing the training faces"):
         faces = study_faces(splits, settings)
     folder = around.storage.here / settings.name
@@ -94,19 +108,7 @@ def conduct(
             over = _is_over(trials, settings)
             note = outcome.note(trials, settings)
             missing = writer.close("finished" if over else "interrupted", note)
-    for warning in filter(None, (missing, unwritten)):
-        console.print(f"Warning: {warning}", style="bold", soft_wrap=True)
-    show_outcome(console, trials, settings)
-    if not missing:
-        _report(console, store, settings.name, around.storage, splits)
-    _require_a_result(trials, settings, over=over)
-    page = study_address(store, writer.run_id, settings.metric)
-    left = "Not all is recorded" if missing else None
-    left = left if over else "Not all trials are done"
-    show_next_steps(console, settings, ui_command(store), page, around.records, left)
-    budget = around.time_budget
-    if not over and (budget is None or time.monotonic() - began < budget):
-        raise KeyboardInterrupt
+    return Ran(settings, store, writer.run_id, trials, over, missing, unwritten)
 
 
 def _is_over(trials: Sequence[TrialRecord], settings: StudySettings) -> bool:
@@ -216,27 +218,3 @@ def _observed(
         except UserError as error:
             again = f"put that right, then go on with --resume {settings.name}"
             raise UserError(f"{error}; {again}") from error
-
-
-def _report(console: Console, store: Store, name: str, storage: Storage, splits: Splits) -> None:
-    """Write what the study found as a page; what keeps it from that is told, and no more."""
-    try:
-        from fer_tune.report.write import write_report
-
-        with console.status("making the report (Ctrl-C leaves it out)"):
-            page = write_report(store, name, storage, splits=splits)
-        console.print(f"Report: {page}", soft_wrap=True)
-    except KeyboardInterrupt:
-        print("No report; python -m fer_tune.report makes it", file=sys.stderr)
-    except Exception as error:  # a study is worth more than its page
-        print(f"Warning: no report of study {name}: {first_line(error)}", file=sys.stderr)
-
-
-def _require_a_result(
-    trials: Sequence[TrialRecord], settings: StudySettings, *, over: bool
-) -> None:
-    if over and not outcome.ranked(trials, settings.metric):
-        raise SystemExit(
-            "No trial gave a result: see error.txt of its run in MLflow; "
-            f"--resume {settings.name} with more --trials tries others."
-        )

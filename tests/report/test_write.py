@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune import conduct
+from fer_tune import conclude
 from fer_tune.data.demo import demo_splits
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.described import describe
@@ -156,5 +156,5 @@ def test_a_report_that_fails_is_told_in_one_line_and_fails_nothing(
         raise ZeroDivisionError("first\nsecond")
 
     monkeypatch.setattr("fer_tune.report.page.gained", broken)
-    conduct._report(tables.console(), store, name, storage, demo_splits())
+    conclude._report(tables.console(), store, name, storage, demo_splits())
     assert capsys.readouterr().err == f"Warning: no report of study {name}: first\n"

@@ -1,0 +1,87 @@
+"""The end of a study: what people see of it and are left with."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from fer_tune.data.faces import Splits
+from fer_tune.study.record import TrialRecord
+from fer_tune.study.settings import StudySettings
+from fer_tune.study.storage import Storage
+from fer_tune.terminal import outcome
+from fer_tune.terminal.closing import show_next_steps, show_outcome
+from fer_tune.tracking.store import Store, first_line
+from fer_tune.tracking.ui import study_address, ui_command
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A study that has ended for now.
+
+    over: whether all of its trials are.
+    missing: what MLflow still lacks, for people.
+    unwritten: what else could not be kept.
+    """
+
+    settings: StudySettings
+    store: Store
+    run_id: str
+    trials: Sequence[TrialRecord]
+    over: bool
+    missing: str | None
+    unwritten: str | None
+
+
+def conclude(
+    console: Console,
+    ran: Ran,
+    splits: Splits,
+    storage: Storage,
+    records: Sequence[str],
+    *,
+    report: bool,
+) -> None:
+    """Show what came out, and what to type next.
+
+    records: the options that say where its records are, for the commands that come next.
+    report: make the study's report, unless MLflow lacks a part of the study.
+    Raises SystemExit where the study is over and no trial gave a result.
+    """
+    for warning in filter(None, (ran.missing, ran.unwritten)):
+        console.print(f"Warning: {warning}", style="bold", soft_wrap=True)
+    show_outcome(console, ran.trials, ran.settings)
+    if report and not ran.missing:
+        _report(console, ran.store, ran.settings.name, storage, splits)
+    _require_a_result(ran)
+    _show_next_steps(console, ran, records)
+
+
+def _report(console: Console, store: Store, name: str, storage: Storage, splits: Splits) -> None:
+    """Write what the study found as a page; what keeps it from that is told, and no more."""
+    try:
+        from fer_tune.report.write import write_report
+
+        with console.status("making the report (Ctrl-C leaves it out)"):
+            page = write_report(store, name, storage, splits=splits)
+        console.print(f"Report: {page}", soft_wrap=True)
+    except KeyboardInterrupt:
+        print("No report; python -m fer_tune.report makes it", file=sys.stderr)
+    except Exception as error:  # a study is worth more than its page
+        print(f"Warning: no report of study {name}: {first_line(error)}", file=sys.stderr)
+
+
+def _require_a_result(ran: Ran) -> None:
+    if ran.over and not outcome.ranked(ran.trials, ran.settings.metric):
+        raise SystemExit(
+            "No trial gave a result: see error.txt of its run in MLflow; "
+            f"--resume {ran.settings.name} with more --trials tries others."
+        )
+
+
+def _show_next_steps(console: Console, ran: Ran, records: Sequence[str]) -> None:
+    page = study_address(ran.store, ran.run_id, ran.settings.metric)
+    left = "Not all is recorded" if ran.missing else None
+    left = left if ran.over else "Not all trials are done"
+    show_next_steps(console, ran.settings, ui_command(ran.store), page, records, left)
