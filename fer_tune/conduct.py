@@ -119,7 +119,7 @@ def _is_over(trials: Sequence[TrialRecord], settings: StudySettings) -> bool:
 def _held(console: Console, settings: StudySettings, around: Surroundings) -> Iterator[None]:
     """The study's folder, for this process alone; gone again where the study did not begin."""
     folder = around.storage.here / settings.name
-    with locked(folder, f"study {settings.name}"):
+    with locked(folder / ".lock", f"study {settings.name}"):
         begun = folder / SETTINGS
         try:
             yield

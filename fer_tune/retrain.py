@@ -104,16 +104,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     console.print(_plan(what, options.seeds, compared))
     described = what.described()
     try:
-        with locked(what.folder, "this retraining"), open_retraining(store, described) as run:
-            outcomes = [seed_outcome(console, run, what, seed) for seed in range(options.seeds)]
-            paper = paper_outcomes(console, store, what, options.seeds) if compared else None
-            retrained = Retrained(described, what.splits, outcomes, paper, options.flip)
-            judge(console, store, run, retrained)
+        with locked(what.lock, "this retraining"):
+            with open_retraining(store, described) as run:
+                outcomes = [seed_outcome(console, run, what, seed) for seed in range(options.seeds)]
+                paper = paper_outcomes(console, store, what, options.seeds) if compared else None
+                retrained = Retrained(described, what.splits, outcomes, paper, options.flip)
+                judge(console, store, run, retrained)
+            what.clear()
     except KeyboardInterrupt:
         again = f"Stopped. The same command goes on from the last epoch: {what.command}"
         console.print(again, soft_wrap=True)
         raise
-    what.clear()
 
 
 def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining":

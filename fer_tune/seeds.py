@@ -1,6 +1,5 @@
 """A configuration trained again to its full length, once for each seed."""
 
-import shutil
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,12 @@ from fer_tune.study.lock import locked
 from fer_tune.study.storage import Storage
 from fer_tune.terminal.tables import progress
 from fer_tune.tracking.description import RetrainingDescription
-from fer_tune.tracking.retraining import RetrainingRun, earlier_seed, open_retraining
+from fer_tune.tracking.retraining import (
+    RetrainingRun,
+    earlier_seed,
+    is_broken_off,
+    open_retraining,
+)
 from fer_tune.tracking.seeds import SeedOutcome
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import StudyRun, TrialRun, trials
@@ -49,9 +53,9 @@ class Retraining:
         return self.trial.config == PAPER
 
     @property
-    def folder(self) -> Path:
-        """On this machine; held while it runs."""
-        return self.storage.here / self.study.name / self._name
+    def lock(self) -> Path:
+        """Held while it runs; not among its checkpoints, which go when it is over."""
+        return self.storage.here / self.study.name / f".{self._name}.lock"
 
     @cached_property
     def kept(self) -> "Folder":
@@ -78,7 +82,6 @@ class Retraining:
 
     def clear(self) -> None:
         """Remove its checkpoints; they are of no use once it is over."""
-        shutil.rmtree(self.folder, ignore_errors=True)
         self.kept.remove()
 
 
@@ -106,19 +109,25 @@ def paper_outcomes(
         console.print(f"Study {what.study.name} has no trial of the paper's configuration.")
         return None
     paper = replace(what, trial=trial)
+    # Another retraining of the study may be at it.
+    with locked(paper.lock, "a retraining", wait=True):
+        outcomes = _papers(console, store, paper, seeds)
+        paper.clear()
+    return outcomes
+
+
+def _papers(console: Console, store: Store, paper: Retraining, seeds: int) -> list[SeedOutcome]:
     described = paper.described()
     known = [earlier_seed(store, described, seed) for seed in range(seeds)]
-    # A folder that is still there is of a retraining that was broken off, if after its last seed.
-    if None not in known and not paper.folder.exists():
+    if None not in known and not is_broken_off(store, described):
         console.print("The paper's configuration was trained like this before.")
         return [each for each in known if each is not None]
     console.print("Training the paper's configuration in the same way, to compare:")
-    with locked(paper.folder, "a retraining"), open_retraining(store, described) as run:
+    with open_retraining(store, described) as run:
         outcomes = [
             before or seed_outcome(console, run, paper, seed) for seed, before in enumerate(known)
         ]
         run.log_summary(outcomes, {})
-    paper.clear()
     return outcomes
 
 

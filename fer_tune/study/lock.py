@@ -1,4 +1,4 @@
-"""One process a folder."""
+"""One process at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,19 +10,21 @@ from fer_tune.errors import UserError
 
 
 @contextmanager
-def locked(folder: Path, what: str) -> Iterator[None]:
-    """Hold `folder` for this process; the lock goes with the process, however it ends.
+def locked(file: Path, what: str, *, wait: bool = False) -> Iterator[None]:
+    """Hold `file` for this process; the lock goes with the process, however it ends.
 
-    what: runs in the folder, for people. Raises UserError where another process holds it.
+    file: made with its folder, and left there.
+    what: runs under the lock, for people.
+    wait: until no other process holds it. Raises UserError where one does, otherwise.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        lock.acquire(timeout=0)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(file)
+        lock.acquire(timeout=-1 if wait else 0)
     except Timeout:
         raise UserError(f"{what} is running already, in another process; wait or stop it") from None
     except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}") from error
+        raise UserError(f"{file.parent} cannot be written: {error.strerror}") from error
     try:
         yield
     finally:

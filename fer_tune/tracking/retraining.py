@@ -33,10 +33,14 @@ def open_retraining(store: Store, what: RetrainingDescription) -> Iterator["Retr
         tags.RETRAINED_STUDY: study.name,
         tags.RETRAINED_TRIAL: str(trial.number),
     }
-    same = {tags.RETRAINED_RUN: trial.run_id, tags.RETRAINED_EPOCHS: str(what.epochs)}
     name = f"retrained {study.name} {trial.number:03d}"
-    with _open(store, name, same, marks | {tags.NOTE: what.note}) as run:
+    with _open(store, name, _same(what), marks | {tags.NOTE: what.note}) as run:
         yield RetrainingRun(store, what, run, marks | {tags.RETRAINED_RUN: trial.run_id})
+
+
+def is_broken_off(store: Store, what: RetrainingDescription) -> bool:
+    """Whether `open_retraining` would go on with one, given that none of them runs."""
+    return any(run.info.status != "FINISHED" for run in _runs(store, _same(what)))
 
 
 class RetrainingRun:
@@ -145,6 +149,10 @@ def earlier_seed(store: Store, what: RetrainingDescription, seed: int) -> SeedOu
         if run.info.status == "FINISHED" and run.data.params == params:
             return outcome(store, run, what)
     return None
+
+
+def _same(what: RetrainingDescription) -> dict[str, str]:
+    return {tags.RETRAINED_RUN: what.trial.run_id, tags.RETRAINED_EPOCHS: str(what.epochs)}
 
 
 def _settings(what: RetrainingDescription) -> dict[str, object]:

@@ -154,4 +154,11 @@ def require_tidy(storage: Path, name: str, best: int) -> None:
     kept = sorted(path.name for path in (storage / name / "checkpoints").iterdir())
     assert kept == [f"trial-{best:06d}"]
     there = {path.name for path in (storage / name).iterdir()}
-    assert there <= {"checkpoints", "journal.jsonl", "study.json", "report.html", "optuna.log", ".lock"}
+    assert there <= {
+        "checkpoints",
+        "journal.jsonl",
+        "study.json",
+        "report.html",
+        "optuna.log",
+        ".lock",
+    }

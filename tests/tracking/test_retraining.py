@@ -17,7 +17,7 @@ from fer_tune.tracking import tags
 from fer_tune.tracking.description import RetrainingDescription, StudyDescription
 from fer_tune.tracking.model_log import load_model
 from fer_tune.tracking.recorder import Recorder
-from fer_tune.tracking.retraining import earlier_seed, open_retraining
+from fer_tune.tracking.retraining import earlier_seed, is_broken_off, open_retraining
 from fer_tune.tracking.seeds import SeedOutcome
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import find_study, find_trial
@@ -273,8 +273,11 @@ def test_a_finished_retraining_and_one_of_another_length_are_left_alone(
     store: Store, what: RetrainingDescription
 ) -> None:
     _broken_off(store, what, KeyboardInterrupt)
+    assert is_broken_off(store, what)
+    assert not is_broken_off(store, replace(what, epochs=3))
     with open_retraining(store, replace(what, epochs=3)):
         pass
+    assert not is_broken_off(store, replace(what, epochs=3))
     with open_retraining(store, replace(what, epochs=3)):
         pass
     assert sorted(_status(store, what)) == ["FINISHED", "FINISHED", "KILLED", "KILLED"]
