@@ -64,6 +64,11 @@ def parser() -> command.Parser:
         action="store_true",
         help="also show test scores averaged over each face and its mirror image",
     )
+    _add_places(made)
+    return made
+
+
+def _add_places(made: command.Parser) -> None:
     made.add_argument(
         "--data",
         type=command.filled_path,
@@ -78,7 +83,6 @@ def parser() -> command.Parser:
         metavar="DIR",
         help="as of the search",
     )
-    return made
 
 
 def parse(argv: Sequence[str] | None) -> RetrainOptions:
