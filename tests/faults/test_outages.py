@@ -24,7 +24,7 @@ from fer_tune.study.record import TrialRecord
 from fer_tune.study.resources import Wanted, divide, this_machine
 from fer_tune.study.runner import Place, run_study
 from fer_tune.study.session import ray_session
-from fer_tune.study.settings import StudySettings, begin_study
+from fer_tune.study.settings import begin_study
 from fer_tune.study.space import find_space, read_space
 from fer_tune.study.trainable import TrialOptions, report
 from fer_tune.tracking.best import epoch_metrics
@@ -34,27 +34,13 @@ from fer_tune.tracking.writer import StudyWriter
 from fer_tune.training.metrics import EpochResult, Scores, named_metrics
 from tests.faults.server import TrackingServer, tracking_server, wait_until
 from tests.faults.studies import SMALL, Running, require_recorded, require_whole, wait_until_gone
+from tests.settings import made
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 OUTAGES = 10
 STORAGE = Path("mlruns/studies")
-SETTINGS = StudySettings(
-    name="outages",
-    space_name="paper",
-    space=read_space(find_space("paper")),
-    data=None,
-    skip_bad=False,
-    faces_hash="0",
-    train_faces=None,
-    trials=60,
-    epochs=12,
-    grace=6,
-    reduction=3,
-    metric="val/macro_f1",
-    seed=0,
-    tracking_uri=None,
-)
+SETTINGS = made("outages", "paper", read_space(find_space("paper")), trials=60, epochs=12, grace=6)
 DESCRIPTION = StudyDescription(
     name=SETTINGS.name,
     space=SETTINGS.space.as_yaml(),

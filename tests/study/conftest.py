@@ -8,6 +8,7 @@ from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import parse_space
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import EpochResult
+from tests.settings import made
 
 SPACE = """
 parameters:
@@ -22,22 +23,7 @@ first_trials:
 @pytest.fixture
 def settings() -> StudySettings:
     """A study of ten trials, nine epochs at most, ASHA's rungs at 1, 3 and 9."""
-    return StudySettings(
-        name="tested",
-        space_name="tested",
-        space=parse_space(SPACE, "tested.yaml"),
-        data=None,
-        skip_bad=False,
-        faces_hash="0",
-        train_faces=None,
-        trials=10,
-        epochs=9,
-        grace=1,
-        reduction=3,
-        metric="val/macro_f1",
-        seed=0,
-        tracking_uri=None,
-    )
+    return made("tested", "tested", parse_space(SPACE, "tested.yaml"))
 
 
 @pytest.fixture

@@ -3,29 +3,14 @@ import io
 from rich.console import Console
 
 from fer_tune.events import EpochEnded, TrialEnded, TrialRemarked, TrialStarted
-from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import find_space, read_space
 from fer_tune.terminal.live import LiveTable
 from fer_tune.terminal.tables import duration
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import EpochResult
+from tests.settings import made
 
-SETTINGS = StudySettings(
-    name="shown",
-    space_name="smoke",
-    space=read_space(find_space("smoke")),
-    data=None,
-    skip_bad=False,
-    faces_hash="0",
-    train_faces=None,
-    trials=40,
-    epochs=9,
-    grace=1,
-    reduction=3,
-    metric="val/macro_f1",
-    seed=0,
-    tracking_uri=None,
-)
+SETTINGS = made("shown", "smoke", read_space(find_space("smoke")), trials=40)
 
 
 def _result(epoch: int, score: float) -> EpochResult:

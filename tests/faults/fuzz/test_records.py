@@ -21,7 +21,7 @@ from fer_tune.study.journal import checked_trials, read_events
 from fer_tune.study.sampler import StudySearch
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import FILE as SETTINGS
-from fer_tune.study.settings import StudySettings, open_study
+from fer_tune.study.settings import open_study
 from fer_tune.study.space import find_space, read_space
 from fer_tune.terminal import outcome
 from fer_tune.terminal.live import LiveTable
@@ -30,26 +30,12 @@ from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import State, Task, fresh_state
 from tests.faults.fuzz.damage import DAMAGE, NUMBERS, VALUES, damaged, fuzzed, told_well
+from tests.settings import made
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-STUDY = StudySettings(
-    name="tested",
-    space_name="paper",
-    space=read_space(find_space("paper")),
-    data=None,
-    skip_bad=False,
-    faces_hash="0",
-    train_faces=None,
-    trials=4,
-    epochs=9,
-    grace=1,
-    reduction=3,
-    metric="val/macro_f1",
-    seed=0,
-    tracking_uri=None,
-)
+STUDY = made("tested", "paper", read_space(find_space("paper")), trials=4)
 
 
 @st.composite
