@@ -16,7 +16,7 @@ from fer_tune.described import describe
 from fer_tune.errors import UserError
 from fer_tune.study.checkpoints import Tidier
 from fer_tune.study.faces import StudyFaces, study_faces
-from fer_tune.study.journal import Journal, JournalReader, checked_trials, read_events, read_trials
+from fer_tune.study.journal import Journal, JournalReader, checked_trials, read_events
 from fer_tune.study.lock import locked
 from fer_tune.study.optuna_file import write_optuna
 from fer_tune.study.reach import require_reach
@@ -91,7 +91,8 @@ def _run(
     with console.status("preparing the training faces"):
         faces = study_faces(splits, settings)
     folder = around.storage.here / settings.name
-    done = resume and _is_over(checked_trials(folder, settings), settings)
+    earlier = checked_trials(folder, settings) if resume else []
+    done = _is_over(earlier, settings)
     with (
         _held(console, settings, around),
         _started(settings.tracking_uri, around.address, nothing_to_run=done) as (store, machines),
@@ -100,9 +101,7 @@ def _run(
         place = _place(console, settings, around, machines, faces) if machines else None
         with _writer(store, settings, splits, around, resume) as writer:
             trials = (
-                _observed(console, settings, faces, place, writer, around)
-                if place
-                else read_trials(folder)
+                _observed(console, settings, faces, place, writer, around) if place else earlier
             )
             unwritten = write_optuna(folder, settings, trials)
             over = _is_over(trials, settings)

@@ -1,6 +1,7 @@
 """Folders on a disk or in a bucket, of files that are there whole or not at all."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -108,7 +109,7 @@ class BucketFolder:
 
     def remove(self) -> None:
         files, path = self._place()
-        if self.names():
+        with suppress(FileNotFoundError):
             files.delete_dir(path)
 
     def sweep(self) -> None:
