@@ -36,7 +36,7 @@ def _write(path: Path, settings: StudySettings, trials: Sequence[TrialRecord]) -
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    from fer_tune.study.sampler import as_optuna_has_it
+    from fer_tune.study.sampler import as_optuna_has_them
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -45,4 +45,4 @@ def _write(path: Path, settings: StudySettings, trials: Sequence[TrialRecord]) -
         direction="minimize" if direction(settings.metric) == "min" else "maximize",
     )
     study.set_user_attr("metric", settings.metric)
-    study.add_trials([as_optuna_has_it(each, settings) for each in trials if each.is_over])
+    study.add_trials(as_optuna_has_them(trials, settings))

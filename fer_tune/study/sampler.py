@@ -66,9 +66,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             sampler=_sampler(settings, self._next),
             storage=RecentTrials(),
         )
-        for record in earlier:
-            if record.is_over:
-                self._ot_study.add_trial(as_optuna_has_it(record, settings))
+        self._ot_study.add_trials(as_optuna_has_them(earlier, settings))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """What a worker gets for the next trial: see `train_trial`.
@@ -131,18 +129,27 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             self._best[trial_id] = value
 
 
-def as_optuna_has_it(record: TrialRecord, settings: StudySettings) -> FrozenTrial:
-    """A trial that is over: its score where it had its full length, and what it reported."""
+def as_optuna_has_them(
+    records: Iterable[TrialRecord], settings: StudySettings
+) -> list[FrozenTrial]:
+    """Those that are over: the score of one of full length, and what each reported."""
     metric, distributions = settings.metric, settings.space.distributions()
-    best = record.best(metric)
-    return create_trial(
-        state=_STATES[record.ending or "failed"],
-        value=best.metrics[metric] if best and record.ending == "finished" else None,
-        params=_point(record, distributions),
-        distributions=distributions,
-        user_attrs={"trial": record.number},
-        intermediate_values={each.epoch: each.metrics[metric] for each in record.history},
-    )
+    told = []
+    for record in records:
+        if not record.is_over:
+            continue
+        best = record.best(metric) if record.ending == "finished" else None
+        told.append(
+            create_trial(
+                state=_STATES[record.ending or "failed"],
+                value=best.metrics[metric] if best else None,
+                params=_point(record, distributions),
+                distributions=distributions,
+                user_attrs={"trial": record.number},
+                intermediate_values={each.epoch: each.metrics[metric] for each in record.history},
+            )
+        )
+    return told
 
 
 def _point(record: TrialRecord, parameters: Iterable[str]) -> Point:
