@@ -2,7 +2,7 @@
 
 import copy
 import heapq
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
@@ -16,10 +16,35 @@ BEST = 25
 
 
 class RecentTrials(InMemoryStorage):
-    """Shows the newest trials and, of those before them, the best.
+    """Shows the newest trials of the one study that it holds and, of those before, the best.
 
-    TPE gives the others less weight the longer ago they were.
+    TPE gives the others less weight the longer ago they were. The best are kept as they are told,
+    so that a proposal costs no more the longer the study is.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._best: list[FrozenTrial] = []
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        trial_id = super().create_new_trial(study_id, template_trial)
+        if template_trial and template_trial.values:
+            self._take_in(trial_id)
+        return trial_id
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        changed = super().set_trial_state_values(trial_id, state, values)
+        if values:
+            self._take_in(trial_id)
+        return changed
+
+    def _take_in(self, trial_id: int) -> None:
+        (study,) = self.get_all_studies()
+        sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
+        known = [*self._best, self.get_trial(trial_id)]
+        self._best = heapq.nlargest(BEST, known, key=lambda each: sign * each.values[0])
 
     def get_all_trials(
         self,
@@ -27,10 +52,11 @@ class RecentTrials(InMemoryStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        trials = super().get_all_trials(study_id, deepcopy=False, states=states)
-        if len(trials) > RECENT:
-            sign = 1 if self.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE else -1
-            scored = (each for each in trials[:-RECENT] if each.values)
-            best = heapq.nlargest(BEST, scored, key=lambda each: sign * each.values[0])
-            trials = sorted(best, key=lambda each: each.number) + trials[-RECENT:]
-        return copy.deepcopy(trials) if deepcopy else trials
+        if states == (TrialState.WAITING,):  # which Optuna does not look for among all
+            return super().get_all_trials(study_id, deepcopy, states)
+        trials = super().get_all_trials(study_id, deepcopy=False)
+        if (before := len(trials) - RECENT) > 0:
+            best = [each for each in self._best if each.number < before]
+            trials = sorted(best, key=lambda each: each.number) + trials[before:]
+        seen = [each for each in trials if states is None or each.state in states]
+        return copy.deepcopy(seen) if deepcopy else seen
