@@ -16,7 +16,7 @@ BEST = 25
 
 
 class RecentTrials(InMemoryStorage):
-    """Shows the newest trials of the one study that it holds and, of those before, the best.
+    """Shows the newest trials of the one study that it holds, and the best of all.
 
     TPE gives the others less weight the longer ago they were. The best are kept as they are told,
     so that a proposal costs no more the longer the study is.
