@@ -1,10 +1,11 @@
-"""FerNet: a LeNet-style CNN whose depth, width, head and dropout are configuration."""
+"""FerNet: a LeNet-style CNN whose blocks, width, head and dropout are configuration."""
 
 from copy import deepcopy
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fer_tune.data.faces import SIDE
@@ -12,7 +13,7 @@ from fer_tune.model_config import ModelConfig
 
 
 class FerNet(nn.Module):
-    """Convolution, batch normalisation, max-pooling and ReLU blocks, then three linear layers.
+    """Convolution blocks, each halving the face's side, then linear layers.
 
     config: the shape it was made with.
     """
@@ -21,14 +22,23 @@ class FerNet(nn.Module):
         super().__init__()
         self.config = config
         channels = [1, *(config.width * 2**block for block in range(config.depth))]
-        self.features = nn.Sequential(*(_block(*pair) for pair in pairwise(channels)))
-        flat = channels[-1] * (SIDE // 2**config.depth) ** 2
-        self.head = nn.Sequential(
-            nn.Flatten(),
-            *_hidden(flat, config.hidden_1, config.dropout),
-            *_hidden(config.hidden_1, config.hidden_2, config.dropout),
-            nn.Linear(config.hidden_2, classes),
-        )
+        self.features = nn.Sequential(*(Block(*pair, config) for pair in pairwise(channels)))
+        match config.head:
+            case "hidden":
+                flat = channels[-1] * (SIDE // 2**config.depth) ** 2
+                self.head = nn.Sequential(
+                    nn.Flatten(),
+                    *_hidden(flat, config.hidden_1, config.dropout),
+                    *_hidden(config.hidden_1, config.hidden_2, config.dropout),
+                    nn.Linear(config.hidden_2, classes),
+                )
+            case "average":
+                self.head = nn.Sequential(
+                    nn.AdaptiveAvgPool2d(1),
+                    nn.Flatten(),
+                    nn.Dropout(config.dropout),
+                    nn.Linear(channels[-1], classes),
+                )
 
     def forward(
         self,
@@ -40,26 +50,58 @@ class FerNet(nn.Module):
     def fused(self) -> "FerNet":
         """A copy for evaluation: the same function, its normalisations part of its convolutions."""
         model = deepcopy(self).eval()
-        model.features = nn.Sequential(*(_fused(block) for block in model.features))
+        for block in model.features:
+            assert isinstance(block, Block)
+            block.convolutions = _fused(block.convolutions)
+            block.shortcut = block.shortcut and _fused(block.shortcut)
         return model
 
 
-def _block(channels_in: int, channels_out: int) -> nn.Sequential:
-    # Without a bias: the normalisation after it has its own. The paper pools after the ReLU; the
-    # greatest of four is the same either way, and here the ReLU has a quarter to do.
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
+class Block(nn.Module):
+    """Convolutions with normalisation and ReLU, maybe with a shortcut past them, then max-pooling.
+
+    The paper pools after the last ReLU; the greatest of four is the same either way, and here the
+    ReLU has a quarter to do.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, config: ModelConfig) -> None:
+        super().__init__()
+        layers = _normalised(channels_in, channels_out, 3)
+        for _ in range(config.convolutions - 1):
+            layers += [nn.ReLU(inplace=True), *_normalised(channels_out, channels_out, 3)]
+        self.convolutions = nn.Sequential(*layers)
+        self.shortcut = (
+            nn.Sequential(*_normalised(channels_in, channels_out, 1)) if config.residual else None
+        )
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(
+        self,
+        images: Tensor,  # (B, channels_in, H, W)
+    ) -> Tensor:  # (B, channels_out, H // 2, W // 2)
+        found: Tensor = self.convolutions(images)
+        if self.shortcut:
+            found = found + self.shortcut(images)
+        return functional.relu_(self.pool(found))
+
+
+def _normalised(channels_in: int, channels_out: int, side: int) -> list[nn.Module]:
+    # Without a bias: the normalisation after it has its own.
+    return [
+        nn.Conv2d(channels_in, channels_out, side, padding=side // 2, bias=False),
         nn.BatchNorm2d(channels_out),
-        nn.MaxPool2d(2),
-        nn.ReLU(inplace=True),
-    )
+    ]
 
 
-def _fused(block: nn.Module) -> nn.Sequential:
-    convolution, normalisation, *rest = block.children()
-    assert isinstance(convolution, nn.Conv2d)
-    assert isinstance(normalisation, nn.BatchNorm2d)
-    return nn.Sequential(fuse_conv_bn_eval(convolution, normalisation), *rest)
+def _fused(layers: nn.Sequential) -> nn.Sequential:
+    fused: list[nn.Module] = []
+    for layer in layers:
+        if isinstance(layer, nn.BatchNorm2d):
+            convolution = fused.pop()
+            assert isinstance(convolution, nn.Conv2d)
+            layer = fuse_conv_bn_eval(convolution, layer)
+        fused.append(layer)
+    return nn.Sequential(*fused)
 
 
 def _hidden(units_in: int, units_out: int, dropout: float) -> tuple[nn.Module, ...]:

@@ -5,10 +5,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from fer_tune.model import FerNet, parameter_count, scaled
+from fer_tune.model import Block, FerNet, parameter_count, scaled
 from fer_tune.model_config import ModelConfig
 
 SMALL = ModelConfig(depth=1, width=4, hidden_1=8, hidden_2=8)
+LARGER = ModelConfig(depth=1, width=4, convolutions=2, residual=True, head="average")
 
 
 def pictures(count: int) -> torch.Tensor:
@@ -33,11 +34,31 @@ def test_the_parameters_are_those_counted_by_hand() -> None:
     assert parameter_count(FerNet(SMALL, classes=7)) == convolution + normalisation + linear
 
 
+def test_further_convolutions_shortcuts_and_a_mean_are_counted_by_hand() -> None:
+    first, second, shortcut = 9 * 4 + 2 * 4, 9 * 4 * 4 + 2 * 4, 4 + 2 * 4
+    linear = (4 + 1) * 7
+    assert parameter_count(FerNet(LARGER, classes=7)) == first + second + shortcut + linear
+
+
+@pytest.mark.parametrize("shape", [SMALL, LARGER], ids=["paper's", "larger"])
 @pytest.mark.parametrize("classes", [2, 7, 40])
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5])
-def test_every_depth_gives_one_logit_a_class(depth: int, classes: int) -> None:
-    model = FerNet(SMALL.model_copy(update={"depth": depth}), classes)
+def test_every_depth_gives_one_logit_a_class(depth: int, classes: int, shape: ModelConfig) -> None:
+    model = FerNet(shape.model_copy(update={"depth": depth}), classes)
     assert model(scaled(pictures(3))).shape == (3, classes)
+
+
+def test_a_shortcut_lets_a_face_past_convolutions_that_give_nothing() -> None:
+    model = FerNet(LARGER, classes=7).eval()
+    block = model.features[0]
+    assert isinstance(block, Block)
+    last = block.convolutions[-1]
+    assert isinstance(last, torch.nn.BatchNorm2d)
+    torch.nn.init.zeros_(last.weight)
+    faces = scaled(pictures(2))
+    assert block.shortcut is not None
+    expected = torch.relu(block.pool(block.shortcut(faces)))
+    torch.testing.assert_close(block(faces), expected)
 
 
 def test_the_deepest_network_trains_on_a_batch_of_one_face() -> None:
@@ -74,17 +95,20 @@ def test_scaled_faces_run_from_0_to_1_and_leave_the_bytes_alone() -> None:
         ("dropout", 1.0),
         ("dropout", -0.1),
         ("dropout", math.nan),
+        ("convolutions", 4),
+        ("head", "attention"),
         ("kernel", 5),
     ],
 )
-def test_a_setting_out_of_range_or_unknown_is_refused_by_name(name: str, value: float) -> None:
+def test_a_setting_out_of_range_or_unknown_is_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(ValidationError, match=name):
         ModelConfig.model_validate({name: value})
 
 
-def test_a_fused_copy_is_the_same_function_and_leaves_the_model_alone() -> None:
+@pytest.mark.parametrize("shape", [SMALL, LARGER], ids=["paper's", "larger"])
+def test_a_fused_copy_is_the_same_function_and_leaves_the_model_alone(shape: ModelConfig) -> None:
     torch.manual_seed(0)
-    model = FerNet(SMALL.model_copy(update={"depth": 3}), classes=7).train()
+    model = FerNet(shape.model_copy(update={"depth": 3}), classes=7).train()
     model(scaled(pictures(32)))  # moves the running statistics off their start
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     fused = model.fused()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fer_tune.model_config import ModelConfig
 from fer_tune.report.drawing import draw
 from fer_tune.report.overfitting import SCORE
 from fer_tune.report.section import Picture, Section
@@ -23,7 +24,7 @@ NOTE = (
     "trials."
 )
 _STRENGTHS = {"none or weak (below 1/3)": 1 / 3, "middling": 2 / 3, "strong (2/3 or more)": 2.0}
-_SHAPE = {"depth", "width", "hidden_1", "hidden_2"}
+_SHAPE = set(ModelConfig.model_fields) - {"dropout"}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ def test_the_default_configuration_is_the_papers() -> None:
     assert PAPER.model_dump() == {
         "depth": 3,
         "width": 32,
+        "convolutions": 1,
+        "residual": False,
+        "head": "hidden",
         "hidden_1": 512,
         "hidden_2": 256,
         "dropout": 0.25,
