@@ -29,11 +29,13 @@ class TrialStarted(_Event):
 
     number: of the trial in its study, here and below; 0 is the paper's configuration.
     name: for people.
+    absent: parameters of the space that this trial does not have; `config` has the paper's values.
     """
 
     kind: Literal["started"] = "started"
     name: str
     config: TrialConfig
+    absent: tuple[str, ...] = ()
 
 
 class EpochEnded(_Event):

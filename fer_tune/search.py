@@ -123,13 +123,12 @@ def _show_plan(console: "Console", settings: "StudySettings", options: SearchOpt
     console.print(settings.space.as_yaml(), end="")
     resources = divide([this_machine()], settings.trials, _wanted(options))
     console.print(f"Resources: {resources}")
-    parameters = list(settings.space.parameters)
     console.print("First trials:")
     for point in settings.space.points():
-        console.print(f"  {named_values(point, parameters)}", soft_wrap=True)
+        console.print(f"  {named_values(point)}", soft_wrap=True)
     console.print("Three sampled:")
     for point in sampled_points(settings, 3):
-        console.print(f"  {named_values(point, parameters)}", soft_wrap=True)
+        console.print(f"  {named_values(point)}", soft_wrap=True)
 
 
 def _wanted(options: SearchOptions) -> "Wanted":

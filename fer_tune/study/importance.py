@@ -18,6 +18,9 @@ def importances(
 ) -> dict[str, tuple[float, float]]:
     """The share of each parameter in the variance of what the trials reached, the largest first.
 
+    Optuna's evaluators leave out what only some trials have. Here a parameter that a trial does
+    not have counts with one and the same value, as in SMAC's forests.
+
     reached: by each of the trials.
     Returns mean and standard deviation over samples of the trials with replacement; the shares in
     one sample sum to 1. Empty for fewer than ENOUGH trials, and where all reached the same.
@@ -51,7 +54,7 @@ def _shares(
     study.add_trials(
         [
             optuna.trial.create_trial(
-                params={name: getattr(trials[index].config, name) for name in distributions},
+                params=space.filled(trials[index].config),
                 distributions=distributions,
                 value=float(values[index]),
             )

@@ -135,10 +135,7 @@ def _fitting(folder: Path, settings: StudySettings) -> Iterator[Event]:
 def _fits(event: Event, settings: StudySettings) -> bool:
     match event:
         case TrialStarted(number=number, config=config):
-            parameters = settings.space.parameters.items()
-            return number >= 0 and all(
-                parameter.contains(getattr(config, name)) for name, parameter in parameters
-            )
+            return number >= 0 and settings.space.contains(config)
         case EpochEnded(result=result):
             return result.epoch >= 1 and {settings.metric, "gap"} <= result.metrics.keys()
     return True

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
+    from optuna import Trial
     from optuna.distributions import BaseDistribution
 
 Value = bool | int | float | str
@@ -20,7 +22,29 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class FloatRange(Strict):
+def _several(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+# One value may stand alone.
+Values = Annotated[tuple[Value, ...], BeforeValidator(_several), Field(min_length=1)]
+
+
+class Conditional(Strict):
+    """What a trial has only where others have certain values.
+
+    when: the values that each of the others may have; None where every trial has it.
+    """
+
+    when: Annotated[dict[str, Values], Field(min_length=1)] | None = None
+
+    def exists(self, point: Mapping[str, Value]) -> bool:
+        """Whether a trial has it that has these parameters, with these values."""
+        asked = (self.when or {}).items()
+        return all(name in point and point[name] in values for name, values in asked)
+
+
+class FloatRange(Conditional):
     """From low to high, both included; log: drawn evenly in the logarithm."""
 
     type: Literal["float"]
@@ -44,8 +68,11 @@ class FloatRange(Strict):
 
         return FloatDistribution(self.low, self.high, log=self.log)
 
+    def suggest(self, name: str, trial: Trial) -> Value:
+        return trial.suggest_float(name, self.low, self.high, log=self.log)
 
-class IntRange(Strict):
+
+class IntRange(Conditional):
     """Whole numbers from low to high, both included, in steps."""
 
     type: Literal["int"]
@@ -74,8 +101,11 @@ class IntRange(Strict):
 
         return IntDistribution(self.low, self.high, log=self.log, step=self.step)
 
+    def suggest(self, name: str, trial: Trial) -> Value:
+        return trial.suggest_int(name, self.low, self.high, log=self.log, step=self.step)
 
-class Choice(Strict):
+
+class Choice(Conditional):
     """One of the values."""
 
     type: Literal["choice"]
@@ -97,6 +127,9 @@ class Choice(Strict):
         from optuna.distributions import CategoricalDistribution
 
         return CategoricalDistribution(self.values)
+
+    def suggest(self, name: str, trial: Trial) -> Value:
+        return cast("Value", trial.suggest_categorical(name, self.values))
 
 
 Parameter = Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]

@@ -1,7 +1,8 @@
 """A trial as the study remembers it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.training.config import TrialConfig
@@ -49,14 +50,14 @@ class TrialRecord:
         return best_result(self.history, metric)
 
 
-def trial_name(number: int, config: TrialConfig, parameters: Sequence[str]) -> str:
-    """Number and the first four of the parameters that the study varies."""
-    return f"{number:03d} {named_values(config.model_dump(), parameters[:4])}"
+def trial_name(number: int, point: Mapping[str, object]) -> str:
+    """Number and the first four of the parameters that the trial has."""
+    return f"{number:03d} {named_values(dict(islice(point.items(), 4)))}"
 
 
-def named_values(values: Mapping[str, object], parameters: Sequence[str]) -> str:
+def named_values(point: Mapping[str, object]) -> str:
     """`learning_rate=0.0001 depth=3`, for people."""
-    return " ".join(f"{name}={short(values[name])}" for name in parameters)
+    return " ".join(f"{name}={short(value)}" for name, value in point.items())
 
 
 def short(value: object) -> str:

@@ -46,7 +46,7 @@ class Relay(tune.Callback):  # type: ignore[misc]
         self.failure: UserError | None = None
         self._observers = observers
         self._epochs = settings.epochs
-        self._parameters = list(settings.space.parameters)
+        self._space = settings.space
         self._known = dict(reported or {})  # number -> last epoch, of trials not over
         self._running: dict[int, Any] = {}  # number -> Ray's handle of its worker
         self._beginning: set[int] = set()  # started, and nothing heard of yet
@@ -66,8 +66,10 @@ class Relay(tune.Callback):  # type: ignore[misc]
         self._running[number] = trial.temporary_state.ray_actor
         self._known.setdefault(number, 0)
         self._beginning.add(number)
-        name = trial_name(number, config, self._parameters)
-        self._tell(TrialStarted(number=number, name=name, config=config))
+        point = self._space.point(config.model_dump())
+        absent = tuple(each for each in self._space.parameters if each not in point)
+        name = trial_name(number, point)
+        self._tell(TrialStarted(number=number, name=name, config=config, absent=absent))
 
     def on_trial_result(self, *, trial: Any, result: dict[str, Any], **info: Any) -> None:
         number = trial.config["number"]

@@ -1,5 +1,6 @@
 """Where trials come from: Optuna's proposals, numbered, and what Optuna is told of them."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -56,11 +57,11 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self._left = settings.trials - len(earlier) + len(self._open)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         super().__init__(
-            space.distributions(),
+            space.suggest,
             metric=settings.metric,
             mode=direction(settings.metric),
             points_to_evaluate=[
-                *(_point(record, space.parameters) for record in self._open),
+                *(space.point(record.config.model_dump()) for record in self._open),
                 *space.points()[self._next :],
             ],
             sampler=_sampler(settings, self._next),
@@ -143,8 +144,8 @@ def as_optuna_has_them(
             create_trial(
                 state=_STATES[record.ending or "failed"],
                 value=best.metrics[metric] if best else None,
-                params=_point(record, distributions),
-                distributions=distributions,
+                params=(params := settings.space.point(record.config.model_dump())),
+                distributions={name: distributions[name] for name in params},
                 user_attrs={"trial": record.number},
                 intermediate_values={each.epoch: each.metrics[metric] for each in record.history},
             )
@@ -152,16 +153,11 @@ def as_optuna_has_them(
     return told
 
 
-def _point(record: TrialRecord, parameters: Iterable[str]) -> Point:
-    return {name: getattr(record.config, name) for name in parameters}
-
-
 def sampled_points(settings: StudySettings, count: int) -> list[Point]:
     """Points that the study's sampler would draw first, had it no first trials."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=_sampler(settings, 0))
-    distributions = settings.space.distributions()
-    return [study.ask(distributions).params for _ in range(count)]
+    return [settings.space.suggest(study.ask()) for _ in range(count)]
 
 
 def random_trials(trials: int) -> int:
@@ -171,4 +167,8 @@ def random_trials(trials: int) -> int:
 
 def _sampler(settings: StudySettings, begun: int) -> TPESampler:
     # A new seed for every resume, or its first proposals would be those made before.
-    return TPESampler(seed=settings.seed + begun, n_startup_trials=random_trials(settings.trials))
+    seed, startup = settings.seed + begun, random_trials(settings.trials)
+    with warnings.catch_warnings():
+        # `group`: parameters that the same trials have are modelled together.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return TPESampler(seed=seed, n_startup_trials=startup, group=settings.space.is_conditional)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,16 +12,20 @@ from pydantic import Field, ValidationError
 
 from fer_tune.data.plans import PLAN_NAMES, PlanName
 from fer_tune.errors import UserError
-from fer_tune.study.parameters import Parameter, Point, Strict
+from fer_tune.study import conditions
+from fer_tune.study.parameters import Parameter, Point, Strict, Value
 from fer_tune.study.yaml_text import parse_yaml, shown
 from fer_tune.training.config import PAPER, TrialConfig
 
 if TYPE_CHECKING:
+    from optuna import Trial
     from optuna.distributions import BaseDistribution
 
 PACKAGE = Path(__file__).parents[1]
 # In a checkout, and inside an installed wheel.
 FOLDERS = (PACKAGE.parent / "search_spaces", PACKAGE / "search_spaces")
+
+_PAPERS: Point = PAPER.model_dump()
 
 _LARGEST = 1 << 20  # bytes; a fer2013.csv given by mistake would be read for an hour
 
@@ -28,8 +33,9 @@ _LARGEST = 1 << 20  # bytes; a fer2013.csv given by mistake would be read for an
 class SearchSpace(Strict):
     """What a study varies.
 
-    parameters: by their names in TrialConfig. Each contains the paper's value, since every
-        study's first trial is the paper's configuration.
+    parameters: by their names in TrialConfig. Each that the paper's configuration has contains
+        its value there, since that is every study's first trial. Of one that a trial does not
+        have, the trial has the paper's value.
     fixed: other values than the paper's, for every trial but that first one.
     first_trials: points to try right after it; what a point leaves out is as in the paper.
     """
@@ -49,22 +55,36 @@ class SearchSpace(Strict):
         found += [
             f"fixed.{name}: also a parameter" for name in self.fixed if name in self.parameters
         ]
+        found = found or list(conditions.problems(self.parameters))
         if found:
             return found
         for name, parameter in self.parameters.items():
             for value in parameter.ends():
                 found += _refused("parameters", {name: value})
-            if not parameter.contains(default := getattr(PAPER, name)):
-                found.append(f"parameters.{name}: the default {default} is outside its range")
+        found += self._outside(self.point(_PAPERS), "parameters.{}: the default {}")
         found += _refused("fixed", self.fixed)
         for index, point in enumerate(self.first_trials):
-            for name, value in point.items():
-                where = f"first_trials[{index}].{name}"
-                if name not in self.parameters:
-                    found.append(f"{where}: not a parameter of this space")
-                elif not self.parameters[name].contains(value):
-                    found.append(f"{where}: {shown(value)} is outside its range")
+            found += self._wrong_in(point, f"first_trials[{index}]")
         return found
+
+    def _outside(self, point: Point, told: str) -> list[str]:
+        return [
+            f"{told.format(name, shown(value))} is outside its range"
+            for name, value in point.items()
+            if not self.parameters[name].contains(value)
+        ]
+
+    def _wrong_in(self, point: Point, where: str) -> list[str]:
+        for name in point:
+            if name not in self.parameters:
+                return [f"{where}.{name}: not a parameter of this space"]
+        if found := self._outside(point, f"{where}.{{}}: {{}}"):
+            return found
+        whole = self.point({**_PAPERS, **point})
+        left_out = {name: value for name, value in whole.items() if name not in point}
+        ruled_out = "there is none at this point: its `when` does not hold"
+        found = [f"{where}.{name}: {ruled_out}" for name in point if name not in whole]
+        return found + self._outside(left_out, f"{where}.{{}}: is missing, and the default {{}}")
 
     def _names(self) -> list[tuple[str, list[str]]]:
         places: list[tuple[str, list[str]]] = [
@@ -77,12 +97,49 @@ class SearchSpace(Strict):
 
     def points(self) -> list[Point]:
         """The first trials, complete: the paper's, then the space's own."""
-        paper: Point = {name: getattr(PAPER, name) for name in self.parameters}
-        points = [paper]
-        for point in self.first_trials:
-            if (whole := {**paper, **point}) not in points:
+        points: list[Point] = []
+        for point in ({}, *self.first_trials):
+            if (whole := self.point({**_PAPERS, **point})) not in points:
                 points.append(whole)
         return points
+
+    def point(self, values: Mapping[str, Value]) -> Point:
+        """Of the values of a configuration, those of the parameters that the trial has."""
+        found: Point = {}
+        for name in conditions.parents_first(self.parameters):
+            if self.parameters[name].exists(found):
+                found[name] = values[name]
+        return {name: found[name] for name in self.parameters if name in found}
+
+    def filled(self, config: TrialConfig) -> Point:
+        """A value for every parameter; of one that the trial does not have, always the same."""
+        values = config.model_dump()
+        return {
+            name: values[name] if each.contains(values[name]) else each.ends()[0]
+            for name, each in self.parameters.items()
+        }
+
+    def contains(self, config: TrialConfig) -> bool:
+        """Whether every parameter has a value that a trial of this space can have."""
+        values = config.model_dump()
+        point = self.point(values)
+        return all(
+            each.contains(values[name]) if name in point else values[name] == _PAPERS[name]
+            for name, each in self.parameters.items()
+        )
+
+    def suggest(self, trial: Trial) -> Point:
+        """The parameters that `trial` has, with the values that Optuna suggests."""
+        point: Point = {}
+        for name in conditions.parents_first(self.parameters):
+            if self.parameters[name].exists(point):
+                point[name] = self.parameters[name].suggest(name, trial)
+        return {name: point[name] for name in self.parameters if name in point}
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether some trials have parameters that others have not."""
+        return any(each.when for each in self.parameters.values())
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """The parameters as Optuna takes them."""
@@ -97,7 +154,10 @@ class SearchSpace(Strict):
     def as_yaml(self) -> str:
         """The space as it was understood, defaults filled in."""
         text: str = yaml.safe_dump(
-            self.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=100
+            self.model_dump(mode="json", exclude_none=True),
+            sort_keys=False,
+            default_flow_style=None,
+            width=100,
         )
         return text
 

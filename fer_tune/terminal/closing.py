@@ -12,8 +12,7 @@ from fer_tune.terminal import outcome
 
 def show_outcome(console: Console, trials: Sequence[TrialRecord], settings: StudySettings) -> None:
     """What the study found."""
-    parameters = list(settings.space.parameters)
-    console.print(outcome.leaderboard(trials, settings.metric, parameters))
+    console.print(outcome.leaderboard(trials, settings.metric, settings.space))
     console.print(outcome.gain(trials, settings.metric))
     console.print(outcome.spent(trials, settings.epochs))
 

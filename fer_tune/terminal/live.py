@@ -45,7 +45,7 @@ class LiveTable:
         self._console = console
         self._study, self._metric = settings.name, settings.metric
         self._trials, self._epochs = settings.trials, settings.epochs
-        self._parameters = list(settings.space.parameters)
+        self._space = settings.space
         self._rows: dict[int, Row] = {}
         self._began = time.monotonic()
         self._epochs_here = 0
@@ -63,7 +63,7 @@ class LiveTable:
     def tell(self, event: Event) -> None:
         match event:
             case TrialStarted(number=number, config=config):
-                values = named_values(config.model_dump(), self._parameters)
+                values = named_values(self._space.point(config.model_dump()))
                 self._rows.setdefault(number, Row(number, values)).ending = None
             case EpochEnded(number=number, result=result):
                 row = self._rows[number]

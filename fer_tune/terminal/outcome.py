@@ -6,6 +6,7 @@ from rich.table import Table
 
 from fer_tune.study.record import PAPER_TRIAL, TrialRecord, named_values
 from fer_tune.study.settings import StudySettings
+from fer_tune.study.space import SearchSpace
 from fer_tune.terminal.tables import plain_table
 from fer_tune.training.metrics import direction
 
@@ -21,7 +22,7 @@ def ranked(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
 
 
 def leaderboard(
-    trials: Sequence[TrialRecord], metric: str, parameters: Sequence[str], rows: int = 10
+    trials: Sequence[TrialRecord], metric: str, space: SearchSpace, rows: int = 10
 ) -> Table:
     """The best trials: each at its best epoch, with the settings that the study varied."""
     names = list(dict.fromkeys([metric, *SHOWN]))
@@ -34,7 +35,7 @@ def leaderboard(
         number = f"{each.number:03d}" + (" paper" if each.number == PAPER_TRIAL else "")
         epoch = f"{best.epoch}/{len(each.history)}"
         values = [f"{best.metrics[name]:.3f}" for name in names]
-        varied = named_values(each.config.model_dump(), parameters)
+        varied = named_values(space.point(each.config.model_dump()))
         table.add_row(number, each.ending or "running", epoch, *values, varied)
     return table
 

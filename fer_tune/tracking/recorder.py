@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fer_tune.errors import UserError
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
@@ -199,8 +199,7 @@ class Recorder:
         """Parameters first, and last the mark of what is complete."""
         from mlflow.entities import Param, RunTag
 
-        config = part.started.config.model_dump(mode="json") if part.started else {}
-        params = [Param(name, str(value)) for name, value in config.items()]
+        params = [Param(k, str(v)) for k, v in _settings(part.started).items()]
         marks: dict[str, str] = {tags.ENDED: part.ended.ending} if part.ended else {}
         if part.ended and part.ended.error:
             marks[tags.ERROR] = part.ended.error.strip().splitlines()[-1][:500]
@@ -230,6 +229,11 @@ class Recorder:
         self._client.set_tag(self.run_id, tags.NOTE, notes)
         self._client.set_terminated(self.run_id, _STATUS[event.ending], event.time)
         self._client.set_tag(self.run_id, tags.ENDED, event.ending)
+
+
+def _settings(started: TrialStarted | None) -> dict[str, Any]:
+    """The configuration of a trial, but for what it does not have: reading it back, the paper's."""
+    return started.config.model_dump(mode="json", exclude={*started.absent}) if started else {}
 
 
 def _goes_on(trial: _Trial, part: Part) -> bool:

@@ -20,6 +20,22 @@ first_trials:
 """
 
 
+CONDITIONAL = """
+parameters:
+  learning_rate: {type: float, low: 1.0e-5, high: 1.0e-2, log: true}
+  schedule: {type: choice, values: [constant, cosine]}
+  mixup: {type: float, low: 0.1, high: 0.4, when: {schedule: cosine}}
+first_trials:
+  - {schedule: cosine, mixup: 0.3}
+"""
+
+
+@pytest.fixture
+def conditional() -> StudySettings:
+    """As `settings`; mixup is there only where the schedule is a cosine."""
+    return made("tested", "conditional", parse_space(CONDITIONAL, "conditional.yaml"))
+
+
 @pytest.fixture
 def settings() -> StudySettings:
     """A study of ten trials, nine epochs at most, ASHA's rungs at 1, 3 and 9."""

@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from fer_tune.study.optuna_file import FILE, write_optuna
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.settings import StudySettings
+from fer_tune.training.config import TrialConfig
 
 PORT = 18473
 
@@ -44,6 +45,20 @@ def test_optuna_reads_the_trials_that_are_over(
     assert study.best_value == 0.6
     assert study.trials[0].intermediate_values == {1: 0.1, 2: 0.6, 3: 0.3}
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_optuna_reads_of_a_trial_the_parameters_that_it_had(
+    tmp_path: Path, conditional: StudySettings, record: Callable[..., TrialRecord]
+) -> None:
+    mixed = record(1, 0.2, ending="stopped")
+    mixed.config = TrialConfig(schedule="cosine", mixup=0.2)
+    assert write_optuna(tmp_path, conditional, [record(0, 0.1, ending="finished"), mixed]) is None
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / FILE)))
+    trials = optuna.load_study(study_name="tested", storage=storage).trials
+    assert [list(trial.params) for trial in trials] == [
+        ["learning_rate", "schedule"],
+        ["learning_rate", "schedule", "mixup"],
+    ]
 
 
 def test_what_cannot_be_written_is_told_in_one_line(

@@ -67,6 +67,16 @@ def test_a_trial_is_told_by_number_name_and_configuration(relay: Relay, heard: H
     assert started.config.depth == 2
 
 
+def test_what_a_trial_does_not_have_is_told_of_it_and_not_in_its_name(
+    heard: Heard, conditional: StudySettings
+) -> None:
+    Relay([heard], StudyScheduler(conditional), conditional).on_trial_start(trial=_trial())
+    (started,) = heard
+    assert isinstance(started, TrialStarted)
+    assert started.name == "004 learning_rate=0.001 schedule=constant"
+    assert started.absent == ("mixup",)
+
+
 def test_a_trial_at_its_full_length_is_finished(relay: Relay, heard: Heard) -> None:
     for epoch in range(1, 10):
         _report(relay, epoch)

@@ -12,7 +12,11 @@ from fer_tune.training.config import PAPER, TrialConfig
 
 
 def _suggest(search: StudySearch, count: int) -> list[dict[str, Any]]:
-    suggested = [search.suggest(f"ray-{index}") for index in range(count)]
+    return _suggest_as(search, *(f"ray-{index}" for index in range(count)))
+
+
+def _suggest_as(search: StudySearch, *names: str) -> list[dict[str, Any]]:
+    suggested = [search.suggest(name) for name in names]
     assert all(isinstance(each, dict) for each in suggested)
     return cast("list[dict[str, Any]]", suggested)
 
@@ -169,3 +173,54 @@ def test_after_a_resume_optuna_knows_what_it_knew(
     search.on_trial_complete("ray-0", {"epoch": 9, "val/macro_f1": 0.1})
     (resumed,) = (told for told in _told(search) if told.value == 0.5)
     assert list(resumed.intermediate_values) == [1, 2, 3, 9]
+
+
+def test_a_trial_is_given_only_the_parameters_that_it_has(conditional: StudySettings) -> None:
+    given = [each["trial"] for each in _suggest(StudySearch(conditional), 10)]
+    assert given[0].keys() == {"learning_rate", "schedule"}
+    assert given[1] == given[0] | {"schedule": "cosine", "mixup": 0.3}
+    for each in given:
+        assert ("mixup" in each) is (each["schedule"] == "cosine")
+    assert {each["schedule"] for each in given} == {"constant", "cosine"}
+
+
+def test_in_a_space_with_conditions_it_learns_what_is_good_under_each(
+    conditional: StudySettings,
+) -> None:
+    search = StudySearch(conditional.model_copy(update={"trials": 60}))
+    mixed = []
+    for index in range(60):
+        (given,) = _suggest_as(search, f"ray-{index}")
+        mixup = given["trial"].get("mixup")
+        score = 0.5 if mixup is None else 1 - abs(mixup - 0.15)
+        search.on_trial_complete(f"ray-{index}", {"epoch": 9, "val/macro_f1": score})
+        if index >= 40:
+            mixed.append(mixup is not None and mixup < 0.25)
+    assert sum(mixed) > 12
+
+
+def test_a_resumed_study_with_conditions_knows_what_each_trial_had(
+    conditional: StudySettings, record: Callable[..., TrialRecord]
+) -> None:
+    paper, mixed, running = (
+        record(0, 0.5, ending="finished"),
+        record(1, 0.2, ending="stopped"),
+        record(2, 0.3),
+    )
+    paper.config = PAPER
+    mixed.config = running.config = TrialConfig(schedule="cosine", mixup=0.25)
+    search = StudySearch(conditional, [paper, mixed, running])
+    assert [sorted(each.params) for each in _told(search)] == [
+        ["learning_rate", "schedule"],
+        ["learning_rate", "mixup", "schedule"],
+    ]
+    (again, new) = _suggest(search, 2)
+    assert _config(again) == running.config
+    assert new["number"] == 3
+
+
+def test_sampled_points_have_the_parameters_that_their_trials_would(
+    conditional: StudySettings,
+) -> None:
+    for point in sampled_points(conditional, 9):
+        assert ("mixup" in point) is (point["schedule"] == "cosine")

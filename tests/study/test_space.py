@@ -137,6 +137,119 @@ def test_what_is_wrong_is_told_in_one_line_with_file_key_and_value(text: str, to
     assert "\n" not in str(error.value)
 
 
+CONDITIONAL = """
+parameters:
+  depth: {type: int, low: 1, high: 5}
+  schedule: {type: choice, values: [constant, cosine, onecycle]}
+  mixup: {type: float, low: 0.1, high: 0.4, when: {schedule: [cosine, onecycle], depth: 4}}
+  dropout: {type: float, low: 0.0, high: 0.7, when: {depth: [3, 4]}}
+first_trials:
+  - {depth: 2}
+  - {depth: 4, schedule: cosine, mixup: 0.2}
+"""
+
+
+def test_a_trial_has_a_parameter_only_where_its_conditions_all_hold() -> None:
+    space = parse_space(CONDITIONAL, "f.yaml")
+    paper, shallow, mixed = space.points()
+    assert paper == {"depth": 3, "schedule": "constant", "dropout": 0.25}
+    assert shallow == {"depth": 2, "schedule": "constant"}
+    assert mixed == {"depth": 4, "schedule": "cosine", "mixup": 0.2, "dropout": 0.25}
+
+
+def test_what_asks_about_a_parameter_that_is_not_there_is_not_there_either() -> None:
+    text = """
+    parameters:
+      dropout: {type: float, low: 0, high: 0.7, when: {depth: 3}}
+      depth: {type: int, low: 1, high: 5, when: {schedule: cosine}}
+      schedule: {type: choice, values: [constant, cosine]}
+    """
+    space = parse_space(text, "f.yaml")
+    assert space.point(PAPER.model_dump()) == {"schedule": "constant"}
+    cosine = {**PAPER.model_dump(), "schedule": "cosine"}
+    assert list(space.point(cosine)) == ["dropout", "depth", "schedule"]
+
+
+def test_a_configuration_has_the_papers_value_of_what_its_trial_does_not_have() -> None:
+    space = parse_space(CONDITIONAL, "f.yaml")
+    assert space.contains(TrialConfig(depth=2))
+    assert not space.contains(TrialConfig(depth=2, dropout=0.5))
+    assert space.contains(TrialConfig(depth=4, dropout=0.5))
+    assert not space.contains(TrialConfig(depth=4, schedule="cosine"))  # no mixup
+    assert space.contains(TrialConfig(depth=4, schedule="cosine", mixup=0.1))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ("{dropout: DROPOUT, depth: DEPTH}", None),
+        ("{dropout: DROPOUT}", "dropout.when.depth: not a parameter of this space"),
+        (
+            "{dropout: DROPOUT, depth: {type: choice, values: [1, 3]}}",
+            "dropout.when.depth: 4 is outside its range",
+        ),
+        (
+            "{depth: DEPTH, width: {type: int, low: 8, high: 64, when: {mixup: 0}},"
+            " mixup: {type: float, low: 0, high: 1}}",
+            "width.when.mixup: a float; conditions are on choices and whole numbers",
+        ),
+        (
+            "{depth: {type: int, low: 1, high: 5, when: {width: 32}},"
+            " width: {type: int, low: 8, high: 64, when: {depth: 3}}}",
+            "depth.when: a circle: depth asks about width asks about depth",
+        ),
+        (
+            "{depth: {type: int, low: 1, high: 5, when: {depth: 3}}}",
+            "depth.when: a circle: depth asks about depth",
+        ),
+        (
+            "{depth: {type: int, low: 1, high: 5, when: {}}}",
+            "depth.when: {}: Dictionary should have at least 1 item",
+        ),
+        (
+            "{dropout: {type: float, low: 0, high: 0.7, when: {depth: []}}, depth: DEPTH}",
+            "dropout.when.depth: ",
+        ),
+        ("{dropout: {type: float, low: 0, high: 0.7, when: depth}}", "dropout.when: depth: "),
+        (
+            "{mixup: {type: float, low: 0.1, high: 1, when: {depth: 3}}, depth: DEPTH}",
+            "mixup: the default 0.0 is outside its range",
+        ),
+    ],
+)
+def test_a_condition_that_can_never_hold_or_cannot_be_told_is_refused(
+    parameters: str, told: str | None
+) -> None:
+    text = f"parameters: {parameters}"
+    text = text.replace("DROPOUT", "{type: float, low: 0, high: 0.7, when: {depth: [4, 5]}}")
+    text = text.replace("DEPTH", "{type: int, low: 1, high: 5}")
+    if told is None:
+        assert parse_space(text, "f.yaml").is_conditional
+        return
+    with pytest.raises(UserError) as error:
+        parse_space(text, "f.yaml")
+    assert str(error.value).startswith(f"f.yaml: parameters.{told}")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("point", "told"),
+    [
+        ("{depth: 4, mixup: 0.2}", "mixup: there is none at this point: its `when` does not hold"),
+        ("{depth: 2, dropout: 0.3}", "dropout: there is none at this point"),
+        (
+            "{depth: 4, schedule: cosine}",
+            "mixup: is missing, and the default 0.0 is outside its range",
+        ),
+        ("{depth: 9, mixup: 0.2}", "depth: 9 is outside its range"),
+    ],
+)
+def test_a_first_trial_that_there_cannot_be_is_refused(point: str, told: str) -> None:
+    with pytest.raises(UserError) as error:
+        parse_space(f"{CONDITIONAL}  - {point}", "f.yaml")
+    assert str(error.value).startswith(f"f.yaml: first_trials[2].{told}")
+
+
 def test_aliases_of_aliases_fill_no_memory() -> None:
     levels = [
         f"{own}: &{own} [{', '.join([f'*{below}'] * 9)}]" for below, own in pairwise("abcdefgh")
@@ -177,8 +290,10 @@ def test_a_first_trial_that_is_the_papers_is_not_tried_twice() -> None:
 
 
 def test_the_resolved_space_reads_back_as_itself() -> None:
-    space = read_space(find_space("regularize"))
-    assert parse_space(space.as_yaml(), "again") == space
+    for space in (read_space(find_space("regularize")), parse_space(CONDITIONAL, "f.yaml")):
+        assert parse_space(space.as_yaml(), "again") == space
+        assert SearchSpace.model_validate_json(space.model_dump_json()) == space
+    assert "null" not in space.as_yaml()
 
 
 def test_only_plans_that_trials_can_ask_for_are_named() -> None:

@@ -5,6 +5,7 @@ from rich.console import Console
 
 from fer_tune.events import Ending
 from fer_tune.study.record import TrialRecord, trial_name
+from fer_tune.study.space import find_space, read_space
 from fer_tune.terminal import outcome
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import EpochResult
@@ -57,9 +58,9 @@ def test_epochs_saved_by_stopping_are_counted(trials: list[TrialRecord]) -> None
 
 def test_the_leaderboard_fits_eighty_columns(trials: list[TrialRecord]) -> None:
     console = Console(width=80)
-    parameters = list(TrialConfig.model_fields)
+    space = read_space(find_space("regularize"))
     with console.capture() as shown:
-        console.print(outcome.leaderboard(trials, METRIC, parameters))
+        console.print(outcome.leaderboard(trials, METRIC, space))
     lines = shown.get().splitlines()
     assert max(len(line) for line in lines) <= 80
     assert "001" in lines[1]
@@ -68,5 +69,5 @@ def test_the_leaderboard_fits_eighty_columns(trials: list[TrialRecord]) -> None:
 
 
 def test_a_trial_is_named_by_its_number_and_first_settings() -> None:
-    name = trial_name(7, TrialConfig(dropout=0.123456), ["dropout", "depth"])
-    assert name == "007 dropout=0.123 depth=3"
+    point = {"dropout": 0.123456, "depth": 3, "width": 4, "schedule": "cosine", "mixup": 0.1}
+    assert trial_name(7, point) == "007 dropout=0.123 depth=3 width=4 schedule=cosine"

@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.errors import UserError
-from fer_tune.events import Ending, Event
+from fer_tune.events import Ending, Event, TrialStarted
 from fer_tune.tracking import tags
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.parts import StudyEnded
@@ -87,6 +87,18 @@ def test_a_study_is_one_parent_run_with_its_space_and_command(
     assert parent.data.tags[tags.PROTOCOL] == "training faces train"
     assert parent.data.tags[tags.CODE_VERSION] == "0.1.0"
     assert "Best: trial 3." in parent.data.tags[tags.NOTE]
+
+
+def test_what_a_trial_does_not_have_is_no_parameter_and_reads_back_as_the_papers(
+    store: Store, describe: Describe
+) -> None:
+    config = TrialConfig(depth=4)
+    started = TrialStarted(number=0, name="000", config=config, absent=("mixup", "dropout"))
+    _record(Recorder(store, describe(), resume=False), [started])
+    (trial,) = _trials(store, describe)
+    assert trial.config == config
+    params = store.client().get_run(trial.run_id).data.params
+    assert TrialConfig.model_fields.keys() - params.keys() == {"mixup", "dropout"}
 
 
 def test_metrics_carry_the_fixed_names(

@@ -118,7 +118,7 @@ def test_a_journal_of_any_content(place: Path, content: bytes) -> None:
         if isinstance(event, EpochEnded):
             scheduler.replay(event)
     shown.print(table.table())
-    shown.print(outcome.leaderboard(trials, STUDY.metric, list(STUDY.space.parameters)))
+    shown.print(outcome.leaderboard(trials, STUDY.metric, STUDY.space))
     assert outcome.note(trials, STUDY)
     StudySearch(STUDY, trials)
 
