@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fer_tune import atomic
 from fer_tune.errors import UserError
+from fer_tune.study.soundness import problems
 from fer_tune.study.space import SearchSpace
 
 FILE = "study.json"
@@ -79,11 +80,11 @@ def open_study(storage: Path, name: str) -> tuple[Path, StudySettings]:
     except (OSError, ValidationError) as error:
         line = str(error).splitlines()[0]
         raise UserError(f"{path} cannot be read: {line}; was it changed by hand?") from error
-    problems = settings.space.problems()
+    wrong = problems(settings.space)
     if settings.name != name:  # it would go on in the other's folder
-        problems.insert(0, f"it is of a study {settings.name}")
-    if problems:
-        raise UserError(f"{path} cannot be used: {problems[0]}; was it changed by hand?")
+        wrong.insert(0, f"it is of a study {settings.name}")
+    if wrong:
+        raise UserError(f"{path} cannot be used: {wrong[0]}; was it changed by hand?")
     return path.parent, settings
 
 

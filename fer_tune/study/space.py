@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ from fer_tune.data.plans import PLAN_NAMES, PlanName
 from fer_tune.errors import UserError
 from fer_tune.study import conditions
 from fer_tune.study.parameters import Parameter, Point, Strict, Value
+from fer_tune.study.soundness import problems
 from fer_tune.study.yaml_text import parse_yaml, shown
 from fer_tune.training.config import PAPER, TrialConfig
 
@@ -44,64 +44,17 @@ class SearchSpace(Strict):
     fixed: Annotated[Point, Field(default_factory=dict)]
     first_trials: tuple[Point, ...] = ()
 
-    def problems(self) -> list[str]:
-        """What is wrong with the space as a whole, `key: problem` each."""
-        found = [
-            f"{where}.{name}: unknown parameter{_suggestion(name)}"
-            for where, names in self._names()
-            for name in names
-            if name not in TrialConfig.model_fields
-        ]
-        found += [
-            f"fixed.{name}: also a parameter" for name in self.fixed if name in self.parameters
-        ]
-        found = found or list(conditions.problems(self.parameters))
-        if found:
-            return found
-        for name, parameter in self.parameters.items():
-            for value in parameter.ends():
-                found += _refused("parameters", {name: value})
-        found += self._outside(self.point(_PAPERS), "parameters.{}: the default {}")
-        found += _refused("fixed", self.fixed)
-        for index, point in enumerate(self.first_trials):
-            found += self._wrong_in(point, f"first_trials[{index}]")
-        return found
-
-    def _outside(self, point: Point, told: str) -> list[str]:
-        return [
-            f"{told.format(name, shown(value))} is outside its range"
-            for name, value in point.items()
-            if not self.parameters[name].contains(value)
-        ]
-
-    def _wrong_in(self, point: Point, where: str) -> list[str]:
-        for name in point:
-            if name not in self.parameters:
-                return [f"{where}.{name}: not a parameter of this space"]
-        if found := self._outside(point, f"{where}.{{}}: {{}}"):
-            return found
-        whole = self.point({**_PAPERS, **point})
-        left_out = {name: value for name, value in whole.items() if name not in point}
-        ruled_out = "there is none at this point: its `when` does not hold"
-        found = [f"{where}.{name}: {ruled_out}" for name in point if name not in whole]
-        return found + self._outside(left_out, f"{where}.{{}}: is missing, and the default {{}}")
-
-    def _names(self) -> list[tuple[str, list[str]]]:
-        places: list[tuple[str, list[str]]] = [
-            ("parameters", list(self.parameters)),
-            ("fixed", list(self.fixed)),
-        ]
-        for index, point in enumerate(self.first_trials):
-            places.append((f"first_trials[{index}]", list(point)))
-        return places
-
     def points(self) -> list[Point]:
         """The first trials, complete: the paper's, then the space's own."""
         points: list[Point] = []
         for point in ({}, *self.first_trials):
-            if (whole := self.point({**_PAPERS, **point})) not in points:
+            if (whole := self.completed(point)) not in points:
                 points.append(whole)
         return points
+
+    def completed(self, point: Point) -> Point:
+        """The point of a trial with these values, and else with the paper's."""
+        return self.point({**_PAPERS, **point})
 
     def point(self, values: Mapping[str, Value]) -> Point:
         """Of the values of a configuration, those of the parameters that the trial has."""
@@ -162,22 +115,6 @@ class SearchSpace(Strict):
         return text
 
 
-def _refused(where: str, values: Point) -> list[str]:
-    try:
-        TrialConfig.model_validate(values, strict=True)  # else 2.5 blocks would do for depth
-    except ValidationError as error:
-        return [
-            f"{where}.{each['loc'][0]}: {shown(each['input'])}: {each['msg']}"
-            for each in error.errors()
-        ]
-    return []
-
-
-def _suggestion(name: str) -> str:
-    close = difflib.get_close_matches(name, TrialConfig.model_fields, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
 def find_space(name: str) -> Path:
     """The file of a space given as a path or by the name of one that comes with the project.
 
@@ -213,8 +150,8 @@ def parse_space(text: str, source: str) -> SearchSpace:
         space = SearchSpace.model_validate(content)
     except ValidationError as error:
         raise UserError(f"{source}: {_first(error)}") from error
-    if problems := space.problems():
-        raise UserError(f"{source}: {problems[0]}")
+    if wrong := problems(space):
+        raise UserError(f"{source}: {wrong[0]}")
     return space
 
 
