@@ -1,0 +1,1 @@
+"""Learning curves, recorded once and replayed through searches."""

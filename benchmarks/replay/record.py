@@ -1,0 +1,131 @@
+"""Record learning curves: configurations drawn at random from a space, each trained in full.
+
+python -m benchmarks.replay.record fer2013.csv     goes on where it was stopped; hours in all
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from concurrent.futures import as_completed
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import optuna
+import torch
+
+from benchmarks.processes import several_processes
+from fer_tune.data.faces import Splits
+from fer_tune.data.load import load_splits
+from fer_tune.data.sample import stratified_sample
+from fer_tune.study.parameters import Point
+from fer_tune.study.space import find_space, read_space
+from fer_tune.study.trainable import trial_seed
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.device import pick_device
+from fer_tune.training.faces import TrialFaces, trial_faces
+from fer_tune.training.loop import Diverged, fit
+from fer_tune.training.state import Task, fresh_state
+
+SPACE = "regularize"
+TABLE = Path(__file__).parent / f"{SPACE}.jsonl"
+METRIC = "val/macro_f1"
+EPOCHS = 16
+# A tenth of FER2013, so that so many configurations can be trained on two cores.
+TRAIN, VALIDATION = 2400, 1000
+SEED = 0
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train what the table does not have yet, adding a line for each."""
+    options = _parse(argv)
+    points = drawn(options.configurations)
+    done = {line["number"] for line in read_lines(options.table)}
+    left = [number for number in range(len(points)) if number not in done]
+    began = time.monotonic()
+    with several_processes(options.workers) as workers, options.table.open("a") as table:
+        jobs = [workers.submit(record, options.faces, n, points[n]) for n in left]
+        for count, job in enumerate(as_completed(jobs), start=1):
+            line = job.result()
+            print(json.dumps(line), file=table, flush=True)
+            best = max(line["scores"], default=float("nan"))
+            minutes = (time.monotonic() - began) / 60
+            print(
+                f"{count} of {len(left)}, {minutes:.1f} min: {line['number']:03d} best {best:.3f}"
+            )
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.replay.record", description=__doc__)
+    parser.add_argument("faces", type=Path)
+    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--configurations", type=int, default=160)
+    parser.add_argument("--workers", type=int, default=2, help="of one thread each")
+    return parser.parse_args(argv)
+
+
+def drawn(count: int) -> list[Point]:
+    """The first `count` of the configurations that the table is to have."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=SEED))
+    space = read_space(find_space(SPACE))
+    return [space.suggest(study.ask()) for _ in range(count)]
+
+
+def read_lines(table: Path) -> list[dict[str, Any]]:
+    """What was recorded so far."""
+    return [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
+
+
+def record(path: Path, number: int, point: Point) -> dict[str, Any]:
+    """A line of the table: scores, gaps and the core's seconds by epochs; fewer if it diverged."""
+    torch.set_num_threads(1)
+    config = TrialConfig.model_validate(point)
+    task = Task(config, EPOCHS, trial_seed(SEED, number), METRIC)
+    faces, device = _faces(path, config), pick_device()
+    state = fresh_state(task, len(faces.training.faces), len(faces.classes), device)
+    scores, gaps, seconds = [], [], []
+    before = time.process_time()
+    try:
+        for result in fit(task, state, faces, device):
+            scores.append(round(result.metrics[METRIC], 4))
+            gaps.append(round(result.metrics["gap"], 4))
+            seconds.append(round(time.process_time() - before, 2))
+            before = time.process_time()
+    except Diverged:
+        pass
+    return {
+        "number": number,
+        "config": {name: _short(value) for name, value in point.items()},
+        "scores": scores,
+        "gaps": gaps,
+        "seconds": seconds,
+    }
+
+
+def _faces(path: Path, config: TrialConfig) -> TrialFaces:
+    splits = _sample(path)
+    return trial_faces(splits, splits.train, config.data_plan, SEED)
+
+
+@cache
+def _sample(path: Path) -> Splits:
+    splits = load_splits(path)
+    return replace(
+        splits,
+        train=stratified_sample(splits.train, TRAIN, SEED),
+        validation=stratified_sample(splits.validation, VALIDATION, SEED),
+    )
+
+
+def _short(value: object) -> object:
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    # Of this module under its own name: workers cannot import from __main__.
+    from benchmarks.replay import record as this
+
+    this.main()
