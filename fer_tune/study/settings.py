@@ -3,7 +3,7 @@
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +17,8 @@ FILE = "study.json"
 # A name is also a folder's and part of addresses, so it has no separators and no leading dot.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
+Scheduler = Literal["asha", "asha-promotion", "hyperband", "none"]
+
 
 class StudySettings(BaseModel):
     """Settled when a study begins and kept beside its journal; a resumed study reads them there.
@@ -25,7 +27,8 @@ class StudySettings(BaseModel):
     faces_hash: of the splits (`Splits.content_hash`), so that a resume sees the same faces.
     trials: how many in all.
     epochs: full length of a trial, and ASHA's largest resource.
-    grace: epochs before ASHA may stop a trial.
+    scheduler: what decides which trials go on; see `rungs_of`.
+    grace: epochs before it may stop or pause a trial.
     reduction: of the trials at a rung, one in this many goes on.
     metric: a name of `named_metrics`; the score of a trial is its best epoch's.
     tracking_uri: of MLflow; None is the local store.
@@ -43,6 +46,7 @@ class StudySettings(BaseModel):
     train_faces: int | None
     trials: Annotated[int, Field(ge=1)]
     epochs: Annotated[int, Field(ge=1)]
+    scheduler: Scheduler = "asha"
     grace: Annotated[int, Field(ge=1)]
     reduction: Annotated[int, Field(ge=2)]
     metric: str
