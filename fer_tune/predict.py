@@ -85,7 +85,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _predict(options: PredictOptions, photos: "Sequence[Photo]", unread: "list[Unread]") -> None:
     import numpy as np
 
-    from fer_tune.terminal import predictions, tables
+    from fer_tune.console import new_console
+    from fer_tune.terminal import predictions
     from fer_tune.tracking.chosen import chosen_model
     from fer_tune.tracking.model_log import load_model
     from fer_tune.tracking.store import open_store
@@ -93,7 +94,7 @@ def _predict(options: PredictOptions, photos: "Sequence[Photo]", unread: "list[U
     store = open_store(options.tracking_uri, create=False)
     address = options.model or chosen_model(store)
     model = load_model(store, address)
-    console = tables.console()
+    console = new_console()
     with console.status(f"looking at the images: {len(photos):,}"):
         faces = _faces(photos, unread)
     if not faces:

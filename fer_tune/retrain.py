@@ -93,6 +93,7 @@ def parse(argv: Sequence[str] | None) -> RetrainOptions:
 def main(argv: Sequence[str] | None = None) -> None:
     """Train the trial again with each seed, compare it on the test faces and register a model."""
     options = parse(argv)
+    from fer_tune.console import new_console
     from fer_tune.judge import Retrained, judge
     from fer_tune.seeds import paper_outcomes, seed_outcome
     from fer_tune.study.lock import locked
@@ -100,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.tracking.retraining import open_retraining
     from fer_tune.tracking.store import open_store
 
-    console = tables.console()
+    console = new_console()
     store = open_store(options.tracking_uri, create=False)
     what = _settled(store, options, command.line("fer_tune.retrain", argv))
     compared = options.against_paper and not what.is_papers

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> None:
     """Settle what the study is from the command line, then show it or run it."""
     options = parse(argv)
+    from fer_tune.console import new_console
     from fer_tune.data.load import load_again, load_splits
     from fer_tune.study.settings import open_study
     from fer_tune.study.storage import Storage
     from fer_tune.terminal import tables
 
-    console = tables.console()
+    console = new_console()
     storage = Storage(options.storage)
     if options.resume is not None:
         storage.fetch(options.resume)

@@ -14,6 +14,7 @@ from fer_tune.data.plans import PLAN_NAMES, PlanName, build
 from fer_tune.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 _EXAMPLE = """\
@@ -26,12 +27,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Show what the faces are that a command line names, and draw two pictures of them."""
     args = parser().parse_args(argv)
 
+    from fer_tune.console import new_console
     from fer_tune.data.load import load_splits
 
+    console = new_console()
     splits = load_splits(args.path, skip_bad=args.skip_bad)
     found = audit(splits)
     if not args.json:
-        _tell(splits, found)
+        _tell(console, splits, found)
     out = args.out or Path("mlruns", "data", _folder_name(splits.source))
     try:
         written = _draw(splits, found, out, args.plan)
@@ -40,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.json:
         print(_as_json(splits, found, written))
     else:
-        print("\nPictures:", *written, sep="\n")
+        console.print("\nPictures:", *written, sep="\n", soft_wrap=True)
 
 
 def parser() -> Parser:
@@ -72,10 +75,7 @@ def _folder_name(source: str) -> str:
     return re.sub(r"[^\w.-]+", "-", Path(source).stem).strip("-.") or "faces"
 
 
-def _tell(splits: Splits, found: Audit) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, emoji=False)
+def _tell(console: "Console", splits: Splits, found: Audit) -> None:
     console.print(_table(splits.source, found))
     for line in ("", splits.protocol, *splits.notes, "", *found.findings()):
         console.print(line)

@@ -43,12 +43,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write the report that the command line asks for, and say where it is."""
     args = parser().parse_args(argv)
 
+    from fer_tune.console import new_console
     from fer_tune.report.write import write_report
     from fer_tune.study.storage import Storage
-    from fer_tune.terminal import tables
     from fer_tune.tracking.store import open_store
 
-    console, storage = tables.console(), Storage(args.storage)
+    console, storage = new_console(), Storage(args.storage)
     with console.status("making the report"):
         store = open_store(args.tracking_uri, create=False)
         storage.fetch(args.study)

@@ -1,10 +1,6 @@
 """The look of tables, bars and lines."""
 
-import os
-import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -15,37 +11,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
-from rich.text import Text
 
 from fer_tune.data import demo
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import remarks
-from fer_tune.errors import plain
-
-
-class _QuietConsole(Console):
-    """One that shows text as it is, and goes on when nobody reads what it prints.
-
-    Names of files, classes and studies are no markup, and move no terminal's cursor.
-    """
-
-    def render_str(self, text: str, **how: Any) -> Text:
-        return super().render_str("\n".join(map(plain, text.split("\n"))), **how)
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-
-
-def console() -> Console:
-    """What every command prints on; where CI is set, as into a pipe, whatever is said of colours.
-
-    The log of such a run would keep every picture of what is drawn anew on a terminal.
-    """
-    in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
-    how = False if in_ci else None
-    return _QuietConsole(highlight=False, markup=False, emoji=False, force_terminal=how)
 
 
 def show_faces(console: Console, splits: Splits) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune import conclude
+from fer_tune.console import new_console
 from fer_tune.data.demo import demo_splits
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.described import describe
@@ -16,7 +17,6 @@ from fer_tune.study.record import TrialRecord
 from fer_tune.study.settings import StudySettings, begin_study
 from fer_tune.study.space import parse_space
 from fer_tune.study.storage import Storage
-from fer_tune.terminal import tables
 from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.reported import FILE, logged_text
 from fer_tune.tracking.store import Store, open_store
@@ -156,5 +156,5 @@ def test_a_report_that_fails_is_told_in_one_line_and_fails_nothing(
         raise ZeroDivisionError("first\nsecond")
 
     monkeypatch.setattr("fer_tune.report.page.gained", broken)
-    conclude._report(tables.console(), store, name, storage, demo_splits())
+    conclude._report(new_console(), store, name, storage, demo_splits())
     assert capsys.readouterr().err == f"Warning: no report of study {name}: first\n"

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from fer_tune.console import new_console
 from fer_tune.data.detector import Box
 from fer_tune.data.photos import SeenFace, Unread
 from fer_tune.terminal.predictions import as_csv, as_json, as_table
-from fer_tune.terminal.tables import console
 
 IMAGE = np.zeros((48, 48), np.uint8)
 FACES = [
@@ -25,7 +25,7 @@ SEEN = pd.DataFrame({"angry": [0.7, 0.1, 1 / 3, 0.2], "happy": [0.3, 0.9, 2 / 3,
 
 def shown(faces: list[SeenFace], width: int = 80, **how: Any) -> list[str]:
     plain = Console(width=width, **how)
-    plain.render_str = console().render_str  # type: ignore[method-assign]
+    plain.render_str = new_console().render_str  # type: ignore[method-assign]
     with plain.capture() as capture:
         plain.print(as_table(faces, SEEN[: len(faces)]))
     return [line.rstrip() for line in capture.get().splitlines()]

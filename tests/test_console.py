@@ -4,11 +4,12 @@ import sys
 import pytest
 from rich.table import Table
 
-from fer_tune.terminal.tables import console, plain_table, progress
+from fer_tune.console import new_console
+from fer_tune.terminal.tables import plain_table, progress
 
 PRINTS = """
-from fer_tune.terminal.tables import console
-told = console()
+from fer_tune.console import new_console
+told = new_console()
 for line in range(20_000):
     told.print(line)
 print("done", file=__import__("sys").stderr)
@@ -36,14 +37,14 @@ SHOWN = "[red]a[/red] :smile: \\x1b[2J\\x07\\u202e"
 def test_names_are_shown_as_they_are_and_do_nothing(
     told: str | Table, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    console().print(told, width=200)
+    new_console().print(told, width=200)
     shown = capsys.readouterr().out
     assert SHOWN in shown
     assert "\x1b" not in shown
 
 
 def test_text_of_several_lines_keeps_them(capsys: pytest.CaptureFixture[str]) -> None:
-    console().print("one\ntwo")
+    new_console().print("one\ntwo")
     assert capsys.readouterr().out == "one\ntwo\n"
 
 
@@ -54,7 +55,7 @@ def test_in_ci_nothing_is_drawn_anew_or_coloured(
     for name, value in told.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    quiet = console()
+    quiet = new_console()
     with quiet.status("working"), progress(quiet) as bar:
         bar.add_task("seed 0", total=3, shown="")
         quiet.print("loud", style="bold reverse")
@@ -71,8 +72,8 @@ def test_colours_are_for_terminals_that_want_them(
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    console().print("loud", style="red")
+    new_console().print("loud", style="red")
     assert "\x1b[31m" in capsys.readouterr().out
     monkeypatch.setenv(name, "dumb" if name == "TERM" else "1")
-    console().print("loud", style="red")
+    new_console().print("loud", style="red")
     assert "\x1b[31m" not in capsys.readouterr().out
