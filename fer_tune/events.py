@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import EpochResult
 
-# How a trial or a study ends; what was "interrupted" goes on when its study is resumed.
-Ending = Literal["finished", "stopped", "failed", "interrupted"]
+# How a trial or a study ends. What was "interrupted" goes on when its study is resumed; a trial
+# that is "paused" may go on as the study does, and is "stopped" at the latest when that is over.
+Ending = Literal["finished", "stopped", "paused", "failed", "interrupted"]
 
 
 def now() -> int:

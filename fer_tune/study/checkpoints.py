@@ -23,7 +23,7 @@ class Tidier:
 
     def __init__(self, folder: Folder, metric: str) -> None:
         self._folder, self._metric = folder, metric
-        self._scores: dict[int, float] = {}  # of the running trials and the best
+        self._scores: dict[int, float] = {}  # of the trials that may go on, and the best
         self._best: int | None = None
 
     def tell(self, event: Event) -> None:
@@ -32,8 +32,9 @@ class Tidier:
                 value = result.metrics[self._metric]
                 if improves(self._metric, value, self._scores.get(number)):
                     self._scores[number] = value
-            case TrialEnded(number=number, ending=ending) if ending != "interrupted":
-                self._drop(self._loser(number))
+            case TrialEnded(number=number, ending=ending):
+                if ending not in ("interrupted", "paused"):
+                    self._drop(self._loser(number))
 
     def _loser(self, number: int) -> int | None:
         """Of the trial that ended and the best before it, the worse."""

@@ -103,6 +103,8 @@ class Relay(tune.Callback):  # type: ignore[misc]
             self._end(number, "failed", failure.error)
         elif number in self.scheduler.stopped:
             self._end(number, "stopped")
+        elif number in self.scheduler.rungs.paused:
+            self._end(number, "paused")
         else:
             whole = self._known.get(number) == self._epochs
             self._end(number, "finished" if whole else "interrupted")
@@ -132,7 +134,7 @@ class Relay(tune.Callback):  # type: ignore[misc]
     def _end(self, number: int, ending: Ending, error: str | None = None) -> None:
         if number in self._running:
             del self._running[number]
-            if ending != "interrupted":
+            if ending not in ("interrupted", "paused"):
                 self._known.pop(number, None)
             self._tell(TrialEnded(number=number, ending=ending, error=error))
 

@@ -89,10 +89,14 @@ class Rungs:
 
     def promote(self) -> int | None:
         """The paused trial that goes on in a free slot; None where none is to."""
-        number = self._next()
+        number = self.next()
         if number is not None:
             self.leave(number)
         return number
+
+    def next(self) -> int | None:
+        """What `promote` would name."""
+        return None
 
     def leave(self, number: int) -> None:
         """Note that a trial is not paused any more: it goes on, or is over."""
@@ -116,9 +120,6 @@ class Rungs:
     def _judge(self, rung: "_Rung", number: int, value: float) -> Decision:
         """What becomes of a trial that has come to a rung; here and below, more is better."""
         raise NotImplementedError
-
-    def _next(self) -> int | None:
-        return None
 
 
 class StoppingRungs(Rungs):
@@ -148,12 +149,12 @@ class PromotionRungs(Rungs):
         if number != PAPER_TRIAL:
             rung.hold(number)
             self._waits[number] = rung
-        if self._next() != number:
+        if self.next() != number:
             return "pause"
         self.leave(number)
         return "continue"
 
-    def _next(self) -> int | None:
+    def next(self) -> int | None:
         for rung in self._highest_first:
             number = rung.best_waiting(self._eta)
             if number is not None:

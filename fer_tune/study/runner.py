@@ -1,12 +1,12 @@
 """A study on Ray Tune: run it, and go on after whatever ended it."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_tune.events import Ending, EpochEnded, Event, Observer, TrialEnded
+from fer_tune.events import Ending, Event, Observer, TrialEnded
 from fer_tune.folder import DiskFolder, Folder
 from fer_tune.study.checkpoints import trial_folder
 from fer_tune.study.faces import SentFaces, StudyFaces, sent
@@ -64,29 +64,39 @@ def run_study(
     """
     scheduler = StudyScheduler(settings)
     earlier = trials_of(_replayed(place.folder, scheduler), settings.metric)
-    for record in earlier:
-        if ending := _unrecorded_ending(record, settings, scheduler):
-            event = TrialEnded(number=record.number, ending=ending)
-            record.take_in(event)
-            for observer in observers:
-                observer.tell(event)
-    if sum(record.is_over for record in earlier) >= settings.trials:
-        return earlier
-    search = StudySearch(settings, earlier, place.resources.gpus)
-    reported = {each.number: len(each.history) for each in earlier if not each.is_over}
-    del earlier  # nothing of them is needed while the study runs
-    relay = Relay(observers, scheduler, settings, reported)
-    _tune(search, relay, _trainable(train, faces, settings, place), place)
-    relay.end_open()
-    return trials_of(read_events(place.folder), settings.metric)
+    _end(earlier, lambda each: _unrecorded_ending(each, settings, scheduler), observers)
+    if not _is_over(earlier, settings, scheduler):
+        search = StudySearch(settings, earlier, place.resources.gpus)
+        reported = {each.number: len(each.history) for each in earlier if not each.is_over}
+        del earlier  # nothing of them is needed while the study runs
+        relay = Relay(observers, scheduler, settings, reported)
+        _tune(search, relay, _trainable(train, faces, settings, place), place)
+        relay.end_open()
+        earlier = trials_of(read_events(place.folder), settings.metric)
+    if _is_over(earlier, settings, scheduler):
+        _end(earlier, lambda each: "stopped" if each.ending == "paused" else None, observers)
+    return earlier
 
 
 def _replayed(folder: Path, scheduler: StudyScheduler) -> Iterator[Event]:
     """The events of the journal; the scheduler takes them in as they pass."""
     for event in read_events(folder):
-        if isinstance(event, EpochEnded):
-            scheduler.replay(event)
+        scheduler.replay(event)
         yield event
+
+
+def _end(
+    trials: Iterable[TrialRecord],
+    ending_of: Callable[[TrialRecord], Ending | None],
+    observers: Sequence[Observer],
+) -> None:
+    """Tell of those that have an ending which is not on record, and put it there."""
+    for record in trials:
+        if ending := ending_of(record):
+            event = TrialEnded(number=record.number, ending=ending)
+            record.take_in(event)
+            for observer in observers:
+                observer.tell(event)
 
 
 def _unrecorded_ending(
@@ -97,7 +107,19 @@ def _unrecorded_ending(
         return None
     if record.number in scheduler.stopped:
         return "stopped"
+    if record.number in scheduler.rungs.paused:
+        return "paused" if record.ending != "paused" else None
     return "finished" if len(record.history) == settings.epochs else None
+
+
+def _is_over(
+    trials: Sequence[TrialRecord], settings: StudySettings, scheduler: StudyScheduler
+) -> bool:
+    """Whether no trial goes on or begins any more; some may still be paused."""
+    paused = scheduler.rungs.paused
+    if sum(each.is_over or each.number in paused for each in trials) < settings.trials:
+        return False
+    return scheduler.rungs.next() is None
 
 
 def _trainable(

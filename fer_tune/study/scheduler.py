@@ -1,66 +1,59 @@
-"""ASHA whose rungs outlive the process (Li et al. 2018, section 3; the stopping kind)."""
+"""Ray's side of the rungs, which outlive its process."""
 
-from types import SimpleNamespace
 from typing import Any
 
-from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from fer_tune.events import EpochEnded
-from fer_tune.study.record import PAPER_TRIAL
+from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.study.rungs import rungs_of
 from fer_tune.study.settings import StudySettings
-from fer_tune.training.metrics import direction
 
 
-class StudyScheduler(ASHAScheduler):  # type: ignore[misc]
-    """Ray's ASHA, with rungs kept by the number of a trial in its study.
+class StudyScheduler(FIFOScheduler):  # type: ignore[misc]
+    """Lets trials go on as the study's rungs say, by their numbers in the study.
 
     Ray gives a trial a new id in every process, and does not save the scheduler with the
     experiment. By number, the rungs can be filled again from the journal, in its order.
-    The paper's trial is never stopped: it is what the others are compared with.
 
-    stopped: numbers of the trials that it has stopped before their full length.
+    A trial that is paused has ended for Ray, and `StudySearch` gives it again when it is to go
+    on. Ray can pause trials itself, but counts those among the ones that run at once, and begins
+    all that it is given: what a resumed study has paused before, it could not take up.
+
+    rungs: shared with the search.
+    stopped: numbers of the trials that ended before their full length, and do not go on.
     """
 
     def __init__(self, settings: StudySettings) -> None:
-        super().__init__(
-            time_attr="epoch",
-            metric=settings.metric,
-            mode=direction(settings.metric),
-            max_t=settings.epochs,
-            grace_period=min(settings.grace, settings.epochs),
-            reduction_factor=settings.reduction,
-        )
-        self._epochs = settings.epochs
+        super().__init__()
+        self.rungs = rungs_of(settings)
         self.stopped: set[int] = set()
+        self._value, self._epochs = settings.metric, settings.epochs
 
-    def replay(self, event: EpochEnded) -> None:
-        """Take in an epoch from the journal as if its trial had just reported it."""
-        trial = SimpleNamespace(config={"number": event.number})
-        if event.result.epoch == 1:
-            self.on_trial_add(None, trial)
-        result = {**event.result.metrics, "epoch": event.result.epoch}
-        self.on_trial_result(None, trial, result)
+    def replay(self, event: Event) -> None:
+        """Take in an event from the journal as if it happened now."""
+        match event:
+            case TrialStarted(number=number):
+                self.rungs.leave(number)
+            case EpochEnded(number=number, result=result):
+                self._decide(number, result.epoch, result.metrics[self._value])
+            case TrialEnded(number=number, ending="stopped"):
+                self.rungs.leave(number)
+                self.stopped.add(number)
 
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        super().on_trial_add(tune_controller, _by_number(trial))
+    def _decide(self, number: int, epoch: int, value: float) -> str:
+        decision = self.rungs.decide(number, epoch, value)
+        if decision == "stop" and epoch < self._epochs:
+            self.stopped.add(number)
+        return str(TrialScheduler.CONTINUE if decision == "continue" else TrialScheduler.STOP)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         if "failure" in result:
             return str(TrialScheduler.STOP)
-        decision: str = super().on_trial_result(tune_controller, _by_number(trial), result)
-        if decision == TrialScheduler.STOP and result["epoch"] < self._epochs:
-            if trial.config["number"] == PAPER_TRIAL:
-                return str(TrialScheduler.CONTINUE)
-            self.stopped.add(trial.config["number"])
-        return decision
+        return self._decide(trial.config["number"], result["epoch"], result[self._value])
 
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        if "failure" not in result:
-            super().on_trial_complete(tune_controller, _by_number(trial), result)
-
-    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
-        super().on_trial_remove(tune_controller, _by_number(trial))
-
-
-def _by_number(trial: Any) -> SimpleNamespace:
-    return SimpleNamespace(trial_id=str(trial.config["number"]))
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        # Ray's own looks through all trials there ever were, at each of its steps.
+        pending = [
+            each for each in tune_controller.get_live_trials() if each.status == each.PENDING
+        ]
+        return min(pending, key=lambda each: each.config["number"], default=None)

@@ -39,6 +39,17 @@ def test_the_best_trial_and_those_that_may_go_on_keep_their_checkpoints(folder: 
     assert _kept(folder) == {2, 4, 5}
 
 
+def test_a_paused_trial_keeps_its_checkpoint_until_it_is_stopped(folder: Path) -> None:
+    tidier = Tidier(DiskFolder(folder), "val/macro_f1")
+    _tell(tidier, 0, 0.5, "finished")
+    _tell(tidier, 1, 0.3, "paused")
+    _tell(tidier, 2, 0.6, "paused")
+    assert {0, 1, 2} <= _kept(folder)
+    _tell(tidier, 1, None, "stopped")
+    _tell(tidier, 2, None, "stopped")
+    assert _kept(folder) == {2, 3, 4, 5}
+
+
 def test_told_again_it_keeps_the_same(folder: Path) -> None:
     tidier = Tidier(DiskFolder(folder), "val/macro_f1")
     for _ in range(2):

@@ -92,6 +92,22 @@ def test_a_trial_that_asha_stopped_is_stopped(relay: Relay, heard: Heard) -> Non
     assert _ending(heard).ending == "stopped"
 
 
+def test_a_trial_that_is_paused_goes_on_without_telling_its_epochs_again(
+    heard: Heard, settings: StudySettings
+) -> None:
+    promoting = settings.model_copy(update={"scheduler": "asha-promotion"})
+    relay = Relay([heard], StudyScheduler(promoting), promoting)
+    relay.on_trial_start(trial=_trial())
+    _report(relay, 1)
+    relay.scheduler.rungs.decide(4, 1, 0.5)
+    relay.on_trial_complete(trial=_trial())
+    assert _ending(heard).ending == "paused"
+    relay.on_trial_start(trial=_trial())
+    for epoch in (1, 2):
+        _report(relay, epoch)
+    assert [event.result.epoch for event in heard if isinstance(event, EpochEnded)] == [1, 2]
+
+
 def test_a_trial_that_neither_finished_nor_was_stopped_was_interrupted(
     relay: Relay, heard: Heard
 ) -> None:

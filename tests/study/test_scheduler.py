@@ -1,10 +1,14 @@
+import random
+from collections import Counter
 from types import SimpleNamespace
 
+import pytest
 from ray.tune.schedulers import TrialScheduler
 
-from fer_tune.events import EpochEnded
+from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.study.scheduler import StudyScheduler
-from fer_tune.study.settings import StudySettings
+from fer_tune.study.settings import Scheduler, StudySettings
+from fer_tune.training.config import PAPER
 from fer_tune.training.metrics import EpochResult
 
 Report = tuple[int, int, float]  # trial, epoch, score
@@ -81,3 +85,68 @@ def test_a_trial_at_its_full_length_is_not_among_the_stopped(settings: StudySett
         decision = _decide(scheduler, 1, epoch, 0.5)
     assert decision == TrialScheduler.STOP
     assert scheduler.stopped == set()
+
+
+class Study:
+    """Four trials at once, in no time, and what the journal has of them.
+
+    That a trial goes on is on record only once its worker has begun, some epochs of others later.
+    """
+
+    def __init__(self, settings: StudySettings, seed: int) -> None:
+        self.scheduler = StudyScheduler(settings)
+        self.journal: list[Event] = []
+        self._draw, self._trials = random.Random(seed), settings.trials
+        self._reached, self._begun = Counter[int](), 0
+        self._starting, self._running = list[int](), list[int]()
+
+    def run(self) -> "Study":
+        while self._fill() or self._starting or self._running:
+            if self._starting and (not self._running or self._draw.random() < 0.3):
+                self._running.append(number := self._starting.pop(0))
+                self.journal.append(TrialStarted(number=number, name="", config=PAPER))
+            else:
+                self._report(self._draw.choice(self._running))
+        return self
+
+    def _fill(self) -> bool:
+        while len(self._starting) + len(self._running) < 4:
+            number = self.scheduler.rungs.promote()
+            if number is None and self._begun == self._trials:
+                return False
+            if number is None:
+                number, self._begun = self._begun, self._begun + 1
+            self._starting.append(number)
+        return True
+
+    def _report(self, number: int) -> None:
+        self._reached[number] += 1
+        epoch, score = self._reached[number], self._draw.random()
+        decision = _decide(self.scheduler, number, epoch, score)
+        result = EpochResult(epoch, {"val/macro_f1": score}, [])
+        self.journal.append(EpochEnded(number=number, result=result))
+        if decision == TrialScheduler.STOP:
+            self._running.remove(number)
+            ending = "paused" if number in self.scheduler.rungs.paused else "finished"
+            ending = "stopped" if number in self.scheduler.stopped else ending
+            self.journal.append(TrialEnded(number=number, ending=ending))
+
+
+@pytest.mark.parametrize("kind", ["asha", "asha-promotion", "hyperband", "none"])
+@pytest.mark.parametrize("seed", range(3))
+def test_wherever_a_kill_cuts_the_journal_its_paused_trials_are_paused(
+    settings: StudySettings, kind: Scheduler, seed: int
+) -> None:
+    study = Study(settings.model_copy(update={"scheduler": kind, "trials": 40}), seed).run()
+    waits = kind in ("asha-promotion", "hyperband")
+    resumed, states = StudyScheduler(settings.model_copy(update={"scheduler": kind})), {}
+    for event in study.journal:
+        resumed.replay(event)
+        states[event.number] = getattr(event, "ending", None)
+        paused = {number for number, state in states.items() if state == "paused"}
+        assert paused <= resumed.rungs.paused
+        # Beside those, some that were at a rung when the kill came: they go on from there.
+        assert all(states[number] is None for number in resumed.rungs.paused - paused)
+    assert resumed.rungs.paused == study.scheduler.rungs.paused
+    assert resumed.stopped == study.scheduler.stopped
+    assert bool(paused) == waits
