@@ -16,6 +16,7 @@ from fer_tune.described import describe
 from fer_tune.errors import UserError
 from fer_tune.study.checkpoints import Tidier
 from fer_tune.study.faces import StudyFaces, study_faces
+from fer_tune.study.front import front_table
 from fer_tune.study.journal import Journal, JournalReader, checked_trials, read_events
 from fer_tune.study.lock import locked
 from fer_tune.study.optuna_file import write_optuna
@@ -106,7 +107,8 @@ def _run(
             unwritten = write_optuna(folder, settings, trials)
             over = _is_over(trials, settings)
             note = outcome.note(trials, settings)
-            missing = writer.close("finished" if over else "interrupted", note)
+            front = front_table(trials, settings.metric, settings.space)
+            missing = writer.close("finished" if over else "interrupted", note, front)
     return Ran(settings, store, writer.run_id, trials, over, missing, unwritten)
 
 

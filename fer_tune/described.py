@@ -34,6 +34,7 @@ def describe(settings: StudySettings, splits: Splits, told: str) -> StudyDescrip
         code_version=code_version(),
         seed=settings.seed,
         metric=settings.metric,
-        settings=settings.model_dump(mode="json", include=DESCRIBED),
+        settings=settings.model_dump(mode="json", include=DESCRIBED)
+        | {"max_gap": settings.space.max_gap},
         notes=remarks(splits),
     )

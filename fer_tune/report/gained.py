@@ -7,7 +7,7 @@ from fer_tune.report.section import Picture, Section
 from fer_tune.report.spread import difference, estimate
 from fer_tune.report.study import ReportedStudy
 from fer_tune.study.record import TrialRecord
-from fer_tune.terminal.outcome import SHOWN, gain
+from fer_tune.terminal.outcome import SHOWN, gain, keeps_to
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,18 +31,29 @@ def _words(study: ReportedStudy) -> str:
     paper, best, metric = study.paper, study.best, study.metric
     assert best is not None
     if paper is None or len(study.scored) < 2:
-        return gain(study.trials, metric)
+        return gain(study.trials, metric, study.space.max_gap)
     if best is paper:
         reached = f"whose {label(metric)} is {estimate(study.result(paper), metric)}"
-        return f"No trial was better than the paper's configuration, {reached}."
+        return f"No trial was better than the paper's configuration, {reached}{_kept(study)}."
     theirs, ours = study.result(paper), study.result(best)
     more = difference(ours, theirs, metric)
     gaps = f"{estimate(theirs, 'gap')} to {estimate(ours, 'gap')}"
     return (
-        f"Trial {best.number:03d} reaches a {label(metric)} of {estimate(ours, metric)}, the "
+        f"Trial {best.number:03d}{_kept(study)} reaches a {label(metric)} of "
+        f"{estimate(ours, metric)}, the "
         f"paper's configuration {estimate(theirs, metric)}: a difference of {more}, while the gap "
         f"between train and validation accuracy went from {gaps}."
     )
+
+
+def _kept(study: ReportedStudy) -> str:
+    """Whether the best trial keeps to the study's largest gap, where it has one."""
+    most, best = study.space.max_gap, study.best
+    if most is None or best is None:
+        return ""
+    if keeps_to(best, study.metric, most):
+        return f" (the best of those with a gap of at most {most:g})"
+    return f" (no trial has a gap of at most {most:g}, and this one comes closest)"
 
 
 def _shown(study: ReportedStudy) -> dict[str, TrialRecord]:

@@ -4,22 +4,23 @@ from typing import TYPE_CHECKING, Any
 
 from fer_tune.data.plans import PLAN_NAMES
 from fer_tune.report.drawing import MARKERS, draw, label
-from fer_tune.report.section import Picture, Section
+from fer_tune.report.section import Picture, Section, Table
 from fer_tune.report.spread import counted, estimate
 from fer_tune.report.study import ReportedStudy
+from fer_tune.study.front import SCORE, front
 from fer_tune.study.importance import ENOUGH, importances
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TITLE = "What counters overfitting"
-SCORE = "val/macro_f1"
 NOTE = (
     "One point a trial, at its best epoch: the higher the better, and the further left the less it "
     "overfits. Filled points ran to their end, hollow ones did not; bars show the 95 % intervals "
     "of the best and the paper's, and others are as uncertain. A gap may also be small because a "
-    "trial has hardly learnt yet."
+    "trial has hardly learnt yet. The line joins the trials that no other beats in both."
 )
+LIMIT_NOTE = " Right of the dotted line, the gap is larger than the study allows its best trial."
 IMPORTANCE_NOTE = (
     "Importances are the shares of the parameters in the variance among the {count} trials that "
     "ran to their end (Optuna's fANOVA), with the standard deviation over samples of these trials; "
@@ -38,16 +39,27 @@ def overfitting(study: ReportedStudy) -> Section:
         )
         for metric in (SCORE, "gap")
     }
-    pictures = [_points(study)]
-    note = f"{NOTE} {IMPORTANCE_NOTE.format(count=len(finished))}"
+    pictures, points = [_points(study)], NOTE + ("" if study.space.max_gap is None else LIMIT_NOTE)
+    note = f"{points} {IMPORTANCE_NOTE.format(count=len(finished))}"
     if all(shares.values()):
         pictures.append(_bars(shares))
     else:
         note = (
-            f"{NOTE} There are no hyperparameter importances: they need {ENOUGH} trials that ran "
+            f"{points} There are no hyperparameter importances: they need {ENOUGH} trials that ran "
             f"to their end with different results, and of this study {len(finished)} did."
         )
-    return Section(TITLE, words(study, shares), note, pictures)
+    return Section(TITLE, words(study, shares), note, pictures, [_front_table(study)])
+
+
+def _front_table(study: ReportedStudy) -> Table:
+    return Table(
+        ["trials that no other beats in both", "ended", "epoch", "macro F1", "gap"],
+        [
+            [f"{each.number:03d}", each.ending or "running", str(study.result(each).epoch)]
+            + [str(estimate(study.result(each), name)) for name in (SCORE, "gap")]
+            for each in front(study.scored, study.metric)
+        ],
+    )
 
 
 def words(study: ReportedStudy, shares: dict[str, dict[str, tuple[float, float]]]) -> str:
@@ -93,6 +105,7 @@ def _points(study: ReportedStudy) -> Picture:
             if trials:
                 axes[0].plot([], [], MARKERS[index], color=f"C{index}", label=plan)
         _mark(study, axes[0])
+        _draw_front(study, axes[0])
         axes[0].set_xlabel("gap: train minus validation accuracy")
         axes[0].set_ylabel("validation macro F1")
         axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 1.22), ncols=3)
@@ -120,6 +133,21 @@ def _mark(study: ReportedStudy, axes: "Axes") -> None:
         if each is study.paper:
             look: dict[str, Any] = {"color": "black", "fillstyle": "none", "markersize": 11}
             axes.plot(gap.value, score.value, "o", label="the paper's", **look)
+
+
+def _draw_front(study: ReportedStudy, axes: "Axes") -> None:
+    """The trials that no other beats in both, and the study's largest gap."""
+    some = [study.result(each).metrics for each in front(study.scored, study.metric)]
+    axes.step(
+        [each["gap"] for each in some],
+        [each[SCORE] for each in some],
+        where="post",
+        color="0.5",
+        linewidth=0.8,
+        zorder=0,
+    )
+    if study.space.max_gap is not None:
+        axes.axvline(study.space.max_gap, color="black", linestyle=":", linewidth=0.8, zorder=0)
 
 
 def _bars(shares: dict[str, dict[str, tuple[float, float]]]) -> Picture:

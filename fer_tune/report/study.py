@@ -45,7 +45,7 @@ class ReportedStudy:
     @cached_property
     def scored(self) -> list[TrialRecord]:
         """The trials with a result, best first."""
-        return ranked(self.trials, self.metric)
+        return ranked(self.trials, self.metric, self.space.max_gap)
 
     @property
     def best(self) -> TrialRecord | None:
@@ -79,7 +79,7 @@ def read_study(store: Store, name: str, storage: Storage) -> ReportedStudy:
             return ReportedStudy(run, settings.space, _classes(records), records, command)
     text = logged_text(store, run.run_id, "space.yaml") or ""
     space = parse_space(text, f"space.yaml of {name}")
-    records, classes = _recorded(store, run)
+    records, classes = _recorded(store, run, space.max_gap)
     return ReportedStudy(run, space, classes, records, command)
 
 
@@ -92,7 +92,9 @@ def _named_classes(metrics: Iterable[str]) -> list[str]:
     return [name.removeprefix(_BY_CLASS) for name in metrics if name.startswith(_BY_CLASS)]
 
 
-def _recorded(store: Store, run: StudyRun) -> tuple[list[TrialRecord], tuple[str, ...]]:
+def _recorded(
+    store: Store, run: StudyRun, max_gap: float | None
+) -> tuple[list[TrialRecord], tuple[str, ...]]:
     names = tuple(dict.fromkeys([run.metric, *SHOWN]))
     runs = trial_runs(store, run)
     records = [
@@ -104,7 +106,7 @@ def _recorded(store: Store, run: StudyRun) -> tuple[list[TrialRecord], tuple[str
     # How many there are; their order is that of a confusion matrix.
     classes = tuple(sorted({name for each in runs for name in _named_classes(each.metrics)}))
     by_number = {each.number: each for each in runs}
-    order = ranked(records, run.metric)
+    order = ranked(records, run.metric, max_gap)
     # Of the many, the report looks closely at these alone.
     for record in {each.number: each for each in records[:1] + order[:1]}.values():
         classes = _with_confusion(store, by_number[record.number], record, run.metric) or classes

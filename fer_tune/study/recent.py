@@ -43,8 +43,13 @@ class RecentTrials(InMemoryStorage):
     def _take_in(self, trial_id: int) -> None:
         (study,) = self.get_all_studies()
         sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
+
+        def standing(trial: FrozenTrial) -> tuple[float, float]:
+            above = sum(max(0.0, each) for each in trial.constraints.values())
+            return -above, sign * trial.values[0]
+
         known = [*self._best, self.get_trial(trial_id)]
-        self._best = heapq.nlargest(BEST, known, key=lambda each: sign * each.values[0])
+        self._best = heapq.nlargest(BEST, known, key=standing)
 
     def get_all_trials(
         self,

@@ -1,7 +1,8 @@
 """Where trials come from: Optuna's proposals, numbered, and what Optuna is told of them."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -24,6 +25,19 @@ _STATES = {
 }
 
 
+@dataclass
+class _Progress:
+    """What Optuna was told of a running trial.
+
+    epoch: the last.
+    best, gap: the best value so far, and the gap in that epoch.
+    """
+
+    epoch: int = 0
+    best: float | None = None
+    gap: float | None = None
+
+
 class StudySearch(OptunaSearch):  # type: ignore[misc]
     """Ray's OptunaSearch, going on where the trials in `earlier` left the study.
 
@@ -35,6 +49,9 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
     is told with its best epoch's, and one that was stopped as pruned, so that the sampler takes
     it for no more than the epochs that it had. One for which a part of a GPU was too little is
     not told at all: it is given once more, with a whole one.
+
+    Where the space has a largest gap, each is also told with how far above it the trial was, so
+    that the sampler takes those below for the good ones.
 
     gpus: that a trial gets.
     """
@@ -51,9 +68,8 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         # By Ray's id of a running trial: what it was given.
         self._given: dict[str, dict[str, Any]] = {}
         self._again: list[str] = []  # the ids under which trials that are given again ran before
-        # By Ray's id of a trial: the best value, and the last epoch.
-        self._best: dict[str, float] = {}
-        self._told: dict[str, int] = {}
+        self._progress: dict[str, _Progress] = {}  # by Ray's id of a trial
+        self._max_gap = space.max_gap
         self._left = settings.trials - len(earlier) + len(self._open)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         super().__init__(
@@ -86,7 +102,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             record = self._open.pop(0)
             number = record.number
             for result in record.history:
-                self._report(trial_id, result.metrics[self.metric], result.epoch)
+                self._report(trial_id, result.epoch, result.metrics)
         else:
             self._next += 1
         fixed = {} if number == PAPER_TRIAL else self._fixed
@@ -96,13 +112,16 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
 
     def _give_again(self, before: str, now: str) -> dict[str, Any]:
         self._ot_trials[now] = self._ot_trials.pop(before)
-        if before in self._told:
-            self._told[now], self._best[now] = self._told.pop(before), self._best.pop(before)
+        if before in self._progress:
+            self._progress[now] = self._progress.pop(before)
         self._given[now] = self._given.pop(before) | {"gpus": 1.0}
         return self._given[now]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        self._report(trial_id, result[self.metric], result["epoch"])
+        self._report(trial_id, result["epoch"], self._metrics(result))
+
+    def _metrics(self, result: dict[str, Any]) -> Mapping[str, float]:
+        return result if self._max_gap is None else result["result"].metrics
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -114,40 +133,50 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         del self._given[trial_id]
         if result and not failure:
             # Ray does not pass on the result at which it stops a trial.
-            self._report(trial_id, result[self.metric], result["epoch"])
-        best = self._best.pop(trial_id, None)
-        self._told.pop(trial_id, None)
+            self.on_trial_result(trial_id, result)
+        progress = self._progress.pop(trial_id, _Progress())
+        if self._max_gap is not None and progress.gap is not None:
+            self._ot_trials[trial_id].set_constraint("gap", progress.gap - self._max_gap)
         whole = result is not None and result.get("epoch", 0) >= self._epochs
-        told = {self.metric: best} if whole else None
+        told = {self.metric: progress.best} if whole else None
         super().on_trial_complete(trial_id, told, error or failure is not None)
 
-    def _report(self, trial_id: str, value: float, epoch: int) -> None:
-        if epoch <= self._told.get(trial_id, 0):
+    def _report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        progress = self._progress.setdefault(trial_id, _Progress())
+        if epoch <= progress.epoch:
             return
-        self._told[trial_id] = epoch
+        progress.epoch = epoch
+        value = metrics[self.metric]
         self._ot_trials[trial_id].report(value, epoch)
-        if improves(self.metric, value, self._best.get(trial_id)):
-            self._best[trial_id] = value
+        if improves(self.metric, value, progress.best):
+            progress.best, progress.gap = value, metrics.get("gap")
 
 
 def as_optuna_has_them(
     records: Iterable[TrialRecord], settings: StudySettings
 ) -> list[FrozenTrial]:
-    """Those that are over: the score of one of full length, and what each reported."""
-    metric, distributions = settings.metric, settings.space.distributions()
+    """Those that are over: the score of one of full length, and what each reported.
+
+    Where the space has a largest gap, also by how much each was above it, when it was best.
+    """
+    metric, max_gap = settings.metric, settings.space.max_gap
+    distributions = settings.space.distributions()
     told = []
     for record in records:
         if not record.is_over:
             continue
-        best = record.best(metric) if record.ending == "finished" else None
+        best = record.best(metric)
+        value = best.metrics[metric] if best and record.ending == "finished" else None
+        gap = {"gap": best.metrics["gap"] - max_gap} if best and max_gap is not None else None
         told.append(
             create_trial(
                 state=_STATES[record.ending or "failed"],
-                value=best.metrics[metric] if best else None,
+                value=value,
                 params=(params := settings.space.point(record.config.model_dump())),
                 distributions={name: distributions[name] for name in params},
                 user_attrs={"trial": record.number},
                 intermediate_values={each.epoch: each.metrics[metric] for each in record.history},
+                constraints=gap,
             )
         )
     return told

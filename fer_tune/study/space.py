@@ -30,6 +30,21 @@ _PAPERS: Point = PAPER.model_dump()
 _LARGEST = 1 << 20  # bytes; a fer2013.csv given by mistake would be read for an hour
 
 
+class AtMost(Strict):
+    """A metric is not to be larger."""
+
+    at_most: Annotated[float, Field(ge=0, le=1)]
+
+
+class Constraints(Strict):
+    """What the best trial of a study has to keep to.
+
+    gap: at the epoch that scores the trial.
+    """
+
+    gap: AtMost
+
+
 class SearchSpace(Strict):
     """What a study varies.
 
@@ -38,11 +53,18 @@ class SearchSpace(Strict):
         have, the trial has the paper's value.
     fixed: other values than the paper's, for every trial but that first one.
     first_trials: points to try right after it; what a point leaves out is as in the paper.
+    constraints: the best trial is the best of those that keep to them.
     """
 
     parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
     fixed: Annotated[Point, Field(default_factory=dict)]
     first_trials: tuple[Point, ...] = ()
+    constraints: Constraints | None = None
+
+    @property
+    def max_gap(self) -> float | None:
+        """The largest gap that the best trial may have; None for any."""
+        return self.constraints.gap.at_most if self.constraints else None
 
     def points(self) -> list[Point]:
         """The first trials, complete: the paper's, then the space's own."""

@@ -13,7 +13,7 @@ from fer_tune.terminal import outcome
 def show_outcome(console: Console, trials: Sequence[TrialRecord], settings: StudySettings) -> None:
     """What the study found."""
     console.print(outcome.leaderboard(trials, settings.metric, settings.space))
-    console.print(outcome.gain(trials, settings.metric))
+    console.print(outcome.gain(trials, settings.metric, settings.space.max_gap))
     console.print(outcome.spent(trials, settings.epochs))
 
 

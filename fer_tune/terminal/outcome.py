@@ -8,16 +8,25 @@ from fer_tune.study.record import PAPER_TRIAL, TrialRecord, named_values
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import SearchSpace
 from fer_tune.terminal.tables import plain_table
-from fer_tune.training.metrics import direction
+from fer_tune.training.metrics import standing
 
 SHOWN = ("val/macro_f1", "val/accuracy", "gap")
 SHORT = {"val/macro_f1": "F1", "val/accuracy": "acc", "gap": "gap"}
 
 
-def ranked(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
-    """The trials that have a score, best first; equal ones by number."""
-    scored = [(best.metrics[metric], each) for each in trials if (best := each.best(metric))]
-    scored.sort(key=lambda pair: pair[0], reverse=direction(metric) == "max")
+def ranked(
+    trials: Sequence[TrialRecord], metric: str, max_gap: float | None = None
+) -> list[TrialRecord]:
+    """The trials that have a score, best first; equal ones by number.
+
+    Behind all others those with a larger gap than `max_gap`, the one that comes closest first.
+    """
+    scored = [
+        (standing(best.metrics, metric, max_gap), each)
+        for each in trials
+        if (best := each.best(metric))
+    ]
+    scored.sort(key=lambda pair: pair[0], reverse=True)
     return [each for _, each in scored]
 
 
@@ -29,7 +38,7 @@ def leaderboard(
     headers = ["trial", "ended", "epoch", *(SHORT.get(name, name) for name in names)]
     table = plain_table(headers, [])
     table.add_column("configuration", overflow="fold")
-    for each in ranked(trials, metric)[:rows]:
+    for each in ranked(trials, metric, space.max_gap)[:rows]:
         best = each.best(metric)
         assert best is not None
         number = f"{each.number:03d}" + (" paper" if each.number == PAPER_TRIAL else "")
@@ -40,18 +49,31 @@ def leaderboard(
     return table
 
 
-def gain(trials: Sequence[TrialRecord], metric: str) -> str:
-    """The paper's configuration against the best, in one sentence."""
-    order = ranked(trials, metric)
+def gain(trials: Sequence[TrialRecord], metric: str, max_gap: float | None = None) -> str:
+    """The paper's configuration against the best, in a sentence or two."""
+    order = ranked(trials, metric, max_gap)
     paper = next((each for each in order if each.number == PAPER_TRIAL), None)
     if paper is None or len(order) < 2:
         return "There is nothing to compare the paper's configuration with yet."
-    if order[0] is paper:
-        return f"No trial was better than the paper's configuration ({_values(paper, metric)})."
+    best, theirs = order[0], _values(paper, metric)
+    limit = "" if max_gap is None else f" with a gap of at most {max_gap:g}"
+    if not keeps_to(best, metric, max_gap):
+        told = f"No trial has a gap of at most {max_gap:g}. The paper's configuration: {theirs}."
+        closest = f" Closest, trial {best.number:03d}: {_values(best, metric)}."
+        return told if best is paper else told + closest
+    if best is paper:
+        return f"No trial{limit} was better than the paper's configuration ({theirs})."
     return (
-        f"The paper's configuration: {_values(paper, metric)}. "
-        f"The best, trial {order[0].number:03d}: {_values(order[0], metric)}."
+        f"The paper's configuration: {theirs}. "
+        f"The best{limit}, trial {best.number:03d}: {_values(best, metric)}."
     )
+
+
+def keeps_to(trial: TrialRecord, metric: str, max_gap: float | None) -> bool:
+    """Whether the gap of a trial with a score is no larger than `max_gap`."""
+    best = trial.best(metric)
+    assert best is not None
+    return max_gap is None or best.metrics["gap"] <= max_gap
 
 
 def _values(trial: TrialRecord, metric: str) -> str:
@@ -72,4 +94,5 @@ def spent(trials: Sequence[TrialRecord], epochs: int) -> str:
 
 def note(trials: Sequence[TrialRecord], settings: StudySettings) -> str:
     """The outcome as Markdown, for the head of the study's page."""
-    return f"{gain(trials, settings.metric)}\n\n{spent(trials, settings.epochs)}"
+    told = gain(trials, settings.metric, settings.space.max_gap)
+    return f"{told}\n\n{spent(trials, settings.epochs)}"

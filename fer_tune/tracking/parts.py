@@ -18,11 +18,13 @@ class StudyEnded:
     """The last event of a study, which only its writer tells.
 
     note: what came out, for the head of the study's page.
+    front: the table of its best trade-offs, CSV; empty without one.
     """
 
     ending: Ending
     note: str
     time: int
+    front: str = ""
 
 
 @dataclass

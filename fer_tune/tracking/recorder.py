@@ -227,6 +227,8 @@ class Recorder:
             self._found(self.run_id)
         notes = "\n\n".join([*self._study.notes, event.note]).strip()
         self._client.set_tag(self.run_id, tags.NOTE, notes)
+        if event.front:
+            self._client.log_text(self.run_id, event.front, "front.csv")
         self._client.set_terminated(self.run_id, _STATUS[event.ending], event.time)
         self._client.set_tag(self.run_id, tags.ENDED, event.ending)
 

@@ -11,7 +11,7 @@ from fer_tune.errors import UserError
 from fer_tune.tracking import tags
 from fer_tune.tracking.best import best_name
 from fer_tune.tracking.store import Store, first_line
-from fer_tune.training.metrics import direction
+from fer_tune.training.metrics import standing
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -54,6 +54,12 @@ class StudyRun:
         return int(self.settings["epochs"])
 
     @property
+    def max_gap(self) -> float | None:
+        """The largest gap that its best trial may have; None for any."""
+        most = self.settings.get("max_gap")
+        return float(most) if most else None
+
+    @property
     def skip_bad(self) -> bool:
         """Whether it left out faces that could not be read."""
         return self.settings.get("skip_bad") == "True"
@@ -94,7 +100,7 @@ def find_study(store: Store, name: str) -> StudyRun:
         name, run.info.run_id, ending, run.data.tags[tags.METRIC], run.data.tags, run.data.params
     )
     with as_written(run):
-        if study.epochs < 1 or not study.faces_hash:
+        if study.epochs < 1 or not study.faces_hash or not 0 <= (study.max_gap or 0) <= 1:
             raise ValueError("a study of no epochs or no faces")
     return study
 
@@ -116,13 +122,20 @@ def find_trial(store: Store, study: StudyRun, number: int) -> TrialRun:
 
 
 def best_trial(store: Store, study: StudyRun) -> TrialRun:
-    """The trial with the best epoch. Raises UserError where none has finished an epoch."""
+    """The trial with the best epoch, of those that keep to the study's largest gap.
+
+    Where none does, the one that comes closest. Raises UserError where none has finished an epoch.
+    """
     name = best_name(study.metric).removeprefix(tags.BEST)
-    scored = [trial for trial in trials(store, study) if name in trial.best]
+    scored = [trial for trial in trials(store, study) if {name, "gap"} <= trial.best.keys()]
     if not scored:
         raise UserError(f"study {study.name} has no trial with a result yet; resume it")
-    pick = min if direction(study.metric) == "min" else max
-    return pick(scored, key=lambda trial: trial.best[name])
+
+    def stands(trial: TrialRun) -> tuple[float, float]:
+        metrics = {"gap": trial.best["gap"], study.metric: trial.best[name]}
+        return standing(metrics, study.metric, study.max_gap)
+
+    return max(scored, key=stands)
 
 
 def parent_run(store: Store, name: str) -> "Run | None":

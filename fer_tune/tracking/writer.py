@@ -81,16 +81,17 @@ class StudyWriter:
         """As an observer of the study (`fer_tune.events.Observer`), once `source` has the event."""
         self._more.set()
 
-    def close(self, ending: Ending, note: str = "") -> str | None:
+    def close(self, ending: Ending, note: str = "", front: str = "") -> str | None:
         """Write what is left, then end every run that is open.
 
+        note, front: see `StudyEnded`.
         Returns one line about what could not be recorded, or None. Waits as long as the store
         takes what it is given, but some seconds only where it fails or is silent. A second call
         does nothing.
         """
         if self._ending is None:
             self._answered = time.monotonic()
-            self._ending = StudyEnded(ending, note, now())
+            self._ending = StudyEnded(ending, note, now(), front)
             self._closing.set()
             self._more.set()
             self._wait(_PATIENCE if ending == "interrupted" else _SILENCE)

@@ -129,6 +129,18 @@ def best_result(history: Sequence[EpochResult], metric: str) -> EpochResult | No
     return pick(history, key=lambda result: result.metrics[metric], default=None)
 
 
+def standing(
+    metrics: Mapping[str, float], metric: str, max_gap: float | None = None
+) -> tuple[float, float]:
+    """By what trials are compared: of two, that with the larger one is better.
+
+    metrics: of the epoch that scores the trial.
+    max_gap: a trial with a larger gap stands below every other, the lower the larger its gap.
+    """
+    above = 0.0 if max_gap is None else max(0.0, metrics["gap"] - max_gap)
+    return -above, metrics[metric] * (1 if direction(metric) == "max" else -1)
+
+
 def metric_names(classes: Sequence[str]) -> list[str]:
     """Every name that `named_metrics` gives for these classes."""
     nothing = Scores(0.0, np.zeros((len(classes), len(classes)), dtype=np.int64))

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from fer_tune.report.gained import gained
 from fer_tune.report.overfitting import overfitting
 from fer_tune.report.study import ReportedStudy
 from fer_tune.study.record import TrialRecord
+from fer_tune.study.space import AtMost, Constraints, SearchSpace
 from fer_tune.training.config import PAPER
 
 Trial = Callable[..., TrialRecord]
@@ -25,6 +27,27 @@ def test_the_gain_is_told_with_its_interval(trial: Trial, study: Study) -> None:
 def test_a_study_that_gained_nothing_says_so(trial: Trial, study: Study) -> None:
     told = gained(study(trial(0, 30), trial(1, 20))).words
     assert told.startswith("No trial was better than the paper's configuration")
+
+
+def test_the_best_of_a_study_with_a_largest_gap_is_told_as_such(trial: Trial, study: Study) -> None:
+    # The gap of these trials is .02 more than a fiftieth of their number.
+    told = study(trial(0, 20), trial(1, 25), trial(4, 30))
+    limited = replace(told, space=_limited(told.space, 0.05))
+    words = "Trial 001 (the best of those with a gap of at most 0.05) reaches a macro F1 of 0.5"
+    assert gained(limited).words.startswith(words)
+    none = gained(replace(told, space=_limited(told.space, 0.01))).words
+    assert "(no trial has a gap of at most 0.01, and this one comes closest)" in none
+    assert "Right of the dotted line" in overfitting(limited).note
+    assert "Right of the dotted line" not in overfitting(told).note
+
+
+def _limited(space: SearchSpace, most: float) -> SearchSpace:
+    return space.model_copy(update={"constraints": Constraints(gap=AtMost(at_most=most))})
+
+
+def test_trials_that_no_other_beats_are_listed(trial: Trial, study: Study) -> None:
+    (table,) = overfitting(study(trial(0, 20), trial(1, 10), trial(2, 30, ending=None))).tables
+    assert [row[:3] for row in table.rows] == [["000", "finished", "1"], ["002", "running", "1"]]
 
 
 def test_trials_that_beat_the_papers_are_counted_and_those_that_overfit_less(

@@ -39,5 +39,20 @@ def test_of_a_long_study_the_best_and_the_newest_trials_are_seen(
     assert study.best_trial.number == 0
 
 
+def test_of_a_study_with_constraints_the_best_are_those_that_keep_to_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recent, "RECENT", 2)
+    monkeypatch.setattr(recent, "BEST", 2)
+    study = optuna.create_study(
+        storage=RecentTrials(), sampler=RandomSampler(seed=0), direction="maximize"
+    )
+    for value, above in ((1, -0.1), (9, 0.1), (2, 0.0), (8, 0.2), (0, 0.3), (0, 0.3)):
+        trial = study.ask()
+        trial.set_constraint("gap", above)
+        study.tell(trial, value)
+    assert [trial.number for trial in study.trials] == [0, 2, 4, 5]
+
+
 def test_of_a_study_of_usual_length_all_are_seen() -> None:
     assert [trial.number for trial in _study("maximize").trials] == list(range(10))

@@ -1,6 +1,10 @@
+import math
 from collections.abc import Callable
+from dataclasses import replace
+from statistics import fmean
 from typing import Any, cast
 
+import pytest
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
@@ -8,7 +12,9 @@ from fer_tune.study.failure import Failure
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.sampler import StudySearch, sampled_points
 from fer_tune.study.settings import StudySettings
+from fer_tune.study.space import AtMost, Constraints
 from fer_tune.training.config import PAPER, TrialConfig
+from fer_tune.training.metrics import EpochResult
 
 
 def _suggest(search: StudySearch, count: int) -> list[dict[str, Any]]:
@@ -217,6 +223,67 @@ def test_a_resumed_study_with_conditions_knows_what_each_trial_had(
     (again, new) = _suggest(search, 2)
     assert _config(again) == running.config
     assert new["number"] == 3
+
+
+def _limited(settings: StudySettings, most: float = 0.1) -> StudySettings:
+    constraints = Constraints(gap=AtMost(at_most=most))
+    return settings.model_copy(
+        update={"space": settings.space.model_copy(update={"constraints": constraints})}
+    )
+
+
+def _reported(epoch: int, score: float, gap: float) -> dict[str, Any]:
+    metrics = {"val/macro_f1": score, "gap": gap}
+    return {"epoch": epoch, "val/macro_f1": score, "result": EpochResult(epoch, metrics, [])}
+
+
+def test_optuna_is_told_how_far_a_trial_is_above_the_largest_gap_where_it_is_best(
+    settings: StudySettings,
+) -> None:
+    search = StudySearch(_limited(settings))
+    _suggest(search, 2)
+    for epoch, score, gap in ((1, 0.2, 0.0), (2, 0.6, 0.25), (9, 0.5, 0.5)):
+        search.on_trial_result("ray-0", _reported(epoch, score, gap))
+    search.on_trial_complete("ray-0", _reported(9, 0.5, 0.5))
+    search.on_trial_complete("ray-1", _reported(1, 0.3, 0.05))
+    finished, stopped = _told(search)
+    assert (finished.value, stopped.state) == (0.6, TrialState.PRUNED)
+    assert finished.constraints == {"gap": pytest.approx(0.15)}
+    assert stopped.constraints == {"gap": pytest.approx(-0.05)}
+
+
+def test_after_a_resume_optuna_knows_how_far_above_the_largest_gap_each_trial_was(
+    settings: StudySettings, record: Callable[..., TrialRecord]
+) -> None:
+    earlier = [record(0, 0.5, 0.4, ending="finished"), record(1, 0.4), record(2, ending="failed")]
+    for each in earlier:
+        each.history = [
+            replace(result, metrics={**result.metrics, "gap": 0.3}) for result in each.history
+        ]
+    search = StudySearch(_limited(settings), earlier)
+    assert [told.constraints for told in _told(search)] == [{"gap": pytest.approx(0.2)}, {}]
+    _suggest(search, 1)
+    search.on_trial_complete("ray-0", _reported(9, 0.6, 0.1))
+    (resumed,) = (told for told in _told(search) if told.value == 0.6)
+    assert resumed.constraints == {"gap": pytest.approx(0.0)}
+
+
+def test_with_a_largest_gap_it_searches_among_those_that_keep_to_it(
+    settings: StudySettings,
+) -> None:
+    def rates(limited: bool) -> list[float]:
+        own = _limited(settings, 0.2) if limited else settings
+        search = StudySearch(own.model_copy(update={"trials": 50}))
+        found = []
+        for index in range(50):
+            (given,) = _suggest_as(search, f"ray-{index}")
+            rate = math.log10(given["trial"]["learning_rate"]) + 5  # 0 to 3: score and gap alike
+            search.on_trial_complete(f"ray-{index}", _reported(9, rate / 3, rate / 3))
+            found.append(rate / 3)
+        return found[30:]
+
+    assert fmean(rates(limited=True)) < 0.4
+    assert fmean(rates(limited=False)) > 0.7
 
 
 def test_sampled_points_have_the_parameters_that_their_trials_would(

@@ -126,6 +126,14 @@ def test_the_papers_space_begins_with_the_papers_two_configurations() -> None:
             "f.yaml: fixed.width: 1: ",
         ),
         (
+            "parameters: {depth: {type: int, low: 1, high: 5}}\nconstraints: {gap: {at_most: 2}}",
+            "f.yaml: constraints.gap.at_most: 2: Input should be less than or equal to 1",
+        ),
+        (
+            "parameters: {depth: {type: int, low: 1, high: 5}}\nconstraints: {gpa: {at_most: 1}}",
+            "f.yaml: constraints.gap: it is missing",
+        ),
+        (
             "parameters: {depth: {type: int, low: 1, high: 5}}\nfixed: {depth: 2}",
             "f.yaml: fixed.depth: also a parameter",
         ),
@@ -148,6 +156,7 @@ first_trials:
   - {depth: 2}
   - {depth: 4, schedule: cosine, mixup: 0.2}
 """
+LIMITED = f"{CONDITIONAL}constraints: {{gap: {{at_most: 0.1}}}}"
 
 
 def test_a_trial_has_a_parameter_only_where_its_conditions_all_hold() -> None:
@@ -291,9 +300,10 @@ def test_a_first_trial_that_is_the_papers_is_not_tried_twice() -> None:
 
 
 def test_the_resolved_space_reads_back_as_itself() -> None:
-    for space in (read_space(find_space("regularize")), parse_space(CONDITIONAL, "f.yaml")):
+    for space in (read_space(find_space("regularize")), parse_space(LIMITED, "f.yaml")):
         assert parse_space(space.as_yaml(), "again") == space
         assert SearchSpace.model_validate_json(space.model_dump_json()) == space
+    assert space.max_gap == 0.1
     assert "null" not in space.as_yaml()
 
 

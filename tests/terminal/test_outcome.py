@@ -51,6 +51,34 @@ def test_the_papers_configuration_stands_against_the_best(trials: list[TrialReco
     assert "nothing to compare" in outcome.gain(trials[:1], METRIC)
 
 
+def test_the_best_is_the_best_of_those_that_keep_to_the_largest_gap(
+    trials: list[TrialRecord],
+) -> None:
+    _set_gap(trials[1], 0.3)
+    assert [each.number for each in outcome.ranked(trials, METRIC, 0.2)] == [0, 4, 2, 1]
+    assert "No trial with a gap of at most 0.2 was better" in outcome.gain(trials, METRIC, 0.2)
+    _set_gap(trials[0], 0.4)
+    said = outcome.gain(trials, METRIC, 0.2)
+    assert "The best with a gap of at most 0.2, trial 004: macro_f1 0.200" in said
+
+
+def test_where_none_keeps_to_the_largest_gap_it_says_so_and_names_the_closest(
+    trials: list[TrialRecord],
+) -> None:
+    _set_gap(trials[2], 0.05)
+    said = outcome.gain(trials, METRIC, 0.02)
+    assert said.startswith("No trial has a gap of at most 0.02. The paper's configuration: ")
+    assert "Closest, trial 002: macro_f1 0.100" in said
+    _set_gap(trials[0], 0.03)
+    assert "Closest" not in outcome.gain(trials, METRIC, 0.02)
+
+
+def _set_gap(trial: TrialRecord, gap: float) -> None:
+    trial.history = [
+        EpochResult(each.epoch, {**each.metrics, "gap": gap}, []) for each in trial.history
+    ]
+
+
 def test_epochs_saved_by_stopping_are_counted(trials: list[TrialRecord]) -> None:
     said = outcome.spent(trials, epochs=3)
     assert said.startswith("Trials: 5 (2 finished, 1 stopped, 1 failed, 1 running). Epochs: 8, ")

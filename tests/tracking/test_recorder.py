@@ -89,6 +89,12 @@ def test_a_study_is_one_parent_run_with_its_space_and_command(
     assert "Best: trial 3." in parent.data.tags[tags.NOTE]
 
 
+def test_the_front_of_a_study_is_an_artifact_of_its_run(store: Store, describe: Describe) -> None:
+    recorder = Recorder(store, describe(), resume=False)
+    recorder.record([StudyEnded("finished", "", time=9, front="trial,gap\n0,0.1\n")])
+    assert "front.csv" in _artifacts(store, recorder.run_id)
+
+
 def test_what_a_trial_does_not_have_is_no_parameter_and_reads_back_as_the_papers(
     store: Store, describe: Describe
 ) -> None:

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -63,6 +64,25 @@ def test_the_best_trial_is_found_by_any_metric(
         for event in events(number, result(1, right, loss)):
             recorder.record([event])
     assert best_trial(store, find_study(store, describe().name)).number == best
+
+
+@pytest.mark.parametrize(("most", "best"), [(None, 2), (0.2, 1), (0.05, 0)])
+def test_the_best_trial_keeps_to_the_largest_gap_or_comes_closest(
+    store: Store,
+    describe: Describe,
+    result: Result,
+    events: Events,
+    most: float | None,
+    best: int,
+) -> None:
+    recorder = Recorder(store, describe(settings={"epochs": 4, "max_gap": most}), resume=False)
+    for number, gap in enumerate((0.1, 0.2, 0.3)):
+        made = result(1, 40 + 10 * number)
+        made = replace(made, metrics={**made.metrics, "gap": gap})
+        recorder.record(events(number, made))
+    study = find_study(store, describe().name)
+    assert study.max_gap == most
+    assert best_trial(store, study).number == best
 
 
 @pytest.mark.parametrize("epochs", ["0", "many", None])
