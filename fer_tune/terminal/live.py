@@ -1,18 +1,22 @@
 """A study while it runs."""
 
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from rich.console import Console
 from rich.live import Live
+from rich.measure import Measurement
 from rich.table import Table
 
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
-from fer_tune.study.record import named_values
+from fer_tune.study.parameters import Point
+from fer_tune.study.record import named_values, short
 from fer_tune.study.settings import StudySettings
 from fer_tune.terminal.tables import duration
-from fer_tune.training.metrics import direction, improves
+from fer_tune.training.metrics import improves, standing
 
 ROWS = 12  # of the live table; the rest of a long study is in the leaderboard
 
@@ -21,16 +25,17 @@ ROWS = 12  # of the live table; the rest of a long study is in the leaderboard
 class Row:
     """A trial in the live table.
 
+    point: the parameters that the trial has.
     epoch: epochs done.
-    last: value of the metric, and the gap, in the last of them.
-    best: value of the metric so far.
+    best: value of the metric, and the gap, in the best of them.
+    standing: of the best epoch, see `fer_tune.training.metrics.standing`.
     """
 
     number: int
-    values: str
+    point: Point
     epoch: int = 0
-    last: tuple[float, float] | None = None
-    best: float | None = None
+    best: tuple[float, float] | None = None
+    standing: tuple[float, float] = (-math.inf, -math.inf)
     ending: Ending | None = None
 
 
@@ -63,14 +68,15 @@ class LiveTable:
     def tell(self, event: Event) -> None:
         match event:
             case TrialStarted(number=number, config=config):
-                values = named_values(self._space.point(config.model_dump()))
-                self._rows.setdefault(number, Row(number, values)).ending = None
+                point = self._space.point(config.model_dump())
+                self._rows.setdefault(number, Row(number, point)).ending = None
             case EpochEnded(number=number, result=result):
                 row = self._rows[number]
                 value = result.metrics[self._metric]
-                row.epoch, row.last = result.epoch, (value, result.metrics["gap"])
-                if improves(self._metric, value, row.best):
-                    row.best = value
+                row.epoch = result.epoch
+                if improves(self._metric, value, row.best and row.best[0]):
+                    row.best = value, result.metrics["gap"]
+                    row.standing = standing(result.metrics, self._metric, self._space.max_gap)
                 self._epochs_here += 1
             case TrialRemarked(number=number, remark=remark):
                 if self._is_live:
@@ -91,43 +97,53 @@ class LiveTable:
                 row.ending = None
 
     def _line(self, row: Row, error: str | None) -> str:
-        best = "-" if row.best is None else f"{row.best:.3f}"
+        best = "-" if row.best is None else f"{row.best[0]:.3f}"
         ended = f"{row.ending} after {row.epoch} epochs"
         line = f"trial {row.number:03d} {ended}, {self._metric} {best}"
-        return f"{line}: {error.splitlines()[-1]}" if error else f"{line}  ({row.values})"
+        if error:
+            return f"{line}: {error.splitlines()[-1]}"
+        return f"{line}  ({named_values(row.point)})"
 
     def table(self) -> Table:
-        """The table as it stands."""
-        table = Table(title=self._title(), title_justify="left", expand=True, box=None)
-        for name in ("trial", "state", "epoch", self._metric.removeprefix("val/"), "best", "gap"):
+        """The table as it stands, with as many of the space's parameters as there is room for."""
+        names = list(self._space.parameters)
+        while True:
+            table = self._table(names)
+            unlimited = self._console.options.update(max_width=1000)
+            needed = Measurement.get(self._console, unlimited, table).maximum
+            if needed <= self._console.width or not names:
+                return table
+            names.pop()
+
+    def _table(self, parameters: Sequence[str]) -> Table:
+        table = Table(title=self._title(), title_justify="left", box=None, padding=(0, 1, 0, 0))
+        metric = self._metric.removeprefix("val/")
+        for name in ("trial", "state", "epoch", metric, "gap", *parameters):
             table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
-        table.add_column("configuration", ratio=1, no_wrap=True, overflow="ellipsis")
         for row in self._shown():
-            table.add_row(*self._cells(row), style="" if row.ending is None else "dim")
+            values = [short(row.point.get(name, "-")) for name in parameters]
+            table.add_row(*self._cells(row), *values, style="" if row.ending is None else "dim")
         return table
 
     def _shown(self) -> list[Row]:
         """The running trials, and as many of the best others as there is room for."""
         running = [row for row in self._rows.values() if row.ending is None]
         ended = [row for row in self._rows.values() if row.ending is not None]
-        sign = 1 if direction(self._metric) == "min" else -1
-        ended.sort(key=lambda row: (row.best is None, sign * (row.best or 0)))
+        ended.sort(key=lambda row: row.standing, reverse=True)
         return sorted([*running, *ended[: max(0, ROWS - len(running))]], key=lambda r: r.number)
 
     def _cells(self, row: Row) -> list[str]:
-        values = ["-", "-", "-"]
-        if row.last is not None:
-            value, gap = row.last
-            values = [f"{v:.3f}" for v in (value, row.best or 0, gap)]
+        values = [f"{value:.3f}" for value in row.best] if row.best else ["-", "-"]
         epoch = f"{row.epoch}/{self._epochs}"
-        return [f"{row.number:03d}", row.ending or "running", epoch, *values, row.values]
+        return [f"{row.number:03d}", row.ending or "running", epoch, *values]
 
     def _title(self) -> str:
         rows = self._rows.values()
         ended = sum(row.ending is not None for row in rows)
-        scores = [row.best for row in rows if row.best is not None]
-        pick = min if direction(self._metric) == "min" else max
-        best = f", best {pick(scores):.3f}" if scores else ""
+        first = max(rows, key=lambda row: row.standing, default=None)
+        best = "" if first is None or first.best is None else f", best {first.best[0]:.3f}"
+        if first and first.best and first.standing[0] < 0:
+            best = f", no gap of at most {self._space.max_gap:g} yet"
         return f"{self._study}: {ended} of {self._trials} trials ended{best}{self._time_left()}"
 
     def _time_left(self) -> str:

@@ -1,9 +1,10 @@
 import io
 
+import pytest
 from rich.console import Console
 
 from fer_tune.events import EpochEnded, TrialEnded, TrialRemarked, TrialStarted
-from fer_tune.study.space import find_space, read_space
+from fer_tune.study.space import AtMost, Constraints, find_space, read_space
 from fer_tune.terminal.live import LiveTable
 from fer_tune.terminal.tables import duration
 from fer_tune.training.config import TrialConfig
@@ -32,8 +33,47 @@ def _shown(table: LiveTable) -> str:
     return capture.get()
 
 
+@pytest.mark.parametrize(
+    ("space", "width", "last", "left_out"),
+    [
+        ("paper", 80, "data_plan", "batch_size"),
+        ("paper", 60, "dropout", "depth"),
+        ("regularize", 80, "batch_size", "weight_decay"),
+    ],
+)
+def test_as_many_parameters_are_shown_whole_as_the_terminal_has_room_for(
+    space: str, width: int, last: str, left_out: str
+) -> None:
+    table = LiveTable(
+        Console(file=io.StringIO(), width=width),
+        made("shown", space, read_space(find_space(space)), epochs=15),
+    )
+    _told(table, 5)
+    with (console := Console(width=width)).capture() as capture:
+        console.print(table.table())
+    header, *rows = capture.get().splitlines()[1:]
+    assert last in header
+    assert left_out not in header
+    assert "…" not in "".join(rows)
+    assert "0.0001" in rows[0]
+
+
+def test_the_best_so_far_is_the_best_of_those_that_keep_to_the_largest_gap() -> None:
+    space = read_space(find_space("smoke")).model_copy(
+        update={"constraints": Constraints(gap=AtMost(at_most=0.2))}
+    )
+    table = LiveTable(Console(file=io.StringIO()), made("shown", "smoke", space))
+    for number, score, gap in ((0, 0.9, 0.3), (1, 0.5, 0.1), (2, 0.4, 0.1)):
+        table.tell(TrialStarted(number=number, name="", config=TrialConfig()))
+        metrics = {"val/macro_f1": score, "gap": gap}
+        table.tell(EpochEnded(number=number, result=EpochResult(1, metrics, [])))
+        if not number:
+            assert "ended, no gap of at most 0.2 yet" in _shown(table)
+    assert "ended, best 0.500" in _shown(table)
+
+
 def test_the_table_shows_what_runs_the_best_so_far_and_the_time_left() -> None:
-    table = LiveTable(Console(file=io.StringIO()), SETTINGS)
+    table = LiveTable(Console(file=io.StringIO(), width=80), SETTINGS)
     _told(table, 5)
     shown = _shown(table)
     assert "3 of 40 trials ended, best 0.040, about" in shown
@@ -42,7 +82,7 @@ def test_the_table_shows_what_runs_the_best_so_far_and_the_time_left() -> None:
 
 
 def test_a_long_study_does_not_outgrow_the_screen() -> None:
-    table = LiveTable(Console(file=io.StringIO()), SETTINGS)
+    table = LiveTable(Console(file=io.StringIO(), width=80), SETTINGS)
     _told(table, 12)
     for number in (0, 3, 6, 9):
         table.tell(TrialEnded(number=number, ending="finished"))
