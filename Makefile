@@ -5,12 +5,14 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help install search retrain ui test test-all check lint-docker audit bench cluster-secrets lock clean
+.PHONY: help install search report retrain predict ui test test-all check lint-docker audit bench cluster-secrets lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make search [ARGS='--trials 20']   run a study (the first call installs)"
 	@echo "make retrain ARGS='--study NAME'   train a study's best trial again, then test it"
+	@echo "make report ARGS='--study NAME'    what a study found, as a page"
+	@echo "make predict ARGS='FILE...'        the emotions in images, by the champion"
 	@echo "make ui                            open the MLflow UI on mlruns/"
 	@echo "make test                          ruff, mypy, import-linter and the tests"
 	@echo "make test-all                      the slow suites, beside those of make test"
@@ -36,6 +38,12 @@ search: $(STAMP)
 
 retrain: $(STAMP)
 	@$(BIN)/python -m fer_tune.retrain $(ARGS)
+
+report: $(STAMP)
+	@$(BIN)/python -m fer_tune.report $(ARGS)
+
+predict: $(STAMP)
+	@$(BIN)/python -m fer_tune.predict $(ARGS)
 
 ui: $(STAMP)
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \

@@ -35,8 +35,11 @@ class Retrained:
     flip: bool
 
 
-def judge(console: Console, store: Store, run: RetrainingRun, what: Retrained) -> None:
-    """Show and record the scores and the comparisons, and register one seed's model."""
+def judge(console: Console, store: Store, run: RetrainingRun, what: Retrained) -> str:
+    """Show and record the scores and the comparisons, and register one seed's model.
+
+    Returns the model's address in the registry.
+    """
     _show_scores(console, run, what)
     metric = what.description.study.metric
     kept = chosen(what.outcomes, metric)
@@ -57,10 +60,12 @@ def judge(console: Console, store: Store, run: RetrainingRun, what: Retrained) -
     alias, why = _against_champion(store, run, kept, what)
     run.log_card(kept)
     version = registry.registered(store, kept, what.description)
-    said.append(f"Registered as models:/{registry.NAME}/{version.version}, @{alias}: {why}")
+    address = f"models:/{registry.NAME}/{version.version}"
+    said.append(f"Registered as {address}, @{alias}: {why}")
     registry.name_version(store, str(version.version), alias, "\n\n".join(said))
     for line in said:
         console.print(line, soft_wrap=True)
+    return address
 
 
 def chosen(outcomes: Sequence[SeedOutcome], metric: str) -> SeedOutcome:

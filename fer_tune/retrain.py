@@ -114,12 +114,15 @@ def main(argv: Sequence[str] | None = None) -> None:
                 outcomes = [seed_outcome(console, run, what, seed) for seed in range(options.seeds)]
                 paper = paper_outcomes(console, store, what, options.seeds) if compared else None
                 retrained = Retrained(described, what.splits, outcomes, paper, options.flip)
-                judge(console, store, run, retrained)
+                address = judge(console, store, run, retrained)
             what.clear()
     except KeyboardInterrupt:
         again = f"Stopped. The same command goes on from the last epoch: {what.command}"
         console.print(again, soft_wrap=True)
         raise
+    records = [] if options.tracking_uri is None else ["--tracking-uri", options.tracking_uri]
+    use = command.line("fer_tune.predict", ["FILE", "--model", address, *records])
+    console.print(f"To use it on images: {use}", soft_wrap=True)
 
 
 def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining":
