@@ -20,11 +20,15 @@ class RecentTrials(InMemoryStorage):
 
     TPE gives the others less weight the longer ago they were. The best are kept as they are told,
     so that a proposal costs no more the longer the study is.
+
+    A trial that is paused is shown as pruned where it is: TPE takes one that runs for a bad one
+    until it is over, and most of those that are paused never go on.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._best: list[FrozenTrial] = []
+        self._paused: dict[int, FrozenTrial] = {}  # by number, as they are shown
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         trial_id = super().create_new_trial(study_id, template_trial)
@@ -39,6 +43,18 @@ class RecentTrials(InMemoryStorage):
         if values:
             self._take_in(trial_id)
         return changed
+
+    def pause(self, number: int) -> None:
+        """Show a trial, by Optuna's number of it, as pruned."""
+        (study,) = self.get_all_studies()
+        trial_id = self.get_trial_id_from_study_id_trial_number(study._study_id, number)
+        shown = copy.copy(self.get_trial(trial_id))
+        shown.state = TrialState.PRUNED
+        self._paused[number] = shown
+
+    def go_on(self, number: int) -> None:
+        """Show a trial that was paused as one that runs."""
+        del self._paused[number]
 
     def _take_in(self, trial_id: int) -> None:
         (study,) = self.get_all_studies()
@@ -63,5 +79,6 @@ class RecentTrials(InMemoryStorage):
         if (before := len(trials) - RECENT) > 0:
             best = [each for each in self._best if each.number < before]
             trials = sorted(best, key=lambda each: each.number) + trials[before:]
-        seen = [each for each in trials if states is None or each.state in states]
+        shown = (self._paused.get(each.number, each) for each in trials)
+        seen = [each for each in shown if states is None or each.state in states]
         return copy.deepcopy(seen) if deepcopy else seen

@@ -56,10 +56,13 @@ class Rungs:
     What it says follows from the settings and from the calls, in their order. The paper's trial
     always goes on: it is what the others are compared with.
 
+    pauses: whether it may say "pause".
     paused: the numbers of the trials that may go on later.
     brackets: the levels of each, in epochs, ascending. A trial is compared with those of its
         bracket alone.
     """
+
+    pauses = False
 
     def __init__(self, settings: StudySettings, brackets: Sequence[Sequence[int]]) -> None:
         self._epochs, self._seed, self._eta = settings.epochs, settings.seed, settings.reduction
@@ -141,6 +144,8 @@ class PromotionRungs(Rungs):
     go on yet, the best such trial does; where there is none, a new one begins. A trial that would
     go on at once is not paused. With several brackets, an asynchronous Hyperband (section 3.2).
     """
+
+    pauses = True
 
     def _judge(self, rung: "_Rung", number: int, value: float) -> Decision:
         rung.take_in(number, value)

@@ -66,7 +66,7 @@ def run_study(
     earlier = trials_of(_replayed(place.folder, scheduler), settings.metric)
     _end(earlier, lambda each: _unrecorded_ending(each, settings, scheduler), observers)
     if not _is_over(earlier, settings, scheduler):
-        search = StudySearch(settings, earlier, place.resources.gpus)
+        search = StudySearch(settings, earlier, place.resources.gpus, scheduler.rungs)
         reported = {each.number: len(each.history) for each in earlier if not each.is_over}
         del earlier  # nothing of them is needed while the study runs
         relay = Relay(observers, scheduler, settings, reported)

@@ -15,6 +15,7 @@ from fer_tune.study.failure import Failure
 from fer_tune.study.parameters import Point
 from fer_tune.study.recent import RecentTrials
 from fer_tune.study.record import PAPER_TRIAL, TrialRecord
+from fer_tune.study.rungs import Rungs, rungs_of
 from fer_tune.study.settings import StudySettings
 from fer_tune.training.metrics import direction, improves
 
@@ -48,19 +49,28 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
     OptunaSearch tells every trial as complete with its last value. Here, a trial of full length
     is told with its best epoch's, and one that was stopped as pruned, so that the sampler takes
     it for no more than the epochs that it had. One for which a part of a GPU was too little is
-    not told at all: it is given once more, with a whole one.
+    not told at all: it is given once more, with a whole one. One that is paused is shown to the
+    sampler as pruned until the rungs name it: then it is given once more.
 
     Where the space has a largest gap, each is also told with how far above it the trial was, so
     that the sampler takes those below for the good ones.
 
     gpus: that a trial gets.
+    rungs: that the study's scheduler decides by; they know which of the earlier trials wait.
     """
 
     def __init__(
-        self, settings: StudySettings, earlier: Sequence[TrialRecord] = (), gpus: float = 0
+        self,
+        settings: StudySettings,
+        earlier: Sequence[TrialRecord] = (),
+        gpus: float = 0,
+        rungs: Rungs | None = None,
     ) -> None:
         space = settings.space
-        self._open = [record for record in earlier if not record.is_over]
+        self._rungs = rungs or rungs_of(settings)
+        waits = self._rungs.paused
+        paused = [record for record in earlier if record.number in waits]
+        self._open = [each for each in earlier if not each.is_over and each.number not in waits]
         self._next = 1 + max((record.number for record in earlier), default=-1)
         self._epochs = settings.epochs
         self._fixed = space.fixed
@@ -68,6 +78,8 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         # By Ray's id of a running trial: what it was given.
         self._given: dict[str, dict[str, Any]] = {}
         self._again: list[str] = []  # the ids under which trials that are given again ran before
+        # By the number of a paused trial: the id under which it ran before, and what it was given.
+        self._paused: dict[int, tuple[str, dict[str, Any]]] = {}
         self._progress: dict[str, _Progress] = {}  # by Ray's id of a trial
         self._max_gap = space.max_gap
         self._left = settings.trials - len(earlier) + len(self._open)
@@ -77,45 +89,56 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             metric=settings.metric,
             mode=direction(settings.metric),
             points_to_evaluate=[
-                *(space.point(record.config.model_dump()) for record in self._open),
+                *(space.point(each.config.model_dump()) for each in (*paused, *self._open)),
                 *space.points()[self._next :],
             ],
             sampler=_sampler(settings, self._next),
-            storage=RecentTrials(),
+            storage=(recent := RecentTrials()),
         )
+        self._recent = recent
         self._ot_study.add_trials(as_optuna_has_them(earlier, settings))
+        for record in paused:
+            self._begin(name := f"paused {record.number}", record)
+            self._pause(name)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """What a worker gets for the next trial: see `train_trial`.
 
-        None where a running trial may still have to be given again, FINISHED where none may.
+        None where a running trial may still have to be given again, or let a paused one go on;
+        FINISHED where none may.
         """
         if self._again:
-            return self._give_again(self._again.pop(0), trial_id)
+            before = self._again.pop(0)
+            return self._give_again(before, trial_id, self._given.pop(before) | {"gpus": 1.0})
+        if not self._open and (number := self._rungs.promote()) is not None:
+            before, given = self._paused.pop(number)
+            self._recent.go_on(self._ot_trials[before].number)
+            return self._give_again(before, trial_id, given)
         if not self._left:
-            waits = any(0 < given["gpus"] < 1 for given in self._given.values())
-            return None if waits else str(Searcher.FINISHED)
+            waits = self._rungs.pauses or any(0 < each["gpus"] < 1 for each in self._given.values())
+            return None if self._given and waits else str(Searcher.FINISHED)
         self._left -= 1
+        return self._begin(trial_id, self._open.pop(0) if self._open else None)
+
+    def _begin(self, trial_id: str, earlier: TrialRecord | None) -> dict[str, Any]:
         proposal: Point = super().suggest(trial_id)
-        number = self._next
-        if self._open:
-            record = self._open.pop(0)
-            number = record.number
-            for result in record.history:
+        if earlier:
+            number = earlier.number
+            for result in earlier.history:
                 self._report(trial_id, result.epoch, result.metrics)
         else:
-            self._next += 1
+            number, self._next = self._next, self._next + 1
         fixed = {} if number == PAPER_TRIAL else self._fixed
         given = {"number": number, "trial": {**fixed, **proposal}, "gpus": self._gpus}
         self._given[trial_id] = given
         return given
 
-    def _give_again(self, before: str, now: str) -> dict[str, Any]:
+    def _give_again(self, before: str, now: str, given: dict[str, Any]) -> dict[str, Any]:
         self._ot_trials[now] = self._ot_trials.pop(before)
         if before in self._progress:
             self._progress[now] = self._progress.pop(before)
-        self._given[now] = self._given.pop(before) | {"gpus": 1.0}
-        return self._given[now]
+        self._given[now] = given
+        return given
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         self._report(trial_id, result["epoch"], self._metrics(result))
@@ -130,16 +153,29 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         if failure and failure.may_pass(self._given[trial_id]):
             self._again.append(trial_id)
             return
-        del self._given[trial_id]
         if result and not failure:
             # Ray does not pass on the result at which it stops a trial.
             self.on_trial_result(trial_id, result)
+        if self._given[trial_id]["number"] in self._rungs.paused:
+            self._pause(trial_id)
+            return
+        del self._given[trial_id]
+        self._tell_gap(trial_id)
         progress = self._progress.pop(trial_id, _Progress())
-        if self._max_gap is not None and progress.gap is not None:
-            self._ot_trials[trial_id].set_constraint("gap", progress.gap - self._max_gap)
         whole = result is not None and result.get("epoch", 0) >= self._epochs
         told = {self.metric: progress.best} if whole else None
         super().on_trial_complete(trial_id, told, error or failure is not None)
+
+    def _pause(self, trial_id: str) -> None:
+        self._tell_gap(trial_id)
+        given = self._given.pop(trial_id)
+        self._paused[given["number"]] = trial_id, given
+        self._recent.pause(self._ot_trials[trial_id].number)
+
+    def _tell_gap(self, trial_id: str) -> None:
+        progress = self._progress.get(trial_id)
+        if self._max_gap is not None and progress and progress.gap is not None:
+            self._ot_trials[trial_id].set_constraint("gap", progress.gap - self._max_gap)
 
     def _report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
         progress = self._progress.setdefault(trial_id, _Progress())

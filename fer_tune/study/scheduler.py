@@ -36,9 +36,10 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]
                 self.rungs.leave(number)
             case EpochEnded(number=number, result=result):
                 self._decide(number, result.epoch, result.metrics[self._value])
-            case TrialEnded(number=number, ending="stopped"):
+            case TrialEnded(number=number, ending="finished" | "stopped" | "failed" as ending):
                 self.rungs.leave(number)
-                self.stopped.add(number)
+                if ending == "stopped":
+                    self.stopped.add(number)
 
     def _decide(self, number: int, epoch: int, value: float) -> str:
         decision = self.rungs.decide(number, epoch, value)

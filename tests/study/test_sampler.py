@@ -10,6 +10,7 @@ from ray.tune.search import Searcher
 
 from fer_tune.study.failure import Failure
 from fer_tune.study.record import TrialRecord
+from fer_tune.study.rungs import Rungs, rungs_of
 from fer_tune.study.sampler import StudySearch, sampled_points
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import AtMost, Constraints
@@ -151,6 +152,101 @@ def test_a_stopped_trial_is_told_as_pruned_with_the_epochs_that_it_had(
     (told,) = _told(search)
     assert told.state == TrialState.PRUNED
     assert told.intermediate_values == {1: 0.3, 2: 0.2}
+
+
+@pytest.fixture
+def promoting(settings: StudySettings) -> StudySettings:
+    return settings.model_copy(update={"scheduler": "asha-promotion", "trials": 4})
+
+
+def _epoch(rungs: Rungs, search: StudySearch, number: int, epoch: int, score: float) -> None:
+    """As Ray tells of it, a trial's id being its number."""
+    result = {"epoch": epoch, "val/macro_f1": score}
+    if rungs.decide(number, epoch, score) == "continue":
+        search.on_trial_result(str(number), result)
+    else:
+        search.on_trial_complete(str(number), result)
+
+
+def _states(search: StudySearch) -> list[tuple[TrialState, dict[int, float]]]:
+    """What the sampler sees of the trials that were given."""
+    trials = search._ot_study.get_trials(deepcopy=False)
+    given = [each for each in trials if each.state != TrialState.WAITING]
+    return [(each.state, each.intermediate_values) for each in given]
+
+
+def test_the_sampler_sees_a_paused_trial_as_pruned_until_it_goes_on(
+    promoting: StudySettings,
+) -> None:
+    search = StudySearch(promoting, rungs=(rungs := rungs_of(promoting)))
+    _suggest_as(search, "0", "1")
+    _epoch(rungs, search, 1, 1, 0.5)
+    assert _states(search) == [(TrialState.RUNNING, {}), (TrialState.PRUNED, {1: 0.5})]
+    (two,) = _suggest_as(search, "2")
+    assert two["number"] == 2
+    _epoch(rungs, search, 2, 1, 0.4)
+    _epoch(rungs, search, 0, 1, 0.1)
+    (again,) = _suggest_as(search, "1 again")
+    assert again["number"] == 1
+    assert [state for state, _ in _states(search)] == [
+        TrialState.RUNNING,
+        TrialState.RUNNING,
+        TrialState.PRUNED,
+    ]
+    search.on_trial_result("1 again", {"epoch": 1, "val/macro_f1": 0.5})
+    search.on_trial_result("1 again", {"epoch": 2, "val/macro_f1": 0.6})
+    search.on_trial_complete("1 again", {"epoch": 9, "val/macro_f1": 0.2})
+    assert _states(search)[1] == (TrialState.COMPLETE, {1: 0.5, 2: 0.6, 9: 0.2})
+    assert search._ot_study.best_value == 0.6
+
+
+def test_while_a_trial_runs_that_may_let_a_paused_one_go_on_it_does_not_finish(
+    promoting: StudySettings,
+) -> None:
+    search = StudySearch(promoting, rungs=(rungs := rungs_of(promoting)))
+    _suggest_as(search, "0", "1", "2", "3")
+    for number in (1, 2):
+        _epoch(rungs, search, number, 1, -number)
+    assert search.suggest("too early") is None
+    _epoch(rungs, search, 3, 1, -3)
+    (again,) = _suggest_as(search, "1 again")
+    assert again["number"] == 1
+    search.on_trial_complete("0", {"epoch": 9, "val/macro_f1": 0.2})
+    search.on_trial_complete("1 again", {"epoch": 9, "val/macro_f1": 0.2})
+    assert search.suggest("over") == Searcher.FINISHED
+
+
+def test_after_a_resume_those_that_ran_go_on_and_those_that_were_paused_wait(
+    promoting: StudySettings, record: Callable[..., TrialRecord]
+) -> None:
+    rungs = rungs_of(promoting)
+    for number, score in [(0, 0.1), (1, 0.3), (2, 0.5)]:
+        rungs.decide(number, 1, score)
+    earlier = [
+        record(0, 0.1, ending="interrupted"),
+        record(1, 0.3, ending="paused"),
+        record(2, 0.5, ending="interrupted"),
+    ]
+    search = StudySearch(promoting, earlier, rungs=rungs)
+    given = _suggest_as(search, "0", "2", "3")
+    assert [each["number"] for each in given] == [0, 2, 3]
+    assert sorted(_states(search), key=str) == [
+        (TrialState.PRUNED, {1: 0.3}),
+        (TrialState.RUNNING, {1: 0.1}),
+        (TrialState.RUNNING, {1: 0.5}),
+        (TrialState.RUNNING, {}),
+    ]
+    _epoch(rungs, search, 3, 1, 0.05)
+    assert search.suggest("nothing yet") is None
+    for number in (5, 6):  # as if the study had more trials
+        rungs.decide(number, 1, 0.0)
+    (again,) = _suggest_as(search, "1")
+    assert (again["number"], _config(again)) == (
+        1,
+        earlier[1].config.model_copy(update={"width": 8}),
+    )
+    search.on_trial_complete("1", {"epoch": 2, "val/macro_f1": 0.4}, error=True)
+    assert (TrialState.FAIL, {1: 0.3, 2: 0.4}) in _states(search)
 
 
 def test_a_failed_trial_is_told_as_failed(settings: StudySettings) -> None:
