@@ -34,7 +34,13 @@ def describe(settings: StudySettings, splits: Splits, told: str) -> StudyDescrip
         code_version=code_version(),
         seed=settings.seed,
         metric=settings.metric,
+        parameters={k: tuple(each.when or ()) for k, each in settings.space.parameters.items()},
         settings=settings.model_dump(mode="json", include=DESCRIBED)
-        | {"max_gap": settings.space.max_gap},
+        | {"max_gap": settings.space.max_gap, "warm_start": _studies(settings)},
         notes=remarks(splits),
     )
+
+
+def _studies(settings: StudySettings) -> str | None:
+    """Those that the study starts from."""
+    return ", ".join(dict.fromkeys(known.study for known in settings.known)) or None

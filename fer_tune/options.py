@@ -24,6 +24,8 @@ examples:
   %(prog)s                             the demo faces, about five minutes
   %(prog)s --data fer2013.csv --space regularize --trials 60
   %(prog)s --resume NAME --trials 80   go on, with more trials
+  %(prog)s --space regularize --warm-start NAME
+                                       a new study, from what others found
 """
 
 
@@ -41,6 +43,7 @@ class SearchOptions:
     epochs: int | None
     train_faces: int | None
     study: str | None
+    warm_start: list[str] | None
     metric: str | None
     seed: int | None
     grace: int | None
@@ -121,6 +124,13 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
         "--seed", type=number_from(0, int, 2**31), metavar="N", help=f"default: {SEED}"
     )
     group.add_argument(
+        "--warm-start",
+        type=filled,
+        nargs="+",
+        metavar="STUDY",
+        help="start from what these studies found on the same faces",
+    )
+    group.add_argument(
         "--grace",
         type=number_from(1, int),
         metavar="N",
@@ -193,6 +203,7 @@ _SETTLED = (
     "epochs",
     "train_faces",
     "study",
+    "warm_start",
     "metric",
     "seed",
     "grace",

@@ -40,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         splits = load_splits(options.data, skip_bad=bool(options.skip_bad))
         settings = _settled(options, splits, storage)
     tables.show_faces(console, splits)
+    if options.warm_start:
+        settings = _started_from(console, options.warm_start, settings)
     if options.dry_run:
         _show_plan(console, settings, options)
         return
@@ -83,6 +85,17 @@ def _settled(options: SearchOptions, splits: "Splits", storage: "Storage") -> "S
         seed=given.SEED if options.seed is None else options.seed,
         tracking_uri=options.tracking_uri,
     )
+
+
+def _started_from(
+    console: "Console", names: "Sequence[str]", settings: "StudySettings"
+) -> "StudySettings":
+    from fer_tune.tracking.store import open_store
+    from fer_tune.warm_start import warm_start
+
+    known, told = warm_start(open_store(settings.tracking_uri, create=False), names, settings)
+    console.print(told, soft_wrap=True)
+    return settings.model_copy(update={"known": known})
 
 
 def _known_metric(name: str, splits: "Splits") -> str:

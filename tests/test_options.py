@@ -23,7 +23,7 @@ def test_what_is_no_time_is_refused(text: str, capsys: pytest.CaptureFixture[str
     "option",
     [
         *("--space=paper", "--epochs=3", "--train-faces=9", "--study=a", "--metric=gap"),
-        *("--seed=1", "--grace=1", "--reduction=2", "--skip-bad"),
+        *("--seed=1", "--grace=1", "--reduction=2", "--skip-bad", "--warm-start=b"),
     ],
 )
 def test_what_a_study_settled_cannot_be_changed_at_its_resume(
@@ -47,7 +47,9 @@ def test_a_number_that_is_none_is_refused(option: str, value: str) -> None:
         parse([f"{option}={value}"])
 
 
-@pytest.mark.parametrize("option", ["--data", "--space", "--study", "--storage", "--resume"])
+@pytest.mark.parametrize(
+    "option", ["--data", "--space", "--study", "--storage", "--resume", "--warm-start"]
+)
 def test_an_empty_value_is_refused_in_one_line(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

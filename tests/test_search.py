@@ -189,6 +189,19 @@ def test_a_dry_run_shows_space_resources_and_three_sampled_trials(
     assert not (workplace / "mlruns/studies/demo-dry").exists()
 
 
+def test_a_study_says_how_much_of_another_it_starts_from(
+    single_study: str, workplace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    space = workplace / "depth.yaml"
+    space.write_text("parameters: {depth: {type: int, low: 1, high: 5}}")
+    small = ["--space", str(space), "--train-faces", "300", "--epochs", "2"]
+    search.main([*small, "--warm-start", single_study, "--dry-run"])
+    assert f"Starting from 1 of 1 trials of {single_study}." in capfd.readouterr().out
+    search.main([*SMALL, "--warm-start", single_study, "--dry-run"])
+    left_out = "Starting from 0 of 1 trials of demo-single (left out: 1 outside the space in "
+    assert left_out in capfd.readouterr().out
+
+
 def test_a_study_on_demo_faces_is_named_so(capfd: pytest.CaptureFixture[str]) -> None:
     search.main(["--dry-run", "--study", "mine"])
     assert "Study demo-mine" in capfd.readouterr().out
@@ -204,6 +217,7 @@ def test_a_study_on_demo_faces_is_named_so(capfd: pytest.CaptureFixture[str]) ->
         (["--cpus-per-trial", "9999"], "--cpus-per-trial 9999: there are only"),
         (["--study", "../up"], "study name"),
         (["--resume", "unknown"], "no study unknown"),
+        (["--warm-start", "unknown"], "study unknown is not in|no studies in"),
         (["--tracking-uri", "http://127.0.0.1:9"], "does not answer"),
         (["--tracking-uri", "/proc/nowhere"], "cannot be written"),
         (["--storage", "/proc/nowhere"], "cannot be written"),

@@ -14,7 +14,7 @@ FILE = "optuna.log"
 def write_optuna(
     folder: Path, settings: StudySettings, trials: Sequence[TrialRecord]
 ) -> str | None:
-    """Put the trials that are over into an Optuna study of the same name, in `folder`.
+    """Put the trials that are over, and those known of others, into an Optuna study in `folder`.
 
     Whole or not at all, and from the start: while it runs, a study does without such a file, which
     would hold every trial in the driver's memory.

@@ -191,13 +191,15 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
 def as_optuna_has_them(
     records: Iterable[TrialRecord], settings: StudySettings
 ) -> list[FrozenTrial]:
-    """Those that are over: the score of one of full length, and what each reported.
+    """Those that the study knows of others, then its own that are over.
+
+    Told are the score of one of full length, and what each reported.
 
     Where the space has a largest gap, also by how much each was above it, when it was best.
     """
     metric, max_gap = settings.metric, settings.space.max_gap
     distributions = settings.space.distributions()
-    told = []
+    told = [known.as_optuna_has_it(settings.space) for known in settings.known]
     for record in records:
         if not record.is_over:
             continue
@@ -221,7 +223,11 @@ def as_optuna_has_them(
 def sampled_points(settings: StudySettings, count: int) -> list[Point]:
     """Points that the study's sampler would draw first, had it no first trials."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=_sampler(settings, 0))
+    study = optuna.create_study(
+        sampler=_sampler(settings, 0),
+        direction="minimize" if direction(settings.metric) == "min" else "maximize",
+    )
+    study.add_trials(as_optuna_has_them((), settings))
     return [settings.space.suggest(study.ask()) for _ in range(count)]
 
 
@@ -231,8 +237,10 @@ def random_trials(trials: int) -> int:
 
 
 def _sampler(settings: StudySettings, begun: int) -> TPESampler:
-    # A new seed for every resume, or its first proposals would be those made before.
-    seed, startup = settings.seed + begun, random_trials(settings.trials)
+    # A new seed for every resume, or its first proposals would be those made before; so too with
+    # what a study knows of others, which may have had the same seed.
+    seed = settings.seed + begun + len(settings.known)
+    startup = random_trials(settings.trials)
     with warnings.catch_warnings():
         # `group`: parameters that the same trials have are modelled together.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

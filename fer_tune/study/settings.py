@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fer_tune import atomic
 from fer_tune.errors import UserError
+from fer_tune.study.known import KnownTrial
 from fer_tune.study.soundness import problems
 from fer_tune.study.space import SearchSpace
 
@@ -33,6 +34,7 @@ class StudySettings(BaseModel):
     metric: a name of `named_metrics`; the score of a trial is its best epoch's.
     tracking_uri: of MLflow; None is the local store.
     train_faces: a stratified sample of so many training faces; None for all.
+    known: trials of other studies that the search starts from.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +54,7 @@ class StudySettings(BaseModel):
     metric: str
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     tracking_uri: str | None
+    known: tuple[KnownTrial, ...] = ()
 
 
 def begin_study(storage: Path, settings: StudySettings) -> Path:
@@ -84,12 +87,21 @@ def open_study(storage: Path, name: str) -> tuple[Path, StudySettings]:
     except (OSError, ValidationError) as error:
         line = str(error).splitlines()[0]
         raise UserError(f"{path} cannot be read: {line}; was it changed by hand?") from error
-    wrong = problems(settings.space)
+    wrong = problems(settings.space) or _strange(settings)
     if settings.name != name:  # it would go on in the other's folder
         wrong.insert(0, f"it is of a study {settings.name}")
     if wrong:
         raise UserError(f"{path} cannot be used: {wrong[0]}; was it changed by hand?")
     return path.parent, settings
+
+
+def _strange(settings: StudySettings) -> list[str]:
+    """Which of the known trials this study's space has no place for."""
+    return [
+        f"it starts from trial {known.number} of {known.study}, which is outside its space"
+        for known in settings.known
+        if not settings.space.has(known.point)
+    ]
 
 
 def write_settings(folder: Path, settings: StudySettings) -> None:

@@ -96,12 +96,26 @@ class SearchSpace(Strict):
 
     def contains(self, config: TrialConfig) -> bool:
         """Whether every parameter has a value that a trial of this space can have."""
-        values = config.model_dump()
-        point = self.point(values)
-        return all(
-            each.contains(values[name]) if name in point else values[name] == _PAPERS[name]
-            for name, each in self.parameters.items()
+        return not self.parameters.keys() & self.strange(config)
+
+    def has(self, point: Point) -> bool:
+        """Whether a trial of this space can have these parameters, with these values."""
+        return point.keys() <= self.parameters.keys() and (
+            self.completed(point) == point
+            and all(self.parameters[name].contains(value) for name, value in point.items())
         )
+
+    def strange(self, config: TrialConfig) -> list[str]:
+        """The settings that no trial of this space has so, but for the paper's."""
+        values, usual = config.model_dump(), {**_PAPERS, **self.fixed}
+        point = self.point(values)
+        return [
+            name
+            for name, value in values.items()
+            if not (
+                self.parameters[name].contains(value) if name in point else value == usual[name]
+            )
+        ]
 
     def suggest(self, trial: Trial) -> Point:
         """The parameters that `trial` has, with the values that Optuna suggests."""

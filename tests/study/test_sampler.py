@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
 from fer_tune.study.failure import Failure
+from fer_tune.study.known import KnownTrial
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.rungs import Rungs, rungs_of
 from fer_tune.study.sampler import StudySearch, sampled_points
@@ -319,6 +320,57 @@ def test_a_resumed_study_with_conditions_knows_what_each_trial_had(
     (again, new) = _suggest(search, 2)
     assert _config(again) == running.config
     assert new["number"] == 3
+
+
+def _known(number: int, rate: float, best: float, *, is_whole: bool = True) -> KnownTrial:
+    return KnownTrial(
+        study="other",
+        number=number,
+        point={"learning_rate": rate, "depth": 3},
+        epochs=9 if is_whole else 2,
+        is_whole=is_whole,
+        best=best,
+        gap=0.3,
+        last=best - 0.1,
+    )
+
+
+def test_what_is_known_of_other_studies_is_told_and_not_counted(
+    settings: StudySettings,
+) -> None:
+    known = (_known(4, 0.001, 0.5), _known(7, 0.002, 0.4, is_whole=False))
+    search = StudySearch(settings.model_copy(update={"known": known}))
+    whole, short = _told(search)
+    assert (whole.state, whole.value) == (TrialState.COMPLETE, 0.5)
+    assert (short.state, short.intermediate_values) == (TrialState.PRUNED, {2: 0.4 - 0.1})
+    assert [each.user_attrs for each in (whole, short)] == [
+        {"study": "other", "trial": 4},
+        {"study": "other", "trial": 7},
+    ]
+    given = _suggest(search, settings.trials)
+    assert [each["number"] for each in given] == list(range(settings.trials))
+    assert _config(given[0]) == PAPER
+    assert search.suggest("one too many") == Searcher.FINISHED
+
+
+def test_what_is_known_of_other_studies_is_told_with_how_far_it_is_above_the_largest_gap(
+    settings: StudySettings,
+) -> None:
+    search = StudySearch(_limited(settings).model_copy(update={"known": (_known(0, 0.001, 0.5),)}))
+    (told,) = _told(search)
+    assert told.constraints == {"gap": pytest.approx(0.2)}
+
+
+def test_a_study_that_knows_others_searches_where_they_were_good(settings: StudySettings) -> None:
+    # The larger the learning rate, from 1e-5 to 1e-2, the better.
+    known = tuple(_known(index, 10.0 ** (index / 10 - 5), index / 30) for index in range(31))
+
+    def exponents(settings: StudySettings) -> list[float]:
+        points = sampled_points(settings, 20)
+        return [math.log10(float(point["learning_rate"])) for point in points]
+
+    assert fmean(exponents(settings.model_copy(update={"known": known}))) > -3
+    assert fmean(exponents(settings)) < -3.2
 
 
 def _limited(settings: StudySettings, most: float = 0.1) -> StudySettings:

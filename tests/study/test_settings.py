@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.errors import UserError
+from fer_tune.study.known import KnownTrial
 from fer_tune.study.settings import (
     FILE,
     StudySettings,
@@ -73,6 +74,30 @@ def test_settings_that_lead_elsewhere_or_nowhere_are_refused(
     with pytest.raises(UserError, match=re.escape(told)) as error:
         open_study(tmp_path, "tested")
     assert "\n" not in str(error.value)
+
+
+def test_a_known_trial_without_a_place_in_the_space_is_refused(
+    tmp_path: Path, settings: StudySettings
+) -> None:
+    known = KnownTrial(
+        study="other",
+        number=4,
+        point={"learning_rate": 0.001, "depth": 3},
+        epochs=9,
+        is_whole=True,
+        best=0.5,
+        gap=0.1,
+        last=0.4,
+    )
+    begun = settings.model_copy(update={"known": (known,)})
+    folder = begin_study(tmp_path, begun)
+    assert open_study(tmp_path, "tested") == (folder, begun)
+    for point in ({"learning_rate": 0.001, "depth": 9}, {"depth": 3}, {"learning_rate": 1}):
+        strange = known.model_copy(update={"point": point})
+        text = settings.model_copy(update={"known": (strange,)}).model_dump_json()
+        (folder / FILE).write_text(text)
+        with pytest.raises(UserError, match="starts from trial 4 of other, which is outside"):
+            open_study(tmp_path, "tested")
 
 
 @pytest.mark.parametrize("text", ["paper", "my space", "..", "été/../x", "-", "x" * 300, ""])

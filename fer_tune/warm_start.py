@@ -1,0 +1,77 @@
+"""What a study can learn from the trials of others."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fer_tune.study.known import KnownTrial
+from fer_tune.study.settings import StudySettings
+from fer_tune.tracking.best import best_name
+from fer_tune.tracking.store import Store
+from fer_tune.tracking.studies import StudyRun, TrialRun, find_study, trials
+from fer_tune.tracking.tags import BEST
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """A trial that tells nothing of this study; why, in words."""
+
+    reason: str
+
+
+def warm_start(
+    store: Store, names: Sequence[str], settings: StudySettings
+) -> tuple[tuple[KnownTrial, ...], str]:
+    """The trials of these studies that this one can start from, and a line about all of them.
+
+    Those fit that were scored by the same metric on the same faces, could run no longer than this
+    study's trials can, and have a configuration that a trial of this study can have.
+    Raises UserError where there is no such study.
+    """
+    studies = [find_study(store, name) for name in dict.fromkeys(names)]
+    read = [each for study in studies for each in _read(store, study, settings)]
+    known = tuple(each for each in read if isinstance(each, KnownTrial))
+    reasons = Counter(each.reason for each in read if isinstance(each, Unfit))
+    told = f"Starting from {len(known)} of {len(read)} trials of {', '.join(dict.fromkeys(names))}"
+    left_out = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    return known, f"{told}{f' (left out: {left_out})' if left_out else ''}."
+
+
+def _read(store: Store, study: StudyRun, settings: StudySettings) -> Iterator[KnownTrial | Unfit]:
+    unlike = _unlike(study, settings)
+    for trial in trials(store, study):
+        yield Unfit(unlike) if unlike else _known(trial, study, settings)
+
+
+def _unlike(study: StudyRun, settings: StudySettings) -> str | None:
+    """Why no trial of the study compares with those of this one."""
+    sample = study.settings.get("train_faces")
+    own_sample = settings.train_faces and str(settings.train_faces)
+    if study.faces_hash != settings.faces_hash or sample != own_sample:
+        return "on other faces"
+    if study.metric != settings.metric:
+        return f"searched by {study.metric}"
+    if study.epochs > settings.epochs:
+        return f"of up to {study.epochs} epochs, more than here"
+    return None
+
+
+def _known(trial: TrialRun, study: StudyRun, settings: StudySettings) -> KnownTrial | Unfit:
+    score, metric = best_name(settings.metric).removeprefix(BEST), settings.metric
+    result = [trial.best.get(score), trial.best.get("gap"), trial.metrics.get(metric)]
+    best, gap, last = (math.nan if value is None else value for value in result)
+    if trial.ending not in ("finished", "stopped") or not math.isfinite(best + gap + last):
+        return Unfit("not ended with a result")
+    if strange := settings.space.strange(trial.config):
+        return Unfit(f"outside the space in {strange[0]}")
+    return KnownTrial(
+        study=study.name,
+        number=trial.number,
+        point=settings.space.point(trial.config.model_dump()),
+        epochs=trial.epochs,
+        is_whole=trial.epochs == settings.epochs,
+        best=best,
+        gap=gap,
+        last=last,
+    )

@@ -1,0 +1,146 @@
+"""What a study takes over from others in the same store."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from fer_tune.errors import UserError
+from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.study.settings import StudySettings
+from fer_tune.study.space import parse_space
+from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.recorder import Recorder
+from fer_tune.tracking.store import Store, open_store
+from fer_tune.training.config import TrialConfig
+from fer_tune.training.metrics import EpochResult
+from fer_tune.warm_start import warm_start
+from tests.settings import made
+
+FACES = "ab" * 32
+SPACE = """
+parameters:
+  learning_rate: {type: float, low: 1.0e-5, high: 1.0e-2, log: true}
+  schedule: {type: choice, values: [constant, cosine]}
+  mixup: {type: float, low: 0.1, high: 0.4, when: {schedule: cosine}}
+fixed: {width: 16}
+"""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return open_store(root=tmp_path_factory.mktemp("store") / "mlruns")
+
+
+def _settings(**own: Any) -> StudySettings:
+    usual = {"faces_hash": FACES, "epochs": 3}
+    return made("new", "new", parse_space(SPACE, "new.yaml"), **(usual | own))
+
+
+def _record(store: Store, name: str, trials: Sequence[Sequence[Event]], **own: Any) -> None:
+    settings = {"epochs": own.pop("epochs", 3), "train_faces": own.pop("train_faces", None)}
+    usual = {"faces_hash": FACES, "metric": "val/macro_f1"} | own
+    recorder = Recorder(
+        store,
+        StudyDescription(
+            name=name,
+            space="",
+            command="",
+            classes=("sad", "happy"),
+            source="drawn faces",
+            protocol="",
+            code_version="",
+            seed=0,
+            settings=settings,
+            **usual,
+        ),
+        resume=False,
+    )
+    for events in trials:
+        recorder.record(events)
+
+
+def _trial(
+    number: int, scores: Sequence[float], ending: Ending | None, **config: Any
+) -> list[Event]:
+    whole = TrialConfig(**{"width": 16, "learning_rate": 1e-3} | config)
+    started = TrialStarted(number=number, name=f"{number}", config=whole)
+    epochs = [
+        EpochEnded(
+            number=number,
+            result=EpochResult(
+                epoch,
+                {"val/macro_f1": score, "val/accuracy": score, "gap": score / 2},
+                [[1, 0], [0, 1]],
+            ),
+        )
+        for epoch, score in enumerate(scores, start=1)
+    ]
+    ended = [TrialEnded(number=number, ending=ending)] if ending else []
+    return [started, *epochs, *ended]
+
+
+def test_trials_that_this_study_could_have_are_taken_over(store: Store) -> None:
+    trials = [
+        _trial(0, [0.2, 0.6, 0.4], "finished"),
+        _trial(1, [0.3], "stopped", schedule="cosine", mixup=0.2),
+    ]
+    _record(store, "fits", trials)
+    (whole, stopped), told = warm_start(store, ["fits", "fits"], _settings())
+    assert told == "Starting from 2 of 2 trials of fits."
+    assert (whole.study, whole.number, whole.epochs, whole.is_whole) == ("fits", 0, 3, True)
+    assert (whole.best, whole.gap, whole.last) == (0.6, 0.3, 0.4)
+    assert whole.point == {"learning_rate": 1e-3, "schedule": "constant"}
+    assert (stopped.epochs, stopped.is_whole) == (1, False)
+    assert stopped.point == {"learning_rate": 1e-3, "schedule": "cosine", "mixup": 0.2}
+
+
+def test_what_does_not_fit_is_counted_and_told_with_the_reason(store: Store) -> None:
+    trials = [
+        _trial(0, [0.2], "stopped"),
+        _trial(1, [0.2], "stopped", width=32),  # fixed here, to another value
+        _trial(2, [0.2], "stopped", learning_rate=0.9),
+        _trial(3, [0.2], "stopped", mixup=0.2),  # only with a cosine
+        _trial(4, [], "failed"),
+        _trial(5, [0.2], None),
+    ]
+    _record(store, "partly", trials)
+    known, told = warm_start(store, ["partly"], _settings())
+    assert [each.number for each in known] == [0]
+    assert told == (
+        "Starting from 1 of 6 trials of partly (left out: 2 not ended with a result; "
+        "1 outside the space in width; 1 outside the space in learning_rate; "
+        "1 outside the space in mixup)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("theirs", "told"),
+    [
+        ({"faces_hash": "cd" * 32}, "1 on other faces"),
+        ({"train_faces": 300}, "1 on other faces"),
+        ({"metric": "val/accuracy"}, "1 searched by val/accuracy"),
+        ({"epochs": 4}, "1 of up to 4 epochs, more than here"),
+    ],
+)
+def test_a_study_that_does_not_compare_is_left_out_whole(
+    store: Store, theirs: dict[str, Any], told: str, request: pytest.FixtureRequest
+) -> None:
+    name = request.node.name
+    _record(store, name, [_trial(0, [0.2], "stopped")], **theirs)
+    known, line = warm_start(store, [name], _settings())
+    assert known == ()
+    assert line == f"Starting from 0 of 1 trials of {name} (left out: {told})."
+
+
+def test_a_trial_of_the_full_length_of_a_shorter_study_counts_as_stopped(store: Store) -> None:
+    _record(store, "shorter", [_trial(0, [0.2, 0.3], "finished")], epochs=2)
+    ((known,), _) = warm_start(store, ["shorter"], _settings())
+    assert (known.epochs, known.is_whole) == (2, False)
+
+
+def test_a_study_that_is_not_there_is_told_with_close_names(store: Store) -> None:
+    _record(store, "faces-1", [])
+    with pytest.raises(UserError, match=r"study faces-2 is not in .*; it has faces-1") as error:
+        warm_start(store, ["faces-2"], _settings())
+    assert "\n" not in str(error.value)
