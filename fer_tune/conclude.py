@@ -81,7 +81,7 @@ def _require_a_result(ran: Ran) -> None:
 
 
 def _show_next_steps(console: Console, ran: Ran, records: Sequence[str]) -> None:
-    page = study_address(ran.store, ran.run_id, ran.settings.metric)
+    page = study_address(ran.store, ran.run_id)
     left = "Not all is recorded" if ran.missing else None
     left = left if ran.over else "Not all trials are done"
     show_next_steps(console, ran.settings, ui_command(ran.store), page, records, left)

@@ -15,12 +15,10 @@ def best_name(metric: str) -> str:
 
 
 def best_metrics(result: EpochResult, metric: str) -> dict[str, float]:
-    """`best/epoch` and a copy of each metric.
+    """The trial's score, `best/epoch` and a copy of each other metric.
 
     metric: the study's; of single classes, it alone is copied.
     """
-    best = {f"{BEST}epoch": float(result.epoch)}
-    for name, value in result.metrics.items():
-        if name == metric or not name.startswith("val_"):
-            best[best_name(name)] = value
-    return best
+    best = {best_name(metric): result.metrics[metric], f"{BEST}epoch": float(result.epoch)}
+    others = {name: value for name, value in result.metrics.items() if not name.startswith("val_")}
+    return best | {best_name(name): value for name, value in others.items()}

@@ -1,6 +1,6 @@
 """What MLflow is told of a study or a retraining, once, at its start."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ class StudyDescription:
     metric: decides a trial's best epoch; less is better for losses and the gap.
     settings: parameters of the study's own run: `data`, `epochs`, ...; None is left out.
     notes: one sentence each, for the head of the study's page.
+    parameters: that the space varies, by name: those that decide whether a trial has it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class StudyDescription:
     metric: str = "val/macro_f1"
     settings: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    parameters: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fer_tune.errors import UserError
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
-from fer_tune.tracking import tags
+from fer_tune.tracking import study_run, tags
 from fer_tune.tracking.best import best_metrics, epoch_metrics
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.figures import log_confusion
@@ -17,13 +17,6 @@ from fer_tune.training.metrics import EpochResult, improves
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
-
-_STATUS = {
-    "finished": "FINISHED",
-    "stopped": "FINISHED",
-    "failed": "FAILED",
-    "interrupted": "KILLED",
-}
 
 # MLflow takes a thousand things at once; this leaves room for parameters and tags.
 _METRICS_AT_ONCE = 900
@@ -51,14 +44,15 @@ class Recorder:
         self._may_have_doubles = resume  # of what a driver asked for before it was killed
         parent = parent_run(store, study.name)
         if parent is None or (not resume and not parent.data.params):
-            parent = self._begin(instead_of=parent)
+            self.run_id = study_run.begin(store, study, instead_of=parent)
         elif resume:
-            self._go_on(parent)
+            self.run_id = parent.info.run_id
+            self._trials = self._found(self.run_id)
+            study_run.go_on(store, study, parent)
         else:
             raise UserError(
                 f"study {study.name} is already in {store}; resume it, or choose another name"
             )
-        self.run_id: str = parent.info.run_id
 
     def record(self, events: Sequence[Event | StudyEnded]) -> None:
         """Put events into MLflow, or raise and leave what was there fit for another try.
@@ -70,57 +64,6 @@ class Recorder:
         for event in events:
             if isinstance(event, StudyEnded):
                 self._study_ended(event)
-
-    def _tags(self) -> dict[str, str]:
-        return {
-            tags.STUDY: self._study.name,
-            tags.SOURCE: self._study.source,
-            tags.FACES_HASH: self._study.faces_hash,
-            tags.PROTOCOL: self._study.protocol,
-            tags.CODE_VERSION: self._study.code_version,
-            tags.SEED: str(self._study.seed),
-        }
-
-    def _begin(self, instead_of: "Run | None") -> "Run":
-        """A new run; `instead_of` one that was cut off as it began, or is another's beginning."""
-        if instead_of is not None:
-            self._client.set_terminated(instead_of.info.run_id, "KILLED")
-        own = {tags.METRIC: self._study.metric, tags.NOTE: "\n\n".join(self._study.notes)}
-        run = self._client.create_run(
-            self._store.experiment_id, tags=self._tags() | own, run_name=self._study.name
-        )
-        try:
-            self._describe(run)
-        except BaseException:  # nobody can use half a study
-            self._client.delete_run(run.info.run_id)
-            raise
-        return run
-
-    def _go_on(self, parent: "Run") -> None:
-        self._trials = self._found(parent.info.run_id)
-        self._describe(parent)
-        self._reopen(parent.info.run_id)
-
-    def _describe(self, parent: "Run") -> None:
-        """Add what the run lacks: all of it if it is new or was cut off as it began.
-
-        Parameters last: a run that has them is complete.
-        """
-        from mlflow.entities import Param
-
-        run_id, has = parent.info.run_id, parent.data.params
-        there = {file.path for file in self._client.list_artifacts(run_id)}
-        texts = {"space.yaml": self._study.space, "command.txt": self._study.command + "\n"}
-        for name in texts.keys() - there:
-            self._client.log_text(run_id, texts[name], name)
-        settings = {k: v for k, v in self._study.settings.items() if v is not None and k not in has}
-        self._client.log_batch(run_id, params=[Param(k, str(v)) for k, v in settings.items()])
-
-    def _reopen(self, run_id: str) -> None:
-        self._client.update_run(run_id, status="RUNNING")
-        # A run that was cut off as it ended has no such tag.
-        if tags.ENDED in self._client.get_run(run_id).data.tags:
-            self._client.delete_tag(run_id, tags.ENDED)
 
     def _found(self, parent_id: str) -> dict[int, _Trial]:
         """The one run of each trial; what else a server made, its answer lost, is deleted."""
@@ -147,7 +90,7 @@ class Recorder:
             if not _goes_on(trial, part):
                 trial.best = best if trial.ended == "interrupted" else None
                 return
-            self._reopen(trial.run_id)
+            study_run.reopen(self._client, trial.run_id)
             trial.ended = None
         if part.ended:
             self._log_files(trial.run_id, part.ended, best)
@@ -156,15 +99,16 @@ class Recorder:
         trial.recorded = max([trial.recorded, *(event.result.epoch for event in part.epochs)])
         if part.ended:
             ending = part.ended.ending
-            self._client.set_terminated(trial.run_id, _STATUS[ending], part.ended.time)
+            self._client.set_terminated(trial.run_id, study_run.STATUS[ending], part.ended.time)
             trial.ended, trial.best = ending, best if ending == "interrupted" else None
 
     def _new_trial(self, event: TrialStarted) -> str:
         try:
+            own = {tags.PARENT: self.run_id, tags.TRIAL: str(event.number)}
             run = self._client.create_run(
                 self._store.experiment_id,
                 start_time=event.time,
-                tags=self._tags() | {tags.PARENT: self.run_id, tags.TRIAL: str(event.number)},
+                tags=study_run.study_tags(self._study) | own,
                 run_name=event.name,
             )
         except Exception:
@@ -187,7 +131,8 @@ class Recorder:
             values = epoch_metrics(result)
             if improves(name, result.metrics[name], best.metrics[name] if best else None):
                 best = result
-                values |= best_metrics(result, name)
+                # First: MLflow's page of compared runs begins with the first metric of each.
+                values = best_metrics(result, name) | values
             if result.epoch > recorded:
                 recorded = result.epoch
                 # Last what tells that the epoch is recorded.
@@ -225,12 +170,7 @@ class Recorder:
                 self._record_part(Part(number, ended=interrupted))
         if self._may_have_doubles:
             self._found(self.run_id)
-        notes = "\n\n".join([*self._study.notes, event.note]).strip()
-        self._client.set_tag(self.run_id, tags.NOTE, notes)
-        if event.front:
-            self._client.log_text(self.run_id, event.front, "front.csv")
-        self._client.set_terminated(self.run_id, _STATUS[event.ending], event.time)
-        self._client.set_tag(self.run_id, tags.ENDED, event.ending)
+        study_run.end(self._store, self._study, self.run_id, event)
 
 
 def _settings(started: TrialStarted | None) -> dict[str, Any]:

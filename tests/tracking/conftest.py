@@ -32,6 +32,7 @@ def describe(request: pytest.FixtureRequest) -> Callable[..., StudyDescription]:
             "protocol": "training faces train",
             "code_version": "0.1.0",
             "settings": {"epochs": 4, "data": None},
+            "parameters": {"dropout": ()},
         } | changes
         return StudyDescription(classes=EMOTIONS, seed=7, notes=("Drawn faces.",), **values)
 

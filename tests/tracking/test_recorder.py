@@ -376,7 +376,7 @@ def test_a_study_that_was_killed_as_it_began_is_completed(
     store: Store, describe: Describe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Recorder, "_describe", lambda *_: None)
+        patch.setattr("fer_tune.tracking.study_run._describe", lambda *_: None)
         killed = Recorder(store, describe(), resume=False)
     resumed = Recorder(store, describe(), resume=True)
     assert resumed.run_id == killed.run_id

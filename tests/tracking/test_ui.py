@@ -3,23 +3,37 @@ from collections.abc import Callable
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import find_study
 from fer_tune.tracking.ui import study_address, ui_command
 
 
 def test_the_ui_is_started_on_a_local_store_and_opened_on_a_server(
     store: Store, describe: Callable[..., StudyDescription]
 ) -> None:
-    Recorder(store, describe(metric="val/loss"), resume=False)
-    study = find_study(store, describe().name)
+    run_id = Recorder(store, describe(), resume=False).run_id
     assert ui_command(store) == f"mlflow ui --backend-store-uri {store.uri} --port 5000"
-    address = study_address(store, study.run_id, study.metric)
+    address = study_address(store, run_id)
     assert address.startswith(f"http://127.0.0.1:5000/#/experiments/{store.experiment_id}/runs?")
-    assert study.run_id in address
-    assert "best%2Floss" in address
-    assert address.endswith("orderByAsc=true")
 
     server = Store("http://tracking:8080/", "3")
     assert ui_command(server) is None
-    address = study_address(server, study.run_id, study.metric)
+    address = study_address(server, run_id)
     assert address.startswith("http://tracking:8080/#/experiments/3/runs?")
+
+
+def test_the_address_names_the_view_that_the_experiment_has(
+    store: Store, describe: Callable[..., StudyDescription]
+) -> None:
+    run_id = Recorder(store, describe(), resume=False).run_id
+    key = study_address(store, run_id).partition("viewStateShareKey=")[2]
+    experiment = store.client().get_experiment(store.experiment_id)
+    assert f"mlflow.sharedViewState.{key}" in experiment.tags
+
+
+def test_a_study_that_goes_on_gets_a_view_where_it_had_none(
+    store: Store, describe: Callable[..., StudyDescription]
+) -> None:
+    run_id = Recorder(store, describe(), resume=False).run_id
+    key = f"mlflow.sharedViewState.{run_id}"
+    store.client().delete_experiment_tag(store.experiment_id, key)
+    Recorder(store, describe(), resume=True)
+    assert key in store.client().get_experiment(store.experiment_id).tags

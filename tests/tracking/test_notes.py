@@ -1,0 +1,22 @@
+from collections.abc import Callable
+
+from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.notes import study_notes
+
+
+def test_the_outcome_is_first_and_the_page_of_the_trials_is_linked(
+    describe: Callable[..., StudyDescription],
+) -> None:
+    study = describe(parameters={"depth": (), "width": ()}, metric="val/loss")
+    notes = study_notes(study, "#/runs", "Best: trial 3.").split("\n\n")
+    assert notes[0] == "Best: trial 3."
+    assert notes[1] == "Drawn faces."
+    assert "[Compare the trials](#/runs)" in notes[2]
+    assert "`best/loss`" in notes[3]
+    assert notes[-1] == "What trials differ in: `depth`, `width`."
+
+
+def test_before_anything_came_out_there_is_a_guide_already(
+    describe: Callable[..., StudyDescription],
+) -> None:
+    assert study_notes(describe(), "#/runs").startswith("Drawn faces.")
