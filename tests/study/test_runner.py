@@ -1,21 +1,27 @@
 """Studies whose trials train nothing, on a Ray of their own that believes it has a GPU."""
 
 import math
+import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ray import tune
 
-from fer_tune.events import Event, TrialEnded, TrialRemarked
+from fer_tune.errors import UserError
+from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
+from fer_tune.study.checkpoints import checkpoint_folder
 from fer_tune.study.faces import SentFaces
 from fer_tune.study.failure import Failure
+from fer_tune.study.journal import Journal, read_events, read_trials
 from fer_tune.study.resources import Resources
 from fer_tune.study.runner import Place, Trainable, run_study
+from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.session import ENVIRONMENT
 from fer_tune.study.settings import StudySettings, begin_study
-from fer_tune.study.trainable import TrialOptions, report
+from fer_tune.study.trainable import Begun, TrialOptions, report
 from fer_tune.training.metrics import EpochResult
 
 
@@ -61,6 +67,30 @@ def broken(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> N
     return _fail("error", options) if config["number"] == 1 else _train(config, options)
 
 
+def goes_on_where_it_was(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:  # noqa: ARG001
+    """Keeps the epochs that it has trained, each a file, where trials keep their checkpoints."""
+    number = config["number"]
+    kept = checkpoint_folder(options.folder, number)
+    for epoch in range(1, options.epochs + 1):
+        if str(epoch) not in kept.names():
+            kept.write(str(epoch), str(os.getpid()).encode())
+        begun = Begun(len(kept.names()))
+        score = number * 7 % 12 / 12
+        report(EpochResult(epoch, {options.metric: score, "gap": 0}, []), options.metric, begun)
+
+
+class Full:
+    """An observer that cannot take any more after so many events."""
+
+    def __init__(self, events: int) -> None:
+        self._left = events
+
+    def tell(self, event: Event) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise UserError("the disk is full")
+
+
 def _run(folder: Path, settings: StudySettings, train: Trainable, gpus: float) -> list[Event]:
     heard = Heard()
     place = Place.here(begin_study(folder, settings), Resources(2, 1, gpus))
@@ -102,3 +132,39 @@ def test_a_broken_trial_is_failed_once_and_the_study_goes_on(
         1: ("failed", "Traceback\nIt was the error."),
         2: ("finished", None),
     }
+
+
+@pytest.fixture
+def promoting(settings: StudySettings) -> StudySettings:
+    return settings.model_copy(update={"scheduler": "asha-promotion", "trials": 12})
+
+
+@pytest.mark.usefixtures("_ray")
+def test_paused_trials_go_on_where_they_were_also_after_what_ended_the_study(
+    tmp_path: Path, promoting: StudySettings
+) -> None:
+    place = Place.here(begin_study(tmp_path, promoting), Resources(2, 1, 0))
+    with closing(Journal(place.folder)) as journal:
+        with pytest.raises(UserError, match="full"):
+            run_study(promoting, {}, place, [journal, Full(25)], goes_on_where_it_was)
+        before = {each.number for each in read_trials(place.folder) if each.ending == "paused"}
+        trials = run_study(promoting, {}, place, [journal], goes_on_where_it_was)
+    assert {each.ending for each in trials} == {"finished", "stopped"}
+    course = [(each.number, each) for each in read_events(place.folder)]
+    for number, epochs in enumerate(len(each.history) for each in trials):
+        own = [event for n, event in course if n == number]
+        told = [each.result.epoch for each in own if isinstance(each, EpochEnded)]
+        assert told == list(range(1, epochs + 1))
+    # It waits again where the first run left it, or goes on as the rungs would have it.
+    assert before
+    scheduler, went_on = StudyScheduler(promoting), set[int]()
+    for number, event in course:
+        if isinstance(event, TrialStarted) and number in scheduler.rungs.paused:
+            went_on.add(number)
+        scheduler.replay(event)
+    assert went_on
+    assert not scheduler.rungs.paused
+    assert scheduler.stopped == {each.number for each in trials if each.ending == "stopped"}
+    kept = [checkpoint_folder(place.kept, each.number) for each in trials]
+    workers = {folder.read(name) for folder in kept for name in folder.names()}
+    assert len(workers) <= 4  # two at once, in two runs, whatever was paused
