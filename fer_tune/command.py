@@ -1,6 +1,7 @@
 """What every command does around its own work: exit codes, and errors told in one line."""
 
 import argparse
+import math
 import re
 import shlex
 import shutil
@@ -58,6 +59,22 @@ def filled(text: str) -> str:
 def filled_path(text: str) -> Path:
     """What argparse reads a path with, as `filled`."""
     return Path(filled(text))
+
+
+def number_from(
+    low: int, kind: type[int] | type[float], below: float = math.inf
+) -> Callable[[str], float]:
+    """What argparse reads a number with; one outside [low, below) is refused in words."""
+
+    def convert(text: str) -> float:
+        value = kind(text)
+        if not low <= value < below:
+            most = "" if below == math.inf else f", and below {below}"
+            raise argparse.ArgumentTypeError(f"{text} is not {low} or more{most}")
+        return value
+
+    convert.__name__ = "number" if kind is float else "whole number"
+    return convert
 
 
 def run(

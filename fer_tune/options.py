@@ -4,12 +4,12 @@ import argparse
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fer_tune.command import Parser, filled, filled_path, prog
+from fer_tune.command import Parser, filled, filled_path, number_from, prog
 
 STUDIES = Path("mlruns/studies")
 COPIES = Path("mlruns/buckets")  # of studies that are kept in one
@@ -216,22 +216,6 @@ def _refuse_changes(parser: Parser, options: argparse.Namespace) -> None:
     if given:
         option = f"--{given[0].replace('_', '-')}"
         parser.error(f"{option} cannot be changed in a resumed study; leave it out")
-
-
-def number_from(
-    low: int, kind: type[int] | type[float], below: float = math.inf
-) -> Callable[[str], float]:
-    """What argparse reads a number with; one outside [low, below) is refused in words."""
-
-    def convert(text: str) -> float:
-        value = kind(text)
-        if not low <= value < below:
-            most = "" if below == math.inf else f", and below {below}"
-            raise argparse.ArgumentTypeError(f"{text} is not {low} or more{most}")
-        return value
-
-    convert.__name__ = "number" if kind is float else "whole number"
-    return convert
 
 
 def _gpus(text: str) -> float | str:

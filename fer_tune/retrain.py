@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fer_tune import command
 from fer_tune.errors import UserError
-from fer_tune.options import STUDIES, number_from
+from fer_tune.options import STUDIES
 
 if TYPE_CHECKING:
     from fer_tune.seeds import Retraining
@@ -44,10 +44,10 @@ def parser() -> command.Parser:
         "champion; and register its model.",
         epilog=_EXAMPLE,
     )
-    whole = number_from(1, int)
+    whole = command.number_from(1, int)
     made.add_argument("--study", type=command.filled, required=True, metavar="NAME")
     made.add_argument(
-        "--trial", type=number_from(0, int), metavar="N", help="default: the study's best"
+        "--trial", type=command.number_from(0, int), metavar="N", help="default: the study's best"
     )
     made.add_argument("--epochs", type=whole, metavar="N", help="default: the study's")
     made.add_argument(
