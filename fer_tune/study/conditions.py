@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from fer_tune.study.parameters import FloatRange, Parameter
+from fer_tune.study.parameters import FloatRange, Parameter, Value
 from fer_tune.study.yaml_text import shown
 
 
@@ -16,6 +16,12 @@ def parents_first(parameters: Mapping[str, Parameter]) -> list[str]:
     """
     asked = {name: tuple(each.when or ()) for name, each in parameters.items()}
     return list(TopologicalSorter(asked).static_order())
+
+
+def exists(parameter: Parameter, point: Mapping[str, Value]) -> bool:
+    """Whether a trial that has these parameters, with these values, has this one too."""
+    asked = (parameter.when or {}).items()
+    return all(name in point and point[name] in values for name, values in asked)
 
 
 def problems(parameters: Mapping[str, Parameter]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -28,29 +27,18 @@ def _several(value: Any) -> Any:
 
 # One value may stand alone.
 Values = Annotated[tuple[Value, ...], BeforeValidator(_several), Field(min_length=1)]
+# The values that each of these others may have, where a trial has a parameter; None: all have it.
+When = Annotated[dict[str, Values], Field(min_length=1)] | None
 
 
-class Conditional(Strict):
-    """What a trial has only where others have certain values.
-
-    when: the values that each of the others may have; None where every trial has it.
-    """
-
-    when: Annotated[dict[str, Values], Field(min_length=1)] | None = None
-
-    def exists(self, point: Mapping[str, Value]) -> bool:
-        """Whether a trial has it that has these parameters, with these values."""
-        asked = (self.when or {}).items()
-        return all(name in point and point[name] in values for name, values in asked)
-
-
-class FloatRange(Conditional):
+class FloatRange(Strict):
     """From low to high, both included; log: drawn evenly in the logarithm."""
 
     type: Literal["float"]
     low: float
     high: float
     log: bool = False
+    when: When = None
 
     @model_validator(mode="after")
     def _ordered(self) -> FloatRange:
@@ -72,7 +60,7 @@ class FloatRange(Conditional):
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
 
-class IntRange(Conditional):
+class IntRange(Strict):
     """Whole numbers from low to high, both included, in steps."""
 
     type: Literal["int"]
@@ -80,6 +68,7 @@ class IntRange(Conditional):
     high: Whole
     log: bool = False
     step: Annotated[Whole, Field(ge=1)] = 1
+    when: When = None
 
     @model_validator(mode="after")
     def _ordered(self) -> IntRange:
@@ -105,11 +94,12 @@ class IntRange(Conditional):
         return trial.suggest_int(name, self.low, self.high, log=self.log, step=self.step)
 
 
-class Choice(Conditional):
+class Choice(Strict):
     """One of the values."""
 
     type: Literal["choice"]
     values: Annotated[tuple[Value, ...], Field(min_length=1)]
+    when: When = None
 
     @model_validator(mode="after")
     def _distinct(self) -> Choice:

@@ -82,7 +82,7 @@ class SearchSpace(Strict):
         """Of the values of a configuration, those of the parameters that the trial has."""
         found: Point = {}
         for name in conditions.parents_first(self.parameters):
-            if self.parameters[name].exists(found):
+            if conditions.exists(self.parameters[name], found):
                 found[name] = values[name]
         return {name: found[name] for name in self.parameters if name in found}
 
@@ -121,7 +121,7 @@ class SearchSpace(Strict):
         """The parameters that `trial` has, with the values that Optuna suggests."""
         point: Point = {}
         for name in conditions.parents_first(self.parameters):
-            if self.parameters[name].exists(point):
+            if conditions.exists(self.parameters[name], point):
                 point[name] = self.parameters[name].suggest(name, trial)
         return {name: point[name] for name in self.parameters if name in point}
 
