@@ -138,7 +138,7 @@ def _show_plan(console: "Console", settings: "StudySettings", options: SearchOpt
     resources = divide([this_machine()], settings.trials, _wanted(options))
     console.print(f"Resources: {resources}")
     console.print("First trials:")
-    for point in settings.space.points():
+    for point in settings.first_points():
         console.print(f"  {named_values(point)}", soft_wrap=True)
     console.print("Three sampled:")
     for point in sampled_points(settings, 3):

@@ -90,7 +90,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             mode=direction(settings.metric),
             points_to_evaluate=[
                 *(space.point(each.config.model_dump()) for each in (*paused, *self._open)),
-                *space.points()[self._next :],
+                *settings.first_points()[self._next :],
             ],
             sampler=_sampler(settings, self._next),
             storage=(recent := RecentTrials()),

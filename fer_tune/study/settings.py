@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fer_tune import atomic
 from fer_tune.errors import UserError
 from fer_tune.study.known import KnownTrial
+from fer_tune.study.parameters import Point
 from fer_tune.study.soundness import problems
 from fer_tune.study.space import SearchSpace
 
@@ -55,6 +56,12 @@ class StudySettings(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     tracking_uri: str | None
     known: tuple[KnownTrial, ...] = ()
+
+    def first_points(self) -> list[Point]:
+        """Of the trials that come first: the paper's, then the space's own that are not known."""
+        known = [each.point for each in self.known if each.is_whole]
+        paper, *others = self.space.points()
+        return [paper, *(point for point in others if point not in known)]
 
 
 def begin_study(storage: Path, settings: StudySettings) -> Path:

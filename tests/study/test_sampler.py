@@ -353,6 +353,22 @@ def test_what_is_known_of_other_studies_is_told_and_not_counted(
     assert search.suggest("one too many") == Searcher.FINISHED
 
 
+def test_a_first_trial_that_is_known_at_its_full_length_is_not_run_again(
+    settings: StudySettings,
+) -> None:
+    point = {"learning_rate": PAPER.learning_rate, "depth": 2}
+    whole = _known(0, 0.001, 0.5).model_copy(update={"point": point})
+    for known, depths in (
+        ((whole,), [3]),
+        ((whole.model_copy(update={"is_whole": False}),), [3, 2]),
+        ((whole.model_copy(update={"point": {**point, "depth": 3}}),), [3, 2]),  # the paper's
+    ):
+        own = settings.model_copy(update={"known": known})
+        assert [each["depth"] for each in own.first_points()] == depths
+        given = _suggest(StudySearch(own), 3)
+        assert [each["trial"]["depth"] for each in given[: len(depths)]] == depths
+
+
 def test_what_is_known_of_other_studies_is_told_with_how_far_it_is_above_the_largest_gap(
     settings: StudySettings,
 ) -> None:
