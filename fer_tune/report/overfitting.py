@@ -18,7 +18,8 @@ NOTE = (
     "One point a trial, at its best epoch: the higher the better, and the further left the less it "
     "overfits. Filled points ran to their end, hollow ones did not; bars show the 95 % intervals "
     "of the best and the paper's, and others are as uncertain. A gap may also be small because a "
-    "trial has hardly learnt yet. The line joins the trials that no other beats in both."
+    "trial has hardly learnt yet. The line joins the trials that no other beats in both; they are "
+    "in the table."
 )
 LIMIT_NOTE = " Right of the dotted line, the gap is larger than the study allows its best trial."
 IMPORTANCE_NOTE = (
@@ -53,10 +54,10 @@ def overfitting(study: ReportedStudy) -> Section:
 
 def _front_table(study: ReportedStudy) -> Table:
     return Table(
-        ["trials that no other beats in both", "ended", "epoch", "macro F1", "gap"],
+        ["on the line", "ended", "epoch", "macro F1", "gap"],
         [
             [f"{each.number:03d}", each.ending or "running", str(study.result(each).epoch)]
-            + [str(estimate(study.result(each), name)) for name in (SCORE, "gap")]
+            + [f"{study.result(each).metrics[name]:.3f}" for name in (SCORE, "gap")]
             for each in front(study.scored, study.metric)
         ],
     )
