@@ -18,6 +18,7 @@ SPACES = [path.read_text() for folder in FOLDERS for path in sorted(folder.glob(
 WORDS = (
     *("parameters:", "fixed:", "first_trials:", "depth", "dropout", "learning_rate", "data_plan"),
     *("type: int", "type: float", "type: choice", "low: 1", "high: 5", "log: true", "step: 2"),
+    *("when: {depth: 3}", "when: {head: [hidden, average]}", "constraints: {gap: {at_most: 0.1}}"),
     *("values: [1, 2]", "{", "}", "[", "]", ", ", ": ", "- ", "? ", "| ", "> ", "# ", "---", "..."),
     *("&a ", "*a", "<<: *a", "<<: ", "%YAML 9.9", "!!int ", "!!float ", "!!bool ", "!!null "),
     *("!!timestamp ", "!!binary ", "!!set ", "!!omap ", "!!pairs ", "!!str ", "!x ", "!<a> "),
@@ -40,7 +41,7 @@ WORDS = (
     *("\n", "\n  ", "\n    ", "\r\n", "é", "\U0001f600", "[" * 200, "{a: " * 200, "- " * 200),
 )
 NAMES = st.one_of(st.sampled_from([*TrialConfig.model_fields]), st.text(max_size=8))
-KEYS = st.sampled_from(["type", "low", "high", "log", "step", "values", "low", "high", "x"])
+KEYS = st.sampled_from(["type", "low", "high", "log", "step", "values", "low", "high", "when", "x"])
 POINTS = st.dictionaries(NAMES, VALUES, max_size=2)
 SOUND = yaml.safe_load(find_space("regularize").read_text())["parameters"]
 
@@ -55,7 +56,9 @@ def made_up(draw: st.DrawFn) -> object:
         parameters[draw(st.one_of(st.just(names[0]), NAMES))] = changed
     space: dict[str, object] = {"parameters": parameters}
     for key, value in draw(
-        st.dictionaries(st.sampled_from(["fixed", "first_trials", "x"]), VALUES, max_size=1)
+        st.dictionaries(
+            st.sampled_from(["fixed", "first_trials", "constraints", "x"]), VALUES, max_size=1
+        )
     ).items():
         space[key] = draw(st.one_of(POINTS, st.lists(POINTS, max_size=2), st.just(value)))
     return space
@@ -93,5 +96,8 @@ def test_a_search_space_of_any_content(place: Path, content: bytes) -> None:
     for point in (*space.points(), *ends):
         TrialConfig.model_validate({**space.fixed, **point})
     for name, distribution in space.distributions().items():
-        for value in (*space.parameters[name].ends(), *(p[name] for p in space.points())):
+        for value in (
+            *space.parameters[name].ends(),
+            *(p[name] for p in space.points() if name in p),
+        ):
             assert distribution._contains(distribution.to_internal_repr(value))
