@@ -36,7 +36,7 @@ def _write(path: Path, settings: StudySettings, trials: Sequence[TrialRecord]) -
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    from fer_tune.study.sampler import as_optuna_has_them
+    from fer_tune.study.told import as_optuna_has_them
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(

@@ -2,7 +2,7 @@
 
 import copy
 import heapq
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
@@ -44,12 +44,17 @@ class RecentTrials(InMemoryStorage):
             self._take_in(trial_id)
         return changed
 
-    def pause(self, number: int) -> None:
-        """Show a trial, by Optuna's number of it, as pruned."""
+    def pause(self, number: int, constraints: Mapping[str, float]) -> None:
+        """Show a trial, by Optuna's number of it, as pruned, and with these constraints.
+
+        What Optuna is told of constraints it keeps, and they may be others when the trial is over.
+        """
         (study,) = self.get_all_studies()
         trial_id = self.get_trial_id_from_study_id_trial_number(study._study_id, number)
         shown = copy.copy(self.get_trial(trial_id))
-        shown.state = TrialState.PRUNED
+        shown.state, shown.system_attrs = TrialState.PRUNED, dict(shown.system_attrs)
+        for name, value in constraints.items():
+            shown.set_constraint(name, value)
         self._paused[number] = shown
 
     def go_on(self, number: int) -> None:

@@ -1,13 +1,12 @@
 """Where trials come from: Optuna's proposals, numbered, and what Optuna is told of them."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 from optuna.samplers import TPESampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
@@ -17,13 +16,8 @@ from fer_tune.study.recent import RecentTrials
 from fer_tune.study.record import PAPER_TRIAL, TrialRecord
 from fer_tune.study.rungs import Rungs, rungs_of
 from fer_tune.study.settings import StudySettings
+from fer_tune.study.told import as_optuna_has_them
 from fer_tune.training.metrics import direction, improves
-
-_STATES = {
-    "finished": TrialState.COMPLETE,
-    "stopped": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
-}
 
 
 @dataclass
@@ -160,22 +154,22 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             self._pause(trial_id)
             return
         del self._given[trial_id]
-        self._tell_gap(trial_id)
+        for name, value in self._constraints(trial_id).items():
+            self._ot_trials[trial_id].set_constraint(name, value)
         progress = self._progress.pop(trial_id, _Progress())
         whole = result is not None and result.get("epoch", 0) >= self._epochs
         told = {self.metric: progress.best} if whole else None
         super().on_trial_complete(trial_id, told, error or failure is not None)
 
     def _pause(self, trial_id: str) -> None:
-        self._tell_gap(trial_id)
         given = self._given.pop(trial_id)
         self._paused[given["number"]] = trial_id, given
-        self._recent.pause(self._ot_trials[trial_id].number)
+        self._recent.pause(self._ot_trials[trial_id].number, self._constraints(trial_id))
 
-    def _tell_gap(self, trial_id: str) -> None:
-        progress = self._progress.get(trial_id)
-        if self._max_gap is not None and progress and progress.gap is not None:
-            self._ot_trials[trial_id].set_constraint("gap", progress.gap - self._max_gap)
+    def _constraints(self, trial_id: str) -> dict[str, float]:
+        """By how much the trial is above the largest gap, in its best epoch so far."""
+        gap = self._progress.get(trial_id, _Progress()).gap
+        return {} if gap is None or self._max_gap is None else {"gap": gap - self._max_gap}
 
     def _report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
         progress = self._progress.setdefault(trial_id, _Progress())
@@ -186,38 +180,6 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self._ot_trials[trial_id].report(value, epoch)
         if improves(self.metric, value, progress.best):
             progress.best, progress.gap = value, metrics.get("gap")
-
-
-def as_optuna_has_them(
-    records: Iterable[TrialRecord], settings: StudySettings
-) -> list[FrozenTrial]:
-    """Those that the study knows of others, then its own that are over.
-
-    Told are the score of one of full length, and what each reported.
-
-    Where the space has a largest gap, also by how much each was above it, when it was best.
-    """
-    metric, max_gap = settings.metric, settings.space.max_gap
-    distributions = settings.space.distributions()
-    told = [known.as_optuna_has_it(settings.space) for known in settings.known]
-    for record in records:
-        if not record.is_over:
-            continue
-        best = record.best(metric)
-        value = best.metrics[metric] if best and record.ending == "finished" else None
-        gap = {"gap": best.metrics["gap"] - max_gap} if best and max_gap is not None else None
-        told.append(
-            create_trial(
-                state=_STATES[record.ending or "failed"],
-                value=value,
-                params=(params := settings.space.point(record.config.model_dump())),
-                distributions={name: distributions[name] for name in params},
-                user_attrs={"trial": record.number},
-                intermediate_values={each.epoch: each.metrics[metric] for each in record.history},
-                constraints=gap,
-            )
-        )
-    return told
 
 
 def sampled_points(settings: StudySettings, count: int) -> list[Point]:

@@ -416,6 +416,26 @@ def test_optuna_is_told_how_far_a_trial_is_above_the_largest_gap_where_it_is_bes
     assert stopped.constraints == {"gap": pytest.approx(-0.05)}
 
 
+def test_a_trial_that_went_on_is_told_with_how_far_it_is_above_the_largest_gap_in_the_end(
+    promoting: StudySettings,
+) -> None:
+    search = StudySearch(own := _limited(promoting), rungs=(rungs := rungs_of(own)))
+    _suggest_as(search, "0", "1", "2")
+
+    def seen(number: int) -> dict[str, float]:
+        return dict(search._ot_study.get_trials(deepcopy=False)[number].constraints)
+
+    for number, score in ((1, 0.5), (2, 0.3), (0, 0.2)):
+        rungs.decide(number, 1, score)
+        search.on_trial_complete(str(number), _reported(1, score, 0.05))
+    assert seen(1) == {"gap": pytest.approx(-0.05)}
+    (again,) = _suggest_as(search, "1 again")
+    assert again["number"] == 1
+    assert seen(1) == {}
+    search.on_trial_complete("1 again", _reported(9, 0.7, 0.3))
+    assert seen(1) == {"gap": pytest.approx(0.2)}
+
+
 def test_after_a_resume_optuna_knows_how_far_above_the_largest_gap_each_trial_was(
     settings: StudySettings, record: Callable[..., TrialRecord]
 ) -> None:
