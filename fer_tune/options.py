@@ -98,7 +98,9 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
         "--space",
         type=filled,
         metavar="SPACE",
-        help=f"search space: a YAML file, or paper, regularize, smoke (default: {SPACE})",
+        help="search space: a YAML file, also of parameters that exist only under others' values "
+        "(when:) and with a largest gap (constraints:), or one of paper, regularize, smoke "
+        f"(default: {SPACE})",
     )
     group.add_argument("--trials", type=number_from(1, int), metavar="N", help=f"default: {TRIALS}")
     group.add_argument(

@@ -21,6 +21,7 @@ NOTE = (
     "trial has hardly learnt yet. The line joins the trials that no other beats in both; they are "
     "in the table."
 )
+CONDITIONAL_NOTE = " What a trial does not have counts there with one and the same value."
 LIMIT_NOTE = " Right of the dotted line, the gap is larger than the study allows its best trial."
 IMPORTANCE_NOTE = (
     "Importances are the shares of the parameters in the variance among the {count} trials that "
@@ -44,6 +45,7 @@ def overfitting(study: ReportedStudy) -> Section:
     note = f"{points} {IMPORTANCE_NOTE.format(count=len(finished))}"
     if all(shares.values()):
         pictures.append(_bars(shares))
+        note += CONDITIONAL_NOTE if study.space.is_conditional else ""
     else:
         note = (
             f"{points} There are no hyperparameter importances: they need {ENOUGH} trials that ran "
