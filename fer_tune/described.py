@@ -14,6 +14,7 @@ DESCRIBED = {
     "skip_bad",
     "train_faces",
     "epochs",
+    "scheduler",
     "grace",
     "reduction",
     "metric",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from fer_tune.command import Parser, filled, filled_path, number_from, prog
 
@@ -17,6 +17,8 @@ COPIES = Path("mlruns/buckets")  # of studies that are kept in one
 # Of a study for which the command line says nothing else.
 SPACE, METRIC = "paper", "val/macro_f1"
 TRIALS, EPOCHS, GRACE, REDUCTION, SEED = 10, 15, 3, 3, 0
+Scheduler = Literal["asha", "asha-promotion", "hyperband", "none"]
+SCHEDULER: Scheduler = "asha"
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _EXAMPLES = """\
@@ -46,6 +48,7 @@ class SearchOptions:
     warm_start: list[str] | None
     metric: str | None
     seed: int | None
+    scheduler: Scheduler | None
     grace: int | None
     reduction: int | None
     concurrent: int | None
@@ -133,16 +136,24 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
         help="start from what these studies found on the same faces",
     )
     group.add_argument(
+        "--scheduler",
+        choices=get_args(Scheduler),
+        help="of weak trials at a rung, asha stops them; asha-promotion pauses them, and resumes "
+        "those that turn out to be among the best; hyperband does so too, with first rungs that "
+        "are drawn for each trial, by the seed; none trains all in full "
+        f"(default: {SCHEDULER})",
+    )
+    group.add_argument(
         "--grace",
         type=number_from(1, int),
         metavar="N",
-        help=f"epochs before ASHA may stop (default: {GRACE})",
+        help=f"epochs before the first rung (default: {GRACE})",
     )
     group.add_argument(
         "--reduction",
         type=number_from(2, int),
         metavar="N",
-        help=f"at each of ASHA's rungs, one trial in N goes on (default: {REDUCTION})",
+        help=f"at each rung, one trial in N goes on (default: {REDUCTION})",
     )
 
 
@@ -208,6 +219,7 @@ _SETTLED = (
     "warm_start",
     "metric",
     "seed",
+    "scheduler",
     "grace",
     "reduction",
 )

@@ -79,6 +79,7 @@ def _settled(options: SearchOptions, splits: "Splits", storage: "Storage") -> "S
         train_faces=options.train_faces,
         trials=options.trials or given.TRIALS,
         epochs=options.epochs or given.EPOCHS,
+        scheduler=options.scheduler or given.SCHEDULER,
         grace=options.grace or given.GRACE,
         reduction=options.reduction or given.REDUCTION,
         metric=_known_metric(options.metric or given.METRIC, splits),

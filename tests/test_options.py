@@ -1,8 +1,9 @@
 import os
+from typing import get_args
 
 import pytest
 
-from fer_tune.options import parse
+from fer_tune.options import Scheduler, parse
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,7 @@ def test_what_is_no_time_is_refused(text: str, capsys: pytest.CaptureFixture[str
     [
         *("--space=paper", "--epochs=3", "--train-faces=9", "--study=a", "--metric=gap"),
         *("--seed=1", "--grace=1", "--reduction=2", "--skip-bad", "--warm-start=b"),
+        "--scheduler=none",
     ],
 )
 def test_what_a_study_settled_cannot_be_changed_at_its_resume(
@@ -32,6 +34,11 @@ def test_what_a_study_settled_cannot_be_changed_at_its_resume(
     with pytest.raises(SystemExit, match="2"):
         parse(["--resume", "any", option])
     assert f"{option.split('=')[0]} cannot be changed" in capsys.readouterr().err
+
+
+def test_every_scheduler_that_a_study_may_have_can_be_chosen() -> None:
+    names = get_args(Scheduler)
+    assert [parse(["--scheduler", name]).scheduler for name in names] == list(names)
 
 
 def test_where_and_how_long_it_runs_can() -> None:

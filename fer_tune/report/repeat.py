@@ -8,6 +8,7 @@ from fer_tune.report.study import ReportedStudy
 from fer_tune.tracking import tags
 
 TITLE = "How to repeat it"
+_LENGTHS = ("epochs", "scheduler", "grace", "reduction")
 _PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy")
 NOTE = (
     "The same seed gives the same study on the same machine as long as one trial runs at a time. "
@@ -23,8 +24,8 @@ def repeat(study: ReportedStudy) -> Section:
         ["faces", told.get(tags.SOURCE, "-")],
         ["SHA-256 of the faces", study.run.faces_hash],
         [
-            "epochs; ASHA's grace; reduction",
-            "; ".join(settings.get(name, "-") for name in ("epochs", "grace", "reduction")),
+            "; ".join(_LENGTHS),
+            "; ".join(settings.get(name, "-") for name in _LENGTHS),
         ],
         ["searched by", study.metric],
         ["fer_tune", told.get(tags.CODE_VERSION, "-")],

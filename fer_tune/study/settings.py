@@ -3,12 +3,13 @@
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fer_tune import atomic
 from fer_tune.errors import UserError
+from fer_tune.options import SCHEDULER, Scheduler
 from fer_tune.study.known import KnownTrial
 from fer_tune.study.parameters import Point
 from fer_tune.study.soundness import problems
@@ -18,8 +19,6 @@ FILE = "study.json"
 
 # A name is also a folder's and part of addresses, so it has no separators and no leading dot.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-Scheduler = Literal["asha", "asha-promotion", "hyperband", "none"]
 
 
 class StudySettings(BaseModel):
@@ -49,7 +48,7 @@ class StudySettings(BaseModel):
     train_faces: int | None
     trials: Annotated[int, Field(ge=1)]
     epochs: Annotated[int, Field(ge=1)]
-    scheduler: Scheduler = "asha"
+    scheduler: Scheduler = SCHEDULER
     grace: Annotated[int, Field(ge=1)]
     reduction: Annotated[int, Field(ge=2)]
     metric: str
