@@ -11,6 +11,7 @@ from fer_tune.training.metrics import EpochResult
 # How a trial or a study ends. What was "interrupted" goes on when its study is resumed; a trial
 # that is "paused" may go on as the study does, and is "stopped" at the latest when that is over.
 Ending = Literal["finished", "stopped", "paused", "failed", "interrupted"]
+MAY_GO_ON: tuple[Ending, ...] = ("paused", "interrupted")
 
 
 def now() -> int:

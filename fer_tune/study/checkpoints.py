@@ -1,6 +1,6 @@
 """The checkpoints of a study's trials: where they are, and which are kept."""
 
-from fer_tune.events import EpochEnded, Event, TrialEnded
+from fer_tune.events import MAY_GO_ON, EpochEnded, Event, TrialEnded
 from fer_tune.folder import Folder
 from fer_tune.training.metrics import improves
 
@@ -33,7 +33,7 @@ class Tidier:
                 if improves(self._metric, value, self._scores.get(number)):
                     self._scores[number] = value
             case TrialEnded(number=number, ending=ending):
-                if ending not in ("interrupted", "paused"):
+                if ending not in MAY_GO_ON:
                     self._drop(self._loser(number))
 
     def _loser(self, number: int) -> int | None:

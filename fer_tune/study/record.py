@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.events import MAY_GO_ON, Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import EpochResult, best_result
 
@@ -43,7 +43,7 @@ class TrialRecord:
     @property
     def is_over(self) -> bool:
         """Whether the trial will not go on when the study does."""
-        return self.ending in ("finished", "stopped", "failed")
+        return self.ending is not None and self.ending not in MAY_GO_ON
 
     def best(self, metric: str) -> EpochResult | None:
         """The epoch that scores the trial."""

@@ -8,6 +8,7 @@ from ray import tune
 
 from fer_tune.errors import UserError
 from fer_tune.events import (
+    MAY_GO_ON,
     Ending,
     EpochEnded,
     Event,
@@ -134,7 +135,7 @@ class Relay(tune.Callback):  # type: ignore[misc]
     def _end(self, number: int, ending: Ending, error: str | None = None) -> None:
         if number in self._running:
             del self._running[number]
-            if ending not in ("interrupted", "paused"):
+            if ending not in MAY_GO_ON:
                 self._known.pop(number, None)
             self._tell(TrialEnded(number=number, ending=ending, error=error))
 

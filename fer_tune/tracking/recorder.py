@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from fer_tune.errors import UserError
-from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.events import MAY_GO_ON, Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.tracking import study_run, tags
 from fer_tune.tracking.best import best_metrics, epoch_metrics
 from fer_tune.tracking.description import StudyDescription
@@ -88,11 +88,11 @@ class Recorder:
         metrics, best = self._metrics(trial, part.epochs)
         if trial.ended is not None:
             if not _goes_on(trial, part):
-                trial.best = best if trial.ended == "interrupted" else None
+                trial.best = best if trial.ended in MAY_GO_ON else None
                 return
             study_run.reopen(self._client, trial.run_id)
             trial.ended = None
-        if part.ended:
+        if part.ended and part.ended.ending != "paused":
             self._log_files(trial.run_id, part.ended, best)
         self._log(trial.run_id, part, metrics)
         trial.best = best
@@ -100,7 +100,7 @@ class Recorder:
         if part.ended:
             ending = part.ended.ending
             self._client.set_terminated(trial.run_id, study_run.STATUS[ending], part.ended.time)
-            trial.ended, trial.best = ending, best if ending == "interrupted" else None
+            trial.ended, trial.best = ending, best if ending in MAY_GO_ON else None
 
     def _new_trial(self, event: TrialStarted) -> str:
         try:
@@ -182,9 +182,11 @@ def _goes_on(trial: _Trial, part: Part) -> bool:
     """Whether the part tells of more than what is recorded of a trial that has ended."""
     if any(event.result.epoch > trial.recorded for event in part.epochs):
         return True
-    if trial.ended != "interrupted" or part.started is None:
+    if trial.ended not in MAY_GO_ON:
         return False
-    return part.ended is None or part.ended.ending != "interrupted"
+    if part.ended is None:
+        return part.started is not None
+    return part.ended.ending not in MAY_GO_ON
 
 
 def _trial(run: "Run") -> _Trial:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 STATUS: dict[Ending, str] = {
     "finished": "FINISHED",
     "stopped": "FINISHED",
+    "paused": "SCHEDULED",
     "failed": "FAILED",
     "interrupted": "KILLED",
 }

@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.errors import UserError
-from fer_tune.events import Ending, Event, TrialStarted
+from fer_tune.events import Ending, Event, TrialEnded, TrialStarted
 from fer_tune.tracking import tags
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.parts import StudyEnded
@@ -152,6 +152,7 @@ def test_parameters_give_the_configuration_back(
         ("finished", "FINISHED"),
         ("stopped", "FINISHED"),
         ("failed", "FAILED"),
+        ("paused", "SCHEDULED"),
         ("interrupted", "KILLED"),
     ],
 )
@@ -252,6 +253,31 @@ def test_an_interrupted_trial_goes_on_in_its_run(
     (trial,) = _trials(store, describe)
     assert (trial.ending, trial.epochs) == ("finished", 2)
     assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
+
+
+def test_a_paused_trial_goes_on_or_ends_in_its_run(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    on, off = (events(number, result(1), ending="paused") for number in (0, 1))
+    recorder = Recorder(store, describe(), resume=False)
+    for told in (on, off):
+        _record(recorder, told)
+    assert _status(store, describe().name) == ["RUNNING", "SCHEDULED", "SCHEDULED"]
+    assert not any(_artifacts(store, each.run_id) for each in _trials(store, describe))
+    recorder = Recorder(store, describe(), resume=True)
+    on += events(0, result(1), result(2), ending="finished")
+    off += [TrialEnded(number=1, ending="stopped")]
+    for told in (on, off):
+        _record(recorder, told)
+    _record(recorder, [], "finished")
+    endings = [(each.ending, each.epochs) for each in _trials(store, describe)]
+    assert endings == [("finished", 2), ("stopped", 1)]
+    assert _status(store, describe().name) == ["FINISHED"] * 3
+    assert all(_artifacts(store, each.run_id) for each in _trials(store, describe))
+    # Told once more, nothing changes.
+    _record(Recorder(store, describe(), resume=True), on)
+    _record(recorder, [], "finished")
+    assert [(each.ending, each.epochs) for each in _trials(store, describe)] == endings
 
 
 def test_a_trial_that_was_cut_off_as_it_ended_goes_on(
