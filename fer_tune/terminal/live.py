@@ -43,7 +43,7 @@ class LiveTable:
     """The trials of a running study; an observer of them.
 
     On a terminal, a table that is drawn anew as results come in; elsewhere, a line for each trial
-    that ends.
+    that ends or is paused.
     """
 
     def __init__(self, console: Console, settings: StudySettings) -> None:
@@ -83,8 +83,9 @@ class LiveTable:
                     self._console.print(f"trial {number:03d}: {remark}", soft_wrap=True)
             case TrialEnded(number=number, ending=ending, error=error):
                 row = self._rows[number]
+                was_told = row.ending == "paused"  # and it did nothing since
                 row.ending = ending
-                if self._is_live and (error or not self._live.is_started):
+                if self._is_live and (error or not (self._live.is_started or was_told)):
                     self._console.print(self._line(row, error), soft_wrap=True)
 
     def start_clock(self) -> None:
@@ -139,12 +140,14 @@ class LiveTable:
 
     def _title(self) -> str:
         rows = self._rows.values()
-        ended = sum(row.ending is not None for row in rows)
+        paused = sum(row.ending == "paused" for row in rows)
+        ended = f"{sum(row.ending is not None for row in rows) - paused} of {self._trials}"
+        waiting = f", {paused} paused" if paused else ""
         first = max(rows, key=lambda row: row.standing, default=None)
         best = "" if first is None or first.best is None else f", best {first.best[0]:.3f}"
         if first and first.best and first.standing[0] < 0:
             best = f", no gap of at most {self._space.max_gap:g} yet"
-        return f"{self._study}: {ended} of {self._trials} trials ended{best}{self._time_left()}"
+        return f"{self._study}: {ended} trials ended{waiting}{best}{self._time_left()}"
 
     def _time_left(self) -> str:
         ended = [row.epoch for row in self._rows.values() if row.ending]

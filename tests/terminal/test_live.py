@@ -106,6 +106,31 @@ def test_into_a_pipe_goes_a_line_for_each_trial_that_ends() -> None:
     assert "Diverged: the loss became nan" in lines[-1]
 
 
+def test_a_paused_trial_is_shown_as_one_until_it_goes_on_or_ends() -> None:
+    table = LiveTable(Console(file=io.StringIO(), width=80), SETTINGS)
+    _told(table, 3)
+    for number in (0, 1):
+        table.tell(TrialEnded(number=number, ending="paused"))
+    assert "1 of 40 trials ended, 2 paused, best 0.020" in _shown(table)
+    assert _shown(table).splitlines()[-3].split()[:3] == ["000", "paused", "1/9"]
+    table.start_clock()
+    table.tell(TrialStarted(number=0, name="", config=TrialConfig()))
+    assert "1 of 40 trials ended, 1 paused" in _shown(table)
+    table.tell(TrialEnded(number=1, ending="stopped"))
+    assert "2 of 40 trials ended, best" in _shown(table)
+
+
+def test_into_a_pipe_goes_nothing_new_of_a_paused_trial_that_is_stopped() -> None:
+    written = io.StringIO()
+    with LiveTable(Console(file=written, width=200), SETTINGS) as table:
+        table.start_clock()
+        _told(table, 1)
+        for ending in ("paused", "stopped"):
+            table.tell(TrialEnded(number=0, ending=ending))
+    assert written.getvalue().startswith("trial 000 paused after 1 epochs")
+    assert len(written.getvalue().splitlines()) == 1
+
+
 def test_what_is_remarked_of_a_trial_is_told_once_when_it_happens() -> None:
     written = io.StringIO()
     with LiveTable(Console(file=written, width=200), SETTINGS) as table:
