@@ -207,7 +207,7 @@ def _observed(
 ) -> list[TrialRecord]:
     from fer_tune.study.runner import run_study
 
-    tidier = Tidier(place.kept, settings.metric)
+    tidier = Tidier(place.kept, settings.metric, settings.space.max_gap)
     with closing(Journal(place.folder)) as journal, LiveTable(console, settings) as table:
         for event in read_events(place.folder):
             for observer in (table, tidier):

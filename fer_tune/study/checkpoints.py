@@ -2,7 +2,7 @@
 
 from fer_tune.events import MAY_GO_ON, EpochEnded, Event, TrialEnded
 from fer_tune.folder import Folder
-from fer_tune.training.metrics import improves
+from fer_tune.training.metrics import standing
 
 
 def trial_folder(number: int) -> str:
@@ -21,32 +21,34 @@ class Tidier:
     Told of a whole study again, it finds the same trial to keep.
     """
 
-    def __init__(self, folder: Folder, metric: str) -> None:
-        self._folder, self._metric = folder, metric
-        self._scores: dict[int, float] = {}  # of the trials that may go on, and the best
+    def __init__(self, folder: Folder, metric: str, max_gap: float | None = None) -> None:
+        self._folder, self._metric, self._max_gap = folder, metric, max_gap
+        # How the trials that may go on, and the best, stand in the epoch that scores them.
+        self._standings: dict[int, tuple[float, float]] = {}
         self._best: int | None = None
 
     def tell(self, event: Event) -> None:
         match event:
             case EpochEnded(number=number, result=result):
-                value = result.metrics[self._metric]
-                if improves(self._metric, value, self._scores.get(number)):
-                    self._scores[number] = value
+                now = standing(result.metrics, self._metric, self._max_gap)
+                before = self._standings.get(number)
+                if before is None or now[1] > before[1]:  # by the score alone
+                    self._standings[number] = now
             case TrialEnded(number=number, ending=ending):
                 if ending not in MAY_GO_ON:
                     self._drop(self._loser(number))
 
     def _loser(self, number: int) -> int | None:
         """Of the trial that ended and the best before it, the worse."""
-        score, best = self._scores.get(number), self._best
-        if score is None:
+        ended, best = self._standings.get(number), self._best
+        if ended is None:
             return number
-        if best is not None and not improves(self._metric, score, self._scores[best]):
+        if best is not None and ended <= self._standings[best]:
             return None if number == best else number
         self._best = number
         return best
 
     def _drop(self, number: int | None) -> None:
         if number is not None:
-            self._scores.pop(number, None)
+            self._standings.pop(number, None)
             checkpoint_folder(self._folder, number).remove()

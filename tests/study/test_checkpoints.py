@@ -50,6 +50,25 @@ def test_a_paused_trial_keeps_its_checkpoint_until_it_is_stopped(folder: Path) -
     assert _kept(folder) == {2, 3, 4, 5}
 
 
+def test_the_best_trial_is_the_best_of_those_that_keep_to_the_largest_gap(folder: Path) -> None:
+    tidier = Tidier(DiskFolder(folder), "val/macro_f1", max_gap=0.1)
+    for number, epochs in enumerate(
+        [
+            [(0.3, 0.3)],
+            [(0.2, 0.2)],  # closer
+            [(0.1, 0.1), (0.05, 0.0)],  # keeps to it
+            [(0.2, 0.05), (0.6, 0.2)],  # not where it is best
+            [(0.15, 0.05)],
+            [(0.12, 0.0)],
+        ]
+    ):
+        for epoch, (score, gap) in enumerate(epochs, start=1):
+            result = EpochResult(epoch, {"val/macro_f1": score, "gap": gap}, [])
+            tidier.tell(EpochEnded(number=number, result=result))
+        tidier.tell(TrialEnded(number=number, ending="finished"))
+    assert _kept(folder) == {4}
+
+
 def test_told_again_it_keeps_the_same(folder: Path) -> None:
     tidier = Tidier(DiskFolder(folder), "val/macro_f1")
     for _ in range(2):
