@@ -117,7 +117,9 @@ class LiveTable:
             names.pop()
 
     def _table(self, parameters: Sequence[str]) -> Table:
-        table = Table(title=self._title(), title_justify="left", box=None, padding=(0, 1, 0, 0))
+        title = self._title()
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+        table.min_width = min(len(title), self._console.width)  # or the title is broken
         metric = self._metric.removeprefix("val/")
         for name in ("trial", "state", "epoch", metric, "gap", *parameters):
             table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
