@@ -26,8 +26,7 @@ examples:
   %(prog)s                             the demo faces, about five minutes
   %(prog)s --data fer2013.csv --space regularize --trials 60
   %(prog)s --resume NAME --trials 80   go on, with more trials
-  %(prog)s --space regularize --warm-start NAME
-                                       a new study, from what others found
+  %(prog)s --data fer2013.csv --space regularize --warm-start NAME
 """
 
 

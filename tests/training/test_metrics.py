@@ -15,6 +15,7 @@ from fer_tune.training.metrics import (
     metric_names,
     named_metrics,
     named_test_metrics,
+    standing,
 )
 
 confusions = st.integers(2, 9).flatmap(
@@ -128,3 +129,24 @@ def test_epoch_by_epoch_and_all_at_once_choose_the_same_best(
     assert best is not None
     assert kept is not None
     assert kept[0] == best.epoch
+
+
+@pytest.mark.parametrize(
+    ("metric", "max_gap", "order"),
+    [
+        ("val/macro_f1", None, [2, 1, 0, 3]),
+        ("val/macro_f1", 0.2, [1, 0, 3, 2]),
+        ("val/macro_f1", 0.05, [0, 1, 3, 2]),
+        ("val/loss", 0.2, [0, 1, 3, 2]),
+        ("gap", None, [0, 1, 3, 2]),
+    ],
+)
+def test_trials_with_a_larger_gap_than_allowed_stand_below_all_others(
+    metric: str, max_gap: float | None, order: list[int]
+) -> None:
+    trials = [
+        {"val/macro_f1": score, "val/loss": score, "gap": gap}
+        for score, gap in ((0.2, 0.1), (0.5, 0.2), (0.9, 0.4), (0.1, 0.3))
+    ]
+    places = sorted(range(4), key=lambda i: standing(trials[i], metric, max_gap), reverse=True)
+    assert places == order
