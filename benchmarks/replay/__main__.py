@@ -1,0 +1,127 @@
+"""python -m benchmarks.replay: recorded learning curves, replayed through every search."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.machine import describe
+from benchmarks.replay.outcome import Estimate, epochs_to, ratio
+from benchmarks.replay.picture import draw
+from benchmarks.replay.record import SPACE, TABLE
+from benchmarks.replay.replays import Plan, Runs, read, replay_all, usual
+from benchmarks.replay.systems import STOCK
+from fer_tune.errors import UserError
+
+RESULTS = Path(__file__).parents[1] / "results"
+WITHIN = 0.01  # of the table's best score: one point of macro F1
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Replay, print what each system needed, keep the figures and the picture."""
+    options = _parse(argv)
+    python = options.syne_tune
+    plan = Plan(options.table, options.space, options.epochs, options.seeds, python)
+    began = time.monotonic()
+    try:
+        table = read(plan)
+        runs = replay_all(
+            plan, options.systems or usual(plan), options.workers, options.processes, _say
+        )
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    target = table.best - WITHIN
+    print(f"{len(table.curves)} configurations; the best scores {table.best:.3f}.\n")
+    print(markdown(runs, target))
+    if not options.quick:
+        path = _keep(runs, table.best, options)
+        draw(runs, target, path.with_suffix(".png"))
+        minutes = (time.monotonic() - began) / 60
+        print(f"\n{minutes:.0f} minutes. Kept in {path}, with a picture.")
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.replay", description=__doc__)
+    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--space", default=SPACE, help="that the table was drawn from")
+    parser.add_argument("--seeds", type=int, default=30, metavar="N", help="default: 30")
+    parser.add_argument("--workers", type=int, nargs="+", default=(1, 4, 16), metavar="W")
+    parser.add_argument("--systems", nargs="+", metavar="NAME", help="default: all but CQR")
+    parser.add_argument("--epochs", type=int, default=1000, help="of a study (default: 1000)")
+    parser.add_argument(
+        "--syne-tune", type=Path, metavar="PYTHON", help="that has it; without one it is left out"
+    )
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), metavar="N")
+    parser.add_argument(
+        "--quick", action="store_true", help="three seeds, to see that all runs; nothing is kept"
+    )
+    parser.add_argument("--out", type=Path, help=f"of the JSON (default: a new file in {RESULTS})")
+    options = parser.parse_args(argv)
+    if options.quick:
+        options.seeds = min(options.seeds, 3)
+    if min(options.seeds, options.epochs, options.processes, *options.workers) < 1:
+        parser.error("--seeds, --epochs, --workers and --processes are 1 or more")
+    return options
+
+
+def _say(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+
+
+def markdown(runs: Runs, target: float) -> str:
+    """Epochs until a trial had the target: median and 95 % interval, and beside the stock's."""
+    workers = sorted({key[1] for key in runs})
+    names = list(dict.fromkeys(key[0] for key in runs))
+    head = ["epochs to within a point of the best"]
+    for count in workers:
+        head += [f"{count} worker{'s' if count > 1 else ''}", "over stock"]
+    lines = [_row(head), _row(["---"] * len(head))]
+    for name in names:
+        cells = [name]
+        for count in workers:
+            most = runs[name, count][0].epochs
+            cells.append(_shown(epochs_to(runs[name, count], target), "{:.0f}", most))
+            stock = runs.get((STOCK, count))
+            of_stock = "" if stock is None or name == STOCK else _ratio(runs, name, count, target)
+            cells.append(of_stock)
+        lines.append(_row(cells))
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _ratio(runs: Runs, name: str, workers: int, target: float) -> str:
+    return _shown(ratio(runs[name, workers], runs[STOCK, workers], target), "{:.2f}", None)
+
+
+def _shown(estimate: Estimate, form: str, most: int | None) -> str:
+    """The estimate in brackets' interval; what no study reached is more than it was let run."""
+    beyond = "?" if most is None else f"> {most}"
+    value, low, high = (
+        form.format(each) if each < float("inf") else beyond
+        for each in (estimate.value, estimate.low, estimate.high)
+    )
+    return f"{value} [{low}, {high}]"
+
+
+def _keep(runs: Runs, best: float, options: argparse.Namespace) -> Path:
+    path: Path = options.out or RESULTS / f"replay-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "machine": describe(),
+        "best": best,
+        "within": WITHIN,
+        "runs": [asdict(run) for each in runs.values() for run in each],
+    }
+    path.write_text(json.dumps(content) + "\n")
+    return path
+
+
+if __name__ == "__main__":
+    main()

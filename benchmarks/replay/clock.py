@@ -1,0 +1,115 @@
+"""A study in simulated time: trials take the seconds that were recorded."""
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from benchmarks.replay.table import Curve
+
+METRIC = "val/macro_f1"
+
+
+class Search(Protocol):
+    """What proposes trials: any of Ray Tune's search algorithms."""
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None: ...
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None: ...
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None: ...
+
+
+class Judge(Protocol):
+    """What decides which trials go on: see `fer_tune.study.rungs.Rungs`."""
+
+    def decide(
+        self, number: int, epoch: int, value: float
+    ) -> Literal["continue", "pause", "stop"]: ...
+    def promote(self) -> int | None: ...
+    def leave(self, number: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An epoch that a trial has ended.
+
+    time: in seconds since the study began.
+    """
+
+    time: float
+    trial: int
+    epoch: int
+    score: float
+
+
+class Clock:
+    """Runs trials on `workers` workers, and tells `search` and `judge` what Ray would tell them.
+
+    The order of calls is Ray's (`TuneController._process_trial_result`): the judge first; the
+    search hears of a result unless the trial stops at it, and then of its end.
+    """
+
+    def __init__(
+        self, search: Search, judge: Judge, curve: Callable[[dict[str, Any]], Curve], workers: int
+    ) -> None:
+        self._search, self._judge, self._curve = search, judge, curve
+        self._workers = workers
+        self._curves: dict[int, Curve] = {}
+        self._epochs: dict[int, int] = {}  # that a trial has ended
+        self._next = 1  # trial 0 is the paper's, which is not part of this
+        # When the epoch that is being trained ends, and of which trial.
+        self._running: list[tuple[float, int]] = []
+
+    def run(self, epochs: int) -> list[Ended]:
+        """The first `epochs` epochs of the study, of all trials together, as they end."""
+        ended: list[Ended] = []
+        for _ in range(self._workers):
+            self._fill(0.0)
+        while self._running and len(ended) < epochs:
+            now, number = heapq.heappop(self._running)
+            if self._epochs[number] == len(self._curves[number].scores):
+                self._fail(number)
+                self._fill(now)
+                continue
+            ended.append(self._end_epoch(now, number))
+        return ended
+
+    def _end_epoch(self, now: float, number: int) -> Ended:
+        curve = self._curves[number]
+        epoch = self._epochs[number] = self._epochs[number] + 1
+        score = curve.scores[epoch - 1]
+        decision = self._judge.decide(number, epoch, score)
+        result = {METRIC: score, "epoch": epoch, "training_iteration": epoch}
+        if decision == "stop":
+            self._search.on_trial_complete(str(number), result)
+        else:
+            self._search.on_trial_result(str(number), result)
+        if decision == "continue":
+            self._go_on(now, number)
+        else:
+            self._fill(now)
+        return Ended(now, number, epoch, score)
+
+    def _fail(self, number: int) -> None:
+        self._judge.leave(number)
+        self._search.on_trial_complete(str(number), error=True)
+
+    def _fill(self, now: float) -> None:
+        """Give a worker that is free a trial: one that is promoted, or else a new one."""
+        number = self._judge.promote()
+        if number is None:
+            number = self._next
+            self._next += 1
+            given = self._search.suggest(str(number))
+            if not isinstance(given, dict):
+                return
+            self._curves[number] = self._curve(given.get("trial", given))
+            self._epochs[number] = 0
+        self._go_on(now, number)
+
+    def _go_on(self, now: float, number: int) -> None:
+        seconds, epoch = self._curves[number].seconds, self._epochs[number]
+        # One that diverges is given up some time into the epoch that it does not end.
+        lasts = seconds[epoch] if epoch < len(seconds) else (seconds[-1] if seconds else 1.0)
+        heapq.heappush(self._running, (now + lasts, number))

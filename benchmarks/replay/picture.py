@@ -1,0 +1,43 @@
+"""The picture: best score so far against epochs spent, a panel for each number of workers."""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.replay.outcome import Run, best_so_far
+
+# Legible in black and white, too.
+STYLES = ("-", "--", ":", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
+MARKERS = "osv^DPX*"
+POINTS = 60  # of a line
+
+
+def draw(runs: Mapping[tuple[str, int], Sequence[Run]], target: float, path: Path) -> None:
+    """Medians over seeds with their 95 % intervals, by (system, workers); the target dotted."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    workers = sorted({key[1] for key in runs})
+    figure = Figure(figsize=(4.6 * len(workers), 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(workers), sharey=True, squeeze=False)[0]
+    for panel, count in zip(panels, workers, strict=True):
+        of_panel = {name: each for (name, many), each in runs.items() if many == count}
+        longest = max(run.epochs for each in of_panel.values() for run in each)
+        epochs = np.unique(np.geomspace(8, longest, POINTS).astype(np.int64))
+        styles = zip(cycle(STYLES), cycle(MARKERS), strict=False)
+        for (name, each), (style, marker) in zip(of_panel.items(), styles, strict=False):
+            middle, low, high = best_so_far(each, epochs)
+            (line,) = panel.plot(
+                epochs, middle, linestyle=style, marker=marker, markevery=0.12, ms=4, label=name
+            )
+            panel.fill_between(epochs, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
+        panel.axhline(target, color="black", linewidth=0.8, linestyle=(0, (1, 3)))
+        panel.set_xscale("log")
+        panel.set_title(f"{count} worker{'s' if count > 1 else ''}")
+        panel.set_xlabel("epochs spent, all trials together")
+    panels[0].set_ylabel("best validation macro F1 so far")
+    panels[-1].legend(fontsize=7, loc="lower right")
+    figure.savefig(path, dpi=130)

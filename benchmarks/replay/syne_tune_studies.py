@@ -1,0 +1,111 @@
+"""Studies by Syne Tune on the same table, in its own simulator.
+
+Runs under a Python that has Syne Tune and knows nothing of fer_tune:
+python -m benchmarks.replay.syne_tune_studies SYSTEM TASK.json   prints JSON
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.replay.nearest import Nearest
+
+# Schedulers in syne_tune.optimizer.baselines, as they come: grace 1, reduction 3.
+SYSTEMS = {"Syne Tune ASHA": "ASHA", "Syne Tune BOHB": "BOHB", "Syne Tune CQR": "ASHACQR"}
+POLL = 1.0  # simulated seconds between two looks at the trials
+
+
+def study(task: dict[str, Any], system: str, seed: int) -> list[tuple[float, int, int, float]]:
+    """Time, trial, epoch and score of each epoch that was looked at, in order."""
+    from syne_tune import StoppingCriterion, Tuner
+    from syne_tune.backend.simulator_backend.simulator_callback import SimulatorCallback
+    from syne_tune.blackbox_repository.blackbox import Blackbox
+    from syne_tune.blackbox_repository.simulated_tabular_backend import UserBlackboxBackend
+    from syne_tune.config_space import randint
+    from syne_tune.constants import ST_TUNER_TIME
+    from syne_tune.optimizer import baselines
+
+    curves, nearest = task["curves"], _nearest(task)
+
+    class Curves(Blackbox):  # type: ignore[misc]
+        fidelity_values = np.arange(1, task["length"] + 1)
+
+        def objective_function(self, configuration, fidelity=None, seed=None):  # type: ignore
+            curve = curves[nearest(configuration)]
+            return np.column_stack([curve["scores"], np.cumsum(curve["seconds"])])
+
+    class Backend(UserBlackboxBackend):  # type: ignore[misc]
+        def config_objectives(self, config, seed):  # type: ignore
+            # Those that diverged have fewer epochs than others, and then end.
+            rows = self.blackbox.objective_function(config)
+            return [
+                {"epoch": n, "score": row[0], "elapsed": row[1]} for n, row in enumerate(rows, 1)
+            ]
+
+    ended: list[tuple[float, int, int, float]] = []
+
+    class Recorder(SimulatorCallback):  # type: ignore[misc]
+        def on_trial_result(self, trial, status, result, decision):  # type: ignore
+            when = float(result[ST_TUNER_TIME])
+            ended.append((when, trial.trial_id, int(result["epoch"]), float(result["score"])))
+
+        def store_results(self):  # type: ignore
+            """There is no table to write."""
+
+    space = {name: _domain(each) for name, each in task["parameters"].items()}
+    box = Curves(space, {"epoch": randint(1, task["length"])}, ["score", "elapsed"])
+    scheduler = getattr(baselines, SYSTEMS[system])(
+        space, metric="score", time_attr="epoch", max_t=task["length"], do_minimize=False,
+        random_seed=seed,
+    )  # fmt: skip
+    np.random.seed(seed)  # brackets are drawn by it
+    Tuner(
+        trial_backend=Backend(box, elapsed_time_attr="elapsed", tuner_sleep_time=POLL),
+        scheduler=scheduler,
+        stop_criterion=StoppingCriterion(max_num_evaluations=task["epochs"]),
+        n_workers=task["workers"],
+        sleep_time=0,
+        callbacks=[Recorder()],
+        save_tuner=False,
+    ).run()
+    return sorted(ended)[: task["epochs"]]
+
+
+def _nearest(task: dict[str, Any]) -> Nearest:
+    return Nearest(task["parameters"], [curve["config"] for curve in task["curves"]])
+
+
+def _domain(parameter: dict[str, Any]) -> Any:
+    from syne_tune import config_space
+
+    if parameter["type"] == "choice":
+        return config_space.choice(parameter["values"])
+    low, high, log = parameter["low"], parameter["high"], parameter.get("log")
+    if parameter["type"] == "float":
+        return config_space.loguniform(low, high) if log else config_space.uniform(low, high)
+    if log:
+        return config_space.lograndint(low, high)
+    size = (high - low) // parameter.get("step", 1) + 1
+    return config_space.finrange(low, high, size, cast_int=True)
+
+
+def main() -> None:
+    """A line of JSON for each seed."""
+    system, path = sys.argv[1:]
+    task = json.loads(Path(path).read_text())
+    out = sys.stdout
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
+        os.environ["SYNETUNE_FOLDER"] = folder
+        for seed in itertools.islice(itertools.count(), task["seeds"]):
+            print(json.dumps(study(task, system, seed)), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The searches that are compared: what proposes trials, and what stops them."""
+
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Literal
+
+import optuna
+from optuna.samplers import BaseSampler, RandomSampler
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from benchmarks.replay.clock import METRIC, Judge, Search
+from benchmarks.replay.table import Table
+from fer_tune.options import GRACE, REDUCTION, Scheduler
+from fer_tune.study.record import PAPER_TRIAL, TrialRecord
+from fer_tune.study.rungs import Rungs, rungs_of
+from fer_tune.study.sampler import StudySearch
+from fer_tune.study.settings import StudySettings
+from fer_tune.training.config import PAPER
+
+# As in Ray's guide "How to use Tune with PyTorch".
+GUIDES_GRACE, GUIDES_REDUCTION = 1, 2
+
+Parts = tuple[Search, Judge]
+
+
+class RaysJudge:
+    """A scheduler of Ray's that stops trials, asked as the clock asks."""
+
+    def __init__(self, scheduler: TrialScheduler) -> None:
+        self._scheduler = scheduler
+
+    def decide(self, number: int, epoch: int, value: float) -> Literal["continue", "pause", "stop"]:
+        trial = SimpleNamespace(trial_id=str(number))
+        if epoch == 1:
+            self._scheduler.on_trial_add(None, trial)
+        result = {"training_iteration": epoch, METRIC: value}
+        decision = self._scheduler.on_trial_result(None, trial, result)
+        if decision != TrialScheduler.STOP:
+            return "continue"
+        self._scheduler.on_trial_complete(None, trial, result)
+        return "stop"
+
+    def promote(self) -> int | None:
+        return None
+
+    def leave(self, number: int) -> None:
+        """Ray forgets one that failed, too: its rungs keep what they have."""
+
+
+def stock(table: Table, seed: int, reduction: int = GUIDES_REDUCTION) -> Parts:
+    """Ray's OptunaSearch, as it comes, with Ray's ASHA."""
+    search = OptunaSearch(table.space.suggest, metric=METRIC, mode="max", seed=seed)
+    return search, _asha(table, GUIDES_GRACE, reduction)
+
+
+def random(table: Table, seed: int) -> Parts:
+    """Random search: every trial to its full length."""
+    return _sampled(table, RandomSampler(seed)), Rungs(settings(table, seed, "none"), [[]])
+
+
+def random_asha(table: Table, seed: int) -> Parts:
+    return _sampled(table, RandomSampler(seed)), _asha(table, GUIDES_GRACE, GUIDES_REDUCTION)
+
+
+def ours(table: Table, seed: int, scheduler: Scheduler = "asha") -> Parts:
+    """The search and the rungs of a study as it runs by default, without the paper's trial.
+
+    That trial and the space's first ones are left out since the others do not get them either.
+    """
+    chosen = settings(table, seed, scheduler)
+    paper = TrialRecord(PAPER_TRIAL, "", PAPER, ending="failed")  # so it is not given again
+    return StudySearch(chosen, [paper]), rungs_of(chosen)
+
+
+SYSTEMS: dict[str, Callable[[Table, int], Parts]] = {
+    "random": random,
+    "random + ASHA": random_asha,
+    "OptunaSearch + ASHA": stock,
+    "OptunaSearch + ASHA, reduction 4": partial(stock, reduction=4),
+    "ours, asha": ours,
+    "ours, asha-promotion": partial(ours, scheduler="asha-promotion"),
+    "ours, hyperband": partial(ours, scheduler="hyperband"),
+}
+STOCK = "OptunaSearch + ASHA"
+
+
+def settings(table: Table, seed: int, scheduler: Scheduler) -> StudySettings:
+    """A study over the table with all else by default, and more trials than fit into any budget."""
+    return StudySettings(
+        name="replay",
+        space_name="replay",
+        space=table.space.model_copy(update={"first_trials": ()}),
+        data=None,
+        skip_bad=False,
+        faces_hash="",
+        train_faces=None,
+        trials=100_000,
+        epochs=table.epochs,
+        scheduler=scheduler,
+        grace=GRACE,
+        reduction=REDUCTION,
+        metric=METRIC,
+        seed=seed,
+        tracking_uri=None,
+    )
+
+
+def _sampled(table: Table, sampler: BaseSampler) -> Search:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    search: Search = OptunaSearch(table.space.suggest, metric=METRIC, mode="max", sampler=sampler)
+    return search
+
+
+def _asha(table: Table, grace: int, reduction: int) -> Judge:
+    return RaysJudge(
+        ASHAScheduler(
+            metric=METRIC,
+            mode="max",
+            max_t=table.epochs,
+            grace_period=grace,
+            reduction_factor=reduction,
+        )
+    )

@@ -1,0 +1,95 @@
+from typing import Any
+
+import pytest
+
+from benchmarks.replay.clock import METRIC, Clock
+from benchmarks.replay.systems import SYSTEMS, RaysJudge, settings
+from benchmarks.replay.table import Table
+from fer_tune.study.rungs import Rungs, StoppingRungs, rungs_of
+from tests.benchmarks.replay.conftest import AVERAGE, HIDDEN
+
+
+class Given:
+    """A search that gives these, and keeps what it is told."""
+
+    def __init__(self, *configs: dict[str, Any]) -> None:
+        self.left = list(configs)
+        self.told: list[tuple[str, str, int]] = []
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        return self.left.pop(0) if self.left else None
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        self.told.append(("result", trial_id, result["epoch"]))
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        epoch = result["epoch"] if result else 0
+        self.told.append(("failed" if error else "complete", trial_id, epoch))
+
+
+def _all_the_way(table: Table) -> Rungs:
+    return rungs_of(settings(table, 0, "none"))
+
+
+def test_workers_train_at_once_and_epochs_end_in_the_order_of_time(table: Table) -> None:
+    slow = {**AVERAGE, "dropout": 0.5}
+    ended = Clock(Given(slow, HIDDEN, AVERAGE), _all_the_way(table), table.curve, 2).run(100)
+    assert [(each.time, each.trial, each.epoch) for each in ended[:4]] == [
+        (1.0, 2, 1),
+        (2.0, 2, 2),
+        (3.0, 1, 1),
+        (3.0, 2, 3),
+    ]
+    assert [(each.time, each.trial) for each in ended if each.epoch == 4] == [
+        (4.0, 2),
+        (8.0, 3),
+        (12.0, 1),
+    ]
+
+
+def test_a_study_ends_after_its_epochs(table: Table) -> None:
+    assert len(Clock(Given(HIDDEN, AVERAGE), _all_the_way(table), table.curve, 1).run(6)) == 6
+
+
+def test_a_search_is_told_what_ray_tells(table: Table) -> None:
+    search = Given(HIDDEN)
+    Clock(search, _all_the_way(table), table.curve, 1).run(100)
+    results = [("result", "1", epoch) for epoch in (1, 2, 3)]
+    assert search.told == [*results, ("complete", "1", 4)]
+
+
+def test_a_trial_that_diverges_has_failed_and_another_begins(table: Table) -> None:
+    search = Given({**HIDDEN, "learning_rate": 1e-2}, AVERAGE)
+    ended = Clock(search, _all_the_way(table), table.curve, 1).run(100)
+    assert search.told[1] == ("failed", "1", 0)
+    assert [(each.time, each.trial) for each in ended[:2]] == [(1.0, 1), (3.0, 2)]
+
+
+def test_a_paused_trial_goes_on_where_it_was(table: Table) -> None:
+    chosen = settings(table, 0, "asha-promotion").model_copy(update={"grace": 1, "reduction": 2})
+    ended = Clock(Given(AVERAGE, HIDDEN), rungs_of(chosen), table.curve, 1).run(100)
+    assert [(each.trial, each.epoch) for each in ended] == [(1, 1), (2, 1), (1, 2)]
+    assert [each.time for each in ended] == [1.0, 2.0, 3.0]
+
+
+def test_rays_asha_decides_as_ours_with_the_same_rungs(table: Table) -> None:
+    from ray.tune.schedulers import ASHAScheduler
+
+    chosen = settings(table, 0, "asha").model_copy(update={"grace": 1, "reduction": 2, "epochs": 9})
+    theirs = RaysJudge(ASHAScheduler(metric=METRIC, mode="max", max_t=9, reduction_factor=2))
+    ours = rungs_of(chosen)
+    assert isinstance(ours, StoppingRungs)
+    for number, epoch, value in [(1, 1, 0.3), (2, 1, 0.2), (3, 1, 0.4), (1, 2, 0.3), (3, 2, 0.1)]:
+        assert theirs.decide(number, epoch, value) == ours.decide(number, epoch, value)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_system_searches_and_the_same_seed_gives_the_same_study(
+    table: Table, name: str
+) -> None:
+    first, second = (Clock(*SYSTEMS[name](table, 3), table.curve, 2).run(40) for _ in range(2))
+    assert first == second
+    assert len(first) == 40
+    assert max(each.score for each in first) >= 0.37
