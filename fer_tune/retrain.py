@@ -156,7 +156,7 @@ def _plan(what: "Retraining", seeds: int, compared: bool) -> str:
     beside = "; then the paper's configuration, if it never was" if compared else ""
     gap, most = what.trial.best.get("gap", 0.0), what.study.max_gap
     above = most is not None and gap > most
-    beside += f". The trial's gap was {gap:.3f}, not the {most:g} at most" if above else ""
+    beside += f". The trial's gap was {gap:.3f}, above the limit of {most:g}" if above else ""
     return (
         f"Training trial {what.trial.number:03d} of {what.study.name} again (seeds: {seeds}): "
         f"{what.epochs} epochs on {len(what.splits.train):,} faces, "
