@@ -8,7 +8,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-# Of a study so long, proposing a trial costs 7 ms (paper.yaml) to 70 (regularize.yaml); each
+# Of a study so long, proposing a trial costs 7 ms (paper.yaml) to some 100 (regularize.yaml); each
 # thousand trials more would add as much again.
 RECENT = 1000
 # More than these TPE never counts among the good ones.
