@@ -1,0 +1,63 @@
+"""MLflow's UI as `make ui` starts it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[2]
+_PATIENCE = 120  # seconds
+
+
+@contextmanager
+def mlflow_ui(folder: Path) -> Iterator[str]:
+    """Its address, once it answers; it shows the `mlruns` in `folder`."""
+    port = _free_port()
+    quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (folder / "ui.txt").open("w") as shown:
+        server = subprocess.Popen(
+            ["sh", "-c", _command(port)],
+            cwd=folder,
+            env=quiet,
+            stdout=shown,
+            stderr=shown,
+            start_new_session=True,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(address, server, folder / "ui.txt")
+        yield address
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _command(port: int) -> str:
+    """What `make ui` would run, taken from this environment."""
+    there = ["--old-file", ".venv/.installed", f"BIN={Path(sys.executable).parent}"]
+    make = ["make", "--dry-run", "-C", str(_ROOT), *there, f"ARGS=--port {port} --workers 1", "ui"]
+    shown = subprocess.run(make, check=True, capture_output=True, text=True).stdout
+    return "\n".join(line for line in shown.splitlines() if not line.startswith("make"))
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes], shown: Path) -> None:
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        assert server.poll() is None, shown.read_text()
+        with suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=5):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"no answer in {_PATIENCE} s: {shown.read_text()}")
