@@ -25,5 +25,6 @@ def study_notes(study: StudyDescription, page: str, outcome: str = "") -> str:
     names = ", ".join(f"`{name}`" for name in study.parameters)
     trials = f"**[Compare the trials]({page})**: a table, the best first, and charts."
     guide = _GUIDE.format(score=best_name(study.metric), metric=study.metric, best=tags.BEST)
-    told = [outcome, *study.notes, trials, guide, names and f"What trials differ in: {names}."]
+    varied = names and f"They differ in {names}."
+    told = [outcome, *study.notes, f"{trials} {varied}".strip(), guide]
     return "\n\n".join(filter(None, told))
