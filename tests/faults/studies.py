@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fer_tune.events import EpochEnded, TrialEnded, TrialStarted
+from fer_tune.events import MAY_GO_ON, EpochEnded, TrialEnded, TrialStarted
 from fer_tune.study.journal import read_events, read_trials
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.scheduler import StudyScheduler
@@ -102,10 +102,12 @@ def require_whole(storage: Path, name: str) -> list[TrialRecord]:
     for trial in trials:
         assert [each.epoch for each in trial.history] == list(range(1, len(trial.history) + 1))
         assert (trial.ending == "finished") == (len(trial.history) == settings.epochs)
-    # ASHA, asked again in the order of the journal, stops the same trials.
+    # The scheduler, asked again in the order of the journal, stops the same trials, beside those
+    # that were paused until the end.
     scheduler = StudyScheduler(settings)
     for event in read_events(folder):
-        if isinstance(event, EpochEnded):
+        stopped = isinstance(event, TrialEnded) and event.ending == "stopped"
+        if not stopped or event.number in scheduler.rungs.paused:
             scheduler.replay(event)
     assert scheduler.stopped == {each.number for each in trials if each.ending == "stopped"}
     return trials
@@ -121,7 +123,7 @@ def _require_one_course(folder: Path) -> None:
             assert configs.setdefault(event.number, event.config) == event.config
         elif isinstance(event, EpochEnded):
             epochs[event.number, event.result.epoch] += 1
-        elif isinstance(event, TrialEnded) and event.ending != "interrupted":
+        elif isinstance(event, TrialEnded) and event.ending not in MAY_GO_ON:
             over.add(event.number)
     assert max(epochs.values()) == 1
     assert len(set(configs.values())) == len(configs)

@@ -32,11 +32,13 @@ def _best(trials: list[TrialRecord]) -> int:
     return ranked(trials, "val/macro_f1")[0].number
 
 
+@pytest.mark.parametrize("scheduler", ["asha", "asha-promotion"])
 def test_a_study_whose_driver_is_killed_twenty_times_ends_as_its_records_say(
-    tmp_path: Path, chance: random.Random
+    tmp_path: Path, chance: random.Random, scheduler: str
 ) -> None:
     name, storage = "demo-killed", tmp_path / STORAGE
-    begin = ["--study", name, *SMALL, "--epochs", "9", "--grace", "1"]
+    length = ["--epochs", "9", "--grace", "1", "--scheduler", scheduler]
+    begin = ["--study", name, *SMALL, *length]
     killed: list[int] = []
     trials = 12
     while len(killed) < KILLS:
