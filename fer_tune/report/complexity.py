@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TITLE = "Augmentation against model complexity"
 NOTE = (
     "Complexity is the number of trainable parameters. Each trial is taken at its best epoch, so a "
-    "trial that ASHA stopped early counts with what it had; ± is the standard deviation over "
+    "trial that was stopped early counts with what it had; ± is the standard deviation over "
     "trials."
 )
 _STRENGTHS = {"none or weak (below 1/3)": 1 / 3, "middling": 2 / 3, "strong (2/3 or more)": 2.0}

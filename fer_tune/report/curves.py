@@ -13,10 +13,10 @@ from fer_tune.study.record import TrialRecord
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TITLE = "How the trials learnt, and which ASHA stopped"
+TITLE = "How the trials learnt, and which were stopped"
 NOTE = (
     "Every trial by epoch: pale where it is neither the best nor the paper's. A cross marks where "
-    "ASHA stopped a trial."
+    "a trial was stopped."
 )
 
 
@@ -29,17 +29,17 @@ def curves(study: ReportedStudy) -> Section:
 
 
 def words(trials: Sequence[TrialRecord], epochs: int) -> str:
-    """How the trials ended, what ASHA stopped after how many epochs, and what that saved."""
+    """How the trials ended, how many were stopped after which epoch, and what that saved."""
     endings = Counter(each.ending or "running" for each in trials)
     told = ", ".join(f"{count} {ending}" for ending, count in endings.most_common())
     stopped = Counter(len(each.history) for each in trials if each.ending == "stopped")
     if not stopped:
-        return f"Of {counted(len(trials), 'trial')} ({told or 'none begun'}), ASHA stopped none."
+        return f"Of {counted(len(trials), 'trial')} ({told or 'none begun'}), none was stopped."
     saved = sum((epochs - after) * count for after, count in stopped.items())
     used = sum(len(each.history) for each in trials)
     after = ", ".join(f"{stopped[epoch]} after epoch {epoch}" for epoch in sorted(stopped))
     return (
-        f"Of {len(trials)} trials ({told}), ASHA stopped {after}, which saved {saved} of "
+        f"Of {len(trials)} trials ({told}), stopping {after} saved {saved} of "
         f"{saved + used} epochs ({saved / (saved + used):.0%})."
     )
 

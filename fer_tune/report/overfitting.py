@@ -26,7 +26,7 @@ LIMIT_NOTE = " Right of the dotted line, the gap is larger than the study allows
 IMPORTANCE_NOTE = (
     "Importances are the shares of the parameters in the variance among the {count} trials that "
     "ran to their end (Optuna's fANOVA), with the standard deviation over samples of these trials; "
-    "those that finished are the ones that ASHA let through."
+    "those that finished are the ones that were not stopped."
 )
 
 

@@ -18,7 +18,7 @@ TITLES = [
     "What counters overfitting",
     "Balanced or not",
     "Augmentation against model complexity",
-    "How the trials learnt, and which ASHA stopped",
+    "How the trials learnt, and which were stopped",
     "The best trial, class by class",
     "What the data audit found",
     "How to repeat it",

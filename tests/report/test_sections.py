@@ -70,12 +70,12 @@ def test_importances_are_told_only_of_enough_finished_trials(
     assert "what decides the gap most is" in enough.words
 
 
-def test_what_asha_stopped_and_saved_is_counted(trial: Trial) -> None:
+def test_what_was_stopped_and_saved_is_counted(trial: Trial) -> None:
     told = curves.words(
         [trial(0, *[1] * 15), trial(1, 1, 1, 1, ending="stopped"), trial(2, ending="failed")], 15
     )
     assert "1 finished, 1 stopped, 1 failed" in told
-    assert "ASHA stopped 1 after epoch 3, which saved 12 of 30 epochs (40%)" in told
+    assert "stopping 1 after epoch 3 saved 12 of 30 epochs (40%)" in told
 
 
 def test_the_class_most_mistaken_is_named() -> None:
