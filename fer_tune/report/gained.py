@@ -53,7 +53,7 @@ def _kept(study: ReportedStudy) -> str:
         return ""
     if keeps_to(best, study.metric, most):
         return f" (the best of those with a gap of at most {most:g})"
-    return f" (no trial has a gap of at most {most:g}, and this one comes closest)"
+    return f" (no trial that ran to its end has a gap of at most {most:g}; this one comes closest)"
 
 
 def _shown(study: ReportedStudy) -> dict[str, TrialRecord]:

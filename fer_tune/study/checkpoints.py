@@ -1,8 +1,11 @@
 """The checkpoints of a study's trials: where they are, and which are kept."""
 
+import math
+from collections.abc import Mapping
+
 from fer_tune.events import MAY_GO_ON, EpochEnded, Event, TrialEnded
 from fer_tune.folder import Folder
-from fer_tune.training.metrics import standing
+from fer_tune.training.metrics import improves, standing
 
 
 def trial_folder(number: int) -> str:
@@ -23,32 +26,30 @@ class Tidier:
 
     def __init__(self, folder: Folder, metric: str, max_gap: float | None = None) -> None:
         self._folder, self._metric, self._max_gap = folder, metric, max_gap
-        # How the trials that may go on, and the best, stand in the epoch that scores them.
-        self._standings: dict[int, tuple[float, float]] = {}
+        # Of the trials that may go on, the metrics of their best epochs.
+        self._scoring: dict[int, Mapping[str, float]] = {}
         self._best: int | None = None
+        self._place = (-math.inf, -math.inf)  # how the best trial stands
 
     def tell(self, event: Event) -> None:
         match event:
             case EpochEnded(number=number, result=result):
-                now = standing(result.metrics, self._metric, self._max_gap)
-                before = self._standings.get(number)
-                if before is None or now[1] > before[1]:  # by the score alone
-                    self._standings[number] = now
+                best = self._scoring.get(number, {}).get(self._metric)
+                if improves(self._metric, result.metrics[self._metric], best):
+                    self._scoring[number] = result.metrics
             case TrialEnded(number=number, ending=ending):
                 if ending not in MAY_GO_ON:
-                    self._drop(self._loser(number))
+                    loser = self._loser(number, is_whole=ending == "finished")
+                    if loser is not None and loser != self._best:
+                        checkpoint_folder(self._folder, loser).remove()
 
-    def _loser(self, number: int) -> int | None:
+    def _loser(self, number: int, *, is_whole: bool) -> int | None:
         """Of the trial that ended and the best before it, the worse."""
-        ended, best = self._standings.get(number), self._best
-        if ended is None:
+        metrics = self._scoring.pop(number, None)
+        if metrics is None:
             return number
-        if best is not None and ended <= self._standings[best]:
-            return None if number == best else number
-        self._best = number
-        return best
-
-    def _drop(self, number: int | None) -> None:
-        if number is not None:
-            self._standings.pop(number, None)
-            checkpoint_folder(self._folder, number).remove()
+        place = standing(metrics, self._metric, self._max_gap, is_whole=is_whole)
+        if place <= self._place:
+            return number
+        before, self._best, self._place = self._best, number, place
+        return before

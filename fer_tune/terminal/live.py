@@ -28,14 +28,12 @@ class Row:
     point: the parameters that the trial has.
     epoch: epochs done.
     best: value of the metric, and the gap, in the best of them.
-    standing: of the best epoch, see `fer_tune.training.metrics.standing`.
     """
 
     number: int
     point: Point
     epoch: int = 0
     best: tuple[float, float] | None = None
-    standing: tuple[float, float] = (-math.inf, -math.inf)
     ending: Ending | None = None
 
 
@@ -76,7 +74,6 @@ class LiveTable:
                 row.epoch = result.epoch
                 if improves(self._metric, value, row.best and row.best[0]):
                     row.best = value, result.metrics["gap"]
-                    row.standing = standing(result.metrics, self._metric, self._space.max_gap)
                 self._epochs_here += 1
             case TrialRemarked(number=number, remark=remark):
                 if self._is_live:
@@ -132,8 +129,15 @@ class LiveTable:
         """The running trials, and as many of the best others as there is room for."""
         running = [row for row in self._rows.values() if row.ending is None]
         ended = [row for row in self._rows.values() if row.ending is not None]
-        ended.sort(key=lambda row: row.standing, reverse=True)
+        ended.sort(key=self._standing, reverse=True)
         return sorted([*running, *ended[: max(0, ROWS - len(running))]], key=lambda r: r.number)
+
+    def _standing(self, row: Row) -> tuple[float, float]:
+        if row.best is None:
+            return -math.inf, -math.inf
+        metrics = dict(zip((self._metric, "gap"), row.best, strict=True))
+        is_whole = row.epoch == self._epochs
+        return standing(metrics, self._metric, self._space.max_gap, is_whole=is_whole)
 
     def _cells(self, row: Row) -> list[str]:
         values = [f"{value:.3f}" for value in row.best] if row.best else ["-", "-"]
@@ -145,9 +149,9 @@ class LiveTable:
         paused = sum(row.ending == "paused" for row in rows)
         ended = f"{sum(row.ending is not None for row in rows) - paused} of {self._trials}"
         waiting = f", {paused} paused" if paused else ""
-        first = max(rows, key=lambda row: row.standing, default=None)
+        first = max(rows, key=self._standing, default=None)
         best = "" if first is None or first.best is None else f", best {first.best[0]:.3f}"
-        if first and first.best and first.standing[0] < 0:
+        if first and first.best and self._standing(first)[0] < 0:
             best = f", no gap of at most {self._space.max_gap:g} yet"
         return f"{self._study}: {ended} trials ended{waiting}{best}{self._time_left()}"
 

@@ -19,10 +19,11 @@ def ranked(
 ) -> list[TrialRecord]:
     """The trials that have a score, best first; equal ones by number.
 
-    Behind all others those with a larger gap than `max_gap`, the one that comes closest first.
+    Behind all others those with a larger gap than `max_gap`, the one that comes closest first,
+    and then those that did not run to their end.
     """
     scored = [
-        (standing(best.metrics, metric, max_gap), each)
+        (standing(best.metrics, metric, max_gap, is_whole=each.ending == "finished"), each)
         for each in trials
         if (best := each.best(metric))
     ]
@@ -58,7 +59,10 @@ def gain(trials: Sequence[TrialRecord], metric: str, max_gap: float | None = Non
     best, theirs = order[0], _values(paper, metric)
     limit = "" if max_gap is None else f" with a gap of at most {max_gap:g}"
     if not keeps_to(best, metric, max_gap):
-        told = f"No trial has a gap of at most {max_gap:g}. The paper's configuration: {theirs}."
+        told = (
+            f"No trial that ran to its end has a gap of at most {max_gap:g}. "
+            f"The paper's configuration: {theirs}."
+        )
         closest = f" Closest, trial {best.number:03d}: {_values(best, metric)}."
         return told if best is paper else told + closest
     if best is paper:
@@ -70,10 +74,10 @@ def gain(trials: Sequence[TrialRecord], metric: str, max_gap: float | None = Non
 
 
 def keeps_to(trial: TrialRecord, metric: str, max_gap: float | None) -> bool:
-    """Whether the gap of a trial with a score is no larger than `max_gap`."""
+    """Whether a trial with a score ran to its end and has no larger gap than `max_gap`."""
     best = trial.best(metric)
     assert best is not None
-    return max_gap is None or best.metrics["gap"] <= max_gap
+    return max_gap is None or (trial.ending == "finished" and best.metrics["gap"] <= max_gap)
 
 
 def _values(trial: TrialRecord, metric: str) -> str:

@@ -124,7 +124,8 @@ def find_trial(store: Store, study: StudyRun, number: int) -> TrialRun:
 def best_trial(store: Store, study: StudyRun) -> TrialRun:
     """The trial with the best epoch, of those that keep to the study's largest gap.
 
-    Where none does, the one that comes closest. Raises UserError where none has finished an epoch.
+    Where none that ran to its end does, the one that comes closest. Raises UserError where none has
+    finished an epoch.
     """
     name = best_name(study.metric).removeprefix(tags.BEST)
     scored = [trial for trial in trials(store, study) if {name, "gap"} <= trial.best.keys()]
@@ -133,7 +134,8 @@ def best_trial(store: Store, study: StudyRun) -> TrialRun:
 
     def stands(trial: TrialRun) -> tuple[float, float]:
         metrics = {"gap": trial.best["gap"], study.metric: trial.best[name]}
-        return standing(metrics, study.metric, study.max_gap)
+        is_whole = trial.ending == "finished"
+        return standing(metrics, study.metric, study.max_gap, is_whole=is_whole)
 
     return max(scored, key=stands)
 

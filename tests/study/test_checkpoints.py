@@ -59,13 +59,13 @@ def test_the_best_trial_is_the_best_of_those_that_keep_to_the_largest_gap(folder
             [(0.1, 0.1), (0.05, 0.0)],  # keeps to it
             [(0.2, 0.05), (0.6, 0.2)],  # not where it is best
             [(0.15, 0.05)],
-            [(0.12, 0.0)],
+            [(0.5, 0.0)],  # did not run to its end
         ]
     ):
         for epoch, (score, gap) in enumerate(epochs, start=1):
             result = EpochResult(epoch, {"val/macro_f1": score, "gap": gap}, [])
             tidier.tell(EpochEnded(number=number, result=result))
-        tidier.tell(TrialEnded(number=number, ending="finished"))
+        tidier.tell(TrialEnded(number=number, ending="stopped" if number == 5 else "finished"))
     assert _kept(folder) == {4}
 
 

@@ -62,12 +62,12 @@ def test_the_best_so_far_is_the_best_of_those_that_keep_to_the_largest_gap() -> 
     space = read_space(find_space("smoke")).model_copy(
         update={"constraints": Constraints(gap=AtMost(at_most=0.2))}
     )
-    table = LiveTable(Console(file=io.StringIO()), made("shown", "smoke", space))
-    for number, score, gap in ((0, 0.9, 0.3), (1, 0.5, 0.1), (2, 0.4, 0.1)):
+    table = LiveTable(Console(file=io.StringIO()), made("shown", "smoke", space, epochs=2))
+    for number, score, gap, epoch in ((0, 0.9, 0.3, 2), (1, 0.8, 0.1, 1), (2, 0.5, 0.1, 2)):
         table.tell(TrialStarted(number=number, name="", config=TrialConfig()))
         metrics = {"val/macro_f1": score, "gap": gap}
-        table.tell(EpochEnded(number=number, result=EpochResult(1, metrics, [])))
-        if not number:
+        table.tell(EpochEnded(number=number, result=EpochResult(epoch, metrics, [])))
+        if number < 2:
             assert "ended, no gap of at most 0.2 yet" in _shown(table)
     assert "ended, best 0.500" in _shown(table)
 

@@ -55,20 +55,22 @@ def test_the_best_is_the_best_of_those_that_keep_to_the_largest_gap(
     trials: list[TrialRecord],
 ) -> None:
     _set_gap(trials[1], 0.3)
-    assert [each.number for each in outcome.ranked(trials, METRIC, 0.2)] == [0, 4, 2, 1]
+    assert [each.number for each in outcome.ranked(trials, METRIC, 0.2)] == [0, 1, 4, 2]
     assert "No trial with a gap of at most 0.2 was better" in outcome.gain(trials, METRIC, 0.2)
     _set_gap(trials[0], 0.4)
+    _set_gap(trials[1], 0.2)
     said = outcome.gain(trials, METRIC, 0.2)
-    assert "The best with a gap of at most 0.2, trial 004: macro_f1 0.200" in said
+    assert "The best with a gap of at most 0.2, trial 001: macro_f1 0.600" in said
 
 
 def test_where_none_keeps_to_the_largest_gap_it_says_so_and_names_the_closest(
     trials: list[TrialRecord],
 ) -> None:
-    _set_gap(trials[2], 0.05)
+    _set_gap(trials[1], 0.05)
+    _set_gap(trials[2], 0.0)  # of one that was stopped
     said = outcome.gain(trials, METRIC, 0.02)
-    assert said.startswith("No trial has a gap of at most 0.02. The paper's configuration: ")
-    assert "Closest, trial 002: macro_f1 0.100" in said
+    assert said.startswith("No trial that ran to its end has a gap of at most 0.02. The paper's ")
+    assert "Closest, trial 001: macro_f1 0.600" in said
     _set_gap(trials[0], 0.03)
     assert "Closest" not in outcome.gain(trials, METRIC, 0.02)
 

@@ -79,7 +79,10 @@ def test_the_best_trial_keeps_to_the_largest_gap_or_comes_closest(
     for number, gap in enumerate((0.1, 0.2, 0.3)):
         made = result(1, 40 + 10 * number)
         made = replace(made, metrics={**made.metrics, "gap": gap})
-        recorder.record(events(number, made))
+        recorder.record(events(number, made, ending="finished"))
+    stopped = result(1, 50)
+    stopped = replace(stopped, metrics={**stopped.metrics, "gap": 0.0})
+    recorder.record(events(3, stopped, ending="stopped"))
     study = find_study(store, describe().name)
     assert study.max_gap == most
     assert best_trial(store, study).number == best

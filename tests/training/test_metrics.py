@@ -150,3 +150,6 @@ def test_trials_with_a_larger_gap_than_allowed_stand_below_all_others(
     ]
     places = sorted(range(4), key=lambda i: standing(trials[i], metric, max_gap), reverse=True)
     assert places == order
+    short = standing({"val/macro_f1": 0.9, "gap": 0.0}, "val/macro_f1", 0.2, is_whole=False)
+    assert short < min(standing(each, "val/macro_f1", 0.2) for each in trials)
+    assert standing({"val/macro_f1": 0.9}, "val/macro_f1", is_whole=False) == (0.0, 0.9)
