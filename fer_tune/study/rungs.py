@@ -49,7 +49,7 @@ class Rungs:
     - when a trial has ended an epoch, call `decide` and do as it says; a trial that is to "pause"
       or "stop" frees its slot;
     - when a slot is free, call `promote`. The trial that it names goes on where it was paused;
-      where it names none, a new one may begin;
+      where it names none, a new one may begin (`StudySearch` asks this itself);
     - when no trial runs, none is named and no more are to begin, the study is over, and those
       in `paused` are stopped.
 

@@ -5,6 +5,7 @@ import json
 import re
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from rich.console import Console
 from fer_tune.errors import UserError
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.folder import DiskFolder
+from fer_tune.options import Scheduler
 from fer_tune.study.checkpoints import Tidier
 from fer_tune.study.journal import FILE as JOURNAL
 from fer_tune.study.journal import checked_trials, read_events
@@ -94,14 +96,18 @@ def told() -> list[Event]:
         *events,
         TrialEnded(number=0, ending="finished"),
         TrialEnded(number=1, ending="stopped"),
+        TrialEnded(number=2, ending="paused"),
+        TrialStarted(number=2, name="002", config=TrialConfig(depth=5)),
         TrialRemarked(number=2, remark="its worker died"),
         TrialEnded(number=2, ending="failed", error="a\nb"),
     ]
 
 
+@pytest.mark.parametrize("kind", get_args(Scheduler))
 @fuzzed(500)
 @given(jsons([event.model_dump_json().encode() + b"\n" for event in told()]))
-def test_a_journal_of_any_content(place: Path, content: bytes) -> None:
+def test_a_journal_of_any_content(place: Path, kind: Scheduler, content: bytes) -> None:
+    study = STUDY.model_copy(update={"scheduler": kind})
     (place / "tested").mkdir(exist_ok=True)
     (place / "tested" / JOURNAL).write_bytes(content)
     try:
@@ -111,16 +117,15 @@ def test_a_journal_of_any_content(place: Path, content: bytes) -> None:
         return
     shown = Console(file=io.StringIO(), width=100)
     table, tidier = LiveTable(shown, STUDY), Tidier(DiskFolder(place / "kept"), STUDY.metric)
-    scheduler = StudyScheduler(STUDY)
+    scheduler = StudyScheduler(study)
     for event in read_events(place / "tested"):
         table.tell(event)
         tidier.tell(event)
-        if isinstance(event, EpochEnded):
-            scheduler.replay(event)
+        scheduler.replay(event)
     shown.print(table.table())
     shown.print(outcome.leaderboard(trials, STUDY.metric, STUDY.space))
     assert outcome.note(trials, STUDY)
-    StudySearch(STUDY, trials)
+    StudySearch(study, trials, rungs=scheduler.rungs)
 
 
 def fresh_network() -> State:
