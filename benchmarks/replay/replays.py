@@ -29,6 +29,7 @@ class Plan:
     """What is replayed.
 
     table, space: the file of the table, and the space's name or file.
+    even: whether all parameters count the same for what is nearest.
     epochs: that each study is let run.
     seeds: how many studies of each system.
     syne_tune: a Python that has it; None where there is none.
@@ -36,6 +37,7 @@ class Plan:
 
     table: Path
     space: str
+    even: bool
     epochs: int
     seeds: int
     syne_tune: Path | None
@@ -43,12 +45,12 @@ class Plan:
 
 def read(plan: Plan) -> Table:
     """The table. Raises UserError where it cannot be used."""
-    return _read(plan.table, plan.space)
+    return _read(plan.table, plan.space, plan.even)
 
 
 @cache
-def _read(table: Path, space: str) -> Table:
-    return read_table(table, read_space(find_space(space)))
+def _read(table: Path, space: str, even: bool) -> Table:
+    return read_table(table, read_space(find_space(space)), even)
 
 
 def known(plan: Plan) -> list[str]:
@@ -108,6 +110,7 @@ def _by_syne_tune(plan: Plan, name: str, workers: int) -> list[list[Ended]]:
     table = read(plan)
     task = {
         "parameters": table.parameters,
+        "weights": table.weights,
         "curves": [curve.model_dump() for curve in table.curves if curve.scores],
         "length": table.epochs,
         "epochs": plan.epochs,

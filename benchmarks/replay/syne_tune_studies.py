@@ -79,7 +79,8 @@ def study(task: dict[str, Any], system: str, seed: int) -> list[tuple[float, int
 
 
 def _nearest(task: dict[str, Any]) -> Nearest:
-    return Nearest(task["parameters"], [curve["config"] for curve in task["curves"]])
+    configs = [curve["config"] for curve in task["curves"]]
+    return Nearest(task["parameters"], configs, task["weights"])
 
 
 def _domain(parameter: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmarks.replay.nearest import Config, Nearest, Parameters
+from benchmarks.replay.weights import left_out, weights_of
 from fer_tune.errors import UserError
 from fer_tune.study.parameters import Point
 from fer_tune.study.space import SearchSpace
@@ -39,11 +40,13 @@ class Curve(BaseModel):
 class Table:
     """Learning curves of configurations of a space.
 
+    even: whether all parameters count the same for what is nearest.
     epochs: of full length.
     """
 
     space: SearchSpace
     curves: tuple[Curve, ...]
+    even: bool = False
 
     @property
     def epochs(self) -> int:
@@ -52,7 +55,7 @@ class Table:
     @property
     def best(self) -> float:
         """The best score of any epoch of any configuration."""
-        return max(max(each.scores, default=0) for each in self.curves)
+        return max(self._scores)
 
     @property
     def parameters(self) -> Parameters:
@@ -61,8 +64,27 @@ class Table:
         return dict(described["parameters"])
 
     @cached_property
+    def weights(self) -> dict[str, float] | None:
+        """Of the parameters, for what is nearest; None where all count the same."""
+        if self.even:
+            return None
+        return weights_of(self.parameters, [each.config for each in self.curves], self._scores)
+
+    @cached_property
+    def _scores(self) -> list[float]:
+        return [max(each.scores, default=0.0) for each in self.curves]
+
+    @cached_property
     def _nearest(self) -> Nearest:
-        return Nearest(self.parameters, [each.config for each in self.curves])
+        return Nearest(self.parameters, [each.config for each in self.curves], self.weights)
+
+    @property
+    def likeness(self) -> float:
+        """How well a configuration's score is known by the nearest other one's, 1 at most.
+
+        Spearman's correlation of the two over the table.
+        """
+        return left_out(self._nearest, self._scores)
 
     def curve(self, config: Config) -> Curve:
         """What answers for a configuration: the nearest one's, as surrogates of tables do.
@@ -72,7 +94,7 @@ class Table:
         return self.curves[self._nearest(config)]
 
 
-def read_table(path: Path, space: SearchSpace) -> Table:
+def read_table(path: Path, space: SearchSpace, even: bool = False) -> Table:
     """Read a table of configurations of `space`, one line of JSON each.
 
     Raises UserError: one line that names the file and its line.
@@ -92,7 +114,7 @@ def read_table(path: Path, space: SearchSpace) -> Table:
         curves.append(curve)
     if not any(curve.scores for curve in curves):
         raise UserError(f"{path}: holds no learning curve; record some first")
-    return Table(space, tuple(curves))
+    return Table(space, tuple(curves), even)
 
 
 def _check(curve: Curve, space: SearchSpace) -> None:

@@ -39,7 +39,7 @@ def space() -> SearchSpace:
 
 @pytest.fixture
 def table(tmp_path: Path, space: SearchSpace) -> Table:
-    """Four configurations of four epochs; one diverged after its first."""
+    """Four configurations of four epochs, one diverged after its first; all parameters count."""
     lines = [
         line(HIDDEN, [0.1, 0.2, 0.3, 0.4]),
         line(AVERAGE, [0.3, 0.35, 0.36, 0.37]),
@@ -47,4 +47,4 @@ def table(tmp_path: Path, space: SearchSpace) -> Table:
         line({**HIDDEN, "learning_rate": 1e-2}, [0.05]),
     ]
     (path := tmp_path / "table.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    return read_table(path, space)
+    return read_table(path, space, even=True)

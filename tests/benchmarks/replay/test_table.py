@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.replay.nearest import Nearest
@@ -45,6 +46,23 @@ def test_what_only_one_has_makes_as_much_difference_as_another_choice() -> None:
     hidden = {"head": "hidden", "units": 9, "dropout": 0.0}
     nearest = Nearest(parameters, [average, hidden])
     assert nearest({"head": "hidden", "units": 0, "dropout": 0.9}) == 1
+
+
+def test_what_explains_the_scores_counts_for_what_is_nearest(
+    tmp_path: Path, space: SearchSpace
+) -> None:
+    rng = np.random.default_rng(0)
+    lines = []
+    for _ in range(60):
+        dropout, rate = rng.uniform(0, 0.5), 10 ** rng.uniform(-5, -2)
+        config = {**AVERAGE, "dropout": dropout, "learning_rate": rate}
+        lines.append(line(config, [round(dropout, 4)]))
+    (path := tmp_path / "table.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    learnt, even = (read_table(path, space, each) for each in (False, True))
+    assert learnt.weights is not None
+    assert sum(learnt.weights.values()) == pytest.approx(1)
+    assert learnt.weights["dropout"] > 5 * learnt.weights["learning_rate"]
+    assert learnt.likeness > even.likeness
 
 
 @pytest.mark.parametrize(
