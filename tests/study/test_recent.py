@@ -56,3 +56,17 @@ def test_of_a_study_with_constraints_the_best_are_those_that_keep_to_them(
 
 def test_of_a_study_of_usual_length_all_are_seen() -> None:
     assert [trial.number for trial in _study("maximize").trials] == list(range(10))
+
+
+def test_a_paused_trial_is_seen_as_pruned_until_it_goes_on() -> None:
+    study = optuna.create_study(storage=(storage := RecentTrials()))
+    trial = study.ask()
+    trial.report(0.5, 1)
+    storage.pause(trial.number)
+    (seen,) = study.get_trials(states=(TrialState.PRUNED,))
+    assert seen.intermediate_values == {1: 0.5}
+    storage.go_on(trial.number)
+    trial.report(0.6, 2)
+    study.tell(trial, 0.6)
+    (seen,) = study.trials
+    assert (seen.state, seen.value) == (TrialState.COMPLETE, 0.6)
