@@ -62,11 +62,11 @@ def test_a_paused_trial_is_seen_as_pruned_until_it_goes_on() -> None:
     study = optuna.create_study(storage=(storage := RecentTrials()))
     trial = study.ask()
     trial.report(0.5, 1)
-    storage.pause(trial.number)
+    storage.pause(trial.number, {"gap": 0.1})
     (seen,) = study.get_trials(states=(TrialState.PRUNED,))
-    assert seen.intermediate_values == {1: 0.5}
+    assert (seen.intermediate_values, seen.constraints) == ({1: 0.5}, {"gap": 0.1})
     storage.go_on(trial.number)
     trial.report(0.6, 2)
     study.tell(trial, 0.6)
     (seen,) = study.trials
-    assert (seen.state, seen.value) == (TrialState.COMPLETE, 0.6)
+    assert (seen.state, seen.value, seen.constraints) == (TrialState.COMPLETE, 0.6, {})
