@@ -158,7 +158,7 @@ class LiveTable:
     def _time_left(self) -> str:
         ended = [row.epoch for row in self._rows.values() if row.ending]
         running = [row.epoch for row in self._rows.values() if not row.ending]
-        if not ended or not self._epochs_here:
+        if len(ended) == self._trials or not ended or not self._epochs_here:
             return ""
         mean = sum(ended) / len(ended)
         # What outlived the mean may well go on to the end.

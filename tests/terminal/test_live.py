@@ -81,6 +81,15 @@ def test_the_table_shows_what_runs_the_best_so_far_and_the_time_left() -> None:
     assert "1/9" in shown
 
 
+def test_of_a_study_that_is_over_no_time_is_left() -> None:
+    table = LiveTable(Console(file=io.StringIO(), width=80), SETTINGS)
+    _told(table, 40)
+    assert "left" in _shown(table)
+    for number in range(40):
+        table.tell(TrialEnded(number=number, ending="finished"))
+    assert "left" not in _shown(table)
+
+
 def test_a_long_study_does_not_outgrow_the_screen() -> None:
     table = LiveTable(Console(file=io.StringIO(), width=80), SETTINGS)
     _told(table, 12)
