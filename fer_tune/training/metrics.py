@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 # The paper's first idea: is a face one of these, or one of the rest?
 POLARITY = frozenset({"happy", "surprise", "neutral"})
 
-# How a trial ends; "interrupted" trials go on when their study is resumed.
-Ending = Literal["finished", "stopped", "failed", "interrupted"]
-
 
 @dataclass(frozen=True, eq=False)
 class Scores:
