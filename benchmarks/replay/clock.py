@@ -26,7 +26,6 @@ class Judge(Protocol):
     def decide(
         self, number: int, epoch: int, value: float
     ) -> Literal["continue", "pause", "stop"]: ...
-    def promote(self) -> int | None: ...
     def leave(self, number: int) -> None: ...
 
 
@@ -47,7 +46,8 @@ class Clock:
     """Runs trials on `workers` workers, and tells `search` and `judge` what Ray would tell them.
 
     The order of calls is Ray's (`TuneController._process_trial_result`): the judge first; the
-    search hears of a result unless the trial stops at it, and then of its end.
+    search hears of a result unless the trial stops at it, and then of its end. To Ray, a trial that
+    is paused has ended; the search gives its number again when it is to go on.
     """
 
     def __init__(
@@ -57,7 +57,8 @@ class Clock:
         self._workers = workers
         self._curves: dict[int, Curve] = {}
         self._epochs: dict[int, int] = {}  # that a trial has ended
-        self._next = 1  # trial 0 is the paper's, which is not part of this
+        self._given = 0  # how often the search gave a trial; Ray has an id for each
+        self._ids: dict[int, str] = {}  # the last of each trial
         # When the epoch that is being trained ends, and of which trial.
         self._running: list[tuple[float, int]] = []
 
@@ -81,29 +82,27 @@ class Clock:
         score = curve.scores[epoch - 1]
         decision = self._judge.decide(number, epoch, score)
         result = {METRIC: score, "epoch": epoch, "training_iteration": epoch}
-        if decision == "stop":
-            self._search.on_trial_complete(str(number), result)
-        else:
-            self._search.on_trial_result(str(number), result)
         if decision == "continue":
+            self._search.on_trial_result(self._ids[number], result)
             self._go_on(now, number)
         else:
+            self._search.on_trial_complete(self._ids[number], result)
             self._fill(now)
         return Ended(now, number, epoch, score)
 
     def _fail(self, number: int) -> None:
         self._judge.leave(number)
-        self._search.on_trial_complete(str(number), error=True)
+        self._search.on_trial_complete(self._ids[number], error=True)
 
     def _fill(self, now: float) -> None:
-        """Give a worker that is free a trial: one that is promoted, or else a new one."""
-        number = self._judge.promote()
-        if number is None:
-            number = self._next
-            self._next += 1
-            given = self._search.suggest(str(number))
-            if not isinstance(given, dict):
-                return
+        """Give a worker that is free what the search gives: a new trial, or one that was paused."""
+        self._given += 1
+        given = self._search.suggest(name := str(self._given))
+        if not isinstance(given, dict):
+            return
+        number = given.get("number", self._given)
+        self._ids[number] = name
+        if number not in self._curves:
             self._curves[number] = self._curve(given.get("trial", given))
             self._epochs[number] = 0
         self._go_on(now, number)

@@ -42,9 +42,6 @@ class RaysJudge:
         self._scheduler.on_trial_complete(None, trial, result)
         return "stop"
 
-    def promote(self) -> int | None:
-        return None
-
     def leave(self, number: int) -> None:
         """Ray forgets one that failed, too: its rungs keep what they have."""
 
@@ -71,7 +68,8 @@ def ours(table: Table, seed: int, scheduler: Scheduler = "asha") -> Parts:
     """
     chosen = settings(table, seed, scheduler)
     paper = TrialRecord(PAPER_TRIAL, "", PAPER, ending="failed")  # so it is not given again
-    return StudySearch(chosen, [paper]), rungs_of(chosen)
+    rungs = rungs_of(chosen)
+    return StudySearch(chosen, [paper], rungs=rungs), rungs
 
 
 SYSTEMS: dict[str, Callable[[Table, int], Parts]] = {

@@ -68,10 +68,19 @@ def test_a_trial_that_diverges_has_failed_and_another_begins(table: Table) -> No
 
 
 def test_a_paused_trial_goes_on_where_it_was(table: Table) -> None:
-    chosen = settings(table, 0, "asha-promotion").model_copy(update={"grace": 1, "reduction": 2})
-    ended = Clock(Given(AVERAGE, HIDDEN), rungs_of(chosen), table.curve, 1).run(100)
-    assert [(each.trial, each.epoch) for each in ended] == [(1, 1), (2, 1), (1, 2)]
-    assert [each.time for each in ended] == [1.0, 2.0, 3.0]
+    ended = Clock(*SYSTEMS["ours, asha-promotion"](table, 3), table.curve, 1).run(60)
+    epochs: dict[int, list[int]] = {}
+    for each in ended:
+        epochs.setdefault(each.trial, []).append(each.epoch)
+    assert all(told == list(range(1, len(told) + 1)) for told in epochs.values())
+    order = [each.trial for each in ended]
+    went_on = [number for number in epochs if order[order.index(number) :].count(number) == 4]
+    parted = [n for n in went_on if set(order[order.index(n) : _last(order, n)]) != {n}]
+    assert parted
+
+
+def _last(order: list[int], number: int) -> int:
+    return len(order) - order[::-1].index(number)
 
 
 def test_rays_asha_decides_as_ours_with_the_same_rungs(table: Table) -> None:
