@@ -37,7 +37,6 @@ class KnownTrial(Strict):
         """A shorter trial is one that was stopped."""
         from optuna.trial import TrialState, create_trial
 
-        most = space.max_gap
         return create_trial(
             state=TrialState.COMPLETE if self.is_whole else TrialState.PRUNED,
             value=self.best if self.is_whole else None,
@@ -45,5 +44,5 @@ class KnownTrial(Strict):
             distributions={name: space.parameters[name].distribution() for name in self.point},
             user_attrs={"study": self.study, "trial": self.number},
             intermediate_values={self.epochs: self.last},
-            constraints=None if most is None else {"gap": self.gap - most},
+            constraints=space.constraints_at(self.gap),
         )

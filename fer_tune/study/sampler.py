@@ -66,17 +66,15 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         paused = [record for record in earlier if record.number in waits]
         self._open = [each for each in earlier if not each.is_over and each.number not in waits]
         self._next = 1 + max((record.number for record in earlier), default=-1)
-        self._epochs = settings.epochs
-        self._fixed = space.fixed
-        self._gpus = gpus
+        self._whole_space, self._epochs, self._gpus = space, settings.epochs, gpus
         # By Ray's id of a running trial: what it was given.
         self._given: dict[str, dict[str, Any]] = {}
         self._again: list[str] = []  # the ids under which trials that are given again ran before
         # By the number of a paused trial: the id under which it ran before, and what it was given.
         self._paused: dict[int, tuple[str, dict[str, Any]]] = {}
         self._progress: dict[str, _Progress] = {}  # by Ray's id of a trial
-        self._max_gap = space.max_gap
         self._left = settings.trials - len(earlier) + len(self._open)
+        self._recent = RecentTrials()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         super().__init__(
             space.suggest,
@@ -87,9 +85,8 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
                 *settings.first_points()[self._next :],
             ],
             sampler=_sampler(settings, self._next),
-            storage=(recent := RecentTrials()),
+            storage=self._recent,
         )
-        self._recent = recent
         self._ot_study.add_trials(as_optuna_has_them(earlier, settings))
         for record in paused:
             self._begin(name := f"paused {record.number}", record)
@@ -122,7 +119,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
                 self._report(trial_id, result.epoch, result.metrics)
         else:
             number, self._next = self._next, self._next + 1
-        fixed = {} if number == PAPER_TRIAL else self._fixed
+        fixed = {} if number == PAPER_TRIAL else self._whole_space.fixed
         given = {"number": number, "trial": {**fixed, **proposal}, "gpus": self._gpus}
         self._given[trial_id] = given
         return given
@@ -138,7 +135,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self._report(trial_id, result["epoch"], self._metrics(result))
 
     def _metrics(self, result: dict[str, Any]) -> Mapping[str, float]:
-        return result if self._max_gap is None else result["result"].metrics
+        return result if self._whole_space.max_gap is None else result["result"].metrics
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -168,8 +165,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
 
     def _constraints(self, trial_id: str) -> dict[str, float]:
         """By how much the trial is above the largest gap, in its best epoch so far."""
-        gap = self._progress.get(trial_id, _Progress()).gap
-        return {} if gap is None or self._max_gap is None else {"gap": gap - self._max_gap}
+        return self._whole_space.constraints_at(self._progress.get(trial_id, _Progress()).gap)
 
     def _report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
         progress = self._progress.setdefault(trial_id, _Progress())

@@ -66,6 +66,10 @@ class SearchSpace(Strict):
         """The largest gap that the best trial may have; None for any."""
         return self.constraints.gap.at_most if self.constraints else None
 
+    def constraints_at(self, gap: float | None) -> dict[str, float]:
+        """As Optuna takes them, of a trial with this gap: by how much it is above the largest."""
+        return {} if gap is None or self.max_gap is None else {"gap": gap - self.max_gap}
+
     def points(self) -> list[Point]:
         """The first trials, complete: the paper's, then the space's own."""
         points: list[Point] = []

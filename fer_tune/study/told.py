@@ -23,24 +23,23 @@ def as_optuna_has_them(
 
     Where the space has a largest gap, also by how much each was above it, when it was best.
     """
-    metric, max_gap = settings.metric, settings.space.max_gap
-    distributions = settings.space.distributions()
-    told = [known.as_optuna_has_it(settings.space) for known in settings.known]
+    metric, space = settings.metric, settings.space
+    distributions = space.distributions()
+    told = [known.as_optuna_has_it(space) for known in settings.known]
     for record in records:
         if not record.is_over:
             continue
         best = record.best(metric)
         value = best.metrics[metric] if best and record.ending == "finished" else None
-        gap = {"gap": best.metrics["gap"] - max_gap} if best and max_gap is not None else None
         told.append(
             create_trial(
                 state=_STATES[record.ending or "failed"],
                 value=value,
-                params=(params := settings.space.point(record.config.model_dump())),
+                params=(params := space.point(record.config.model_dump())),
                 distributions={name: distributions[name] for name in params},
                 user_attrs={"trial": record.number},
                 intermediate_values={each.epoch: each.metrics[metric] for each in record.history},
-                constraints=gap,
+                constraints=space.constraints_at(best.metrics.get("gap") if best else None),
             )
         )
     return told
