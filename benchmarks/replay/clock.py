@@ -26,7 +26,6 @@ class Judge(Protocol):
     def decide(
         self, number: int, epoch: int, value: float
     ) -> Literal["continue", "pause", "stop"]: ...
-    def leave(self, number: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,6 @@ class Clock:
         return Ended(now, number, epoch, score)
 
     def _fail(self, number: int) -> None:
-        self._judge.leave(number)
         self._search.on_trial_complete(self._ids[number], error=True)
 
     def _fill(self, now: float) -> None:

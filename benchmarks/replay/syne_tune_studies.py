@@ -26,11 +26,41 @@ def study(task: dict[str, Any], system: str, seed: int) -> list[tuple[float, int
     """Time, trial, epoch and score of each epoch that was looked at, in order."""
     from syne_tune import StoppingCriterion, Tuner
     from syne_tune.backend.simulator_backend.simulator_callback import SimulatorCallback
+    from syne_tune.constants import ST_TUNER_TIME
+    from syne_tune.optimizer import baselines
+
+    ended: list[tuple[float, int, int, float]] = []
+
+    class Recorder(SimulatorCallback):  # type: ignore[misc]
+        def on_trial_result(self, trial, status, result, decision):  # type: ignore
+            when = float(result[ST_TUNER_TIME])
+            ended.append((when, trial.trial_id, int(result["epoch"]), float(result["score"])))
+
+        def store_results(self):  # type: ignore
+            """There is no table to write."""
+
+    scheduler = getattr(baselines, SYSTEMS[system])(
+        _space(task), metric="score", time_attr="epoch", max_t=task["length"], do_minimize=False,
+        random_seed=seed,
+    )  # fmt: skip
+    np.random.seed(seed)  # brackets are drawn by it
+    Tuner(
+        trial_backend=_backend(task),
+        scheduler=scheduler,
+        stop_criterion=StoppingCriterion(max_num_evaluations=task["epochs"]),
+        n_workers=task["workers"],
+        sleep_time=0,
+        callbacks=[Recorder()],
+        save_tuner=False,
+    ).run()
+    return sorted(ended)[: task["epochs"]]
+
+
+def _backend(task: dict[str, Any]) -> Any:
+    """What answers from the table, in simulated time."""
     from syne_tune.blackbox_repository.blackbox import Blackbox
     from syne_tune.blackbox_repository.simulated_tabular_backend import UserBlackboxBackend
     from syne_tune.config_space import randint
-    from syne_tune.constants import ST_TUNER_TIME
-    from syne_tune.optimizer import baselines
 
     curves, nearest = task["curves"], _nearest(task)
 
@@ -49,33 +79,12 @@ def study(task: dict[str, Any], system: str, seed: int) -> list[tuple[float, int
                 {"epoch": n, "score": row[0], "elapsed": row[1]} for n, row in enumerate(rows, 1)
             ]
 
-    ended: list[tuple[float, int, int, float]] = []
+    box = Curves(_space(task), {"epoch": randint(1, task["length"])}, ["score", "elapsed"])
+    return Backend(box, elapsed_time_attr="elapsed", tuner_sleep_time=POLL)
 
-    class Recorder(SimulatorCallback):  # type: ignore[misc]
-        def on_trial_result(self, trial, status, result, decision):  # type: ignore
-            when = float(result[ST_TUNER_TIME])
-            ended.append((when, trial.trial_id, int(result["epoch"]), float(result["score"])))
 
-        def store_results(self):  # type: ignore
-            """There is no table to write."""
-
-    space = {name: _domain(each) for name, each in task["parameters"].items()}
-    box = Curves(space, {"epoch": randint(1, task["length"])}, ["score", "elapsed"])
-    scheduler = getattr(baselines, SYSTEMS[system])(
-        space, metric="score", time_attr="epoch", max_t=task["length"], do_minimize=False,
-        random_seed=seed,
-    )  # fmt: skip
-    np.random.seed(seed)  # brackets are drawn by it
-    Tuner(
-        trial_backend=Backend(box, elapsed_time_attr="elapsed", tuner_sleep_time=POLL),
-        scheduler=scheduler,
-        stop_criterion=StoppingCriterion(max_num_evaluations=task["epochs"]),
-        n_workers=task["workers"],
-        sleep_time=0,
-        callbacks=[Recorder()],
-        save_tuner=False,
-    ).run()
-    return sorted(ended)[: task["epochs"]]
+def _space(task: dict[str, Any]) -> dict[str, Any]:
+    return {name: _domain(each) for name, each in task["parameters"].items()}
 
 
 def _nearest(task: dict[str, Any]) -> Nearest:

@@ -14,7 +14,7 @@ from benchmarks.replay.clock import METRIC, Judge, Search
 from benchmarks.replay.table import Table
 from fer_tune.options import GRACE, REDUCTION, Scheduler
 from fer_tune.study.record import PAPER_TRIAL, TrialRecord
-from fer_tune.study.rungs import Rungs, rungs_of
+from fer_tune.study.rungs import rungs_of
 from fer_tune.study.sampler import StudySearch
 from fer_tune.study.settings import StudySettings
 from fer_tune.training.config import PAPER
@@ -42,9 +42,6 @@ class RaysJudge:
         self._scheduler.on_trial_complete(None, trial, result)
         return "stop"
 
-    def leave(self, number: int) -> None:
-        """Ray forgets one that failed, too: its rungs keep what they have."""
-
 
 def stock(table: Table, seed: int, reduction: int = GUIDES_REDUCTION) -> Parts:
     """Ray's OptunaSearch, as it comes, with Ray's ASHA."""
@@ -54,7 +51,7 @@ def stock(table: Table, seed: int, reduction: int = GUIDES_REDUCTION) -> Parts:
 
 def random(table: Table, seed: int) -> Parts:
     """Random search: every trial to its full length."""
-    return _sampled(table, RandomSampler(seed)), Rungs(settings(table, seed, "none"), [[]])
+    return _sampled(table, RandomSampler(seed)), rungs_of(settings(table, seed, "none"))
 
 
 def random_asha(table: Table, seed: int) -> Parts:
