@@ -22,7 +22,13 @@ class FerNet(nn.Module):
         super().__init__()
         self.config = config
         channels = [1, *(config.width * 2**block for block in range(config.depth))]
-        self.features = nn.Sequential(*(Block(*pair, config) for pair in pairwise(channels)))
+        sides = (SIDE // 2**block for block in range(config.depth))
+        self.features = nn.Sequential(
+            *(
+                Block(*pair, side, config)
+                for pair, side in zip(pairwise(channels), sides, strict=True)
+            )
+        )
         match config.head:
             case "hidden":
                 flat = channels[-1] * (SIDE // 2**config.depth) ** 2
@@ -52,43 +58,43 @@ class FerNet(nn.Module):
         model = deepcopy(self).eval()
         for block in model.features:
             assert isinstance(block, Block)
-            block.convolutions = _fused(block.convolutions)
-            block.shortcut = block.shortcut and _fused(block.shortcut)
+            block.first, block.further = _fused(block.first), _fused(block.further)
         return model
 
 
 class Block(nn.Module):
-    """Convolutions with normalisation and ReLU, maybe with a shortcut past them, then max-pooling.
+    """A convolution, max-pooling and ReLU; then further convolutions, maybe with a shortcut.
 
-    The paper pools after the last ReLU; the greatest of four is the same either way, and here the
-    ReLU has a quarter to do.
+    The paper pools after the ReLU; the greatest of four is the same either way, and here the ReLU
+    has a quarter to do. So have further convolutions, whose shortcut then needs no projection.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, config: ModelConfig) -> None:
+    def __init__(self, channels_in: int, channels_out: int, side: int, config: ModelConfig) -> None:
         super().__init__()
-        layers = _normalised(channels_in, channels_out, 3)
-        for _ in range(config.convolutions - 1):
-            layers += [nn.ReLU(inplace=True), *_normalised(channels_out, channels_out, 3)]
-        self.convolutions = nn.Sequential(*layers)
-        self.shortcut = (
-            nn.Sequential(*_normalised(channels_in, channels_out, 1)) if config.residual else None
-        )
+        self.first = nn.Sequential(*_normalised(channels_in, channels_out))
         self.pool = nn.MaxPool2d(2)
+        further: list[nn.Module] = []
+        # Of a single pixel's nine neighbours, eight are padding.
+        for _ in range(config.convolutions - 1 if side // 2 > 1 else 0):
+            further += [*_normalised(channels_out, channels_out), nn.ReLU(inplace=True)]
+        self.further = nn.Sequential(*further[:-1])
+        self.residual = config.residual
 
     def forward(
         self,
         images: Tensor,  # (B, channels_in, H, W)
     ) -> Tensor:  # (B, channels_out, H // 2, W // 2)
-        found: Tensor = self.convolutions(images)
-        if self.shortcut:
-            found = found + self.shortcut(images)
-        return functional.relu_(self.pool(found))
+        pooled = functional.relu_(self.pool(self.first(images)))
+        if not self.further:
+            return pooled
+        found: Tensor = self.further(pooled)
+        return functional.relu_(pooled + found if self.residual else found)
 
 
-def _normalised(channels_in: int, channels_out: int, side: int) -> list[nn.Module]:
+def _normalised(channels_in: int, channels_out: int) -> list[nn.Module]:
     # Without a bias: the normalisation after it has its own.
     return [
-        nn.Conv2d(channels_in, channels_out, side, padding=side // 2, bias=False),
+        nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
         nn.BatchNorm2d(channels_out),
     ]
 

@@ -12,9 +12,10 @@ class ModelConfig(BaseModel):
 
     depth: convolution blocks, each halving the face's side (48, 24, 12, 6, 3, 1).
     width: channels of the first block; every further block doubles them.
-    convolutions: in a block, one after the other.
-    residual: whether a shortcut leads past the convolutions of each block (He et al. 2016,
-        section 3.2; projections where the channels grow, which is everywhere).
+    convolutions: in a block; all but the first are behind its pooling. The fifth block has one,
+        since a single pixel is left behind it.
+    residual: whether a shortcut leads past those behind the pooling (He et al. 2016, section 3.2),
+        whose channels do not grow; unused where there are none.
     head: what follows the blocks. `hidden` is two hidden layers over all that the last block
         gives; `average` is none, over its channels' means (Lin et al. 2014, section 3.2).
     hidden_1, hidden_2: units of the two hidden fully connected layers; unused without them.
