@@ -14,7 +14,7 @@ from benchmarks.replay.clock import METRIC, Judge, Search
 from benchmarks.replay.table import Table
 from fer_tune.options import GRACE, REDUCTION, Scheduler
 from fer_tune.study.record import PAPER_TRIAL, TrialRecord
-from fer_tune.study.rungs import rungs_of
+from fer_tune.study.rungs import Rungs, rungs_of
 from fer_tune.study.sampler import StudySearch
 from fer_tune.study.settings import StudySettings
 from fer_tune.training.config import PAPER
@@ -43,10 +43,12 @@ class RaysJudge:
         return "stop"
 
 
-def stock(table: Table, seed: int, reduction: int = GUIDES_REDUCTION) -> Parts:
+def stock(
+    table: Table, seed: int, grace: int = GUIDES_GRACE, reduction: int = GUIDES_REDUCTION
+) -> Parts:
     """Ray's OptunaSearch, as it comes, with Ray's ASHA."""
     search = OptunaSearch(table.space.suggest, metric=METRIC, mode="max", seed=seed)
-    return search, _asha(table, GUIDES_GRACE, reduction)
+    return search, _asha(table, grace, reduction)
 
 
 def random(table: Table, seed: int) -> Parts:
@@ -58,7 +60,7 @@ def random_asha(table: Table, seed: int) -> Parts:
     return _sampled(table, RandomSampler(seed)), _asha(table, GUIDES_GRACE, GUIDES_REDUCTION)
 
 
-def ours(table: Table, seed: int, scheduler: Scheduler = "asha") -> Parts:
+def ours(table: Table, seed: int, scheduler: Scheduler = "asha") -> tuple[StudySearch, Rungs]:
     """The search and the rungs of a study as it runs by default, without the paper's trial.
 
     That trial and the space's first ones are left out since the others do not get them either.
@@ -69,14 +71,23 @@ def ours(table: Table, seed: int, scheduler: Scheduler = "asha") -> Parts:
     return StudySearch(chosen, [paper], rungs=rungs), rungs
 
 
+def ours_at_random(table: Table, seed: int, scheduler: Scheduler) -> Parts:
+    """Ours, but for the sampler."""
+    search, rungs = ours(table, seed, scheduler)
+    search._ot_study.sampler = RandomSampler(seed)
+    return search, rungs
+
+
 SYSTEMS: dict[str, Callable[[Table, int], Parts]] = {
     "random": random,
     "random + ASHA": random_asha,
     "OptunaSearch + ASHA": stock,
     "OptunaSearch + ASHA, reduction 4": partial(stock, reduction=4),
+    "OptunaSearch + ASHA, our rungs": partial(stock, grace=GRACE, reduction=REDUCTION),
     "ours, asha": ours,
     "ours, asha-promotion": partial(ours, scheduler="asha-promotion"),
     "ours, hyperband": partial(ours, scheduler="hyperband"),
+    "random, asha-promotion": partial(ours_at_random, scheduler="asha-promotion"),
 }
 STOCK = "OptunaSearch + ASHA"
 
