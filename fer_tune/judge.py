@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from fer_tune.data import demo
 from fer_tune.data.faces import Splits
 from fer_tune.data.twins import with_twin
 from fer_tune.paper import REMARK
@@ -131,6 +132,8 @@ def _against_champion(
     if current is not None and current.run_id == kept.run_id:
         return CHAMPION, "it became the champion before this retraining was broken off."
     if current is None or (unlike := current.unlike(what.description)):
+        if current and current.source == demo.SOURCE and what.splits.source != demo.SOURCE:
+            return CHAMPION, f"version {current.version}, the champion until now, is of demo faces."
         return decided(current, None if current is None else unlike)
     says = registry.champion_says(store, current, what.splits.test, what.description.classes)
     test = paired(kept.predictions.truth, kept.predictions.predicted, says)

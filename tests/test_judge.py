@@ -221,6 +221,14 @@ def test_the_papers_configuration_twins_and_mirror_images_stand_beside_the_plain
     assert run.data.metrics["against_paper/told_alone"] == 60
 
 
+def test_a_champion_of_the_demo_faces_gives_way_to_a_model_of_others(judged: Judged) -> None:
+    demos, _ = judged(800, 140, source="demo faces")
+    assert demos.aliases == [CHAMPION]
+    real, shown = judged(801, 20)
+    assert real.aliases == [CHAMPION]
+    assert "the champion until now, is of demo faces" in " ".join(shown.split())
+
+
 def test_the_validation_faces_choose_the_seed_and_the_test_faces_nothing(splits: Splits) -> None:
     outcomes = [outcome(splits, *each) for each in ((90, 0, 0.4), (10, 1, 0.6), (50, 2, 0.6))]
     assert chosen(outcomes, METRIC).seed == 1

@@ -36,12 +36,16 @@ class Champion:
     run_id: str
     tags: Mapping[str, str]
 
+    @property
+    def source(self) -> str | None:
+        """The faces that it was trained on, for people; None where it is not known."""
+        return self.tags.get(tags.SOURCE)
+
     def unlike(self, what: RetrainingDescription) -> str | None:
         """Why it cannot be compared with a model of `what`; None where it can."""
         for name, told in ((tags.FACES_HASH, "other faces"), (tags.PROTOCOL, "other splits")):
             if self.tags.get(name) != what.study.tags[name]:
-                source = self.tags.get(tags.SOURCE)
-                return f"it was trained on {told}" + (f" ({source})" if source else "")
+                return f"it was trained on {told}" + (f" ({self.source})" if self.source else "")
         return None
 
 
