@@ -45,16 +45,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train what is not in the file yet, then print the table."""
     options = _parse(argv)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    done = {(line["plan"], line["seed"]) for line in read_lines(options.out)}
+    known = [line for line in read_lines(options.out) if line["epochs"] == options.epochs]
+    done = {(line["plan"], line["seed"]) for line in known}
     wanted = [(plan, seed) for seed in range(options.seeds) for plan in PLAN_NAMES]
     left = [each for each in wanted if each not in done]
     with several_processes(options.workers) as workers, options.out.open("a") as out:
         jobs = [workers.submit(run, options.faces, *each, options.epochs) for each in left]
         for count, job in enumerate(as_completed(jobs), start=1):
-            line = job.result()
+            known.append(line := job.result())
             print(json.dumps(line), file=out, flush=True)
             print(f"{count} of {len(left)}: {line['plan']}, seed {line['seed']}", flush=True)
-    print(markdown(read_lines(options.out)))
+    print(markdown(known))
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -4,18 +4,26 @@ import multiprocessing
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 
-def one_process() -> ProcessPoolExecutor:
+def one_process() -> AbstractContextManager[ProcessPoolExecutor]:
     """A fresh process, which stays warm between the jobs that it is given."""
     return several_processes(1)
 
 
-def several_processes(count: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"))
+@contextmanager
+def several_processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Where an error ends the block, jobs that did not begin are dropped."""
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def run(command: Sequence[str], where: Path, out: Path) -> float:

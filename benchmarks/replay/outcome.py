@@ -18,7 +18,6 @@ class Run:
 
     epochs: that it was let run, of all its trials together.
     gains: each time its best score rose: the epochs and the seconds until then, and the score.
-    trials: that it began.
     """
 
     system: str
@@ -26,7 +25,6 @@ class Run:
     seed: int
     epochs: int
     gains: tuple[tuple[int, float, float], ...]
-    trials: int
 
     def best_after(self, epochs: NDArray[np.int64]) -> NDArray[np.float64]:
         """(E,) the best score after so many epochs, NaN before the first."""
@@ -46,7 +44,7 @@ def run_of(name: tuple[str, int, int], epochs: int, ended: Sequence[Ended]) -> R
         for count, each in enumerate(ended)
         if count == 0 or each.score > best[count - 1]
     )
-    return Run(*name, epochs, gains, len({each.trial for each in ended}))
+    return Run(*name, epochs, gains)
 
 
 @dataclass(frozen=True)

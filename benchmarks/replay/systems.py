@@ -93,11 +93,14 @@ STOCK = "OptunaSearch + ASHA"
 
 
 def settings(table: Table, seed: int, scheduler: Scheduler) -> StudySettings:
-    """A study over the table with all else by default, and more trials than fit into any budget."""
+    """A study over the table with all else by default, and more trials than fit into any budget.
+
+    Without the space's constraints, of which the others know nothing.
+    """
     return StudySettings(
         name="replay",
         space_name="replay",
-        space=table.space.model_copy(update={"first_trials": ()}),
+        space=table.space.model_copy(update={"first_trials": (), "constraints": None}),
         data=None,
         skip_bad=False,
         faces_hash="",

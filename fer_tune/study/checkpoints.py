@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+from fer_tune.errors import UserError
 from fer_tune.events import MAY_GO_ON, EpochEnded, Event, TrialEnded
 from fer_tune.folder import Folder
 from fer_tune.training.metrics import improves, standing
@@ -21,7 +22,8 @@ def checkpoint_folder(study: Folder, number: int) -> Folder:
 class Tidier:
     """Keeps the checkpoints of the best trial and of those that may go on; an observer.
 
-    Told of a whole study again, it finds the same trial to keep.
+    Told of a whole study again, it finds the same trial to keep. Raises UserError where a
+    checkpoint cannot be removed.
     """
 
     def __init__(self, folder: Folder, metric: str, max_gap: float | None = None) -> None:
@@ -41,7 +43,14 @@ class Tidier:
                 if ending not in MAY_GO_ON:
                     loser = self._loser(number, is_whole=ending == "finished")
                     if loser is not None and loser != self._best:
-                        checkpoint_folder(self._folder, loser).remove()
+                        self._remove(loser)
+
+    def _remove(self, number: int) -> None:
+        folder = checkpoint_folder(self._folder, number)
+        try:
+            folder.remove()
+        except OSError as error:
+            raise UserError(f"{folder} cannot be removed: {error}") from error
 
     def _loser(self, number: int, *, is_whole: bool) -> int | None:
         """Of the trial that ended and the best before it, the worse."""

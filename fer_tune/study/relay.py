@@ -44,7 +44,7 @@ class Relay(tune.Callback):  # type: ignore[misc]
         reported: Mapping[int, int] | None = None,
     ) -> None:
         self.scheduler = scheduler
-        self.failure: UserError | None = None
+        self.failure: Exception | None = None
         self._observers = observers
         self._epochs = settings.epochs
         self._space = settings.space
@@ -93,6 +93,7 @@ class Relay(tune.Callback):  # type: ignore[misc]
         if begun.epochs < self._known[number]:
             problem = begun.problem or "its checkpoint is gone"
             self._remark(number, f"{problem}; it is trained again from the start")
+            self._known[number] = begun.epochs
 
     def on_trial_complete(self, *, trial: Any, **info: Any) -> None:
         number = trial.config["number"]
@@ -119,10 +120,18 @@ class Relay(tune.Callback):  # type: ignore[misc]
             self._end(number, "interrupted")
 
     def on_trial_error(self, *, trial: Any, **info: Any) -> None:
+        number = trial.config["number"]
+        if number not in self._running:  # it never began, or not again
+            self.on_trial_start(trial=trial)
         # Not trial.get_error(): it reads the study's folder, where the file comes only later.
         written = trial.error_file and Path(trial.error_file).read_text(encoding="utf-8").strip()
-        self._end(trial.config["number"], "failed", written or "an error that Ray did not keep")
+        self._end(number, "failed", written or "an error that Ray did not keep")
         _forget(trial)
+
+    def on_step_end(self, **info: Any) -> None:
+        # What is raised as a trial ends, Ray takes for the trial's own error and runs it again.
+        if self.failure:
+            raise self.failure
 
     def end_open(self) -> None:
         """Tell of the trials that Ray left running that they were interrupted."""
@@ -143,7 +152,7 @@ class Relay(tune.Callback):  # type: ignore[misc]
         try:
             for observer in self._observers:
                 observer.tell(event)
-        except UserError as failure:
+        except Exception as failure:
             self.failure = failure
             raise
 

@@ -65,7 +65,9 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         waits = self._rungs.paused
         paused = [record for record in earlier if record.number in waits]
         self._open = [each for each in earlier if not each.is_over and each.number not in waits]
-        self._next = 1 + max((record.number for record in earlier), default=-1)
+        # A driver killed early may have told of a trial, but not yet of one given before it.
+        taken = {record.number for record in earlier}
+        self._numbers = sorted(set(range(settings.trials)) - taken, reverse=True)
         self._whole_space, self._epochs, self._gpus = space, settings.epochs, gpus
         # By Ray's id of a running trial: what it was given.
         self._given: dict[str, dict[str, Any]] = {}
@@ -82,9 +84,9 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             mode=direction(settings.metric),
             points_to_evaluate=[
                 *(space.point(each.config.model_dump()) for each in (*paused, *self._open)),
-                *settings.first_points()[self._next :],
+                *(each for n, each in enumerate(settings.first_points()) if n not in taken),
             ],
-            sampler=_sampler(settings, self._next),
+            sampler=_sampler(settings, len(earlier)),
             storage=self._recent,
         )
         self._ot_study.add_trials(as_optuna_has_them(earlier, settings))
@@ -118,7 +120,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             for result in earlier.history:
                 self._report(trial_id, result.epoch, result.metrics)
         else:
-            number, self._next = self._next, self._next + 1
+            number = self._numbers.pop()
         fixed = {} if number == PAPER_TRIAL else self._whole_space.fixed
         given = {"number": number, "trial": {**fixed, **proposal}, "gpus": self._gpus}
         self._given[trial_id] = given

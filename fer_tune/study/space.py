@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,11 +73,12 @@ class SearchSpace(Strict):
 
     def points(self) -> list[Point]:
         """The first trials, complete: the paper's, then the space's own."""
-        points: list[Point] = []
-        for point in ({}, *self.first_trials):
-            if (whole := self.completed(point)) not in points:
-                points.append(whole)
-        return points
+        paper, own = self.completed({}), list[Point]()
+        for point in map(self.completed, self.first_trials):
+            # With other fixed values, the paper's point is another trial than the paper's.
+            if point not in own and (self.fixed or point != paper):
+                own.append(point)
+        return [paper, *own]
 
     def completed(self, point: Point) -> Point:
         """The point of a trial with these values, and else with the paper's."""
@@ -162,8 +164,9 @@ def find_space(name: str) -> Path:
     """
     candidates = [Path(name), *(folder / f"{name}.yaml" for folder in FOLDERS)]
     for path in candidates:
-        if path.is_file():
-            return path
+        with suppress(OSError):  # such as a name too long
+            if path.is_file():
+                return path
     known = sorted({path.stem for folder in FOLDERS for path in folder.glob("*.yaml")})
     raise UserError(f"no search space {name}: give a YAML file or one of {', '.join(known)}")
 

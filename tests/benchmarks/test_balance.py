@@ -12,7 +12,7 @@ from tests.data.held import drawn_faces, write_csv
 def line(plan: str, seed: int, accuracy: float) -> dict[str, object]:
     scores = {"accuracy": accuracy, "macro_f1": 0.5}
     train = {"accuracy": 0.9, "gap": 0.4}
-    of = {"plan": plan, "seed": seed, "faces": 4796, "originals": 436}
+    of = {"plan": plan, "seed": seed, "epochs": 20, "faces": 4796, "originals": 436}
     return of | {"train": train, "test": scores, "papers_test": scores}
 
 

@@ -49,9 +49,9 @@ def _trial(error_file: Path | None = None, gpus: float = 0) -> SimpleNamespace:
     )
 
 
-def _report(relay: Relay, epoch: int) -> None:
+def _report(relay: Relay, epoch: int, begun: Begun = FRESH) -> None:
     result = EpochResult(epoch, {"val/macro_f1": 0.5}, [])
-    relay.on_trial_result(trial=_trial(), result={"result": result, "begun": FRESH})
+    relay.on_trial_result(trial=_trial(), result={"result": result, "begun": begun})
 
 
 def _ending(heard: Heard) -> TrialEnded:
@@ -104,7 +104,7 @@ def test_a_trial_that_is_paused_goes_on_without_telling_its_epochs_again(
     assert _ending(heard).ending == "paused"
     relay.on_trial_start(trial=_trial())
     for epoch in (1, 2):
-        _report(relay, epoch)
+        _report(relay, epoch, Begun(1))
     assert [event.result.epoch for event in heard if isinstance(event, EpochEnded)] == [1, 2]
 
 
@@ -136,7 +136,7 @@ def test_a_trial_whose_worker_died_goes_on_with_the_epochs_that_are_not_known(
     assert any(isinstance(event, TrialRemarked) and "died" in event.remark for event in heard)
     relay.on_trial_start(trial=_trial())
     for epoch in (1, 2, 3):
-        _report(relay, epoch)
+        _report(relay, epoch, Begun(2))
     epochs = [event.result.epoch for event in heard if isinstance(event, EpochEnded)]
     assert epochs == [1, 2, 3]
 
@@ -155,9 +155,10 @@ def test_a_lost_checkpoint_is_told_once(
     relay = Relay([heard], StudyScheduler(settings), settings, {4: 2})
     relay.on_trial_start(trial=_trial())
     for epoch in (1, 2):
-        result = EpochResult(epoch, {"val/macro_f1": 0.5}, [])
-        relay.on_trial_result(trial=_trial(), result={"result": result, "begun": begun})
+        _report(relay, epoch, begun)
     assert [event.remark for event in heard if isinstance(event, TrialRemarked)] == told
+    again = [event.result.epoch for event in heard if isinstance(event, EpochEnded)]
+    assert again == ([1, 2] if told else [])
 
 
 def test_a_resumed_trial_is_told_from_where_its_journal_ends(
@@ -166,7 +167,7 @@ def test_a_resumed_trial_is_told_from_where_its_journal_ends(
     relay = Relay([heard], StudyScheduler(settings), settings, {4: 2})
     relay.on_trial_start(trial=_trial())
     for epoch in (1, 2, 3):
-        _report(relay, epoch)
+        _report(relay, epoch, Begun(2))
     assert [event.result.epoch for event in heard if isinstance(event, EpochEnded)] == [3]
 
 
@@ -188,6 +189,31 @@ def test_a_trial_that_cannot_be_kept_ends_the_study(relay: Relay) -> None:
     with pytest.raises(UserError, match=r"trial 004 could not be kept: OSError: .*No space left"):
         relay.on_trial_result(trial=_trial(), result={"failure": failure})
     assert relay.failure is not None
+
+
+def test_an_observer_that_fails_as_a_trial_ends_ends_the_study(settings: StudySettings) -> None:
+    class Broken:
+        def tell(self, event: Event) -> None:
+            if isinstance(event, TrialEnded):
+                raise OSError("the bucket is away")
+
+    relay = Relay([Broken()], StudyScheduler(settings), settings)
+    relay.on_trial_start(trial=_trial())
+    relay.on_step_end()
+    with pytest.raises(OSError, match="away"):
+        relay.on_trial_complete(trial=_trial())
+    with pytest.raises(OSError, match="away"):
+        relay.on_step_end()
+
+
+def test_a_trial_whose_worker_died_before_it_began_is_told_as_failed(
+    heard: Heard, settings: StudySettings
+) -> None:
+    Relay([heard], StudyScheduler(settings), settings).on_trial_error(trial=_trial())
+    started, ended = heard
+    assert isinstance(started, TrialStarted)
+    assert isinstance(ended, TrialEnded)
+    assert ended.ending == "failed"
 
 
 def test_of_a_trial_that_is_over_ray_keeps_no_metrics(relay: Relay) -> None:

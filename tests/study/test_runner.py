@@ -21,7 +21,7 @@ from fer_tune.study.runner import Place, Trainable, run_study
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.session import ENVIRONMENT
 from fer_tune.study.settings import StudySettings, begin_study
-from fer_tune.study.trainable import Begun, TrialOptions, report
+from fer_tune.study.trainable import FRESH, Begun, TrialOptions, report
 from fer_tune.training.metrics import EpochResult
 
 
@@ -43,10 +43,10 @@ def _ray() -> Iterator[None]:
         ray.shutdown()
 
 
-def _train(config: dict[str, Any], options: TrialOptions) -> None:
+def _train(config: dict[str, Any], options: TrialOptions, begun: Begun = FRESH) -> None:
     for epoch in range(1, options.epochs + 1):
         score = 1 - 1 / (2 + config["number"] + epoch)
-        report(EpochResult(epoch, {options.metric: score}, []), options.metric)
+        report(EpochResult(epoch, {options.metric: score}, []), options.metric, begun)
 
 
 def _fail(kind: Any, options: TrialOptions) -> None:
@@ -59,7 +59,7 @@ def too_large_for_a_part(config: dict[str, Any], faces: SentFaces, options: Tria
     if config["number"] == 1 and config["gpus"] < 1:
         report(EpochResult(1, {options.metric: 1 - 1 / 4}, []), options.metric)
         return _fail("memory", options)
-    return _train(config, options)
+    return _train(config, options, Begun(1) if config["number"] == 1 else FRESH)
 
 
 def broken(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:  # noqa: ARG001
@@ -89,6 +89,18 @@ class Full:
         self._left -= 1
         if self._left < 0:
             raise UserError("the disk is full")
+
+
+class Stumbles:
+    """An observer that fails once, as a trial ends."""
+
+    def __init__(self) -> None:
+        self._failed = False
+
+    def tell(self, event: Event) -> None:
+        if isinstance(event, TrialEnded) and not self._failed:
+            self._failed = True
+            raise UserError("the bucket was away")
 
 
 def _run(folder: Path, settings: StudySettings, train: Trainable, gpus: float) -> list[Event]:
@@ -137,6 +149,16 @@ def test_a_broken_trial_is_failed_once_and_the_study_goes_on(
 @pytest.fixture
 def promoting(settings: StudySettings) -> StudySettings:
     return settings.model_copy(update={"scheduler": "asha-promotion", "trials": 12})
+
+
+@pytest.mark.usefixtures("_ray")
+def test_what_fails_once_as_a_trial_ends_ends_the_study(tmp_path: Path, few: StudySettings) -> None:
+    place = Place.here(begin_study(tmp_path, few), Resources(2, 1, 0))
+    heard = Heard()
+    with pytest.raises(UserError, match="was away"):
+        run_study(few, {}, place, [heard, Stumbles()], goes_on_where_it_was)
+    begun = [event.number for event in heard if isinstance(event, TrialStarted)]
+    assert len(begun) == len(set(begun))
 
 
 @pytest.mark.usefixtures("_ray")

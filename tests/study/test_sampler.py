@@ -126,6 +126,15 @@ def test_first_trials_that_were_not_reached_still_come(
     assert (second["number"], second["trial"]["depth"]) == (1, 2)
 
 
+def test_a_first_trial_that_was_given_but_never_began_still_comes(
+    settings: StudySettings, record: Callable[..., TrialRecord]
+) -> None:
+    earlier = [record(1, 0.5, ending="stopped"), record(3, 0.5, ending="stopped")]
+    given = _suggest(StudySearch(settings, earlier), 3)
+    assert [each["number"] for each in given] == [0, 2, 4]
+    assert TrialConfig(**given[0]["trial"]) == PAPER
+
+
 def test_sampled_points_lie_in_the_space(settings: StudySettings) -> None:
     for point in sampled_points(settings, 3):
         for name, value in point.items():

@@ -299,6 +299,16 @@ def test_a_first_trial_that_is_the_papers_is_not_tried_twice() -> None:
     assert parse_space(text, "f.yaml").points() == [{"depth": 3}, {"depth": 2}]
 
 
+def test_a_first_trial_like_the_papers_is_tried_where_other_values_are_fixed() -> None:
+    text = """
+    parameters: {depth: {type: int, low: 1, high: 5}}
+    fixed: {width: 16}
+    first_trials: [{}, {depth: 3}, {depth: 2}]
+    """
+    points = parse_space(text, "f.yaml").points()
+    assert points == [{"depth": 3}, {"depth": 3}, {"depth": 2}]
+
+
 def test_the_resolved_space_reads_back_as_itself() -> None:
     for space in (read_space(find_space("regularize")), parse_space(LIMITED, "f.yaml")):
         assert parse_space(space.as_yaml(), "again") == space

@@ -1,9 +1,23 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_tune.study.trainable import trial_seed
+from fer_tune.data.faces import Faces
+from fer_tune.data.plans import TrainingFaces
+from fer_tune.folder import DiskFolder
+from fer_tune.study.checkpoints import checkpoint_folder
+from fer_tune.study.faces import SentFaces
+from fer_tune.study.trainable import TrialOptions, train_trial, trial_seed
+from fer_tune.training import checkpoint
+from fer_tune.training.faces import TrialFaces
 
 Seeds = st.integers(0, 2**31 - 1)
+TINY = {"depth": 1, "width": 4, "hidden_1": 8, "hidden_2": 8, "batch_size": 8}
+GIVEN = {"number": 3, "trial": TINY, "gpus": 0}
 
 
 @given(Seeds, st.integers(0, 10_000))
@@ -12,3 +26,65 @@ def test_a_trials_seed_is_its_own_and_one_that_torch_takes(study: int, number: i
     assert seed == trial_seed(study, number)
     assert seed != trial_seed(study, number + 1)
     assert 0 <= seed < 2**32
+
+
+@pytest.fixture
+def faces() -> SentFaces:
+    images = np.random.default_rng(0).integers(0, 256, (16, 48, 48), dtype=np.uint8)
+    some = Faces(images, np.arange(16) % 2)
+    return {"original": TrialFaces(TrainingFaces(some), some, some, ("cat", "dog"))}
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What trials have reported."""
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr("ray.tune.report", told.append)
+    return told
+
+
+def _options(folder: Path, epochs: int) -> TrialOptions:
+    return TrialOptions(epochs, "val/macro_f1", 0, 1, DiskFolder(folder))
+
+
+def _epochs(reports: list[dict[str, Any]]) -> list[int]:
+    return [each["epoch"] for each in reports]
+
+
+def test_a_trial_goes_on_from_its_checkpoint_whose_epochs_it_reports_again(
+    tmp_path: Path, faces: SentFaces, reports: list[dict[str, Any]]
+) -> None:
+    train_trial(GIVEN, faces, _options(tmp_path, 1))
+    before = reports.pop()
+    train_trial(GIVEN, faces, _options(tmp_path, 3))
+    assert _epochs(reports) == [1, 2, 3]
+    assert reports[0]["result"] == before["result"]
+    assert {each["begun"].epochs for each in reports} == {1}
+
+
+def test_an_epoch_is_kept_before_it_is_reported(
+    tmp_path: Path, faces: SentFaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course: list[str] = []
+    monkeypatch.setattr(checkpoint, "save", lambda *_: course.append("kept"))
+    monkeypatch.setattr("ray.tune.report", lambda _: course.append("reported"))
+    train_trial(GIVEN, faces, _options(tmp_path, 2))
+    assert course == ["kept", "reported"] * 2
+
+
+def test_a_broken_checkpoint_is_told_and_the_trial_begins_again(
+    tmp_path: Path, faces: SentFaces, reports: list[dict[str, Any]]
+) -> None:
+    options = _options(tmp_path, 1)
+    checkpoint_folder(options.folder, 3).write(checkpoint.FILE, b"torn")
+    train_trial(GIVEN, faces, options)
+    assert _epochs(reports) == [1]
+    assert "not a state of this trial" in reports[0]["begun"].problem
+
+
+def test_what_breaks_a_trial_is_reported_and_not_raised(
+    tmp_path: Path, reports: list[dict[str, Any]]
+) -> None:
+    train_trial(GIVEN, {}, _options(tmp_path, 1))
+    (told,) = reports
+    assert "KeyError" in told["failure"].error
