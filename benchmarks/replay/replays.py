@@ -111,6 +111,7 @@ def _by_syne_tune(plan: Plan, name: str, workers: int) -> list[list[Ended]]:
     task = {
         "parameters": table.parameters,
         "weights": table.weights,
+        # Its tables cannot hold one that diverged in its first epoch: another answers for it.
         "curves": [curve.model_dump() for curve in table.curves if curve.scores],
         "length": table.epochs,
         "epochs": plan.epochs,

@@ -49,7 +49,8 @@ class Rungs:
     - when a trial has ended an epoch, call `decide` and do as it says; a trial that is to "pause"
       or "stop" frees its slot;
     - when a slot is free, call `promote`. The trial that it names goes on where it was paused;
-      where it names none, a new one may begin (`StudySearch` asks this itself);
+      where it names none, a new one may begin (`StudySearch` asks this itself, on a cluster one
+      trial ahead where nothing says how many run at once);
     - when no trial runs, none is named and no more are to begin, the study is over, and those
       in `paused` are stopped.
 
