@@ -24,7 +24,7 @@ WITHIN = 0.01  # of the table's best score: one point of macro F1
 def main(argv: Sequence[str] | None = None) -> None:
     """Replay, print what each system needed, keep the figures and the picture."""
     options = _parse(argv)
-    given = (options.table, options.space, options.even, options.epochs, options.seeds)
+    given = (options.table, options.space, options.epochs, options.seeds)
     plan = Plan(*given, options.syne_tune)
     began = time.monotonic()
     try:
@@ -35,8 +35,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     except UserError as error:
         sys.exit(f"error: {error}")
     target = table.best - WITHIN
-    print(f"\n{len(table.curves)} configurations, the best scores {table.best:.3f}; ", end="")
-    print(f"scores of neighbours correlate by {table.likeness:.2f} (Spearman's).\n")
+    print(
+        f"\n{len(table.curves)} configurations; the best scores {table.best:.3f}. The forest knows"
+    )
+    print(f"how others rank by {table.likeness:.2f} (Spearman's correlation).\n")
     print(markdown(runs, target))
     if not options.quick:
         path = _keep(runs, table.best, options)
@@ -49,9 +51,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.replay", description=__doc__)
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--space", default=SPACE, help="that the table was drawn from")
-    parser.add_argument(
-        "--even", action="store_true", help="let all parameters count the same for what is nearest"
-    )
     parser.add_argument("--seeds", type=int, default=30, metavar="N", help="default: 30")
     parser.add_argument("--workers", type=int, nargs="+", default=(1, 4, 16), metavar="W")
     parser.add_argument("--systems", nargs="+", metavar="NAME", help="default: all but CQR")

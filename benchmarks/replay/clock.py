@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from benchmarks.replay.table import Curve
+from benchmarks.replay.table import Answer
 
 METRIC = "val/macro_f1"
 
@@ -50,11 +50,11 @@ class Clock:
     """
 
     def __init__(
-        self, search: Search, judge: Judge, curve: Callable[[dict[str, Any]], Curve], workers: int
+        self, search: Search, judge: Judge, answer: Callable[[dict[str, Any]], Answer], workers: int
     ) -> None:
-        self._search, self._judge, self._curve = search, judge, curve
+        self._search, self._judge, self._answer = search, judge, answer
         self._workers = workers
-        self._curves: dict[int, Curve] = {}
+        self._answers: dict[int, Answer] = {}
         self._epochs: dict[int, int] = {}  # that a trial has ended
         self._given = 0  # how often the search gave a trial; Ray has an id for each
         self._ids: dict[int, str] = {}  # the last of each trial
@@ -68,17 +68,12 @@ class Clock:
             self._fill(0.0)
         while self._running and len(ended) < epochs:
             now, number = heapq.heappop(self._running)
-            if self._epochs[number] == len(self._curves[number].scores):
-                self._fail(number)
-                self._fill(now)
-                continue
             ended.append(self._end_epoch(now, number))
         return ended
 
     def _end_epoch(self, now: float, number: int) -> Ended:
-        curve = self._curves[number]
         epoch = self._epochs[number] = self._epochs[number] + 1
-        score = curve.scores[epoch - 1]
+        score = self._answers[number].scores[epoch - 1]
         decision = self._judge.decide(number, epoch, score)
         result = {METRIC: score, "epoch": epoch, "training_iteration": epoch}
         if decision == "continue":
@@ -89,9 +84,6 @@ class Clock:
             self._fill(now)
         return Ended(now, number, epoch, score)
 
-    def _fail(self, number: int) -> None:
-        self._search.on_trial_complete(self._ids[number], error=True)
-
     def _fill(self, now: float) -> None:
         """Give a worker that is free what the search gives: a new trial, or one that was paused."""
         self._given += 1
@@ -100,13 +92,11 @@ class Clock:
             return
         number = given.get("number", self._given)
         self._ids[number] = name
-        if number not in self._curves:
-            self._curves[number] = self._curve(given.get("trial", given))
+        if number not in self._answers:
+            self._answers[number] = self._answer(given.get("trial", given))
             self._epochs[number] = 0
         self._go_on(now, number)
 
     def _go_on(self, now: float, number: int) -> None:
-        seconds, epoch = self._curves[number].seconds, self._epochs[number]
-        # One that diverges is given up some time into the epoch that it does not end.
-        lasts = seconds[epoch] if epoch < len(seconds) else (seconds[-1] if seconds else 1.0)
-        heapq.heappush(self._running, (now + lasts, number))
+        seconds = self._answers[number].seconds[self._epochs[number]]
+        heapq.heappush(self._running, (now + seconds, number))

@@ -29,7 +29,6 @@ class Plan:
     """What is replayed.
 
     table, space: the file of the table, and the space's name or file.
-    even: whether all parameters count the same for what is nearest.
     epochs: that each study is let run.
     seeds: how many studies of each system.
     syne_tune: a Python that has it; None where there is none.
@@ -37,7 +36,6 @@ class Plan:
 
     table: Path
     space: str
-    even: bool
     epochs: int
     seeds: int
     syne_tune: Path | None
@@ -45,12 +43,12 @@ class Plan:
 
 def read(plan: Plan) -> Table:
     """The table. Raises UserError where it cannot be used."""
-    return _read(plan.table, plan.space, plan.even)
+    return _read(plan.table, plan.space)
 
 
 @cache
-def _read(table: Path, space: str, even: bool) -> Table:
-    return read_table(table, read_space(find_space(space)), even)
+def _read(table: Path, space: str) -> Table:
+    return read_table(table, read_space(find_space(space)))
 
 
 def known(plan: Plan) -> list[str]:
@@ -103,20 +101,20 @@ def _replay(plan: Plan, name: str, workers: int) -> list[Run]:
 def _by_ray(plan: Plan, name: str, workers: int) -> list[list[Ended]]:
     table = read(plan)
     parts = (SYSTEMS[name](table, seed) for seed in range(plan.seeds))
-    return [Clock(search, judge, table.curve, workers).run(plan.epochs) for search, judge in parts]
+    return [Clock(search, judge, table.answer, workers).run(plan.epochs) for search, judge in parts]
 
 
 def _by_syne_tune(plan: Plan, name: str, workers: int) -> list[list[Ended]]:
     table = read(plan)
     task = {
         "parameters": table.parameters,
-        "weights": table.weights,
-        # Its tables cannot hold one that diverged in its first epoch: another answers for it.
-        "curves": [curve.model_dump() for curve in table.curves if curve.scores],
+        "configs": table.configs,
+        "scores": table.scores.tolist(),
+        "seconds": table.seconds.tolist(),
         "length": table.epochs,
         "epochs": plan.epochs,
         "workers": workers,
-        "seeds": plan.seeds,
+        "studies": plan.seeds,
     }
     with tempfile.TemporaryDirectory() as folder:
         (path := Path(folder) / "task.json").write_text(json.dumps(task))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.replay.nearest import Nearest
+from benchmarks.replay.forest import Forest
 
 # Schedulers in syne_tune.optimizer.baselines, as they come: grace 1, reduction 3.
 SYSTEMS = {"Syne Tune ASHA": "ASHA", "Syne Tune BOHB": "BOHB", "Syne Tune CQR": "ASHACQR"}
@@ -62,18 +62,18 @@ def _backend(task: dict[str, Any]) -> Any:
     from syne_tune.blackbox_repository.simulated_tabular_backend import UserBlackboxBackend
     from syne_tune.config_space import randint
 
-    curves, nearest = task["curves"], _nearest(task)
+    scores, seconds = (
+        Forest(task["parameters"], task["configs"], task[name]) for name in ("scores", "seconds")
+    )
 
     class Curves(Blackbox):  # type: ignore[misc]
         fidelity_values = np.arange(1, task["length"] + 1)
 
         def objective_function(self, configuration, fidelity=None, seed=None):  # type: ignore
-            curve = curves[nearest(configuration)]
-            return np.column_stack([curve["scores"], np.cumsum(curve["seconds"])])
+            return np.column_stack([scores(configuration), np.cumsum(seconds(configuration))])
 
     class Backend(UserBlackboxBackend):  # type: ignore[misc]
         def config_objectives(self, config, seed):  # type: ignore
-            # Those that diverged have fewer epochs than others, and then end.
             rows = self.blackbox.objective_function(config)
             return [
                 {"epoch": n, "score": row[0], "elapsed": row[1]} for n, row in enumerate(rows, 1)
@@ -85,11 +85,6 @@ def _backend(task: dict[str, Any]) -> Any:
 
 def _space(task: dict[str, Any]) -> dict[str, Any]:
     return {name: _domain(each) for name, each in task["parameters"].items()}
-
-
-def _nearest(task: dict[str, Any]) -> Nearest:
-    configs = [curve["config"] for curve in task["curves"]]
-    return Nearest(task["parameters"], configs, task["weights"])
 
 
 def _domain(parameter: dict[str, Any]) -> Any:
@@ -113,7 +108,7 @@ def main() -> None:
     out = sys.stdout
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         os.environ["SYNETUNE_FOLDER"] = folder
-        for seed in itertools.islice(itertools.count(), task["seeds"]):
+        for seed in itertools.islice(itertools.count(), task["studies"]):
             print(json.dumps(study(task, system, seed)), file=out, flush=True)
 
 

@@ -1,17 +1,18 @@
 """The table of learning curves, read and checked."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from benchmarks.replay.nearest import Config, Nearest, Parameters
-from benchmarks.replay.weights import left_out, weights_of
+from benchmarks.replay.forest import Config, Forest, Parameters
 from fer_tune.errors import UserError
 from fer_tune.study.parameters import Point
 from fer_tune.study.space import SearchSpace
@@ -36,65 +37,81 @@ class Curve(BaseModel):
     seconds: tuple[Annotated[float, Field(gt=0)], ...]
 
 
+class Answer(NamedTuple):
+    """A score an epoch, and the seconds that it took a core."""
+
+    scores: tuple[float, ...]
+    seconds: tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class Table:
-    """Learning curves of configurations of a space.
+    """Learning curves of configurations of a space, and a forest that answers for all others.
 
-    even: whether all parameters count the same for what is nearest.
     epochs: of full length.
     """
 
     space: SearchSpace
     curves: tuple[Curve, ...]
-    even: bool = False
 
     @property
     def epochs(self) -> int:
         return max(len(each.scores) for each in self.curves)
 
     @property
-    def best(self) -> float:
-        """The best score of any epoch of any configuration."""
-        return max(self._scores)
-
-    @property
     def parameters(self) -> Parameters:
-        """Of the space, as `nearest` takes them."""
+        """Of the space, as `Forest` takes them."""
         described: Mapping[str, Any] = self.space.model_dump(mode="json", exclude_none=True)
         return dict(described["parameters"])
 
-    @cached_property
-    def weights(self) -> dict[str, float] | None:
-        """Of the parameters, for what is nearest; None where all count the same."""
-        if self.even:
-            return None
-        return weights_of(self.parameters, [each.config for each in self.curves], self._scores)
+    @property
+    def configs(self) -> list[Point]:
+        return [each.config for each in self.curves]
 
     @cached_property
-    def _scores(self) -> list[float]:
-        return [max(each.scores, default=0.0) for each in self.curves]
+    def scores(self) -> NDArray[np.float64]:
+        """(N, E); what diverged has 0 from there on."""
+        return np.array([_filled(each.scores, 0, self.epochs) for each in self.curves])
 
     @cached_property
-    def _nearest(self) -> Nearest:
-        return Nearest(self.parameters, [each.config for each in self.curves], self.weights)
+    def seconds(self) -> NDArray[np.float64]:
+        """(N, E); of what diverged, the last one's from there on."""
+        return np.array(
+            [_filled(each.seconds, (1.0, *each.seconds)[-1], self.epochs) for each in self.curves]
+        )
+
+    @cached_property
+    def best(self) -> float:
+        """The best score of any epoch of any of its configurations, as the forest answers."""
+        return max(float(self._score(config).max()) for config in self.configs)
 
     @property
     def likeness(self) -> float:
-        """How well a configuration's score is known by the nearest other one's, 1 at most.
+        """How well the forest tells a configuration's score that it does not know, 1 at most.
 
-        Spearman's correlation of the two over the table.
+        Spearman's correlation of the two over the table, in ten folds.
         """
-        return left_out(self._nearest, self._scores)
+        own, told = (pd.Series(each.max(axis=1)) for each in (self.scores, self._score.left_out()))
+        return float(own.rank().corr(told.rank()))
 
-    def curve(self, config: Config) -> Curve:
-        """What answers for a configuration: the nearest one's, as surrogates of tables do.
+    def answer(self, config: Config) -> Answer:
+        """What a trial of the configuration gives."""
+        return Answer(tuple(self._score(config).tolist()), tuple(self._second(config).tolist()))
 
-        (`KNeighborsRegressor(n_neighbors=1)` in Syne Tune, Salinas et al. 2022, section 4.)
-        """
-        return self.curves[self._nearest(config)]
+    @cached_property
+    def _score(self) -> Forest:
+        return Forest(self.parameters, self.configs, self.scores)
+
+    @cached_property
+    def _second(self) -> Forest:
+        return Forest(self.parameters, self.configs, self.seconds)
 
 
-def read_table(path: Path, space: SearchSpace, even: bool = False) -> Table:
+def _filled(values: Sequence[float], beyond: float, count: int) -> list[float]:
+    return [*values, *[beyond] * (count - len(values))]
+
+
+def read_table(path: Path, space: SearchSpace) -> Table:
     """Read a table of configurations of `space`, one line of JSON each.
 
     Raises UserError: one line that names the file and its line.
@@ -114,7 +131,7 @@ def read_table(path: Path, space: SearchSpace, even: bool = False) -> Table:
         curves.append(curve)
     if not any(curve.scores for curve in curves):
         raise UserError(f"{path}: holds no learning curve; record some first")
-    return Table(space, tuple(curves), even)
+    return Table(space, tuple(curves))
 
 
 def _check(curve: Curve, space: SearchSpace) -> None:

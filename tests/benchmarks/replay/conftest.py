@@ -1,10 +1,11 @@
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.replay.table import Table, read_table
+from benchmarks.replay.table import Answer, Table, read_table
 from fer_tune.study.space import SearchSpace, parse_space
 
 SPACE = """
@@ -39,7 +40,7 @@ def space() -> SearchSpace:
 
 @pytest.fixture
 def table(tmp_path: Path, space: SearchSpace) -> Table:
-    """Four configurations of four epochs, one diverged after its first; all parameters count."""
+    """Four configurations of four epochs, one diverged after its first."""
     lines = [
         line(HIDDEN, [0.1, 0.2, 0.3, 0.4]),
         line(AVERAGE, [0.3, 0.35, 0.36, 0.37]),
@@ -47,4 +48,19 @@ def table(tmp_path: Path, space: SearchSpace) -> Table:
         line({**HIDDEN, "learning_rate": 1e-2}, [0.05]),
     ]
     (path := tmp_path / "table.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    return read_table(path, space, even=True)
+    return read_table(path, space)
+
+
+def recorded(table: Table) -> Callable[[Mapping[str, Any]], Answer]:
+    """What answers by the nearest learning rate, so that a clock's figures are round."""
+
+    def answer(config: Mapping[str, Any]) -> Answer:
+        def apart(row: int) -> tuple[bool, float]:
+            own = table.configs[row]
+            other = own["head"] != config["head"] or own["dropout"] != config["dropout"]
+            return other, abs(float(own["learning_rate"]) - config["learning_rate"])
+
+        row = min(range(len(table.configs)), key=apart)
+        return Answer(tuple(table.scores[row].tolist()), tuple(table.seconds[row].tolist()))
+
+    return answer

@@ -5,64 +5,49 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.replay.nearest import Nearest
 from benchmarks.replay.table import Table, read_table
 from fer_tune.errors import UserError
-from fer_tune.study.space import SearchSpace
-from tests.benchmarks.replay.conftest import AVERAGE, HIDDEN, line
+from fer_tune.study.space import SearchSpace, parse_space
+from tests.benchmarks.replay.conftest import AVERAGE, HIDDEN, SPACE, line
 
 
-def test_a_configuration_of_the_table_is_answered_by_itself(table: Table) -> None:
-    assert all(table.curve(each.config) == each for each in table.curves)
-
-
-@pytest.mark.parametrize(
-    ("config", "answer"),
-    [
-        ({**HIDDEN, "learning_rate": 2e-3}, 0),  # nearer in the logarithm alone
-        ({**HIDDEN, "learning_rate": 4e-3}, 3),
-        ({**AVERAGE, "dropout": 0.4}, 2),
-        ({**AVERAGE, "learning_rate": 1e-2, "dropout": 0.2}, 1),
-    ],
-)
-def test_another_is_answered_by_the_nearest(
-    table: Table, config: dict[str, Any], answer: int
-) -> None:
-    assert table.curve(config) == table.curves[answer]
-
-
-def test_what_a_configuration_does_not_have_makes_no_difference(table: Table) -> None:
-    surplus = {**AVERAGE, "hidden_1": 1024}
-    assert table.curve(surplus) == table.curve(AVERAGE)
-
-
-def test_what_only_one_has_makes_as_much_difference_as_another_choice() -> None:
-    parameters: dict[str, dict[str, Any]] = {
-        "head": {"type": "choice", "values": ["hidden", "average"]},
-        "units": {"type": "int", "low": 0, "high": 9, "when": {"head": ["hidden"]}},
-        "dropout": {"type": "float", "low": 0.0, "high": 1.0},
-    }
-    average = {"head": "average", "dropout": 0.0}
-    hidden = {"head": "hidden", "units": 9, "dropout": 0.0}
-    nearest = Nearest(parameters, [average, hidden])
-    assert nearest({"head": "hidden", "units": 0, "dropout": 0.9}) == 1
-
-
-def test_what_explains_the_scores_counts_for_what_is_nearest(
-    tmp_path: Path, space: SearchSpace
-) -> None:
+@pytest.fixture(scope="module")
+def slope(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """Sixty configurations; the score grows with dropout and with the epoch."""
     rng = np.random.default_rng(0)
     lines = []
     for _ in range(60):
         dropout, rate = rng.uniform(0, 0.5), 10 ** rng.uniform(-5, -2)
         config = {**AVERAGE, "dropout": dropout, "learning_rate": rate}
-        lines.append(line(config, [round(dropout, 4)]))
-    (path := tmp_path / "table.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    learnt, even = (read_table(path, space, each) for each in (False, True))
-    assert learnt.weights is not None
-    assert sum(learnt.weights.values()) == pytest.approx(1)
-    assert learnt.weights["dropout"] > 5 * learnt.weights["learning_rate"]
-    assert learnt.likeness > even.likeness
+        lines.append(line(config, [round(dropout * part, 4) for part in (0.5, 1)]))
+    path = tmp_path_factory.mktemp("slope") / "table.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    return read_table(path, parse_space(SPACE, "a test"))
+
+
+def test_a_configuration_is_answered_by_what_the_table_says_of_others_like_it(slope: Table) -> None:
+    low, high = (slope.answer({**AVERAGE, "dropout": each}) for each in (0.05, 0.45))
+    assert max(low.scores) < 0.15 < 0.35 < max(high.scores)
+    assert high.scores[0] == pytest.approx(high.scores[1] / 2, rel=0.01)
+    assert high.seconds == pytest.approx((1.0, 1.0))
+
+
+def test_the_table_says_how_well_it_knows_what_it_does_not_have(slope: Table) -> None:
+    assert 0.9 < slope.likeness < 1
+
+
+def test_the_best_is_one_that_an_answer_gives(slope: Table) -> None:
+    answers = [max(slope.answer(config).scores) for config in slope.configs]
+    assert slope.best == max(answers) < 0.5
+
+
+def test_what_a_configuration_does_not_have_makes_no_difference(slope: Table) -> None:
+    assert slope.answer({**AVERAGE, "hidden_1": 1024}) == slope.answer(AVERAGE)
+
+
+def test_what_diverged_scores_nothing_from_there_on(table: Table) -> None:
+    assert table.scores[3].tolist() == [0.05, 0, 0, 0]
+    assert table.seconds[3].tolist() == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
