@@ -54,7 +54,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=30, metavar="N", help="default: 30")
     parser.add_argument("--workers", type=int, nargs="+", default=(1, 4, 16), metavar="W")
     parser.add_argument("--systems", nargs="+", metavar="NAME", help="default: all but CQR")
-    parser.add_argument("--epochs", type=int, default=1000, help="of a study (default: 1000)")
+    parser.add_argument("--epochs", type=int, default=1500, help="of a study (default: 1500)")
     parser.add_argument(
         "--syne-tune", type=Path, metavar="PYTHON", help="that has it; without one it is left out"
     )
