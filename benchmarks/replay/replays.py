@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import optuna
+
 from benchmarks.processes import several_processes
 from benchmarks.replay.clock import Clock, Ended
 from benchmarks.replay.outcome import Run, run_of
@@ -99,6 +101,7 @@ def _replay(plan: Plan, name: str, workers: int) -> list[Run]:
 
 
 def _by_ray(plan: Plan, name: str, workers: int) -> list[list[Ended]]:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     table = read(plan)
     parts = (SYSTEMS[name](table, seed) for seed in range(plan.seeds))
     return [Clock(search, judge, table.answer, workers).run(plan.epochs) for search, judge in parts]

@@ -5,7 +5,6 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Literal
 
-import optuna
 from optuna.samplers import BaseSampler, RandomSampler
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
@@ -117,7 +116,6 @@ def settings(table: Table, seed: int, scheduler: Scheduler) -> StudySettings:
 
 
 def _sampled(table: Table, sampler: BaseSampler) -> Search:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     search: Search = OptunaSearch(table.space.suggest, metric=METRIC, mode="max", sampler=sampler)
     return search
 
