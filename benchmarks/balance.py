@@ -4,18 +4,15 @@ python -m benchmarks.balance fer2013.csv     an hour on two cores; goes on where
 """
 
 import argparse
-import json
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import as_completed
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.processes import several_processes
+from benchmarks.kept import Line, read_lines, run_all
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.plans import PLAN_NAMES, PlanName, build
@@ -45,17 +42,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train what is not in the file yet, then print the table."""
     options = _parse(argv)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    known = [line for line in read_lines(options.out) if line["epochs"] == options.epochs]
-    done = {(line["plan"], line["seed"]) for line in known}
-    wanted = [(plan, seed) for seed in range(options.seeds) for plan in PLAN_NAMES]
-    left = [each for each in wanted if each not in done]
-    with several_processes(options.workers) as workers, options.out.open("a") as out:
-        jobs = [workers.submit(run, options.faces, *each, options.epochs) for each in left]
-        for count, job in enumerate(as_completed(jobs), start=1):
-            known.append(line := job.result())
-            print(json.dumps(line), file=out, flush=True)
-            print(f"{count} of {len(left)}: {line['plan']}, seed {line['seed']}", flush=True)
-    print(markdown(known))
+    done = {(line["plan"], line["seed"], line["epochs"]) for line in read_lines(options.out)}
+    wanted = [(p, seed, options.epochs) for seed in range(options.seeds) for p in PLAN_NAMES]
+    left = [(options.faces, *each) for each in wanted if each not in done]
+
+    def say(count: int, line: Line) -> None:
+        print(f"{count} of {len(left)}: {line['plan']}, seed {line['seed']}", flush=True)
+
+    run_all(options.out, run, left, options.workers, say)
+    print(markdown([line for line in read_lines(options.out) if line["epochs"] == options.epochs]))
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -68,12 +63,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """What was run so far."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def run(path: Path, plan: PlanName, seed: int, epochs: int) -> dict[str, Any]:
+def run(path: Path, plan: PlanName, seed: int, epochs: int) -> Line:
     """Train the paper's configuration by a data plan; its scores on the test faces, twice.
 
     test: the test faces as they are.
@@ -88,21 +78,18 @@ def run(path: Path, plan: PlanName, seed: int, epochs: int) -> dict[str, Any]:
         task = Task(config, epochs, seed, METRIC)
         final = train_and_test(task, faces, splits.test, DiskFolder(Path(folder)), lambda _: None)
     papers = OnDevice.of(build("balanced", splits.test, seed).faces, pick_device())
-    originals = faces.training.originals.images
+    best = final.best
     return {
         "plan": plan,
         "seed": seed,
         "epochs": epochs,
-        "epoch": final.best.epoch,
+        "epoch": best.epoch,
         "faces": len(faces.training.faces),
-        "originals": len(originals),
-        "train": {name: final.best.metrics[key] for name, key in _TRAIN.items()},
+        "originals": len(faces.training.originals),
+        "train": {"accuracy": best.metrics["train/accuracy"], "gap": best.metrics["gap"]},
         "test": _scores(final.test, splits),
         "papers_test": _scores(tested(final.model, papers, len(splits.classes))[0], splits),
     }
-
-
-_TRAIN = {"accuracy": "train/accuracy", "gap": "gap"}
 
 
 @cache
@@ -115,7 +102,7 @@ def _scores(scores: Scores, splits: Splits) -> dict[str, float]:
     return {"accuracy": scores.accuracy, "macro_f1": scores.macro_f1, **by_class}
 
 
-def markdown(lines: Sequence[dict[str, Any]]) -> str:
+def markdown(lines: Sequence[Line]) -> str:
     """A row a data plan: means over its seeds, and their standard deviations."""
     headings = ["data plan", "faces (originals)", *(column[0] for column in COLUMNS)]
     rows = [headings, ["---"] * len(headings)]

@@ -45,7 +45,7 @@ class Forest:
         return self._known[code.tobytes()]
 
     def left_out(self) -> NDArray[np.float64]:
-        """(N, E) the curves as they are told by forests that know nine tenths of the others."""
+        """(N, E) the curves as forests tell them that do not know them, in ten folds."""
         told = np.empty_like(self._curves)
         folds = np.random.default_rng(0).permutation(len(told)) % FOLDS
         for fold in set(folds.tolist()):

@@ -4,19 +4,16 @@ python -m benchmarks.replay.record fer2013.csv     goes on where it was stopped;
 """
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
-from concurrent.futures import as_completed
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import optuna
 import torch
 
-from benchmarks.processes import several_processes
+from benchmarks.kept import Line, read_lines, run_all
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.sample import stratified_sample
@@ -43,18 +40,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
     points = drawn(options.configurations)
     done = {line["number"] for line in read_lines(options.table)}
-    left = [number for number in range(len(points)) if number not in done]
+    left = [(options.faces, n, point) for n, point in enumerate(points) if n not in done]
     began = time.monotonic()
-    with several_processes(options.workers) as workers, options.table.open("a") as table:
-        jobs = [workers.submit(record, options.faces, n, points[n]) for n in left]
-        for count, job in enumerate(as_completed(jobs), start=1):
-            line = job.result()
-            print(json.dumps(line), file=table, flush=True)
-            best = max(line["scores"], default=float("nan"))
-            minutes = (time.monotonic() - began) / 60
-            print(
-                f"{count} of {len(left)}, {minutes:.1f} min: {line['number']:03d} best {best:.3f}"
-            )
+
+    def say(count: int, line: Line) -> None:
+        best = max(line["scores"], default=float("nan"))
+        minutes = (time.monotonic() - began) / 60
+        print(f"{count} of {len(left)}, {minutes:.1f} min: {line['number']:03d} best {best:.3f}")
+
+    run_all(options.table, record, left, options.workers, say)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -74,12 +68,7 @@ def drawn(count: int) -> list[Point]:
     return [space.suggest(study.ask()) for _ in range(count)]
 
 
-def read_lines(table: Path) -> list[dict[str, Any]]:
-    """What was recorded so far."""
-    return [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
-
-
-def record(path: Path, number: int, point: Point) -> dict[str, Any]:
+def record(path: Path, number: int, point: Point) -> Line:
     """A line of the table: scores, gaps and the core's seconds by epochs; fewer if it diverged."""
     torch.set_num_threads(1)
     config = TrialConfig.model_validate(point)

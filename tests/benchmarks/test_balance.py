@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.balance import main, markdown, read_lines, run
+from benchmarks.balance import main, markdown, run
+from benchmarks.kept import read_lines
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.plans import PLAN_NAMES
 from tests.data.held import drawn_faces, write_csv
