@@ -7,7 +7,7 @@ from rich.table import Table
 from fer_tune.study.record import PAPER_TRIAL, TrialRecord, named_values
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import SearchSpace
-from fer_tune.terminal.tables import plain_table
+from fer_tune.terminal.tables import duration, plain_table
 from fer_tune.training.metrics import standing
 
 SHOWN = ("val/macro_f1", "val/accuracy", "gap")
@@ -88,12 +88,19 @@ def _values(trial: TrialRecord, metric: str) -> str:
 
 
 def spent(trials: Sequence[TrialRecord], epochs: int) -> str:
-    """Trials by how they ended, and the epochs that stopping saved, in one sentence."""
+    """Trials by how they ended, and the epochs trained, their time, and those that stopping saved.
+
+    The time is that of all trials together: with a core each, core-hours.
+    """
     endings = [each.ending or "running" for each in trials]
     counts = ", ".join(f"{endings.count(ending)} {ending}" for ending in dict.fromkeys(endings))
-    used = sum(len(each.history) for each in trials)
+    trained = [result for each in trials for result in each.history]
+    time = duration(sum(result.seconds for result in trained))
     saved = sum(epochs - len(each.history) for each in trials if each.ending == "stopped")
-    return f"Trials: {len(trials)} ({counts}). Epochs: {used}, and {saved} saved by stopping early."
+    return (
+        f"Trials: {len(trials)} ({counts}). Epochs: {len(trained)}, {time} of training in all, "
+        f"and {saved} saved by stopping early."
+    )
 
 
 def note(trials: Sequence[TrialRecord], settings: StudySettings) -> str:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -81,9 +82,12 @@ def _set_gap(trial: TrialRecord, gap: float) -> None:
     ]
 
 
-def test_epochs_saved_by_stopping_are_counted(trials: list[TrialRecord]) -> None:
-    said = outcome.spent(trials, epochs=3)
-    assert said.startswith("Trials: 5 (2 finished, 1 stopped, 1 failed, 1 running). Epochs: 8, ")
+def test_what_a_study_cost_and_what_stopping_saved_are_told(trials: list[TrialRecord]) -> None:
+    trials[0].history = [replace(each, seconds=400.0) for each in trials[0].history]
+    assert outcome.spent(trials, epochs=3) == (
+        "Trials: 5 (2 finished, 1 stopped, 1 failed, 1 running). "
+        "Epochs: 8, 20 min of training in all, and 2 saved by stopping early."
+    )
 
 
 def test_the_leaderboard_fits_eighty_columns(trials: list[TrialRecord]) -> None:
