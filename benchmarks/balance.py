@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from benchmarks.kept import Line, read_lines, run_all
+from benchmarks.markdown import table
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.plans import PLAN_NAMES, PlanName, build
 from fer_tune.folder import DiskFolder
+from fer_tune.terminal.tables import mean_and_spread
 from fer_tune.training.config import PAPER
 from fer_tune.training.device import pick_device
 from fer_tune.training.faces import trial_faces
@@ -105,18 +106,15 @@ def _scores(scores: Scores, splits: Splits) -> dict[str, float]:
 def markdown(lines: Sequence[Line]) -> str:
     """A row a data plan: means over its seeds, and their standard deviations."""
     headings = ["data plan", "faces (originals)", *(column[0] for column in COLUMNS)]
-    rows = [headings, ["---"] * len(headings)]
+    rows = []
     for plan in PLAN_NAMES:
         if runs := [line for line in lines if line["plan"] == plan]:
             faces = f"{runs[0]['faces']:,} ({runs[0]['originals']:,})"
-            shown = [_spread([run[where][name] for run in runs]) for _, where, name in COLUMNS]
+            shown = [
+                mean_and_spread([run[where][name] for run in runs]) for _, where, name in COLUMNS
+            ]
             rows.append([plan, faces, *shown])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _spread(values: Sequence[float]) -> str:
-    deviation = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.3f}{deviation}"
+    return table(headings, rows)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.machine import describe
+from benchmarks.markdown import table
 from benchmarks.replay.outcome import Estimate, epochs_to, ratio
 from benchmarks.replay.picture import draw
 from benchmarks.replay.record import SPACE, TABLE
@@ -82,7 +83,7 @@ def markdown(runs: Runs, target: float) -> str:
     head = ["epochs to within a point of the best"]
     for count in workers:
         head += [f"{count} worker{'s' if count > 1 else ''}", "over stock"]
-    lines = [_row(head), _row(["---"] * len(head))]
+    rows = []
     for name in names:
         cells = [name]
         for count in workers:
@@ -91,12 +92,8 @@ def markdown(runs: Runs, target: float) -> str:
             stock = runs.get((STOCK, count))
             of_stock = "" if stock is None or name == STOCK else _ratio(runs, name, count, target)
             cells.append(of_stock)
-        lines.append(_row(cells))
-    return "\n".join(lines)
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+        rows.append(cells)
+    return table(head, rows)
 
 
 def _ratio(runs: Runs, name: str, workers: int, target: float) -> str:

@@ -9,9 +9,10 @@ import numpy as np
 from fer_tune.data.plans import PLAN_NAMES
 from fer_tune.report.drawing import MARKERS, PALE, draw, label
 from fer_tune.report.section import Picture, Section
-from fer_tune.report.spread import Estimate, counted, difference, mean_and_spread, spread
+from fer_tune.report.spread import Estimate, counted, difference, spread
 from fer_tune.report.study import ReportedStudy
 from fer_tune.study.record import TrialRecord
+from fer_tune.terminal.tables import mean_and_spread
 from fer_tune.training.metrics import EpochResult, best_result
 
 if TYPE_CHECKING:

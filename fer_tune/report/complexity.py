@@ -9,9 +9,10 @@ import numpy as np
 from fer_tune.model_config import ModelConfig
 from fer_tune.report.drawing import draw
 from fer_tune.report.section import Picture, Section
-from fer_tune.report.spread import counted, mean_and_spread
+from fer_tune.report.spread import counted
 from fer_tune.report.study import ReportedStudy
 from fer_tune.study.front import SCORE
+from fer_tune.terminal.tables import mean_and_spread
 from fer_tune.training.config import TrialConfig
 
 if TYPE_CHECKING:

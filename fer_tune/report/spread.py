@@ -90,12 +90,6 @@ def difference(better: EpochResult, other: EpochResult, metric: str) -> Estimate
     return Estimate(value, value - below, value + above)
 
 
-def mean_and_spread(values: Sequence[float]) -> str:
-    """The mean of several trials, and where there are two or more their standard deviation."""
-    mean = f"{np.mean(values):.3f}"
-    return mean if len(values) < 2 else f"{mean} ± {spread(values):.3f}"
-
-
 def counted(number: int, what: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{number:,} {what}" + ("" if number == 1 else "s")

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.table import Table
 
 from fer_tune import paper
-from fer_tune.terminal.tables import plain_table
+from fer_tune.terminal.tables import mean_and_spread, plain_table
 from fer_tune.training.metrics import EpochResult, Scores
 
 
@@ -19,11 +18,11 @@ def class_table(classes: Sequence[str], tests: Sequence[Scores]) -> Table:
     measured = np.array([[s.precision, s.recall, s.f1] for s in tests])  # (seeds, 3, C)
     support = tests[0].confusion.sum(axis=1)
     for index, name in enumerate(classes):
-        cells = [_spread(measured[:, measure, index]) for measure in range(3)]
+        cells = [mean_and_spread(measured[:, measure, index], 2) for measure in range(3)]
         theirs = paper.TEST_BY_CLASS.get(name)
         beside = [f"{value:.2f}" for value in theirs] if theirs else ["-"] * 3
         table.add_row(name, *cells, str(support[index]), *beside)
-    cells = [_spread(measured[:, measure].mean(axis=1)) for measure in range(3)]
+    cells = [mean_and_spread(measured[:, measure].mean(axis=1), 2) for measure in range(3)]
     beside = [f"{value:.2f}" for value in paper.TEST_MACRO]
     table.add_row("macro mean", *cells, str(support.sum()), *beside, style="bold")
     return table
@@ -50,11 +49,6 @@ def overall_table(
         ("train - test", train - test, f"{paper.TRAIN_ACCURACY - paper.TEST_ACCURACY:.3f}"),
     ]
     return plain_table(
-        ["", "here", "paper"], [(name, _spread(values, 3), theirs) for name, values, theirs in rows]
+        ["", "here", "paper"],
+        [(name, mean_and_spread(values), theirs) for name, values, theirs in rows],
     )
-
-
-def _spread(values: NDArray[np.float64], digits: int = 2) -> str:
-    """The mean, and where there are several values their standard deviation."""
-    mean = f"{values.mean():.{digits}f}"
-    return mean if len(values) < 2 else f"{mean} ± {values.std(ddof=1):.{digits}f}"

@@ -1,9 +1,8 @@
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 
-from fer_tune.report.spread import difference, draws, estimate, interval, mean_and_spread
+from fer_tune.report.spread import difference, draws, estimate, interval
 from fer_tune.training.metrics import EpochResult
 
 Epoch = Callable[..., EpochResult]
@@ -35,8 +34,3 @@ def test_a_difference_is_less_certain_than_what_it_is_of(epoch: Epoch) -> None:
     found = difference(epoch(1, 40), epoch(1, 20), "val/macro_f1")
     assert found.value == pytest.approx(0.4)
     assert found.reach[0] > max(estimate(epoch(1, 40), "val/macro_f1").reach)
-
-
-def test_one_trial_has_no_spread() -> None:
-    assert mean_and_spread([0.5]) == "0.500"
-    assert mean_and_spread([0.4, 0.6]) == f"0.500 ± {np.std([0.4, 0.6], ddof=1):.3f}"
