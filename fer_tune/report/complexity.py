@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,22 +20,27 @@ if TYPE_CHECKING:
 
 TITLE = "Augmentation against model complexity"
 NOTE = (
-    "Complexity is the number of trainable parameters. Each trial is taken at its best epoch, so a "
-    "trial that was stopped early counts with what it had; ± is the standard deviation over "
-    "trials."
+    "Complexity is the number of trainable parameters. Each trial is taken at its best epoch. "
+    "Filled points ran to their end, hollow ones did not, and a trial that has hardly learnt yet "
+    "has no gap; ± is the standard deviation over trials."
 )
+ENOUGH = 4
 _STRENGTHS = {"none or weak (below 1/3)": 1 / 3, "middling": 2 / 3, "strong (2/3 or more)": 2.0}
 _SHAPE = set(ModelConfig.model_fields) - {"dropout"}
 
 
 @dataclass(frozen=True)
 class Point:
-    """A trial: trainable parameters, strength of augmentation from 0 to 1, and what it reached."""
+    """A trial: trainable parameters, strength of augmentation from 0 to 1, and what it reached.
+
+    finished: whether it ran to its end.
+    """
 
     parameters: int
     augmentation: float
     score: float
     gap: float
+    finished: bool
 
 
 def complexity(study: ReportedStudy) -> Section:
@@ -48,6 +53,7 @@ def complexity(study: ReportedStudy) -> Section:
             each.config.augmentation,
             study.result(each).metrics[SCORE],
             study.result(each).metrics["gap"],
+            each.ending == "finished",
         )
         for each in study.scored
     ]
@@ -65,8 +71,13 @@ def parameter_count(config: TrialConfig, classes: int) -> int:
         return count(FerNet(config, classes))
 
 
-def words(found: Sequence[Point], varied: set[str]) -> str:
-    """What stronger augmentation did to the gap in smaller and in larger networks."""
+def words(trials: Sequence[Point], varied: set[str]) -> str:
+    """What stronger augmentation did to the gap in smaller and in larger networks.
+
+    It is told of the trials that ran to their end, where there are enough to part them twice.
+    """
+    finished = [each for each in trials if each.finished]
+    found = finished if len(finished) >= ENOUGH else trials
     if "augmentation" not in varied:
         return _sizes_alone(found, "The study varies no augmentation")
     if not _SHAPE & varied or len({each.parameters for each in found}) < 2:
@@ -85,7 +96,8 @@ def words(found: Sequence[Point], varied: set[str]) -> str:
             )
     if not told:
         return _sizes_alone(found, "Too few trials differ in augmentation")
-    return f"Parted at {size / 1e6:.2g} million parameters, {'; '.join(told)}."
+    whose = "The trials that ran to their end, parted" if found is finished else "Parted"
+    return f"{whose} at {size / 1e6:.2g} million parameters: {'; '.join(told)}."
 
 
 def _halves(found: Sequence[Point], size: float) -> dict[str, list[Point]]:
@@ -117,20 +129,15 @@ def _picture(found: Sequence[Point]) -> Picture:
         for index, (name, most) in enumerate(_STRENGTHS.items()):
             some = [each for each in found if least <= each.augmentation < most]
             least = most
-            if not some:
-                continue
-            sizes = [each.parameters / 1e6 for each in some]
-            for panel, values in zip(
-                axes, ([each.score for each in some], [each.gap for each in some]), strict=True
-            ):
-                panel.plot(
-                    sizes,
-                    values,
-                    "o^s"[index],
-                    color=f"C{index}",
-                    fillstyle=("none", "none", "full")[index],
-                    label=name,
-                )
+            look: dict[str, Any] = {"marker": "o^s"[index], "color": f"C{index}", "linestyle": ""}
+            for filled in (True, False):
+                points = [each for each in some if each.finished is filled]
+                sizes = [each.parameters / 1e6 for each in points]
+                look["fillstyle"] = "full" if filled else "none"
+                axes[0].plot(sizes, [each.score for each in points], **look)
+                axes[1].plot(sizes, [each.gap for each in points], **look)
+            if some:
+                axes[0].plot([], [], label=name, **look)
         axes[1].set_xscale("log")
         axes[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
         axes[1].xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

@@ -78,10 +78,20 @@ def words(study: ReportedStudy, shares: dict[str, dict[str, tuple[float, float]]
             f"Of {counted(len(others), 'other trial')}, {len(higher) or 'none'} did better in "
             f"macro F1 than the paper's configuration{smaller}"
         )
-    if shares.get("gap"):
-        name, (mean, spread) = next(iter(shares["gap"].items()))
-        told += f"; what decides the gap most is {name} ({mean:.0%} ± {spread:.0%} of its variance)"
-    return told + "."
+    return f"{told}{_decisive(shares.get('gap', {}))}."
+
+
+def _decisive(shares: dict[str, tuple[float, float]]) -> str:
+    """What decides the gap, as far as these trials can tell."""
+    if not shares:
+        return ""
+    (name, (mean, spread)), *others = shares.items()
+    close = [other for other, (share, _) in others if share >= mean - spread]
+    most = f"{name} ({mean:.0%} ± {spread:.0%} of its variance)"
+    if not close:
+        return f"; what decides the gap most is {most}"
+    rivals = close[0] if len(close) == 1 else f"one of {len(close)} more, such as {close[0]}"
+    return f"; what decides the gap most is {most}, or {rivals}: too few ran to their end to tell"
 
 
 def _points(study: ReportedStudy) -> Picture:

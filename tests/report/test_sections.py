@@ -9,6 +9,7 @@ from fer_tune.report.complexity import Point, parameter_count
 from fer_tune.report.complexity import words as complexity_words
 from fer_tune.report.gained import gained
 from fer_tune.report.overfitting import overfitting
+from fer_tune.report.overfitting import words as overfitting_words
 from fer_tune.report.study import ReportedStudy
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.space import AtMost, Constraints, SearchSpace
@@ -70,6 +71,21 @@ def test_importances_are_told_only_of_enough_finished_trials(
     assert "what decides the gap most is" in enough.words
 
 
+def test_parameters_that_may_decide_the_gap_as_much_are_told_too(
+    trial: Trial, study: Study
+) -> None:
+    def told(**shares: tuple[float, float]) -> str:
+        return overfitting_words(study(trial(0, 10)), {"gap": shares})
+
+    assert told(depth=(0.5, 0.1), dropout=(0.3, 0.1)).endswith(
+        "what decides the gap most is depth (50% ± 10% of its variance)."
+    )
+    assert "or dropout: too few" in told(depth=(0.5, 0.2), dropout=(0.3, 0.1))
+    assert "or one of 2 more, such as dropout: too few" in told(
+        depth=(0.2, 0.1), dropout=(0.15, 0.1), width=(0.1, 0.1)
+    )
+
+
 def test_what_was_stopped_and_saved_is_counted(trial: Trial) -> None:
     told = curves.words(
         [trial(0, *[1] * 15), trial(1, 1, 1, 1, ending="stopped"), trial(2, ending="failed")], 15
@@ -88,18 +104,24 @@ def test_the_class_most_mistaken_is_named() -> None:
 
 def test_augmentation_is_told_apart_in_smaller_and_larger_networks() -> None:
     found = [
-        Point(parameters, augmentation, 0.5, gap)
+        Point(parameters, augmentation, 0.5, gap, finished=True)
         for parameters, augmentation, gap in [
             (1_000_000, 0.0, 0.3), (1_000_000, 0.9, 0.2), (4_000_000, 0.1, 0.6), (4_000_000, 1, 0.1)
         ]
     ]  # fmt: skip
+    # Has hardly learnt, so that its gap says nothing.
+    found.append(Point(1_000_000, 0.0, 0.1, 0.0, finished=False))
     told = complexity_words(found, {"augmentation", "depth"})
+    assert told.startswith("The trials that ran to their end, parted at 2.5 million")
     assert "smaller networks is 0.300 with augmentation up to 0.5 and 0.200 above" in told
     assert "larger networks is 0.600 with augmentation up to 0.5 and 0.100 above" in told
 
 
 def test_a_study_that_varies_no_augmentation_or_no_size_says_so() -> None:
-    found = [Point(1_000_000, 0.0, 0.5, 0.3), Point(4_000_000, 0.0, 0.5, 0.4)]
+    found = [
+        Point(1_000_000, 0.0, 0.5, 0.3, finished=True),
+        Point(4_000_000, 0.0, 0.5, 0.4, finished=True),
+    ]
     assert "varies no augmentation" in complexity_words(found, {"depth"})
     assert "does not vary the size" in complexity_words(found, {"augmentation"})
 
