@@ -27,6 +27,7 @@ def save(state: State, folder: Folder) -> None:
         "model": state.model.state_dict(),
         "optimizer": state.optimizer.state_dict(),
         "schedule": state.schedule.state_dict(),
+        "average": state.average and state.average.state_dict(),
         "history": [asdict(result) for result in state.history],
         "best_weights": state.best_weights,
     }
@@ -47,6 +48,8 @@ def load(state: State, folder: Folder) -> None:
         state.model.load_state_dict(content["model"])
         state.optimizer.load_state_dict(content["optimizer"])
         state.schedule.load_state_dict(content["schedule"])
+        if state.average is not None:
+            state.average.load_state_dict(content["average"])
         state.history[:] = [EpochResult(**result) for result in content["history"]]
         state.best_weights = content["best_weights"]
 

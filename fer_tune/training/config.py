@@ -19,6 +19,8 @@ class TrialConfig(ModelConfig):
     augmentation: strength of the random flips, shifts, turns, zooms and erasures; 0 is none, and
         1 is the strongest that the field uses on FER2013.
     mixup: alpha of the Beta distribution by which faces are mixed in pairs; 0 mixes none.
+    averaging: epochs over which the weights that are scored and kept are averaged, exponentially;
+        0 takes them as they are (Polyak & Juditsky 1992; Tarvainen & Valpola 2017, section 3).
     schedule: of the learning rate, over the whole length of the trial.
     data_plan: how training faces are drawn; see `fer_tune.data.plans`.
     """
@@ -29,6 +31,7 @@ class TrialConfig(ModelConfig):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     augmentation: Annotated[float, Field(ge=0, le=1)] = 0.0
     mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
+    averaging: Annotated[float, Field(ge=0, le=100)] = 0.0
     schedule: Schedule = "constant"
     data_plan: PlanName = "original"
 

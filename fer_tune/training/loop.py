@@ -47,8 +47,8 @@ def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> It
         began = time.perf_counter()
         torch.manual_seed(_epoch_seed(task.seed, state.epoch))
         _train_epoch(task.config, state, training, draw, mix, forward)
-        train = evaluate(state.model, sample, len(faces.classes))
-        scores = evaluate(state.model, validation, len(faces.classes))
+        train = evaluate(state.scored, sample, len(faces.classes))
+        scores = evaluate(state.scored, validation, len(faces.classes))
         # The epoch's last step may be the one that ruins the weights.
         _require_finite(train.loss + scores.loss, "loss in evaluation", state.epoch + 1)
         metrics = named_metrics(train, scores, faces.classes)
@@ -56,7 +56,7 @@ def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> It
         result = EpochResult(state.epoch + 1, metrics, scores.confusion.tolist(), seconds)
         state.history.append(result)
         if best_result(state.history, task.metric) is result:
-            state.best_weights = weights(state.model)
+            state.best_weights = weights(state.scored)
         yield result
 
 
@@ -104,8 +104,7 @@ def _train_epoch(
         loss = functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
         state.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        state.optimizer.step()
-        state.schedule.step()
+        state.step()
         total += loss.detach()
     _require_finite(float(total), "training loss", state.epoch + 1)
 

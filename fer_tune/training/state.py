@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import (
     LRScheduler,
     OneCycleLR,
 )
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
 from fer_tune.model import FerNet
 from fer_tune.training.config import TrialConfig
@@ -34,11 +35,15 @@ class Task:
 
 @dataclass(eq=False)
 class State:
-    """A trial between two epochs. `fit` moves it on; a checkpoint is this and nothing else."""
+    """A trial between two epochs. `fit` moves it on; a checkpoint is this and nothing else.
+
+    average: of the model's weights, where the configuration asks for it.
+    """
 
     model: FerNet
     optimizer: AdamW
     schedule: LRScheduler
+    average: AveragedModel | None = None
     history: list[EpochResult] = field(default_factory=list)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
@@ -46,6 +51,22 @@ class State:
     def epoch(self) -> int:
         """Epochs done."""
         return len(self.history)
+
+    @property
+    def scored(self) -> FerNet:
+        """The network that is evaluated and kept."""
+        if self.average is None:
+            return self.model
+        averaged = self.average.module
+        assert isinstance(averaged, FerNet)
+        return averaged
+
+    def step(self) -> None:
+        """Move the weights by their gradients, the learning rate by its schedule."""
+        self.optimizer.step()
+        self.schedule.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
 
 
 def fresh_state(task: Task, faces: int, classes: int, device: torch.device) -> State:
@@ -61,8 +82,9 @@ def fresh_state(task: Task, faces: int, classes: int, device: torch.device) -> S
         weight_decay=task.config.weight_decay,
         fused=True,
     )
-    steps = task.epochs * steps_per_epoch(faces, task.config)
-    return State(model, optimizer, _schedule(optimizer, task.config, steps))
+    steps = steps_per_epoch(faces, task.config)
+    schedule = _schedule(optimizer, task.config, task.epochs * steps)
+    return State(model, optimizer, schedule, _average(model, task.config.averaging * steps))
 
 
 def steps_per_epoch(faces: int, config: TrialConfig) -> int:
@@ -78,6 +100,21 @@ def _schedule(optimizer: AdamW, config: TrialConfig, steps: int) -> LRScheduler:
             return CosineAnnealingLR(optimizer, steps)
         case "onecycle":
             return OneCycleLR(optimizer, config.learning_rate, total_steps=steps)
+
+
+def _average(model: FerNet, steps: float) -> AveragedModel | None:
+    """An exponential average over so many steps, and over fewer while few have been made.
+
+    The statistics of the normalisations are averaged like the weights.
+    """
+    if steps == 0:
+        return None
+
+    def move(averages: PARAM_LIST, current: PARAM_LIST, made: Tensor | int) -> None:
+        decay = min(1 - 1 / max(steps, 1), (1 + int(made)) / (10 + int(made)))
+        get_ema_multi_avg_fn(decay)(averages, current, made)  # type: ignore[no-untyped-call]
+
+    return AveragedModel(model, multi_avg_fn=move, use_buffers=True)
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:

@@ -63,11 +63,14 @@ def resampled(faces: TrialFaces) -> TrialFaces:
     return replace(faces, training=build("sqrt_sampler", faces.training.faces, seed=0))
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle"])
+@pytest.mark.parametrize(
+    ("schedule", "averaging"), [("constant", 0), ("cosine", 0), ("onecycle", 0), ("onecycle", 0.5)]
+)
 def test_a_trial_resumed_after_every_epoch_goes_on_exactly_as_it_would_have(
-    tmp_path: Path, task: Task, faces: TrialFaces, schedule: Schedule
+    tmp_path: Path, task: Task, faces: TrialFaces, schedule: Schedule, averaging: float
 ) -> None:
-    config = task.config.model_copy(update={"schedule": schedule, "weight_decay": 0.1})
+    changed = {"schedule": schedule, "weight_decay": 0.1, "averaging": averaging}
+    config = task.config.model_copy(update=changed)
     task, faces = replace(task, config=config), resampled(faces)
     through = trained(task, faces, 4)
     results: list[EpochResult] = []

@@ -23,6 +23,7 @@ def test_the_default_configuration_is_the_papers() -> None:
         "label_smoothing": 0.0,
         "augmentation": 0.0,
         "mixup": 0.0,
+        "averaging": 0.0,
         "schedule": "constant",
         "data_plan": "original",
     }
@@ -40,6 +41,7 @@ def test_the_default_configuration_is_the_papers() -> None:
         ("label_smoothing", 1),
         ("augmentation", 1.1),
         ("mixup", -0.1),
+        ("averaging", -1),
         ("schedule", "linear"),
         ("data_plan", "smote"),
         ("momentum", 0.9),

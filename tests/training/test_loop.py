@@ -152,18 +152,52 @@ def test_softened_labels_change_the_training_but_not_how_it_is_judged(
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])  # so that the best is not always the last
-@pytest.mark.parametrize("metric", ["val/macro_f1", "val/loss"])
+@pytest.mark.parametrize(
+    ("metric", "averaging"), [("val/macro_f1", 0), ("val/loss", 0), ("val/macro_f1", 0.5)]
+)
 def test_the_weights_kept_are_those_of_the_best_epoch(
-    config: TrialConfig, faces: TrialFaces, metric: str, seed: int
+    config: TrialConfig, faces: TrialFaces, metric: str, averaging: float, seed: int
 ) -> None:
-    task = Task(config, 8, seed, metric)
+    task = Task(config.model_copy(update={"averaging": averaging}), 8, seed, metric)
     state = fresh(task, faces)
     scores, after = [], []
     for result in fit(task, state, faces, CPU):
         scores.append(result.metrics[metric])
-        after.append(weights(state.model))
+        after.append(weights(state.scored))
     best = scores.index(min(scores) if metric == "val/loss" else max(scores))
     assert all(torch.equal(kept, after[best][name]) for name, kept in state.best_weights.items())
+
+
+def test_averaged_weights_are_scored_and_leave_the_training_as_it_was(
+    config: TrialConfig, faces: TrialFaces
+) -> None:
+    trained = []
+    for averaging in (0.0, 2.0):
+        task = Task(config.model_copy(update={"averaging": averaging}), epochs=2, seed=0)
+        state = fresh(task, faces)
+        *_, result = fit(task, state, faces, CPU)
+        _, loss = judged(state.scored, faces.validation)
+        assert result.metrics["val/loss"] == pytest.approx(loss, rel=1e-3)
+        trained.append(state)
+    plain, averaged = trained
+    name = "head.1.weight"
+    assert plain.scored is plain.model
+    assert torch.equal(weights(plain.model)[name], weights(averaged.model)[name])
+    assert not torch.equal(weights(averaged.model)[name], weights(averaged.scored)[name])
+
+
+def test_the_average_reaches_back_as_far_as_it_is_told_to(config: TrialConfig) -> None:
+    """An exponential average over n steps lags n - 1 of them behind."""
+    task = Task(config.model_copy(update={"averaging": 2.0}), epochs=1000, seed=0)
+    state = fresh_state(task, faces=10 * config.batch_size, classes=3, device=CPU)
+    for step in range(2000):
+        with torch.no_grad():
+            state.model.state_dict()["head.1.bias"].fill_(step)
+        assert state.average is not None
+        state.average.update_parameters(state.model)
+        if step == 50:  # few steps are averaged over fewer
+            assert state.scored.state_dict()["head.1.bias"][0] > 40
+    assert state.scored.state_dict()["head.1.bias"][0] == pytest.approx(1999 - 19, abs=0.1)
 
 
 def test_a_loss_that_is_no_number_ends_the_trial(config: TrialConfig, faces: TrialFaces) -> None:
