@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fer_tune.model_config import ModelConfig
-from fer_tune.report.drawing import draw
+from fer_tune.report.drawing import draw, plot_trials
 from fer_tune.report.section import Picture, Section
 from fer_tune.report.spread import counted
 from fer_tune.report.study import ReportedStudy
@@ -129,15 +129,13 @@ def _picture(found: Sequence[Point]) -> Picture:
         for index, (name, most) in enumerate(_STRENGTHS.items()):
             some = [each for each in found if least <= each.augmentation < most]
             least = most
-            look: dict[str, Any] = {"marker": "o^s"[index], "color": f"C{index}", "linestyle": ""}
-            for filled in (True, False):
-                points = [each for each in some if each.finished is filled]
-                sizes = [each.parameters / 1e6 for each in points]
-                look["fillstyle"] = "full" if filled else "none"
-                axes[0].plot(sizes, [each.score for each in points], **look)
-                axes[1].plot(sizes, [each.gap for each in points], **look)
+            marker, color = "o^s"[index], f"C{index}"
+            scores = [(each.parameters / 1e6, each.score, each.finished) for each in some]
+            gaps = [(each.parameters / 1e6, each.gap, each.finished) for each in some]
+            plot_trials(axes[0], scores, marker=marker, color=color)
+            plot_trials(axes[1], gaps, marker=marker, color=color)
             if some:
-                axes[0].plot([], [], label=name, **look)
+                axes[0].plot([], [], marker, color=color, fillstyle="none", label=name)
         axes[1].set_xscale("log")
         axes[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
         axes[1].xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

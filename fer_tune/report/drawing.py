@@ -31,6 +31,21 @@ def short_names(names: Sequence[str]) -> list[str]:
     return [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
 
 
+def plot_trials(
+    axes: "Axes", trials: Sequence[tuple[float, float, bool]], *, marker: str, color: str
+) -> None:
+    """A point a trial, at (x, y): filled where it ran to its end, else hollow."""
+    for filled in (True, False):
+        some = [(x, y) for x, y, finished in trials if finished is filled]
+        axes.plot(
+            [x for x, _ in some],
+            [y for _, y in some],
+            marker,
+            color=color,
+            fillstyle="full" if filled else "none",
+        )
+
+
 def draw(
     name: str, alt: str, paint: "Callable[[list[Axes]], None]", *, height: float, panels: int = 1
 ) -> Picture:

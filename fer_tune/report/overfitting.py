@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from fer_tune.data.plans import PLAN_NAMES
-from fer_tune.report.drawing import MARKERS, draw, label
+from fer_tune.report.drawing import MARKERS, draw, label, plot_trials
 from fer_tune.report.section import Picture, Section, Table
 from fer_tune.report.spread import counted, estimate
 from fer_tune.report.study import ReportedStudy
@@ -102,21 +102,12 @@ def _points(study: ReportedStudy) -> Picture:
 
     def paint(axes: "list[Axes]") -> None:
         for index, (plan, trials) in enumerate(plans.items()):
-            for filled in (True, False):
-                some = [
-                    study.result(each).metrics
-                    for each in trials
-                    if (each.ending == "finished") is filled
-                ]
-                axes[0].plot(
-                    [each["gap"] for each in some],
-                    [each[SCORE] for each in some],
-                    MARKERS[index],
-                    color=f"C{index}",
-                    fillstyle="full" if filled else "none",
-                )
+            marker, color = MARKERS[index], f"C{index}"
+            found = [(study.result(each).metrics, each.ending == "finished") for each in trials]
+            points = [(metrics["gap"], metrics[SCORE], finished) for metrics, finished in found]
+            plot_trials(axes[0], points, marker=marker, color=color)
             if trials:
-                axes[0].plot([], [], MARKERS[index], color=f"C{index}", label=plan)
+                axes[0].plot([], [], marker, color=color, label=plan)
         _mark(study, axes[0])
         _draw_front(study, axes[0])
         axes[0].set_xlabel("gap: train minus validation accuracy")
