@@ -21,6 +21,8 @@ class TrialConfig(ModelConfig):
     mixup: alpha of the Beta distribution by which faces are mixed in pairs; 0 mixes none.
     averaging: epochs over which the weights that are scored and kept are averaged, exponentially;
         0 takes them as they are (Polyak & Juditsky 1992; Tarvainen & Valpola 2017, section 3).
+    self_distillation: the part of each label that, by the end of the training, is what the scored
+        network itself predicts; it grows from 0 (Kim et al. 2021, section 3).
     schedule: of the learning rate, over the whole length of the trial.
     data_plan: how training faces are drawn; see `fer_tune.data.plans`.
     """
@@ -32,6 +34,7 @@ class TrialConfig(ModelConfig):
     augmentation: Annotated[float, Field(ge=0, le=1)] = 0.0
     mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
     averaging: Annotated[float, Field(ge=0, le=100)] = 0.0
+    self_distillation: Annotated[float, Field(ge=0, le=1)] = 0.0
     schedule: Schedule = "constant"
     data_plan: PlanName = "original"
 

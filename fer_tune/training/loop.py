@@ -14,10 +14,10 @@ from torch.nn import functional
 from fer_tune.data.faces import Faces
 from fer_tune.model import FerNet, scaled
 from fer_tune.training.augment import Mixer, augment, mixer
-from fer_tune.training.config import TrialConfig
 from fer_tune.training.device import autocast
 from fer_tune.training.faces import TrialFaces
 from fer_tune.training.forward import Forward, training_forward
+from fer_tune.training.labels import distilled
 from fer_tune.training.metrics import EpochResult, Scores, best_result, named_metrics
 from fer_tune.training.state import State, Task, steps_per_epoch, weights
 
@@ -46,7 +46,7 @@ def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> It
     while state.epoch < task.epochs:
         began = time.perf_counter()
         torch.manual_seed(_epoch_seed(task.seed, state.epoch))
-        _train_epoch(task.config, state, training, draw, mix, forward)
+        _train_epoch(task, state, training, draw, mix, forward)
         train = evaluate(state.scored, sample, len(faces.classes))
         scores = evaluate(state.scored, validation, len(faces.classes))
         # The epoch's last step may be the one that ruins the weights.
@@ -87,19 +87,20 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 
 
 def _train_epoch(
-    config: TrialConfig,
+    task: Task,
     state: State,
     faces: OnDevice,
     chances: Tensor | None,
     mix: Mixer,
     forward: Forward,
 ) -> None:
-    device = faces.images.device
+    config, device = task.config, faces.images.device
     total = torch.zeros((), device=device)
     state.model.train()
     for batch in torch.split(_order(len(faces), chances).to(device), config.batch_size):
         images = augment(scaled(faces.images[batch]), config.augmentation)
         images, labels = mix(images, faces.labels[batch])
+        labels = distilled(labels, images, task, state)
         logits = forward(images)
         loss = functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
         state.optimizer.zero_grad()

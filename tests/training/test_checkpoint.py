@@ -11,7 +11,7 @@ from fer_tune.folder import DiskFolder
 from fer_tune.model import FerNet
 from fer_tune.training import checkpoint
 from fer_tune.training.checkpoint import FILE, BadCheckpoint
-from fer_tune.training.config import Schedule, TrialConfig
+from fer_tune.training.config import TrialConfig
 from fer_tune.training.faces import TrialFaces
 from fer_tune.training.loop import fit
 from fer_tune.training.metrics import EpochResult
@@ -64,13 +64,20 @@ def resampled(faces: TrialFaces) -> TrialFaces:
 
 
 @pytest.mark.parametrize(
-    ("schedule", "averaging"), [("constant", 0), ("cosine", 0), ("onecycle", 0), ("onecycle", 0.5)]
+    "changed",
+    [
+        {"schedule": "constant"},
+        {"schedule": "cosine"},
+        {"schedule": "onecycle"},
+        {"schedule": "onecycle", "averaging": 0.5},
+        {"schedule": "onecycle", "averaging": 0.5, "self_distillation": 0.8},
+    ],
+    ids=str,
 )
 def test_a_trial_resumed_after_every_epoch_goes_on_exactly_as_it_would_have(
-    tmp_path: Path, task: Task, faces: TrialFaces, schedule: Schedule, averaging: float
+    tmp_path: Path, task: Task, faces: TrialFaces, changed: dict[str, object]
 ) -> None:
-    changed = {"schedule": schedule, "weight_decay": 0.1, "averaging": averaging}
-    config = task.config.model_copy(update=changed)
+    config = task.config.model_copy(update={"weight_decay": 0.1, **changed})
     task, faces = replace(task, config=config), resampled(faces)
     through = trained(task, faces, 4)
     results: list[EpochResult] = []

@@ -24,6 +24,7 @@ def test_the_default_configuration_is_the_papers() -> None:
         "augmentation": 0.0,
         "mixup": 0.0,
         "averaging": 0.0,
+        "self_distillation": 0.0,
         "schedule": "constant",
         "data_plan": "original",
     }
@@ -42,6 +43,7 @@ def test_the_default_configuration_is_the_papers() -> None:
         ("augmentation", 1.1),
         ("mixup", -0.1),
         ("averaging", -1),
+        ("self_distillation", 1.1),
         ("schedule", "linear"),
         ("data_plan", "smote"),
         ("momentum", 0.9),

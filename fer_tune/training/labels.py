@@ -1,0 +1,32 @@
+"""Labels that the network itself helps to correct."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fer_tune.training.device import autocast
+from fer_tune.training.state import State, Task
+
+
+@torch.no_grad()
+def distilled(
+    labels: Tensor,  # (B,) int64, or (B, classes) shares of the classes
+    images: Tensor,  # (B, 1, 48, 48) float in [0, 1], as the training step sees them
+    task: Task,
+    state: State,
+) -> Tensor:  # as labels, or (B, classes) shares of the classes
+    """Labels of which a part is what the scored network makes of the images.
+
+    That part grows with the epochs, from nothing (Kim et al. 2021, section 3, where the network is
+    that of the epoch before).
+    """
+    share = task.config.self_distillation * state.epoch / task.epochs
+    if share == 0:
+        return labels
+    network = state.scored.eval()
+    with autocast(images.device):
+        made = network(images).float().softmax(1)
+    state.model.train()
+    if labels.ndim == 1:
+        labels = functional.one_hot(labels, made.shape[1])
+    return torch.lerp(labels.to(made), made, share)
