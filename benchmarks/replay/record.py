@@ -26,8 +26,8 @@ from fer_tune.training.faces import TrialFaces, trial_faces
 from fer_tune.training.loop import Diverged, fit
 from fer_tune.training.state import Task, fresh_state
 
-SPACE = "regularize"
-TABLE = Path(__file__).parent / f"{SPACE}.jsonl"
+TABLE = Path(__file__).parent / "regularize.jsonl"
+SPACE = str(TABLE.with_suffix(".yaml"))
 METRIC = "val/macro_f1"
 EPOCHS = 16
 # A tenth of FER2013, so that so many configurations can be trained on two cores.
