@@ -15,6 +15,7 @@ from fer_tune.tracking.store import open_store
 from fer_tune.tracking.studies import find_study, trials
 from fer_tune.training import final, loop
 from fer_tune.training.config import PAPER, TrialConfig
+from fer_tune.training.state import Task
 
 STUDY = "demo-retrained"
 ALONE = ["--no-against-paper"]
@@ -135,15 +136,15 @@ def test_the_papers_configuration_is_trained_once_however_often_it_is_compared_w
     trained: list[TrialConfig] = []
     whole = loop._train_epoch
 
-    def stopped_in_the_papers(config: TrialConfig, *args: Any) -> None:
-        trained.append(config)
-        if config == PAPER:
+    def stopped_in_the_papers(task: Task, *args: Any) -> None:
+        trained.append(task.config)
+        if task.config == PAPER:
             raise KeyboardInterrupt
-        whole(config, *args)
+        whole(task, *args)
 
-    def counted(config: TrialConfig, *args: Any) -> None:
-        trained.append(config)
-        whole(config, *args)
+    def counted(task: Task, *args: Any) -> None:
+        trained.append(task.config)
+        whole(task, *args)
 
     arguments = ["--study", study, "--trial", "1", "--epochs", "1", "--flip"]
     with monkeypatch.context() as patch:
