@@ -21,8 +21,9 @@ class TrialConfig(ModelConfig):
     mixup: alpha of the Beta distribution by which faces are mixed in pairs; 0 mixes none.
     averaging: epochs over which the weights that are scored and kept are averaged, exponentially;
         0 takes them as they are (Polyak & Juditsky 1992; Tarvainen & Valpola 2017, section 3).
-    self_distillation: the part of each label that, by the end of the training, is what the scored
-        network itself predicts; it grows from 0 (Kim et al. 2021, section 3).
+    self_distillation: the part of each label that is what the scored network itself predicts; it
+        grows from 0 in the first epoch towards this at the end (Kim et al. 2021, section 3). Costs
+        each step a forward pass.
     schedule: of the learning rate, over the whole length of the trial.
     data_plan: how training faces are drawn; see `fer_tune.data.plans`.
     """

@@ -17,7 +17,7 @@ def distilled(
 ) -> Tensor:  # as labels, or (B, classes) shares of the classes
     """Labels of which a part is what the scored network makes of the images.
 
-    That part grows with the epochs, from nothing (Kim et al. 2021, section 3, where the network is
+    That part is in proportion to the epochs done (Kim et al. 2021, section 3, where the network is
     that of the epoch before).
     """
     share = task.config.self_distillation * state.epoch / task.epochs

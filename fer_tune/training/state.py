@@ -110,11 +110,14 @@ def _average(model: FerNet, steps: float) -> AveragedModel | None:
     if steps == 0:
         return None
 
-    def move(averages: PARAM_LIST, current: PARAM_LIST, made: Tensor | int) -> None:
-        decay = min(1 - 1 / max(steps, 1), (1 + int(made)) / (10 + int(made)))
+    def move(averages: PARAM_LIST, current: PARAM_LIST, _: Tensor | int) -> None:
+        # The count it is handed may be on a GPU, and to read it there is to wait for it.
+        made = int(average.n_averaged)
+        decay = min(1 - 1 / max(steps, 1), (1 + made) / (10 + made))
         get_ema_multi_avg_fn(decay)(averages, current, made)  # type: ignore[no-untyped-call]
 
-    return AveragedModel(model, multi_avg_fn=move, use_buffers=True)
+    average = AveragedModel(model, multi_avg_fn=move, use_buffers=True)
+    return average
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
