@@ -1,4 +1,4 @@
-"""Data plans: how the training faces of a trial are drawn. No other split passes through here."""
+"""Data plans: how the training faces of a trial are drawn. No other split of a study does."""
 
 import os
 from collections.abc import Callable

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import balance
 from benchmarks.balance import main, markdown, run
-from benchmarks.kept import read_lines
 from fer_tune.data.faces import EMOTIONS
+from fer_tune.data.load import load_splits
 from fer_tune.data.plans import PLAN_NAMES
 from tests.data.held import drawn_faces, write_csv
 
@@ -13,7 +14,14 @@ from tests.data.held import drawn_faces, write_csv
 def line(plan: str, seed: int, accuracy: float) -> dict[str, object]:
     scores = {"accuracy": accuracy, "macro_f1": 0.5}
     train = {"accuracy": 0.9, "gap": 0.4}
-    of = {"plan": plan, "seed": seed, "epochs": 20, "faces": 4796, "originals": 436}
+    of = {
+        "faces_hash": "others",
+        "plan": plan,
+        "seed": seed,
+        "epochs": 20,
+        "faces": 4796,
+        "originals": 436,
+    }
     return of | {"train": train, "test": scores, "papers_test": scores}
 
 
@@ -28,16 +36,22 @@ def test_a_plan_without_a_run_has_no_row() -> None:
     assert len(markdown([line("original", 0, 0.5)]).splitlines()) == 3
 
 
-def test_runs_that_the_file_has_are_not_trained_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_runs_that_the_file_has_of_these_faces_are_not_trained_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "balance.jsonl"
-    out.write_text("".join(json.dumps(line(plan, 0, 0.5)) + "\n" for plan in PLAN_NAMES))
-    before = out.read_text()
-    main([str(tmp_path / "no-faces.csv"), "--seeds", "1", "--out", str(out)])
-    assert out.read_text() == before
-    assert len(read_lines(out)) == len(PLAN_NAMES)
-    assert capsys.readouterr().out.count("\n") == 2 + len(PLAN_NAMES)
+    faces, out = write_csv(drawn_faces(), tmp_path), tmp_path / "balance.jsonl"
+    own = {"faces_hash": load_splits(faces).content_hash()}
+    ours = [line(plan, 0, 0.25) | own for plan in PLAN_NAMES]
+    others = [line(plan, seed, 0.75) for plan in PLAN_NAMES for seed in (0, 1)]
+    out.write_text("".join(json.dumps(each) + "\n" for each in ours + others))
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(balance, "run_all", lambda _out, _run, left, *_: asked.extend(left))
+    main([str(faces), "--seeds", "2", "--out", str(out)])
+    assert asked == [(faces, plan, 1, 20) for plan in PLAN_NAMES]
+    shown = capsys.readouterr().out
+    assert shown.count("\n") == 2 + len(PLAN_NAMES)
+    assert "0.250" in shown
+    assert "0.750" not in shown
 
 
 def test_a_run_is_tested_on_the_test_faces_and_as_the_paper_did(tmp_path: Path) -> None:
