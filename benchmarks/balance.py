@@ -44,21 +44,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     faces_hash = _splits(options.faces).content_hash()
-
-    def kept() -> list[Line]:
-        lines = read_lines(options.out)
-        of = (faces_hash, options.epochs)
-        return [line for line in lines if (line["faces_hash"], line["epochs"]) == of]
-
-    done = {(line["plan"], line["seed"], line["epochs"]) for line in kept()}
-    wanted = [(p, seed, options.epochs) for seed in range(options.seeds) for p in PLAN_NAMES]
-    left = [(options.faces, *each) for each in wanted if each not in done]
+    done = {(line["plan"], line["seed"]) for line in _kept(options, faces_hash)}
+    wanted = [(plan, seed) for seed in range(options.seeds) for plan in PLAN_NAMES]
+    left = [(options.faces, *each, options.epochs) for each in wanted if each not in done]
 
     def say(count: int, line: Line) -> None:
         print(f"{count} of {len(left)}: {line['plan']}, seed {line['seed']}", flush=True)
 
     run_all(options.out, run, left, options.workers, say)
-    print(markdown(kept()))
+    print(markdown(_kept(options, faces_hash)))
+
+
+def _kept(options: argparse.Namespace, faces_hash: str) -> list[Line]:
+    like = (faces_hash, options.epochs)
+    lines = read_lines(options.out)
+    return [line for line in lines if (line["faces_hash"], line["epochs"]) == like]
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

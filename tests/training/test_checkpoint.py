@@ -15,9 +15,8 @@ from fer_tune.training.config import TrialConfig
 from fer_tune.training.faces import TrialFaces
 from fer_tune.training.loop import fit
 from fer_tune.training.metrics import EpochResult
-from fer_tune.training.state import State, Task, fresh_state, weights
-
-CPU = torch.device("cpu")
+from fer_tune.training.state import State, Task, weights
+from tests.training.fresh import CPU, fresh
 
 
 @pytest.fixture
@@ -39,10 +38,6 @@ def go_on(task: Task, faces: TrialFaces, folder: Path, problems: list[str] | Non
     state = checkpoint.go_on(lambda: fresh(task, faces), DiskFolder(folder), told.append)
     assert problems is not None or not told
     return state
-
-
-def fresh(task: Task, faces: TrialFaces) -> State:
-    return fresh_state(task, len(faces.training.faces), len(faces.classes), CPU)
 
 
 def trained(task: Task, faces: TrialFaces, epochs: int) -> State:

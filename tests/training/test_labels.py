@@ -8,9 +8,9 @@ from fer_tune.training.config import TrialConfig
 from fer_tune.training.faces import TrialFaces
 from fer_tune.training.labels import distilled
 from fer_tune.training.loop import fit
-from fer_tune.training.state import State, Task, fresh_state, weights
+from fer_tune.training.state import State, Task, weights
+from tests.training.fresh import CPU, fresh
 
-CPU = torch.device("cpu")
 IMAGES = torch.rand(4, 1, 48, 48, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 1, 2, 3])
 
@@ -19,7 +19,7 @@ def half_way(config: TrialConfig, faces: TrialFaces, part: float) -> tuple[Task,
     """A trial of four epochs after its second, whose two networks are sure of different classes."""
     changed = config.model_copy(update={"self_distillation": part, "averaging": 0.5})
     task = Task(changed, epochs=4, seed=0)
-    state = fresh_state(task, len(faces.training.faces), len(faces.classes), CPU)
+    state = fresh(task, faces)
     epoch = fit(task, state, faces, CPU)
     next(epoch), next(epoch)
     for network, favourite in ((state.model, 0), (state.scored, 1)):
@@ -59,7 +59,7 @@ def test_a_training_believes_its_network_from_the_second_epoch_on(
     for part in (0.0, 0.9):
         changed = config.model_copy(update={"self_distillation": part, "averaging": averaging})
         task = Task(changed, epochs=2, seed=0)
-        state = fresh_state(task, len(faces.training.faces), len(faces.classes), CPU)
+        state = fresh(task, faces)
         after.append([weights(state.model)["head.7.weight"] for _ in fit(task, state, faces, CPU)])
     (first, second), (first_too, other) = after
     assert torch.equal(first, first_too)
@@ -70,7 +70,7 @@ def test_asking_the_network_changes_neither_its_statistics_nor_its_mode(
     config: TrialConfig, faces: TrialFaces
 ) -> None:
     task = Task(config.model_copy(update={"self_distillation": 1.0}), epochs=2, seed=0)
-    state = fresh_state(task, len(faces.training.faces), len(faces.classes), CPU)
+    state = fresh(task, faces)
     next(fit(task, state, faces, CPU))
     state.model.train()
     before = weights(state.model)

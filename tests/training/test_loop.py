@@ -17,13 +17,8 @@ from fer_tune.training.device import autocast
 from fer_tune.training.faces import TrialFaces
 from fer_tune.training.loop import Diverged, fit
 from fer_tune.training.metrics import EpochResult
-from fer_tune.training.state import State, Task, fresh_state, weights
-
-CPU = torch.device("cpu")
-
-
-def fresh(task: Task, faces: TrialFaces) -> State:
-    return fresh_state(task, len(faces.training.faces), len(faces.classes), CPU)
+from fer_tune.training.state import Task, fresh_state, weights
+from tests.training.fresh import CPU, fresh
 
 
 def train(task: Task, faces: TrialFaces) -> list[EpochResult]:
