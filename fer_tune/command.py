@@ -85,8 +85,7 @@ def run(
     Exit codes: 0 done, 2 the user can put it right (argparse's own errors too), 130 Ctrl-C,
     1 anything else, with its traceback.
     """
-    # Asked to end, a command ends as at Ctrl-C, which loses nothing.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _end_as_at_ctrl_c)
     try:
         main(argv)
     except UserError as error:
@@ -96,6 +95,14 @@ def run(
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
+
+
+def _end_as_at_ctrl_c(*_: object) -> None:
+    """Asked to end, a command ends as at Ctrl-C, which loses nothing."""
+    # A script's shell has what it starts in the background ignore Ctrl-C.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
 
 
 def line(module: str, argv: Sequence[str] | None = None) -> str:

@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Sequence
 
 import pytest
@@ -50,6 +51,20 @@ def test_what_was_typed_breaks_no_line_either(capsys: pytest.CaptureFixture[str]
 def test_ctrl_c_exits_with_130_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert code_of(KeyboardInterrupt()) == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_command_in_the_background_of_a_script_ends_when_asked_to() -> None:
+    """Its shell has had it ignore Ctrl-C."""
+
+    def asked(_: Sequence[str] | None) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(SystemExit, match="130"):
+            run(asked, [])
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_bug_is_not_hidden() -> None:
