@@ -18,7 +18,7 @@ class TrialRecord:
 
     number: 0 is the paper's configuration.
     name: for people; see `trial_name`.
-    history: every epoch reported, in order.
+    history: every epoch reported, in order, each once.
     ending: None while it runs.
     """
 
@@ -35,8 +35,10 @@ class TrialRecord:
             case TrialStarted():
                 self.ending = self.error = None
             case EpochEnded(result=result):
-                # A trial whose last checkpoint was lost goes through earlier epochs again.
-                self.history[result.epoch - 1 :] = [result]
+                # Of a trial that went through an epoch twice, the first stands, as it does with all
+                # who were told of it: rungs, the sampler and MLflow cannot take it back.
+                if not self.history or result.epoch > self.history[-1].epoch:
+                    self.history.append(result)
             case TrialEnded(ending=ending, error=error):
                 self.ending, self.error = ending, error
 

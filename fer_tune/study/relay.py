@@ -89,11 +89,11 @@ class Relay(tune.Callback):  # type: ignore[misc]
             self._tell(EpochEnded(number=number, result=epoch))
 
     def _require_kept(self, number: int, begun: Begun) -> None:
-        """Tell of a trial that begins again what it had done, since its checkpoint is lost."""
-        if begun.epochs < self._known[number]:
-            problem = begun.problem or "its checkpoint is gone"
-            self._remark(number, f"{problem}; it is trained again from the start")
-            self._known[number] = begun.epochs
+        """Tell of a trial that does again what it had done, since its checkpoint is lost."""
+        if begun.epochs < (known := self._known[number]):
+            problem = begun.problem or "its newest checkpoint is gone"
+            again = f"it is trained again from epoch {begun.epochs + 1}"
+            self._remark(number, f"{problem}; {again}, and what is known up to {known} stands")
 
     def on_trial_complete(self, *, trial: Any, **info: Any) -> None:
         number = trial.config["number"]

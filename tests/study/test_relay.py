@@ -145,20 +145,21 @@ def test_a_trial_whose_worker_died_goes_on_with_the_epochs_that_are_not_known(
     ("begun", "told"),
     [
         (Begun(2), []),
-        (Begun(0), ["its checkpoint is gone; it is trained again from the start"]),
-        (Begun(0, "a: broken"), ["a: broken; it is trained again from the start"]),
+        (Begun(0), ["its newest checkpoint is gone; it is trained again from epoch 1"]),
+        (Begun(0, "a: broken"), ["a: broken; it is trained again from epoch 1"]),
+        (Begun(1), ["its newest checkpoint is gone; it is trained again from epoch 2"]),
     ],
 )
-def test_a_lost_checkpoint_is_told_once(
+def test_a_lost_checkpoint_is_told_and_its_epochs_are_not_told_again(
     heard: Heard, settings: StudySettings, begun: Begun, told: list[str]
 ) -> None:
     relay = Relay([heard], StudyScheduler(settings), settings, {4: 2})
     relay.on_trial_start(trial=_trial())
-    for epoch in (1, 2):
+    for epoch in (1, 2, 3):
         _report(relay, epoch, begun)
-    assert [event.remark for event in heard if isinstance(event, TrialRemarked)] == told
-    again = [event.result.epoch for event in heard if isinstance(event, EpochEnded)]
-    assert again == ([1, 2] if told else [])
+    remarks = [event.remark for event in heard if isinstance(event, TrialRemarked)]
+    assert remarks == [f"{each}, and what is known up to 2 stands" for each in told]
+    assert [event.result.epoch for event in heard if isinstance(event, EpochEnded)] == [3]
 
 
 def test_a_resumed_trial_is_told_from_where_its_journal_ends(
