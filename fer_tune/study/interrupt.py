@@ -2,7 +2,8 @@
 
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -26,6 +27,17 @@ def hurry_at_interrupt(workers: Mapping[int, Any]) -> None:
         threading.Thread(target=_kill, args=(list(workers.values()),), daemon=True).start()
 
     signal.signal(signal.SIGINT, end)
+
+
+@contextmanager
+def own_interrupt() -> Iterator[None]:
+    """Ctrl-C after a study does what it did before: Ray Tune leaves its own handler behind."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def _kill(workers: list[Any]) -> None:

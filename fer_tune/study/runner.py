@@ -10,6 +10,7 @@ from fer_tune.events import Ending, Event, Observer, TrialEnded
 from fer_tune.folder import DiskFolder, Folder
 from fer_tune.study.checkpoints import trial_folder
 from fer_tune.study.faces import SentFaces, StudyFaces, sent
+from fer_tune.study.interrupt import own_interrupt
 from fer_tune.study.journal import read_events, trials_of
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.relay import RETRIES, Relay
@@ -169,7 +170,8 @@ def _tune(search: StudySearch, relay: Relay, trainable: object, place: Place) ->
         ),
     )
     try:
-        tuner.fit()
+        with own_interrupt():
+            tuner.fit()
     except Exception as error:
         if relay.failure:
             raise relay.failure from error
