@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     around = Surroundings(
         command=command.line("fer_tune.search", argv),
         storage=storage,
-        records=_records(options),
+        records=_records(settings, options),
         wanted=_wanted(options),
         address=options.address,
         time_budget=options.time_budget,
@@ -136,8 +136,11 @@ def _show_plan(console: "Console", settings: "StudySettings", options: SearchOpt
 
     console.print(f"Study {settings.name}, space {settings.space_name}:")
     console.print(settings.space.as_yaml(), end="")
-    resources = divide([this_machine()], settings.trials, _wanted(options))
-    console.print(f"Resources: {resources}")
+    if options.address is None:
+        resources = divide([this_machine()], settings.trials, _wanted(options))
+        console.print(f"Resources: {resources}")
+    else:
+        console.print(f"Resources: as the cluster at {options.address} has them")
     console.print("First trials:")
     for point in settings.first_points():
         console.print(f"  {named_values(point)}", soft_wrap=True)
@@ -152,11 +155,13 @@ def _wanted(options: SearchOptions) -> "Wanted":
     return Wanted(options.concurrent, options.cpus_per_trial, options.gpus_per_trial)
 
 
-def _records(options: SearchOptions) -> list[str]:
+def _records(settings: "StudySettings", options: SearchOptions) -> list[str]:
     """The options that say where the study's records are, for the commands that come next."""
+    from fer_tune.tracking.store import is_usual
+
     records = []
-    if options.tracking_uri is not None:
-        records += ["--tracking-uri", options.tracking_uri]
+    if settings.tracking_uri is not None and not is_usual(settings.tracking_uri):
+        records += ["--tracking-uri", settings.tracking_uri]
     if options.storage != str(given.STUDIES):
         records += ["--storage", options.storage]
     return records

@@ -1,6 +1,7 @@
 """Whole studies, tiny ones, on a Ray of their own."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -178,6 +179,24 @@ def test_the_same_study_gives_the_same_numbers(single_study: str) -> None:
     assert first == second
 
 
+def test_a_resumed_study_names_the_store_of_its_runs(
+    single_study: str, workplace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    studies = workplace / "mlruns/studies"
+    elsewhere = ["--tracking-uri", f"sqlite:///{workplace}/elsewhere/mlflow.db"]
+    shutil.copytree(studies / single_study, studies / "demo-moved")
+    settings = studies / "demo-moved/study.json"
+    settings.write_text(settings.read_text().replace(single_study, "demo-moved"))
+    for there in (elsewhere, []):
+        search.main(["--resume", "demo-moved", *there])
+        assert " ".join(["--study demo-moved", *elsewhere]) in capfd.readouterr().out
+
+
+@pytest.mark.usefixtures("single_study")
+def test_ctrl_c_after_a_study_is_what_it_was_before() -> None:
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_a_dry_run_shows_space_resources_and_three_sampled_trials(
     capfd: pytest.CaptureFixture[str], workplace: Path
 ) -> None:
@@ -187,6 +206,13 @@ def test_a_dry_run_shows_space_resources_and_three_sampled_trials(
     assert "at once, each with" in shown
     assert len(shown[shown.index("Three sampled") :].strip().splitlines()) == 1 + 3
     assert not (workplace / "mlruns/studies/demo-dry").exists()
+
+
+def test_a_dry_run_does_not_judge_a_cluster_by_this_machine(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    search.main(["--dry-run", "--address", "10.0.0.1:6379", "--gpus-per-trial", "1"])
+    assert "Resources: as the cluster at 10.0.0.1:6379 has them" in capfd.readouterr().out
 
 
 def test_a_study_says_how_much_of_another_it_starts_from(

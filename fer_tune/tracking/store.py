@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "fer_tune"
 
+_USUAL, _FILE = Path("mlruns"), "mlflow.db"
 _PROBE_SECONDS = 5
 _SERVERS = ("http", "https")
 _DATABASES = ("postgresql", "mysql", "mssql")
@@ -69,9 +70,7 @@ class Store:
                 return
 
 
-def open_store(
-    uri: str | None = None, root: Path = Path("mlruns"), *, create: bool = True
-) -> Store:
+def open_store(uri: str | None = None, root: Path = _USUAL, *, create: bool = True) -> Store:
     """Reach the store at `uri` and make sure that it has the experiment `fer_tune`.
 
     uri: a folder (holding `mlflow.db` and `artifacts/`, made if missing), or a sqlite:, http(s):,
@@ -81,11 +80,10 @@ def open_store(
     Raises UserError within seconds where the store cannot be written to or does not answer.
     """
     _settle_mlflow()
-    if uri is None or ":" not in uri:
-        return _open_sqlite(Path(uri or root) / "mlflow.db", create)
+    if database := _local_database(uri, root):
+        return _open_sqlite(database, create)
+    assert uri is not None
     scheme = uri.split(":")[0].split("+")[0]
-    if uri.startswith("sqlite:///"):
-        return _open_sqlite(Path(uri.removeprefix("sqlite:///")), create)
     if scheme in _SERVERS:
         _probe_server(uri)
         return _with_experiment(uri, None, create)
@@ -95,6 +93,19 @@ def open_store(
     raise UserError(
         f"tracking store {_without_password(uri)}: nothing known by '{scheme}:'; {_WHAT_TO_WRITE}"
     )
+
+
+def is_usual(uri: str | None) -> bool:
+    """Whether the store at `uri` is the one that `open_store` opens where nothing is said."""
+    database = _local_database(uri, _USUAL)
+    return database is not None and database.absolute() == (_USUAL / _FILE).absolute()
+
+
+def _local_database(uri: str | None, root: Path) -> Path | None:
+    """The file of a local store; None for an address of another kind."""
+    if uri is None or ":" not in uri:
+        return Path(uri or root) / _FILE
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 def _settle_mlflow() -> None:

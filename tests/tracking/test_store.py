@@ -11,7 +11,14 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from fer_tune.errors import UserError
-from fer_tune.tracking.store import EXPERIMENT, Store, first_line, open_store, stop_retries
+from fer_tune.tracking.store import (
+    EXPERIMENT,
+    Store,
+    first_line,
+    is_usual,
+    open_store,
+    stop_retries,
+)
 
 
 class _Stranger(BaseHTTPRequestHandler):
@@ -61,6 +68,16 @@ def test_the_default_store_holds_a_database_the_experiment_and_nothing_else(stor
 def test_a_store_is_the_same_by_folder_and_by_address(store: Store) -> None:
     folder = Path(store.uri.removeprefix("sqlite:///")).parent
     assert open_store(str(folder)) == store == open_store(store.uri)
+
+
+def test_the_usual_store_is_known_by_each_of_its_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    assert all(map(is_usual, (None, "mlruns", "sqlite:///mlruns/mlflow.db", here)))
+    others = ("sqlite:////tmp/mlruns/mlflow.db", "http://127.0.0.1:5000", "elsewhere")
+    assert not any(map(is_usual, others))
 
 
 def test_a_store_below_a_file_is_told_in_one_line(tmp_path: Path) -> None:
