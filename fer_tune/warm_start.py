@@ -46,10 +46,11 @@ def _read(store: Store, study: StudyRun, settings: StudySettings) -> Iterator[Kn
 
 def _unlike(study: StudyRun, settings: StudySettings) -> str | None:
     """Why no trial of the study compares with those of this one."""
-    sample = study.settings.get("train_faces")
-    own_sample = settings.train_faces and str(settings.train_faces)
-    if study.faces_hash != settings.faces_hash or sample != own_sample:
+    own_size = settings.train_faces and str(settings.train_faces)
+    if study.faces_hash != settings.faces_hash or study.settings.get("train_faces") != own_size:
         return "on other faces"
+    if own_size and study.settings["seed"] != str(settings.seed):
+        return "on another sample of the faces: of another seed"
     if study.metric != settings.metric:
         return f"searched by {study.metric}"
     if study.epochs > settings.epochs:

@@ -38,7 +38,8 @@ def _settings(**own: Any) -> StudySettings:
 
 
 def _record(store: Store, name: str, trials: Sequence[Sequence[Event]], **own: Any) -> None:
-    settings = {"epochs": own.pop("epochs", 3), "train_faces": own.pop("train_faces", None)}
+    settings = {"epochs": 3, "train_faces": None, "seed": 0}
+    settings |= {each: own.pop(each) for each in settings.keys() & own.keys()}
     usual = {"faces_hash": FACES, "metric": "val/macro_f1"} | own
     recorder = Recorder(
         store,
@@ -131,6 +132,17 @@ def test_a_study_that_does_not_compare_is_left_out_whole(
     known, line = warm_start(store, [name], _settings())
     assert known == ()
     assert line == f"Starting from 0 of 1 trials of {name} (left out: {told})."
+
+
+@pytest.mark.parametrize(("seed", "fits"), [(0, True), (1, False)])
+def test_a_sample_of_the_faces_is_the_same_only_by_its_seed(
+    store: Store, seed: int, fits: bool
+) -> None:
+    name = f"sample-{seed}"
+    _record(store, name, [_trial(0, [0.2], "stopped")], train_faces=300, seed=seed)
+    known, line = warm_start(store, [name], _settings(train_faces=300))
+    assert len(known) == fits
+    assert ("of another seed" in line) != fits
 
 
 def test_a_trial_of_the_full_length_of_a_shorter_study_counts_as_stopped(store: Store) -> None:
