@@ -12,6 +12,7 @@ from fer_tune.tracking.description import RetrainingDescription
 from fer_tune.tracking.model_log import CARD
 from fer_tune.tracking.seeds import SeedOutcome, SeedRun, log_metrics, outcome
 from fer_tune.tracking.store import Store, first_line, stop_retries
+from fer_tune.tracking.studies import as_written
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -144,11 +145,21 @@ def earlier_seed(store: Store, what: RetrainingDescription, seed: int) -> SeedOu
         tags.RETRAINED_METRIC: what.study.metric,
         tags.SEED: str(seed),
     }
-    params = {name: str(value) for name, value in _settings(what).items()}
     for run in _runs(store, same)[::-1]:
-        if run.info.status == "FINISHED" and run.data.params == params:
+        if run.info.status == "FINISHED" and _is_of(run, what):
             return outcome(store, run, what)
     return None
+
+
+def _is_of(run: "Run", what: RetrainingDescription) -> bool:
+    """Whether the configuration and the length are those; what it does not name is the paper's."""
+    from fer_tune.training.config import TrialConfig
+
+    params = dict(run.data.params)
+    if params.pop("epochs", None) != str(what.epochs):
+        return False
+    with as_written(run):
+        return TrialConfig.model_validate(params) == what.trial.config
 
 
 def _same(what: RetrainingDescription) -> dict[str, str]:

@@ -1,3 +1,4 @@
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -225,6 +226,14 @@ def test_a_training_is_found_again_by_all_that_decides_its_outcome(
             logged = seed_run.log_final(final)
         with suppress(RuntimeError), run.open_seed(1):
             raise RuntimeError
+    found = earlier_seed(store, what, 0)
+    assert found is not None
+    assert found.run_id == logged.run_id
+    # As a version had it that did not know this parameter yet.
+    with sqlite3.connect(store.uri.removeprefix("sqlite:///")) as database:
+        database.execute(
+            "DELETE FROM params WHERE run_uuid = ? AND key = 'averaging'", [logged.run_id]
+        )
     found = earlier_seed(store, what, 0)
     assert found is not None
     assert found.run_id == logged.run_id
