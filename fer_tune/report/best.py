@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from fer_tune import paper
 from fer_tune.report.drawing import draw, short_names
 from fer_tune.report.section import Picture, Section, Sheet, Table
-from fer_tune.report.spread import draws, interval
+from fer_tune.report.spread import draws
 from fer_tune.report.study import ReportedStudy
 from fer_tune.training.metrics import Scores
+from fer_tune.training.significance import interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.training.metrics import EpochResult, Scores
+from fer_tune.training.significance import interval, resampled
 
 DRAWS = 1000
-_INTERVAL = (0.025, 0.975)  # 95 %
 
 Measure = Callable[[Scores], float | NDArray[np.float64]]
 
@@ -45,21 +45,15 @@ def draws(confusion: Sequence[Sequence[int]], measure: Measure) -> NDArray[np.fl
     confusion: (C, C) counts.
     Returns (DRAWS, ...), the rest as `measure` gives it. The same counts give the same numbers.
     """
-    counts = np.asarray(confusion, dtype=np.int64)
-    faces = int(counts.sum())
-    sampled = np.random.default_rng(0).multinomial(faces, counts.ravel() / faces, DRAWS)
-    return np.array([measure(Scores(0.0, each)) for each in sampled.reshape(-1, *counts.shape)])
-
-
-def interval(sampled: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The ends of the 95 % interval: (2, ...) from (DRAWS, ...)."""
-    return np.asarray(np.quantile(sampled, _INTERVAL, axis=0), dtype=np.float64)
+    sampled = resampled(np.asarray(confusion, dtype=np.int64), DRAWS)
+    return np.array([measure(Scores(0.0, each)) for each in sampled])
 
 
 def estimate(result: EpochResult, metric: str) -> Estimate:
     """A metric of an epoch, with what chance in the choice of validation faces does to it.
 
-    The gap's interval takes both of its accuracies to be of as many faces.
+    The gap's interval takes both of its accuracies to be of as many faces; where `balanced` left
+    fewer training faces to measure on, it is too narrow.
     """
     value = result.metrics[metric]
     if not np.sum(result.confusion):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 LEVEL = 0.05  # a p below it decides
 RESAMPLES = 2000
-_TAILS = (2.5, 97.5)  # percentiles: of 100 intervals, 95 hold the true value
+_TAILS = (0.025, 0.975)  # of 100 intervals, 95 hold the true value
 
 
 class Interval(NamedTuple):
@@ -36,14 +36,8 @@ def bootstrap(
     confusion: NDArray[np.int64],  # (C, C) counts; rows truth, columns prediction
     seed: int = 0,
 ) -> Intervals:
-    """Percentile intervals over resampled faces (Efron & Tibshirani 1993, chapter 13).
-
-    As many faces drawn with replacement fill the cells of the confusion matrix as one multinomial
-    draw does, so the faces themselves are not needed.
-    """
-    total = int(confusion.sum())
-    cells = np.random.default_rng(seed).multinomial(total, confusion.ravel() / total, RESAMPLES)
-    draws = cells.reshape(RESAMPLES, *confusion.shape)
+    """Percentile intervals over resampled faces (Efron & Tibshirani 1993, chapter 13)."""
+    draws, total = resampled(confusion, RESAMPLES, seed), int(confusion.sum())
     right = np.diagonal(draws, axis1=1, axis2=2)  # (RESAMPLES, C), as all below
     told, faces = draws.sum(axis=1), draws.sum(axis=2)
     f1 = 2 * right / np.maximum(told + faces, 1)
@@ -56,8 +50,23 @@ def bootstrap(
     )
 
 
+def resampled(confusion: NDArray[np.int64], draws: int, seed: int = 0) -> NDArray[np.int64]:
+    """Confusion matrices of as many faces, drawn with replacement: (draws, C, C) from (C, C).
+
+    They fill the cells as one multinomial draw does, so the faces themselves are not needed.
+    """
+    faces = int(confusion.sum())
+    cells = np.random.default_rng(seed).multinomial(faces, confusion.ravel() / faces, draws)
+    return cells.reshape(draws, *confusion.shape)
+
+
+def interval(sampled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The ends of the 95 % interval: (2, ...) from (draws, ...)."""
+    return np.asarray(np.quantile(sampled, _TAILS, axis=0), dtype=np.float64)
+
+
 def _interval(values: NDArray[np.float64]) -> Interval:
-    low, high = np.percentile(values, _TAILS)
+    low, high = interval(values)
     return Interval(float(low), float(high))
 
 

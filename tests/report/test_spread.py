@@ -2,8 +2,9 @@ from collections.abc import Callable
 
 import pytest
 
-from fer_tune.report.spread import difference, draws, estimate, interval
+from fer_tune.report.spread import difference, draws, estimate
 from fer_tune.training.metrics import EpochResult
+from fer_tune.training.significance import interval
 
 Epoch = Callable[..., EpochResult]
 
