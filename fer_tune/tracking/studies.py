@@ -44,7 +44,7 @@ class StudyRun:
 
     @property
     def data(self) -> Path | None:
-        """Where its faces were; None for the usual place or the demo faces."""
+        """Where its faces were; None for the demo faces."""
         path = self.settings.get("data")
         return Path(path) if path else None
 

@@ -11,8 +11,8 @@ from fer_tune.data.sample import clean_sample
 class TrialFaces:
     """What a trial trains on and what it is judged by; the test faces are not among them.
 
-    sample: faces that it trains on, as they are, about as many as validation has, on which the
-        train scores are taken.
+    sample: faces that it trains on, as they are, about as many as validation has (`balanced` may
+        not have kept so many), on which the train scores are taken.
     validation: the same for every trial of a study.
     """
 

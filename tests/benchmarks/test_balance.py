@@ -1,13 +1,18 @@
 import json
+from collections import Counter
 from pathlib import Path
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from benchmarks import balance
 from benchmarks.balance import main, markdown, run
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.load import load_splits
 from fer_tune.data.plans import PLAN_NAMES
+from fer_tune.training import final
 from tests.data.held import drawn_faces, write_csv
 
 
@@ -54,9 +59,25 @@ def test_runs_that_the_file_has_of_these_faces_are_not_trained_again(
     assert "0.750" not in shown
 
 
-def test_a_run_is_tested_on_the_test_faces_and_as_the_paper_did(tmp_path: Path) -> None:
+def test_a_run_is_tested_on_the_test_faces_and_as_the_paper_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     faces = write_csv(drawn_faces(), tmp_path)
+    training, testing = Mock(wraps=final.train_and_test), Mock(wraps=final.tested)
+    monkeypatch.setattr(balance, "train_and_test", training)
+    monkeypatch.setattr(balance, "tested", testing)
     line = run(faces, "balanced", seed=0, epochs=1)
     assert line["faces"] == line["originals"] * 11
     assert line["epoch"] == 1
     assert set(line["test"]) == set(line["papers_test"]) == {"accuracy", "macro_f1", *EMOTIONS}
+    test = load_splits(faces).test
+    assert _pixels(training.call_args.args[2].images) == _pixels(test.images)
+    papers = testing.call_args.args[1]
+    rarest = int(np.bincount(test.labels).min())
+    assert np.bincount(papers.labels).tolist() == [11 * rarest] * len(EMOTIONS)
+    seen = Counter(_pixels(papers.images.reshape(-1, 48, 48).numpy()))
+    assert sum(seen[each] for each in set(_pixels(test.images))) >= rarest * len(EMOTIONS)
+
+
+def _pixels(images: NDArray[np.uint8]) -> list[bytes]:
+    return [image.tobytes() for image in images]
