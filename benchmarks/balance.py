@@ -13,6 +13,7 @@ import torch
 
 from benchmarks.kept import Line, read_lines, run_all
 from benchmarks.markdown import table
+from fer_tune import command
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.plans import PLAN_NAMES, PlanName, build
@@ -129,4 +130,4 @@ if __name__ == "__main__":
     # Of this module under its own name: workers cannot import from __main__.
     from benchmarks import balance as this
 
-    this.main()
+    command.run(this.main)

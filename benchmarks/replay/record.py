@@ -14,9 +14,11 @@ import optuna
 import torch
 
 from benchmarks.kept import Line, read_lines, run_all
+from fer_tune import command
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.sample import stratified_sample
+from fer_tune.errors import UserError
 from fer_tune.study.parameters import Point
 from fer_tune.study.space import find_space, read_space
 from fer_tune.study.trainable import trial_seed
@@ -36,10 +38,15 @@ SEED = 0
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train what the table does not have yet, adding a line for each."""
+    """Train what the table does not have yet, adding a line for each.
+
+    Raises UserError where it was recorded on other faces.
+    """
     options = _parse(argv)
-    points = drawn(options.configurations)
-    done = {line["number"] for line in read_lines(options.table)}
+    points, lines = drawn(options.configurations), read_lines(options.table)
+    if {line["faces_hash"] for line in lines} - {load_splits(options.faces).content_hash()}:
+        raise UserError(f"{options.table} is of other faces; record these in another --table")
+    done = {line["number"] for line in lines}
     left = [(options.faces, n, point) for n, point in enumerate(points) if n not in done]
     began = time.monotonic()
 
@@ -69,7 +76,10 @@ def drawn(count: int) -> list[Point]:
 
 
 def record(path: Path, number: int, point: Point) -> Line:
-    """A line of the table: scores, gaps and the core's seconds by epochs; fewer if it diverged."""
+    """A line of the table: scores, gaps and the core's seconds by epochs; fewer if it diverged.
+
+    path: of the faces.
+    """
     torch.set_num_threads(1)
     config = TrialConfig.model_validate(point)
     task = Task(config, EPOCHS, trial_seed(SEED, number), METRIC)
@@ -86,6 +96,7 @@ def record(path: Path, number: int, point: Point) -> Line:
     except Diverged:
         pass
     return {
+        "faces_hash": load_splits(path).content_hash(),
         "number": number,
         "config": {name: _short(value) for name, value in point.items()},
         "scores": scores,
@@ -117,4 +128,4 @@ if __name__ == "__main__":
     # Of this module under its own name: workers cannot import from __main__.
     from benchmarks.replay import record as this
 
-    this.main()
+    command.run(this.main)
