@@ -13,11 +13,12 @@ def pick_device(share: float = 1) -> torch.device:
     """The GPU that this process may use, else the CPU; either gives the same numbers twice.
 
     share: of the GPU's memory that the process may take, where it is less than all; asking for
-        more raises torch.cuda.OutOfMemoryError here, not in the trial beside it.
+        more raises torch.cuda.OutOfMemoryError here, not in the trial beside it. 0 is the CPU:
+        Ray shows a GPU also to those who are to have none of it.
     """
     torch.backends.cudnn.deterministic = True
-    if torch.cuda.is_available():
-        torch.cuda.set_per_process_memory_fraction(min(share, 1))
+    if share and torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(min(float(share), 1.0))
         return torch.device("cuda")
     _keep_freed_memory()
     return torch.device("cpu")

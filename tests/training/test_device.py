@@ -30,12 +30,32 @@ def test_bfloat16_is_used_only_where_the_processor_multiplies_it(
     assert product.dtype == dtype
 
 
-@pytest.mark.parametrize(("share", "cap"), [(0.25, 0.25), (2, 1)])
-def test_a_trial_on_a_part_of_a_gpu_is_held_to_its_part_of_the_memory(
-    monkeypatch: pytest.MonkeyPatch, share: float, cap: float
-) -> None:
-    caps: list[float] = []
+@pytest.fixture
+def caps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """As torch is told them on a machine with a GPU, which takes nothing but a float."""
+    told: list[float] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", caps.append)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", told.append)
+    return told
+
+
+@pytest.mark.parametrize(("share", "cap"), [(0.25, 0.25), (1, 1), (2, 1)])
+def test_a_trial_on_a_part_of_a_gpu_is_held_to_its_part_of_the_memory(
+    caps: list[float], share: float, cap: float
+) -> None:
     assert pick_device(share) == torch.device("cuda")
     assert caps == [cap]
+    assert isinstance(caps[0], float)
+
+
+def test_what_is_said_nothing_about_has_the_whole_gpu(caps: list[float]) -> None:
+    assert pick_device() == torch.device("cuda")
+    assert caps == [1]
+    assert isinstance(caps[0], float)
+
+
+def test_a_trial_that_is_to_have_no_gpu_computes_on_the_cpu_of_a_machine_with_one(
+    caps: list[float],
+) -> None:
+    assert pick_device(0) == torch.device("cpu")
+    assert caps == []
