@@ -54,11 +54,14 @@ def _sheets(
         return [], ""
     if splits is None:
         return [], without
+    missing = f"No faces are shown: the trial's checkpoint is not in {storage}."
+    if not study.is_here:
+        return [], missing
     kept = checkpoint_folder(storage.study(study.run.name), study.best.number)
     try:
         return sheets(study, splits.validation, kept), ""
     except (OSError, BadCheckpoint):
-        return [], f"No faces are shown: the trial's checkpoint is not in {storage}."
+        return [], missing
 
 
 def render(study: ReportedStudy, sections: Sequence[Section]) -> str:

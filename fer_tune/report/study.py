@@ -4,8 +4,10 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
-from fer_tune.study.journal import read_trials
+from fer_tune.events import TrialStarted
+from fer_tune.study.journal import read_events, read_trials
 from fer_tune.study.record import PAPER_TRIAL, TrialRecord
 from fer_tune.study.settings import FILE as SETTINGS
 from fer_tune.study.settings import check_name, open_study
@@ -14,7 +16,7 @@ from fer_tune.study.storage import Storage
 from fer_tune.terminal.outcome import SHOWN, ranked
 from fer_tune.tracking.reported import logged_history, logged_text
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import StudyRun, TrialRun, find_study
+from fer_tune.tracking.studies import StudyRun, TrialRun, began, find_study
 from fer_tune.tracking.studies import trials as trial_runs
 from fer_tune.training.metrics import EpochResult
 
@@ -29,6 +31,7 @@ class ReportedStudy:
     classes: of the faces, by label; none before the first epoch.
     trials: by number; confusion matrices may be missing (see `read_study`).
     command: that began it; None where it is not recorded.
+    is_here: whether the storage has its journal, and with it checkpoints.
     """
 
     run: StudyRun
@@ -36,6 +39,7 @@ class ReportedStudy:
     classes: tuple[str, ...]
     trials: Sequence[TrialRecord]
     command: str | None = None
+    is_here: bool = False
 
     @property
     def metric(self) -> str:
@@ -74,13 +78,19 @@ def read_study(store: Store, name: str, storage: Storage) -> ReportedStudy:
     command = logged_text(store, run.run_id, "command.txt")
     if (storage.here / name / SETTINGS).exists():
         folder, settings = open_study(storage.here, name)
-        if settings.faces_hash == run.faces_hash:
+        # Two studies can have one name, each in a store of its own.
+        if settings.faces_hash == run.faces_hash and _began(folder) == began(store, run):
             records = read_trials(folder)
-            return ReportedStudy(run, settings.space, _classes(records), records, command)
+            return ReportedStudy(run, settings.space, _classes(records), records, command, True)
     text = logged_text(store, run.run_id, "space.yaml") or ""
     space = parse_space(text, f"space.yaml of {name}")
     records, classes = _recorded(store, run, space.max_gap)
     return ReportedStudy(run, space, classes, records, command)
+
+
+def _began(folder: Path) -> int | None:
+    started = (event for event in read_events(folder) if isinstance(event, TrialStarted))
+    return next((event.time for event in started if event.number == PAPER_TRIAL), None)
 
 
 def _classes(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
@@ -116,12 +126,18 @@ def _recorded(
 def _with_confusion(
     store: Store, trial: TrialRun, record: TrialRecord, metric: str
 ) -> tuple[str, ...]:
-    """Fill the confusion matrix of the best epoch; the classes by label, none without it."""
+    """Fill the confusion matrix of the best epoch; the classes by label, none without it.
+
+    The one that is kept may be of an epoch that was the best when the trial was interrupted.
+    """
+    import numpy as np
     import pandas as pd
 
     best, text = record.best(metric), logged_text(store, trial.run_id, "confusion.csv")
     if best is None or text is None:
         return ()
     table = pd.read_csv(io.StringIO(text), index_col="true")
-    record.history[record.history.index(best)] = replace(best, confusion=table.to_numpy().tolist())
+    confusion, accuracy = table.to_numpy(), best.metrics["val/accuracy"]
+    if np.isclose(np.trace(confusion), accuracy * confusion.sum(), atol=0.5):
+        record.history[record.history.index(best)] = replace(best, confusion=confusion.tolist())
     return tuple(map(str, table.columns))

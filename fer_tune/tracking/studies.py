@@ -112,6 +112,12 @@ def trials(store: Store, study: StudyRun) -> list[TrialRun]:
     return sorted((_trial(run) for run in runs if run.data.params), key=lambda t: t.number)
 
 
+def began(store: Store, study: StudyRun) -> int | None:
+    """When its first trial began, in milliseconds since 1970; None before it has."""
+    where = f"tags.`{tags.PARENT}` = '{study.run_id}' AND tags.`{tags.TRIAL}` = '0'"
+    return next((run.info.start_time for run in store.runs(where)), None)
+
+
 def find_trial(store: Store, study: StudyRun, number: int) -> TrialRun:
     """One trial of the study. Raises UserError where it has none of that number."""
     found = {trial.number: trial for trial in trials(store, study)}

@@ -64,8 +64,9 @@ def begin(request: pytest.FixtureRequest, store: Store, storage: Storage) -> Beg
         recorder = Recorder(store, describe(settings, demo_splits(), told), resume=False)
         journal = Journal(folder)
         for trial in trials:
-            recorder.record(events(trial))
-            for event in events(trial):
+            told_events = events(trial)
+            recorder.record(told_events)
+            for event in told_events:
                 journal.tell(event)
         journal.close()
         return settings
@@ -101,6 +102,31 @@ def test_a_study_reads_the_same_from_its_journal_and_from_mlflow(
     assert here.best is not None
     assert elsewhere.best is not None
     assert here.result(here.best).confusion == elsewhere.result(elsewhere.best).confusion
+
+
+def test_a_journal_of_another_study_of_that_name_is_not_taken_for_it(
+    trial: Trial, begin: Begin, store: Store, storage: Storage, tmp_path: Path
+) -> None:
+    settings = begin(trial(0, 20), trial(1, 30))
+    there = open_store(root=tmp_path / "mlruns")
+    recorder = Recorder(there, describe(settings, demo_splits(), ""), resume=False)
+    recorder.record([each.model_copy(update={"time": 7}) for each in events(trial(0, 45))])
+    here, elsewhere = (read_study(each, settings.name, storage) for each in (store, there))
+    assert (here.is_here, len(here.trials)) == (True, 2)
+    assert (elsewhere.is_here, len(elsewhere.trials)) == (False, 1)
+
+
+def test_a_matrix_of_an_epoch_that_is_no_longer_the_best_is_left_out(
+    trial: Trial, begin: Begin, store: Store, tmp_path: Path
+) -> None:
+    settings = begin(interrupted := trial(0, 20, ending="interrupted"))
+    nowhere = Storage(str(tmp_path / "nothing"))
+    assert read_study(store, settings.name, nowhere).trials[0].history[0].confusion
+    recorder = Recorder(store, describe(settings, demo_splits(), ""), resume=True)
+    recorder.record([*events(interrupted)[:1], *events(trial(0, 20, 40))[2:-1]])
+    study = read_study(store, settings.name, nowhere)
+    assert [len(result.confusion) for result in study.trials[0].history] == [0, 0]
+    assert study.classes == EMOTIONS
 
 
 def test_the_command_writes_the_page_and_keeps_it_with_the_study(
