@@ -186,6 +186,7 @@ def _writer(
     if resume:
         write_settings(folder, settings)
     else:
+        around.storage.require_new(settings.name)
         begin_study(around.storage.here, settings)
     try:
         around.storage.keep_settings(settings.name)

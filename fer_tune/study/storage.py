@@ -4,8 +4,10 @@ import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
+from fer_tune import atomic
 from fer_tune.errors import UserError
 from fer_tune.folder import Folder, is_bucket, open_folder
 from fer_tune.options import COPIES, STUDIES
@@ -28,7 +30,9 @@ class Storage:
     @property
     def here(self) -> Path:
         if is_bucket(self.address):
-            return COPIES / re.sub(r"[^\w.-]+", "_", self.address)
+            # Other addresses may read the same so.
+            mark = sha256(self.address.encode()).hexdigest()[:8]
+            return COPIES / (re.sub(r"[^\w.-]+", "_", self.address) + f"-{mark}")
         return Path(self.address)
 
     def __str__(self) -> str:
@@ -56,10 +60,21 @@ class Storage:
             if settings.FILE not in self.study(name).names():
                 shutil.rmtree(here, ignore_errors=True)
                 return
-            open_folder(str(here)).write(settings.FILE, self.study(name).read(settings.FILE))
+            content = self.study(name).read(settings.FILE)
+            atomic.write(here / settings.FILE, content, private=True)  # it may hold a password
             mirrored(self.study(name), here / journal.FILE)
         except OSError as error:
             raise unreachable(self.address, error) from error
+
+    def require_new(self, name: str) -> None:
+        """Raises UserError where the bucket has a study of that name by now."""
+        if is_bucket(self.address):
+            try:
+                taken = settings.FILE in self.study(name).names()
+            except OSError as error:
+                raise unreachable(self.address, error) from error
+            if taken:
+                raise UserError(f"study {name} is in {self} by now; take another --study name")
 
     def keep_settings(self, name: str) -> None:
         """Put the settings of the study that are here into its bucket, where it has one."""

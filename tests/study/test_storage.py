@@ -7,6 +7,7 @@ from fer_tune.errors import UserError
 from fer_tune.events import Event, Observer, TrialRemarked
 from fer_tune.study import mirror
 from fer_tune.study.journal import FILE, Journal, read_events
+from fer_tune.study.settings import FILE as SETTINGS
 from fer_tune.study.settings import StudySettings, begin_study, open_study
 from fer_tune.study.storage import Storage
 
@@ -93,6 +94,31 @@ def test_a_study_that_is_gone_from_the_bucket_is_gone_here(
     storage.fetch("tested")
     with pytest.raises(UserError, match="no study tested"):
         open_study(storage.here, "tested")
+
+
+def test_a_study_that_another_machine_has_begun_meanwhile_is_left_alone(
+    storage: Storage, settings: StudySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.require_new("tested")
+    _begin(storage, settings)
+    _elsewhere(monkeypatch, tmp_path / "second")
+    with pytest.raises(UserError, match=r"study tested is in s3://.* by now"):
+        storage.require_new("tested")
+    storage.fetch("tested")
+    assert open_study(storage.here, "tested")[1] == settings
+
+
+def test_the_copy_of_what_may_hold_a_password_is_for_its_owner(
+    storage: Storage, settings: StudySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _begin(storage, settings)
+    _elsewhere(monkeypatch, tmp_path / "second")
+    storage.fetch("tested")
+    assert (storage.here / "tested" / SETTINGS).stat().st_mode & 0o777 == 0o600
+
+
+def test_two_buckets_have_two_copies() -> None:
+    assert Storage("s3://faces/a/b").here != Storage("s3://faces/a_b").here
 
 
 @pytest.mark.usefixtures("bucket")
