@@ -85,8 +85,9 @@ lock: $(STAMP)
 
 # One that is there stays: it opens the volumes that were made with it.
 cluster-secrets:
-	@umask 077 && test -e docker/.env || $(PYTHON) -c 'import secrets; [print(f"{name}={secrets.token_hex(32)}") \
-	  for name in ("POSTGRES_PASSWORD", "S3_SECRET_KEY", "RAY_AUTH_TOKEN")]' > docker/.env
+	@umask 077; grep -qs RAY_AUTH_TOKEN docker/.env || { made=$$($(PYTHON) -c 'import secrets; \
+	  [print(f"{name}={secrets.token_hex(32)}") for name in \
+	  ("POSTGRES_PASSWORD", "S3_SECRET_KEY", "RAY_AUTH_TOKEN")]') && echo "$$made" >> docker/.env; }
 	@echo "docker/.env has the secrets of docker/compose.yaml; git ignores it"
 
 clean:

@@ -68,6 +68,20 @@ def test_the_secrets_are_made_once_for_their_owner_and_ignored_by_git(tmp_path: 
     assert subprocess.run(ignored).returncode == 0
 
 
+def test_the_secrets_are_added_to_what_a_person_has_set(tmp_path: Path) -> None:
+    (tmp_path / "docker").mkdir()
+    there = tmp_path / "docker" / ".env"
+    there.write_text("FACES=/a/folder\n")
+    make = ["make", "-f", str(REPOSITORY / "Makefile"), "-C", str(tmp_path), "cluster-secrets"]
+    broken = subprocess.run([*make, "PYTHON=false"], capture_output=True)
+    assert broken.returncode != 0
+    assert there.read_text() == "FACES=/a/folder\n"
+    subprocess.run(make, check=True, capture_output=True)
+    lines = there.read_text().splitlines()
+    assert lines[0] == "FACES=/a/folder"
+    assert {line.split("=")[0] for line in lines[1:]} == required()
+
+
 def test_ray_asks_every_node_for_the_token() -> None:
     for name in ("head", "worker", "study"):
         environment = FILLED[name].environment
