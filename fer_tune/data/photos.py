@@ -74,7 +74,10 @@ def _meant(path: Path) -> list[Path]:
     if os.path.lexists(path):  # also where its name holds what patterns are made of
         return [path]
     # Not Path.glob, which takes no absolute patterns.
-    return sorted(map(Path, glob.glob(str(path), recursive=True))) or [path]  # noqa: PTH207
+    meant = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207
+    if "**" in path.parts:  # stands for what is in the folders, too
+        meant = [each for each in meant if not each.is_dir()]
+    return meant or [path]
 
 
 def _photos(path: Path, entries: Sequence[Entry]) -> list[Photo]:

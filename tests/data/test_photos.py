@@ -123,6 +123,7 @@ def test_a_pattern_stands_for_what_a_shell_would_have_put_there() -> None:
     write(["b.png", "a.png", "deep/er/c.png", "odd[1].png"])
     assert files("*.png") == (["a.png", "b.png", "odd[1].png"], [])
     assert files("deep/**/*.png") == (["deep/er/c.png"], [])
+    assert files("deep/**") == (["deep/er/c.png"], [])
     assert files(f"{Path.cwd()}/a.*") == ([f"{Path.cwd()}/a.png"], [])
     assert files("odd[1].png") == (["odd[1].png"], [])
 
