@@ -15,6 +15,7 @@ from fer_tune.study.faces import StudyFaces
 from fer_tune.study.resources import Machine, Wanted
 from fer_tune.training.config import PAPER
 from fer_tune.training.faces import TrialFaces
+from fer_tune.training.metrics import EpochResult
 
 TRIALS = (1, 2, 4, 8)  # tried at once, in this order
 GAIN = 1.1  # by which more trials at once must be faster together to be worth their memory
@@ -104,6 +105,10 @@ class _Trial:
     """A trial that trains as long as it is told."""
 
     def __init__(self, faces: TrialFaces) -> None:
+        self._faces = faces
+        self._epochs: Iterator[EpochResult] | None = None
+
+    def _begun(self) -> Iterator[EpochResult]:
         import torch
 
         from fer_tune.training.device import pick_device
@@ -111,18 +116,19 @@ class _Trial:
         from fer_tune.training.state import Task, fresh_state
 
         torch.set_num_threads(1)
-        device, task = pick_device(), Task(PAPER, sys.maxsize, seed=0)
-        self._faces = len(faces.training.faces)
-        state = fresh_state(task, self._faces, len(faces.classes), device)
-        self._epochs = fit(task, state, faces, device)
+        faces, device, task = self._faces, pick_device(), Task(PAPER, sys.maxsize, seed=0)
+        state = fresh_state(task, len(faces.training.faces), len(faces.classes), device)
+        return fit(task, state, faces, device)
 
     def rate(self, seconds: float) -> float:
         """Training faces a second over as many epochs as it takes, at least one."""
+        # Not where the process begins: Ray would tell of too little memory as of its death.
+        self._epochs = self._epochs or self._begun()
         began, epochs = time.perf_counter(), 0
         while not epochs or time.perf_counter() - began < seconds:
             next(self._epochs)
             epochs += 1
-        return epochs * self._faces / (time.perf_counter() - began)
+        return epochs * len(self._faces.training.faces) / (time.perf_counter() - began)
 
 
 def _part(faces: TrialFaces) -> TrialFaces:
