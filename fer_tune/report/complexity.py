@@ -78,10 +78,10 @@ def words(trials: Sequence[Point], varied: set[str]) -> str:
     """
     finished = [each for each in trials if each.finished]
     found = finished if len(finished) >= ENOUGH else trials
-    if "augmentation" not in varied:
-        return _sizes_alone(found, "The study varies no augmentation")
     if not _SHAPE & varied or len({each.parameters for each in found}) < 2:
         return "The study does not vary the size of the network, so there is no trade-off to see."
+    if "augmentation" not in varied:
+        return _sizes_alone(found, "The study varies no augmentation")
     size = float(np.median([each.parameters for each in found]))
     half = float(np.median([each.augmentation for each in found]))
     told = []

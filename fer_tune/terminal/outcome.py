@@ -54,6 +54,9 @@ def gain(trials: Sequence[TrialRecord], metric: str, max_gap: float | None = Non
     """The paper's configuration against the best, in a sentence or two."""
     order = ranked(trials, metric, max_gap)
     paper = next((each for each in order if each.number == PAPER_TRIAL), None)
+    if paper is None and order:
+        told = f"The best, trial {order[0].number:03d}: {_values(order[0], metric)}."
+        return f"The paper's configuration has no result to compare with. {told}"
     if paper is None or len(order) < 2:
         return "There is nothing to compare the paper's configuration with yet."
     best, theirs = order[0], _values(paper, metric)

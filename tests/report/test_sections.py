@@ -123,7 +123,8 @@ def test_a_study_that_varies_no_augmentation_or_no_size_says_so() -> None:
         Point(4_000_000, 0.0, 0.5, 0.4, finished=True),
     ]
     assert "varies no augmentation" in complexity_words(found, {"depth"})
-    assert "does not vary the size" in complexity_words(found, {"augmentation"})
+    for varied in ({"augmentation"}, {"learning_rate"}):
+        assert "does not vary the size" in complexity_words(found, varied)
 
 
 def test_parameters_are_those_of_the_network() -> None:

@@ -50,6 +50,8 @@ def test_the_papers_configuration_stands_against_the_best(trials: list[TrialReco
     assert "trial 001: macro_f1 0.600" in said
     assert "No trial was better" in outcome.gain([trials[0], trials[2]], METRIC)
     assert "nothing to compare" in outcome.gain(trials[:1], METRIC)
+    said = outcome.gain([_trial(0, [], "failed"), *trials[1:3]], METRIC)
+    assert "no result to compare with. The best, trial 001: macro_f1 0.600" in said
 
 
 def test_the_best_is_the_best_of_those_that_keep_to_the_largest_gap(
