@@ -85,17 +85,19 @@ def load_model(store: Store, address: str) -> "PyFuncModel":
     from mlflow.exceptions import MlflowException
 
     # Not by mlflow.pyfunc: that looks in the global tracking URI only, and runs what it finds.
-    try:
-        where = _location(store, address)
-        folder = mlflow.artifacts.download_artifacts(artifact_uri=where, tracking_uri=store.uri)
-    except (MlflowException, OSError) as error:
-        raise UserError(f"model {address} in {store}: {first_line(error)}") from error
-    try:
-        return _read(Path(folder))
-    except Exception as error:  # MLflow, JSON and safetensors raise their own kinds
-        raise UserError(
-            f"model {address} in {store}: no model of this package ({first_line(error)})"
-        ) from error
+    with tempfile.TemporaryDirectory() as there:  # which MLflow would leave behind
+        try:
+            folder = mlflow.artifacts.download_artifacts(
+                artifact_uri=_location(store, address), dst_path=there, tracking_uri=store.uri
+            )
+        except (MlflowException, OSError) as error:
+            raise UserError(f"model {address} in {store}: {first_line(error)}") from error
+        try:
+            return _read(Path(folder))
+        except Exception as error:  # MLflow, JSON and safetensors raise their own kinds
+            raise UserError(
+                f"model {address} in {store}: no model of this package ({first_line(error)})"
+            ) from error
 
 
 def _location(store: Store, address: str) -> str:
