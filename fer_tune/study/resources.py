@@ -19,7 +19,7 @@ class Machine:
 class Resources:
     """What one trial gets, and how many run at once.
 
-    gpus: of one trial; a fraction shares a GPU between trials (its time, not its memory).
+    gpus: of one trial; a fraction shares a GPU between trials, its memory too.
     """
 
     concurrent: int
