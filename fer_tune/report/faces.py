@@ -72,7 +72,7 @@ def predicted(study: ReportedStudy, validation: Faces, kept: "Folder") -> NDArra
     from fer_tune.training.loop import OnDevice
 
     assert study.best is not None
-    device = pick_device()
+    device = pick_device(0)  # a GPU may be full of a study's trials
     model = FerNet(study.best.config, len(study.classes))
     checkpoint.load_best(model, kept)
     model = model.to(device, memory_format=torch.channels_last).fused()  # type: ignore[call-overload]

@@ -5,6 +5,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+# As torch, cuDNN and cuBLAS tell of too little memory where it is no OutOfMemoryError.
+_TOO_LITTLE = ("out of memory", "unable to find an engine", "ALLOC_FAILED")
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether a GPU had too little memory. In a process that has torch."""
+    import torch
+
+    told = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(each in told for each in _TOO_LITTLE)
+    )
+
+
+def ends_worker(error: Exception) -> bool:
+    """Whether the process can use its GPU no more, whatever it tries next."""
+    import torch
+
+    return isinstance(error, torch.AcceleratorError) and not lacks_memory(error)
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -21,10 +41,8 @@ class Failure:
     @classmethod
     def of(cls, error: Exception) -> "Failure":
         """Must be called where `error` is being handled, in a process that has torch."""
-        import torch
-
         told = "".join(traceback.format_exception(error)).strip()
-        if isinstance(error, torch.OutOfMemoryError):
+        if lacks_memory(error):
             return cls("memory", told)
         return cls("storage" if isinstance(error, OSError) else "error", told)
 

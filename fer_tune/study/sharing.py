@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,10 +12,14 @@ from fer_tune.data.faces import Faces
 from fer_tune.data.plans import TrainingFaces
 from fer_tune.errors import UserError
 from fer_tune.study.faces import StudyFaces
+from fer_tune.study.failure import lacks_memory
 from fer_tune.study.resources import Machine, Wanted
 from fer_tune.training.config import PAPER
 from fer_tune.training.faces import TrialFaces
 from fer_tune.training.metrics import EpochResult
+
+if TYPE_CHECKING:
+    import torch
 
 TRIALS = (1, 2, 4, 8)  # tried at once, in this order
 GAIN = 1.1  # by which more trials at once must be faster together to be worth their memory
@@ -80,7 +84,6 @@ def best(found: Sequence[Rate]) -> Rate:
 
 def _rates(faces: TrialFaces, there: Mapping[str, float], group: Any) -> Iterator[Rate]:
     import ray
-    import torch
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
     most = int(there["CPU"])
@@ -94,10 +97,12 @@ def _rates(faces: TrialFaces, there: Mapping[str, float], group: Any) -> Iterato
     for trials in (number for number in TRIALS if number <= most):
         running += [trial.remote(part) for _ in range(trials - len(running))]
         try:
-            ray.get([each.rate.remote(0) for each in running])  # the first epoch is slower
-            together = ray.get([each.rate.remote(SECONDS) for each in running])
-        except torch.cuda.OutOfMemoryError:
-            return
+            for seconds in (0, SECONDS):  # the first epoch is slower
+                together = ray.get([each.rate.remote(seconds, 1 / trials) for each in running])
+        except Exception as error:
+            if lacks_memory(error):
+                return
+            raise
         yield Rate(trials, sum(together))
 
 
@@ -108,27 +113,32 @@ class _Trial:
         self._faces = faces
         self._epochs: Iterator[EpochResult] | None = None
 
-    def _begun(self) -> Iterator[EpochResult]:
-        import torch
+    def rate(self, seconds: float, share: float) -> float:
+        """Training faces a second over as many epochs as it takes, at least one.
 
+        share: of the GPU's memory that the trial may take.
+        """
         from fer_tune.training.device import pick_device
-        from fer_tune.training.loop import fit
-        from fer_tune.training.state import Task, fresh_state
 
-        torch.set_num_threads(1)
-        faces, device, task = self._faces, pick_device(), Task(PAPER, sys.maxsize, seed=0)
-        state = fresh_state(task, len(faces.training.faces), len(faces.classes), device)
-        return fit(task, state, faces, device)
-
-    def rate(self, seconds: float) -> float:
-        """Training faces a second over as many epochs as it takes, at least one."""
         # Not where the process begins: Ray would tell of too little memory as of its death.
-        self._epochs = self._epochs or self._begun()
+        device = pick_device(share)
+        self._epochs = self._epochs or self._begun(device)
         began, epochs = time.perf_counter(), 0
         while not epochs or time.perf_counter() - began < seconds:
             next(self._epochs)
             epochs += 1
         return epochs * len(self._faces.training.faces) / (time.perf_counter() - began)
+
+    def _begun(self, device: "torch.device") -> Iterator[EpochResult]:
+        import torch
+
+        from fer_tune.training.loop import fit
+        from fer_tune.training.state import Task, fresh_state
+
+        torch.set_num_threads(1)
+        faces, task = self._faces, Task(PAPER, sys.maxsize, seed=0)
+        state = fresh_state(task, len(faces.training.faces), len(faces.classes), device)
+        return fit(task, state, faces, device)
 
 
 def _part(faces: TrialFaces) -> TrialFaces:

@@ -13,7 +13,7 @@ from ray import tune
 from fer_tune.folder import Folder
 from fer_tune.study.checkpoints import checkpoint_folder
 from fer_tune.study.faces import SentFaces, received
-from fer_tune.study.failure import Failure
+from fer_tune.study.failure import Failure, ends_worker
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.metrics import EpochResult
 
@@ -54,7 +54,7 @@ def train_trial(config: dict[str, Any], faces: SentFaces, options: TrialOptions)
 
     The epochs of a checkpoint are reported again: the last of them may not be on record, since a
     worker can die between the two. What breaks the trial is reported too, not raised: Ray would
-    try again whatever it was, and is to do so only where the worker died.
+    try again whatever it was, and is to do so only where the worker died or its GPU is lost to it.
 
     config: `number` in the study; `trial`, the values of a TrialConfig; and `gpus`, where it is a
         part of one, of its memory too.
@@ -63,6 +63,8 @@ def train_trial(config: dict[str, Any], faces: SentFaces, options: TrialOptions)
     try:
         _train(config, faces, options)
     except Exception as error:
+        if ends_worker(error):
+            raise  # Ray goes on in another process
         failure = Failure.of(error)
         tune.report({options.metric: math.nan, "epoch": 0, "failure": failure})
 
@@ -78,6 +80,8 @@ def _train(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> N
     number, trial = config["number"], TrialConfig.model_validate(config["trial"])
     torch.set_num_threads(options.threads)
     device = pick_device(config["gpus"])
+    if config["gpus"] and device.type == "cpu":
+        raise RuntimeError("Ray has a GPU here and torch has none; is it built for this one?")
     own = received(faces, trial.data_plan)
     kept = checkpoint_folder(options.folder, number)
     task = Task(trial, options.epochs, trial_seed(options.seed, number), options.metric)

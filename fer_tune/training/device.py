@@ -1,6 +1,7 @@
 """Where a trial computes, and in which precision."""
 
 import ctypes
+import gc
 import platform
 
 import torch
@@ -18,6 +19,7 @@ def pick_device(share: float = 1) -> torch.device:
     """
     torch.backends.cudnn.deterministic = True
     if share and torch.cuda.is_available():
+        gc.collect()  # CUDA graphs of an earlier trial of this process are held by cycles
         torch.cuda.set_per_process_memory_fraction(min(float(share), 1.0))
         return torch.device("cuda")
     _keep_freed_memory()

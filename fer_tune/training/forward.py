@@ -52,6 +52,8 @@ def _recorded(model: FerNet, batch: int, device: torch.device) -> Forward:
     # A module of its own: recording replaces its forward, and the model is evaluated as well.
     module = _Autocast(model, device).train()
     sample = torch.zeros(batch, 1, SIDE, SIDE, device=device)
+    # Replaying on the stream of the rest is right, and torch would warn of it in every process.
+    torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
     recorded = cast(Forward, torch.cuda.make_graphed_callables(module, (sample,)))
     for name, buffer in model.named_buffers():
         buffer.copy_(buffers[name])

@@ -99,6 +99,18 @@ def test_a_trial_for_which_part_of_a_gpu_was_too_little_is_given_again_with_a_wh
     assert search.suggest("ray-4") == Searcher.FINISHED
 
 
+def test_a_trial_that_needs_a_whole_gpu_waits_until_no_other_is_left(
+    settings: StudySettings,
+) -> None:
+    search = StudySearch(settings.model_copy(update={"trials": 3}), gpus=0.25)
+    first, _ = _suggest(search, 2)
+    search.on_trial_complete("ray-0", MEMORY)
+    new = search.suggest("ray-2")
+    assert isinstance(new, dict)
+    assert (new["number"], new["gpus"]) == (2, 0.25)
+    assert search.suggest("ray-3") == first | {"gpus": 1.0}
+
+
 def test_a_trial_for_which_a_whole_gpu_is_too_little_has_failed(settings: StudySettings) -> None:
     search = StudySearch(settings.model_copy(update={"trials": 1}), gpus=0.5)
     _suggest(search, 1)

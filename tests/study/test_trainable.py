@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,3 +89,27 @@ def test_what_breaks_a_trial_is_reported_and_not_raised(
     train_trial(GIVEN, {}, _options(tmp_path, 1))
     (told,) = reports
     assert "KeyError" in told["failure"].error
+
+
+@pytest.mark.usefixtures("reports")
+def test_what_breaks_the_gpu_for_its_process_ends_the_process(
+    tmp_path: Path, faces: SentFaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr("fer_tune.training.device.pick_device", broken)
+    with pytest.raises(torch.AcceleratorError):
+        train_trial(GIVEN, faces, _options(tmp_path, 1))
+
+
+def test_a_trial_whose_gpu_torch_cannot_use_fails_and_does_not_train_on_the_cpu(
+    tmp_path: Path,
+    faces: SentFaces,
+    reports: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    train_trial(GIVEN | {"gpus": 0.25}, faces, _options(tmp_path, 1))
+    (told,) = reports
+    assert told["failure"].line.endswith("torch has none; is it built for this one?")
