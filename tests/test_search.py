@@ -192,11 +192,6 @@ def test_a_resumed_study_names_the_store_of_its_runs(
         assert " ".join(["--study demo-moved", *elsewhere]) in capfd.readouterr().out
 
 
-@pytest.mark.usefixtures("single_study")
-def test_ctrl_c_after_a_study_is_what_it_was_before() -> None:
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
 def test_a_dry_run_shows_space_resources_and_three_sampled_trials(
     capfd: pytest.CaptureFixture[str], workplace: Path
 ) -> None:

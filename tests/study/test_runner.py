@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -190,3 +191,15 @@ def test_paused_trials_go_on_where_they_were_also_after_what_ended_the_study(
     kept = [checkpoint_folder(place.kept, each.number) for each in trials]
     workers = {folder.read(name) for folder in kept for name in folder.names()}
     assert len(workers) <= 4  # two at once, in two runs, whatever was paused
+
+
+@pytest.mark.usefixtures("_ray")
+def test_ctrl_c_after_a_study_does_what_it_did_before(tmp_path: Path, few: StudySettings) -> None:
+    def own(*_: object) -> None: ...
+
+    before = signal.signal(signal.SIGINT, own)
+    try:
+        _run(tmp_path, few, broken, gpus=0)
+        assert signal.getsignal(signal.SIGINT) is own
+    finally:
+        signal.signal(signal.SIGINT, before)
