@@ -12,7 +12,6 @@ from fer_tune.tracking.description import RetrainingDescription
 from fer_tune.tracking.model_log import CARD
 from fer_tune.tracking.seeds import SeedOutcome, SeedRun, log_metrics, outcome
 from fer_tune.tracking.store import Store, first_line, stop_retries
-from fer_tune.tracking.studies import as_written
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -158,8 +157,10 @@ def _is_of(run: "Run", what: RetrainingDescription) -> bool:
     params = dict(run.data.params)
     if params.pop("epochs", None) != str(what.epochs):
         return False
-    with as_written(run):
+    try:
         return TrialConfig.model_validate(params) == what.trial.config
+    except ValueError:  # of a version that knows more
+        return False
 
 
 def _same(what: RetrainingDescription) -> dict[str, str]:

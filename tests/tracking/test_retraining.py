@@ -247,6 +247,8 @@ def test_a_training_is_found_again_by_all_that_decides_its_outcome(
         assert earlier_seed(store, unlike, 0) is None
     assert earlier_seed(store, what, 1) is None  # it failed
     assert earlier_seed(store, what, 2) is None
+    store.client().log_param(logged.run_id, "of_a_later_version", "1")
+    assert earlier_seed(store, what, 0) is None
 
 
 @pytest.mark.parametrize("file", ["confusion.csv", "test_predictions.csv"])
