@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     options = _parse(argv)
     points, lines = drawn(options.configurations), read_lines(options.table)
-    if {line["faces_hash"] for line in lines} - {load_splits(options.faces).content_hash()}:
+    if {line["faces_hash"] for line in lines} - {_splits(options.faces).content_hash()}:
         raise UserError(f"{options.table} is of other faces; record these in another --table")
     done = {line["number"] for line in lines}
     left = [(options.faces, n, point) for n, point in enumerate(points) if n not in done]
@@ -96,7 +96,7 @@ def record(path: Path, number: int, point: Point) -> Line:
     except Diverged:
         pass
     return {
-        "faces_hash": load_splits(path).content_hash(),
+        "faces_hash": _splits(path).content_hash(),
         "number": number,
         "config": {name: _short(value) for name, value in point.items()},
         "scores": scores,
@@ -111,8 +111,13 @@ def _faces(path: Path, config: TrialConfig) -> TrialFaces:
 
 
 @cache
+def _splits(path: Path) -> Splits:
+    return load_splits(path)
+
+
+@cache
 def _sample(path: Path) -> Splits:
-    splits = load_splits(path)
+    splits = _splits(path)
     return replace(
         splits,
         train=stratified_sample(splits.train, TRAIN, SEED),

@@ -81,7 +81,8 @@ def read_study(store: Store, name: str, storage: Storage) -> ReportedStudy:
         # Two studies can have one name, each in a store of its own.
         if settings.faces_hash == run.faces_hash and _began(folder) == began(store, run):
             records = read_trials(folder)
-            return ReportedStudy(run, settings.space, _classes(records), records, command, True)
+            classes = _classes(records)
+            return ReportedStudy(run, settings.space, classes, records, command, is_here=True)
     text = logged_text(store, run.run_id, "space.yaml") or ""
     space = parse_space(text, f"space.yaml of {name}")
     records, classes = _recorded(store, run, space.max_gap)
@@ -130,7 +131,6 @@ def _with_confusion(
 
     The one that is kept may be of an epoch that was the best when the trial was interrupted.
     """
-    import numpy as np
     import pandas as pd
 
     best, text = record.best(metric), logged_text(store, trial.run_id, "confusion.csv")
@@ -138,6 +138,6 @@ def _with_confusion(
         return ()
     table = pd.read_csv(io.StringIO(text), index_col="true")
     confusion, accuracy = table.to_numpy(), best.metrics["val/accuracy"]
-    if np.isclose(np.trace(confusion), accuracy * confusion.sum(), atol=0.5):
+    if abs(confusion.trace() - accuracy * confusion.sum()) < 0.5:
         record.history[record.history.index(best)] = replace(best, confusion=confusion.tolist())
     return tuple(map(str, table.columns))

@@ -103,11 +103,11 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             before, given = self._paused.pop(number)
             self._recent.go_on(self._ot_trials[before].number)
             return self._give_again(before, trial_id, given)
-        if self._again and not self._left:
-            # Last: Ray waits with it for an empty GPU, and would hold it among those at once.
-            before = self._again.pop(0)
-            return self._give_again(before, trial_id, self._given.pop(before) | {"gpus": 1.0})
         if not self._left:
+            if self._again:
+                # Last: Ray waits with it for an empty GPU, and would hold it among those at once.
+                before = self._again.pop(0)
+                return self._give_again(before, trial_id, self._given.pop(before) | {"gpus": 1.0})
             waits = self._rungs.pauses or any(0 < each["gpus"] < 1 for each in self._given.values())
             return None if self._given and waits else str(Searcher.FINISHED)
         self._left -= 1

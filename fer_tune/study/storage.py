@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from fer_tune import atomic
 from fer_tune.errors import UserError
 from fer_tune.folder import Folder, is_bucket, open_folder
 from fer_tune.options import COPIES, STUDIES
@@ -61,7 +60,8 @@ class Storage:
                 shutil.rmtree(here, ignore_errors=True)
                 return
             content = self.study(name).read(settings.FILE)
-            atomic.write(here / settings.FILE, content, private=True)  # it may hold a password
+            # It may hold a password.
+            open_folder(str(here)).write(settings.FILE, content, private=True)
             mirrored(self.study(name), here / journal.FILE)
         except OSError as error:
             raise unreachable(self.address, error) from error
