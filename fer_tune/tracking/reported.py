@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 from fer_tune.errors import UserError
 from fer_tune.tracking.store import Store, first_line
@@ -20,8 +21,7 @@ def logged_text(store: Store, run_id: str, name: str) -> str | None:
             path = store.client().download_artifacts(run_id, name, folder)
         except (MlflowException, OSError):
             return None
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a path in text
-            return file.read()
+        return Path(path).read_text(encoding="utf-8")
 
 
 def logged_history(store: Store, trial: TrialRun, names: Sequence[str]) -> list[EpochResult]:

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from fer_tune.data.faces import SIDE
 
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jfif .png .bmp .webp .gif .tif .tiff .pgm .ppm".split()  # noqa: SIM905
+    (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".pgm", ".ppm")
 )
 # Of the kinds that Pillow knows these alone are opened, whatever a file's name says: for others it
 # may run a program (Ghostscript, for PostScript), and every decoder more is one more to trust.
