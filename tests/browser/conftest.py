@@ -1,6 +1,4 @@
-import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +7,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.mlflow_ui import mlflow_ui
 from tests.browser.studies import Recorded, record_study
+from tests.machine import bring, lacks
 
 _PATIENCE = 60_000  # milliseconds that a page may take to show something
 _STILL = 2_000  # milliseconds after which charts have mostly been drawn; no test depends on it
@@ -17,10 +16,8 @@ _STILL = 2_000  # milliseconds after which charts have mostly been drawn; no tes
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The machine's Chromium, without a window."""
-    if not _chromium() and (reason := _bring_chromium()):
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    if not _chromium() and (reason := bring("chromium")):
+        lacks(reason)
     expect.set_options(timeout=_PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_chromium())
@@ -71,17 +68,3 @@ def keep(page: Page, request: pytest.FixtureRequest) -> Callable[[str], None]:
 def _chromium() -> str | None:
     names = ("chromium", "chromium-browser", "google-chrome")
     return next(filter(None, map(shutil.which, names)), None)
-
-
-def _bring_chromium() -> str | None:
-    """Install Debian's package; why that failed, or None."""
-    if os.geteuid() != 0:
-        return "no Chromium here, and installing it takes root"
-    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]
-    try:
-        for command in (["apt-get", "update"], install):
-            subprocess.run(command, check=True, timeout=240, env=quiet)
-    except (OSError, subprocess.SubprocessError) as error:
-        return f"no Chromium here: {error}"
-    return None

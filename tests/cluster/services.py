@@ -9,7 +9,6 @@ import os
 import re
 import secrets
 import shutil
-import subprocess
 import sys
 import urllib.request
 from dataclasses import replace
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from tests.cluster.compose import Service, services
 from tests.cluster.machines import Machine, Network, Setup, wait_until
+from tests.machine import bring
 
 # What the machines are called; the workers are numbered.
 NAMES = ("database", "objects", "tracking", "head", "study", "worker-1", "worker-2", "worker-3")
@@ -144,14 +144,7 @@ def bring_programs() -> str | None:
     defaults = Path("/etc/postgresql-common/createcluster.d/fer-tune-tests.conf")
     defaults.parent.mkdir(parents=True, exist_ok=True)
     defaults.write_text("create_main_cluster = false\n")
-    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
-    try:
-        for command in (["apt-get", "update"], install):
-            subprocess.run(command, check=True, timeout=240, env=quiet)
-    except (OSError, subprocess.SubprocessError) as error:
-        return f"no {' and '.join(packages)} here: {error}"
-    return None
+    return bring(*packages)
 
 
 def _postgresql() -> Path | None:

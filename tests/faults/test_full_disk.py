@@ -9,6 +9,7 @@ import pytest
 
 from fer_tune.study.journal import read_trials
 from tests.faults.studies import SMALL, Running, require_recorded, require_whole, wait_until_gone
+from tests.machine import lacks
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -23,7 +24,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     mount = ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(folder)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+        lacks(f"a small disk cannot be mounted here: {done.stderr.strip()}")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 

@@ -26,6 +26,7 @@ from fer_tune.model import FerNet
 from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.model_log import load_model, log_model
 from fer_tune.tracking.store import open_store
+from tests.machine import bring, lacks
 
 pytestmark = pytest.mark.slow
 
@@ -122,8 +123,9 @@ def test_one_face_is_answered_with_its_probabilities(port: int, place: Path) -> 
     assert answer["predictions"][0] == pytest.approx(expected.loc[0].to_dict(), abs=1e-6)
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
 def test_the_request_of_the_readme_is_answered(port: int, place: Path) -> None:
+    if not shutil.which("curl") and (reason := bring("curl")):
+        lacks(reason)
     Image.fromarray(FACE).save(place / "face.png")
     done = subprocess.run(
         ["bash", "-c", documented("/invocations", port)],
