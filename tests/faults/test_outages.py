@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from ray import tune
 
+from fer_tune.atomic import write
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.study.faces import SentFaces
 from fer_tune.study.failure import Failure
@@ -57,13 +59,43 @@ DESCRIPTION = StudyDescription(
 Train = Callable[[dict[str, Any], SentFaces, TrialOptions], None]
 
 
-def _steady(hurry: Path) -> Train:
-    """Trains nothing: an epoch now and then, but at once as soon as the file `hurry` is there."""
+@dataclass(frozen=True)
+class _Pace:
+    """How far a study may go by now, so that however fast it is, it is not over too soon.
+
+    journal: of the study.
+    allowed: a file with the number of lines that the journal may have.
+    """
+
+    journal: Path
+    allowed: Path
+
+    def lines(self) -> int:
+        return self.journal.read_bytes().count(b"\n")
+
+    def allow(self, lines: float) -> None:
+        write(self.allowed, str(lines).encode())
+
+    def require_more(self) -> None:
+        """Fails where the study does not go on; it then may for a while."""
+        before = self.lines()
+        self.allow(before + 20)
+        wait_until(lambda: self.lines() >= before + 3, "more is in the journal")
+
+    def wait(self) -> None:
+        """A while, and until it may go on; where all is allowed, not at all."""
+        if float(self.allowed.read_text()) < math.inf:
+            time.sleep(0.3)
+            wait_until(lambda: self.lines() < float(self.allowed.read_text()), "leave", 300)
+
+
+def _steady(pace: _Pace) -> Train:
+    """Trains nothing."""
 
     def train(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:  # noqa: ARG001
         draw = np.random.default_rng(config["number"])
         for epoch in range(1, options.epochs + 1):
-            time.sleep(0 if hurry.exists() else 0.3)
+            pace.wait()
             if config["number"] % 7 == 3 and epoch == 5:
                 told = Failure("error", "Traceback ...\nFloatingPointError: made to fail")
                 tune.report({options.metric: math.nan, "epoch": 0, "failure": told})
@@ -76,17 +108,12 @@ def _steady(hurry: Path) -> Train:
     return train
 
 
-def _break(server: TrackingServer, journal: Path, chance: random.Random) -> Counter[str]:
+def _break(server: TrackingServer, pace: _Pace, chance: random.Random) -> Counter[str]:
     """Take the server away again and again, at random moments; returns how often in which way.
 
     Fails where the study does not go on while the server is away.
     """
     caused = Counter[str]()
-
-    def study_goes_on() -> None:
-        told = len(journal.read_bytes().splitlines()) + 3
-        wait_until(lambda: len(journal.read_bytes().splitlines()) >= told, "more is in the journal")
-
     for outage in range(OUTAGES):
         way = ("killed", "frozen", "frozen, then killed")[outage % 3]
         time.sleep(chance.uniform(0, 3))
@@ -94,7 +121,7 @@ def _break(server: TrackingServer, journal: Path, chance: random.Random) -> Coun
             server.kill()
         else:
             server.freeze()
-        study_goes_on()
+        pace.require_more()
         time.sleep(chance.uniform(0, 3))
         if way == "frozen":
             server.thaw()
@@ -131,7 +158,9 @@ def test_a_server_that_goes_away_ten_times_holds_up_nothing_and_misses_nothing(
 ) -> None:
     # So that a frozen server has answers that come too late.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    folder, hurry = begin_study(tmp_path / STORAGE, SETTINGS), tmp_path / "hurry"
+    folder = begin_study(tmp_path / STORAGE, SETTINGS)
+    pace = _Pace(folder / FILE, tmp_path / "allowed")
+    pace.allow(20)
     place = Place.here(folder, divide([this_machine()], SETTINGS.trials, Wanted()))
     with tracking_server(tmp_path / "server") as server, ray_session(None):
         store = open_store(server.uri)
@@ -140,9 +169,9 @@ def test_a_server_that_goes_away_ten_times_holds_up_nothing_and_misses_nothing(
             closing(Journal(folder)) as journal,
             ThreadPoolExecutor(1) as beside,
         ):
-            broken = beside.submit(_break, server, folder / FILE, chance)
-            broken.add_done_callback(lambda _: hurry.touch())
-            trials = run_study(SETTINGS, {}, place, [journal, writer], _steady(hurry))
+            broken = beside.submit(_break, server, pace, chance)
+            broken.add_done_callback(lambda _: pace.allow(math.inf))
+            trials = run_study(SETTINGS, {}, place, [journal, writer], _steady(pace))
             print(broken.result())
             assert writer.close("finished") is None
         assert {trial.ending for trial in trials} == {"finished", "stopped", "failed"}
