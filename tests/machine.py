@@ -1,6 +1,7 @@
 """What tests need of the machine they run on."""
 
 import os
+import socket
 import subprocess
 from typing import NoReturn
 
@@ -12,6 +13,13 @@ def lacks(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def free_port() -> int:
+    """One on loopback that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def bring(*packages: str) -> str | None:

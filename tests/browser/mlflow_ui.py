@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.machine import free_port
+
 _ROOT = Path(__file__).parents[2]
 _PATIENCE = 120  # seconds
 
@@ -18,7 +19,7 @@ _PATIENCE = 120  # seconds
 @contextmanager
 def mlflow_ui(folder: Path) -> Iterator[str]:
     """Its address, once it answers; it shows the `mlruns` in `folder`."""
-    port = _free_port()
+    port = free_port()
     quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
     with (folder / "ui.txt").open("w") as shown:
         server = subprocess.Popen(
@@ -45,12 +46,6 @@ def _command(port: int) -> str:
     make = ["make", "--dry-run", "-C", str(_ROOT), *there, f"ARGS=--port {port} --workers 1", "ui"]
     shown = subprocess.run(make, check=True, capture_output=True, text=True).stdout
     return "\n".join(line for line in shown.splitlines() if not line.startswith("make"))
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes], shown: Path) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.faults.studies import processes_of, wait_until_gone
+from tests.machine import free_port
 
 
 def wait_until(condition: Callable[[], bool], what: str, patience: float = 90) -> None:
@@ -29,9 +29,7 @@ class TrackingServer:
     """
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self.uri = f"http://127.0.0.1:{self._port}"
         self.database = folder / "mlflow.db"
         self._folder = folder

@@ -17,8 +17,7 @@ from fer_tune.study.optuna_file import FILE, write_optuna
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.settings import StudySettings
 from fer_tune.training.config import TrialConfig
-
-PORT = 18473
+from tests.machine import free_port
 
 
 @pytest.fixture
@@ -74,10 +73,10 @@ def test_optuna_dashboard_opens_it(
     tmp_path: Path, settings: StudySettings, trials: list[TrialRecord]
 ) -> None:
     write_optuna(tmp_path, settings, trials)
-    program = Path(sys.executable).with_name("optuna-dashboard")
-    dashboard = subprocess.Popen([program, str(tmp_path / FILE), "--port", str(PORT)])
+    program, port = Path(sys.executable).with_name("optuna-dashboard"), free_port()
+    dashboard = subprocess.Popen([program, str(tmp_path / FILE), "--port", str(port)])
     try:
-        answer = _ask(f"http://127.0.0.1:{PORT}/api/studies")
+        answer = _ask(f"http://127.0.0.1:{port}/api/studies")
     finally:
         dashboard.terminate()
         dashboard.wait()

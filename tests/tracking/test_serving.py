@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,7 +25,7 @@ from fer_tune.model import FerNet
 from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.model_log import load_model, log_model
 from fer_tune.tracking.store import open_store
-from tests.machine import bring, lacks
+from tests.machine import bring, free_port, lacks
 
 pytestmark = pytest.mark.slow
 
@@ -62,9 +61,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def port(place: Path) -> Iterator[int]:
     """Of a server on loopback that answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     with (place / "server.txt").open("w") as shown:
         server = subprocess.Popen(
             ["bash", "-c", documented("mlflow models serve", port)],

@@ -1,4 +1,3 @@
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from fer_tune.tracking.store import (
     open_store,
     stop_retries,
 )
+from tests.machine import free_port
 
 
 class _Stranger(BaseHTTPRequestHandler):
@@ -95,10 +95,7 @@ def test_a_file_that_is_no_database_is_told_and_left_as_it_was(tmp_path: Path) -
 
 
 def test_a_dead_server_is_told_in_one_line() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    assert "does not answer" in _told(f"http://127.0.0.1:{port}")
+    assert "does not answer" in _told(f"http://127.0.0.1:{free_port()}")
 
 
 def test_a_server_is_asked_once_where_retries_are_stopped(
