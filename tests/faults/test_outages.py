@@ -161,7 +161,7 @@ def test_a_server_that_goes_away_ten_times_holds_up_nothing_and_misses_nothing(
     folder = begin_study(tmp_path / STORAGE, SETTINGS)
     pace = _Pace(folder / FILE, tmp_path / "allowed")
     pace.allow(20)
-    place = Place.here(folder, divide([this_machine()], SETTINGS.trials, Wanted()))
+    place = Place.here(folder, divide([this_machine()], SETTINGS.trials, Wanted(concurrent=2)))
     with tracking_server(tmp_path / "server") as server, ray_session(None):
         store = open_store(server.uri)
         with (
