@@ -5,7 +5,6 @@ python -m benchmarks.replay.syne_tune_studies SYSTEM TASK.json   prints JSON
 """
 
 import contextlib
-import itertools
 import json
 import os
 import sys
@@ -32,11 +31,13 @@ def study(task: dict[str, Any], system: str, seed: int) -> list[tuple[float, int
     ended: list[tuple[float, int, int, float]] = []
 
     class Recorder(SimulatorCallback):  # type: ignore[misc]
-        def on_trial_result(self, trial, status, result, decision):  # type: ignore
+        def on_trial_result(
+            self, trial: Any, status: str, result: dict[str, Any], decision: str
+        ) -> None:
             when = float(result[ST_TUNER_TIME])
             ended.append((when, trial.trial_id, int(result["epoch"]), float(result["score"])))
 
-        def store_results(self):  # type: ignore
+        def store_results(self) -> None:
             """There is no table to write."""
 
     scheduler = getattr(baselines, SYSTEMS[system])(
@@ -69,11 +70,13 @@ def _backend(task: dict[str, Any]) -> Any:
     class Curves(Blackbox):  # type: ignore[misc]
         fidelity_values = np.arange(1, task["length"] + 1)
 
-        def objective_function(self, configuration, fidelity=None, seed=None):  # type: ignore
+        def objective_function(
+            self, configuration: dict[str, Any], fidelity: Any = None, seed: Any = None
+        ) -> Any:
             return np.column_stack([scores(configuration), np.cumsum(seconds(configuration))])
 
     class Backend(UserBlackboxBackend):  # type: ignore[misc]
-        def config_objectives(self, config, seed):  # type: ignore
+        def config_objectives(self, config: dict[str, Any], seed: Any) -> list[dict[str, Any]]:
             rows = self.blackbox.objective_function(config)
             return [
                 {"epoch": n, "score": row[0], "elapsed": row[1]} for n, row in enumerate(rows, 1)
@@ -108,7 +111,7 @@ def main() -> None:
     out = sys.stdout
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         os.environ["SYNETUNE_FOLDER"] = folder
-        for seed in itertools.islice(itertools.count(), task["studies"]):
+        for seed in range(task["studies"]):
             print(json.dumps(study(task, system, seed)), file=out, flush=True)
 
 
