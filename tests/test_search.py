@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from fer_tune.errors import UserError
 from fer_tune.study.journal import read_events, read_trials
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.studies import find_study, trial_runs, trials
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -126,11 +126,11 @@ def test_a_study_killed_and_resumed_keeps_its_runs_and_loses_no_epoch(workplace:
 
 
 def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + 120
-    while not condition():
+    def either() -> bool:
         assert process.poll() is None, "the study ended before it could be killed"
-        assert time.monotonic() < until
-        time.sleep(0.05)
+        return condition()
+
+    wait_until(either, "what the study is to be killed after")
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])

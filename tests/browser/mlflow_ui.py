@@ -4,16 +4,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.machine import free_port
+from tests.waiting import answers, wait_until
 
 _ROOT = Path(__file__).parents[2]
-_PATIENCE = 120  # seconds
 
 
 @contextmanager
@@ -31,8 +29,13 @@ def mlflow_ui(folder: Path) -> Iterator[str]:
             start_new_session=True,
         )
     address = f"http://127.0.0.1:{port}"
+
+    def is_healthy() -> bool:
+        assert server.poll() is None, (folder / "ui.txt").read_text()
+        return answers(f"{address}/health")
+
     try:
-        _wait_for(address, server, folder / "ui.txt")
+        wait_until(is_healthy, "MLflow's page answers")
         yield address
     finally:
         with suppress(ProcessLookupError):
@@ -46,13 +49,3 @@ def _command(port: int) -> str:
     make = ["make", "--dry-run", "-C", str(_ROOT), *there, f"ARGS=--port {port} --workers 1", "ui"]
     shown = subprocess.run(make, check=True, capture_output=True, text=True).stdout
     return "\n".join(line for line in shown.splitlines() if not line.startswith("make"))
-
-
-def _wait_for(address: str, server: subprocess.Popen[bytes], shown: Path) -> None:
-    until = time.monotonic() + _PATIENCE
-    while time.monotonic() < until:
-        assert server.poll() is None, shown.read_text()
-        with suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=5):
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"no answer in {_PATIENCE} s: {shown.read_text()}")

@@ -10,11 +10,12 @@ import ctypes
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.waiting import wait_until
 
 _CLONE_NEWNET = 0x40000000
 
@@ -210,14 +211,6 @@ def network(hosts: Path, names: Sequence[str]) -> Iterator[Network]:
     finally:
         with switch:
             switch.kill()
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
-    """Raises AssertionError, naming `what`, where it does not come true in time."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"not within {seconds:g} seconds: {what}"
-        time.sleep(0.1)
 
 
 def _log(setup: Setup) -> Path:

@@ -15,8 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.cluster.compose import Service, services
-from tests.cluster.machines import Machine, Network, Setup, wait_until
+from tests.cluster.machines import Machine, Network, Setup
 from tests.machine import bring
+from tests.waiting import wait_until
 
 # What the machines are called; the workers are numbered.
 NAMES = ("database", "objects", "tracking", "head", "study", "worker-1", "worker-2", "worker-3")

@@ -27,8 +27,9 @@ from fer_tune.study.storage import Storage
 from fer_tune.tracking import tags
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.studies import find_study, trial_runs
-from tests.cluster.machines import Machine, wait_until
+from tests.cluster.machines import Machine
 from tests.cluster.services import Cluster
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 

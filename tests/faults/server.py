@@ -4,22 +4,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.faults.studies import processes_of, wait_until_gone
 from tests.machine import free_port
+from tests.waiting import answers, wait_until
 
-
-def wait_until(condition: Callable[[], bool], what: str, patience: float = 90) -> None:
-    """Fails where it does not come about."""
-    until = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < until, f"not within {patience} s: {what}"
-        time.sleep(0.05)
+PATIENCE = 90  # seconds until what is waited for has come about
 
 
 class TrackingServer:
@@ -50,7 +43,7 @@ class TrackingServer:
                 stderr=shown,
                 start_new_session=True,
             )
-        wait_until(self._is_healthy, "the tracking server answers")
+        wait_until(self._is_healthy, "the tracking server answers", PATIENCE)
 
     def kill(self) -> None:
         """kill -9, also where it is frozen."""
@@ -73,9 +66,7 @@ class TrackingServer:
 
     def _is_healthy(self) -> bool:
         assert self._process.poll() is None, (self._folder / "server.txt").read_text()
-        with suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-        return False
+        return answers(f"{self.uri}/health")
 
 
 @contextmanager

@@ -34,9 +34,10 @@ from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.writer import StudyWriter
 from fer_tune.training.metrics import EpochResult, Scores, named_metrics
-from tests.faults.server import TrackingServer, tracking_server, wait_until
+from tests.faults.server import PATIENCE, TrackingServer, tracking_server
 from tests.faults.studies import SMALL, Running, require_recorded, require_whole, wait_until_gone
 from tests.settings import made
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -80,7 +81,7 @@ class _Pace:
         """Fails where the study does not go on; it then may for a while."""
         before = self.lines()
         self.allow(before + 20)
-        wait_until(lambda: self.lines() >= before + 3, "more is in the journal")
+        wait_until(lambda: self.lines() >= before + 3, "more is in the journal", PATIENCE)
 
     def wait(self) -> None:
         """A while, and until it may go on; where all is allowed, not at all."""
@@ -185,7 +186,7 @@ def _wait_for_another_epoch(study: Running, folder: Path) -> None:
         return sum(len(each.history) for each in read_trials(folder))
 
     before = epochs()
-    wait_until(lambda: epochs() > before, "another epoch")
+    wait_until(lambda: epochs() > before, "another epoch", PATIENCE)
 
 
 def test_what_a_server_that_went_for_good_missed_is_sent_by_one_command(tmp_path: Path) -> None:

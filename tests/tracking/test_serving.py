@@ -7,11 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +24,13 @@ from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.model_log import load_model, log_model
 from fer_tune.tracking.store import open_store
 from tests.machine import bring, free_port, lacks
+from tests.waiting import answers, wait_until
 
 pytestmark = pytest.mark.slow
 
 README = Path(__file__).parents[2] / "README.md"
 CONFIG = ModelConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
 FACE = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
-PATIENCE = 120  # seconds until it has to answer
 
 
 def documented(mark: str, port: int) -> str:
@@ -71,12 +69,13 @@ def port(place: Path) -> Iterator[int]:
             stderr=shown,
             start_new_session=True,
         )
+
+    def is_healthy() -> bool:
+        assert server.poll() is None, (place / "server.txt").read_text()
+        return answers(f"http://127.0.0.1:{port}/ping")
+
     try:
-        until = time.monotonic() + PATIENCE
-        while not is_healthy(port):
-            assert server.poll() is None, (place / "server.txt").read_text()
-            assert time.monotonic() < until, f"no answer within {PATIENCE} s"
-            time.sleep(0.2)
+        wait_until(is_healthy, "the model's server answers")
         yield port
     finally:
         os.killpg(server.pid, signal.SIGKILL)
@@ -87,15 +86,6 @@ def environment() -> dict[str, str]:
     """That of this process, with the programs of its Python's environment before all others."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
-
-
-def is_healthy(port: int) -> bool:
-    with (
-        suppress(OSError),
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5) as answer,
-    ):
-        return bool(answer.status == 200)
-    return False
 
 
 def asked(port: int, body: object) -> tuple[int, dict[str, list[dict[str, float]]]]:
