@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 PART = ".part"  # ends the name of what is not whole yet
+_PART_NAME = re.compile(r".+\.\d+-[0-9a-f]{8}\.part", re.DOTALL)
+
+
+def name_part(name: str) -> str:
+    """Return a name for what this process has not finished of `name`; nobody else uses it."""
+    return f"{name}.{os.getpid()}-{secrets.token_hex(4)}{PART}"
+
+
+def is_part(name: str) -> bool:
+    """Whether `name_part` made this name, in this process or in another."""
+    return _PART_NAME.fullmatch(name) is not None
 
 
 @contextmanager
@@ -18,7 +30,7 @@ def opened(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     Raises OSError, and then leaves whatever was at `path` before.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PART}")
+    part = path.with_name(name_part(path.name))
     descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if private else 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -1,6 +1,5 @@
 """A settled study, conducted: Ray under it, the journal, MLflow and the terminal around it."""
 
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +13,12 @@ from fer_tune.conclude import Ran, conclude
 from fer_tune.data.faces import Splits
 from fer_tune.described import describe
 from fer_tune.errors import UserError
+from fer_tune.folder import DiskFolder
 from fer_tune.study.checkpoints import Tidier
 from fer_tune.study.faces import StudyFaces, study_faces
 from fer_tune.study.front import front_table
 from fer_tune.study.journal import Journal, JournalReader, checked_trials, read_events
-from fer_tune.study.lock import locked
+from fer_tune.study.lock import LOCK, locked
 from fer_tune.study.optuna_file import write_optuna
 from fer_tune.study.reach import require_reach
 from fer_tune.study.record import TrialRecord
@@ -118,18 +118,22 @@ def _is_over(trials: Sequence[TrialRecord], settings: StudySettings) -> bool:
 
 @contextmanager
 def _held(console: Console, settings: StudySettings, around: Surroundings) -> Iterator[None]:
-    """The study's folder, for this process alone; gone again where the study did not begin."""
+    """Hold the study's folder for this process alone.
+
+    If the study does not begin, delete the lock, and the folder if this process made it.
+    """
     folder = around.storage.here / settings.name
-    with locked(folder / ".lock", f"study {settings.name}"):
-        begun = folder / SETTINGS
+    is_new = not folder.exists()
+    with locked(folder / LOCK, f"study {settings.name}"):
         try:
             yield
-        except UserError:
-            if not begun.exists():
-                shutil.rmtree(folder)
-            raise
-        except KeyboardInterrupt:  # a second one, or before the first trial: nothing more is shown
-            if begun.exists():
+        except BaseException as error:
+            if not (folder / SETTINGS).exists():
+                files = DiskFolder(folder)
+                files.delete(LOCK)
+                if is_new:
+                    files.delete_if_empty()
+            elif isinstance(error, KeyboardInterrupt):  # a second one, or before the first trial
                 console.print(resume_line(settings, around.records), soft_wrap=True)
             raise
 
@@ -194,7 +198,7 @@ def _writer(
         return StudyWriter(store, described, JournalReader(folder), resume)
     except UserError:
         if not resume:
-            around.storage.forget(settings.name)
+            around.storage.delete_settings(settings.name)
         raise
 
 

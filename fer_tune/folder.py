@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from fer_tune import atomic
 
 if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
+    from pyarrow.fs import FileInfo, FileSystem
 
 
 class Folder(Protocol):
@@ -27,11 +27,18 @@ class Folder(Protocol):
     def names(self) -> list[str]:
         """Of the files and folders in it, sorted."""
 
-    def remove(self) -> None:
-        """With all that is in it, if it is there."""
+    def delete(self, name: str) -> None:
+        """Delete one file, if it is there."""
 
-    def sweep(self) -> None:
-        """Remove what killed writers have left half-written in it; nobody may be writing."""
+    def delete_if_empty(self) -> None:
+        """Delete the folder itself, if nothing is in it."""
+
+    def delete_parts(self, *, deep: bool = False) -> None:
+        """Delete what killed processes did not finish, known by its name (`atomic.is_part`).
+
+        Of a folder with such a name, delete the content too. Nobody may be writing here.
+        deep: also in the folders below, on a disk; a bucket holds no file that is not whole.
+        """
 
 
 def open_folder(address: str) -> Folder:
@@ -65,12 +72,21 @@ class DiskFolder:
     def names(self) -> list[str]:
         return sorted(each.name for each in self.path.iterdir()) if self.path.exists() else []
 
-    def remove(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+    def delete(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        for part in self.path.rglob(f"*{atomic.PART}"):
-            part.unlink(missing_ok=True)
+    def delete_if_empty(self) -> None:
+        with suppress(OSError):  # something is in it, or it is not there
+            self.path.rmdir()
+
+    def delete_parts(self, *, deep: bool = False) -> None:
+        pattern = f"*{atomic.PART}"
+        found = list(self.path.rglob(pattern) if deep else self.path.glob(pattern))
+        for part in filter(lambda path: atomic.is_part(path.name), found):
+            if part.is_dir() and not part.is_symlink():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -101,19 +117,32 @@ class BucketFolder:
             file.write(content)
 
     def names(self) -> list[str]:
+        return sorted(each.base_name for each in self._infos())
+
+    def delete(self, name: str) -> None:
+        files, path = self._place()
+        with suppress(FileNotFoundError):
+            files.delete_file(f"{path}/{name}")
+
+    def delete_if_empty(self) -> None:
+        if not self.names():  # pyarrow leaves an empty object as a mark of the folder
+            self._delete_all()
+
+    def delete_parts(self, *, deep: bool = False) -> None:
+        for each in self._infos():
+            if not each.is_file and atomic.is_part(each.base_name):
+                (self / each.base_name)._delete_all()
+
+    def _infos(self) -> "list[FileInfo]":
         from pyarrow.fs import FileSelector
 
         files, path = self._place()
-        found = files.get_file_info(FileSelector(path, allow_not_found=True))
-        return sorted(each.base_name for each in found)
+        return list(files.get_file_info(FileSelector(path, allow_not_found=True)))
 
-    def remove(self) -> None:
+    def _delete_all(self) -> None:
         files, path = self._place()
         with suppress(FileNotFoundError):
             files.delete_dir(path)
-
-    def sweep(self) -> None:
-        """A bucket shows no file before it is whole."""
 
     def _place(self) -> "tuple[FileSystem, str]":
         scheme, rest = self.address.split("://", 1)

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _settled(options: SearchOptions, splits: "Splits", storage: "Storage") -> "StudySettings":
     from fer_tune.data import demo
-    from fer_tune.study.settings import StudySettings, check_new, fit_for_a_name
+    from fer_tune.study.settings import StudySettings, fit_for_a_name
     from fer_tune.study.space import find_space, read_space
 
     path = find_space(options.space or given.SPACE)
@@ -68,7 +68,7 @@ def _settled(options: SearchOptions, splits: "Splits", storage: "Storage") -> "S
     if splits.source == demo.SOURCE and not name.startswith("demo"):
         name = f"demo-{name}"
     storage.fetch(name)
-    check_new(storage.here, name)
+    storage.require_new(name)
     return StudySettings(
         name=name,
         space_name=path.stem,

@@ -1,5 +1,7 @@
 """A configuration trained again to its full length, once for each seed."""
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +24,7 @@ from fer_tune.tracking.retraining import (
 from fer_tune.tracking.seeds import SeedOutcome
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import StudyRun, TrialRun, trials
+from fer_tune.training.checkpoint_file import delete_checkpoint
 from fer_tune.training.config import PAPER
 from fer_tune.training.faces import trial_faces
 from fer_tune.training.final import train_and_test
@@ -81,8 +84,12 @@ class Retraining:
         )
 
     def clear(self) -> None:
-        """Remove its checkpoints; they are of no use once it is over."""
-        self.kept.remove()
+        """Delete its checkpoints, if they can be; they are of no use once it is over."""
+        with suppress(OSError):
+            for name in self.kept.names():
+                if re.fullmatch(r"seed-\d+", name):
+                    delete_checkpoint(self.kept / name)
+            self.kept.delete_if_empty()
 
 
 def seed_outcome(console: Console, run: RetrainingRun, what: Retraining, seed: int) -> SeedOutcome:

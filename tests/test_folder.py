@@ -35,29 +35,46 @@ def test_what_is_written_is_read_and_named(folder: Folder) -> None:
     assert folder.names() == ["a", "b", "more"]
 
 
-def test_of_a_folder_that_is_not_there_nothing_is_named_read_or_removed(folder: Folder) -> None:
+def test_of_a_folder_that_is_not_there_nothing_is_named_read_or_deleted(folder: Folder) -> None:
     assert folder.names() == []
-    folder.remove()
+    folder.delete("state.pt")
+    folder.delete_parts()
+    folder.delete_if_empty()
     with pytest.raises(FileNotFoundError):
         folder.read("state.pt")
 
 
-def test_a_folder_is_removed_with_all_that_is_in_it(folder: Folder) -> None:
-    (folder / "trial" / "deep").write("state.pt", b"weights")
+def test_a_file_is_deleted_alone_and_its_folder_once_it_is_empty(folder: Folder) -> None:
+    trial = folder / "trial"
+    for name in ("state.pt", "notes.txt"):
+        trial.write(name, b"weights")
     (folder / "other").write("state.pt", b"weights")
-    (folder / "trial").remove()
+    trial.delete("state.pt")
+    trial.delete_if_empty()
+    assert trial.names() == ["notes.txt"]
+    trial.delete("notes.txt")
+    trial.delete_if_empty()
     assert folder.names() == ["other"]
 
 
-def test_what_a_kill_left_half_written_is_swept_away(tmp_path: Path) -> None:
+def test_a_half_written_file_of_a_killed_process_is_deleted_and_no_other(tmp_path: Path) -> None:
     folder = DiskFolder(tmp_path)
     (folder / "trial").write("state.pt", b"whole")
+    (folder / "trial").write("film.part", b"a download")
     killed = atomic.opened(tmp_path / "trial" / "state.pt")
     killed.__enter__().write(b"ha")
-    assert len((folder / "trial").names()) == 2
-    folder.sweep()
-    assert (folder / "trial").names() == ["state.pt"]
+    folder.delete_parts()
+    assert len((folder / "trial").names()) == 3
+    folder.delete_parts(deep=True)
+    assert (folder / "trial").names() == ["film.part", "state.pt"]
     assert (folder / "trial").read("state.pt") == b"whole"
+
+
+def test_an_unfinished_folder_is_deleted_with_all_that_is_in_it(folder: Folder) -> None:
+    (folder / atomic.name_part("run") / "trial").write("tuner.pkl", b"")
+    (folder / "run").write("notes.txt", b"of the user")
+    folder.delete_parts()
+    assert folder.names() == ["run"]
 
 
 def test_a_folder_travels_to_another_process(folder: Folder) -> None:

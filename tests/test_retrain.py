@@ -130,6 +130,33 @@ def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
     assert "seed 1: epoch" in shown
 
 
+def test_a_retraining_deletes_its_checkpoints_once_it_is_over_and_no_file_of_others(
+    study: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--study", study, "--trial", "1", "--epochs", "4", *ALONE]
+    kept = workplace / f"mlruns/studies/{study}/retrain-000001-4"
+    trained: list[int] = []
+    whole = loop._train_epoch
+
+    def stopped(*args: Any) -> None:
+        if trained:
+            raise KeyboardInterrupt
+        trained.append(1)
+        whole(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_train_epoch", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            retrain.main(arguments)
+    assert [path.name for path in kept.rglob("*")] == ["seed-0", "state.pt"]
+    others = [kept / "notes.txt", kept / "seed-0/notes.txt", kept / "seeds/state.pt"]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    retrain.main(arguments)
+    assert sorted(path for path in kept.rglob("*") if path.is_file()) == others
+
+
 def test_the_papers_configuration_is_trained_once_however_often_it_is_compared_with(
     study: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

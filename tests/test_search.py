@@ -259,6 +259,45 @@ def test_a_mistake_is_told_in_one_line_and_leaves_nothing_behind(
         find_study(open_store(), "demo-mistaken")
 
 
+def test_a_study_that_does_not_begin_leaves_the_folders_of_others_as_they_were(
+    tmp_path: Path,
+) -> None:
+    begun = ["--address", "127.0.0.1:9", "--storage", str(tmp_path), "--study"]
+    picture, lock = tmp_path / "demo-faces/happy/0.png", tmp_path / "demo-killed/.lock"
+    for file in (picture, lock):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    (tmp_path / "demo-empty").mkdir()
+    with pytest.raises(UserError, match=r"demo-faces in .* is no study, and happy is in it"):
+        search.main([*begun, "demo-faces"])
+    for name in ("demo-empty", "demo-killed", "demo-new"):
+        with pytest.raises(UserError, match="no Ray cluster answers"):
+            search.main([*begun, name])
+    assert picture.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"demo-faces", "demo-empty", "demo-killed"}
+    assert not any((tmp_path / "demo-empty").iterdir())
+
+
+def test_a_name_that_only_mlflow_knows_is_refused_with_a_way_out(
+    workplace: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    search.main([*SINGLE, "--study", "demo-away"])
+    begun = workplace / "mlruns/studies/demo-away"
+    shutil.move(begun, tmp_path / "demo-away")
+    told = "study demo-away is already in .* take another --study name, or --resume demo-away with"
+    with pytest.raises(UserError, match=told) as error:
+        search.main([*SINGLE, "--study", "demo-away"])
+    assert "\n" not in str(error.value)
+    assert not begun.exists()
+    capfd.readouterr()
+    search.main(["--resume", "demo-away", "--storage", str(tmp_path)])
+    assert "Trials: 1 (1 finished)" in capfd.readouterr().out
+    # Without its run in MLflow the name is free again.
+    open_store().client().delete_run(find_study(open_store(), "demo-away").run_id)
+    search.main([*SINGLE, "--study", "demo-away"])
+    assert [_steps(run, "gap") for run in _runs("demo-away")[1]] == [[1, 2]]
+
+
 def test_what_a_study_settled_cannot_be_changed_at_its_resume(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

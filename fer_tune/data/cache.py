@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -122,14 +123,23 @@ def _prune() -> None:
 
     Another process that misses what it was about to read decodes it again.
     """
-    faces = sorted(_ours("*.npz"), key=_used, reverse=True)
+    faces = sorted(filter(_has_faces, _ours("*.npz")), key=_used, reverse=True)
     torn = [part for part in _ours("*.part") if _used(part) < time.time() - _HOUR]
     for path in (*faces[_KEPT:], *torn):
         path.unlink(missing_ok=True)
     for stamp in _ours("*.key"):
         key = _read(stamp)
-        if key is None or not _npz(key).exists():
+        if key is not None and not _npz(key).exists():
             stamp.unlink(missing_ok=True)
+
+
+def _has_faces(path: Path) -> bool:
+    """Whether the arrays in the file are named as `_packed` names them."""
+    try:
+        with ZipFile(path) as arrays:
+            return "told.npy" in arrays.namelist()
+    except (OSError, BadZipFile):
+        return False
 
 
 def _ours(pattern: str) -> list[Path]:

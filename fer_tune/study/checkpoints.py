@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from fer_tune.errors import UserError
 from fer_tune.events import MAY_GO_ON, EpochEnded, Event, TrialEnded
 from fer_tune.folder import Folder
+from fer_tune.training.checkpoint_file import delete_checkpoint
 from fer_tune.training.metrics import improves, standing
+
+CHECKPOINTS = "checkpoints"  # the folder of all of them, in a study's
 
 
 def trial_folder(number: int) -> str:
@@ -16,7 +19,7 @@ def trial_folder(number: int) -> str:
 
 def checkpoint_folder(study: Folder, number: int) -> Folder:
     """Where a trial of the study in `study` keeps its newest state."""
-    return study / "checkpoints" / trial_folder(number)
+    return study / CHECKPOINTS / trial_folder(number)
 
 
 class Tidier:
@@ -48,9 +51,9 @@ class Tidier:
     def _remove(self, number: int) -> None:
         folder = checkpoint_folder(self._folder, number)
         try:
-            folder.remove()
+            delete_checkpoint(folder)
         except OSError as error:
-            raise UserError(f"{folder} cannot be removed: {error}") from error
+            raise UserError(f"the checkpoint in {folder} cannot be deleted: {error}") from error
 
     def _loser(self, number: int, *, is_whole: bool) -> int | None:
         """Of the trial that ended and the best before it, the worse."""

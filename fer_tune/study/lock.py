@@ -1,5 +1,6 @@
 """One process at a time."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fer_tune.errors import UserError
+
+LOCK = ".lock"  # of a study, in its folder
+
+_LOCK_NAME = re.compile(r"\.lock|\.retrain-\d+-\d+\.lock")
+
+
+def is_lock(name: str) -> bool:
+    """Whether a file of this name in a study's folder is the lock of the study or a retraining."""
+    return _LOCK_NAME.fullmatch(name) is not None
 
 
 @contextmanager

@@ -22,7 +22,7 @@ class Mirror:
         self._part = len(self._folder.names())
         self._lines: list[str] = []
         here = journal.read_bytes() if journal.exists() else b""
-        ahead = here[len(_whole(study)) :]
+        ahead = here[len(read_parts(study)) :]
         if ahead:
             self._put(ahead)
             self._part += 1
@@ -42,13 +42,23 @@ class Mirror:
             raise UserError(f"{self._study} cannot be written: {line}") from error
 
 
-def mirrored(study: Folder, journal: Path) -> None:
+def has_lines_of_its_own(journal: Path, whole: bytes) -> bool:
+    """Whether the journal here went another way than `whole`, the bucket's.
+
+    It did not if one of the two only has more events. A last line torn by a kill does not count.
+    """
+    here = journal.read_bytes() if journal.exists() else b""
+    here = here[: here.rfind(b"\n") + 1]
+    return not (here.startswith(whole) or whole.startswith(here))
+
+
+def copy_journal(whole: bytes, journal: Path) -> None:
     """Make the journal here what the bucket has, unless it has that already, and more."""
-    whole = _whole(study)
     if not journal.exists() or not journal.read_bytes().startswith(whole):
         atomic.write(journal, whole)
 
 
-def _whole(study: Folder) -> bytes:
+def read_parts(study: Folder) -> bytes:
+    """Return the whole journal in the bucket."""
     parts = study / "journal"
     return b"".join(parts.read(name) for name in parts.names())

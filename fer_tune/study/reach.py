@@ -1,8 +1,10 @@
 """Whether every machine of a cluster can keep what the study needs kept."""
 
 import secrets
+from contextlib import suppress
 from typing import Any
 
+from fer_tune import atomic
 from fer_tune.errors import UserError
 from fer_tune.folder import Folder
 from fer_tune.study.storage import unreachable
@@ -18,7 +20,7 @@ def require_reach(storage: str, study: Folder) -> None:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    word, probe = secrets.token_hex(8), study / "probe"
+    word, probe = secrets.token_hex(8), study / atomic.name_part("probe")
     try:
         probe.write("driver", word.encode())
     except OSError as error:
@@ -42,7 +44,10 @@ def require_reach(storage: str, study: Folder) -> None:
                     "folder that all of them share, or s3://bucket/..."
                 )
     finally:
-        probe.remove()
+        with suppress(OSError):  # what is left is deleted when the study runs
+            for name in ("driver", *nodes):
+                probe.delete(name)
+            probe.delete_if_empty()
 
 
 def _nodes() -> dict[str, str]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fer_tune import atomic
 from fer_tune.events import Ending, Event, Observer, TrialEnded
 from fer_tune.folder import DiskFolder, Folder
-from fer_tune.study.checkpoints import trial_folder
+from fer_tune.study.checkpoints import CHECKPOINTS, trial_folder
 from fer_tune.study.faces import SentFaces, StudyFaces, sent
 from fer_tune.study.interrupt import own_interrupt
 from fer_tune.study.journal import read_events, trials_of
@@ -19,8 +20,6 @@ from fer_tune.study.sampler import StudySearch
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.trainable import TrialOptions, train_trial
-
-RUN = "run"  # folder of what Ray Tune writes
 
 # What Ray calls for a trial: see `train_trial`.
 Trainable = Callable[[dict[str, Any], SentFaces, TrialOptions], None]
@@ -149,7 +148,7 @@ def _tune(search: StudySearch, relay: Relay, trainable: object, place: Place) ->
     from ray import tune
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    _clear(place.kept)  # after a run that was killed
+    _delete_leftovers(place.kept)  # of a run that was killed
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -162,7 +161,8 @@ def _tune(search: StudySearch, relay: Relay, trainable: object, place: Place) ->
             trial_dirname_creator=lambda trial: trial_folder(trial.config["number"]),
         ),
         run_config=tune.RunConfig(
-            name=RUN,
+            # Only this process writes there, so that all of it can be deleted.
+            name=atomic.name_part("run"),
             storage_path=str(place.kept),
             callbacks=[relay],
             failure_config=tune.FailureConfig(max_failures=RETRIES),
@@ -177,10 +177,10 @@ def _tune(search: StudySearch, relay: Relay, trainable: object, place: Place) ->
             raise relay.failure from error
         raise
     finally:
-        _clear(place.kept)
+        _delete_leftovers(place.kept)
 
 
-def _clear(kept: Folder) -> None:
-    """Remove what nothing is gone on from."""
-    (kept / RUN).remove()
-    kept.sweep()
+def _delete_leftovers(study: Folder) -> None:
+    """Delete what Ray Tune wrote, and files that a killed process did not finish."""
+    study.delete_parts()
+    (study / CHECKPOINTS).delete_parts(deep=True)

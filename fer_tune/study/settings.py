@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fer_tune import atomic
 from fer_tune.errors import UserError
+from fer_tune.folder import DiskFolder
 from fer_tune.options import SCHEDULER, Scheduler
 from fer_tune.study.known import KnownTrial
+from fer_tune.study.lock import is_lock
 from fer_tune.study.parameters import Point
 from fer_tune.study.soundness import problems
 from fer_tune.study.space import SearchSpace
@@ -116,12 +119,33 @@ def write_settings(folder: Path, settings: StudySettings) -> None:
 
 
 def check_new(storage: Path, name: str) -> None:
-    """Raises UserError where `name` is no name for a study, or is taken."""
+    """Raise UserError if `name` cannot be used for a new study, nor its folder."""
     check_name(name)
-    if (storage / name / FILE).exists():
+    folder = storage / name
+    try:
+        check_content(DiskFolder(folder).names(), name, str(storage))
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be a study's folder: {error.strerror}; take another --study name"
+        ) from error
+
+
+def check_content(files: Iterable[str], name: str, storage: str) -> None:
+    """Raise UserError if the folder of a new study has more in it than a killed process left.
+
+    files: names of the files and folders in it.
+    storage: the folder or bucket above it, for people.
+    """
+    others = [file for file in files if not is_lock(file) and not atomic.is_part(file)]
+    if FILE in others:
         raise UserError(
             f"study {name} is in {storage} already; "
             f"go on with --resume {name}, or take another --study name"
+        )
+    if others:
+        raise UserError(
+            f"{name} in {storage} is no study, and {others[0]} is in it; "
+            "take another --study name, or another --storage"
         )
 
 

@@ -1,7 +1,8 @@
 """Where studies are kept."""
 
 import re
-import shutil
+import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,7 +12,8 @@ from fer_tune.errors import UserError
 from fer_tune.folder import Folder, is_bucket, open_folder
 from fer_tune.options import COPIES, STUDIES
 from fer_tune.study import journal, settings
-from fer_tune.study.mirror import Mirror, mirrored
+from fer_tune.study.lock import LOCK, locked
+from fer_tune.study.mirror import Mirror, copy_journal, has_lines_of_its_own, read_parts
 
 
 @dataclass(frozen=True)
@@ -50,31 +52,57 @@ class Storage:
     def fetch(self, name: str) -> None:
         """Bring what this machine has of the study up to what its bucket has.
 
-        Raises UserError where the bucket cannot be read.
+        A copy that does not match is set aside: the bucket has no such study, or other events.
+        Raises UserError if the bucket cannot be read.
         """
         if not is_bucket(self.address):
             return
-        here = self.here / name
+        study, copy = self.study(name), self.here / name / journal.FILE
         try:
-            if settings.FILE not in self.study(name).names():
-                shutil.rmtree(here, ignore_errors=True)
-                return
-            content = self.study(name).read(settings.FILE)
-            # It may hold a password.
-            open_folder(str(here)).write(settings.FILE, content, private=True)
-            mirrored(self.study(name), here / journal.FILE)
+            content = study.read(settings.FILE) if settings.FILE in study.names() else None
+            whole = read_parts(study) if content is not None else b""
         except OSError as error:
             raise unreachable(self.address, error) from error
+        is_known = (self.here / name / settings.FILE).exists()
+        if is_known and (content is None or has_lines_of_its_own(copy, whole)):
+            self._set_aside(name)
+        if content is None:
+            return
+        try:
+            # It may hold a password.
+            open_folder(str(self.here / name)).write(settings.FILE, content, private=True)
+            copy_journal(whole, copy)
+        except OSError as error:
+            raise UserError(f"{self.here / name} cannot be written: {error.strerror}") from error
+
+    def _set_aside(self, name: str) -> None:
+        """Move the copy of the study here to where `--storage` finds it, and say so."""
+        # No study's name begins like this.
+        aside = self.here / "_set-aside" / time.strftime("%Y%m%d-%H%M%S")
+        try:
+            with locked(self.here / name / LOCK, f"study {name}"):
+                aside.mkdir(parents=True, exist_ok=True)
+                (self.here / name).rename(aside / name)
+        except OSError as error:
+            raise UserError(f"{self.here / name} cannot be moved: {error.strerror}") from error
+        print(
+            f"The copy of study {name} on this machine does not match {self}. It is in {aside} "
+            f"now; to go on with it: --resume {name} --storage {aside}",
+            file=sys.stderr,
+        )
 
     def require_new(self, name: str) -> None:
-        """Raises UserError where the bucket has a study of that name by now."""
+        """Raise UserError if no new study can have this name in the storage.
+
+        Either the name is taken, or a folder of that name is there which is no study.
+        """
         if is_bucket(self.address):
             try:
-                taken = settings.FILE in self.study(name).names()
+                files = self.study(name).names()
             except OSError as error:
                 raise unreachable(self.address, error) from error
-            if taken:
-                raise UserError(f"study {name} is in {self} by now; take another --study name")
+            settings.check_content(files, name, str(self))
+        settings.check_new(self.here, name)
 
     def keep_settings(self, name: str) -> None:
         """Put the settings of the study that are here into its bucket, where it has one."""
@@ -85,12 +113,16 @@ class Storage:
             except OSError as error:
                 raise unreachable(self.address, error) from error
 
-    def forget(self, name: str) -> None:
-        """Remove the study, which did not begin."""
-        shutil.rmtree(self.here / name, ignore_errors=True)
+    def delete_settings(self, name: str) -> None:
+        """Delete the settings that this process wrote for a study which then did not begin."""
+        path = self.here / name / settings.FILE
+        content = path.read_bytes()
+        path.unlink()
         if is_bucket(self.address):
+            study = self.study(name)
             with suppress(OSError):  # told already, by what kept the study from beginning
-                self.study(name).remove()
+                if study.read(settings.FILE) == content:  # and not another machine's
+                    study.delete(settings.FILE)
 
     def mirrors(self, name: str) -> list[Mirror]:
         """The observers that keep the study's journal in its bucket, where it has one."""

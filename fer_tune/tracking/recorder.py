@@ -51,7 +51,8 @@ class Recorder:
             study_run.go_on(store, study, parent)
         else:
             raise UserError(
-                f"study {study.name} is already in {store}; resume it, or choose another name"
+                f"study {study.name} is already in {store}, but not in this --storage; take "
+                f"another --study name, or --resume {study.name} with the --storage that has it"
             )
 
     def record(self, events: Sequence[Event | StudyEnded]) -> None:

@@ -11,10 +11,9 @@ import torch
 
 from fer_tune.folder import Folder
 from fer_tune.model import FerNet
+from fer_tune.training.checkpoint_file import FILE as FILE
 from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import State
-
-FILE = "state.pt"
 
 
 class BadCheckpoint(Exception):

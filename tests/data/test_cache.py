@@ -173,6 +173,18 @@ def test_pruning_touches_nothing_but_what_the_cache_itself_wrote(
     assert {path.name for path in cache.directory().iterdir()} == others
 
 
+def test_pruning_leaves_files_of_others_that_are_named_by_a_hash_too(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "_KEPT", 0)
+    cache.directory().mkdir()
+    np.savez(cache.directory() / f"{'1' * 64}.npz", features=np.zeros(3))
+    (cache.directory() / f"{'2' * 64}.key").write_text("-----BEGIN PRIVATE KEY-----")
+    others = {path.name for path in cache.directory().iterdir()}
+    cache.cached(source, Decoder(), skip_bad=False)
+    assert {path.name for path in cache.directory().iterdir()} == others
+
+
 def test_a_renamed_folder_goes_by_its_new_name(tmp_path: Path) -> None:
     decode = Decoder()
     (tmp_path / "old").mkdir()

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from fer_tune import atomic
 from fer_tune.events import Ending, EpochEnded, TrialEnded
 from fer_tune.folder import DiskFolder
 from fer_tune.study.checkpoints import Tidier, checkpoint_folder
@@ -67,6 +68,17 @@ def test_the_best_trial_is_the_best_of_those_that_keep_to_the_largest_gap(folder
             tidier.tell(EpochEnded(number=number, result=result))
         tidier.tell(TrialEnded(number=number, ending="stopped" if number == 5 else "finished"))
     assert _kept(folder) == {4}
+
+
+def test_files_of_others_beside_a_checkpoint_are_left(folder: Path) -> None:
+    own = folder / "checkpoints/trial-000001"
+    (own / "notes.txt").write_text("mine")
+    (own / atomic.name_part("state.pt")).write_bytes(b"of a killed worker")
+    tidier = Tidier(DiskFolder(folder), "val/macro_f1")
+    for number in (0, 1):
+        _tell(tidier, number, None, "failed")
+    assert not (folder / "checkpoints/trial-000000").exists()
+    assert [path.name for path in own.iterdir()] == ["notes.txt"]
 
 
 def test_told_again_it_keeps_the_same(folder: Path) -> None:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from fer_tune import atomic
 from fer_tune.errors import UserError
 from fer_tune.study.known import KnownTrial
+from fer_tune.study.lock import LOCK
 from fer_tune.study.settings import (
     FILE,
     StudySettings,
@@ -32,6 +34,38 @@ def test_a_name_that_is_taken_is_refused_with_the_way_out(
     begin_study(tmp_path, settings)
     with pytest.raises(UserError, match="--resume tested"):
         begin_study(tmp_path, settings)
+
+
+@pytest.mark.parametrize("name", ["happy/0.png", "film.part", "run/tuner.pkl", "journal.jsonl"])
+def test_a_folder_that_is_no_study_is_refused_and_left_as_it_is(
+    tmp_path: Path, settings: StudySettings, name: str
+) -> None:
+    file = tmp_path / "tested" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("mine")
+    told = f"tested in {tmp_path} is no study, and {name.split('/')[0]} is in it; take another"
+    with pytest.raises(UserError, match=re.escape(told)) as error:
+        begin_study(tmp_path, settings)
+    assert "\n" not in str(error.value)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [file]
+
+
+def test_a_file_of_the_studys_name_is_refused(tmp_path: Path, settings: StudySettings) -> None:
+    (tmp_path / "tested").touch()
+    with pytest.raises(UserError, match="cannot be a study's folder: Not a directory"):
+        begin_study(tmp_path, settings)
+
+
+def test_a_folder_with_nothing_but_what_a_killed_process_left_is_taken_over(
+    tmp_path: Path, settings: StudySettings
+) -> None:
+    folder = tmp_path / "tested"
+    for left in (atomic.name_part(FILE), atomic.name_part("probe") + "/driver"):
+        (folder / left).parent.mkdir(parents=True, exist_ok=True)
+        (folder / left).touch()
+    for lock in (LOCK, ".retrain-000001-15.lock"):
+        (folder / lock).touch()
+    assert begin_study(tmp_path, settings) == folder
 
 
 def test_an_unknown_study_is_answered_with_the_known_ones(

@@ -1,12 +1,13 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from fer_tune import atomic
 from fer_tune.errors import UserError
 from fer_tune.events import Event, Observer, TrialRemarked
 from fer_tune.study import mirror
 from fer_tune.study.journal import FILE, Journal, read_events
+from fer_tune.study.lock import LOCK, locked
 from fer_tune.study.settings import FILE as SETTINGS
 from fer_tune.study.settings import StudySettings, begin_study, open_study
 from fer_tune.study.storage import Storage
@@ -15,13 +16,11 @@ EVENTS = [TrialRemarked(number=0, remark=str(each)) for each in range(7)]
 
 
 @pytest.fixture
-def storage(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
-    """One in a bucket, with parts of three lines."""
+def storage(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    """One in a bucket, empty, with parts of three lines."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(mirror, "LINES", 3)
-    storage = Storage(f"{bucket}/{tmp_path.name}")
-    yield storage
-    storage.forget("tested")
+    return Storage(f"{bucket}/{tmp_path.name}")
 
 
 def _begin(storage: Storage, settings: StudySettings) -> None:
@@ -76,24 +75,103 @@ def test_what_a_kill_kept_from_the_bucket_is_put_there_when_the_study_goes_on(
     assert list(read_events(storage.here / "tested")) == EVENTS
 
 
-def test_what_another_machine_did_since_counts_more_than_the_copy_here(
-    storage: Storage, settings: StudySettings
+def test_what_another_machine_did_since_counts_more_and_the_copy_here_is_set_aside(
+    storage: Storage, settings: StudySettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _begin(storage, settings)
     _tell(storage, *EVENTS)
     (storage.here / "tested" / FILE).write_text("left from long ago\n")
     storage.fetch("tested")
     assert list(read_events(storage.here / "tested")) == EVENTS
+    aside = _aside(capsys.readouterr().err)
+    assert (aside / "tested" / FILE).read_text() == "left from long ago\n"
 
 
-def test_a_study_that_is_gone_from_the_bucket_is_gone_here(
+def test_a_copy_that_only_lacks_what_another_machine_did_is_brought_up_to_it(
+    storage: Storage, settings: StudySettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _begin(storage, settings)
+    _tell(storage, *EVENTS)
+    journal = storage.here / "tested" / FILE
+    journal.write_bytes(journal.read_bytes()[:-90])  # a kill tore its last line
+    storage.fetch("tested")
+    assert list(read_events(storage.here / "tested")) == EVENTS
+    assert capsys.readouterr().err == ""
+
+
+def _aside(shown: str) -> Path:
+    """The folder of studies that a line on stderr tells to go on in."""
+    (told,) = shown.splitlines()
+    return Path(told.split("--resume tested --storage ")[1])
+
+
+def test_the_copy_of_a_study_that_is_gone_from_the_bucket_is_set_aside_and_can_go_on(
+    storage: Storage, settings: StudySettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _begin(storage, settings)
+    _tell(storage, *EVENTS)
+    _delete_from_bucket(storage)
+    storage.fetch("tested")
+    aside = _aside(capsys.readouterr().err)
+    assert open_study(aside, "tested")[1] == settings
+    assert list(read_events(aside / "tested")) == EVENTS
+    with pytest.raises(UserError, match=r"no study tested in .*; there are: none"):
+        open_study(storage.here, "tested")
+    storage.require_new("tested")
+
+
+def _delete_from_bucket(storage: Storage) -> None:
+    study = storage.study("tested")
+    for name in (study / "journal").names():
+        (study / "journal").delete(name)
+    (study / "journal").delete_if_empty()
+    study.delete(SETTINGS)
+
+
+def test_the_copy_of_a_study_that_runs_here_is_not_moved(
     storage: Storage, settings: StudySettings
 ) -> None:
     _begin(storage, settings)
-    storage.study("tested").remove()
+    _delete_from_bucket(storage)
+    with (
+        locked(storage.here / "tested" / LOCK, "study tested"),
+        pytest.raises(UserError, match="study tested is running already"),
+    ):
+        storage.fetch("tested")
+    assert open_study(storage.here, "tested")[1] == settings
+
+
+def test_what_is_no_study_in_a_bucket_is_refused_and_left_as_it_is(storage: Storage) -> None:
+    (storage.study("tested") / "happy").write("0.png", b"mine")
     storage.fetch("tested")
-    with pytest.raises(UserError, match="no study tested"):
-        open_study(storage.here, "tested")
+    with pytest.raises(UserError, match=r"tested in s3://.* is no study, and happy is in it"):
+        storage.require_new("tested")
+    assert (storage.study("tested") / "happy").read("0.png") == b"mine"
+
+
+def test_what_a_killed_beginning_left_in_a_bucket_is_taken_over(storage: Storage) -> None:
+    (storage.study("tested") / atomic.name_part("probe")).write("driver", b"")
+    storage.require_new("tested")
+
+
+def test_of_a_study_that_does_not_begin_the_settings_alone_are_deleted(
+    storage: Storage, settings: StudySettings
+) -> None:
+    _begin(storage, settings)
+    storage.study("tested").write("notes.txt", b"mine")
+    (storage.here / "tested" / "notes.txt").write_text("mine")
+    storage.delete_settings("tested")
+    assert storage.study("tested").names() == ["notes.txt"]
+    assert [path.name for path in (storage.here / "tested").iterdir()] == ["notes.txt"]
+
+
+def test_the_settings_that_another_machine_wrote_meanwhile_are_left(
+    storage: Storage, settings: StudySettings
+) -> None:
+    _begin(storage, settings)
+    storage.study("tested").write(SETTINGS, b"of another machine")
+    storage.delete_settings("tested")
+    assert storage.study("tested").read(SETTINGS) == b"of another machine"
 
 
 def test_a_study_that_another_machine_has_begun_meanwhile_is_left_alone(
@@ -102,7 +180,7 @@ def test_a_study_that_another_machine_has_begun_meanwhile_is_left_alone(
     storage.require_new("tested")
     _begin(storage, settings)
     _elsewhere(monkeypatch, tmp_path / "second")
-    with pytest.raises(UserError, match=r"study tested is in s3://.* by now"):
+    with pytest.raises(UserError, match=r"study tested is in s3://.* already"):
         storage.require_new("tested")
     storage.fetch("tested")
     assert open_study(storage.here, "tested")[1] == settings

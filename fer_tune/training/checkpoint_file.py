@@ -1,0 +1,15 @@
+"""The file of a checkpoint: its name, and its removal without torch."""
+
+from fer_tune.folder import Folder
+
+FILE = "state.pt"
+
+
+def delete_checkpoint(folder: Folder) -> None:
+    """Delete the checkpoint in `folder`, and the folder if nothing else is in it.
+
+    Raises OSError if it cannot be deleted.
+    """
+    folder.delete(FILE)
+    folder.delete_parts()
+    folder.delete_if_empty()
