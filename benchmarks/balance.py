@@ -13,11 +13,11 @@ import torch
 
 from benchmarks.kept import Line, read_lines, run_all
 from benchmarks.markdown import table
-from fer_tune import command
+from fer_tune.common import cli as command
+from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.plans import PLAN_NAMES, PlanName, build
-from fer_tune.folder import DiskFolder
 from fer_tune.terminal.tables import mean_and_spread
 from fer_tune.training.config import PAPER
 from fer_tune.training.device import pick_device

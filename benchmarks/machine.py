@@ -6,7 +6,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from fer_tune.version import code_version
+from fer_tune.common.version import code_version
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "mlflow", "numpy", "scikit-learn")
 # Of the processor's abilities, those that decide how fast it multiplies.

@@ -11,8 +11,8 @@ from benchmarks.faces import bench_splits, repeated
 from benchmarks.processes import one_process
 from benchmarks.row import Row, Setup, Target
 from benchmarks.train import Job, trial_faces_of
+from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.folder import DiskFolder
 from fer_tune.model import FerNet
 from fer_tune.tracking.model_log import load_model, log_model
 from fer_tune.tracking.store import open_store

@@ -6,7 +6,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-from fer_tune import command
+from fer_tune.common import cli as command
 
 # Each is a module that can be run by itself, with a `main` and a `parser`.
 COMMANDS = {

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from fer_tune.common.errors import UserError
+from fer_tune.common.filesystem import DiskFolder
+from fer_tune.common.lock import LOCK, locked
 from fer_tune.conclude import Ran, conclude
 from fer_tune.data.faces import Splits
 from fer_tune.described import describe
-from fer_tune.errors import UserError
-from fer_tune.folder import DiskFolder
 from fer_tune.study.checkpoints import Tidier
 from fer_tune.study.faces import StudyFaces, study_faces
 from fer_tune.study.front import front_table
 from fer_tune.study.journal import Journal, JournalReader, checked_trials, read_events
-from fer_tune.study.lock import LOCK, locked
 from fer_tune.study.optuna_file import write_optuna
 from fer_tune.study.reach import require_reach
 from fer_tune.study.record import TrialRecord

@@ -1,10 +1,10 @@
 """A study as its run in MLflow is to show it."""
 
+from fer_tune.common.version import code_version
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import remarks
 from fer_tune.study.settings import StudySettings
 from fer_tune.tracking.description import StudyDescription
-from fer_tune.version import code_version
 
 # Parameters of the study's run in MLflow. The number of trials is not among them: a resumed
 # study may get more.

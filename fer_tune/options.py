@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from fer_tune.command import Parser, filled, filled_path, number_from, prog
+from fer_tune.common.cli import Parser, filled, filled_path, number_from, prog
 
 STUDIES = Path("mlruns/studies")
 COPIES = Path("mlruns/buckets")  # of studies that are kept in one

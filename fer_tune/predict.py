@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from fer_tune import command
-from fer_tune.errors import UserError
+from fer_tune.common import cli as command
+from fer_tune.common.errors import UserError
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _predict(options: PredictOptions, photos: "Sequence[Photo]", unread: "list[Unread]") -> None:
     import numpy as np
 
-    from fer_tune.console import new_console
+    from fer_tune.common.console import new_console
     from fer_tune.terminal import predictions
     from fer_tune.tracking.chosen import chosen_model
     from fer_tune.tracking.model_log import load_model

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_tune import command
-from fer_tune.errors import UserError
+from fer_tune.common import cli as command
+from fer_tune.common.errors import UserError
 from fer_tune.options import STUDIES
 
 if TYPE_CHECKING:
@@ -93,10 +93,10 @@ def parse(argv: Sequence[str] | None) -> RetrainOptions:
 def main(argv: Sequence[str] | None = None) -> None:
     """Train the trial again with each seed, compare it on the test faces and register a model."""
     options = parse(argv)
-    from fer_tune.console import new_console
+    from fer_tune.common.console import new_console
+    from fer_tune.common.lock import locked
     from fer_tune.judge import Retrained, judge
     from fer_tune.seeds import paper_outcomes, seed_outcome
-    from fer_tune.study.lock import locked
     from fer_tune.terminal import tables
     from fer_tune.tracking.retraining import open_retraining
     from fer_tune.tracking.store import open_store

@@ -5,9 +5,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fer_tune import command
 from fer_tune import options as given
-from fer_tune.errors import UserError
+from fer_tune.common import cli as command
+from fer_tune.common.errors import UserError
 from fer_tune.options import SearchOptions, parse
 from fer_tune.options import parser as parser  # for completion
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> None:
     """Settle what the study is from the command line, then show it or run it."""
     options = parse(argv)
-    from fer_tune.console import new_console
+    from fer_tune.common.console import new_console
     from fer_tune.data.load import load_again, load_splits
     from fer_tune.study.settings import open_study
     from fer_tune.study.storage import Storage

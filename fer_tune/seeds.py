@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from fer_tune.common.lock import locked
+from fer_tune.common.version import code_version
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.load import remarks
-from fer_tune.study.lock import locked
 from fer_tune.study.storage import Storage
 from fer_tune.terminal.tables import progress
 from fer_tune.tracking.description import RetrainingDescription
@@ -30,10 +31,9 @@ from fer_tune.training.faces import trial_faces
 from fer_tune.training.final import train_and_test
 from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import Task
-from fer_tune.version import code_version
 
 if TYPE_CHECKING:
-    from fer_tune.folder import Folder
+    from fer_tune.common.filesystem import Folder
 
 
 @dataclass(frozen=True, eq=False)

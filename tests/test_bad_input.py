@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fer_tune.command import run
+from fer_tune.common.cli import run
 
 PIXELS = " ".join(["7"] * 2304)
 USAGES = ("Training", "PublicTest", "PrivateTest")

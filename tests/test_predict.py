@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.errors import UserError
 from fer_tune.model import FerNet
 from fer_tune.model_config import ModelConfig
 from fer_tune.predict import main

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import parse_space

@@ -16,7 +16,7 @@ from benchmarks.replay.picture import draw
 from benchmarks.replay.record import SPACE, TABLE
 from benchmarks.replay.replays import Plan, Runs, read, replay_all, usual
 from benchmarks.replay.systems import STOCK
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 
 RESULTS = Path(__file__).parents[1] / "results"
 WITHIN = 0.01  # of the table's best score: one point of macro F1

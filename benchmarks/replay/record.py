@@ -14,11 +14,11 @@ import optuna
 import torch
 
 from benchmarks.kept import Line, read_lines, run_all
-from fer_tune import command
+from fer_tune.common import cli as command
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.sample import stratified_sample
-from fer_tune.errors import UserError
 from fer_tune.study.parameters import Point
 from fer_tune.study.space import find_space, read_space
 from fer_tune.study.trainable import trial_seed

@@ -18,7 +18,7 @@ from benchmarks.replay.outcome import Run, run_of
 from benchmarks.replay.syne_tune_studies import SYSTEMS as SYNE_TUNE
 from benchmarks.replay.systems import SYSTEMS
 from benchmarks.replay.table import Table, read_table
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.study.space import find_space, read_space
 
 ROOT = Path(__file__).parents[2]

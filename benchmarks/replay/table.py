@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmarks.replay.forest import Config, Forest, Parameters
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.study.parameters import Point
 from fer_tune.study.space import SearchSpace
 

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_tune.command import Parser, filled_path, prog, run
+from fer_tune.common.cli import Parser, filled_path, prog, run
+from fer_tune.common.errors import UserError
 from fer_tune.data.audit import Audit, audit
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.plans import PLAN_NAMES, PlanName, build
-from fer_tune.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Show what the faces are that a command line names, and draw two pictures of them."""
     args = parser().parse_args(argv)
 
-    from fer_tune.console import new_console
+    from fer_tune.common.console import new_console
     from fer_tune.data.load import load_splits
 
     console = new_console()

@@ -14,10 +14,10 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
-from fer_tune import atomic
+from fer_tune.common import atomic
+from fer_tune.common.errors import plain
 from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
 from fer_tune.data.formats.entries import walk
-from fer_tune.errors import plain
 
 _DECODER = 2  # raised when the same files would give other arrays
 _KEY = re.compile("[0-9a-f]{64}")

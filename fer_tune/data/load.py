@@ -5,11 +5,11 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
+from fer_tune.common.errors import UserError
 from fer_tune.data import cache, demo
 from fer_tune.data.faces import Splits
 from fer_tune.data.formats import entries, read
 from fer_tune.data.protocol import divide
-from fer_tune.errors import UserError
 
 _USUAL_PLACE = Path("data")
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.detector import Box, find_faces
 from fer_tune.data.formats import images
 from fer_tune.data.formats.entries import UNREADABLE, Entry, opened
-from fer_tune.errors import UserError
 
 _SMALL = 128  # pixels; a square no larger is a face cut out, as data sets have them
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_tune import atomic
+from fer_tune.common import atomic
 from fer_tune.data.faces import SIDE, SPLIT_NAMES, SplitName
 from fer_tune.data.plans import TrainingFaces
 

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
 from fer_tune.data.plans import TrainingFaces
-from fer_tune.errors import UserError
 
 # Of the training faces on which train scores are taken: the same in every study and retraining,
 # so that their gaps compare.

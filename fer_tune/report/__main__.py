@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fer_tune.command import Parser, filled, filled_path, prog, run
+from fer_tune.common.cli import Parser, filled, filled_path, prog, run
 from fer_tune.options import STUDIES
 
 _EXAMPLE = """\
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write the report that the command line asks for, and say where it is."""
     args = parser().parse_args(argv)
 
-    from fer_tune.console import new_console
+    from fer_tune.common.console import new_console
     from fer_tune.report.write import write_report
     from fer_tune.study.storage import Storage
     from fer_tune.tracking.store import open_store

@@ -13,7 +13,7 @@ from fer_tune.report.section import Face, Sheet
 from fer_tune.report.study import ReportedStudy
 
 if TYPE_CHECKING:
-    from fer_tune.folder import Folder
+    from fer_tune.common.filesystem import Folder
 
 _BY_CLASS, _MOST, _WORST = 4, 40, 24  # faces
 _BATCH = 512

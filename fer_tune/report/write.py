@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from fer_tune import atomic
+from fer_tune.common import atomic
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_again
-from fer_tune.errors import UserError
 from fer_tune.report.page import page
 from fer_tune.report.study import ReportedStudy, read_study
 from fer_tune.study.storage import Storage

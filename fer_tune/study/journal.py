@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.events import EpochEnded, Event, TrialStarted
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.settings import StudySettings

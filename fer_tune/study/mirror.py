@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from fer_tune import atomic
-from fer_tune.errors import UserError
+from fer_tune.common import atomic
+from fer_tune.common.errors import UserError
+from fer_tune.common.filesystem import Folder
 from fer_tune.events import Event
-from fer_tune.folder import Folder
 
 LINES = 256  # of a part, which is written anew with each of them
 

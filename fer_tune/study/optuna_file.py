@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fer_tune import atomic
+from fer_tune.common import atomic
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.settings import StudySettings
 from fer_tune.training.metrics import direction

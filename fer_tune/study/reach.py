@@ -4,9 +4,9 @@ import secrets
 from contextlib import suppress
 from typing import Any
 
-from fer_tune import atomic
-from fer_tune.errors import UserError
-from fer_tune.folder import Folder
+from fer_tune.common import atomic
+from fer_tune.common.errors import UserError
+from fer_tune.common.filesystem import Folder
 from fer_tune.study.storage import unreachable
 
 PATIENCE = 60.0  # seconds for all machines to answer

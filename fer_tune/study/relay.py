@@ -6,7 +6,7 @@ from typing import Any
 
 from ray import tune
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.events import (
     MAY_GO_ON,
     Ending,

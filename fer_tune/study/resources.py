@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 
 
 @dataclass(frozen=True)

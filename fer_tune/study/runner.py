@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_tune import atomic
+from fer_tune.common import atomic
+from fer_tune.common.filesystem import DiskFolder, Folder
 from fer_tune.events import Ending, Event, Observer, TrialEnded
-from fer_tune.folder import DiskFolder, Folder
 from fer_tune.study.checkpoints import CHECKPOINTS, trial_folder
 from fer_tune.study.faces import SentFaces, StudyFaces, sent
 from fer_tune.study.interrupt import own_interrupt

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.study.resources import Machine, own_cores, this_machine
 
 # Ray reads these when it starts, or as a study begins.

@@ -8,12 +8,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fer_tune import atomic
-from fer_tune.errors import UserError
-from fer_tune.folder import DiskFolder
+from fer_tune.common import atomic
+from fer_tune.common.errors import UserError
+from fer_tune.common.filesystem import DiskFolder
+from fer_tune.common.lock import is_lock
 from fer_tune.options import SCHEDULER, Scheduler
 from fer_tune.study.known import KnownTrial
-from fer_tune.study.lock import is_lock
 from fer_tune.study.parameters import Point
 from fer_tune.study.soundness import problems
 from fer_tune.study.space import SearchSpace

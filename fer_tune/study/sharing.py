@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
 from fer_tune.data.plans import TrainingFaces
-from fer_tune.errors import UserError
 from fer_tune.study.faces import StudyFaces
 from fer_tune.study.failure import lacks_memory
 from fer_tune.study.resources import Machine, Wanted

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from fer_tune.errors import UserError
-from fer_tune.folder import Folder, is_bucket, open_folder
+from fer_tune.common.errors import UserError
+from fer_tune.common.filesystem import Folder, is_bucket, open_folder
+from fer_tune.common.lock import LOCK, locked
 from fer_tune.options import COPIES, STUDIES
 from fer_tune.study import journal, settings
-from fer_tune.study.lock import LOCK, locked
 from fer_tune.study.mirror import Mirror, copy_journal, has_lines_of_its_own, read_parts
 
 

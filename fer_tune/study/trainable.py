@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from ray import tune
 
-from fer_tune.folder import Folder
+from fer_tune.common.filesystem import Folder
 from fer_tune.study.checkpoints import checkpoint_folder
 from fer_tune.study.faces import SentFaces, received
 from fer_tune.study.failure import Failure, ends_worker

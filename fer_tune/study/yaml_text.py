@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 
 
 def parse_yaml(text: str, source: str) -> Any:

@@ -1,6 +1,6 @@
 """Which of the models in a store is meant where nobody names one."""
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.tracking import registry
 from fer_tune.tracking.store import Store, first_line
 

@@ -6,7 +6,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 
 RUN_A_SEARCH = "run a search first, or say where with --tracking-uri"
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fer_tune
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SIDE
-from fer_tune.errors import UserError
 from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.store import Store, first_line
 

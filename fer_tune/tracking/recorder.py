@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.events import MAY_GO_ON, Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.tracking import study_run, tags
 from fer_tune.tracking.best import best_metrics, epoch_metrics

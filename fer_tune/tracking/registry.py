@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
-from fer_tune.errors import UserError
 from fer_tune.tracking import tags
 from fer_tune.tracking.description import RetrainingDescription
 from fer_tune.tracking.model_log import load_model

@@ -6,7 +6,7 @@ from statistics import mean, stdev
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.tracking import tags
 from fer_tune.tracking.description import RetrainingDescription
 from fer_tune.tracking.model_log import CARD

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.tracking.database_file import RUN_A_SEARCH, require_database
 
 if TYPE_CHECKING:

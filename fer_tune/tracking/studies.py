@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.tracking import tags
 from fer_tune.tracking.best import best_name
 from fer_tune.tracking.store import Store, first_line

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.events import Ending, Event, now
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.parts import StudyEnded

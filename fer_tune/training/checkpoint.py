@@ -9,7 +9,7 @@ from zipfile import BadZipFile, ZipFile
 
 import torch
 
-from fer_tune.folder import Folder
+from fer_tune.common.filesystem import Folder
 from fer_tune.model import FerNet
 from fer_tune.training.checkpoint_file import FILE as FILE
 from fer_tune.training.metrics import EpochResult

@@ -1,6 +1,6 @@
 """The file of a checkpoint: its name, and its removal without torch."""
 
-from fer_tune.folder import Folder
+from fer_tune.common.filesystem import Folder
 
 FILE = "state.pt"
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from fer_tune.common.filesystem import Folder
 from fer_tune.data.faces import Faces
-from fer_tune.folder import Folder
 from fer_tune.model import FerNet, scaled
 from fer_tune.training import checkpoint
 from fer_tune.training.device import autocast, pick_device

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_tune import atomic
+from fer_tune.common import atomic
 from fer_tune.data import cache
 from fer_tune.data.faces import Faces, Splits
 

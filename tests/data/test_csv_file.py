@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.formats.csv_file import parse_pixels, rows_of
 from fer_tune.data.load import load_splits
-from fer_tune.errors import UserError
 
 HEADER = "emotion,pixels,Usage"
 NO_PIXEL = st.one_of(

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.__main__ import main
 from fer_tune.data.audit import audit
 from fer_tune.data.demo import demo_splits
-from fer_tune.errors import UserError
 
 
 def test_the_table_the_findings_and_the_pictures_are_there(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.formats import entries
 from fer_tune.data.load import load_splits
-from fer_tune.errors import UserError
 
 
 def zip_of(path: Path, **members: bytes) -> Path:

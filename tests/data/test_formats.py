@@ -12,9 +12,9 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SPLIT_NAMES, Splits
 from fer_tune.data.load import load_splits
-from fer_tune.errors import UserError
 from tests.data.held import (
     SPLIT_OF,
     WRITERS,

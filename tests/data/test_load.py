@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_tune.common.errors import UserError
 from fer_tune.data import demo
 from fer_tune.data.load import load_splits
-from fer_tune.errors import UserError
 
 
 def write_csv(path: Path) -> Path:

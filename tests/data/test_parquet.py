@@ -5,10 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.formats import parquet
 from fer_tune.data.load import load_splits
-from fer_tune.errors import UserError
 from tests.data.held import drawn_faces, write_plain_parquet
 
 

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
 from fer_tune.data.plans import build
 from fer_tune.data.sample import clean_sample, stratified_sample
-from fer_tune.errors import UserError
 
 Counts = st.lists(st.integers(1, 60), min_size=1, max_size=7)
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from ray import tune
 
-from fer_tune.atomic import write
+from fer_tune.common.atomic import write
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.study.faces import SentFaces
 from fer_tune.study.failure import Failure

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune import atomic
+from fer_tune.common import atomic
+from fer_tune.common.filesystem import DiskFolder
 from fer_tune.events import Ending, EpochEnded, TrialEnded
-from fer_tune.folder import DiskFolder
 from fer_tune.study.checkpoints import Tidier, checkpoint_folder
 from fer_tune.training.metrics import EpochResult
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.study.journal import (
     FILE,

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.study.failure import Failure
 from fer_tune.study.relay import Relay

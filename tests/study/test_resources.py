@@ -1,6 +1,6 @@
 import pytest
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.study.resources import Machine, Resources, Wanted, divide
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ray import tune
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.study.checkpoints import checkpoint_folder
 from fer_tune.study.faces import SentFaces

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.study.session import ray_session
 
 

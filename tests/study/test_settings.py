@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune import atomic
-from fer_tune.errors import UserError
+from fer_tune.common import atomic
+from fer_tune.common.errors import UserError
+from fer_tune.common.lock import LOCK
 from fer_tune.study.known import KnownTrial
-from fer_tune.study.lock import LOCK
 from fer_tune.study.settings import (
     FILE,
     StudySettings,

@@ -2,9 +2,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.demo import demo_splits
 from fer_tune.data.sample import stratified_sample
-from fer_tune.errors import UserError
 from fer_tune.study import sharing
 from fer_tune.study.resources import Machine, Wanted
 from fer_tune.study.session import ray_session

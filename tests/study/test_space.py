@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.study.soundness import problems
 from fer_tune.study.space import FOLDERS, SearchSpace, find_space, parse_space, read_space
 from fer_tune.training.config import PAPER, TrialConfig

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune import atomic
-from fer_tune.errors import UserError
+from fer_tune.common import atomic
+from fer_tune.common.errors import UserError
+from fer_tune.common.lock import LOCK, locked
 from fer_tune.events import Event, Observer, TrialRemarked
 from fer_tune.study import mirror
 from fer_tune.study.journal import FILE, Journal, read_events
-from fer_tune.study.lock import LOCK, locked
 from fer_tune.study.settings import FILE as SETTINGS
 from fer_tune.study.settings import StudySettings, begin_study, open_study
 from fer_tune.study.storage import Storage

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import Faces
 from fer_tune.data.plans import TrainingFaces
-from fer_tune.folder import DiskFolder
 from fer_tune.study.checkpoints import checkpoint_folder
 from fer_tune.study.faces import SentFaces
 from fer_tune.study.trainable import TrialOptions, train_trial, trial_seed

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from fer_tune.console import new_console
+from fer_tune.common.console import new_console
 from fer_tune.data.detector import Box
 from fer_tune.data.photos import SeenFace, Unread
 from fer_tune.terminal.predictions import as_csv, as_json, as_table

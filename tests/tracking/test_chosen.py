@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.model import FerNet
 from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.chosen import CHAMPION, chosen_model

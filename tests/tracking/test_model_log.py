@@ -13,8 +13,8 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.errors import UserError
 from fer_tune.model import FerNet, scaled
 from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.description import StudyDescription

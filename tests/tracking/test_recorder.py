@@ -9,8 +9,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.errors import UserError
 from fer_tune.events import Ending, Event, TrialEnded, TrialStarted
 from fer_tune.tracking import tags
 from fer_tune.tracking.description import StudyDescription

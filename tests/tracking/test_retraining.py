@@ -10,8 +10,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.errors import UserError
 from fer_tune.events import Event
 from fer_tune.model import FerNet
 from fer_tune.tracking import tags

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 from mlflow.exceptions import MlflowException
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.tracking.store import (
     EXPERIMENT,
     Store,

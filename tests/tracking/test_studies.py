@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.events import Event
 from fer_tune.tracking import tags
 from fer_tune.tracking.description import StudyDescription

@@ -11,7 +11,7 @@ from mlflow.protos.databricks_pb2 import (
     UNAUTHENTICATED,
 )
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 from fer_tune.events import EpochEnded, Event
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.recorder import Recorder

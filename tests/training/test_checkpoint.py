@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.plans import build
-from fer_tune.folder import DiskFolder
 from fer_tune.model import FerNet
 from fer_tune.training import checkpoint
 from fer_tune.training.checkpoint import FILE, BadCheckpoint

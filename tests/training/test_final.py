@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import Faces
-from fer_tune.folder import DiskFolder
 from fer_tune.model import scaled
 from fer_tune.training import checkpoint, final
 from fer_tune.training.config import TrialConfig

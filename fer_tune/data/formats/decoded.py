@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_tune.common.errors import UserError, plain
 from fer_tune.data.faces import SIDE, SPLIT_NAMES, Faces, SplitName
 from fer_tune.data.formats import names
-from fer_tune.errors import UserError, plain
 
 _BAD_SHOWN = 10
 

@@ -3,10 +3,10 @@
 from contextlib import ExitStack
 from pathlib import Path
 
+from fer_tune.common.errors import UserError, plain
 from fer_tune.data.formats import csv_file, folders, images, names, parquet
 from fer_tune.data.formats.decoded import Collector, Decoded
 from fer_tune.data.formats.entries import Entry, barren, opened, unzipped, walk
-from fer_tune.errors import UserError, plain
 
 KNOWN = "fer2013.csv, image folders by class, a zip of either, or parquet with images and labels"
 

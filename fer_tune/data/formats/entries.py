@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, NamedTuple
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.formats import images
-from fer_tune.errors import UserError
 
 DATA_SUFFIXES = images.SUFFIXES | {".csv", ".parquet", ".zip"}
 _NOISE = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})

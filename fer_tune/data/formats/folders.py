@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SplitName
 from fer_tune.data.formats import images, names
 from fer_tune.data.formats.decoded import Collector
 from fer_tune.data.formats.entries import UNREADABLE, Entry
-from fer_tune.errors import UserError
 
 
 @dataclass(frozen=True)

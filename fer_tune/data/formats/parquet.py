@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection
 from reprlib import repr as shown
 from typing import Any
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SplitName
 from fer_tune.data.formats import images, names
 from fer_tune.data.formats.decoded import Collector
 from fer_tune.data.formats.entries import UNREADABLE, Entry
-from fer_tune.errors import UserError
 
 _LABEL_COLUMNS = ("label", "labels", "emotion", "expression", "class", "target")
 _SPLIT_COLUMNS = ("split", "usage", "subset")

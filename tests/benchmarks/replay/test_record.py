@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.replay import record
+from fer_tune.common.errors import UserError
 from fer_tune.data.load import load_splits
-from fer_tune.errors import UserError
 from tests.data.held import drawn_faces, write_csv
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 
 Test = Callable[..., None]
 

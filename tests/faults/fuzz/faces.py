@@ -6,9 +6,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.audit import audit
 from fer_tune.data.load import load_splits
-from fer_tune.errors import UserError
 from tests.faults.fuzz.damage import told_well
 
 

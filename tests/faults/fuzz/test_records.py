@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
+from fer_tune.common.filesystem import DiskFolder
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
-from fer_tune.folder import DiskFolder
 from fer_tune.options import Scheduler
 from fer_tune.study.checkpoints import Tidier
 from fer_tune.study.journal import FILE as JOURNAL

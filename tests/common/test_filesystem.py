@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune import atomic
-from fer_tune import folder as folders
-from fer_tune.folder import BucketFolder, DiskFolder, Folder, open_folder
+from fer_tune.common import atomic
+from fer_tune.common import filesystem as folders
+from fer_tune.common.filesystem import BucketFolder, DiskFolder, Folder, open_folder
 
 
 @pytest.fixture(params=["disk", "bucket"])

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fer_tune.errors import plain
+from fer_tune.common.errors import plain
 
 
 class _QuietConsole(Console):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 def code_version() -> str:
     """The package's version, and the commit where it runs from a checkout."""
-    here = Path(__file__).parents[1]
+    here = Path(__file__).parents[2]
     try:
         if Path(_git("rev-parse", "--show-toplevel")) != here:  # installed below somebody else's
             return version("fer_tune")

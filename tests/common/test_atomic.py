@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune import atomic
+from fer_tune.common import atomic
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:

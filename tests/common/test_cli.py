@@ -3,8 +3,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from fer_tune.command import Parser, run
-from fer_tune.errors import UserError
+from fer_tune.common.cli import Parser, run
+from fer_tune.common.errors import UserError
 
 
 def code_of(error: BaseException | None) -> object:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from fer_tune import atomic
+from fer_tune.common import atomic
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem

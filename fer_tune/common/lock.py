@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from fer_tune.errors import UserError
+from fer_tune.common.errors import UserError
 
 LOCK = ".lock"  # of a study, in its folder
 

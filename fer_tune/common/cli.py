@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fer_tune.errors import UserError, plain
+from fer_tune.common.errors import UserError, plain
 
 _PASSWORD = re.compile(r"(?<=://)\S*@")
 

@@ -4,11 +4,11 @@ import sys
 import pytest
 from rich.table import Table
 
-from fer_tune.console import new_console
+from fer_tune.common.console import new_console
 from fer_tune.terminal.tables import plain_table, progress
 
 PRINTS = """
-from fer_tune.console import new_console
+from fer_tune.common.console import new_console
 told = new_console()
 for line in range(20_000):
     told.print(line)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune.errors import UserError
-from fer_tune.study.lock import locked
+from fer_tune.common.errors import UserError
+from fer_tune.common.lock import locked
 
 WAITS = """
 import sys
 from pathlib import Path
-from fer_tune.study.lock import locked
+from fer_tune.common.lock import locked
 print("here", flush=True)
 with locked(Path(sys.argv[1]), "a study", wait=True):
     print("its turn", flush=True)
