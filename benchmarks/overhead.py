@@ -20,6 +20,7 @@ from benchmarks.processes import memory_of, one_process
 from benchmarks.row import Row, Setup, Target
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Event, Observer, TrialEnded
+from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
 from fer_tune.study.checkpoints import Tidier, checkpoint_folder
 from fer_tune.study.faces import SentFaces
 from fer_tune.study.journal import Journal, JournalReader
@@ -34,7 +35,6 @@ from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.writer import StudyWriter
 from fer_tune.training import checkpoint
-from fer_tune.training.metrics import EpochResult, Scores, named_metrics
 
 METRIC = "val/macro_f1"
 CHECKPOINT = bytes(10_000)  # as many files as a trial's, but none of its weights

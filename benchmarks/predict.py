@@ -14,13 +14,13 @@ from benchmarks.train import Job, trial_faces_of
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking.model_log import load_model, log_model
 from fer_tune.tracking.store import open_store
 from fer_tune.training.config import PAPER
 from fer_tune.training.device import pick_device
 from fer_tune.training.final import train_and_test
 from fer_tune.training.loop import fit
-from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import Task, fresh_state
 
 FACES = 3_589  # of FER2013's test split

@@ -18,12 +18,12 @@ from benchmarks.processes import one_process, several_processes
 from benchmarks.row import Row, Setup, Target
 from fer_tune.data.faces import Faces
 from fer_tune.data.plans import TrainingFaces
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.training import device as training_device
 from fer_tune.training.config import PAPER
 from fer_tune.training.device import pick_device
 from fer_tune.training.faces import TrialFaces
 from fer_tune.training.loop import fit
-from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import Task, fresh_state
 
 BATCHES = 20  # in a timed epoch

@@ -8,7 +8,9 @@ from rich.console import Console
 from fer_tune.data import demo
 from fer_tune.data.faces import Splits
 from fer_tune.data.twins import with_twin
-from fer_tune.paper import REMARK
+from fer_tune.scoring.metrics import best_result
+from fer_tune.scoring.paper_results import REMARK
+from fer_tune.scoring.significance import Paired, bootstrap, paired
 from fer_tune.terminal.scores import class_table, overall_table
 from fer_tune.tracking import registry
 from fer_tune.tracking.description import RetrainingDescription
@@ -16,8 +18,6 @@ from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
 from fer_tune.tracking.retraining import RetrainingRun
 from fer_tune.tracking.seeds import SeedOutcome
 from fer_tune.tracking.store import Store
-from fer_tune.training.metrics import best_result
-from fer_tune.training.significance import Paired, bootstrap, paired
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,10 +127,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining":
     from fer_tune.data.load import load_again
+    from fer_tune.scoring.metrics import metric_names
     from fer_tune.seeds import Retraining
     from fer_tune.study.storage import Storage
     from fer_tune.tracking.studies import best_trial, find_study, find_trial
-    from fer_tune.training.metrics import metric_names
 
     study = find_study(store, options.study)
     if options.trial is None:

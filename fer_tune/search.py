@@ -100,7 +100,7 @@ def _started_from(
 
 
 def _known_metric(name: str, splits: "Splits") -> str:
-    from fer_tune.training.metrics import metric_names
+    from fer_tune.scoring.metrics import metric_names
 
     known = metric_names(splits.classes)
     if name not in known:

@@ -12,6 +12,9 @@ from rich.console import Console
 from fer_tune.data.faces import Faces, Splits
 from fer_tune.judge import Retrained, chosen, decided, judge
 from fer_tune.model import FerNet
+from fer_tune.scoring.metrics import EpochResult, Scores
+from fer_tune.scoring.predictions import Predictions, confusion
+from fer_tune.scoring.significance import Paired
 from fer_tune.tracking import registry, tags
 from fer_tune.tracking.description import RetrainingDescription
 from fer_tune.tracking.model_log import load_model
@@ -22,9 +25,6 @@ from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.studies import StudyRun, TrialRun
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.final import Final
-from fer_tune.training.metrics import EpochResult, Scores
-from fer_tune.training.predictions import Predictions, confusion
-from fer_tune.training.significance import Paired
 
 CLASSES = ("cat", "dog", "owl")
 FACES = 150

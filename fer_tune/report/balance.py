@@ -11,9 +11,9 @@ from fer_tune.report.drawing import MARKERS, PALE, draw, label
 from fer_tune.report.section import Picture, Section
 from fer_tune.report.spread import Estimate, counted, difference, spread
 from fer_tune.report.study import ReportedStudy
+from fer_tune.scoring.metrics import EpochResult, best_result
 from fer_tune.study.record import TrialRecord
 from fer_tune.terminal.tables import mean_and_spread
-from fer_tune.training.metrics import EpochResult, best_result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

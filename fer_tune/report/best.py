@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_tune import paper
 from fer_tune.report.drawing import draw, short_names
 from fer_tune.report.section import Picture, Section, Sheet, Table
 from fer_tune.report.spread import draws
 from fer_tune.report.study import ReportedStudy
-from fer_tune.training.metrics import Scores
-from fer_tune.training.significance import interval
+from fer_tune.scoring import paper_results as paper
+from fer_tune.scoring.metrics import Scores
+from fer_tune.scoring.significance import interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

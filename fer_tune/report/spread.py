@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_tune.training.metrics import EpochResult, Scores
-from fer_tune.training.significance import interval, resampled
+from fer_tune.scoring.metrics import EpochResult, Scores
+from fer_tune.scoring.significance import interval, resampled
 
 DRAWS = 1000
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from fer_tune.events import TrialStarted
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.journal import read_events, read_trials
 from fer_tune.study.record import PAPER_TRIAL, TrialRecord
 from fer_tune.study.settings import FILE as SETTINGS
@@ -18,7 +19,6 @@ from fer_tune.tracking.reported import logged_history, logged_text
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import StudyRun, TrialRun, began, find_study
 from fer_tune.tracking.studies import trials as trial_runs
-from fer_tune.training.metrics import EpochResult
 
 _BY_CLASS = "val_f1/"
 

@@ -4,9 +4,9 @@ import csv
 import io
 from collections.abc import Sequence
 
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.space import SearchSpace
-from fer_tune.training.metrics import EpochResult
 
 SCORE = "val/macro_f1"
 _SHOWN = (SCORE, "gap", "val/accuracy", "train/accuracy")

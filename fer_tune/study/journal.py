@@ -11,9 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from fer_tune.common.errors import UserError
 from fer_tune.events import EpochEnded, Event, TrialStarted
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.settings import StudySettings
-from fer_tune.training.metrics import EpochResult
 
 FILE = "journal.jsonl"
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_tune.common import atomic
+from fer_tune.scoring.metrics import direction
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.settings import StudySettings
-from fer_tune.training.metrics import direction
 
 FILE = "optuna.log"
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from fer_tune.events import MAY_GO_ON, Ending, EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.scoring.metrics import EpochResult, best_result
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import EpochResult, best_result
 
 # Every study's first trial: the paper's own configuration.
 PAPER_TRIAL = 0

@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
+from fer_tune.scoring.metrics import direction
 from fer_tune.study.record import PAPER_TRIAL
 from fer_tune.study.settings import StudySettings
-from fer_tune.training.metrics import direction
 
 Decision = Literal["continue", "pause", "stop"]
 

@@ -9,6 +9,7 @@ from optuna.samplers import TPESampler
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
+from fer_tune.scoring.metrics import direction, improves
 from fer_tune.study.failure import Failure
 from fer_tune.study.parameters import Point
 from fer_tune.study.recent import RecentTrials
@@ -16,7 +17,6 @@ from fer_tune.study.record import PAPER_TRIAL, TrialRecord
 from fer_tune.study.rungs import Rungs, rungs_of
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.told import as_optuna_has_them
-from fer_tune.training.metrics import direction, improves
 
 
 @dataclass

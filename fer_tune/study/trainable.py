@@ -11,11 +11,11 @@ import numpy as np
 from ray import tune
 
 from fer_tune.common.filesystem import Folder
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.checkpoints import checkpoint_folder
 from fer_tune.study.faces import SentFaces, received
 from fer_tune.study.failure import Failure, ends_worker
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import EpochResult
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
+from fer_tune.scoring.metrics import improves, standing
 from fer_tune.study.parameters import Point
 from fer_tune.study.record import named_values, short
 from fer_tune.study.settings import StudySettings
 from fer_tune.terminal.tables import duration
-from fer_tune.training.metrics import improves, standing
 
 ROWS = 12  # of the live table; the rest of a long study is in the leaderboard
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from fer_tune.scoring.metrics import standing
 from fer_tune.study.record import PAPER_TRIAL, TrialRecord, named_values
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import SearchSpace
 from fer_tune.terminal.tables import duration, plain_table
-from fer_tune.training.metrics import standing
 
 SHOWN = ("val/macro_f1", "val/accuracy", "gap")
 SHORT = {"val/macro_f1": "F1", "val/accuracy": "acc", "gap": "gap"}

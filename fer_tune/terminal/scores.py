@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from rich.table import Table
 
-from fer_tune import paper
+from fer_tune.scoring import paper_results as paper
+from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.terminal.tables import mean_and_spread, plain_table
-from fer_tune.training.metrics import EpochResult, Scores
 
 
 def class_table(classes: Sequence[str], tests: Sequence[Scores]) -> Table:

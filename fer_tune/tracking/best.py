@@ -1,7 +1,7 @@
 """The metrics of an epoch, and of a trial's best epoch so far, as MLflow has them."""
 
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking.tags import BEST, EPOCH, SECONDS
-from fer_tune.training.metrics import EpochResult
 
 
 def epoch_metrics(result: EpochResult) -> dict[str, float]:

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_tune.scoring.metrics import EpochResult, Scores
+from fer_tune.scoring.significance import Intervals, bootstrap
 from fer_tune.tracking import tags
 from fer_tune.tracking.description import RetrainingDescription
-from fer_tune.training.metrics import EpochResult, Scores
-from fer_tune.training.significance import Intervals, bootstrap
 
 _FEW = 100  # test faces of a class; with fewer, its recall may be 0.1 off
 _CONFUSED = 0.15  # share of a class's faces taken for one other

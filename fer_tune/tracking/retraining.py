@@ -16,7 +16,7 @@ from fer_tune.tracking.store import Store, first_line, stop_retries
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from fer_tune.training.significance import Paired
+    from fer_tune.scoring.significance import Paired
 
 
 @contextmanager

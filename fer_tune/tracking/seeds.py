@@ -7,6 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from fer_tune.events import now
+from fer_tune.scoring.metrics import EpochResult, Scores, metric_names, named_test_metrics
+from fer_tune.scoring.predictions import Predictions
+from fer_tune.scoring.significance import bootstrap
 from fer_tune.tracking import tags
 from fer_tune.tracking.best import best_metrics, best_name, epoch_metrics
 from fer_tune.tracking.description import RetrainingDescription
@@ -15,9 +18,6 @@ from fer_tune.tracking.model_card import model_card
 from fer_tune.tracking.model_log import CARD, log_model
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import as_written
-from fer_tune.training.metrics import EpochResult, Scores, metric_names, named_test_metrics
-from fer_tune.training.predictions import Predictions
-from fer_tune.training.significance import bootstrap
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from fer_tune.common.errors import UserError
+from fer_tune.scoring.metrics import standing
 from fer_tune.tracking import tags
 from fer_tune.tracking.best import best_name
 from fer_tune.tracking.store import Store, first_line
-from fer_tune.training.metrics import standing
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -71,7 +71,7 @@ class TrialRun:
 
     ending: None while it runs, or where it was killed.
     epochs: how many were recorded.
-    metrics: of its last epoch, by the names in `fer_tune.training.metrics.named_metrics`.
+    metrics: of its last epoch, by the names in `fer_tune.scoring.metrics.named_metrics`.
     best: of its best epoch, without the prefix: `epoch`, `macro_f1`, `gap`, `train_accuracy`, ...
     """
 

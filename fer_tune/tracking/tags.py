@@ -22,7 +22,7 @@ RETRAINED_METRIC = "fer_tune.retrained_metric"  # chose the kept epoch; on the r
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 
-# Metrics beside those of `fer_tune.training.metrics.named_metrics`.
+# Metrics beside those of `fer_tune.scoring.metrics.named_metrics`.
 EPOCH = "epoch"  # the last epoch recorded
 SECONDS = "seconds"  # that training and evaluating the epoch took
 BEST = "best/"

@@ -9,10 +9,10 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fer_tune.scoring.metrics import direction
 from fer_tune.tracking import tags
 from fer_tune.tracking.best import best_name
 from fer_tune.tracking.description import StudyDescription
-from fer_tune.training.metrics import direction
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -14,8 +14,8 @@ from torch.optim.lr_scheduler import (
 from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
 from fer_tune.model import FerNet
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import EpochResult
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from optuna.samplers import RandomSampler
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
 from fer_tune.study.record import trial_name
 from fer_tune.study.space import SearchSpace, find_space, read_space
 from fer_tune.tracking.description import StudyDescription
@@ -17,7 +18,6 @@ from fer_tune.tracking.parts import StudyEnded
 from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.training.config import PAPER, TrialConfig
-from fer_tune.training.metrics import EpochResult, Scores, named_metrics
 
 OUTCOME = "The paper's configuration was not the best."
 

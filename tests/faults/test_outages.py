@@ -19,6 +19,7 @@ from ray import tune
 
 from fer_tune.common.atomic import write
 from fer_tune.data.faces import EMOTIONS
+from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
 from fer_tune.study.faces import SentFaces
 from fer_tune.study.failure import Failure
 from fer_tune.study.journal import FILE, Journal, JournalReader, read_trials
@@ -33,7 +34,6 @@ from fer_tune.tracking.best import epoch_metrics
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.writer import StudyWriter
-from fer_tune.training.metrics import EpochResult, Scores, named_metrics
 from tests.faults.server import PATIENCE, TrackingServer, tracking_server
 from tests.faults.studies import SMALL, Running, require_recorded, require_whole, wait_until_gone
 from tests.settings import made

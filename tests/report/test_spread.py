@@ -3,8 +3,8 @@ from collections.abc import Callable
 import pytest
 
 from fer_tune.report.spread import difference, draws, estimate
-from fer_tune.training.metrics import EpochResult
-from fer_tune.training.significance import interval
+from fer_tune.scoring.metrics import EpochResult
+from fer_tune.scoring.significance import interval
 
 Epoch = Callable[..., EpochResult]
 

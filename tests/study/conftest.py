@@ -3,11 +3,11 @@ from collections.abc import Callable
 import pytest
 
 from fer_tune.events import Ending
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import parse_space
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import EpochResult
 from tests.settings import made
 
 SPACE = """

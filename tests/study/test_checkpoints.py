@@ -5,8 +5,8 @@ import pytest
 from fer_tune.common import atomic
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.events import Ending, EpochEnded, TrialEnded
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.checkpoints import Tidier, checkpoint_folder
-from fer_tune.training.metrics import EpochResult
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.journal import (
     FILE,
     Journal,
@@ -18,7 +19,6 @@ from fer_tune.study.journal import (
 )
 from fer_tune.study.settings import StudySettings
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import EpochResult
 
 CONFIG = TrialConfig(depth=2)
 

@@ -6,12 +6,12 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.failure import Failure
 from fer_tune.study.relay import Relay
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.trainable import FRESH, Begun
-from fer_tune.training.metrics import EpochResult
 
 
 class Heard(list[Event]):

@@ -9,9 +9,9 @@ import pytest
 from ray.tune.schedulers import ASHAScheduler
 
 from fer_tune.options import Scheduler
+from fer_tune.scoring.metrics import direction
 from fer_tune.study.rungs import Rungs, rungs_of
 from fer_tune.study.settings import StudySettings
-from fer_tune.training.metrics import direction
 
 METRICS = ["val/macro_f1", "val/loss"]
 

@@ -13,6 +13,7 @@ from ray import tune
 
 from fer_tune.common.errors import UserError
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.checkpoints import checkpoint_folder
 from fer_tune.study.faces import SentFaces
 from fer_tune.study.failure import Failure
@@ -23,7 +24,6 @@ from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.session import ENVIRONMENT
 from fer_tune.study.settings import StudySettings, begin_study
 from fer_tune.study.trainable import FRESH, Begun, TrialOptions, report
-from fer_tune.training.metrics import EpochResult
 
 
 class Heard(list[Event]):

@@ -8,6 +8,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.failure import Failure
 from fer_tune.study.known import KnownTrial
 from fer_tune.study.record import TrialRecord
@@ -16,7 +17,6 @@ from fer_tune.study.sampler import StudySearch, sampled_points
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import AtMost, Constraints
 from fer_tune.training.config import PAPER, TrialConfig
-from fer_tune.training.metrics import EpochResult
 
 
 def _suggest(search: StudySearch, count: int) -> list[dict[str, Any]]:

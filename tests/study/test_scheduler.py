@@ -7,10 +7,10 @@ from ray.tune.schedulers import TrialScheduler
 
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.options import Scheduler
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
 from fer_tune.training.config import PAPER
-from fer_tune.training.metrics import EpochResult
 
 Report = tuple[int, int, float]  # trial, epoch, score
 

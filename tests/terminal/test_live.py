@@ -4,11 +4,11 @@ import pytest
 from rich.console import Console
 
 from fer_tune.events import EpochEnded, TrialEnded, TrialRemarked, TrialStarted
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.space import AtMost, Constraints, find_space, read_space
 from fer_tune.terminal.live import LiveTable
 from fer_tune.terminal.tables import duration
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import EpochResult
 from tests.settings import made
 
 SETTINGS = made("shown", "smoke", read_space(find_space("smoke")), trials=40)

@@ -5,11 +5,11 @@ import pytest
 from rich.console import Console
 
 from fer_tune.events import Ending
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.record import TrialRecord, trial_name
 from fer_tune.study.space import find_space, read_space
 from fer_tune.terminal import outcome
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import EpochResult
 
 METRIC = "val/macro_f1"
 

@@ -1,10 +1,10 @@
 import numpy as np
 from rich.console import Console
 
-from fer_tune import paper
 from fer_tune.data.faces import EMOTIONS
+from fer_tune.scoring import paper_results as paper
+from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.terminal import scores
-from fer_tune.training.metrics import EpochResult, Scores
 
 
 def _text(table: object) -> str:

@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from fer_tune.events import Event
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.parts import StudyEnded
@@ -18,7 +19,6 @@ from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import parent_run, trial_runs
 from fer_tune.tracking.writer import StudyWriter
-from fer_tune.training.metrics import EpochResult
 
 Describe = Callable[..., StudyDescription]
 Result = Callable[..., EpochResult]

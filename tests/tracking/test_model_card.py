@@ -1,11 +1,11 @@
 import numpy as np
 
 from fer_tune.data.faces import EMOTIONS
+from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.tracking.description import RetrainingDescription
 from fer_tune.tracking.model_card import model_card, weaknesses
 from fer_tune.tracking.studies import StudyRun, TrialRun
 from fer_tune.training.config import PAPER
-from fer_tune.training.metrics import EpochResult, Scores
 
 CLASSES = ("cat", "dog", "owl")
 

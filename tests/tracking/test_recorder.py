@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Ending, Event, TrialEnded, TrialStarted
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.parts import StudyEnded
@@ -19,7 +20,6 @@ from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import TrialRun, find_study, parent_run, trial_runs, trials
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import EpochResult
 
 Describe = Callable[..., StudyDescription]
 Result = Callable[..., EpochResult]

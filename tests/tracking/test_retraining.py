@@ -14,6 +14,9 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Event
 from fer_tune.model import FerNet
+from fer_tune.scoring.metrics import EpochResult, Scores
+from fer_tune.scoring.predictions import Predictions
+from fer_tune.scoring.significance import Paired
 from fer_tune.tracking import tags
 from fer_tune.tracking.description import RetrainingDescription, StudyDescription
 from fer_tune.tracking.model_log import load_model
@@ -24,9 +27,6 @@ from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import find_study, find_trial
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.final import Final
-from fer_tune.training.metrics import EpochResult, Scores
-from fer_tune.training.predictions import Predictions
-from fer_tune.training.significance import Paired
 
 Result = Callable[..., EpochResult]
 

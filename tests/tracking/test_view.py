@@ -6,11 +6,11 @@ from typing import Any, cast
 import pytest
 from mlflow.entities import Run
 
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.space import find_space, read_space
 from fer_tune.tracking.best import best_metrics, epoch_metrics
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.view import view_tag
-from fer_tune.training.metrics import EpochResult
 
 Describe = Callable[..., StudyDescription]
 

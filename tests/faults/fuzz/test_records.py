@@ -17,6 +17,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.options import Scheduler
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.checkpoints import Tidier
 from fer_tune.study.journal import FILE as JOURNAL
 from fer_tune.study.journal import checked_trials, read_events
@@ -29,7 +30,6 @@ from fer_tune.terminal import outcome
 from fer_tune.terminal.live import LiveTable
 from fer_tune.training import checkpoint
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.metrics import EpochResult
 from fer_tune.training.state import State, Task, fresh_state
 from tests.faults.fuzz.damage import DAMAGE, NUMBERS, VALUES, damaged, fuzzed, told_well
 from tests.settings import made

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_tune.training.metrics import Scores
+from fer_tune.scoring.metrics import Scores
 
 
 @dataclass(frozen=True, eq=False)

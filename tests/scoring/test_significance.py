@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from fer_tune.training.metrics import Scores
-from fer_tune.training.predictions import confusion
-from fer_tune.training.significance import bootstrap, paired
+from fer_tune.scoring.metrics import Scores
+from fer_tune.scoring.predictions import confusion
+from fer_tune.scoring.significance import bootstrap, paired
 
 CLASSES = 4
 

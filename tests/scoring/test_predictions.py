@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fer_tune.training.predictions import Predictions
+from fer_tune.scoring.predictions import Predictions
 
 CLASSES = ("nan", "007", "a face, with a comma")
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.training.metrics import (
+from fer_tune.scoring.metrics import (
     EpochResult,
     Scores,
     best_result,

@@ -1,0 +1,1 @@
+"""Metrics, predictions and significance: how good a network is, without torch."""
