@@ -17,12 +17,12 @@ from fer_tune.common import cli as command
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
-from fer_tune.data.plans import PLAN_NAMES, PlanName, build
+from fer_tune.data.resampling import PLAN_NAMES, PlanName, build
+from fer_tune.data.trial_data import trial_faces
 from fer_tune.scoring.metrics import Scores
 from fer_tune.terminal.tables import mean_and_spread
 from fer_tune.training.config import PAPER
 from fer_tune.training.device import pick_device
-from fer_tune.training.faces import trial_faces
 from fer_tune.training.final import tested, train_and_test
 from fer_tune.training.loop import OnDevice
 from fer_tune.training.state import Task

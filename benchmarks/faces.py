@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_tune.data.demo import demo_splits
+from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.data.faces import Faces, Splits
 from fer_tune.data.load import load_splits
-from fer_tune.data.sample import stratified_sample
+from fer_tune.data.subsample import stratified_sample
 
 FULL = 28_709  # training faces of FER2013
 

@@ -10,7 +10,7 @@ from statistics import mean
 from benchmarks.faces import bench_splits, peer_faces
 from benchmarks.processes import run
 from benchmarks.row import Row, Setup, Target
-from fer_tune.data.plans import build
+from fer_tune.data.resampling import build
 from fer_tune.events import TrialEnded, TrialStarted
 from fer_tune.study.journal import read_events, read_trials, trials_of
 from fer_tune.study.parameters import Point

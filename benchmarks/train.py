@@ -17,12 +17,12 @@ from benchmarks.faces import bench_splits, peer_faces, repeated
 from benchmarks.processes import one_process, several_processes
 from benchmarks.row import Row, Setup, Target
 from fer_tune.data.faces import Faces
-from fer_tune.data.plans import TrainingFaces
+from fer_tune.data.resampling import TrainingFaces
+from fer_tune.data.trial_data import TrialFaces
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.training import device as training_device
 from fer_tune.training.config import PAPER
 from fer_tune.training.device import pick_device
-from fer_tune.training.faces import TrialFaces
 from fer_tune.training.loop import fit
 from fer_tune.training.state import Task, fresh_state
 
@@ -145,7 +145,7 @@ def _our_epochs(faces: TrialFaces, epochs: int, seed: int) -> Iterator[EpochResu
 
 
 def trial_faces_of(job: Job, validation: int | None = None) -> TrialFaces:
-    from fer_tune.data.sample import clean_sample, stratified_sample
+    from fer_tune.data.subsample import clean_sample, stratified_sample
 
     splits = bench_splits(job.path)
     train = repeated(stratified_sample(splits.train, job.faces, seed=0), job.faces)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from fer_tune.data import demo
+from fer_tune.data.demo import demo_splits as demo
+from fer_tune.data.duplicates import with_twin
 from fer_tune.data.faces import Splits
-from fer_tune.data.twins import with_twin
 from fer_tune.scoring.metrics import best_result
 from fer_tune.scoring.paper_results import REMARK
 from fer_tune.scoring.significance import Paired, bootstrap, paired

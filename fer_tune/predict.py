@@ -112,7 +112,7 @@ def _predict(options: PredictOptions, photos: "Sequence[Photo]", unread: "list[U
 
 def _faces(photos: "Sequence[Photo]", unread: "list[Unread]") -> "list[SeenFace]":
     """The faces in all photographs; those that cannot be read are added to `unread`."""
-    from fer_tune.data.formats.images import BrokenImageError, quiet_pillow
+    from fer_tune.data.formats.image_file import BrokenImageError, quiet_pillow
     from fer_tune.data.photos import Unread, faces_of
 
     faces = []

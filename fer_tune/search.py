@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _settled(options: SearchOptions, splits: "Splits", storage: "Storage") -> "StudySettings":
-    from fer_tune.data import demo
+    from fer_tune.data.demo import demo_splits as demo
     from fer_tune.study.settings import StudySettings, fit_for_a_name
     from fer_tune.study.space import find_space, read_space
 

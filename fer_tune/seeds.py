@@ -13,6 +13,7 @@ from fer_tune.common.lock import locked
 from fer_tune.common.version import code_version
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.load import remarks
+from fer_tune.data.trial_data import trial_faces
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.storage import Storage
 from fer_tune.terminal.tables import progress
@@ -28,7 +29,6 @@ from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import StudyRun, TrialRun, trials
 from fer_tune.training.checkpoint_file import delete_checkpoint
 from fer_tune.training.config import PAPER
-from fer_tune.training.faces import trial_faces
 from fer_tune.training.final import train_and_test
 from fer_tune.training.state import Task
 

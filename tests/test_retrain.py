@@ -7,7 +7,7 @@ import pytest
 
 from fer_tune import retrain, search
 from fer_tune.common.errors import UserError
-from fer_tune.data.demo import demo_splits
+from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet
 from fer_tune.tracking.model_log import load_model

@@ -18,13 +18,13 @@ from fer_tune.common import cli as command
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
-from fer_tune.data.sample import stratified_sample
+from fer_tune.data.subsample import stratified_sample
+from fer_tune.data.trial_data import TrialFaces, trial_faces
 from fer_tune.study.parameters import Point
 from fer_tune.study.space import find_space, read_space
 from fer_tune.study.trainable import trial_seed
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.device import pick_device
-from fer_tune.training.faces import TrialFaces, trial_faces
 from fer_tune.training.loop import Diverged, fit
 from fer_tune.training.state import Task, fresh_state
 

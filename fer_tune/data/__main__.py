@@ -11,7 +11,7 @@ from fer_tune.common.cli import Parser, filled_path, prog, run
 from fer_tune.common.errors import UserError
 from fer_tune.data.audit import Audit, audit
 from fer_tune.data.faces import SPLIT_NAMES, Splits
-from fer_tune.data.plans import PLAN_NAMES, PlanName, build
+from fer_tune.data.resampling import PLAN_NAMES, PlanName, build
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -110,7 +110,7 @@ def _table(source: str, found: Audit) -> "Table":
 
 
 def _draw(splits: Splits, found: Audit, out: Path, plan: PlanName | None) -> list[Path]:
-    from fer_tune.data import pictures
+    from fer_tune.data import plots as pictures
 
     bars, faces = out / "class-distribution.png", out / "random-faces.png"
     pictures.class_distribution(found.counts, splits.classes, bars)

@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_tune.data.duplicates import fingerprints
 from fer_tune.data.faces import SPLIT_NAMES, SplitName, Splits
-from fer_tune.data.twins import fingerprints
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 from fer_tune.common import atomic
 from fer_tune.common.errors import plain
 from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
-from fer_tune.data.formats.entries import walk
+from fer_tune.data.formats.source_files import walk
 
 _DECODER = 2  # raised when the same files would give other arrays
 _KEY = re.compile("[0-9a-f]{64}")

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from fer_tune.common.errors import UserError
-from fer_tune.data import cache, demo
+from fer_tune.data import cache
+from fer_tune.data.demo import demo_splits as demo
 from fer_tune.data.faces import Splits
-from fer_tune.data.formats import entries, read
-from fer_tune.data.protocol import divide
+from fer_tune.data.formats import read
+from fer_tune.data.formats import source_files as entries
+from fer_tune.data.split import divide
 
 _USUAL_PLACE = Path("data")
 

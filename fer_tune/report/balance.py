@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_tune.data.plans import PLAN_NAMES
+from fer_tune.data.resampling import PLAN_NAMES
 from fer_tune.report.drawing import MARKERS, PALE, draw, label
 from fer_tune.report.section import Picture, Section
 from fer_tune.report.spread import Estimate, counted, difference, spread

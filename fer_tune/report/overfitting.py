@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from fer_tune.data.plans import PLAN_NAMES
+from fer_tune.data.resampling import PLAN_NAMES
 from fer_tune.report.drawing import MARKERS, draw, label, plot_trials
 from fer_tune.report.section import Picture, Section, Table
 from fer_tune.report.spread import counted, estimate

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from fer_tune.data.faces import Splits
-from fer_tune.data.plans import COPYING, PlanName
-from fer_tune.data.sample import stratified_sample
+from fer_tune.data.resampling import COPYING, PlanName
+from fer_tune.data.subsample import stratified_sample
+from fer_tune.data.trial_data import TrialFaces, trial_faces
 from fer_tune.study.settings import StudySettings
-from fer_tune.training.faces import TrialFaces, trial_faces
 
 StudyFaces = Mapping[PlanName, TrialFaces]
 SentFaces = Mapping[PlanName, Any]  # see `sent`

@@ -10,13 +10,13 @@ import numpy as np
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
-from fer_tune.data.plans import TrainingFaces
+from fer_tune.data.resampling import TrainingFaces
+from fer_tune.data.trial_data import TrialFaces
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.faces import StudyFaces
 from fer_tune.study.failure import lacks_memory
 from fer_tune.study.resources import Machine, Wanted
 from fer_tune.training.config import PAPER
-from fer_tune.training.faces import TrialFaces
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.plans import PLAN_NAMES, PlanName
+from fer_tune.data.resampling import PLAN_NAMES, PlanName
 from fer_tune.study import conditions
 from fer_tune.study.parameters import Parameter, Point, Strict, Value
 from fer_tune.study.soundness import problems

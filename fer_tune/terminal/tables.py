@@ -14,7 +14,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from fer_tune.data import demo
+from fer_tune.data.demo import demo_splits as demo
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import remarks
 

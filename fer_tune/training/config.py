@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fer_tune.data.plans import PlanName
+from fer_tune.data.resampling import PlanName
 from fer_tune.model_config import ModelConfig
 
 Schedule = Literal["constant", "cosine", "onecycle"]
@@ -25,7 +25,7 @@ class TrialConfig(ModelConfig):
         grows from 0 in the first epoch towards this at the end (Kim et al. 2021, section 3). Costs
         each step a forward pass.
     schedule: of the learning rate, over the whole length of the trial.
-    data_plan: how training faces are drawn; see `fer_tune.data.plans`.
+    data_plan: how training faces are drawn; see `fer_tune.data.resampling`.
     """
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4

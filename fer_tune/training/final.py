@@ -8,12 +8,12 @@ import torch
 
 from fer_tune.common.filesystem import Folder
 from fer_tune.data.faces import Faces
+from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import FerNet, scaled
 from fer_tune.scoring.metrics import EpochResult, Scores, best_result
 from fer_tune.scoring.predictions import Predictions, confusion
 from fer_tune.training import checkpoint
 from fer_tune.training.device import autocast, pick_device
-from fer_tune.training.faces import TrialFaces
 from fer_tune.training.loop import EVALUATION_BATCH, OnDevice, fit
 from fer_tune.training.state import Task, fresh_state
 

@@ -11,7 +11,7 @@ from benchmarks import balance
 from benchmarks.balance import main, markdown, run
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.load import load_splits
-from fer_tune.data.plans import PLAN_NAMES
+from fer_tune.data.resampling import PLAN_NAMES
 from fer_tune.training import final
 from tests.data.held import drawn_faces, write_csv
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from benchmarks import peer
 from fer_tune.data.faces import Faces
-from fer_tune.data.plans import PLAN_NAMES, PlanName, build
+from fer_tune.data.resampling import PLAN_NAMES, PlanName, build
 from fer_tune.model import FerNet, parameter_count
 from fer_tune.model_config import ModelConfig
 

@@ -7,7 +7,7 @@ from PIL import Image
 from fer_tune.common.errors import UserError
 from fer_tune.data.__main__ import main
 from fer_tune.data.audit import audit
-from fer_tune.data.demo import demo_splits
+from fer_tune.data.demo.demo_splits import demo_splits
 
 
 def test_the_table_the_findings_and_the_pictures_are_there(

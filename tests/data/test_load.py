@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.data import demo
+from fer_tune.data.demo import demo_splits as demo
 from fer_tune.data.load import load_splits
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from fer_tune.data.formats.images import BrokenImageError, decode
+from fer_tune.data.formats.image_file import BrokenImageError, decode
 from fer_tune.data.photos import Photo, SeenFace, Unread, faces_of, named
 
 HOPPER = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fer_tune.common.filesystem import open_folder
-from fer_tune.data.demo import demo_splits
+from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.report.faces import predicted, sheets, some_of_each, worst
 from fer_tune.report.study import ReportedStudy
 from fer_tune.study.record import TrialRecord

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune.data.demo import demo_splits
+from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.report.page import page
 from fer_tune.report.study import ReportedStudy
 from fer_tune.study.record import TrialRecord

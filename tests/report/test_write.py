@@ -6,7 +6,7 @@ import pytest
 from fer_tune import conclude
 from fer_tune.common.console import new_console
 from fer_tune.common.errors import UserError
-from fer_tune.data.demo import demo_splits
+from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.described import describe
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted

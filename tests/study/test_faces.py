@@ -1,6 +1,6 @@
 import numpy as np
 
-from fer_tune.data.demo import demo_splits
+from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.study.faces import study_faces
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import find_space, read_space

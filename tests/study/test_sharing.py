@@ -3,13 +3,13 @@ from collections.abc import Mapping
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.demo import demo_splits
-from fer_tune.data.sample import stratified_sample
+from fer_tune.data.demo.demo_splits import demo_splits
+from fer_tune.data.subsample import stratified_sample
+from fer_tune.data.trial_data import TrialFaces, trial_faces
 from fer_tune.study import sharing
 from fer_tune.study.resources import Machine, Wanted
 from fer_tune.study.session import ray_session
 from fer_tune.study.sharing import Rate, best, measured, rates
-from fer_tune.training.faces import TrialFaces, trial_faces
 
 
 @pytest.fixture

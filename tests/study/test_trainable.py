@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import Faces
-from fer_tune.data.plans import TrainingFaces
+from fer_tune.data.resampling import TrainingFaces
+from fer_tune.data.trial_data import TrialFaces
 from fer_tune.study.checkpoints import checkpoint_folder
 from fer_tune.study.faces import SentFaces
 from fer_tune.study.trainable import TrialOptions, train_trial, trial_seed
 from fer_tune.training import checkpoint
-from fer_tune.training.faces import TrialFaces
 
 Seeds = st.integers(0, 2**31 - 1)
 TINY = {"depth": 1, "width": 4, "hidden_1": 8, "hidden_2": 8, "batch_size": 8}

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from fer_tune.data.faces import Faces
-from fer_tune.data.plans import TrainingFaces
+from fer_tune.data.resampling import TrainingFaces
+from fer_tune.data.trial_data import TrialFaces
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.faces import TrialFaces
 
 CLASSES = ("happy", "sad", "surprise", "neutral")
 

@@ -1,6 +1,6 @@
 import torch
 
-from fer_tune.training.faces import TrialFaces
+from fer_tune.data.trial_data import TrialFaces
 from fer_tune.training.state import State, Task, fresh_state
 
 CPU = torch.device("cpu")

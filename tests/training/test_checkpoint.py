@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from fer_tune.common.filesystem import DiskFolder
-from fer_tune.data.plans import build
+from fer_tune.data.resampling import build
+from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.training import checkpoint
 from fer_tune.training.checkpoint import FILE, BadCheckpoint
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.faces import TrialFaces
 from fer_tune.training.loop import fit
 from fer_tune.training.state import State, Task, weights
 from tests.training.fresh import CPU, fresh

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
+from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import FerNet
 from fer_tune.training import loop
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.faces import TrialFaces
 from fer_tune.training.loop import OnDevice, evaluate
 
 

@@ -7,12 +7,12 @@ import torch
 
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import Faces
+from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import scaled
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.training import checkpoint, final
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.device import autocast
-from fer_tune.training.faces import TrialFaces
 from fer_tune.training.final import Final, train_and_test
 from fer_tune.training.loop import OnDevice, evaluate
 from fer_tune.training.state import Task, fresh_state

@@ -3,9 +3,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import FerNet
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.faces import TrialFaces
 from fer_tune.training.labels import distilled
 from fer_tune.training.loop import fit
 from fer_tune.training.state import State, Task, weights

@@ -1,10 +1,10 @@
 import torch
 
-from fer_tune.data.demo import demo_splits
-from fer_tune.data.plans import TrainingFaces
-from fer_tune.data.sample import stratified_sample
+from fer_tune.data.demo.demo_splits import demo_splits
+from fer_tune.data.resampling import TrainingFaces
+from fer_tune.data.subsample import stratified_sample
+from fer_tune.data.trial_data import TrialFaces
 from fer_tune.training.config import TrialConfig
-from fer_tune.training.faces import TrialFaces
 from fer_tune.training.loop import fit
 from fer_tune.training.state import Task, fresh_state
 

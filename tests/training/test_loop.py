@@ -8,14 +8,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_tune.data.faces import Faces
-from fer_tune.data.plans import TrainingFaces, build
+from fer_tune.data.resampling import TrainingFaces, build
+from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import FerNet, scaled
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.training import loop
 from fer_tune.training.augment import augment
 from fer_tune.training.config import TrialConfig
 from fer_tune.training.device import autocast
-from fer_tune.training.faces import TrialFaces
 from fer_tune.training.loop import Diverged, fit
 from fer_tune.training.state import Task, fresh_state, weights
 from tests.training.fresh import CPU, fresh

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SIDE, SplitName
-from fer_tune.data.formats import names
-from fer_tune.data.formats.decoded import Collector
-from fer_tune.data.formats.entries import UNREADABLE, Entry
+from fer_tune.data.formats import class_and_split_names as names
+from fer_tune.data.formats.decoded_faces import Collector
+from fer_tune.data.formats.source_files import UNREADABLE, Entry
 
 _PIXELS = SIDE * SIDE
 _LONGEST_LINE = 1 << 20  # characters; a face takes 9,216 at most

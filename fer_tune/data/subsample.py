@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
-from fer_tune.data.plans import TrainingFaces
+from fer_tune.data.resampling import TrainingFaces
 
 # Of the training faces on which train scores are taken: the same in every study and retraining,
 # so that their gaps compare.

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fer_tune.data.faces import SIDE, Faces
-from fer_tune.data.plans import PLAN_NAMES, PlanName, build
+from fer_tune.data.resampling import PLAN_NAMES, PlanName, build
 
 COUNTS = [7, 2, 12]
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from fer_tune.common.errors import UserError
+from fer_tune.data.duplicates import fingerprints
 from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName, Splits
 from fer_tune.data.formats import Decoded
-from fer_tune.data.twins import fingerprints
 
 _SHARE = 10  # of the distinct faces of a class, one in ten is held out
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, NamedTuple
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats import images
+from fer_tune.data.formats import image_file as images
 
 DATA_SUFFIXES = images.SUFFIXES | {".csv", ".parquet", ".zip"}
 _NOISE = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})

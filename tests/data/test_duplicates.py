@@ -1,6 +1,6 @@
 import numpy as np
 
-from fer_tune.data.twins import with_twin
+from fer_tune.data.duplicates import with_twin
 
 
 def test_a_face_has_a_twin_where_every_pixel_is_the_same() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SplitName
-from fer_tune.data.formats import images, names
-from fer_tune.data.formats.decoded import Collector
-from fer_tune.data.formats.entries import UNREADABLE, Entry
+from fer_tune.data.formats import class_and_split_names as names
+from fer_tune.data.formats import image_file as images
+from fer_tune.data.formats.decoded_faces import Collector
+from fer_tune.data.formats.source_files import UNREADABLE, Entry
 
 _LABEL_COLUMNS = ("label", "labels", "emotion", "expression", "class", "target")
 _SPLIT_COLUMNS = ("split", "usage", "subset")

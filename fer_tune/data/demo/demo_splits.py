@@ -6,8 +6,8 @@ expression, and labels that are often wrong, so that a large network learns them
 
 import numpy as np
 
+from fer_tune.data.demo.portraits import portraits
 from fer_tune.data.faces import EMOTIONS, Faces, SplitName, Splits
-from fer_tune.data.portraits import portraits
 
 SOURCE = "demo faces"
 WARNING = (

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from fer_tune.data.faces import Faces, Splits
-from fer_tune.data.plans import PlanName, TrainingFaces, build
-from fer_tune.data.sample import clean_sample
+from fer_tune.data.resampling import PlanName, TrainingFaces, build
+from fer_tune.data.subsample import clean_sample
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fer_tune.common import atomic
 from fer_tune.data.faces import SIDE, SPLIT_NAMES, SplitName
-from fer_tune.data.plans import TrainingFaces
+from fer_tune.data.resampling import TrainingFaces
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

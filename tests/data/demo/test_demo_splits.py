@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from fer_tune.data.demo import FER2013_COUNTS, demo_splits
+from fer_tune.data.demo.demo_splits import FER2013_COUNTS, demo_splits
+from fer_tune.data.demo.portraits import EXPRESSIONS, portraits
 from fer_tune.data.faces import EMOTIONS, SPLIT_NAMES, SplitName, Splits
-from fer_tune.data.portraits import EXPRESSIONS, portraits
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError, plain
 from fer_tune.data.faces import SIDE, SPLIT_NAMES, Faces, SplitName
-from fer_tune.data.formats import names
+from fer_tune.data.formats import class_and_split_names as names
 
 _BAD_SHOWN = 10
 

@@ -4,9 +4,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from fer_tune.common.errors import UserError, plain
-from fer_tune.data.formats import csv_file, folders, images, names, parquet
-from fer_tune.data.formats.decoded import Collector, Decoded
-from fer_tune.data.formats.entries import Entry, barren, opened, unzipped, walk
+from fer_tune.data.formats import class_and_split_names as names
+from fer_tune.data.formats import csv_file
+from fer_tune.data.formats import image_file as images
+from fer_tune.data.formats import image_folders as folders
+from fer_tune.data.formats import parquet_file as parquet
+from fer_tune.data.formats.decoded_faces import Collector, Decoded
+from fer_tune.data.formats.source_files import Entry, barren, opened, unzipped, walk
 
 KNOWN = "fer2013.csv, image folders by class, a zip of either, or parquet with images and labels"
 

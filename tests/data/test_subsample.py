@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
-from fer_tune.data.plans import build
-from fer_tune.data.sample import clean_sample, stratified_sample
+from fer_tune.data.resampling import build
+from fer_tune.data.subsample import clean_sample, stratified_sample
 
 Counts = st.lists(st.integers(1, 60), min_size=1, max_size=7)
 

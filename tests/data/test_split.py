@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_tune.common.errors import UserError
+from fer_tune.data.duplicates import fingerprints
 from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName
 from fer_tune.data.formats import Decoded
-from fer_tune.data.protocol import divide
-from fer_tune.data.twins import fingerprints
+from fer_tune.data.split import divide
 
 CLASSES = ("happy", "sad")
 

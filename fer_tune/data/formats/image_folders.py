@@ -5,9 +5,10 @@ from pathlib import PurePosixPath
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SplitName
-from fer_tune.data.formats import images, names
-from fer_tune.data.formats.decoded import Collector
-from fer_tune.data.formats.entries import UNREADABLE, Entry
+from fer_tune.data.formats import class_and_split_names as names
+from fer_tune.data.formats import image_file as images
+from fer_tune.data.formats.decoded_faces import Collector
+from fer_tune.data.formats.source_files import UNREADABLE, Entry
 
 
 @dataclass(frozen=True)

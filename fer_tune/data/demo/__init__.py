@@ -1,0 +1,1 @@
+"""The demo data set: drawn faces for a first run without data."""
