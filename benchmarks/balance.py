@@ -21,11 +21,11 @@ from fer_tune.data.resampling import PLAN_NAMES, PlanName, build
 from fer_tune.data.trial_data import trial_faces
 from fer_tune.scoring.metrics import Scores
 from fer_tune.terminal.tables import mean_and_spread
-from fer_tune.training.config import PAPER
-from fer_tune.training.device import pick_device
-from fer_tune.training.final import tested, train_and_test
-from fer_tune.training.loop import OnDevice
-from fer_tune.training.state import Task
+from fer_tune.trial.device import pick_device
+from fer_tune.trial.train_and_test import tested, train_and_test
+from fer_tune.trial.train_state import Task
+from fer_tune.trial.training_loop import OnDevice
+from fer_tune.trial_config import PAPER
 
 OUT = Path(__file__).parent / "studies" / "balance.jsonl"
 METRIC = "val/macro_f1"

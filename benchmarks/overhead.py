@@ -34,7 +34,7 @@ from fer_tune.terminal.live import LiveTable
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.writer import StudyWriter
-from fer_tune.training import checkpoint
+from fer_tune.trial import checkpoint
 
 METRIC = "val/macro_f1"
 CHECKPOINT = bytes(10_000)  # as many files as a trial's, but none of its weights

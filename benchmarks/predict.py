@@ -17,11 +17,11 @@ from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking.model_log import load_model, log_model
 from fer_tune.tracking.store import open_store
-from fer_tune.training.config import PAPER
-from fer_tune.training.device import pick_device
-from fer_tune.training.final import train_and_test
-from fer_tune.training.loop import fit
-from fer_tune.training.state import Task, fresh_state
+from fer_tune.trial.device import pick_device
+from fer_tune.trial.train_and_test import train_and_test
+from fer_tune.trial.train_state import Task, fresh_state
+from fer_tune.trial.training_loop import fit
+from fer_tune.trial_config import PAPER
 
 FACES = 3_589  # of FER2013's test split
 

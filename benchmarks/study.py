@@ -15,7 +15,7 @@ from fer_tune.events import TrialEnded, TrialStarted
 from fer_tune.study.journal import read_events, read_trials, trials_of
 from fer_tune.study.parameters import Point
 from fer_tune.study.space import find_space, read_space
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 ROOT = Path(__file__).parents[1]
 CONCURRENT = 2  # trials at once, each with one core

@@ -20,11 +20,11 @@ from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
 from fer_tune.data.trial_data import TrialFaces
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.training import device as training_device
-from fer_tune.training.config import PAPER
-from fer_tune.training.device import pick_device
-from fer_tune.training.loop import fit
-from fer_tune.training.state import Task, fresh_state
+from fer_tune.trial import device as training_device
+from fer_tune.trial.device import pick_device
+from fer_tune.trial.train_state import Task, fresh_state
+from fer_tune.trial.training_loop import fit
+from fer_tune.trial_config import PAPER
 
 BATCHES = 20  # in a timed epoch
 SEEDS = 3

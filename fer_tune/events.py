@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 # How a trial or a study ends. What was "interrupted" goes on when its study is resumed; a trial
 # that is "paused" may go on as the study does, and is "stopped" at the latest when that is over.

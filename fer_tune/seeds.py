@@ -27,10 +27,10 @@ from fer_tune.tracking.retraining import (
 from fer_tune.tracking.seeds import SeedOutcome
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import StudyRun, TrialRun, trials
-from fer_tune.training.checkpoint_file import delete_checkpoint
-from fer_tune.training.config import PAPER
-from fer_tune.training.final import train_and_test
-from fer_tune.training.state import Task
+from fer_tune.trial.checkpoint_file import delete_checkpoint
+from fer_tune.trial.train_and_test import train_and_test
+from fer_tune.trial.train_state import Task
+from fer_tune.trial_config import PAPER
 
 if TYPE_CHECKING:
     from fer_tune.common.filesystem import Folder

@@ -23,8 +23,8 @@ from fer_tune.tracking.retraining import open_retraining
 from fer_tune.tracking.seeds import SeedOutcome
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.studies import StudyRun, TrialRun
-from fer_tune.training.config import TrialConfig
-from fer_tune.training.final import Final
+from fer_tune.trial.train_and_test import Final
+from fer_tune.trial_config import TrialConfig
 
 CLASSES = ("cat", "dog", "owl")
 FACES = 150

@@ -13,9 +13,10 @@ from fer_tune.model import FerNet
 from fer_tune.tracking.model_log import load_model
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.studies import find_study, trials
-from fer_tune.training import final, loop
-from fer_tune.training.config import PAPER, TrialConfig
-from fer_tune.training.state import Task
+from fer_tune.trial import train_and_test as final
+from fer_tune.trial import training_loop as loop
+from fer_tune.trial.train_state import Task
+from fer_tune.trial_config import PAPER, TrialConfig
 
 STUDY = "demo-retrained"
 ALONE = ["--no-against-paper"]

@@ -13,7 +13,7 @@ from fer_tune.study.space import parse_space
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.store import Store, open_store
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 from fer_tune.warm_start import warm_start
 from tests.settings import made
 

@@ -23,10 +23,10 @@ from fer_tune.data.trial_data import TrialFaces, trial_faces
 from fer_tune.study.parameters import Point
 from fer_tune.study.space import find_space, read_space
 from fer_tune.study.trainable import trial_seed
-from fer_tune.training.config import TrialConfig
-from fer_tune.training.device import pick_device
-from fer_tune.training.loop import Diverged, fit
-from fer_tune.training.state import Task, fresh_state
+from fer_tune.trial.device import pick_device
+from fer_tune.trial.train_state import Task, fresh_state
+from fer_tune.trial.training_loop import Diverged, fit
+from fer_tune.trial_config import TrialConfig
 
 TABLE = Path(__file__).parent / "regularize.jsonl"
 SPACE = str(TABLE.with_suffix(".yaml"))

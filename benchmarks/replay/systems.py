@@ -16,7 +16,7 @@ from fer_tune.study.record import PAPER_TRIAL, TrialRecord
 from fer_tune.study.rungs import Rungs, rungs_of
 from fer_tune.study.sampler import StudySearch
 from fer_tune.study.settings import StudySettings
-from fer_tune.training.config import PAPER
+from fer_tune.trial_config import PAPER
 
 # As in Ray's guide "How to use Tune with PyTorch".
 GUIDES_GRACE, GUIDES_REDUCTION = 1, 2

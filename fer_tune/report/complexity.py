@@ -13,7 +13,7 @@ from fer_tune.report.spread import counted
 from fer_tune.report.study import ReportedStudy
 from fer_tune.study.front import SCORE
 from fer_tune.terminal.tables import mean_and_spread
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -67,9 +67,9 @@ def predicted(study: ReportedStudy, validation: Faces, kept: "Folder") -> NDArra
     import torch
 
     from fer_tune.model import FerNet, scaled
-    from fer_tune.training import checkpoint
-    from fer_tune.training.device import autocast, pick_device
-    from fer_tune.training.loop import OnDevice
+    from fer_tune.trial import checkpoint
+    from fer_tune.trial.device import autocast, pick_device
+    from fer_tune.trial.training_loop import OnDevice
 
     assert study.best is not None
     device = pick_device(0)  # a GPU may be full of a study's trials

@@ -48,7 +48,7 @@ def _sheets(
     study: ReportedStudy, storage: Storage, splits: Splits | None, without: str
 ) -> tuple[list[Sheet], str]:
     """The sheets of faces, or why there are none."""
-    from fer_tune.training.checkpoint import BadCheckpoint
+    from fer_tune.trial.checkpoint import BadCheckpoint
 
     if study.best is None:
         return [], ""

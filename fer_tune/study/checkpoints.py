@@ -7,7 +7,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import Folder
 from fer_tune.events import MAY_GO_ON, EpochEnded, Event, TrialEnded
 from fer_tune.scoring.metrics import improves, standing
-from fer_tune.training.checkpoint_file import delete_checkpoint
+from fer_tune.trial.checkpoint_file import delete_checkpoint
 
 CHECKPOINTS = "checkpoints"  # the folder of all of them, in a study's
 

@@ -6,7 +6,7 @@ from itertools import islice
 
 from fer_tune.events import MAY_GO_ON, Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, best_result
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 # Every study's first trial: the paper's own configuration.
 PAPER_TRIAL = 0

@@ -23,7 +23,7 @@ from fer_tune.study.record import trial_name
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.trainable import Begun
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 # Times that a trial whose worker died is begun again where it was.
 RETRIES = 3

@@ -14,7 +14,7 @@ from fer_tune.study.resources import Machine, own_cores, this_machine
 # Ray reads these when it starts, or as a study begins.
 ENVIRONMENT = {
     # A trial trains on a thread of its worker. glibc gives the memory of such a thread back to the
-    # system after each step, that of the main one it keeps (see fer_tune.training.device).
+    # system after each step, that of the main one it keeps (see fer_tune.trial.device).
     "MALLOC_ARENA_MAX": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",

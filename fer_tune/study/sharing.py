@@ -16,7 +16,7 @@ from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.faces import StudyFaces
 from fer_tune.study.failure import lacks_memory
 from fer_tune.study.resources import Machine, Wanted
-from fer_tune.training.config import PAPER
+from fer_tune.trial_config import PAPER
 
 if TYPE_CHECKING:
     import torch
@@ -118,7 +118,7 @@ class _Trial:
 
         share: of the GPU's memory that the trial may take.
         """
-        from fer_tune.training.device import pick_device
+        from fer_tune.trial.device import pick_device
 
         # Not where the process begins: Ray would tell of too little memory as of its death.
         device = pick_device(share)
@@ -132,8 +132,8 @@ class _Trial:
     def _begun(self, device: "torch.device") -> Iterator[EpochResult]:
         import torch
 
-        from fer_tune.training.loop import fit
-        from fer_tune.training.state import Task, fresh_state
+        from fer_tune.trial.train_state import Task, fresh_state
+        from fer_tune.trial.training_loop import fit
 
         torch.set_num_threads(1)
         faces, task = self._faces, Task(PAPER, sys.maxsize, seed=0)

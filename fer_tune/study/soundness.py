@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from fer_tune.study import conditions
 from fer_tune.study.parameters import Point
 from fer_tune.study.yaml_text import shown
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 if TYPE_CHECKING:
     from fer_tune.study.space import SearchSpace

@@ -16,7 +16,7 @@ from fer_tune.study import conditions
 from fer_tune.study.parameters import Parameter, Point, Strict, Value
 from fer_tune.study.soundness import problems
 from fer_tune.study.yaml_text import parse_yaml, shown
-from fer_tune.training.config import PAPER, TrialConfig
+from fer_tune.trial_config import PAPER, TrialConfig
 
 if TYPE_CHECKING:
     from optuna import Trial

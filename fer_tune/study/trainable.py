@@ -15,7 +15,7 @@ from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.checkpoints import checkpoint_folder
 from fer_tune.study.faces import SentFaces, received
 from fer_tune.study.failure import Failure, ends_worker
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ def train_trial(config: dict[str, Any], faces: SentFaces, options: TrialOptions)
 def _train(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:
     import torch
 
-    from fer_tune.training import checkpoint
-    from fer_tune.training.device import pick_device
-    from fer_tune.training.loop import fit
-    from fer_tune.training.state import Task, fresh_state
+    from fer_tune.trial import checkpoint
+    from fer_tune.trial.device import pick_device
+    from fer_tune.trial.train_state import Task, fresh_state
+    from fer_tune.trial.training_loop import fit
 
     number, trial = config["number"], TrialConfig.model_validate(config["trial"])
     torch.set_num_threads(options.threads)

@@ -152,7 +152,7 @@ def earlier_seed(store: Store, what: RetrainingDescription, seed: int) -> SeedOu
 
 def _is_of(run: "Run", what: RetrainingDescription) -> bool:
     """Whether the configuration and the length are those; what it does not name is the paper's."""
-    from fer_tune.training.config import TrialConfig
+    from fer_tune.trial_config import TrialConfig
 
     params = dict(run.data.params)
     if params.pop("epochs", None) != str(what.epochs):

@@ -22,7 +22,7 @@ from fer_tune.tracking.studies import as_written
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from fer_tune.training.final import Final
+    from fer_tune.trial.train_and_test import Final
 
 PREDICTIONS = "test_predictions.csv"
 

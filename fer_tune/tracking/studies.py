@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from fer_tune.events import Ending
-    from fer_tune.training.config import TrialConfig
+    from fer_tune.trial_config import TrialConfig
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _study_runs(store: Store) -> "list[Run]":
 
 
 def _trial(run: "Run") -> TrialRun:
-    from fer_tune.training.config import TrialConfig
+    from fer_tune.trial_config import TrialConfig
 
     metrics = run.data.metrics
     with as_written(run):

@@ -12,7 +12,7 @@ from benchmarks.balance import main, markdown, run
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.load import load_splits
 from fer_tune.data.resampling import PLAN_NAMES
-from fer_tune.training import final
+from fer_tune.trial import train_and_test as final
 from tests.data.held import drawn_faces, write_csv
 
 

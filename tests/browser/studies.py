@@ -17,7 +17,7 @@ from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.parts import StudyEnded
 from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.store import Store, open_store
-from fer_tune.training.config import PAPER, TrialConfig
+from fer_tune.trial_config import PAPER, TrialConfig
 
 OUTCOME = "The paper's configuration was not the best."
 

@@ -12,7 +12,7 @@ from fer_tune.study.record import TrialRecord
 from fer_tune.study.space import parse_space
 from fer_tune.tracking import tags
 from fer_tune.tracking.studies import StudyRun
-from fer_tune.training.config import PAPER, TrialConfig
+from fer_tune.trial_config import PAPER, TrialConfig
 
 SPACE = """
 parameters:

@@ -10,10 +10,10 @@ from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.report.faces import predicted, sheets, some_of_each, worst
 from fer_tune.report.study import ReportedStudy
 from fer_tune.study.record import TrialRecord
-from fer_tune.training import checkpoint
-from fer_tune.training.device import pick_device
-from fer_tune.training.loop import OnDevice, evaluate
-from fer_tune.training.state import Task, fresh_state, weights
+from fer_tune.trial import checkpoint
+from fer_tune.trial.device import pick_device
+from fer_tune.trial.train_state import Task, fresh_state, weights
+from fer_tune.trial.training_loop import OnDevice, evaluate
 
 SMALL = {"depth": 2, "width": 4, "hidden_1": 16, "hidden_2": 16, "schedule": "onecycle"}
 

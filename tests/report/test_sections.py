@@ -13,7 +13,7 @@ from fer_tune.report.overfitting import words as overfitting_words
 from fer_tune.report.study import ReportedStudy
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.space import AtMost, Constraints, SearchSpace
-from fer_tune.training.config import PAPER
+from fer_tune.trial_config import PAPER
 
 Trial = Callable[..., TrialRecord]
 Study = Callable[..., ReportedStudy]

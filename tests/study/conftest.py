@@ -7,7 +7,7 @@ from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import parse_space
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 from tests.settings import made
 
 SPACE = """

@@ -6,7 +6,7 @@ from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.front import front, front_table
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.settings import StudySettings
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 METRIC = "val/macro_f1"
 

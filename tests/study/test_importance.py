@@ -1,7 +1,7 @@
 from fer_tune.study.importance import ENOUGH, importances
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.space import parse_space
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 SPACE = parse_space(
     """

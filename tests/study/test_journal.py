@@ -18,7 +18,7 @@ from fer_tune.study.journal import (
     trials_of,
 )
 from fer_tune.study.settings import StudySettings
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 CONFIG = TrialConfig(depth=2)
 

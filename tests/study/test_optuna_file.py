@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from fer_tune.study.optuna_file import FILE, write_optuna
 from fer_tune.study.record import TrialRecord
 from fer_tune.study.settings import StudySettings
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 from tests.machine import free_port
 
 

@@ -16,7 +16,7 @@ from fer_tune.study.rungs import Rungs, rungs_of
 from fer_tune.study.sampler import StudySearch, sampled_points
 from fer_tune.study.settings import StudySettings
 from fer_tune.study.space import AtMost, Constraints
-from fer_tune.training.config import PAPER, TrialConfig
+from fer_tune.trial_config import PAPER, TrialConfig
 
 
 def _suggest(search: StudySearch, count: int) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from fer_tune.options import Scheduler
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.scheduler import StudyScheduler
 from fer_tune.study.settings import StudySettings
-from fer_tune.training.config import PAPER
+from fer_tune.trial_config import PAPER
 
 Report = tuple[int, int, float]  # trial, epoch, score
 

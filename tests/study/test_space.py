@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from fer_tune.common.errors import UserError
 from fer_tune.study.soundness import problems
 from fer_tune.study.space import FOLDERS, SearchSpace, find_space, parse_space, read_space
-from fer_tune.training.config import PAPER, TrialConfig
+from fer_tune.trial_config import PAPER, TrialConfig
 
 OURS = sorted(FOLDERS[0].glob("*.yaml"))
 

@@ -14,7 +14,7 @@ from fer_tune.data.trial_data import TrialFaces
 from fer_tune.study.checkpoints import checkpoint_folder
 from fer_tune.study.faces import SentFaces
 from fer_tune.study.trainable import TrialOptions, train_trial, trial_seed
-from fer_tune.training import checkpoint
+from fer_tune.trial import checkpoint
 
 Seeds = st.integers(0, 2**31 - 1)
 TINY = {"depth": 1, "width": 4, "hidden_1": 8, "hidden_2": 8, "batch_size": 8}
@@ -98,7 +98,7 @@ def test_what_breaks_the_gpu_for_its_process_ends_the_process(
     def broken(*_: object) -> None:
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr("fer_tune.training.device.pick_device", broken)
+    monkeypatch.setattr("fer_tune.trial.device.pick_device", broken)
     with pytest.raises(torch.AcceleratorError):
         train_trial(GIVEN, faces, _options(tmp_path, 1))
 

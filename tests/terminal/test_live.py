@@ -8,7 +8,7 @@ from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.space import AtMost, Constraints, find_space, read_space
 from fer_tune.terminal.live import LiveTable
 from fer_tune.terminal.tables import duration
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 from tests.settings import made
 
 SETTINGS = made("shown", "smoke", read_space(find_space("smoke")), trials=40)

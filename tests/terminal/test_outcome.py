@@ -9,7 +9,7 @@ from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.record import TrialRecord, trial_name
 from fer_tune.study.space import find_space, read_space
 from fer_tune.terminal import outcome
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 METRIC = "val/macro_f1"
 

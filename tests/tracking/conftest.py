@@ -9,7 +9,7 @@ from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.store import Store, open_store
-from fer_tune.training.config import PAPER, TrialConfig
+from fer_tune.trial_config import PAPER, TrialConfig
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.tracking.description import RetrainingDescription
 from fer_tune.tracking.model_card import model_card, weaknesses
 from fer_tune.tracking.studies import StudyRun, TrialRun
-from fer_tune.training.config import PAPER
+from fer_tune.trial_config import PAPER
 
 CLASSES = ("cat", "dog", "owl")
 

@@ -19,7 +19,7 @@ from fer_tune.tracking.parts import StudyEnded
 from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import TrialRun, find_study, parent_run, trial_runs, trials
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 Describe = Callable[..., StudyDescription]
 Result = Callable[..., EpochResult]

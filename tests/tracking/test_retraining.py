@@ -25,8 +25,8 @@ from fer_tune.tracking.retraining import earlier_seed, is_broken_off, open_retra
 from fer_tune.tracking.seeds import SeedOutcome
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import find_study, find_trial
-from fer_tune.training.config import TrialConfig
-from fer_tune.training.final import Final
+from fer_tune.trial.train_and_test import Final
+from fer_tune.trial_config import TrialConfig
 
 Result = Callable[..., EpochResult]
 

@@ -28,9 +28,9 @@ from fer_tune.study.settings import open_study
 from fer_tune.study.space import find_space, read_space
 from fer_tune.terminal import outcome
 from fer_tune.terminal.live import LiveTable
-from fer_tune.training import checkpoint
-from fer_tune.training.config import TrialConfig
-from fer_tune.training.state import State, Task, fresh_state
+from fer_tune.trial import checkpoint
+from fer_tune.trial.train_state import State, Task, fresh_state
+from fer_tune.trial_config import TrialConfig
 from tests.faults.fuzz.damage import DAMAGE, NUMBERS, VALUES, damaged, fuzzed, told_well
 from tests.settings import made
 

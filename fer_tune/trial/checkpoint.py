@@ -12,8 +12,8 @@ import torch
 from fer_tune.common.filesystem import Folder
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.training.checkpoint_file import FILE as FILE
-from fer_tune.training.state import State
+from fer_tune.trial.checkpoint_file import FILE as FILE
+from fer_tune.trial.train_state import State
 
 
 class BadCheckpoint(Exception):

@@ -1,7 +1,7 @@
 import torch
 
 from fer_tune.data.trial_data import TrialFaces
-from fer_tune.training.state import State, Task, fresh_state
+from fer_tune.trial.train_state import State, Task, fresh_state
 
 CPU = torch.device("cpu")
 

@@ -3,7 +3,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from fer_tune.training.config import PAPER, TrialConfig
+from fer_tune.trial_config import PAPER, TrialConfig
 
 
 def test_the_default_configuration_is_the_papers() -> None:

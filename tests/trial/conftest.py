@@ -7,7 +7,7 @@ import torch
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
 from fer_tune.data.trial_data import TrialFaces
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 CLASSES = ("happy", "sad", "surprise", "neutral")
 

@@ -5,11 +5,11 @@ from torch.nn import functional
 
 from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import FerNet
-from fer_tune.training.config import TrialConfig
-from fer_tune.training.labels import distilled
-from fer_tune.training.loop import fit
-from fer_tune.training.state import State, Task, weights
-from tests.training.fresh import CPU, fresh
+from fer_tune.trial.self_distillation import distilled
+from fer_tune.trial.train_state import State, Task, weights
+from fer_tune.trial.training_loop import fit
+from fer_tune.trial_config import TrialConfig
+from tests.trial.fresh import CPU, fresh
 
 IMAGES = torch.rand(4, 1, 48, 48, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 1, 2, 3])

@@ -3,9 +3,9 @@ import torch
 
 from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import FerNet
-from fer_tune.training import loop
-from fer_tune.training.config import TrialConfig
-from fer_tune.training.loop import OnDevice, evaluate
+from fer_tune.trial import training_loop as loop
+from fer_tune.trial.training_loop import OnDevice, evaluate
+from fer_tune.trial_config import TrialConfig
 
 
 def test_how_evaluation_is_batched_does_not_change_the_scores(

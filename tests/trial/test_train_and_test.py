@@ -10,12 +10,13 @@ from fer_tune.data.faces import Faces
 from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import scaled
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.training import checkpoint, final
-from fer_tune.training.config import TrialConfig
-from fer_tune.training.device import autocast
-from fer_tune.training.final import Final, train_and_test
-from fer_tune.training.loop import OnDevice, evaluate
-from fer_tune.training.state import Task, fresh_state
+from fer_tune.trial import checkpoint
+from fer_tune.trial import train_and_test as final
+from fer_tune.trial.device import autocast
+from fer_tune.trial.train_and_test import Final, train_and_test
+from fer_tune.trial.train_state import Task, fresh_state
+from fer_tune.trial.training_loop import OnDevice, evaluate
+from fer_tune.trial_config import TrialConfig
 
 CPU = torch.device("cpu")
 

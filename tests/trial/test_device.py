@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fer_tune.training.device import autocast, pick_device
+from fer_tune.trial.device import autocast, pick_device
 
 
 def test_without_a_gpu_a_trial_computes_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_f
 
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.training.config import TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fer_tune.training import augment as module
-from fer_tune.training.augment import augment, mixer
+from fer_tune.trial import augment as module
+from fer_tune.trial.augment import augment, mixer
 
 FACES = 400
 

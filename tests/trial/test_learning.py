@@ -4,9 +4,9 @@ from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.data.resampling import TrainingFaces
 from fer_tune.data.subsample import stratified_sample
 from fer_tune.data.trial_data import TrialFaces
-from fer_tune.training.config import TrialConfig
-from fer_tune.training.loop import fit
-from fer_tune.training.state import Task, fresh_state
+from fer_tune.trial.train_state import Task, fresh_state
+from fer_tune.trial.training_loop import fit
+from fer_tune.trial_config import TrialConfig
 
 
 def test_a_small_network_learns_drawn_faces_better_than_chance(cpu: torch.device) -> None:

@@ -11,12 +11,12 @@ from fer_tune.data.resampling import build
 from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.training import checkpoint
-from fer_tune.training.checkpoint import FILE, BadCheckpoint
-from fer_tune.training.config import TrialConfig
-from fer_tune.training.loop import fit
-from fer_tune.training.state import State, Task, weights
-from tests.training.fresh import CPU, fresh
+from fer_tune.trial import checkpoint
+from fer_tune.trial.checkpoint import FILE, BadCheckpoint
+from fer_tune.trial.train_state import State, Task, weights
+from fer_tune.trial.training_loop import fit
+from fer_tune.trial_config import TrialConfig
+from tests.trial.fresh import CPU, fresh
 
 
 @pytest.fixture

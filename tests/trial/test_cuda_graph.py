@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fer_tune.model import FerNet
 from fer_tune.model_config import ModelConfig
-from fer_tune.training.forward import WORTH_RECORDING, training_forward
+from fer_tune.trial.cuda_graph import WORTH_RECORDING, training_forward
 
 CUDA = torch.device("cuda")
 Recording = list[Tensor]
@@ -33,7 +33,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
     zeros = torch.zeros
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
     monkeypatch.setattr(torch, "zeros", lambda *shape, **_: zeros(*shape))
-    monkeypatch.setattr("fer_tune.training.forward.autocast", lambda _: torch.autocast("cpu"))
+    monkeypatch.setattr("fer_tune.trial.cuda_graph.autocast", lambda _: torch.autocast("cpu"))
     return seen
 
 

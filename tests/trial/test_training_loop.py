@@ -12,13 +12,13 @@ from fer_tune.data.resampling import TrainingFaces, build
 from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import FerNet, scaled
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.training import loop
-from fer_tune.training.augment import augment
-from fer_tune.training.config import TrialConfig
-from fer_tune.training.device import autocast
-from fer_tune.training.loop import Diverged, fit
-from fer_tune.training.state import Task, fresh_state, weights
-from tests.training.fresh import CPU, fresh
+from fer_tune.trial import training_loop as loop
+from fer_tune.trial.augment import augment
+from fer_tune.trial.device import autocast
+from fer_tune.trial.train_state import Task, fresh_state, weights
+from fer_tune.trial.training_loop import Diverged, fit
+from fer_tune.trial_config import TrialConfig
+from tests.trial.fresh import CPU, fresh
 
 
 def train(task: Task, faces: TrialFaces) -> list[EpochResult]:

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fer_tune.training.device import autocast
-from fer_tune.training.state import State, Task
+from fer_tune.trial.device import autocast
+from fer_tune.trial.train_state import State, Task
 
 
 @torch.no_grad()

@@ -12,10 +12,10 @@ from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import FerNet, scaled
 from fer_tune.scoring.metrics import EpochResult, Scores, best_result
 from fer_tune.scoring.predictions import Predictions, confusion
-from fer_tune.training import checkpoint
-from fer_tune.training.device import autocast, pick_device
-from fer_tune.training.loop import EVALUATION_BATCH, OnDevice, fit
-from fer_tune.training.state import Task, fresh_state
+from fer_tune.trial import checkpoint
+from fer_tune.trial.device import autocast, pick_device
+from fer_tune.trial.train_state import Task, fresh_state
+from fer_tune.trial.training_loop import EVALUATION_BATCH, OnDevice, fit
 
 
 @dataclass(frozen=True, eq=False)

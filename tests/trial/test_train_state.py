@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from fer_tune.training.config import Schedule, TrialConfig
-from fer_tune.training.state import Task, fresh_state, weights
+from fer_tune.trial.train_state import Task, fresh_state, weights
+from fer_tune.trial_config import Schedule, TrialConfig
 
 
 def rates(config: TrialConfig, epochs: int, faces: int) -> list[float]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fer_tune.data.faces import SIDE
 from fer_tune.model import FerNet
-from fer_tune.training.device import autocast
+from fer_tune.trial.device import autocast
 
 # Steps of a trial that make up for the second or so that recording takes.
 WORTH_RECORDING = 500

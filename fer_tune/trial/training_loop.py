@@ -15,11 +15,11 @@ from fer_tune.data.faces import Faces
 from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import FerNet, scaled
 from fer_tune.scoring.metrics import EpochResult, Scores, best_result, named_metrics
-from fer_tune.training.augment import Mixer, augment, mixer
-from fer_tune.training.device import autocast
-from fer_tune.training.forward import Forward, training_forward
-from fer_tune.training.labels import distilled
-from fer_tune.training.state import State, Task, steps_per_epoch, weights
+from fer_tune.trial.augment import Mixer, augment, mixer
+from fer_tune.trial.cuda_graph import Forward, training_forward
+from fer_tune.trial.device import autocast
+from fer_tune.trial.self_distillation import distilled
+from fer_tune.trial.train_state import State, Task, steps_per_epoch, weights
 
 EVALUATION_BATCH = 512
 

@@ -1,1 +1,0 @@
-"""One trial and nothing else. Knows torch; never Ray, Optuna or MLflow."""

@@ -1,0 +1,1 @@
+"""The training of one trial: network, loop, checkpoint, augmentation."""
