@@ -14,13 +14,13 @@ from benchmarks.row import Row, Setup, Target
 from benchmarks.study import Size
 from benchmarks.tracking import equal_study
 from fer_tune.data.faces import Splits
-from fer_tune.study.faces import SentFaces, study_faces
-from fer_tune.study.journal import Journal
-from fer_tune.study.resources import Resources
-from fer_tune.study.runner import Place, run_study
-from fer_tune.study.session import ray_session
-from fer_tune.study.settings import begin_study
-from fer_tune.study.trainable import TrialOptions, train_trial
+from fer_tune.study.records.event_log import Journal
+from fer_tune.study.records.settings import begin_study
+from fer_tune.study.tune.ray_session import ray_session
+from fer_tune.study.tune.resources import Resources
+from fer_tune.study.tune.shared_data import SentFaces, study_faces
+from fer_tune.study.tune.trainable import TrialOptions, train_trial
+from fer_tune.study.tune.tuner import Place, run_study
 
 FEW = 2_000
 JUDGED = 256  # validation faces with many as with few

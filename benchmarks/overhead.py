@@ -21,15 +21,15 @@ from benchmarks.row import Row, Setup, Target
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Event, Observer, TrialEnded
 from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
-from fer_tune.study.checkpoints import Tidier, checkpoint_folder
-from fer_tune.study.faces import SentFaces
-from fer_tune.study.journal import Journal, JournalReader
-from fer_tune.study.resources import Wanted, divide, this_machine
-from fer_tune.study.runner import Place, run_study
-from fer_tune.study.session import ray_session
-from fer_tune.study.settings import StudySettings, begin_study
-from fer_tune.study.space import find_space, read_space
-from fer_tune.study.trainable import TrialOptions, report
+from fer_tune.study.records.checkpoint_pruner import Tidier, checkpoint_folder
+from fer_tune.study.records.event_log import Journal, JournalReader
+from fer_tune.study.records.settings import StudySettings, begin_study
+from fer_tune.study.search_space.space import find_space, read_space
+from fer_tune.study.tune.ray_session import ray_session
+from fer_tune.study.tune.resources import Wanted, divide, this_machine
+from fer_tune.study.tune.shared_data import SentFaces
+from fer_tune.study.tune.trainable import TrialOptions, report
+from fer_tune.study.tune.tuner import Place, run_study
 from fer_tune.terminal.live import LiveTable
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.store import Store, open_store

@@ -4,9 +4,9 @@ from benchmarks.faces import FULL, bench_splits
 from benchmarks.row import Row, Setup
 from fer_tune.data.subsample import stratified_sample
 from fer_tune.data.trial_data import trial_faces
-from fer_tune.study.resources import this_machine
-from fer_tune.study.session import ray_session
-from fer_tune.study.sharing import TRIALS, Rate, rates
+from fer_tune.study.tune.gpu_sharing import TRIALS, Rate, rates
+from fer_tune.study.tune.ray_session import ray_session
+from fer_tune.study.tune.resources import this_machine
 
 EPOCHS = 20  # of the paper's trial
 

@@ -14,7 +14,7 @@ from benchmarks.row import Row, Setup, Target
 from benchmarks.study import Size, run_search, study_folder
 from fer_tune.data.faces import Faces
 from fer_tune.events import EpochEnded
-from fer_tune.study.journal import read_events
+from fer_tune.study.records.event_log import read_events
 from fer_tune.trial_config import PAPER
 
 USAGES = {"Training": FULL, "PublicTest": 3_589, "PrivateTest": 3_589}

@@ -12,9 +12,9 @@ from benchmarks.processes import run
 from benchmarks.row import Row, Setup, Target
 from fer_tune.data.resampling import build
 from fer_tune.events import TrialEnded, TrialStarted
-from fer_tune.study.journal import read_events, read_trials, trials_of
-from fer_tune.study.parameters import Point
-from fer_tune.study.space import find_space, read_space
+from fer_tune.study.records.event_log import read_events, read_trials, trials_of
+from fer_tune.study.search_space.parameters import Point
+from fer_tune.study.search_space.space import find_space, read_space
 from fer_tune.trial_config import TrialConfig
 
 ROOT = Path(__file__).parents[1]

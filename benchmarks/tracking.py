@@ -12,13 +12,13 @@ from benchmarks.study import CONCURRENT, EQUAL, Size, wall_and_training
 from fer_tune.data.faces import Splits
 from fer_tune.described import describe
 from fer_tune.events import Observer
-from fer_tune.study.faces import study_faces
-from fer_tune.study.journal import Journal, JournalReader
-from fer_tune.study.resources import Resources
-from fer_tune.study.runner import Place, run_study
-from fer_tune.study.session import ray_session
-from fer_tune.study.settings import StudySettings, begin_study
-from fer_tune.study.space import parse_space
+from fer_tune.study.records.event_log import Journal, JournalReader
+from fer_tune.study.records.settings import StudySettings, begin_study
+from fer_tune.study.search_space.space import parse_space
+from fer_tune.study.tune.ray_session import ray_session
+from fer_tune.study.tune.resources import Resources
+from fer_tune.study.tune.shared_data import study_faces
+from fer_tune.study.tune.tuner import Place, run_study
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.writer import StudyWriter
 

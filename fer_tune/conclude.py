@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from fer_tune.data.faces import Splits
-from fer_tune.study.record import TrialRecord
-from fer_tune.study.settings import StudySettings
-from fer_tune.study.storage import Storage
+from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.study_storage import Storage
+from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal import outcome
 from fer_tune.terminal.closing import show_next_steps, show_outcome
 from fer_tune.tracking.store import Store, first_line

@@ -15,19 +15,19 @@ from fer_tune.common.lock import LOCK, locked
 from fer_tune.conclude import Ran, conclude
 from fer_tune.data.faces import Splits
 from fer_tune.described import describe
-from fer_tune.study.checkpoints import Tidier
-from fer_tune.study.faces import StudyFaces, study_faces
-from fer_tune.study.front import front_table
-from fer_tune.study.journal import Journal, JournalReader, checked_trials, read_events
-from fer_tune.study.optuna_file import write_optuna
-from fer_tune.study.reach import require_reach
-from fer_tune.study.record import TrialRecord
-from fer_tune.study.resources import Machine, Wanted, divide, this_machine
-from fer_tune.study.session import ray_session
-from fer_tune.study.settings import FILE as SETTINGS
-from fer_tune.study.settings import StudySettings, begin_study, write_settings
-from fer_tune.study.sharing import measured
-from fer_tune.study.storage import Storage
+from fer_tune.study.optuna_export import write_optuna
+from fer_tune.study.pareto_front import front_table
+from fer_tune.study.records.checkpoint_pruner import Tidier
+from fer_tune.study.records.event_log import Journal, JournalReader, checked_trials, read_events
+from fer_tune.study.records.settings import FILE as SETTINGS
+from fer_tune.study.records.settings import StudySettings, begin_study, write_settings
+from fer_tune.study.records.study_storage import Storage
+from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.tune.gpu_sharing import measured
+from fer_tune.study.tune.ray_session import ray_session
+from fer_tune.study.tune.resources import Machine, Wanted, divide, this_machine
+from fer_tune.study.tune.shared_data import StudyFaces, study_faces
+from fer_tune.study.tune.storage_check import require_reach
 from fer_tune.terminal import outcome
 from fer_tune.terminal.closing import resume_line
 from fer_tune.terminal.live import LiveTable
@@ -35,7 +35,7 @@ from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.writer import StudyWriter
 
 if TYPE_CHECKING:
-    from fer_tune.study.runner import Place
+    from fer_tune.study.tune.tuner import Place
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _place(
     faces: StudyFaces,
 ) -> "Place":
     """Where the study runs; what each trial gets is measured where that is asked for."""
-    from fer_tune.study.runner import Place  # Ray Tune: it takes a second, so Ray goes first
+    from fer_tune.study.tune.tuner import Place  # Ray Tune: it takes a second, so Ray goes first
 
     storage, kept = around.storage, around.storage.study(settings.name)
     if around.address is not None:
@@ -210,7 +210,7 @@ def _observed(
     writer: StudyWriter,
     around: Surroundings,
 ) -> list[TrialRecord]:
-    from fer_tune.study.runner import run_study
+    from fer_tune.study.tune.tuner import run_study
 
     tidier = Tidier(place.kept, settings.metric, settings.space.max_gap)
     with closing(Journal(place.folder)) as journal, LiveTable(console, settings) as table:

@@ -129,7 +129,7 @@ def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining"
     from fer_tune.data.load import load_again
     from fer_tune.scoring.metrics import metric_names
     from fer_tune.seeds import Retraining
-    from fer_tune.study.storage import Storage
+    from fer_tune.study.records.study_storage import Storage
     from fer_tune.tracking.studies import best_trial, find_study, find_trial
 
     study = find_study(store, options.study)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from fer_tune.data.faces import Splits
-    from fer_tune.study.resources import Wanted
-    from fer_tune.study.settings import StudySettings
-    from fer_tune.study.storage import Storage
+    from fer_tune.study.records.settings import StudySettings
+    from fer_tune.study.records.study_storage import Storage
+    from fer_tune.study.tune.resources import Wanted
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,8 +25,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parse(argv)
     from fer_tune.common.console import new_console
     from fer_tune.data.load import load_again, load_splits
-    from fer_tune.study.settings import open_study
-    from fer_tune.study.storage import Storage
+    from fer_tune.study.records.settings import open_study
+    from fer_tune.study.records.study_storage import Storage
     from fer_tune.terminal import tables
 
     console = new_console()
@@ -60,8 +60,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _settled(options: SearchOptions, splits: "Splits", storage: "Storage") -> "StudySettings":
     from fer_tune.data.demo import demo_splits as demo
-    from fer_tune.study.settings import StudySettings, fit_for_a_name
-    from fer_tune.study.space import find_space, read_space
+    from fer_tune.study.records.settings import StudySettings, fit_for_a_name
+    from fer_tune.study.search_space.space import find_space, read_space
 
     path = find_space(options.space or given.SPACE)
     name = options.study or f"{fit_for_a_name(path.stem)}-{time.strftime('%m%d-%H%M%S')}"
@@ -130,9 +130,9 @@ def _resumed(
 
 
 def _show_plan(console: "Console", settings: "StudySettings", options: SearchOptions) -> None:
-    from fer_tune.study.record import named_values
-    from fer_tune.study.resources import divide, this_machine
-    from fer_tune.study.sampler import sampled_points
+    from fer_tune.study.records.trial_record import named_values
+    from fer_tune.study.tune.resources import divide, this_machine
+    from fer_tune.study.tune.searcher import sampled_points
 
     console.print(f"Study {settings.name}, space {settings.space_name}:")
     console.print(settings.space.as_yaml(), end="")
@@ -150,7 +150,7 @@ def _show_plan(console: "Console", settings: "StudySettings", options: SearchOpt
 
 
 def _wanted(options: SearchOptions) -> "Wanted":
-    from fer_tune.study.resources import Wanted
+    from fer_tune.study.tune.resources import Wanted
 
     return Wanted(options.concurrent, options.cpus_per_trial, options.gpus_per_trial)
 

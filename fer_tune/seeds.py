@@ -15,7 +15,7 @@ from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.load import remarks
 from fer_tune.data.trial_data import trial_faces
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.storage import Storage
+from fer_tune.study.records.study_storage import Storage
 from fer_tune.terminal.tables import progress
 from fer_tune.tracking.description import RetrainingDescription
 from fer_tune.tracking.retraining import (

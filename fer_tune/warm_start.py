@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fer_tune.study.known import KnownTrial
-from fer_tune.study.settings import StudySettings
+from fer_tune.study.prior_trials import KnownTrial
+from fer_tune.study.records.settings import StudySettings
 from fer_tune.tracking.best import best_name
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.studies import StudyRun, TrialRun, find_study, trials

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from fer_tune.study.settings import StudySettings
-from fer_tune.study.space import SearchSpace
+from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.search_space.space import SearchSpace
 
 
 def made(name: str, space_name: str, space: SearchSpace, **own: Any) -> StudySettings:

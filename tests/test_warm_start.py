@@ -8,8 +8,8 @@ import pytest
 from fer_tune.common.errors import UserError
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.settings import StudySettings
-from fer_tune.study.space import parse_space
+from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.search_space.space import parse_space
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.store import Store, open_store

@@ -21,7 +21,7 @@ class Search(Protocol):
 
 
 class Judge(Protocol):
-    """What decides which trials go on: see `fer_tune.study.rungs.Rungs`."""
+    """What decides which trials go on: see `fer_tune.study.asha.Rungs`."""
 
     def decide(
         self, number: int, epoch: int, value: float

@@ -20,9 +20,9 @@ from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.subsample import stratified_sample
 from fer_tune.data.trial_data import TrialFaces, trial_faces
-from fer_tune.study.parameters import Point
-from fer_tune.study.space import find_space, read_space
-from fer_tune.study.trainable import trial_seed
+from fer_tune.study.search_space.parameters import Point
+from fer_tune.study.search_space.space import find_space, read_space
+from fer_tune.study.tune.trainable import trial_seed
 from fer_tune.trial.device import pick_device
 from fer_tune.trial.train_state import Task, fresh_state
 from fer_tune.trial.training_loop import Diverged, fit

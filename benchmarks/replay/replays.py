@@ -19,7 +19,7 @@ from benchmarks.replay.syne_tune_studies import SYSTEMS as SYNE_TUNE
 from benchmarks.replay.systems import SYSTEMS
 from benchmarks.replay.table import Table, read_table
 from fer_tune.common.errors import UserError
-from fer_tune.study.space import find_space, read_space
+from fer_tune.study.search_space.space import find_space, read_space
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,10 +12,10 @@ from ray.tune.search.optuna import OptunaSearch
 from benchmarks.replay.clock import METRIC, Judge, Search
 from benchmarks.replay.table import Table
 from fer_tune.options import GRACE, REDUCTION, Scheduler
-from fer_tune.study.record import PAPER_TRIAL, TrialRecord
-from fer_tune.study.rungs import Rungs, rungs_of
-from fer_tune.study.sampler import StudySearch
-from fer_tune.study.settings import StudySettings
+from fer_tune.study.asha import Rungs, rungs_of
+from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.trial_record import PAPER_TRIAL, TrialRecord
+from fer_tune.study.tune.searcher import StudySearch
 from fer_tune.trial_config import PAPER
 
 # As in Ray's guide "How to use Tune with PyTorch".

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmarks.replay.forest import Config, Forest, Parameters
 from fer_tune.common.errors import UserError
-from fer_tune.study.parameters import Point
-from fer_tune.study.space import SearchSpace
+from fer_tune.study.search_space.parameters import Point
+from fer_tune.study.search_space.space import SearchSpace
 
 Score = Annotated[float, Field(ge=0, le=1)]
 

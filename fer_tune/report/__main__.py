@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from fer_tune.common.console import new_console
     from fer_tune.report.write import write_report
-    from fer_tune.study.storage import Storage
+    from fer_tune.study.records.study_storage import Storage
     from fer_tune.tracking.store import open_store
 
     console, storage = new_console(), Storage(args.storage)

@@ -11,7 +11,7 @@ from fer_tune.report.drawing import draw, plot_trials
 from fer_tune.report.section import Picture, Section
 from fer_tune.report.spread import counted
 from fer_tune.report.study import ReportedStudy
-from fer_tune.study.front import SCORE
+from fer_tune.study.pareto_front import SCORE
 from fer_tune.terminal.tables import mean_and_spread
 from fer_tune.trial_config import TrialConfig
 

@@ -8,7 +8,7 @@ from fer_tune.report.drawing import PALE, draw, label
 from fer_tune.report.section import Picture, Section
 from fer_tune.report.spread import counted
 from fer_tune.report.study import ReportedStudy
-from fer_tune.study.record import TrialRecord
+from fer_tune.study.records.trial_record import TrialRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

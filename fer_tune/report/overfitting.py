@@ -7,8 +7,8 @@ from fer_tune.report.drawing import MARKERS, draw, label, plot_trials
 from fer_tune.report.section import Picture, Section, Table
 from fer_tune.report.spread import counted, estimate
 from fer_tune.report.study import ReportedStudy
-from fer_tune.study.front import SCORE, front
-from fer_tune.study.importance import ENOUGH, importances
+from fer_tune.study.parameter_importance import ENOUGH, importances
+from fer_tune.study.pareto_front import SCORE, front
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,8 +17,8 @@ from fer_tune.report.repeat import repeat
 from fer_tune.report.section import Section, Sheet
 from fer_tune.report.spread import counted
 from fer_tune.report.study import ReportedStudy
-from fer_tune.study.checkpoints import checkpoint_folder
-from fer_tune.study.storage import Storage
+from fer_tune.study.records.checkpoint_pruner import checkpoint_folder
+from fer_tune.study.records.study_storage import Storage
 from fer_tune.tracking import tags
 
 _HERE = Path(__file__).parent

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from fer_tune.events import TrialStarted
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.journal import read_events, read_trials
-from fer_tune.study.record import PAPER_TRIAL, TrialRecord
-from fer_tune.study.settings import FILE as SETTINGS
-from fer_tune.study.settings import check_name, open_study
-from fer_tune.study.space import SearchSpace, parse_space
-from fer_tune.study.storage import Storage
+from fer_tune.study.records.event_log import read_events, read_trials
+from fer_tune.study.records.settings import FILE as SETTINGS
+from fer_tune.study.records.settings import check_name, open_study
+from fer_tune.study.records.study_storage import Storage
+from fer_tune.study.records.trial_record import PAPER_TRIAL, TrialRecord
+from fer_tune.study.search_space.space import SearchSpace, parse_space
 from fer_tune.terminal.outcome import SHOWN, ranked
 from fer_tune.tracking.reported import logged_history, logged_text
 from fer_tune.tracking.store import Store

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from fer_tune.common import cli as command
-from fer_tune.study.record import TrialRecord
-from fer_tune.study.settings import StudySettings
+from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal import outcome
 
 

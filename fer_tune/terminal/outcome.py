@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from fer_tune.scoring.metrics import standing
-from fer_tune.study.record import PAPER_TRIAL, TrialRecord, named_values
-from fer_tune.study.settings import StudySettings
-from fer_tune.study.space import SearchSpace
+from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.trial_record import PAPER_TRIAL, TrialRecord, named_values
+from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.terminal.tables import duration, plain_table
 
 SHOWN = ("val/macro_f1", "val/accuracy", "gap")

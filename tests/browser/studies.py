@@ -11,8 +11,8 @@ from optuna.samplers import RandomSampler
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
-from fer_tune.study.record import trial_name
-from fer_tune.study.space import SearchSpace, find_space, read_space
+from fer_tune.study.records.trial_record import trial_name
+from fer_tune.study.search_space.space import SearchSpace, find_space, read_space
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.parts import StudyEnded
 from fer_tune.tracking.recorder import Recorder

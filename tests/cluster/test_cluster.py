@@ -21,9 +21,9 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune.study.journal import read_events, read_trials
-from fer_tune.study.record import TrialRecord
-from fer_tune.study.storage import Storage
+from fer_tune.study.records.event_log import read_events, read_trials
+from fer_tune.study.records.study_storage import Storage
+from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.tracking import tags
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.studies import find_study, trial_runs

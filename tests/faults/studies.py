@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_tune.events import MAY_GO_ON, EpochEnded, TrialEnded, TrialStarted
-from fer_tune.study.journal import read_events, read_trials
-from fer_tune.study.record import TrialRecord
-from fer_tune.study.scheduler import StudyScheduler
-from fer_tune.study.settings import open_study
+from fer_tune.study.records.event_log import read_events, read_trials
+from fer_tune.study.records.settings import open_study
+from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.tune.scheduler import StudyScheduler
 from fer_tune.terminal.outcome import ranked
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.studies import best_trial, find_study, parent_run, trial_runs

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune.study.journal import read_trials
+from fer_tune.study.records.event_log import read_trials
 from tests.faults.studies import SMALL, Running, require_recorded, require_whole, wait_until_gone
 from tests.machine import lacks
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune.study.journal import read_events, read_trials
-from fer_tune.study.record import TrialRecord
+from fer_tune.study.records.event_log import read_events, read_trials
+from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal.outcome import ranked
 from tests.faults.studies import (
     SMALL,

@@ -20,16 +20,16 @@ from ray import tune
 from fer_tune.common.atomic import write
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
-from fer_tune.study.faces import SentFaces
-from fer_tune.study.failure import Failure
-from fer_tune.study.journal import FILE, Journal, JournalReader, read_trials
-from fer_tune.study.record import TrialRecord
-from fer_tune.study.resources import Wanted, divide, this_machine
-from fer_tune.study.runner import Place, run_study
-from fer_tune.study.session import ray_session
-from fer_tune.study.settings import begin_study
-from fer_tune.study.space import find_space, read_space
-from fer_tune.study.trainable import TrialOptions, report
+from fer_tune.study.records.event_log import FILE, Journal, JournalReader, read_trials
+from fer_tune.study.records.settings import begin_study
+from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.search_space.space import find_space, read_space
+from fer_tune.study.tune.failure import Failure
+from fer_tune.study.tune.ray_session import ray_session
+from fer_tune.study.tune.resources import Wanted, divide, this_machine
+from fer_tune.study.tune.shared_data import SentFaces
+from fer_tune.study.tune.trainable import TrialOptions, report
+from fer_tune.study.tune.tuner import Place, run_study
 from fer_tune.tracking.best import epoch_metrics
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.store import open_store

@@ -8,8 +8,8 @@ from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Ending
 from fer_tune.report.study import ReportedStudy
 from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
-from fer_tune.study.record import TrialRecord
-from fer_tune.study.space import parse_space
+from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.search_space.space import parse_space
 from fer_tune.tracking import tags
 from fer_tune.tracking.studies import StudyRun
 from fer_tune.trial_config import PAPER, TrialConfig

@@ -7,8 +7,8 @@ import pytest
 from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.report.page import page
 from fer_tune.report.study import ReportedStudy
-from fer_tune.study.record import TrialRecord
-from fer_tune.study.storage import Storage
+from fer_tune.study.records.study_storage import Storage
+from fer_tune.study.records.trial_record import TrialRecord
 
 # Whatever makes a browser ask for something, up to what it asks for.
 ASKS = re.compile(r"""(?:\b(?:src|href|action|data|poster|srcset)=["']?|url\(["']?|@import\s*)""")

@@ -11,8 +11,8 @@ from fer_tune.report.gained import gained
 from fer_tune.report.overfitting import overfitting
 from fer_tune.report.overfitting import words as overfitting_words
 from fer_tune.report.study import ReportedStudy
-from fer_tune.study.record import TrialRecord
-from fer_tune.study.space import AtMost, Constraints, SearchSpace
+from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.search_space.space import AtMost, Constraints, SearchSpace
 from fer_tune.trial_config import PAPER
 
 Trial = Callable[..., TrialRecord]

@@ -12,11 +12,11 @@ from fer_tune.described import describe
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.report.__main__ import main
 from fer_tune.report.study import read_study
-from fer_tune.study.journal import Journal
-from fer_tune.study.record import TrialRecord
-from fer_tune.study.settings import StudySettings, begin_study
-from fer_tune.study.space import parse_space
-from fer_tune.study.storage import Storage
+from fer_tune.study.records.event_log import Journal
+from fer_tune.study.records.settings import StudySettings, begin_study
+from fer_tune.study.records.study_storage import Storage
+from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.search_space.space import parse_space
 from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.reported import FILE, logged_text
 from fer_tune.tracking.store import Store, open_store

@@ -7,7 +7,7 @@ import pytest
 from mlflow.entities import Run
 
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.space import find_space, read_space
+from fer_tune.study.search_space.space import find_space, read_space
 from fer_tune.tracking.best import best_metrics, epoch_metrics
 from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.view import view_tag

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.replay.clock import METRIC, Clock
 from benchmarks.replay.systems import SYSTEMS, RaysJudge, settings
 from benchmarks.replay.table import Table
-from fer_tune.study.rungs import Rungs, StoppingRungs, rungs_of
+from fer_tune.study.asha import Rungs, StoppingRungs, rungs_of
 from tests.benchmarks.replay.conftest import AVERAGE, HIDDEN, recorded
 
 

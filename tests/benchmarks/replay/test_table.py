@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.replay.table import Table, read_table
 from fer_tune.common.errors import UserError
-from fer_tune.study.space import SearchSpace, parse_space
+from fer_tune.study.search_space.space import SearchSpace, parse_space
 from tests.benchmarks.replay.conftest import AVERAGE, HIDDEN, SPACE, line
 
 

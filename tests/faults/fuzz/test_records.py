@@ -18,14 +18,14 @@ from fer_tune.common.filesystem import DiskFolder
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.options import Scheduler
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.checkpoints import Tidier
-from fer_tune.study.journal import FILE as JOURNAL
-from fer_tune.study.journal import checked_trials, read_events
-from fer_tune.study.sampler import StudySearch
-from fer_tune.study.scheduler import StudyScheduler
-from fer_tune.study.settings import FILE as SETTINGS
-from fer_tune.study.settings import open_study
-from fer_tune.study.space import find_space, read_space
+from fer_tune.study.records.checkpoint_pruner import Tidier
+from fer_tune.study.records.event_log import FILE as JOURNAL
+from fer_tune.study.records.event_log import checked_trials, read_events
+from fer_tune.study.records.settings import FILE as SETTINGS
+from fer_tune.study.records.settings import open_study
+from fer_tune.study.search_space.space import find_space, read_space
+from fer_tune.study.tune.scheduler import StudyScheduler
+from fer_tune.study.tune.searcher import StudySearch
 from fer_tune.terminal import outcome
 from fer_tune.terminal.live import LiveTable
 from fer_tune.trial import checkpoint

@@ -1,0 +1,1 @@
+"""The search space: loaded from YAML, validated, sampled."""

@@ -1,0 +1,223 @@
+"""Search spaces: search_spaces/*.yaml, checked when read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import yaml
+from pydantic import Field, ValidationError
+
+from fer_tune.common.errors import UserError
+from fer_tune.data.resampling import PLAN_NAMES, PlanName
+from fer_tune.study.search_space import conditions
+from fer_tune.study.search_space.parameters import Parameter, Point, Strict, Value
+from fer_tune.study.search_space.validate_space import problems
+from fer_tune.study.search_space.yaml_loader import parse_yaml, shown
+from fer_tune.trial_config import PAPER, TrialConfig
+
+if TYPE_CHECKING:
+    from optuna import Trial
+    from optuna.distributions import BaseDistribution
+
+PACKAGE = Path(__file__).parents[2]
+# In a checkout, and inside an installed wheel.
+FOLDERS = (PACKAGE.parent / "search_spaces", PACKAGE / "search_spaces")
+
+_PAPERS: Point = PAPER.model_dump()
+
+_LARGEST = 1 << 20  # bytes; a fer2013.csv given by mistake would be read for an hour
+
+
+class AtMost(Strict):
+    """A metric is not to be larger."""
+
+    at_most: Annotated[float, Field(ge=0, le=1)]
+
+
+class Constraints(Strict):
+    """What the best trial of a study has to keep to.
+
+    gap: at the epoch that scores the trial.
+    """
+
+    gap: AtMost
+
+
+class SearchSpace(Strict):
+    """What a study varies.
+
+    parameters: by their names in TrialConfig. Each that the paper's configuration has contains
+        its value there, since that is every study's first trial. Of one that a trial does not
+        have, the trial has the paper's value.
+    fixed: other values than the paper's, for every trial but that first one.
+    first_trials: points to try right after it; what a point leaves out is as in the paper.
+    constraints: the best trial is the best of those that keep to them.
+    """
+
+    parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
+    fixed: Annotated[Point, Field(default_factory=dict)]
+    first_trials: tuple[Point, ...] = ()
+    constraints: Constraints | None = None
+
+    @property
+    def max_gap(self) -> float | None:
+        """The largest gap that the best trial may have; None for any."""
+        return self.constraints.gap.at_most if self.constraints else None
+
+    def constraints_at(self, gap: float | None) -> dict[str, float]:
+        """As Optuna takes them, of a trial with this gap: by how much it is above the largest."""
+        return {} if gap is None or self.max_gap is None else {"gap": gap - self.max_gap}
+
+    def points(self) -> list[Point]:
+        """The first trials, complete: the paper's, then the space's own."""
+        paper, own = self.completed({}), list[Point]()
+        for point in map(self.completed, self.first_trials):
+            # With other fixed values, the paper's point is another trial than the paper's.
+            if point not in own and (self.fixed or point != paper):
+                own.append(point)
+        return [paper, *own]
+
+    def completed(self, point: Point) -> Point:
+        """The point of a trial with these values, and else with the paper's."""
+        return self.point({**_PAPERS, **point})
+
+    def point(self, values: Mapping[str, Value]) -> Point:
+        """Of the values of a configuration, those of the parameters that the trial has."""
+        found: Point = {}
+        for name in conditions.parents_first(self.parameters):
+            if conditions.exists(self.parameters[name], found):
+                found[name] = values[name]
+        return {name: found[name] for name in self.parameters if name in found}
+
+    def filled(self, config: TrialConfig) -> Point:
+        """A value for every parameter; of one that the trial does not have, always the same."""
+        values = config.model_dump()
+        return {
+            name: values[name] if each.contains(values[name]) else each.ends()[0]
+            for name, each in self.parameters.items()
+        }
+
+    def contains(self, config: TrialConfig) -> bool:
+        """Whether every parameter has a value that a trial of this space can have."""
+        return not self.parameters.keys() & self.strange(config)
+
+    def has(self, point: Point) -> bool:
+        """Whether a trial of this space can have these parameters, with these values."""
+        return point.keys() <= self.parameters.keys() and (
+            self.completed(point) == point
+            and all(self.parameters[name].contains(value) for name, value in point.items())
+        )
+
+    def strange(self, config: TrialConfig) -> list[str]:
+        """The settings that no trial of this space has so, but for the paper's."""
+        values, usual = config.model_dump(), {**_PAPERS, **self.fixed}
+        point = self.point(values)
+        return [
+            name
+            for name, value in values.items()
+            if not (
+                self.parameters[name].contains(value) if name in point else value == usual[name]
+            )
+        ]
+
+    def suggest(self, trial: Trial) -> Point:
+        """The parameters that `trial` has, with the values that Optuna suggests."""
+        point: Point = {}
+        for name in conditions.parents_first(self.parameters):
+            if conditions.exists(self.parameters[name], point):
+                point[name] = self.parameters[name].suggest(name, trial)
+        return {name: point[name] for name in self.parameters if name in point}
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether some trials have parameters that others have not."""
+        return any(each.when for each in self.parameters.values())
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """The parameters as Optuna takes them."""
+        return {name: each.distribution() for name, each in self.parameters.items()}
+
+    def plans(self) -> list[PlanName]:
+        """The data plans that trials may ask for; `original` always, for the paper's."""
+        parameter = self.parameters.get("data_plan")
+        asked = parameter.ends() if parameter else (self.fixed.get("data_plan"),)
+        return [plan for plan in PLAN_NAMES if plan in asked or plan == PAPER.data_plan]
+
+    def as_yaml(self) -> str:
+        """The space as it was understood, defaults filled in."""
+        text: str = yaml.safe_dump(
+            self.model_dump(mode="json", exclude_none=True),
+            sort_keys=False,
+            default_flow_style=None,
+            width=100,
+        )
+        return text
+
+
+def find_space(name: str) -> Path:
+    """The file of a space given as a path or by the name of one that comes with the project.
+
+    Raises UserError where there is none.
+    """
+    candidates = [Path(name), *(folder / f"{name}.yaml" for folder in FOLDERS)]
+    for path in candidates:
+        with suppress(OSError):  # such as a name too long
+            if path.is_file():
+                return path
+    known = sorted({path.stem for folder in FOLDERS for path in folder.glob("*.yaml")})
+    raise UserError(f"no search space {name}: give a YAML file or one of {', '.join(known)}")
+
+
+def read_space(path: Path) -> SearchSpace:
+    """Read and check a space.
+
+    Raises UserError: one line that names the file, the key and the value.
+    """
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise UserError(f"{path}: is no search space: those are a few lines of YAML")
+        return parse_space(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+
+
+def parse_space(text: str, source: str) -> SearchSpace:
+    """A space from YAML text; `source` names it in errors. Raises UserError."""
+    content = parse_yaml(text, source)
+    if not isinstance(content, dict):
+        raise UserError(f"{source}: holds no `parameters:`")
+    try:
+        space = SearchSpace.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{source}: {_first(error)}") from error
+    if wrong := problems(space):
+        raise UserError(f"{source}: {wrong[0]}")
+    return space
+
+
+# What is said of a key instead of pydantic's words, which speak of its own types.
+_WORDS = {
+    "missing": "it is missing",
+    "extra_forbidden": "unknown key",
+    "union_tag_not_found": "its type is missing: float, int or choice",
+    "union_tag_invalid": "its type is none of float, int and choice",
+    "model_type": "needs keys and values",
+    "dict_type": "needs keys and values",
+    "model_attributes_type": "needs keys and values",
+    "tuple_type": "needs a list",
+}
+
+
+_TYPES = ("float", "int", "choice", "bool", "str")
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    # Below a parameter or a value, pydantic also names the type by which it was read.
+    key = ".".join(str(part) for part in first["loc"] if part not in _TYPES)
+    value = "" if first["type"] == "missing" else f"{shown(first['input'])}: "
+    told = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
+    return f"{key}: {value}{told}"

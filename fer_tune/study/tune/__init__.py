@@ -1,0 +1,1 @@
+"""Ray Tune: session, searcher, scheduler, trainable and callback of a study."""

@@ -1,0 +1,154 @@
+"""How many trials get the most out of one GPU together, found out by letting some share it."""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fer_tune.common.errors import UserError
+from fer_tune.data.faces import Faces
+from fer_tune.data.resampling import TrainingFaces
+from fer_tune.data.trial_data import TrialFaces
+from fer_tune.scoring.metrics import EpochResult
+from fer_tune.study.tune.failure import lacks_memory
+from fer_tune.study.tune.resources import Machine, Wanted
+from fer_tune.study.tune.shared_data import StudyFaces
+from fer_tune.trial_config import PAPER
+
+if TYPE_CHECKING:
+    import torch
+
+TRIALS = (1, 2, 4, 8)  # tried at once, in this order
+GAIN = 1.1  # by which more trials at once must be faster together to be worth their memory
+SECONDS = 3.0  # that each number of trials is watched
+PATIENCE = 60.0  # seconds until the share must be free
+TRAINING, EVALUATED = 8192, 1024  # faces of an epoch, so that many epochs fit in
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Trials at once, and the training faces a second that they get through together."""
+
+    trials: int
+    faces_per_second: float
+
+
+def measured(
+    wanted: Wanted, machines: Sequence[Machine], faces: StudyFaces
+) -> tuple[Wanted, Sequence[Rate]]:
+    """`wanted` with the part of a GPU at which trials share it best, and the rates that say so.
+
+    Without "auto" or a GPU there is nothing to find out. Raises UserError where no trial runs.
+    """
+    machine = next((each for each in machines if each.gpus), None)
+    if wanted.gpus != "auto" or machine is None:
+        return wanted, ()
+    cores = max(1, machine.cores // machine.gpus)
+    found = rates(faces[PAPER.data_plan], {"CPU": min(cores, TRIALS[-1]), "GPU": 1})
+    return replace(wanted, gpus=1 / best(found).trials), found
+
+
+def rates(faces: TrialFaces, there: Mapping[str, float]) -> list[Rate]:
+    """Train the paper's configuration once, twice, ... at a time, each in a process of its own.
+
+    Ends at the first number for which cores or memory do not suffice. Needs Ray to be connected.
+
+    faces: of the paper's trial; a part of them is used.
+    there: what the trials share on one machine: whole cores as "CPU", and one "GPU" or none.
+    Raises UserError where they get no such share, or it is too small for one trial.
+    """
+    import ray
+    from ray.util.placement_group import placement_group, remove_placement_group
+
+    group = placement_group([dict(there)])
+    try:
+        ray.get(group.ready(), timeout=PATIENCE)
+        found = list(_rates(faces, there, group))
+    except ray.exceptions.GetTimeoutError as error:
+        raise UserError(f"--gpus-per-trial auto: no machine has {there} free") from error
+    finally:
+        remove_placement_group(group)  # ends the processes in it
+    if not found:
+        raise UserError("--gpus-per-trial auto: the GPU has no memory for a trial")
+    return found
+
+
+def best(found: Sequence[Rate]) -> Rate:
+    """The fewest trials that are about as fast together as any number of them."""
+    fastest = max(rate.faces_per_second for rate in found)
+    return next(rate for rate in found if rate.faces_per_second * GAIN >= fastest)
+
+
+def _rates(faces: TrialFaces, there: Mapping[str, float], group: Any) -> Iterator[Rate]:
+    import ray
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    most = int(there["CPU"])
+    trial = ray.remote(_Trial).options(
+        num_cpus=1,
+        num_gpus=there.get("GPU", 0) / most,
+        scheduling_strategy=PlacementGroupSchedulingStrategy(group),
+    )
+    part = ray.put(_part(faces))
+    running: list[Any] = []
+    for trials in (number for number in TRIALS if number <= most):
+        running += [trial.remote(part) for _ in range(trials - len(running))]
+        try:
+            for seconds in (0, SECONDS):  # the first epoch is slower
+                together = ray.get([each.rate.remote(seconds, 1 / trials) for each in running])
+        except Exception as error:
+            if lacks_memory(error):
+                return
+            raise
+        yield Rate(trials, sum(together))
+
+
+class _Trial:
+    """A trial that trains as long as it is told."""
+
+    def __init__(self, faces: TrialFaces) -> None:
+        self._faces = faces
+        self._epochs: Iterator[EpochResult] | None = None
+
+    def rate(self, seconds: float, share: float) -> float:
+        """Training faces a second over as many epochs as it takes, at least one.
+
+        share: of the GPU's memory that the trial may take.
+        """
+        from fer_tune.trial.device import pick_device
+
+        # Not where the process begins: Ray would tell of too little memory as of its death.
+        device = pick_device(share)
+        self._epochs = self._epochs or self._begun(device)
+        began, epochs = time.perf_counter(), 0
+        while not epochs or time.perf_counter() - began < seconds:
+            next(self._epochs)
+            epochs += 1
+        return epochs * len(self._faces.training.faces) / (time.perf_counter() - began)
+
+    def _begun(self, device: "torch.device") -> Iterator[EpochResult]:
+        import torch
+
+        from fer_tune.trial.train_state import Task, fresh_state
+        from fer_tune.trial.training_loop import fit
+
+        torch.set_num_threads(1)
+        faces, task = self._faces, Task(PAPER, sys.maxsize, seed=0)
+        state = fresh_state(task, len(faces.training.faces), len(faces.classes), device)
+        return fit(task, state, faces, device)
+
+
+def _part(faces: TrialFaces) -> TrialFaces:
+    return TrialFaces(
+        TrainingFaces(_first(faces.training.faces, TRAINING)),
+        _first(faces.sample, EVALUATED),
+        _first(faces.validation, EVALUATED),
+        faces.classes,
+    )
+
+
+def _first(faces: Faces, most: int) -> Faces:
+    return faces.take(np.arange(min(most, len(faces))))

@@ -1,0 +1,76 @@
+"""The faces of a study, made once for all of its trials."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fer_tune.data.faces import Splits
+from fer_tune.data.resampling import COPYING, PlanName
+from fer_tune.data.subsample import stratified_sample
+from fer_tune.data.trial_data import TrialFaces, trial_faces
+from fer_tune.study.records.settings import StudySettings
+
+StudyFaces = Mapping[PlanName, TrialFaces]
+SentFaces = Mapping[PlanName, Any]  # see `sent`
+
+
+def study_faces(splits: Splits, settings: StudySettings) -> StudyFaces:
+    """The faces of a trial by its data plan, for every plan that the space may ask for.
+
+    Those of a plan are made when they are first asked for: copies take seconds.
+    Raises UserError where `train_faces` is too small to hold every class.
+    """
+    size = settings.train_faces or len(splits.train)
+    train = stratified_sample(splits.train, size, settings.seed)
+    # It travels to other processes, where nobody has any business with the test faces.
+    used = replace(splits, train=train, test=splits.test.take(np.arange(0)))
+    return _Lazy(used, settings.space.plans(), settings.seed)
+
+
+class _Lazy(StudyFaces):
+    def __init__(self, splits: Splits, plans: Sequence[PlanName], seed: int) -> None:
+        self._splits, self._plans, self._seed = splits, plans, seed
+        self._made: dict[PlanName, TrialFaces] = {}
+
+    def __getitem__(self, plan: PlanName) -> TrialFaces:
+        if plan not in self._plans:
+            raise KeyError(plan)
+        if plan not in self._made:
+            self._made[plan] = trial_faces(self._splits, self._splits.train, plan, self._seed)
+        return self._made[plan]
+
+    def __iter__(self) -> Iterator[PlanName]:
+        return iter(self._plans)
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+
+def sent(faces: StudyFaces) -> SentFaces:
+    """The faces as workers get them, for `received`.
+
+    Plans that make copies are on their way still: a process beside the first trials makes them.
+    """
+    import ray
+
+    make = ray.remote(num_cpus=0)(_make)
+    there = ray.put(faces) if any(plan in COPYING for plan in faces) else None
+    return {plan: make.remote(there, plan) if plan in COPYING else faces[plan] for plan in faces}
+
+
+def received(faces: SentFaces, plan: PlanName) -> TrialFaces:
+    """What `sent` has for the plan; waits for it where it is not made yet."""
+    import ray
+
+    own = faces[plan]
+    own = ray.get(own) if isinstance(own, ray.ObjectRef) else own
+    assert isinstance(own, TrialFaces)
+    return own
+
+
+def _make(faces: StudyFaces, plan: PlanName) -> TrialFaces:
+    os.nice(10)  # the trials that can train go first
+    return faces[plan]

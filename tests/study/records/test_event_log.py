@@ -1,0 +1,186 @@
+import errno
+import os
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fer_tune.common.errors import UserError
+from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.scoring.metrics import EpochResult
+from fer_tune.study.records.event_log import (
+    FILE,
+    Journal,
+    JournalReader,
+    checked_trials,
+    read_events,
+    read_trials,
+    trials_of,
+)
+from fer_tune.study.records.settings import StudySettings
+from fer_tune.trial_config import TrialConfig
+
+CONFIG = TrialConfig(depth=2)
+
+
+def _epoch(number: int, epoch: int, score: float = 0.5) -> EpochEnded:
+    result = EpochResult(epoch, {"val/macro_f1": score}, [[1, 2], [3, 4]])
+    return EpochEnded(number=number, result=result)
+
+
+# Two trials: one finished, one interrupted in its second epoch.
+EVENTS: list[Event] = [
+    TrialStarted(number=0, name="000", config=TrialConfig()),
+    TrialStarted(number=1, name="001", config=CONFIG),
+    _epoch(0, 1),
+    _epoch(0, 2),
+    _epoch(1, 1),
+    TrialEnded(number=0, ending="finished"),
+    TrialEnded(number=1, ending="interrupted", error=None),
+]
+
+
+def _tell(folder: Path, *events: Event) -> None:
+    with closing(Journal(folder)) as journal:
+        for event in events:
+            journal.tell(event)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    _tell(tmp_path, *EVENTS)
+    return tmp_path
+
+
+def test_events_read_back_as_they_were_told(folder: Path) -> None:
+    assert list(read_events(folder)) == EVENTS
+
+
+def test_trials_are_what_their_events_leave(folder: Path) -> None:
+    finished, interrupted = read_trials(folder)
+    assert [result.epoch for result in finished.history] == [1, 2]
+    assert (finished.ending, finished.is_over) == ("finished", True)
+    assert interrupted.config == CONFIG
+    assert (interrupted.ending, interrupted.is_over) == ("interrupted", False)
+
+
+def test_a_line_torn_by_a_kill_is_passed_over_and_then_overwritten(folder: Path) -> None:
+    with (folder / FILE).open("a") as file:
+        file.write('{"number": 1, "ti')
+    assert list(read_events(folder)) == EVENTS
+    _tell(folder, EVENTS[1], _epoch(1, 2))
+    assert [result.epoch for result in read_trials(folder)[1].history] == [1, 2]
+
+
+def test_a_trial_that_goes_on_is_no_longer_interrupted(folder: Path) -> None:
+    _tell(folder, EVENTS[1])
+    assert read_trials(folder)[1].ending is None
+    assert len(read_trials(folder)[1].history) == 1
+
+
+def test_of_an_epoch_that_is_there_twice_the_first_counts(folder: Path) -> None:
+    _tell(folder, EVENTS[1], _epoch(1, 2), EVENTS[1], _epoch(1, 1, 0.7), _epoch(1, 3))
+    history = read_trials(folder)[1].history
+    assert [result.epoch for result in history] == [1, 2, 3]
+    assert history[0].metrics["val/macro_f1"] != 0.7
+
+
+def test_a_line_changed_by_hand_is_named_by_its_number(folder: Path) -> None:
+    lines = (folder / FILE).read_text().splitlines(keepends=True)
+    lines[2] = lines[2].replace("result", "rseult")
+    (folder / FILE).write_text("".join(lines))
+    with pytest.raises(UserError, match="line 3 is no event"):
+        read_trials(folder)
+
+
+def test_a_disk_that_is_full_is_told_by_the_name_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    told = f"{tmp_path / FILE} cannot be written: No space left on device"
+    with closing(Journal(tmp_path)) as journal, pytest.raises(UserError, match=told):
+        journal.tell(EVENTS[0])
+
+
+def test_a_journal_is_read_on_while_it_is_written(tmp_path: Path) -> None:
+    reader = JournalReader(tmp_path)
+    assert (reader.left(), reader.read(9)) == (0, [])
+    _tell(tmp_path, *EVENTS[:3])
+    assert reader.left() == 3
+    assert reader.read(2) == EVENTS[:2]
+    _tell(tmp_path, *EVENTS[3:])
+    assert reader.left() == len(EVENTS) - 2
+    assert reader.read(99) == EVENTS[2:]
+    assert (reader.left(), reader.read(99)) == (0, [])
+
+
+def test_reading_on_waits_for_the_rest_of_a_line(folder: Path) -> None:
+    reader, line = JournalReader(folder), EVENTS[1].model_dump_json() + "\n"
+    with (folder / FILE).open("a") as file:
+        file.write(line[:20])
+        file.flush()
+        assert reader.left() == len(EVENTS)
+        assert reader.read(99) == EVENTS
+        assert (reader.left(), reader.read(99)) == (0, [])
+        file.write(line[20:])
+    assert reader.read(99) == [EVENTS[1]]
+
+
+def test_reading_on_comes_no_further_than_a_line_changed_by_hand(folder: Path) -> None:
+    reader = JournalReader(folder)
+    lines = (folder / FILE).read_text().splitlines(keepends=True)
+    (folder / FILE).write_text("".join([*lines[:4], "{}\n", *lines[5:]]))
+    assert reader.read(4) == EVENTS[:4]
+    for _ in range(2):
+        with pytest.raises(UserError, match="line 5 is no event"):
+            reader.read(4)
+    assert reader.left() == len(EVENTS) - 4
+
+
+def test_a_folder_without_a_journal_has_no_trials(tmp_path: Path) -> None:
+    assert read_trials(tmp_path) == []
+
+
+def test_a_long_studys_trials_can_be_had_without_their_single_classes() -> None:
+    metrics = {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/happy": 0.7, "val_f1/sad": 0.6}
+    result = EpochResult(1, metrics, [[1, 2], [3, 4]])
+    (record,) = trials_of([EVENTS[0], EpochEnded(number=0, result=result)], "val_f1/sad")
+    (kept,) = record.history
+    assert kept.metrics == {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/sad": 0.6}
+    assert not kept.confusion
+
+
+def _fitting(*changed: Event) -> list[Event]:
+    result = EpochResult(1, {"val/macro_f1": 0.5, "gap": 0.1}, [[1, 2], [3, 4]])
+    return [*EVENTS[:2], EpochEnded(number=0, result=result), *changed]
+
+
+def test_the_trials_of_a_whole_journal_are_those_that_it_tells(
+    tmp_path: Path, settings: StudySettings
+) -> None:
+    _tell(tmp_path, *_fitting(EVENTS[-1]))
+    assert [each.number for each in checked_trials(tmp_path, settings)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        _epoch(2, 1),  # of a trial that did not begin
+        TrialEnded(number=7, ending="finished"),
+        _epoch(0, 2),  # without the gap
+        EpochEnded(number=1, result=EpochResult(2, {"val/macro_f1": 0.5, "gap": 0.1}, [])),
+        EpochEnded(number=0, result=EpochResult(0, {"val/macro_f1": 0.5, "gap": 0.1}, [])),
+        EpochEnded(number=0, result=EpochResult(1, {"val/makro_f1": 0.5, "gap": 0.1}, [])),
+        TrialStarted(number=2, name="002", config=TrialConfig(learning_rate=0.9)),
+        TrialStarted(number=-1, name="-01", config=TrialConfig()),
+    ],
+)
+def test_an_event_that_no_such_study_tells_is_named_by_its_line(
+    tmp_path: Path, settings: StudySettings, wrong: Event
+) -> None:
+    _tell(tmp_path, *_fitting(wrong))
+    with pytest.raises(UserError, match="line 4 does not belong to study tested"):
+        checked_trials(tmp_path, settings)

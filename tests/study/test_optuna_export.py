@@ -1,0 +1,93 @@
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from fer_tune.study.optuna_export import FILE, write_optuna
+from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.trial_config import TrialConfig
+from tests.machine import free_port
+
+
+@pytest.fixture
+def trials(record: Callable[..., TrialRecord]) -> list[TrialRecord]:
+    """One of full length, one stopped, one failed, and one that goes on."""
+    return [
+        record(0, 0.1, 0.6, 0.3, ending="finished"),
+        record(1, 0.2, ending="stopped"),
+        record(2, ending="failed"),
+        record(3, 0.4, ending="interrupted"),
+    ]
+
+
+def test_optuna_reads_the_trials_that_are_over(
+    tmp_path: Path, settings: StudySettings, trials: list[TrialRecord]
+) -> None:
+    for _ in range(2):  # a study that was resumed is written anew
+        assert write_optuna(tmp_path, settings, trials) is None
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / FILE)))
+    study = optuna.load_study(study_name="tested", storage=storage)
+    assert study.user_attrs == {"metric": "val/macro_f1"}
+    told = [(trial.state, trial.user_attrs["trial"]) for trial in study.trials]
+    assert told == [(TrialState.COMPLETE, 0), (TrialState.PRUNED, 1), (TrialState.FAIL, 2)]
+    assert study.best_value == 0.6
+    assert study.trials[0].intermediate_values == {1: 0.1, 2: 0.6, 3: 0.3}
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_optuna_reads_of_a_trial_the_parameters_that_it_had(
+    tmp_path: Path, conditional: StudySettings, record: Callable[..., TrialRecord]
+) -> None:
+    mixed = record(1, 0.2, ending="stopped")
+    mixed.config = TrialConfig(schedule="cosine", mixup=0.2)
+    assert write_optuna(tmp_path, conditional, [record(0, 0.1, ending="finished"), mixed]) is None
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / FILE)))
+    trials = optuna.load_study(study_name="tested", storage=storage).trials
+    assert [list(trial.params) for trial in trials] == [
+        ["learning_rate", "schedule"],
+        ["learning_rate", "schedule", "mixup"],
+    ]
+
+
+def test_what_cannot_be_written_is_told_in_one_line(
+    tmp_path: Path, settings: StudySettings, trials: list[TrialRecord]
+) -> None:
+    told = write_optuna(tmp_path / "gone", settings, trials)
+    assert told is not None
+    assert told.endswith("cannot be written: No such file or directory")
+
+
+@pytest.mark.slow
+def test_optuna_dashboard_opens_it(
+    tmp_path: Path, settings: StudySettings, trials: list[TrialRecord]
+) -> None:
+    write_optuna(tmp_path, settings, trials)
+    program, port = Path(sys.executable).with_name("optuna-dashboard"), free_port()
+    dashboard = subprocess.Popen([program, str(tmp_path / FILE), "--port", str(port)])
+    try:
+        answer = _ask(f"http://127.0.0.1:{port}/api/studies")
+    finally:
+        dashboard.terminate()
+        dashboard.wait()
+    assert [each["study_name"] for each in answer["study_summaries"]] == ["tested"]
+
+
+def _ask(address: str) -> Any:
+    for _ in range(120):
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                return json.load(answer)
+        except OSError:
+            time.sleep(0.5)
+    pytest.fail("the dashboard does not answer")

@@ -1,0 +1,55 @@
+from fer_tune.study.parameter_importance import ENOUGH, importances
+from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.search_space.space import parse_space
+from fer_tune.trial_config import TrialConfig
+
+SPACE = parse_space(
+    """
+parameters:
+  depth: {type: int, low: 1, high: 5}
+  dropout: {type: float, low: 0.0, high: 0.7}
+  data_plan: {type: choice, values: [original, balanced]}
+""",
+    "tested.yaml",
+)
+
+
+def trials(count: int) -> list[TrialRecord]:
+    return [
+        TrialRecord(
+            number, f"{number}", TrialConfig(depth=number % 5 + 1, dropout=number / count / 2)
+        )
+        for number in range(count)
+    ]
+
+
+def test_the_parameter_that_decides_comes_first_with_most_of_the_variance() -> None:
+    found = importances(trials(25), SPACE, [each.config.depth / 5 for each in trials(25)])
+    assert next(iter(found)) == "depth"
+    mean, spread = found["depth"]
+    assert mean > 0.8
+    assert 0 <= spread < 0.2
+    assert found["data_plan"] == (0.0, 0.0)  # the same in every trial
+
+
+def test_a_parameter_that_some_trials_do_not_have_is_told_of_too() -> None:
+    space = parse_space(
+        """
+parameters:
+  depth: {type: int, low: 1, high: 5}
+  mixup: {type: float, low: 0.1, high: 0.4, when: {depth: 4}}
+""",
+        "tested.yaml",
+    )
+    some = [
+        TrialRecord(number, "", TrialConfig(depth=4, mixup=0.1 + number / 100))
+        for number in range(25)
+    ]
+    some += [TrialRecord(25 + depth, "", TrialConfig(depth=depth)) for depth in (1, 2, 3, 5)]
+    found = importances(some, space, [each.config.mixup for each in some])
+    assert next(iter(found)) == "mixup"
+
+
+def test_few_trials_or_equal_ones_tell_nothing() -> None:
+    assert importances(trials(ENOUGH - 1), SPACE, [*range(ENOUGH - 1)]) == {}
+    assert importances(trials(25), SPACE, [0.5] * 25) == {}

@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from fer_tune.study.tune.failure import Failure, ends_worker
+
+GIVEN = {"gpus": 0.25}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 MiB"),
+        torch.AcceleratorError("CUDA error: out of memory"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
+    ],
+)
+def test_a_gpu_with_too_little_memory_is_known_by_all_that_torch_says_of_it(
+    error: Exception,
+) -> None:
+    assert Failure.of(error).may_pass(GIVEN)
+    assert not ends_worker(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ValueError("out of memory"), "error"),
+        (RuntimeError("shapes differ"), "error"),
+        (OSError("no space left"), "storage"),
+    ],
+)
+def test_what_else_ends_a_trial_would_end_it_again(error: Exception, kind: str) -> None:
+    failure = Failure.of(error)
+    assert failure.kind == kind
+    assert not failure.may_pass(GIVEN)
+    assert not ends_worker(error)
+
+
+def test_a_broken_gpu_context_ends_its_process() -> None:
+    assert ends_worker(torch.AcceleratorError("CUDA error: an illegal memory access"))

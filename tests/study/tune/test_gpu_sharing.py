@@ -1,0 +1,72 @@
+from collections.abc import Mapping
+
+import pytest
+
+from fer_tune.common.errors import UserError
+from fer_tune.data.demo.demo_splits import demo_splits
+from fer_tune.data.subsample import stratified_sample
+from fer_tune.data.trial_data import TrialFaces, trial_faces
+from fer_tune.study.tune import gpu_sharing as sharing
+from fer_tune.study.tune.gpu_sharing import Rate, best, measured, rates
+from fer_tune.study.tune.ray_session import ray_session
+from fer_tune.study.tune.resources import Machine, Wanted
+
+
+@pytest.fixture
+def faces() -> TrialFaces:
+    splits = demo_splits()
+    return trial_faces(splits, stratified_sample(splits.train, 40, 0), "original", 0)
+
+
+@pytest.mark.parametrize(
+    ("faces_per_second", "trials"),
+    [
+        ((100,), 1),
+        ((100, 105), 1),  # one trial keeps the GPU busy
+        ((100, 190, 200, 205), 2),
+        ((100, 190, 350, 600), 8),
+        ((100, 90, 80), 1),
+    ],
+)
+def test_the_fewest_trials_that_are_about_as_fast_as_any_share_a_gpu(
+    faces_per_second: tuple[float, ...], trials: int
+) -> None:
+    found = [Rate(2**power, rate) for power, rate in enumerate(faces_per_second)]
+    assert best(found).trials == trials
+
+
+@pytest.mark.parametrize(
+    ("wanted", "machine"),
+    [(Wanted(gpus="auto"), Machine(4, 0)), (Wanted(gpus=0.5), Machine(4, 1))],
+)
+def test_without_auto_or_a_gpu_nothing_is_measured(wanted: Wanted, machine: Machine) -> None:
+    assert measured(wanted, [machine], {}) == (wanted, ())
+
+
+def test_auto_gives_a_trial_the_part_of_a_gpu_that_was_measured_best(
+    monkeypatch: pytest.MonkeyPatch, faces: TrialFaces
+) -> None:
+    asked: list[Mapping[str, float]] = []
+
+    def rates(_: TrialFaces, there: Mapping[str, float]) -> list[Rate]:
+        asked.append(there)
+        return [Rate(1, 100), Rate(2, 190), Rate(4, 195)]
+
+    monkeypatch.setattr(sharing, "rates", rates)
+    wanted, found = measured(Wanted(gpus="auto"), [Machine(12, 2)], {"original": faces})
+    assert wanted == Wanted(gpus=0.5)
+    assert [rate.trials for rate in found] == [1, 2, 4]
+    assert asked == [{"CPU": 6, "GPU": 1}]
+
+
+def test_trials_that_share_cores_are_measured_together(
+    monkeypatch: pytest.MonkeyPatch, faces: TrialFaces
+) -> None:
+    monkeypatch.setattr(sharing, "SECONDS", 0.0)
+    monkeypatch.setattr(sharing, "PATIENCE", 1.0)
+    with ray_session(None):
+        found = rates(faces, {"CPU": 2})
+        assert [rate.trials for rate in found] == [1, 2]
+        assert all(rate.faces_per_second > 0 for rate in found)
+        with pytest.raises(UserError, match="no machine has"):
+            rates(faces, {"CPU": 1000})

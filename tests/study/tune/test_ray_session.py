@@ -1,0 +1,39 @@
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from fer_tune.common.errors import UserError
+from fer_tune.study.tune.ray_session import ray_session
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "nowhere"])
+def test_an_address_where_no_cluster_answers_is_told_at_once(address: str) -> None:
+    with socket.socket() as taken:
+        # Bound but not listening: nothing else can take the port meanwhile.
+        taken.bind(("127.0.0.1", 0))
+        where = address.format(port=taken.getsockname()[1])
+        with pytest.raises(UserError, match="no Ray cluster answers"), ray_session(where):
+            pass
+
+
+# In a process of its own: Ray reads where to listen when it is imported.
+LISTENS = """
+import socket
+from fer_tune.study.tune.ray_session import ray_session
+with ray_session(None):
+    import ray
+    (node,) = ray.nodes()
+    ports = [node["NodeManagerPort"], node["ObjectManagerPort"]]
+    ports.append(int(ray.get_runtime_context().gcs_address.rpartition(":")[2]))
+    for host in ["127.0.0.1", "127.0.0.2"]:
+        print(host, *[not socket.socket().connect_ex((host, port)) for port in ports])
+"""
+
+
+def test_a_ray_started_here_listens_on_loopback_only() -> None:
+    # Whoever listens on every address listens on 127.0.0.2 too.
+    done = subprocess.run([sys.executable, "-c", LISTENS], capture_output=True, text=True)
+    shown = done.stdout.splitlines()
+    assert shown == ["127.0.0.1 True True True", "127.0.0.2 False False False"], done.stderr

@@ -1,0 +1,153 @@
+import random
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+from ray.tune.schedulers import TrialScheduler
+
+from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.options import Scheduler
+from fer_tune.scoring.metrics import EpochResult
+from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.tune.scheduler import StudyScheduler
+from fer_tune.trial_config import PAPER
+
+Report = tuple[int, int, float]  # trial, epoch, score
+
+# Trials at once, as their reports may interleave; ASHA's rungs are at epochs 1, 3 and 9.
+REPORTS: list[Report] = [
+    (1, 1, 0.30),
+    (2, 1, 0.20),
+    (1, 2, 0.32),
+    (3, 1, 0.40),
+    (1, 3, 0.35),
+    (3, 2, 0.41),
+    (4, 1, 0.35),
+    (3, 3, 0.30),
+    (5, 1, 0.50),
+    (5, 2, 0.50),
+    (5, 3, 0.50),
+]
+
+
+def _decide(scheduler: StudyScheduler, number: int, epoch: int, score: float) -> str:
+    trial = SimpleNamespace(config={"number": number}, trial_id=f"ray-{number}")
+    if epoch == 1:
+        scheduler.on_trial_add(None, trial)
+    return scheduler.on_trial_result(None, trial, {"epoch": epoch, "val/macro_f1": score})
+
+
+def test_rungs_filled_from_the_journal_decide_as_those_that_were_lost(
+    settings: StudySettings,
+) -> None:
+    whole = StudyScheduler(settings)
+    expected = [_decide(whole, *report) for report in REPORTS]
+    assert set(expected) == {TrialScheduler.STOP, TrialScheduler.CONTINUE}
+    for cut in range(len(REPORTS)):
+        resumed = StudyScheduler(settings)
+        for number, epoch, score in REPORTS[:cut]:
+            result = EpochResult(epoch, {"val/macro_f1": score}, [])
+            resumed.replay(EpochEnded(number=number, result=result))
+        decided = []
+        for number, epoch, score in REPORTS[cut:]:
+            trial = SimpleNamespace(config={"number": number}, trial_id="new id")
+            resumed.on_trial_add(None, trial)
+            reported = {"epoch": epoch, "val/macro_f1": score}
+            decided.append(resumed.on_trial_result(None, trial, reported))
+        assert decided == expected[cut:]
+        assert resumed.stopped == whole.stopped
+
+
+def test_a_worse_trial_is_stopped_at_a_rung(settings: StudySettings) -> None:
+    scheduler = StudyScheduler(settings)
+    assert _decide(scheduler, 1, 1, 0.5) == TrialScheduler.CONTINUE
+    assert _decide(scheduler, 2, 1, 0.1) == TrialScheduler.STOP
+    assert scheduler.stopped == {2}
+
+
+def test_less_is_better_for_a_loss(settings: StudySettings) -> None:
+    scheduler = StudyScheduler(settings.model_copy(update={"metric": "val/loss"}))
+    for number, loss, expected in [(1, 0.5, "CONTINUE"), (2, 0.9, "STOP"), (3, 0.1, "CONTINUE")]:
+        trial = SimpleNamespace(config={"number": number}, trial_id=f"ray-{number}")
+        scheduler.on_trial_add(None, trial)
+        assert scheduler.on_trial_result(None, trial, {"epoch": 1, "val/loss": loss}) == expected
+
+
+def test_the_papers_trial_is_never_stopped_early(settings: StudySettings) -> None:
+    scheduler = StudyScheduler(settings)
+    _decide(scheduler, 1, 1, 0.5)
+    assert _decide(scheduler, 0, 1, 0.1) == TrialScheduler.CONTINUE
+    assert scheduler.stopped == set()
+
+
+def test_a_trial_at_its_full_length_is_not_among_the_stopped(settings: StudySettings) -> None:
+    scheduler = StudyScheduler(settings)
+    for epoch in range(1, 10):
+        decision = _decide(scheduler, 1, epoch, 0.5)
+    assert decision == TrialScheduler.STOP
+    assert scheduler.stopped == set()
+
+
+class Study:
+    """Four trials at once, in no time, and what the journal has of them.
+
+    That a trial goes on is on record only once its worker has begun, some epochs of others later.
+    """
+
+    def __init__(self, settings: StudySettings, seed: int) -> None:
+        self.scheduler = StudyScheduler(settings)
+        self.journal: list[Event] = []
+        self._draw, self._trials = random.Random(seed), settings.trials
+        self._reached, self._begun = Counter[int](), 0
+        self._starting, self._running = list[int](), list[int]()
+
+    def run(self) -> "Study":
+        while self._fill() or self._starting or self._running:
+            if self._starting and (not self._running or self._draw.random() < 0.3):
+                self._running.append(number := self._starting.pop(0))
+                self.journal.append(TrialStarted(number=number, name="", config=PAPER))
+            else:
+                self._report(self._draw.choice(self._running))
+        return self
+
+    def _fill(self) -> bool:
+        while len(self._starting) + len(self._running) < 4:
+            number = self.scheduler.rungs.promote()
+            if number is None and self._begun == self._trials:
+                return False
+            if number is None:
+                number, self._begun = self._begun, self._begun + 1
+            self._starting.append(number)
+        return True
+
+    def _report(self, number: int) -> None:
+        self._reached[number] += 1
+        epoch, score = self._reached[number], self._draw.random()
+        decision = _decide(self.scheduler, number, epoch, score)
+        result = EpochResult(epoch, {"val/macro_f1": score}, [])
+        self.journal.append(EpochEnded(number=number, result=result))
+        if decision == TrialScheduler.STOP:
+            self._running.remove(number)
+            ending = "paused" if number in self.scheduler.rungs.paused else "finished"
+            ending = "stopped" if number in self.scheduler.stopped else ending
+            self.journal.append(TrialEnded(number=number, ending=ending))
+
+
+@pytest.mark.parametrize("kind", ["asha", "asha-promotion", "hyperband", "none"])
+@pytest.mark.parametrize("seed", range(3))
+def test_wherever_a_kill_cuts_the_journal_its_paused_trials_are_paused(
+    settings: StudySettings, kind: Scheduler, seed: int
+) -> None:
+    study = Study(settings.model_copy(update={"scheduler": kind, "trials": 40}), seed).run()
+    waits = kind in ("asha-promotion", "hyperband")
+    resumed, states = StudyScheduler(settings.model_copy(update={"scheduler": kind})), {}
+    for event in study.journal:
+        resumed.replay(event)
+        states[event.number] = getattr(event, "ending", None)
+        paused = {number for number, state in states.items() if state == "paused"}
+        assert paused <= resumed.rungs.paused
+        # Beside those, some that were at a rung when the kill came: they go on from there.
+        assert all(states[number] is None for number in resumed.rungs.paused - paused)
+    assert resumed.rungs.paused == study.scheduler.rungs.paused
+    assert resumed.stopped == study.scheduler.stopped
+    assert bool(paused) == waits
