@@ -15,7 +15,7 @@ from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.tracking.model_log import load_model, log_model
+from fer_tune.tracking.models.log_model import load_model, log_model
 from fer_tune.tracking.store import open_store
 from fer_tune.trial.device import pick_device
 from fer_tune.trial.train_and_test import train_and_test

@@ -4,7 +4,7 @@ from fer_tune.common.version import code_version
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import remarks
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.run_info import StudyDescription
 
 # Parameters of the study's run in MLflow. The number of trials is not among them: a resumed
 # study may get more.

@@ -13,10 +13,10 @@ from fer_tune.scoring.paper_results import REMARK
 from fer_tune.scoring.significance import Paired, bootstrap, paired
 from fer_tune.terminal.scores import class_table, overall_table
 from fer_tune.tracking import registry
-from fer_tune.tracking.description import RetrainingDescription
 from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
-from fer_tune.tracking.retraining import RetrainingRun
-from fer_tune.tracking.seeds import SeedOutcome
+from fer_tune.tracking.retrain_run import RetrainingRun
+from fer_tune.tracking.run_info import RetrainingDescription
+from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
 
 

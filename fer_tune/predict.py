@@ -88,7 +88,7 @@ def _predict(options: PredictOptions, photos: "Sequence[Photo]", unread: "list[U
     from fer_tune.common.console import new_console
     from fer_tune.terminal import predictions
     from fer_tune.tracking.chosen import chosen_model
-    from fer_tune.tracking.model_log import load_model
+    from fer_tune.tracking.models.log_model import load_model
     from fer_tune.tracking.store import open_store
 
     store = open_store(options.tracking_uri, create=False)

@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.judge import Retrained, judge
     from fer_tune.seeds import paper_outcomes, seed_outcome
     from fer_tune.terminal import tables
-    from fer_tune.tracking.retraining import open_retraining
+    from fer_tune.tracking.retrain_run import open_retraining
     from fer_tune.tracking.store import open_store
 
     console = new_console()
@@ -130,7 +130,7 @@ def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining"
     from fer_tune.scoring.metrics import metric_names
     from fer_tune.seeds import Retraining
     from fer_tune.study.records.study_storage import Storage
-    from fer_tune.tracking.studies import best_trial, find_study, find_trial
+    from fer_tune.tracking.queries import best_trial, find_study, find_trial
 
     study = find_study(store, options.study)
     if options.trial is None:

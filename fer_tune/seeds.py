@@ -17,16 +17,16 @@ from fer_tune.data.trial_data import trial_faces
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.study_storage import Storage
 from fer_tune.terminal.tables import progress
-from fer_tune.tracking.description import RetrainingDescription
-from fer_tune.tracking.retraining import (
+from fer_tune.tracking.queries import StudyRun, TrialRun, trials
+from fer_tune.tracking.retrain_run import (
     RetrainingRun,
     earlier_seed,
     is_broken_off,
     open_retraining,
 )
-from fer_tune.tracking.seeds import SeedOutcome
+from fer_tune.tracking.run_info import RetrainingDescription
+from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import StudyRun, TrialRun, trials
 from fer_tune.trial.checkpoint_file import delete_checkpoint
 from fer_tune.trial.train_and_test import train_and_test
 from fer_tune.trial.train_state import Task

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from fer_tune.study.prior_trials import KnownTrial
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.tracking.best import best_name
+from fer_tune.tracking.metric_names import best_name
+from fer_tune.tracking.queries import StudyRun, TrialRun, find_study, trials
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import StudyRun, TrialRun, find_study, trials
 from fer_tune.tracking.tags import BEST
 
 

@@ -16,13 +16,13 @@ from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.scoring.predictions import Predictions, confusion
 from fer_tune.scoring.significance import Paired
 from fer_tune.tracking import registry, tags
-from fer_tune.tracking.description import RetrainingDescription
-from fer_tune.tracking.model_log import load_model
+from fer_tune.tracking.models.log_model import load_model
+from fer_tune.tracking.queries import StudyRun, TrialRun
 from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
-from fer_tune.tracking.retraining import open_retraining
-from fer_tune.tracking.seeds import SeedOutcome
+from fer_tune.tracking.retrain_run import open_retraining
+from fer_tune.tracking.run_info import RetrainingDescription
+from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store, open_store
-from fer_tune.tracking.studies import StudyRun, TrialRun
 from fer_tune.trial.train_and_test import Final
 from fer_tune.trial_config import TrialConfig
 

@@ -16,7 +16,7 @@ from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet
 from fer_tune.model_config import ModelConfig
 from fer_tune.predict import main
-from fer_tune.tracking.model_log import load_model, log_model
+from fer_tune.tracking.models.log_model import load_model, log_model
 from fer_tune.tracking.store import open_store
 
 CONFIG = ModelConfig(depth=2, width=4, hidden_1=16, hidden_2=8)

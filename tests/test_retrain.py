@@ -10,9 +10,9 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet
-from fer_tune.tracking.model_log import load_model
+from fer_tune.tracking.models.log_model import load_model
+from fer_tune.tracking.queries import find_study, trials
 from fer_tune.tracking.store import open_store
-from fer_tune.tracking.studies import find_study, trials
 from fer_tune.trial import train_and_test as final
 from fer_tune.trial import training_loop as loop
 from fer_tune.trial.train_state import Task

@@ -15,10 +15,10 @@ from fer_tune.study.records.study_storage import Storage
 from fer_tune.study.records.trial_record import PAPER_TRIAL, TrialRecord
 from fer_tune.study.search_space.space import SearchSpace, parse_space
 from fer_tune.terminal.outcome import SHOWN, ranked
-from fer_tune.tracking.reported import logged_history, logged_text
+from fer_tune.tracking.artifacts import logged_history, logged_text
+from fer_tune.tracking.queries import StudyRun, TrialRun, began, find_study
+from fer_tune.tracking.queries import trials as trial_runs
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import StudyRun, TrialRun, began, find_study
-from fer_tune.tracking.studies import trials as trial_runs
 
 _BY_CLASS = "val_f1/"
 

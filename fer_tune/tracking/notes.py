@@ -1,8 +1,8 @@
 """What stands at the head of a study's page in MLflow: what one looks at there, in Markdown."""
 
 from fer_tune.tracking import tags
-from fer_tune.tracking.best import best_name
-from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.metric_names import best_name
+from fer_tune.tracking.run_info import StudyDescription
 
 _GUIDE = """\
 | where | what |

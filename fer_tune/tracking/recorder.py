@@ -8,12 +8,12 @@ from fer_tune.common.errors import UserError
 from fer_tune.events import MAY_GO_ON, Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, improves
 from fer_tune.tracking import study_run, tags
-from fer_tune.tracking.best import best_metrics, epoch_metrics
-from fer_tune.tracking.description import StudyDescription
-from fer_tune.tracking.figures import log_confusion
+from fer_tune.tracking.confusion_matrix import log_confusion
+from fer_tune.tracking.metric_names import best_metrics, epoch_metrics
 from fer_tune.tracking.parts import Part, StudyEnded, parts
+from fer_tune.tracking.queries import parent_run, trial_runs
+from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import parent_run, trial_runs
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
 from fer_tune.tracking import tags
-from fer_tune.tracking.description import RetrainingDescription
-from fer_tune.tracking.model_log import load_model
-from fer_tune.tracking.seeds import SeedOutcome, logged_predictions
+from fer_tune.tracking.models.log_model import load_model
+from fer_tune.tracking.run_info import RetrainingDescription
+from fer_tune.tracking.seed_run import SeedOutcome, logged_predictions
 from fer_tune.tracking.store import Store
 
 if TYPE_CHECKING:

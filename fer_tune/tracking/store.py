@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fer_tune.common.errors import UserError
-from fer_tune.tracking.database_file import RUN_A_SEARCH, require_database
+from fer_tune.tracking.sqlite import RUN_A_SEARCH, require_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from fer_tune.events import Ending
 from fer_tune.tracking import tags
-from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.notes import study_notes
 from fer_tune.tracking.parts import StudyEnded
+from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.ui import study_page
 from fer_tune.tracking.view import view_tag

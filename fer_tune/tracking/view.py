@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from fer_tune.scoring.metrics import direction
 from fer_tune.tracking import tags
-from fer_tune.tracking.best import best_name
-from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.metric_names import best_name
+from fer_tune.tracking.run_info import StudyDescription
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -10,9 +10,9 @@ from typing import Protocol, Self
 
 from fer_tune.common.errors import UserError
 from fer_tune.events import Ending, Event, now
-from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.parts import StudyEnded
 from fer_tune.tracking.recorder import Recorder
+from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store, first_line, stop_retries
 
 _GATHER = 1.0  # seconds in which events gather: what is written at once costs less

@@ -13,9 +13,9 @@ from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
 from fer_tune.study.records.trial_record import trial_name
 from fer_tune.study.search_space.space import SearchSpace, find_space, read_space
-from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.parts import StudyEnded
 from fer_tune.tracking.recorder import Recorder
+from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.trial_config import PAPER, TrialConfig
 

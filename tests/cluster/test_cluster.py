@@ -25,8 +25,8 @@ from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.study_storage import Storage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.tracking import tags
+from fer_tune.tracking.queries import find_study, trial_runs
 from fer_tune.tracking.store import open_store
-from fer_tune.tracking.studies import find_study, trial_runs
 from tests.cluster.machines import Machine
 from tests.cluster.services import Cluster
 from tests.waiting import wait_until

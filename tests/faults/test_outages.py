@@ -30,8 +30,8 @@ from fer_tune.study.tune.resources import Wanted, divide, this_machine
 from fer_tune.study.tune.shared_data import SentFaces
 from fer_tune.study.tune.trainable import TrialOptions, report
 from fer_tune.study.tune.tuner import Place, run_study
-from fer_tune.tracking.best import epoch_metrics
-from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.metric_names import epoch_metrics
+from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.writer import StudyWriter
 from tests.faults.server import PATIENCE, TrackingServer, tracking_server

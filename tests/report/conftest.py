@@ -11,7 +11,7 @@ from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import parse_space
 from fer_tune.tracking import tags
-from fer_tune.tracking.studies import StudyRun
+from fer_tune.tracking.queries import StudyRun
 from fer_tune.trial_config import PAPER, TrialConfig
 
 SPACE = """

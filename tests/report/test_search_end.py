@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from fer_tune import search
-from fer_tune.tracking.reported import FILE, logged_text
+from fer_tune.tracking.artifacts import FILE, logged_text
+from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.store import open_store
-from fer_tune.tracking.studies import find_study
 
 
 def test_the_end_of_a_search_writes_the_report_and_keeps_it_in_mlflow(

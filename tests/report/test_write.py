@@ -17,10 +17,10 @@ from fer_tune.study.records.settings import StudySettings, begin_study
 from fer_tune.study.records.study_storage import Storage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import parse_space
+from fer_tune.tracking.artifacts import FILE, logged_text
+from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.recorder import Recorder
-from fer_tune.tracking.reported import FILE, logged_text
 from fer_tune.tracking.store import Store, open_store
-from fer_tune.tracking.studies import find_study
 
 SPACE = "parameters:\n  depth: {type: int, low: 1, high: 5}\n"
 

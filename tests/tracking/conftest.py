@@ -7,7 +7,7 @@ import pytest
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
-from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.trial_config import PAPER, TrialConfig
 

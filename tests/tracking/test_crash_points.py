@@ -13,11 +13,11 @@ from mlflow.exceptions import MlflowException
 from fer_tune.events import Event
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
-from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.parts import StudyEnded
+from fer_tune.tracking.queries import parent_run, trial_runs
 from fer_tune.tracking.recorder import Recorder
+from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import parent_run, trial_runs
 from fer_tune.tracking.writer import StudyWriter
 
 Describe = Callable[..., StudyDescription]

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
-from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.notes import study_notes
+from fer_tune.tracking.run_info import StudyDescription
 
 
 def test_the_outcome_is_first_and_the_page_of_the_trials_is_linked(

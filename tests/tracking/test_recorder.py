@@ -14,11 +14,11 @@ from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Ending, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
-from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.parts import StudyEnded
+from fer_tune.tracking.queries import TrialRun, find_study, parent_run, trial_runs, trials
 from fer_tune.tracking.recorder import Recorder
+from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import TrialRun, find_study, parent_run, trial_runs, trials
 from fer_tune.trial_config import TrialConfig
 
 Describe = Callable[..., StudyDescription]

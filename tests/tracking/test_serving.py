@@ -21,7 +21,7 @@ from PIL import Image
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet
 from fer_tune.model_config import ModelConfig
-from fer_tune.tracking.model_log import load_model, log_model
+from fer_tune.tracking.models.log_model import load_model, log_model
 from fer_tune.tracking.store import open_store
 from tests.machine import bring, free_port, lacks
 from tests.waiting import answers, wait_until

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
-from fer_tune.tracking.description import StudyDescription
 from fer_tune.tracking.recorder import Recorder
+from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.ui import study_address, ui_command
 

@@ -8,8 +8,8 @@ from mlflow.entities import Run
 
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.search_space.space import find_space, read_space
-from fer_tune.tracking.best import best_metrics, epoch_metrics
-from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.metric_names import best_metrics, epoch_metrics
+from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.view import view_tag
 
 Describe = Callable[..., StudyDescription]

@@ -14,10 +14,10 @@ from mlflow.protos.databricks_pb2 import (
 from fer_tune.common.errors import UserError
 from fer_tune.events import EpochEnded, Event
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.queries import find_study, trial_runs, trials
 from fer_tune.tracking.recorder import Recorder
+from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import find_study, trial_runs, trials
 from fer_tune.tracking.writer import StudyWriter
 
 Describe = Callable[..., StudyDescription]

@@ -2,9 +2,9 @@ import numpy as np
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.scoring.metrics import EpochResult, Scores
-from fer_tune.tracking.description import RetrainingDescription
-from fer_tune.tracking.model_card import model_card, weaknesses
-from fer_tune.tracking.studies import StudyRun, TrialRun
+from fer_tune.tracking.models.model_card import model_card, weaknesses
+from fer_tune.tracking.queries import StudyRun, TrialRun
+from fer_tune.tracking.run_info import RetrainingDescription
 from fer_tune.trial_config import PAPER
 
 CLASSES = ("cat", "dog", "owl")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fer_tune.tracking.studies import StudyRun, TrialRun
+    from fer_tune.tracking.queries import StudyRun, TrialRun
 
 
 @dataclass(frozen=True)

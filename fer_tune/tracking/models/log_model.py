@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from fer_tune.model import FerNet
-    from fer_tune.tracking.served_model import ServedModel
+    from fer_tune.tracking.models.pyfunc_model import ServedModel
 
 CARD = "model_card.md"
 
@@ -117,7 +117,7 @@ def _read(folder: Path) -> "PyFuncModel":
     from mlflow.models import Model
     from mlflow.pyfunc import PyFuncModel
 
-    from fer_tune.tracking.served_model import ServedModel
+    from fer_tune.tracking.models.pyfunc_model import ServedModel
 
     served, parts = ServedModel(), folder / "artifacts"
     served.read(parts / "weights.safetensors", parts / "description.json")
@@ -162,7 +162,7 @@ def _save(folder: Path, about: "Model", classes: Sequence[str]) -> None:
     mlflow.pyfunc.save_model(
         folder / "model",
         mlflow_model=about,
-        python_model=str(Path(__file__).with_name("served_model.py")),
+        python_model=str(Path(__file__).with_name("pyfunc_model.py")),
         artifacts={
             "weights": str(folder / "weights.safetensors"),
             "description": str(folder / "description.json"),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.scoring.significance import Intervals, bootstrap
 from fer_tune.tracking import tags
-from fer_tune.tracking.description import RetrainingDescription
+from fer_tune.tracking.run_info import RetrainingDescription
 
 _FEW = 100  # test faces of a class; with fewer, its recall may be 0.1 off
 _CONFUSED = 0.15  # share of a class's faces taken for one other

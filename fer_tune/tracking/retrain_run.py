@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from fer_tune.common.errors import UserError
 from fer_tune.tracking import tags
-from fer_tune.tracking.description import RetrainingDescription
-from fer_tune.tracking.model_log import CARD
-from fer_tune.tracking.seeds import SeedOutcome, SeedRun, log_metrics, outcome
+from fer_tune.tracking.models.log_model import CARD
+from fer_tune.tracking.run_info import RetrainingDescription
+from fer_tune.tracking.seed_run import SeedOutcome, SeedRun, log_metrics, outcome
 from fer_tune.tracking.store import Store, first_line, stop_retries
 
 if TYPE_CHECKING:

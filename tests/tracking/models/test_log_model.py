@@ -17,9 +17,9 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet, scaled
 from fer_tune.model_config import ModelConfig
-from fer_tune.tracking.description import StudyDescription
-from fer_tune.tracking.model_log import load_model, log_model
+from fer_tune.tracking.models.log_model import load_model, log_model
 from fer_tune.tracking.recorder import Recorder
+from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store
 
 CONFIG = ModelConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
@@ -148,7 +148,7 @@ def test_it_loads_where_the_package_is_not_installed(
 ) -> None:
     faces = np.zeros((2, 48, 48), dtype=np.uint8)
     np.save(tmp_path / "faces.npy", faces)
-    here = Path(__file__).parents[2]
+    here = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", STRANGER, store.uri, address, str(here), "faces.npy"],
         cwd=tmp_path,

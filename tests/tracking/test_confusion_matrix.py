@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_tune.tracking.figures import confusion_picture, confusion_table
+from fer_tune.tracking.confusion_matrix import confusion_picture, confusion_table
 
 CONFUSION = [[8, 2], [0, 0]]
 CLASSES = ("happy", "sad")
@@ -35,7 +35,7 @@ def test_the_larger_a_share_the_darker_its_cell() -> None:
 
 def test_a_picture_needs_neither_matplotlib_nor_a_display() -> None:
     code = (
-        "import sys; from fer_tune.tracking.figures import confusion_picture;"
+        "import sys; from fer_tune.tracking.confusion_matrix import confusion_picture;"
         "confusion_picture([[1]], ['happy'], ''); sys.exit('matplotlib' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={})

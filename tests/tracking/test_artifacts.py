@@ -2,11 +2,11 @@ from collections.abc import Callable
 
 from fer_tune.events import Event
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.artifacts import FILE, keep_report, logged_history, logged_text
+from fer_tune.tracking.queries import find_study, find_trial
 from fer_tune.tracking.recorder import Recorder
-from fer_tune.tracking.reported import FILE, keep_report, logged_history, logged_text
+from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import find_study, find_trial
 
 Describe = Callable[..., StudyDescription]
 Result = Callable[..., EpochResult]

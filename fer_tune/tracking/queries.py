@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from fer_tune.common.errors import UserError
 from fer_tune.scoring.metrics import standing
 from fer_tune.tracking import tags
-from fer_tune.tracking.best import best_name
+from fer_tune.tracking.metric_names import best_name
 from fer_tune.tracking.store import Store, first_line
 
 if TYPE_CHECKING:

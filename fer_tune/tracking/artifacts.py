@@ -6,8 +6,8 @@ from pathlib import Path
 
 from fer_tune.common.errors import UserError
 from fer_tune.scoring.metrics import EpochResult
+from fer_tune.tracking.queries import StudyRun, TrialRun
 from fer_tune.tracking.store import Store, first_line
-from fer_tune.tracking.studies import StudyRun, TrialRun
 
 FILE = "report.html"
 

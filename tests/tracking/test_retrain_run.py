@@ -18,13 +18,13 @@ from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import Paired
 from fer_tune.tracking import tags
-from fer_tune.tracking.description import RetrainingDescription, StudyDescription
-from fer_tune.tracking.model_log import load_model
+from fer_tune.tracking.models.log_model import load_model
+from fer_tune.tracking.queries import find_study, find_trial
 from fer_tune.tracking.recorder import Recorder
-from fer_tune.tracking.retraining import earlier_seed, is_broken_off, open_retraining
-from fer_tune.tracking.seeds import SeedOutcome
+from fer_tune.tracking.retrain_run import earlier_seed, is_broken_off, open_retraining
+from fer_tune.tracking.run_info import RetrainingDescription, StudyDescription
+from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import find_study, find_trial
 from fer_tune.trial.train_and_test import Final
 from fer_tune.trial_config import TrialConfig
 

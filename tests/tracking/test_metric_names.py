@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.tracking.best import best_metrics
+from fer_tune.tracking.metric_names import best_metrics
 
 
 def test_of_single_classes_the_studys_own_metric_alone_is_kept(

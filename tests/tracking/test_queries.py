@@ -8,10 +8,10 @@ from fer_tune.common.errors import UserError
 from fer_tune.events import Event
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
-from fer_tune.tracking.description import StudyDescription
+from fer_tune.tracking.queries import best_trial, find_study, find_trial, study_names, trials
 from fer_tune.tracking.recorder import Recorder
+from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import best_trial, find_study, find_trial, study_names, trials
 
 Describe = Callable[..., StudyDescription]
 Result = Callable[..., EpochResult]

@@ -11,13 +11,13 @@ from fer_tune.scoring.metrics import EpochResult, Scores, metric_names, named_te
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import bootstrap
 from fer_tune.tracking import tags
-from fer_tune.tracking.best import best_metrics, best_name, epoch_metrics
-from fer_tune.tracking.description import RetrainingDescription
-from fer_tune.tracking.figures import log_confusion, logged_confusion
-from fer_tune.tracking.model_card import model_card
-from fer_tune.tracking.model_log import CARD, log_model
+from fer_tune.tracking.confusion_matrix import log_confusion, logged_confusion
+from fer_tune.tracking.metric_names import best_metrics, best_name, epoch_metrics
+from fer_tune.tracking.models.log_model import CARD, log_model
+from fer_tune.tracking.models.model_card import model_card
+from fer_tune.tracking.queries import as_written
+from fer_tune.tracking.run_info import RetrainingDescription
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.studies import as_written
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -1,0 +1,1 @@
+"""Models in MLflow: logged, served and described."""
