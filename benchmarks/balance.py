@@ -20,7 +20,7 @@ from fer_tune.data.load import load_splits
 from fer_tune.data.resampling import PLAN_NAMES, PlanName, build
 from fer_tune.data.trial_data import trial_faces
 from fer_tune.scoring.metrics import Scores
-from fer_tune.terminal.tables import mean_and_spread
+from fer_tune.terminal.formatting import mean_and_spread
 from fer_tune.trial.device import pick_device
 from fer_tune.trial.train_and_test import tested, train_and_test
 from fer_tune.trial.train_state import Task

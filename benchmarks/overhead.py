@@ -30,7 +30,7 @@ from fer_tune.study.tune.resources import Wanted, divide, this_machine
 from fer_tune.study.tune.shared_data import SentFaces
 from fer_tune.study.tune.trainable import TrialOptions, report
 from fer_tune.study.tune.tuner import Place, run_study
-from fer_tune.terminal.live import LiveTable
+from fer_tune.terminal.live_table import LiveTable
 from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.writer import StudyWriter

@@ -10,7 +10,7 @@ from fer_tune.data.faces import Splits
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.study_storage import Storage
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.terminal import outcome
+from fer_tune.terminal import study_summary as outcome
 from fer_tune.terminal.closing import show_next_steps, show_outcome
 from fer_tune.tracking.store import Store, first_line
 from fer_tune.tracking.ui import study_address, ui_command

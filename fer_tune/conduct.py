@@ -28,9 +28,9 @@ from fer_tune.study.tune.ray_session import ray_session
 from fer_tune.study.tune.resources import Machine, Wanted, divide, this_machine
 from fer_tune.study.tune.shared_data import StudyFaces, study_faces
 from fer_tune.study.tune.storage_check import require_reach
-from fer_tune.terminal import outcome
+from fer_tune.terminal import study_summary as outcome
 from fer_tune.terminal.closing import resume_line
-from fer_tune.terminal.live import LiveTable
+from fer_tune.terminal.live_table import LiveTable
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.writer import StudyWriter
 

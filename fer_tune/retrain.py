@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.common.lock import locked
     from fer_tune.judge import Retrained, judge
     from fer_tune.seeds import paper_outcomes, seed_outcome
-    from fer_tune.terminal import tables
+    from fer_tune.terminal import formatting as tables
     from fer_tune.tracking.retrain_run import open_retraining
     from fer_tune.tracking.store import open_store
 

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.data.load import load_again, load_splits
     from fer_tune.study.records.settings import open_study
     from fer_tune.study.records.study_storage import Storage
-    from fer_tune.terminal import tables
+    from fer_tune.terminal import formatting as tables
 
     console = new_console()
     storage = Storage(options.storage)

@@ -16,7 +16,7 @@ from fer_tune.data.load import remarks
 from fer_tune.data.trial_data import trial_faces
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.study_storage import Storage
-from fer_tune.terminal.tables import progress
+from fer_tune.terminal.formatting import progress
 from fer_tune.tracking.queries import StudyRun, TrialRun, trials
 from fer_tune.tracking.retrain_run import (
     RetrainingRun,

@@ -13,7 +13,7 @@ from fer_tune.report.spread import Estimate, counted, difference, spread
 from fer_tune.report.study import ReportedStudy
 from fer_tune.scoring.metrics import EpochResult, best_result
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.terminal.tables import mean_and_spread
+from fer_tune.terminal.formatting import mean_and_spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

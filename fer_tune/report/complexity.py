@@ -12,7 +12,7 @@ from fer_tune.report.section import Picture, Section
 from fer_tune.report.spread import counted
 from fer_tune.report.study import ReportedStudy
 from fer_tune.study.pareto_front import SCORE
-from fer_tune.terminal.tables import mean_and_spread
+from fer_tune.terminal.formatting import mean_and_spread
 from fer_tune.trial_config import TrialConfig
 
 if TYPE_CHECKING:

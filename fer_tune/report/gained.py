@@ -7,7 +7,7 @@ from fer_tune.report.section import Picture, Section
 from fer_tune.report.spread import difference, estimate
 from fer_tune.report.study import ReportedStudy
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.terminal.outcome import SHOWN, gain, keeps_to
+from fer_tune.terminal.study_summary import SHOWN, gain, keeps_to
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from fer_tune.study.records.settings import check_name, open_study
 from fer_tune.study.records.study_storage import Storage
 from fer_tune.study.records.trial_record import PAPER_TRIAL, TrialRecord
 from fer_tune.study.search_space.space import SearchSpace, parse_space
-from fer_tune.terminal.outcome import SHOWN, ranked
+from fer_tune.terminal.study_summary import SHOWN, ranked
 from fer_tune.tracking.artifacts import logged_history, logged_text
 from fer_tune.tracking.queries import StudyRun, TrialRun, began, find_study
 from fer_tune.tracking.queries import trials as trial_runs

@@ -7,7 +7,7 @@ from rich.console import Console
 from fer_tune.common import cli as command
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.terminal import outcome
+from fer_tune.terminal import study_summary as outcome
 
 
 def show_outcome(console: Console, trials: Sequence[TrialRecord], settings: StudySettings) -> None:

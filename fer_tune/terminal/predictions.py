@@ -10,7 +10,7 @@ from rich.table import Table
 
 from fer_tune.common.errors import plain
 from fer_tune.data.photos import SeenFace, Unread
-from fer_tune.terminal.tables import plain_table
+from fer_tune.terminal.formatting import plain_table
 
 if TYPE_CHECKING:
     from pandas import DataFrame

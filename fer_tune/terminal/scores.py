@@ -7,7 +7,7 @@ from rich.table import Table
 
 from fer_tune.scoring import paper_results as paper
 from fer_tune.scoring.metrics import EpochResult, Scores
-from fer_tune.terminal.tables import mean_and_spread, plain_table
+from fer_tune.terminal.formatting import mean_and_spread, plain_table
 
 
 def class_table(classes: Sequence[str], tests: Sequence[Scores]) -> Table:

@@ -5,7 +5,7 @@ import pytest
 from rich.table import Table
 
 from fer_tune.common.console import new_console
-from fer_tune.terminal.tables import plain_table, progress
+from fer_tune.terminal.formatting import plain_table, progress
 
 PRINTS = """
 from fer_tune.common.console import new_console

@@ -16,7 +16,7 @@ from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.settings import open_study
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.tune.scheduler import StudyScheduler
-from fer_tune.terminal.outcome import ranked
+from fer_tune.terminal.study_summary import ranked
 from fer_tune.tracking.queries import best_trial, find_study, parent_run, trial_runs
 from fer_tune.tracking.store import open_store
 

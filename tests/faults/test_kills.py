@@ -10,7 +10,7 @@ import pytest
 
 from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.terminal.outcome import ranked
+from fer_tune.terminal.study_summary import ranked
 from tests.faults.studies import (
     SMALL,
     Running,

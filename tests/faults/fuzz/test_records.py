@@ -26,8 +26,8 @@ from fer_tune.study.records.settings import open_study
 from fer_tune.study.search_space.space import find_space, read_space
 from fer_tune.study.tune.scheduler import StudyScheduler
 from fer_tune.study.tune.searcher import StudySearch
-from fer_tune.terminal import outcome
-from fer_tune.terminal.live import LiveTable
+from fer_tune.terminal import study_summary as outcome
+from fer_tune.terminal.live_table import LiveTable
 from fer_tune.trial import checkpoint
 from fer_tune.trial.train_state import State, Task, fresh_state
 from fer_tune.trial_config import TrialConfig

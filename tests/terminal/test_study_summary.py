@@ -8,7 +8,7 @@ from fer_tune.events import Ending
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.trial_record import TrialRecord, trial_name
 from fer_tune.study.search_space.space import find_space, read_space
-from fer_tune.terminal import outcome
+from fer_tune.terminal import study_summary as outcome
 from fer_tune.trial_config import TrialConfig
 
 METRIC = "val/macro_f1"

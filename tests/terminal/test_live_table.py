@@ -6,8 +6,8 @@ from rich.console import Console
 from fer_tune.events import EpochEnded, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.search_space.space import AtMost, Constraints, find_space, read_space
-from fer_tune.terminal.live import LiveTable
-from fer_tune.terminal.tables import duration
+from fer_tune.terminal.formatting import duration
+from fer_tune.terminal.live_table import LiveTable
 from fer_tune.trial_config import TrialConfig
 from tests.settings import made
 

@@ -16,7 +16,7 @@ from fer_tune.scoring.metrics import improves, standing
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import named_values, short
 from fer_tune.study.search_space.parameters import Point
-from fer_tune.terminal.tables import duration
+from fer_tune.terminal.formatting import duration
 
 ROWS = 12  # of the live table; the rest of a long study is in the leaderboard
 

@@ -8,7 +8,7 @@ from fer_tune.scoring.metrics import standing
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import PAPER_TRIAL, TrialRecord, named_values
 from fer_tune.study.search_space.space import SearchSpace
-from fer_tune.terminal.tables import duration, plain_table
+from fer_tune.terminal.formatting import duration, plain_table
 
 SHOWN = ("val/macro_f1", "val/accuracy", "gap")
 SHORT = {"val/macro_f1": "F1", "val/accuracy": "acc", "gap": "gap"}

@@ -1,6 +1,6 @@
 import numpy as np
 
-from fer_tune.terminal.tables import mean_and_spread
+from fer_tune.terminal.formatting import mean_and_spread
 
 
 def test_one_trial_has_no_spread() -> None:
