@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_tune.model_config import ModelConfig
-from fer_tune.report.drawing import draw, plot_trials
+from fer_tune.report.intervals import counted
+from fer_tune.report.load_study import ReportedStudy
+from fer_tune.report.plotting import draw, plot_trials
 from fer_tune.report.section import Picture, Section
-from fer_tune.report.spread import counted
-from fer_tune.report.study import ReportedStudy
 from fer_tune.study.pareto_front import SCORE
 from fer_tune.terminal.formatting import mean_and_spread
 from fer_tune.trial_config import TrialConfig

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 from fer_tune.data.resampling import PLAN_NAMES
-from fer_tune.report.drawing import MARKERS, draw, label, plot_trials
+from fer_tune.report.intervals import counted, estimate
+from fer_tune.report.load_study import ReportedStudy
+from fer_tune.report.plotting import MARKERS, draw, label, plot_trials
 from fer_tune.report.section import Picture, Section, Table
-from fer_tune.report.spread import counted, estimate
-from fer_tune.report.study import ReportedStudy
 from fer_tune.study.parameter_importance import ENOUGH, importances
 from fer_tune.study.pareto_front import SCORE, front
 

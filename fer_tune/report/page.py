@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_tune.data.faces import Splits
-from fer_tune.report.audited import audited
-from fer_tune.report.balance import balance
-from fer_tune.report.best import best
+from fer_tune.report.best_trial import best
 from fer_tune.report.complexity import complexity
-from fer_tune.report.curves import curves
-from fer_tune.report.faces import sheets
-from fer_tune.report.gained import gained
+from fer_tune.report.data_audit import audited
+from fer_tune.report.data_plan_comparison import balance
+from fer_tune.report.improvement import gained
+from fer_tune.report.intervals import counted
+from fer_tune.report.learning_curves import curves
+from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.overfitting import overfitting
-from fer_tune.report.repeat import repeat
+from fer_tune.report.reproduce import repeat
+from fer_tune.report.sample_faces import sheets
 from fer_tune.report.section import Section, Sheet
-from fer_tune.report.spread import counted
-from fer_tune.report.study import ReportedStudy
 from fer_tune.study.records.checkpoint_pruner import checkpoint_folder
 from fer_tune.study.records.study_storage import Storage
 from fer_tune.tracking import tags

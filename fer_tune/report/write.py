@@ -7,8 +7,8 @@ from fer_tune.common import atomic
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_again
+from fer_tune.report.load_study import ReportedStudy, read_study
 from fer_tune.report.page import page
-from fer_tune.report.study import ReportedStudy, read_study
 from fer_tune.study.records.study_storage import Storage
 from fer_tune.tracking.artifacts import FILE, keep_report
 from fer_tune.tracking.store import Store

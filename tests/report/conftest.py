@@ -6,7 +6,7 @@ import pytest
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Ending
-from fer_tune.report.study import ReportedStudy
+from fer_tune.report.load_study import ReportedStudy
 from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import parse_space

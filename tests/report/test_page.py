@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from fer_tune.data.demo.demo_splits import demo_splits
+from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.page import page
-from fer_tune.report.study import ReportedStudy
 from fer_tune.study.records.study_storage import Storage
 from fer_tune.study.records.trial_record import TrialRecord
 

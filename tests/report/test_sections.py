@@ -3,14 +3,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from fer_tune.report import curves
-from fer_tune.report.best import words as best_words
+from fer_tune.report import learning_curves as curves
+from fer_tune.report.best_trial import words as best_words
 from fer_tune.report.complexity import Point, parameter_count
 from fer_tune.report.complexity import words as complexity_words
-from fer_tune.report.gained import gained
+from fer_tune.report.improvement import gained
+from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.overfitting import overfitting
 from fer_tune.report.overfitting import words as overfitting_words
-from fer_tune.report.study import ReportedStudy
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import AtMost, Constraints, SearchSpace
 from fer_tune.trial_config import PAPER

@@ -11,7 +11,7 @@ from fer_tune.data.faces import EMOTIONS
 from fer_tune.described import describe
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.report.__main__ import main
-from fer_tune.report.study import read_study
+from fer_tune.report.load_study import read_study
 from fer_tune.study.records.event_log import Journal
 from fer_tune.study.records.settings import StudySettings, begin_study
 from fer_tune.study.records.study_storage import Storage

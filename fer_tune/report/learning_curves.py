@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fer_tune.report.drawing import PALE, draw, label
+from fer_tune.report.intervals import counted
+from fer_tune.report.load_study import ReportedStudy
+from fer_tune.report.plotting import PALE, draw, label
 from fer_tune.report.section import Picture, Section
-from fer_tune.report.spread import counted
-from fer_tune.report.study import ReportedStudy
 from fer_tune.study.records.trial_record import TrialRecord
 
 if TYPE_CHECKING:

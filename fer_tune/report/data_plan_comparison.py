@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_tune.data.resampling import PLAN_NAMES
-from fer_tune.report.drawing import MARKERS, PALE, draw, label
+from fer_tune.report.intervals import Estimate, counted, difference, spread
+from fer_tune.report.load_study import ReportedStudy
+from fer_tune.report.plotting import MARKERS, PALE, draw, label
 from fer_tune.report.section import Picture, Section
-from fer_tune.report.spread import Estimate, counted, difference, spread
-from fer_tune.report.study import ReportedStudy
 from fer_tune.scoring.metrics import EpochResult, best_result
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal.formatting import mean_and_spread

@@ -7,7 +7,7 @@ import numpy as np
 from fer_tune.data.audit import Audit, audit
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.load import remarks
-from fer_tune.report.drawing import draw, short_names
+from fer_tune.report.plotting import draw, short_names
 from fer_tune.report.section import Picture, Section
 
 if TYPE_CHECKING:

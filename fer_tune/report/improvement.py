@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from fer_tune.report.drawing import draw, label
+from fer_tune.report.intervals import difference, estimate
+from fer_tune.report.load_study import ReportedStudy
+from fer_tune.report.plotting import draw, label
 from fer_tune.report.section import Picture, Section
-from fer_tune.report.spread import difference, estimate
-from fer_tune.report.study import ReportedStudy
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal.study_summary import SHOWN, gain, keeps_to
 

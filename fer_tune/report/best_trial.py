@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_tune.report.drawing import draw, short_names
+from fer_tune.report.intervals import draws
+from fer_tune.report.load_study import ReportedStudy
+from fer_tune.report.plotting import draw, short_names
 from fer_tune.report.section import Picture, Section, Sheet, Table
-from fer_tune.report.spread import draws
-from fer_tune.report.study import ReportedStudy
 from fer_tune.scoring import paper_results as paper
 from fer_tune.scoring.metrics import Scores
 from fer_tune.scoring.significance import interval

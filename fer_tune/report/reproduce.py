@@ -3,8 +3,8 @@
 import platform
 from importlib.metadata import version
 
+from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.section import Section, Table
-from fer_tune.report.study import ReportedStudy
 from fer_tune.tracking import tags
 
 TITLE = "How to repeat it"

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.data.faces import Faces
+from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.section import Face, Sheet
-from fer_tune.report.study import ReportedStudy
 
 if TYPE_CHECKING:
     from fer_tune.common.filesystem import Folder

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fer_tune.report.spread import difference, draws, estimate
+from fer_tune.report.intervals import difference, draws, estimate
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.scoring.significance import interval
 

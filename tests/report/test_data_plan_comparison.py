@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
-from fer_tune.report.balance import balance, pair_words, pairs
-from fer_tune.report.study import ReportedStudy
+from fer_tune.report.data_plan_comparison import balance, pair_words, pairs
+from fer_tune.report.load_study import ReportedStudy
 from fer_tune.study.records.trial_record import TrialRecord
 
 Trial = Callable[..., TrialRecord]

@@ -7,8 +7,8 @@ import torch
 
 from fer_tune.common.filesystem import open_folder
 from fer_tune.data.demo.demo_splits import demo_splits
-from fer_tune.report.faces import predicted, sheets, some_of_each, worst
-from fer_tune.report.study import ReportedStudy
+from fer_tune.report.load_study import ReportedStudy
+from fer_tune.report.sample_faces import predicted, sheets, some_of_each, worst
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.trial import checkpoint
 from fer_tune.trial.device import pick_device
