@@ -16,7 +16,7 @@ COMMANDS = {
     "predict": "name the expressions of faces",
     "data": "show what is in a set of faces, and what is wrong",
 }
-_MODULES = {"report": "report.__main__", "data": "data.__main__"}
+_MODULES = {"predict": "predict.__main__", "report": "report.__main__", "data": "data.__main__"}
 _EXAMPLES = """\
 examples:
   %(prog)s search --trials 20

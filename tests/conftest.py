@@ -37,3 +37,13 @@ def bucket() -> Iterator[str]:
         boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="faces")
         yield "s3://faces"
     server.stop()
+
+
+@pytest.fixture
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the cache, the working folder or the faces of whoever runs it."""
+    working = tmp_path / "working"
+    working.mkdir()
+    monkeypatch.chdir(working)
+    monkeypatch.setenv("FER_TUNE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FER_TUNE_DATA", raising=False)

@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from fer_tune.common.console import new_console
-from fer_tune.data.detector import Box
-from fer_tune.data.photos import SeenFace, Unread
-from fer_tune.terminal.predictions import as_csv, as_json, as_table
+from fer_tune.predict.face_detector import Box
+from fer_tune.predict.output import as_csv, as_json, as_table
+from fer_tune.predict.photos import SeenFace, Unread
 
 IMAGE = np.zeros((48, 48), np.uint8)
 FACES = [

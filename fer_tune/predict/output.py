@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from fer_tune.common.errors import plain
-from fer_tune.data.photos import SeenFace, Unread
+from fer_tune.predict.photos import SeenFace, Unread
 from fer_tune.terminal.formatting import plain_table
 
 if TYPE_CHECKING:

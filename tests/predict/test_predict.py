@@ -15,7 +15,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet
 from fer_tune.model_config import ModelConfig
-from fer_tune.predict import main
+from fer_tune.predict.__main__ import main
 from fer_tune.tracking.models.log_model import load_model, log_model
 from fer_tune.tracking.store import open_store
 

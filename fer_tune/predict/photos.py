@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.detector import Box, find_faces
 from fer_tune.data.formats import image_file as images
 from fer_tune.data.formats.source_files import UNREADABLE, Entry, opened
+from fer_tune.predict.face_detector import Box, find_faces
 
 _SMALL = 128  # pixels; a square no larger is a face cut out, as data sets have them
 

@@ -5,7 +5,7 @@ import pytest
 import sklearn
 from PIL import Image
 
-from fer_tune.data.detector import Box, find_faces
+from fer_tune.predict.face_detector import Box, find_faces
 
 # Photographs that packages bring along: a face, and none.
 HOPPER = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")

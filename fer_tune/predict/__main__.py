@@ -11,7 +11,7 @@ from fer_tune.common.errors import UserError
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from fer_tune.data.photos import Photo, SeenFace, Unread
+    from fer_tune.predict.photos import Photo, SeenFace, Unread
 
 _EXAMPLE = """\
 examples:
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises UserError at the end for files that cannot be read.
     """
     options = PredictOptions(**vars(parser().parse_args(argv)))
-    from fer_tune.data.photos import named
+    from fer_tune.predict.photos import named
 
     with named(options.files) as (photos, unread):
         if photos:
@@ -86,7 +86,7 @@ def _predict(options: PredictOptions, photos: "Sequence[Photo]", unread: "list[U
     import numpy as np
 
     from fer_tune.common.console import new_console
-    from fer_tune.terminal import predictions
+    from fer_tune.predict import output as predictions
     from fer_tune.tracking.chosen import chosen_model
     from fer_tune.tracking.models.log_model import load_model
     from fer_tune.tracking.store import open_store
@@ -113,7 +113,7 @@ def _predict(options: PredictOptions, photos: "Sequence[Photo]", unread: "list[U
 def _faces(photos: "Sequence[Photo]", unread: "list[Unread]") -> "list[SeenFace]":
     """The faces in all photographs; those that cannot be read are added to `unread`."""
     from fer_tune.data.formats.image_file import BrokenImageError, quiet_pillow
-    from fer_tune.data.photos import Unread, faces_of
+    from fer_tune.predict.photos import Unread, faces_of
 
     faces = []
     with quiet_pillow():

@@ -9,7 +9,7 @@ import pytest
 from PIL import ExifTags, Image, ImageOps
 
 from fer_tune.data.formats.image_file import BrokenImageError, decode
-from fer_tune.data.photos import Photo, SeenFace, Unread, faces_of, named
+from fer_tune.predict.photos import Photo, SeenFace, Unread, faces_of, named
 
 HOPPER = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
 FACE = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)

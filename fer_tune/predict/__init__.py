@@ -1,0 +1,1 @@
+"""The command `predict`: what a trained model sees in images."""
