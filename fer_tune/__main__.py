@@ -16,7 +16,12 @@ COMMANDS = {
     "predict": "name the expressions of faces",
     "data": "show what is in a set of faces, and what is wrong",
 }
-_MODULES = {"predict": "predict.__main__", "report": "report.__main__", "data": "data.__main__"}
+_MODULES = {
+    "retrain": "retrain.__main__",
+    "predict": "predict.__main__",
+    "report": "report.__main__",
+    "data": "data.__main__",
+}
 _EXAMPLES = """\
 examples:
   %(prog)s search --trials 20

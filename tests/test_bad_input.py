@@ -148,7 +148,7 @@ def test_options_that_cannot_be_met(what: str, capsys: pytest.CaptureFixture[str
 def test_a_retraining_of_nothing(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert told in told_by("fer_tune.retrain", arguments, capsys)
+    assert told in told_by("fer_tune.retrain.__main__", arguments, capsys)
 
 
 def test_of_many_bad_rows_the_count_and_the_first_ten_are_told(

@@ -11,7 +11,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.options import STUDIES
 
 if TYPE_CHECKING:
-    from fer_tune.seeds import Retraining
+    from fer_tune.retrain.train_seeds import Retraining
     from fer_tune.tracking.store import Store
 
 _EXAMPLE = """\
@@ -95,8 +95,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parse(argv)
     from fer_tune.common.console import new_console
     from fer_tune.common.lock import locked
-    from fer_tune.judge import Retrained, judge
-    from fer_tune.seeds import paper_outcomes, seed_outcome
+    from fer_tune.retrain.promote import Retrained, judge
+    from fer_tune.retrain.train_seeds import paper_outcomes, seed_outcome
     from fer_tune.terminal import formatting as tables
     from fer_tune.tracking.retrain_run import open_retraining
     from fer_tune.tracking.store import open_store
@@ -127,8 +127,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining":
     from fer_tune.data.load import load_again
+    from fer_tune.retrain.train_seeds import Retraining
     from fer_tune.scoring.metrics import metric_names
-    from fer_tune.seeds import Retraining
     from fer_tune.study.records.study_storage import Storage
     from fer_tune.tracking.queries import best_trial, find_study, find_trial
 

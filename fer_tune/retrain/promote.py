@@ -8,10 +8,10 @@ from rich.console import Console
 from fer_tune.data.demo import demo_splits as demo
 from fer_tune.data.duplicates import with_twin
 from fer_tune.data.faces import Splits
+from fer_tune.retrain.score_tables import class_table, overall_table
 from fer_tune.scoring.metrics import best_result
 from fer_tune.scoring.paper_results import REMARK
 from fer_tune.scoring.significance import Paired, bootstrap, paired
-from fer_tune.terminal.scores import class_table, overall_table
 from fer_tune.tracking import registry
 from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
 from fer_tune.tracking.retrain_run import RetrainingRun

@@ -2,9 +2,9 @@ import numpy as np
 from rich.console import Console
 
 from fer_tune.data.faces import EMOTIONS
+from fer_tune.retrain import score_tables as scores
 from fer_tune.scoring import paper_results as paper
 from fer_tune.scoring.metrics import EpochResult, Scores
-from fer_tune.terminal import scores
 
 
 def _text(table: object) -> str:

@@ -10,8 +10,8 @@ from mlflow.entities.model_registry import ModelVersion
 from rich.console import Console
 
 from fer_tune.data.faces import Faces, Splits
-from fer_tune.judge import Retrained, chosen, decided, judge
 from fer_tune.model import FerNet
+from fer_tune.retrain.promote import Retrained, chosen, decided, judge
 from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.scoring.predictions import Predictions, confusion
 from fer_tune.scoring.significance import Paired

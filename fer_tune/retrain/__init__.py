@@ -1,0 +1,1 @@
+"""The command `retrain`: the best trial is trained again, tested and registered."""
