@@ -10,8 +10,8 @@ from benchmarks.processes import one_process
 from benchmarks.row import Row, Setup, Target
 from benchmarks.study import CONCURRENT, EQUAL, Size, wall_and_training
 from fer_tune.data.faces import Splits
-from fer_tune.described import describe
 from fer_tune.events import Observer
+from fer_tune.search.study_info import describe
 from fer_tune.study.records.event_log import Journal, JournalReader
 from fer_tune.study.records.settings import StudySettings, begin_study
 from fer_tune.study.search_space.space import parse_space

@@ -8,19 +8,13 @@ from typing import Any
 
 from fer_tune.common import cli as command
 
-# Each is a module that can be run by itself, with a `main` and a `parser`.
+# Each is a package that can be run by itself; its `__main__` has a `main` and a `parser`.
 COMMANDS = {
     "search": "run a study, or go on with one",
     "retrain": "train a study's best trial again, then test it",
     "report": "show what a study found, as a page",
     "predict": "name the expressions of faces",
     "data": "show what is in a set of faces, and what is wrong",
-}
-_MODULES = {
-    "retrain": "retrain.__main__",
-    "predict": "predict.__main__",
-    "report": "report.__main__",
-    "data": "data.__main__",
 }
 _EXAMPLES = """\
 examples:
@@ -39,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _module(name: str) -> Any:
-    return import_module(f"fer_tune.{_MODULES.get(name, name)}")
+    return import_module(f"fer_tune.{name}.__main__")
 
 
 def _by_itself(argv: Sequence[str] | None) -> None:

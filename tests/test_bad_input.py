@@ -109,14 +109,14 @@ def told_by(module: str, arguments: list[str], capsys: pytest.CaptureFixture[str
     return line
 
 
-@pytest.mark.parametrize("module", ["fer_tune.search", "fer_tune.data.__main__"])
+@pytest.mark.parametrize("module", ["fer_tune.search.__main__", "fer_tune.data.__main__"])
 @pytest.mark.parametrize("what", FACES)
 def test_faces_that_cannot_be_used(
     what: str, module: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, content, told = FACES[what]
     Path(name).write_bytes(content)
-    option = ["--data"] if module == "fer_tune.search" else []
+    option = ["--data"] if module == "fer_tune.search.__main__" else []
     assert told in told_by(module, [*option, name], capsys)
 
 
@@ -126,14 +126,14 @@ def test_a_space_that_cannot_be_used(what: str, capsys: pytest.CaptureFixture[st
     Path("space.yaml").write_bytes(content)
     Path("sound.csv").write_bytes(csv())
     arguments = ["--data", "sound.csv", "--space", "space.yaml"]
-    assert told in told_by("fer_tune.search", arguments, capsys)
+    assert told in told_by("fer_tune.search.__main__", arguments, capsys)
 
 
 @pytest.mark.parametrize("what", WRONG)
 def test_options_that_cannot_be_met(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments, told = WRONG[what]
     Path("sound.csv").write_bytes(csv())
-    assert told in told_by("fer_tune.search", ["--data", "sound.csv", *arguments], capsys)
+    assert told in told_by("fer_tune.search.__main__", ["--data", "sound.csv", *arguments], capsys)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_of_many_bad_rows_the_count_and_the_first_ten_are_told(
 ) -> None:
     Path("f.csv").write_bytes(csv(*[f"7,{PIXELS},Training"] * 25))
     with pytest.raises(SystemExit, match="2"):
-        run(importlib.import_module("fer_tune.search").main, ["--data", "f.csv"])
+        run(importlib.import_module("fer_tune.search.__main__").main, ["--data", "f.csv"])
     first, *rows = capsys.readouterr().err.splitlines()
     assert first == ("error: f.csv: 25 bad faces (--skip-bad goes on without them); the first 10:")
     assert rows == [

@@ -11,7 +11,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.replay.clock import METRIC, Judge, Search
 from benchmarks.replay.table import Table
-from fer_tune.options import GRACE, REDUCTION, Scheduler
+from fer_tune.defaults import GRACE, REDUCTION, Scheduler
 from fer_tune.study.asha import Rungs, rungs_of
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import PAPER_TRIAL, TrialRecord

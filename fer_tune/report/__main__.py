@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fer_tune.common.cli import Parser, filled, filled_path, prog, run
-from fer_tune.options import STUDIES
+from fer_tune.defaults import STUDIES
 
 _EXAMPLE = """\
 example:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fer_tune.common import cli as command
 from fer_tune.common.errors import UserError
-from fer_tune.options import STUDIES
+from fer_tune.defaults import STUDIES
 
 if TYPE_CHECKING:
     from fer_tune.retrain.train_seeds import Retraining

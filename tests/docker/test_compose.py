@@ -129,7 +129,7 @@ def test_mlflow_reads_the_command_of_the_tracking_server_and_checks_hosts() -> N
 
 
 def test_the_search_reads_the_command_of_the_study_and_of_its_resumption() -> None:
-    from fer_tune.options import parse
+    from fer_tune.search.options import parse
 
     *_, call = called(FILLED["study"].command)
     assert call[:3] == ["python", "-m", "fer_tune.search"]

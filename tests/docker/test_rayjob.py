@@ -4,7 +4,7 @@ from importlib.metadata import version
 import kubernetes_validate
 import pytest
 
-from fer_tune.options import parse
+from fer_tune.search.options import parse
 from tests.docker.files import DOCKER, locked, manifest, pods
 
 

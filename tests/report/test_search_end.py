@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune import search
+from fer_tune.search import __main__ as search
 from fer_tune.tracking.artifacts import FILE, logged_text
 from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.store import open_store

@@ -3,15 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune import conclude
 from fer_tune.common.console import new_console
 from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.described import describe
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.report.__main__ import main
 from fer_tune.report.load_study import read_study
+from fer_tune.search import conclude
+from fer_tune.search.study_info import describe
 from fer_tune.study.records.event_log import Journal
 from fer_tune.study.records.settings import StudySettings, begin_study
 from fer_tune.study.records.study_storage import Storage

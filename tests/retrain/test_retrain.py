@@ -5,12 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_tune import search
 from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet
 from fer_tune.retrain import __main__ as retrain
+from fer_tune.search import __main__ as search
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import find_study, trials
 from fer_tune.tracking.store import open_store

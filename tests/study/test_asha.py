@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from ray.tune.schedulers import ASHAScheduler
 
-from fer_tune.options import Scheduler
+from fer_tune.defaults import Scheduler
 from fer_tune.scoring.metrics import direction
 from fer_tune.study.asha import Rungs, rungs_of
 from fer_tune.study.records.settings import StudySettings

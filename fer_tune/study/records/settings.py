@@ -12,7 +12,7 @@ from fer_tune.common import atomic
 from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.common.lock import is_lock
-from fer_tune.options import SCHEDULER, Scheduler
+from fer_tune.defaults import SCHEDULER, Scheduler
 from fer_tune.study.prior_trials import KnownTrial
 from fer_tune.study.search_space.parameters import Point
 from fer_tune.study.search_space.space import SearchSpace

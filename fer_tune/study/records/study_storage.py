@@ -11,7 +11,7 @@ from pathlib import Path
 from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import Folder, is_bucket, open_folder
 from fer_tune.common.lock import LOCK, locked
-from fer_tune.options import COPIES, STUDIES
+from fer_tune.defaults import COPIES, STUDIES
 from fer_tune.study.records import event_log as journal
 from fer_tune.study.records import settings
 from fer_tune.study.records.bucket_log import Mirror, copy_journal, has_lines_of_its_own, read_parts

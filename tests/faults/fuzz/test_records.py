@@ -15,8 +15,8 @@ from rich.console import Console
 
 from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import DiskFolder
+from fer_tune.defaults import Scheduler
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
-from fer_tune.options import Scheduler
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.checkpoint_pruner import Tidier
 from fer_tune.study.records.event_log import FILE as JOURNAL

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
+from fer_tune.defaults import Scheduler
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
-from fer_tune.options import Scheduler
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.tune.scheduler import StudyScheduler

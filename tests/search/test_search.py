@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fer_tune import search
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
+from fer_tune.search import __main__ as search
 from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.tracking.queries import find_study, trial_runs, trials
 from fer_tune.tracking.store import open_store

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from fer_tune.common.cli import Parser, filled, filled_path, number_from, prog
-
-STUDIES = Path("mlruns/studies")
-COPIES = Path("mlruns/buckets")  # of studies that are kept in one
-
-# Of a study for which the command line says nothing else.
-SPACE, METRIC = "paper", "val/macro_f1"
-TRIALS, EPOCHS, GRACE, REDUCTION, SEED = 10, 15, 3, 3, 0
-Scheduler = Literal["asha", "asha-promotion", "hyperband", "none"]
-SCHEDULER: Scheduler = "asha"
+from fer_tune.defaults import (
+    EPOCHS,
+    GRACE,
+    METRIC,
+    REDUCTION,
+    SCHEDULER,
+    SEED,
+    SPACE,
+    STUDIES,
+    TRIALS,
+    Scheduler,
+)
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _EXAMPLES = """\

@@ -8,13 +8,13 @@ import pytest
 from fer_tune.common.errors import UserError
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
+from fer_tune.search.warm_start import warm_start
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.search_space.space import parse_space
 from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.trial_config import TrialConfig
-from fer_tune.warm_start import warm_start
 from tests.settings import made
 
 FACES = "ab" * 32

@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fer_tune import options as given
+from fer_tune import defaults
 from fer_tune.common import cli as command
 from fer_tune.common.errors import UserError
-from fer_tune.options import SearchOptions, parse
-from fer_tune.options import parser as parser  # for completion
+from fer_tune.search.options import SearchOptions, parse
+from fer_tune.search.options import parser as parser  # for completion
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.dry_run:
         _show_plan(console, settings, options)
         return
-    from fer_tune.conduct import Surroundings, conduct
+    from fer_tune.search.run import Surroundings, conduct
 
     around = Surroundings(
         command=command.line("fer_tune.search", argv),
@@ -63,7 +63,7 @@ def _settled(options: SearchOptions, splits: "Splits", storage: "Storage") -> "S
     from fer_tune.study.records.settings import StudySettings, fit_for_a_name
     from fer_tune.study.search_space.space import find_space, read_space
 
-    path = find_space(options.space or given.SPACE)
+    path = find_space(options.space or defaults.SPACE)
     name = options.study or f"{fit_for_a_name(path.stem)}-{time.strftime('%m%d-%H%M%S')}"
     if splits.source == demo.SOURCE and not name.startswith("demo"):
         name = f"demo-{name}"
@@ -77,13 +77,13 @@ def _settled(options: SearchOptions, splits: "Splits", storage: "Storage") -> "S
         skip_bad=bool(options.skip_bad),
         faces_hash=splits.content_hash(),
         train_faces=options.train_faces,
-        trials=options.trials or given.TRIALS,
-        epochs=options.epochs or given.EPOCHS,
-        scheduler=options.scheduler or given.SCHEDULER,
-        grace=options.grace or given.GRACE,
-        reduction=options.reduction or given.REDUCTION,
-        metric=_known_metric(options.metric or given.METRIC, splits),
-        seed=given.SEED if options.seed is None else options.seed,
+        trials=options.trials or defaults.TRIALS,
+        epochs=options.epochs or defaults.EPOCHS,
+        scheduler=options.scheduler or defaults.SCHEDULER,
+        grace=options.grace or defaults.GRACE,
+        reduction=options.reduction or defaults.REDUCTION,
+        metric=_known_metric(options.metric or defaults.METRIC, splits),
+        seed=defaults.SEED if options.seed is None else options.seed,
         tracking_uri=options.tracking_uri,
     )
 
@@ -91,8 +91,8 @@ def _settled(options: SearchOptions, splits: "Splits", storage: "Storage") -> "S
 def _started_from(
     console: "Console", names: "Sequence[str]", settings: "StudySettings"
 ) -> "StudySettings":
+    from fer_tune.search.warm_start import warm_start
     from fer_tune.tracking.store import open_store
-    from fer_tune.warm_start import warm_start
 
     known, told = warm_start(open_store(settings.tracking_uri, create=False), names, settings)
     console.print(told, soft_wrap=True)
@@ -162,7 +162,7 @@ def _records(settings: "StudySettings", options: SearchOptions) -> list[str]:
     records = []
     if settings.tracking_uri is not None and not is_usual(settings.tracking_uri):
         records += ["--tracking-uri", settings.tracking_uri]
-    if options.storage != str(given.STUDIES):
+    if options.storage != str(defaults.STUDIES):
         records += ["--storage", options.storage]
     return records
 

@@ -3,7 +3,8 @@ from typing import get_args
 
 import pytest
 
-from fer_tune.options import Scheduler, parse
+from fer_tune.defaults import Scheduler
+from fer_tune.search.options import parse
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from rich.console import Console
 from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.common.lock import LOCK, locked
-from fer_tune.conclude import Ran, conclude
 from fer_tune.data.faces import Splits
-from fer_tune.described import describe
+from fer_tune.search.conclude import Ran, conclude
+from fer_tune.search.study_info import describe
 from fer_tune.study.optuna_export import write_optuna
 from fer_tune.study.pareto_front import front_table
 from fer_tune.study.records.checkpoint_pruner import Tidier

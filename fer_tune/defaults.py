@@ -1,0 +1,13 @@
+"""What every command assumes if the user says nothing else."""
+
+from pathlib import Path
+from typing import Literal
+
+STUDIES = Path("mlruns/studies")  # the folder of the studies' folders
+COPIES = Path("mlruns/buckets")  # local copies of studies that are stored in a bucket
+
+# A study's settings.
+SPACE, METRIC = "paper", "val/macro_f1"
+TRIALS, EPOCHS, GRACE, REDUCTION, SEED = 10, 15, 3, 3, 0
+Scheduler = Literal["asha", "asha-promotion", "hyperband", "none"]
+SCHEDULER: Scheduler = "asha"

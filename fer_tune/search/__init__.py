@@ -1,0 +1,1 @@
+"""The command `search`: a study is run or resumed."""
