@@ -12,23 +12,39 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.row import Row, Setup
+from benchmarks.benchmark_result import Row, Setup
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
 
-# Each is the function of its own name in the module of its own name.
+# Each is a module, its function, and what that measures.
 BENCHMARKS = {
-    "train": "a, b: one trial's training, beside the peer's loop and the floor",
-    "study": "c, d: a whole study beside the peer's, and beside its own training",
-    "tracking": "e: a study with MLflow beside one without",
-    "overhead": "f, g: trials that train nothing, and growth with their number",
-    "memory": "h: what the faces of one more trial at once take",
-    "start": "i: --help, the first training step, decoding, the cache",
-    "predict": "j: prediction and retraining",
-    "sharing": "trials an hour at 1, 2, 4 and 8 trials a GPU, where there is one",
+    "train": (
+        "training_speed",
+        "train",
+        "a, b: one trial's training, beside the peer's loop and the floor",
+    ),
+    "study": (
+        "study_speed",
+        "study",
+        "c, d: a whole study beside the peer's, and beside its own training",
+    ),
+    "tracking": ("tracking_overhead", "tracking", "e: a study with MLflow beside one without"),
+    "overhead": (
+        "trial_overhead",
+        "overhead",
+        "f, g: trials that train nothing, and growth with their number",
+    ),
+    "memory": ("trial_memory", "memory", "h: what the faces of one more trial at once take"),
+    "start": ("startup_time", "start", "i: --help, the first training step, decoding, the cache"),
+    "predict": ("predict_and_retrain_speed", "predict", "j: prediction and retraining"),
+    "sharing": (
+        "gpu_sharing_speed",
+        "sharing",
+        "trials an hour at 1, 2, 4 and 8 trials a GPU, where there is one",
+    ),
 }
 
 
@@ -38,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows: list[Row] = []
     broken = False
     for name in options.names or BENCHMARKS:
-        benchmark = getattr(import_module(f"benchmarks.{name}"), name)
+        benchmark = getattr(import_module(f"benchmarks.{BENCHMARKS[name][0]}"), BENCHMARKS[name][1])
         with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
             setup = Setup(options.faces, options.repeats, Path(folder), options.quick, _say)
             try:
@@ -56,7 +72,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure fer_tune beside its peer and its targets, on this machine.",
-        epilog="benchmarks:\n" + "\n".join(f"  {n:<10}{what}" for n, what in BENCHMARKS.items()),
+        epilog="benchmarks:\n"
+        + "\n".join(f"  {n:<10}{what}" for n, (_, _, what) in BENCHMARKS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     # Not `choices`: with nargs="*" argparse refuses the empty list.
@@ -110,7 +127,7 @@ def _table(rows: Sequence[Row]) -> "Table":
 
 
 def _keep(rows: Sequence[Row], options: argparse.Namespace) -> Path:
-    from benchmarks.machine import describe
+    from benchmarks.machine_info import describe
 
     path: Path = options.out or RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.machine import describe
-from benchmarks.markdown import table
-from benchmarks.replay.outcome import Estimate, epochs_to, ratio
-from benchmarks.replay.picture import draw
-from benchmarks.replay.record import SPACE, TABLE
-from benchmarks.replay.replays import Plan, Runs, read, replay_all, usual
-from benchmarks.replay.systems import STOCK
+from benchmarks.machine_info import describe
+from benchmarks.markdown_table import table
+from benchmarks.replay.parallel_replay import Plan, Runs, read, replay_all, usual
+from benchmarks.replay.plot_best_scores import draw
+from benchmarks.replay.record_curves import SPACE, TABLE
+from benchmarks.replay.replay_statistics import Estimate, epochs_to, ratio
+from benchmarks.replay.search_methods import STOCK
 from fer_tune.common.errors import UserError
 
 RESULTS = Path(__file__).parents[1] / "results"

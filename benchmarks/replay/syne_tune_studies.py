@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.replay.forest import Forest
+from benchmarks.replay.surrogate_forest import Forest
 
 # Schedulers in syne_tune.optimizer.baselines, as they come: grace 1, reduction 3.
 SYSTEMS = {"Syne Tune ASHA": "ASHA", "Syne Tune BOHB": "BOHB", "Syne Tune CQR": "ASHACQR"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.replay.table import Answer, Table, read_table
+from benchmarks.replay.curve_table import Answer, Table, read_table
 from fer_tune.study.search_space.space import SearchSpace, parse_space
 
 SPACE = """

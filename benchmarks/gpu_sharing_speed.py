@@ -1,7 +1,7 @@
 """Trials an hour at 1, 2, 4 and 8 trials on one GPU."""
 
-from benchmarks.faces import FULL, bench_splits
-from benchmarks.row import Row, Setup
+from benchmarks.benchmark_faces import FULL, bench_splits
+from benchmarks.benchmark_result import Row, Setup
 from fer_tune.data.subsample import stratified_sample
 from fer_tune.data.trial_data import trial_faces
 from fer_tune.study.tune.gpu_sharing import TRIALS, Rate, rates

@@ -1,6 +1,6 @@
 """The paper's question about balance: four data plans, all else as in the paper.
 
-python -m benchmarks.balance fer2013.csv     two core-hours; goes on where it was stopped
+python -m benchmarks.experiments.data_plans fer2013.csv   two core-hours; resumes where it stopped
 """
 
 import argparse
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.kept import Line, read_lines, run_all
-from benchmarks.markdown import table
+from benchmarks.jsonl import Line, read_lines, run_all
+from benchmarks.markdown_table import table
 from fer_tune.common import cli as command
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import Splits
@@ -27,7 +27,7 @@ from fer_tune.trial.train_state import Task
 from fer_tune.trial.training_loop import OnDevice
 from fer_tune.trial_config import PAPER
 
-OUT = Path(__file__).parent / "studies" / "balance.jsonl"
+OUT = Path(__file__).parents[1] / "studies" / "balance.jsonl"
 METRIC = "val/macro_f1"
 # What is shown of each run: its heading, and where its line has it.
 COLUMNS = (
@@ -63,7 +63,9 @@ def _kept(options: argparse.Namespace, faces_hash: str) -> list[Line]:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.balance", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.experiments.data_plans", description=__doc__
+    )
     parser.add_argument("faces", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=20, help="the paper's: 20")
@@ -128,6 +130,6 @@ def markdown(lines: Sequence[Line]) -> str:
 
 if __name__ == "__main__":
     # Of this module under its own name: workers cannot import from __main__.
-    from benchmarks import balance as this
+    from benchmarks.experiments import data_plans as this
 
     command.run(this.main)

@@ -7,10 +7,10 @@ from statistics import median
 import pandas as pd
 import torch
 
-from benchmarks.faces import bench_splits, repeated
+from benchmarks.benchmark_faces import bench_splits, repeated
+from benchmarks.benchmark_result import Row, Setup, Target
 from benchmarks.processes import one_process
-from benchmarks.row import Row, Setup, Target
-from benchmarks.train import Job, trial_faces_of
+from benchmarks.training_speed import Job, trial_faces_of
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet

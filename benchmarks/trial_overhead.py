@@ -1,6 +1,6 @@
 """What a study costs beside its training: trials that train nothing, recorded as real ones are.
 
-python -m benchmarks.overhead 10000     growth over so many trials; takes a quarter of an hour
+python -m benchmarks.trial_overhead 10000     growth over so many trials; takes a quarter of an hour
 """
 
 import os
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from benchmarks.benchmark_result import Row, Setup, Target
 from benchmarks.processes import memory_of, one_process
-from benchmarks.row import Row, Setup, Target
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Event, Observer, TrialEnded
 from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
@@ -241,6 +241,6 @@ def main(trials: int) -> None:
 
 if __name__ == "__main__":
     # Of this module under its own name: workers cannot import from __main__.
-    from benchmarks import overhead as this
+    from benchmarks import trial_overhead as this
 
     this.main(int(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""python -m benchmarks.peer_study: the peer's study, as the guides lead to it.
+"""python -m benchmarks.reference_study: the peer's study, as the guides lead to it.
 
 It follows "Running Tune experiments with Optuna" and "Using MLflow with Tune" in Ray's
 documentation: OptunaSearch, ASHAScheduler and MLflowLoggerCallback on SQLite. Of each trial the
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peer import train_trial
+from benchmarks.reference_trainable import train_trial
 
 
 def run_study(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -76,7 +76,9 @@ def _create_database(uri: str, folder: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the study and leave `trials.json` beside its records."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peer_study", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.reference_study", description=__doc__
+    )
     parser.add_argument("--faces", type=Path, required=True, help="holds train/ and validation/")
     parser.add_argument("--points", type=Path, required=True, help="JSON: what each trial is")
     parser.add_argument("--out", type=Path, required=True, help="takes every record")

@@ -12,10 +12,10 @@ from unittest import mock
 import numpy as np
 import torch
 
-from benchmarks import peer
-from benchmarks.faces import bench_splits, peer_faces, repeated
+from benchmarks import reference_trainable as peer
+from benchmarks.benchmark_faces import bench_splits, peer_faces, repeated
+from benchmarks.benchmark_result import Row, Setup, Target
 from benchmarks.processes import one_process, several_processes
-from benchmarks.row import Row, Setup, Target
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
 from fer_tune.data.trial_data import TrialFaces

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.faces import bench_splits
+from benchmarks.benchmark_faces import bench_splits
+from benchmarks.benchmark_result import Row, Setup, Target
 from benchmarks.processes import one_process
-from benchmarks.row import Row, Setup, Target
-from benchmarks.study import CONCURRENT, EQUAL, Size, wall_and_training
+from benchmarks.study_speed import CONCURRENT, EQUAL, Size, wall_and_training
 from fer_tune.data.faces import Splits
 from fer_tune.events import Observer
 from fer_tune.search.study_info import describe

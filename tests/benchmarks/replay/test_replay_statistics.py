@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.replay.__main__ import markdown
-from benchmarks.replay.clock import Ended
-from benchmarks.replay.outcome import Run, best_so_far, epochs_to, ratio, run_of
-from benchmarks.replay.picture import draw
-from benchmarks.replay.systems import STOCK
+from benchmarks.replay.plot_best_scores import draw
+from benchmarks.replay.replay_statistics import Run, best_so_far, epochs_to, ratio, run_of
+from benchmarks.replay.search_methods import STOCK
+from benchmarks.replay.study_simulator import Ended
 
 
 def _runs(system: str, *reached: int) -> list[Run]:

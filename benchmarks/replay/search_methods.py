@@ -9,8 +9,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from benchmarks.replay.clock import METRIC, Judge, Search
-from benchmarks.replay.table import Table
+from benchmarks.replay.curve_table import Table
+from benchmarks.replay.study_simulator import METRIC, Judge, Search
 from fer_tune.defaults import GRACE, REDUCTION, Scheduler
 from fer_tune.study.asha import Rungs, rungs_of
 from fer_tune.study.records.settings import StudySettings

@@ -8,11 +8,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.faces import FULL, bench_splits, repeated
+from benchmarks.benchmark_faces import FULL, bench_splits, repeated
+from benchmarks.benchmark_result import Row, Setup, Target
 from benchmarks.processes import held_by_trials, one_process
-from benchmarks.row import Row, Setup, Target
-from benchmarks.study import Size
-from benchmarks.tracking import equal_study
+from benchmarks.study_speed import Size
+from benchmarks.tracking_overhead import equal_study
 from fer_tune.data.faces import Splits
 from fer_tune.study.records.event_log import Journal
 from fer_tune.study.records.settings import begin_study

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.replay import record
+from benchmarks.replay import record_curves as record
 from fer_tune.common.errors import UserError
 from fer_tune.data.load import load_splits
 from tests.data.held import drawn_faces, write_csv

@@ -1,6 +1,6 @@
 """Record learning curves: configurations drawn at random from a space, each trained in full.
 
-python -m benchmarks.replay.record fer2013.csv     goes on where it was stopped; hours in all
+python -m benchmarks.replay.record_curves fer2013.csv     goes on where it was stopped; hours in all
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 import optuna
 import torch
 
-from benchmarks.kept import Line, read_lines, run_all
+from benchmarks.jsonl import Line, read_lines, run_all
 from fer_tune.common import cli as command
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
@@ -59,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.replay.record", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.replay.record_curves", description=__doc__
+    )
     parser.add_argument("faces", type=Path)
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--configurations", type=int, default=160)
@@ -131,6 +133,6 @@ def _short(value: object) -> object:
 
 if __name__ == "__main__":
     # Of this module under its own name: workers cannot import from __main__.
-    from benchmarks.replay import record as this
+    from benchmarks.replay import record_curves as this
 
     command.run(this.main)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from benchmarks.replay.table import Answer
+from benchmarks.replay.curve_table import Answer
 
 METRIC = "val/macro_f1"
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import peer
+from benchmarks import reference_trainable as peer
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import PLAN_NAMES, PlanName, build
 from fer_tune.model import FerNet, parameter_count

@@ -7,7 +7,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.replay.clock import Ended
+from benchmarks.replay.study_simulator import Ended
 
 RESAMPLES = 2000
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.replay.outcome import Run, best_so_far
+from benchmarks.replay.replay_statistics import Run, best_so_far
 
 # Legible in black and white, too.
 STYLES = ("-", "--", ":", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))

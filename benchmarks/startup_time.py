@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.faces import FULL, bench_splits, repeated
+from benchmarks.benchmark_faces import FULL, bench_splits, repeated
+from benchmarks.benchmark_result import Row, Setup, Target
 from benchmarks.processes import run
-from benchmarks.row import Row, Setup, Target
-from benchmarks.study import Size, run_search, study_folder
+from benchmarks.study_speed import Size, run_search, study_folder
 from fer_tune.data.faces import Faces
 from fer_tune.events import EpochEnded
 from fer_tune.study.records.event_log import read_events

@@ -13,11 +13,11 @@ from pathlib import Path
 import optuna
 
 from benchmarks.processes import several_processes
-from benchmarks.replay.clock import Clock, Ended
-from benchmarks.replay.outcome import Run, run_of
+from benchmarks.replay.curve_table import Table, read_table
+from benchmarks.replay.replay_statistics import Run, run_of
+from benchmarks.replay.search_methods import SYSTEMS
+from benchmarks.replay.study_simulator import Clock, Ended
 from benchmarks.replay.syne_tune_studies import SYSTEMS as SYNE_TUNE
-from benchmarks.replay.systems import SYSTEMS
-from benchmarks.replay.table import Table, read_table
 from fer_tune.common.errors import UserError
 from fer_tune.study.search_space.space import find_space, read_space
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.replay.table import Table, read_table
+from benchmarks.replay.curve_table import Table, read_table
 from fer_tune.common.errors import UserError
 from fer_tune.study.search_space.space import SearchSpace, parse_space
 from tests.benchmarks.replay.conftest import AVERAGE, HIDDEN, SPACE, line

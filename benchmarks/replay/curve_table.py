@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from benchmarks.replay.forest import Config, Forest, Parameters
+from benchmarks.replay.surrogate_forest import Config, Forest, Parameters
 from fer_tune.common.errors import UserError
 from fer_tune.study.search_space.parameters import Point
 from fer_tune.study.search_space.space import SearchSpace

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import balance
-from benchmarks.balance import main, markdown, run
+from benchmarks.experiments import data_plans as balance
+from benchmarks.experiments.data_plans import main, markdown, run
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.load import load_splits
 from fer_tune.data.resampling import PLAN_NAMES

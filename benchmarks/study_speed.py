@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.faces import bench_splits, peer_faces
+from benchmarks.benchmark_faces import bench_splits, peer_faces
+from benchmarks.benchmark_result import Row, Setup, Target
 from benchmarks.processes import run
-from benchmarks.row import Row, Setup, Target
 from fer_tune.data.resampling import build
 from fer_tune.events import TrialEnded, TrialStarted
 from fer_tune.study.records.event_log import read_events, read_trials, trials_of
@@ -176,7 +176,7 @@ def _peer_study(
     }
     named = [str(part) for pair in given.items() for part in pair]
     out.mkdir()
-    wall = run([sys.executable, "-m", "benchmarks.peer_study", *named, *more], ROOT, out)
+    wall = run([sys.executable, "-m", "benchmarks.reference_study", *named, *more], ROOT, out)
     trials = json.loads((out / "trials.json").read_text())
     seconds = [each for trial in trials for each in trial["seconds"]]
     seen = sum(len(each["seconds"]) * plan_faces[each["config"]["data_plan"]] for each in trials)

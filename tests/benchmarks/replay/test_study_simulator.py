@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.replay.clock import METRIC, Clock
-from benchmarks.replay.systems import SYSTEMS, RaysJudge, settings
-from benchmarks.replay.table import Table
+from benchmarks.replay.curve_table import Table
+from benchmarks.replay.search_methods import SYSTEMS, RaysJudge, settings
+from benchmarks.replay.study_simulator import METRIC, Clock
 from fer_tune.study.asha import Rungs, StoppingRungs, rungs_of
 from tests.benchmarks.replay.conftest import AVERAGE, HIDDEN, recorded
 
