@@ -4,31 +4,31 @@ from benchmarks.benchmark_faces import FULL, bench_splits
 from benchmarks.benchmark_result import Row, Setup
 from fer_tune.data.subsample import stratified_sample
 from fer_tune.data.trial_data import trial_faces
-from fer_tune.study.tune.gpu_sharing import TRIALS, Rate, rates
-from fer_tune.study.tune.ray_session import ray_session
-from fer_tune.study.tune.resources import this_machine
+from fer_tune.study.tune.gpu_sharing import TRIAL_COUNTS, Throughput, measure_throughputs
+from fer_tune.study.tune.ray_session import open_ray_session
+from fer_tune.study.tune.resources import detect_machine
 
 EPOCHS = 20  # of the paper's trial
 
 
 def sharing(setup: Setup) -> list[Row]:
     """What `--gpus-per-trial auto` decides by; no rows where there is no GPU."""
-    machine = this_machine()
+    machine = detect_machine()
     if not machine.gpus:
         setup.say("sharing: there is no GPU here, so there is nothing to share")
         return []
     splits = bench_splits(setup.faces)
     faces = trial_faces(splits, stratified_sample(splits.train, FULL, 0), "original", 0)
-    there = {"CPU": min(machine.cores, TRIALS[-1]), "GPU": 1}
-    found: list[Rate] = []
-    with ray_session(None):
+    there = {"CPU": min(machine.cores, TRIAL_COUNTS[-1]), "GPU": 1}
+    found: list[Throughput] = []
+    with open_ray_session(None):
         for repeat in range(setup.repeats):
-            found += rates(faces, there)
+            found += measure_throughputs(faces, there)
             setup.say(f"sharing: {repeat + 1}/{setup.repeats}")
     return [_row(trials, found) for trials in sorted({rate.trials for rate in found})]
 
 
-def _row(trials: int, found: list[Rate]) -> Row:
+def _row(trials: int, found: list[Throughput]) -> Row:
     samples = [
         rate.faces_per_second * 3600 / (FULL * EPOCHS) for rate in found if rate.trials == trials
     ]

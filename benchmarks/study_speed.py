@@ -12,9 +12,9 @@ from benchmarks.benchmark_result import Row, Setup, Target
 from benchmarks.processes import run
 from fer_tune.data.resampling import build
 from fer_tune.events import TrialEnded, TrialStarted
-from fer_tune.study.records.event_log import read_events, read_trials, trials_of
+from fer_tune.study.records.event_log import build_trials_from_events, read_events, read_trials
 from fer_tune.study.search_space.parameters import Point
-from fer_tune.study.search_space.space import find_space, read_space
+from fer_tune.study.search_space.space import find_space_file, load_space
 from fer_tune.trial_config import TrialConfig
 
 ROOT = Path(__file__).parents[1]
@@ -110,17 +110,17 @@ def _points(trials: int) -> list[Point]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = read_space(find_space("paper"))
+    space = load_space(find_space_file("paper"))
     drawn = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    points = space.points()
+    points = space.list_first_points()
     while len(points) < trials:
-        points.append(dict(drawn.ask(space.distributions()).params))
+        points.append(dict(drawn.ask(space.to_distributions()).params))
     return points[:trials]
 
 
 def _space_of(points: Sequence[Point]) -> str:
-    space = read_space(find_space("paper"))
-    return space.model_copy(update={"first_trials": tuple(points[1:])}).as_yaml()
+    space = load_space(find_space_file("paper"))
+    return space.model_copy(update={"first_trials": tuple(points[1:])}).to_yaml()
 
 
 def _our_study(setup: Setup, size: Size, out: Path, plan_faces: Mapping[str, int]) -> Ran:
@@ -206,5 +206,7 @@ def wall_and_training(folder: Path) -> tuple[float, float]:
     events = list(read_events(folder))
     began = min(event.time for event in events if isinstance(event, TrialStarted))
     ended = max(event.time for event in events if isinstance(event, TrialEnded))
-    training = sum(result.seconds for trial in trials_of(events) for result in trial.history)
+    training = sum(
+        result.seconds for trial in build_trials_from_events(events) for result in trial.history
+    )
     return (ended - began) / 1000, training / CONCURRENT

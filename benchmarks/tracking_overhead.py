@@ -12,13 +12,13 @@ from benchmarks.study_speed import CONCURRENT, EQUAL, Size, wall_and_training
 from fer_tune.data.faces import Splits
 from fer_tune.events import Observer
 from fer_tune.search.study_info import describe
-from fer_tune.study.records.event_log import Journal, JournalReader
-from fer_tune.study.records.settings import StudySettings, begin_study
+from fer_tune.study.records.event_log import EventLog, EventLogReader
+from fer_tune.study.records.settings import StudySettings, create_study_directory
 from fer_tune.study.search_space.space import parse_space
-from fer_tune.study.tune.ray_session import ray_session
-from fer_tune.study.tune.resources import Resources
-from fer_tune.study.tune.shared_data import study_faces
-from fer_tune.study.tune.tuner import Place, run_study
+from fer_tune.study.tune.ray_session import open_ray_session
+from fer_tune.study.tune.resources import ResourceAllocation
+from fer_tune.study.tune.shared_data import build_study_data
+from fer_tune.study.tune.tuner import RunContext, run_study
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.writer import StudyWriter
 
@@ -56,22 +56,25 @@ def run(path: Path | None, size: Size, folder: Path, recorded: bool) -> tuple[fl
     """
     splits = bench_splits(path)
     settings = equal_study(splits, size)
-    faces = study_faces(splits, settings)
-    place = Place.here(begin_study(folder, settings), Resources(min(CONCURRENT, size.trials), 1, 0))
-    with ray_session(None), closing(Journal(place.folder)) as journal:
+    faces = build_study_data(splits, settings)
+    place = RunContext.on_this_machine(
+        create_study_directory(folder, settings),
+        ResourceAllocation(min(CONCURRENT, size.trials), 1, 0),
+    )
+    with open_ray_session(None), closing(EventLog(place.local_dir)) as journal:
         observers: Sequence[Observer] = [journal]
         writer = None
         if recorded:
             store = open_store(str(folder / "mlruns"))
             described = describe(settings, splits, "python -m benchmarks tracking")
-            writer = StudyWriter(store, described, JournalReader(place.folder))
+            writer = StudyWriter(store, described, EventLogReader(place.local_dir))
             observers = [journal, writer]
         run_study(settings, faces, place, observers)
         ended = time.time()
         if writer:
             writer.close("finished")
         closing_seconds = time.time() - ended
-    wall, training = wall_and_training(place.folder)
+    wall, training = wall_and_training(place.local_dir)
     return wall + closing_seconds, training
 
 

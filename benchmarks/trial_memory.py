@@ -14,13 +14,13 @@ from benchmarks.processes import held_by_trials, one_process
 from benchmarks.study_speed import Size
 from benchmarks.tracking_overhead import equal_study
 from fer_tune.data.faces import Splits
-from fer_tune.study.records.event_log import Journal
-from fer_tune.study.records.settings import begin_study
-from fer_tune.study.tune.ray_session import ray_session
-from fer_tune.study.tune.resources import Resources
-from fer_tune.study.tune.shared_data import SentFaces, study_faces
+from fer_tune.study.records.event_log import EventLog
+from fer_tune.study.records.settings import create_study_directory
+from fer_tune.study.tune.ray_session import open_ray_session
+from fer_tune.study.tune.resources import ResourceAllocation
+from fer_tune.study.tune.shared_data import SharedStudyData, build_study_data
 from fer_tune.study.tune.trainable import TrialOptions, train_trial
-from fer_tune.study.tune.tuner import Place, run_study
+from fer_tune.study.tune.tuner import RunContext, run_study
 
 FEW = 2_000
 JUDGED = 256  # validation faces with many as with few
@@ -90,13 +90,15 @@ def run(path: Path | None, held: Held, folder: Path) -> None:
     """A study of as many trials as run at once, in this process."""
     splits = _held_to(bench_splits(path), held.faces)
     settings = equal_study(splits, Size(held.at_once, held.epochs, held.faces))
-    faces = study_faces(splits, settings)
-    place = Place.here(begin_study(folder, settings), Resources(held.at_once, 1, 0))
-    with ray_session(None), closing(Journal(place.folder)) as journal:
+    faces = build_study_data(splits, settings)
+    place = RunContext.on_this_machine(
+        create_study_directory(folder, settings), ResourceAllocation(held.at_once, 1, 0)
+    )
+    with open_ray_session(None), closing(EventLog(place.local_dir)) as journal:
         run_study(settings, faces, place, [journal], train_small)
 
 
-def train_small(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:
+def train_small(config: dict[str, Any], faces: SharedStudyData, options: TrialOptions) -> None:
     """What Ray calls for a trial here."""
     train_trial({**config, "trial": {**config["trial"], **SMALL}}, faces, options)
 

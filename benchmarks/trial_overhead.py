@@ -21,15 +21,15 @@ from benchmarks.processes import memory_of, one_process
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Event, Observer, TrialEnded
 from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
-from fer_tune.study.records.checkpoint_pruner import Tidier, checkpoint_folder
-from fer_tune.study.records.event_log import Journal, JournalReader
-from fer_tune.study.records.settings import StudySettings, begin_study
-from fer_tune.study.search_space.space import find_space, read_space
-from fer_tune.study.tune.ray_session import ray_session
-from fer_tune.study.tune.resources import Wanted, divide, this_machine
-from fer_tune.study.tune.shared_data import SentFaces
-from fer_tune.study.tune.trainable import TrialOptions, report
-from fer_tune.study.tune.tuner import Place, run_study
+from fer_tune.study.records.checkpoint_pruner import CheckpointPruner, checkpoint_directory
+from fer_tune.study.records.event_log import EventLog, EventLogReader
+from fer_tune.study.records.settings import StudySettings, create_study_directory
+from fer_tune.study.search_space.space import find_space_file, load_space
+from fer_tune.study.tune.ray_session import open_ray_session
+from fer_tune.study.tune.resources import ResourceRequest, allocate_resources, detect_machine
+from fer_tune.study.tune.shared_data import SharedStudyData
+from fer_tune.study.tune.trainable import TrialOptions, report_epoch
+from fer_tune.study.tune.tuner import RunContext, run_study
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import Store, open_store
@@ -91,11 +91,11 @@ def growth(setup: Setup, trials: int) -> list[Row]:
 def run_all(folder: Path, sizes: Sequence[Job]) -> "list[Spent]":
     """A study for each of `sizes`, one after the other, with one Ray and one store."""
     store = open_store(root=folder / "mlruns")
-    with ray_session(None):
+    with open_ray_session(None):
         return [run_empty(store, folder / "studies", *size) for size in sizes]
 
 
-def train_nothing(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:  # noqa: ARG001
+def train_nothing(config: dict[str, Any], faces: SharedStudyData, options: TrialOptions) -> None:  # noqa: ARG001
     """Report as `train_trial` does, after keeping as many files as it does.
 
     The score rises with the number of the trial, so that ASHA, which is asked, stops none.
@@ -103,12 +103,12 @@ def train_nothing(config: dict[str, Any], faces: SentFaces, options: TrialOption
     number = config["number"]
     confusion = np.random.default_rng(number).integers(0, 100, (len(EMOTIONS), len(EMOTIONS)))
     scores = Scores(1.0, confusion)
-    kept = checkpoint_folder(options.folder, number)
+    kept = checkpoint_directory(options.shared_dir, number)
     for epoch in range(1, options.epochs + 1):
         score = 1 - 1 / (2 + number + epoch / (options.epochs + 1))
         metrics = {**named_metrics(scores, scores, EMOTIONS), METRIC: score}
         kept.write(checkpoint.FILE, CHECKPOINT)
-        report(EpochResult(epoch, metrics, confusion.tolist()), options.metric)
+        report_epoch(EpochResult(epoch, metrics, confusion.tolist()), options.metric)
 
 
 @dataclass
@@ -156,17 +156,17 @@ class Spent:
 def run_empty(store: Store, folder: Path, trials: int, epochs: int, space: str = "paper") -> Spent:
     """One study of `trials` times `epochs`, recorded in `store`; Ray must be connected."""
     settings = _settings(f"overhead-{trials}-{epochs}-{time.time_ns()}", trials, epochs, space)
-    resources = divide([this_machine()], trials, Wanted())
-    place = Place.here(begin_study(folder, settings), resources)
+    resources = allocate_resources([detect_machine()], trials, ResourceRequest())
+    place = RunContext.on_this_machine(create_study_directory(folder, settings), resources)
     watch = Watch()
     with (
         Path(os.devnull).open("w") as nowhere,
-        StudyWriter(store, _description(settings), JournalReader(place.folder)) as writer,
-        closing(Journal(place.folder)) as journal,
+        StudyWriter(store, _description(settings), EventLogReader(place.local_dir)) as writer,
+        closing(EventLog(place.local_dir)) as journal,
         LiveTable(Console(file=nowhere), settings) as table,
     ):
         table.start_clock()
-        tidier = Tidier(place.kept, settings.metric)
+        tidier = CheckpointPruner(place.shared_dir, settings.metric)
         observers: list[Observer] = [journal, writer, table, tidier, watch]
         run_study(settings, {}, place, observers, train_nothing)
         study = time.monotonic() - watch.began
@@ -200,7 +200,7 @@ def _settings(name: str, trials: int, epochs: int, space: str) -> StudySettings:
     return StudySettings(
         name=name,
         space_name=space,
-        space=read_space(find_space(space)),
+        space=load_space(find_space_file(space)),
         data=None,
         skip_bad=False,
         faces_hash="0",
@@ -218,7 +218,7 @@ def _settings(name: str, trials: int, epochs: int, space: str) -> StudySettings:
 def _description(settings: StudySettings) -> StudyDescription:
     return StudyDescription(
         name=settings.name,
-        space=settings.space.as_yaml(),
+        space=settings.space.to_yaml(),
         command="python -m benchmarks overhead",
         classes=EMOTIONS,
         source="no faces",

@@ -143,7 +143,7 @@ def _check(curve: Curve, space: SearchSpace) -> None:
     if not np.isfinite(curve.gaps).all():
         raise ValueError("a gap is no number")
     try:
-        point = space.point(curve.config)
+        point = space.extract_point(curve.config)
     except KeyError as error:
         raise ValueError(f"parameter {error.args[0]} is missing") from error
     if point != curve.config:

@@ -19,7 +19,7 @@ from benchmarks.replay.search_methods import SYSTEMS
 from benchmarks.replay.study_simulator import Clock, Ended
 from benchmarks.replay.syne_tune_studies import SYSTEMS as SYNE_TUNE
 from fer_tune.common.errors import UserError
-from fer_tune.study.search_space.space import find_space, read_space
+from fer_tune.study.search_space.space import find_space_file, load_space
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,7 +50,7 @@ def read(plan: Plan) -> Table:
 
 @cache
 def _read(table: Path, space: str) -> Table:
-    return read_table(table, read_space(find_space(space)))
+    return read_table(table, load_space(find_space_file(space)))
 
 
 def known(plan: Plan) -> list[str]:

@@ -21,8 +21,8 @@ from fer_tune.data.load import load_splits
 from fer_tune.data.subsample import stratified_sample
 from fer_tune.data.trial_data import TrialFaces, trial_faces
 from fer_tune.study.search_space.parameters import Point
-from fer_tune.study.search_space.space import find_space, read_space
-from fer_tune.study.tune.trainable import trial_seed
+from fer_tune.study.search_space.space import find_space_file, load_space
+from fer_tune.study.tune.trainable import derive_trial_seed
 from fer_tune.trial.device import pick_device
 from fer_tune.trial.train_state import Task, fresh_state
 from fer_tune.trial.training_loop import Diverged, fit
@@ -73,8 +73,8 @@ def drawn(count: int) -> list[Point]:
     """The first `count` of the configurations that the table is to have."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=SEED))
-    space = read_space(find_space(SPACE))
-    return [space.suggest(study.ask()) for _ in range(count)]
+    space = load_space(find_space_file(SPACE))
+    return [space.suggest_point(study.ask()) for _ in range(count)]
 
 
 def record(path: Path, number: int, point: Point) -> Line:
@@ -84,7 +84,7 @@ def record(path: Path, number: int, point: Point) -> Line:
     """
     torch.set_num_threads(1)
     config = TrialConfig.model_validate(point)
-    task = Task(config, EPOCHS, trial_seed(SEED, number), METRIC)
+    task = Task(config, EPOCHS, derive_trial_seed(SEED, number), METRIC)
     faces, device = _faces(path, config), pick_device()
     state = fresh_state(task, len(faces.training.faces), len(faces.classes), device)
     scores, gaps, seconds = [], [], []

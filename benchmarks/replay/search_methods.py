@@ -12,10 +12,10 @@ from ray.tune.search.optuna import OptunaSearch
 from benchmarks.replay.curve_table import Table
 from benchmarks.replay.study_simulator import METRIC, Judge, Search
 from fer_tune.defaults import GRACE, REDUCTION, Scheduler
-from fer_tune.study.asha import Rungs, rungs_of
+from fer_tune.study.asha import Asha, make_asha
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.records.trial_record import PAPER_TRIAL, TrialRecord
-from fer_tune.study.tune.searcher import StudySearch
+from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
+from fer_tune.study.tune.searcher import StudySearcher
 from fer_tune.trial_config import PAPER
 
 # As in Ray's guide "How to use Tune with PyTorch".
@@ -46,28 +46,28 @@ def stock(
     table: Table, seed: int, grace: int = GUIDES_GRACE, reduction: int = GUIDES_REDUCTION
 ) -> Parts:
     """Ray's OptunaSearch, as it comes, with Ray's ASHA."""
-    search = OptunaSearch(table.space.suggest, metric=METRIC, mode="max", seed=seed)
+    search = OptunaSearch(table.space.suggest_point, metric=METRIC, mode="max", seed=seed)
     return search, _asha(table, grace, reduction)
 
 
 def random(table: Table, seed: int) -> Parts:
     """Random search: every trial to its full length."""
-    return _sampled(table, RandomSampler(seed)), rungs_of(settings(table, seed, "none"))
+    return _sampled(table, RandomSampler(seed)), make_asha(settings(table, seed, "none"))
 
 
 def random_asha(table: Table, seed: int) -> Parts:
     return _sampled(table, RandomSampler(seed)), _asha(table, GUIDES_GRACE, GUIDES_REDUCTION)
 
 
-def ours(table: Table, seed: int, scheduler: Scheduler = "asha") -> tuple[StudySearch, Rungs]:
+def ours(table: Table, seed: int, scheduler: Scheduler = "asha") -> tuple[StudySearcher, Asha]:
     """The search and the rungs of a study as it runs by default, without the paper's trial.
 
     That trial and the space's first ones are left out since the others do not get them either.
     """
     chosen = settings(table, seed, scheduler)
-    paper = TrialRecord(PAPER_TRIAL, "", PAPER, ending="failed")  # so it is not given again
-    rungs = rungs_of(chosen)
-    return StudySearch(chosen, [paper], rungs=rungs), rungs
+    paper = TrialRecord(BASELINE_TRIAL, "", PAPER, ending="failed")  # so it is not given again
+    rungs = make_asha(chosen)
+    return StudySearcher(chosen, [paper], asha=rungs), rungs
 
 
 def ours_at_random(table: Table, seed: int, scheduler: Scheduler) -> Parts:
@@ -116,7 +116,9 @@ def settings(table: Table, seed: int, scheduler: Scheduler) -> StudySettings:
 
 
 def _sampled(table: Table, sampler: BaseSampler) -> Search:
-    search: Search = OptunaSearch(table.space.suggest, metric=METRIC, mode="max", sampler=sampler)
+    search: Search = OptunaSearch(
+        table.space.suggest_point, metric=METRIC, mode="max", sampler=sampler
+    )
     return search
 
 

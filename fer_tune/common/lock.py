@@ -20,7 +20,7 @@ def is_lock(name: str) -> bool:
 
 
 @contextmanager
-def locked(file: Path, what: str, *, wait: bool = False) -> Iterator[None]:
+def hold_lock(file: Path, task: str, *, wait: bool = False) -> Iterator[None]:
     """Hold `file` for this process; the lock goes with the process, however it ends.
 
     file: made with its folder, and left there.
@@ -32,7 +32,7 @@ def locked(file: Path, what: str, *, wait: bool = False) -> Iterator[None]:
         lock = FileLock(file)
         lock.acquire(timeout=-1 if wait else 0)
     except Timeout:
-        raise UserError(f"{what} is running already, in another process; wait or stop it") from None
+        raise UserError(f"{task} is running already, in another process; wait or stop it") from None
     except OSError as error:
         raise UserError(f"{file.parent} cannot be written: {error.strerror}") from error
     try:

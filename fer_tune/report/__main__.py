@@ -45,13 +45,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from fer_tune.common.console import new_console
     from fer_tune.report.write import write_report
-    from fer_tune.study.records.study_storage import Storage
+    from fer_tune.study.records.study_storage import StudyStorage
     from fer_tune.tracking.store import open_store
 
-    console, storage = new_console(), Storage(args.storage)
+    console, storage = new_console(), StudyStorage(args.storage)
     with console.status("making the report"):
         store = open_store(args.tracking_uri, create=False)
-        storage.fetch(args.study)
+        storage.fetch_study(args.study)
         written = write_report(store, args.study, storage, data=args.data, output=args.output)
     console.print(f"Report: {written}", soft_wrap=True)
 

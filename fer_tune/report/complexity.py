@@ -11,7 +11,7 @@ from fer_tune.report.intervals import counted
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import draw, plot_trials
 from fer_tune.report.section import Picture, Section
-from fer_tune.study.pareto_front import SCORE
+from fer_tune.study.pareto_front import SCORE_METRIC
 from fer_tune.terminal.formatting import mean_and_spread
 from fer_tune.trial_config import TrialConfig
 
@@ -51,7 +51,7 @@ def complexity(study: ReportedStudy) -> Section:
         Point(
             parameter_count(each.config, len(study.classes)),
             each.config.augmentation,
-            study.result(each).metrics[SCORE],
+            study.result(each).metrics[SCORE_METRIC],
             study.result(each).metrics["gap"],
             each.ending == "finished",
         )

@@ -10,9 +10,9 @@ from fer_tune.events import TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.settings import FILE as SETTINGS
-from fer_tune.study.records.settings import check_name, open_study
-from fer_tune.study.records.study_storage import Storage
-from fer_tune.study.records.trial_record import PAPER_TRIAL, TrialRecord
+from fer_tune.study.records.settings import check_study_name, open_study
+from fer_tune.study.records.study_storage import StudyStorage
+from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
 from fer_tune.study.search_space.space import SearchSpace, parse_space
 from fer_tune.terminal.study_summary import SHOWN, ranked
 from fer_tune.tracking.artifacts import logged_history, logged_text
@@ -58,26 +58,26 @@ class ReportedStudy:
     @property
     def paper(self) -> TrialRecord | None:
         """The trial of the paper's configuration, where it has a result."""
-        return next((each for each in self.scored if each.number == PAPER_TRIAL), None)
+        return next((each for each in self.scored if each.number == BASELINE_TRIAL), None)
 
     def result(self, trial: TrialRecord) -> EpochResult:
         """The epoch that scores a trial of `scored`."""
-        best = trial.best(self.metric)
+        best = trial.find_best_epoch(self.metric)
         assert best is not None
         return best
 
 
-def read_study(store: Store, name: str, storage: Storage) -> ReportedStudy:
+def read_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
     """The study called `name`, its trials from the journal where the storage has it.
 
     Else they come from MLflow, which has the confusion matrices of the best epochs of trials that
     have ended, and no others. Raises UserError without such a study.
     """
     run = find_study(store, name)
-    check_name(name)  # it becomes part of paths
+    check_study_name(name)  # it becomes part of paths
     command = logged_text(store, run.run_id, "command.txt")
-    if (storage.here / name / SETTINGS).exists():
-        folder, settings = open_study(storage.here, name)
+    if (storage.local_dir / name / SETTINGS).exists():
+        folder, settings = open_study(storage.local_dir, name)
         # Two studies can have one name, each in a store of its own.
         if settings.faces_hash == run.faces_hash and _began(folder) == began(store, run):
             records = read_trials(folder)
@@ -91,7 +91,7 @@ def read_study(store: Store, name: str, storage: Storage) -> ReportedStudy:
 
 def _began(folder: Path) -> int | None:
     started = (event for event in read_events(folder) if isinstance(event, TrialStarted))
-    return next((event.time for event in started if event.number == PAPER_TRIAL), None)
+    return next((event.time for event in started if event.number == BASELINE_TRIAL), None)
 
 
 def _classes(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ def _with_confusion(
     """
     import pandas as pd
 
-    best, text = record.best(metric), logged_text(store, trial.run_id, "confusion.csv")
+    best, text = record.find_best_epoch(metric), logged_text(store, trial.run_id, "confusion.csv")
     if best is None or text is None:
         return ()
     table = pd.read_csv(io.StringIO(text), index_col="true")

@@ -7,8 +7,8 @@ from fer_tune.report.intervals import counted, estimate
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import MARKERS, draw, label, plot_trials
 from fer_tune.report.section import Picture, Section, Table
-from fer_tune.study.parameter_importance import ENOUGH, importances
-from fer_tune.study.pareto_front import SCORE, front
+from fer_tune.study.parameter_importance import MIN_TRIALS, estimate_importances
+from fer_tune.study.pareto_front import SCORE_METRIC, find_pareto_front
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,10 +36,10 @@ def overfitting(study: ReportedStudy) -> Section:
         return Section(TITLE, "No trial has finished an epoch yet.")
     finished = [each for each in study.scored if each.ending == "finished"]
     shares = {
-        metric: importances(
+        metric: estimate_importances(
             finished, study.space, [study.result(each).metrics[metric] for each in finished]
         )
-        for metric in (SCORE, "gap")
+        for metric in (SCORE_METRIC, "gap")
     }
     pictures, points = [_points(study)], NOTE + ("" if study.space.max_gap is None else LIMIT_NOTE)
     note = f"{points} {IMPORTANCE_NOTE.format(count=len(finished))}"
@@ -48,7 +48,7 @@ def overfitting(study: ReportedStudy) -> Section:
         note += CONDITIONAL_NOTE if study.space.is_conditional else ""
     else:
         note = (
-            f"{points} There are no hyperparameter importances: they need {ENOUGH} trials that ran "
+            f"{points} There are no hyperparameter importances: they need {MIN_TRIALS} trials that ran "
             f"to their end with different results, and of this study {len(finished)} did."
         )
     return Section(TITLE, words(study, shares), note, pictures, [_front_table(study)])
@@ -59,8 +59,8 @@ def _front_table(study: ReportedStudy) -> Table:
         ["on the line", "ended", "epoch", "macro F1", "gap"],
         [
             [f"{each.number:03d}", each.ending or "running", str(study.result(each).epoch)]
-            + [f"{study.result(each).metrics[name]:.3f}" for name in (SCORE, "gap")]
-            for each in front(study.scored, study.metric)
+            + [f"{study.result(each).metrics[name]:.3f}" for name in (SCORE_METRIC, "gap")]
+            for each in find_pareto_front(study.scored, study.metric)
         ],
     )
 
@@ -71,7 +71,7 @@ def words(study: ReportedStudy, shares: dict[str, dict[str, tuple[float, float]]
     if study.paper is not None and len(study.scored) > 1:
         theirs = study.result(study.paper).metrics
         others = [study.result(each).metrics for each in study.scored if each is not study.paper]
-        higher = [each for each in others if each[SCORE] > theirs[SCORE]]
+        higher = [each for each in others if each[SCORE_METRIC] > theirs[SCORE_METRIC]]
         both = [each for each in higher if each["gap"] < theirs["gap"]]
         smaller = f", {len(both) or 'none'} of them with a smaller gap" if higher else ""
         told = (
@@ -104,7 +104,9 @@ def _points(study: ReportedStudy) -> Picture:
         for index, (plan, trials) in enumerate(plans.items()):
             marker, color = MARKERS[index], f"C{index}"
             found = [(study.result(each).metrics, each.ending == "finished") for each in trials]
-            points = [(metrics["gap"], metrics[SCORE], finished) for metrics, finished in found]
+            points = [
+                (metrics["gap"], metrics[SCORE_METRIC], finished) for metrics, finished in found
+            ]
             plot_trials(axes[0], points, marker=marker, color=color)
             if trials:
                 axes[0].plot([], [], marker, color=color, label=plan)
@@ -124,7 +126,7 @@ def _mark(study: ReportedStudy, axes: "Axes") -> None:
     marked = {each.number: each for each in (study.best, study.paper) if each}
     for each in marked.values():
         result = study.result(each)
-        gap, score = estimate(result, "gap"), estimate(result, SCORE)
+        gap, score = estimate(result, "gap"), estimate(result, SCORE_METRIC)
         axes.errorbar(
             gap.value,
             score.value,
@@ -141,10 +143,10 @@ def _mark(study: ReportedStudy, axes: "Axes") -> None:
 
 def _draw_front(study: ReportedStudy, axes: "Axes") -> None:
     """The trials that no other beats in both, and the study's largest gap."""
-    some = [study.result(each).metrics for each in front(study.scored, study.metric)]
+    some = [study.result(each).metrics for each in find_pareto_front(study.scored, study.metric)]
     axes.step(
         [each["gap"] for each in some],
-        [each[SCORE] for each in some],
+        [each[SCORE_METRIC] for each in some],
         where="post",
         color="0.5",
         linewidth=0.8,

@@ -17,14 +17,16 @@ from fer_tune.report.overfitting import overfitting
 from fer_tune.report.reproduce import repeat
 from fer_tune.report.sample_faces import sheets
 from fer_tune.report.section import Section, Sheet
-from fer_tune.study.records.checkpoint_pruner import checkpoint_folder
-from fer_tune.study.records.study_storage import Storage
+from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
+from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.tracking import tags
 
 _HERE = Path(__file__).parent
 
 
-def page(study: ReportedStudy, storage: Storage, splits: Splits | None, without: str = "") -> str:
+def page(
+    study: ReportedStudy, storage: StudyStorage, splits: Splits | None, without: str = ""
+) -> str:
     """The report as HTML that needs no network and nothing beside it.
 
     storage: of the best trial's checkpoint, for the sheets of faces.
@@ -45,7 +47,7 @@ def page(study: ReportedStudy, storage: Storage, splits: Splits | None, without:
 
 
 def _sheets(
-    study: ReportedStudy, storage: Storage, splits: Splits | None, without: str
+    study: ReportedStudy, storage: StudyStorage, splits: Splits | None, without: str
 ) -> tuple[list[Sheet], str]:
     """The sheets of faces, or why there are none."""
     from fer_tune.trial.checkpoint import BadCheckpoint
@@ -57,7 +59,7 @@ def _sheets(
     missing = f"No faces are shown: the trial's checkpoint is not in {storage}."
     if not study.is_here:
         return [], missing
-    kept = checkpoint_folder(storage.study(study.run.name), study.best.number)
+    kept = checkpoint_directory(storage.open_study_directory(study.run.name), study.best.number)
     try:
         return sheets(study, splits.validation, kept), ""
     except (OSError, BadCheckpoint):

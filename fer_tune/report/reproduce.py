@@ -34,5 +34,5 @@ def repeat(study: ReportedStudy) -> Section:
     ]
     words = "Run this on the same faces, with the search space below it."
     command = study.command or "(the command is not recorded)"
-    code = [command.strip(), study.space.as_yaml().strip()]
+    code = [command.strip(), study.space.to_yaml().strip()]
     return Section(TITLE, words, NOTE, tables=[Table(["", ""], rows)], code=code)

@@ -9,7 +9,7 @@ from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_again
 from fer_tune.report.load_study import ReportedStudy, read_study
 from fer_tune.report.page import page
-from fer_tune.study.records.study_storage import Storage
+from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.tracking.artifacts import FILE, keep_report
 from fer_tune.tracking.store import Store
 
@@ -17,7 +17,7 @@ from fer_tune.tracking.store import Store
 def write_report(
     store: Store,
     name: str,
-    storage: Storage,
+    storage: StudyStorage,
     *,
     splits: Splits | None = None,
     data: Path | None = None,
@@ -35,7 +35,7 @@ def write_report(
     if splits is None:
         splits, without = _faces(study, data)
     made = page(study, storage, splits, without)
-    output = output or storage.here / name / FILE
+    output = output or storage.local_dir / name / FILE
     try:
         atomic.write(output, made.encode())
     except OSError as error:

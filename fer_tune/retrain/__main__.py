@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train the trial again with each seed, compare it on the test faces and register a model."""
     options = parse(argv)
     from fer_tune.common.console import new_console
-    from fer_tune.common.lock import locked
+    from fer_tune.common.lock import hold_lock
     from fer_tune.retrain.promote import Retrained, judge
     from fer_tune.retrain.train_seeds import paper_outcomes, seed_outcome
     from fer_tune.terminal import formatting as tables
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     console.print(_plan(what, options.seeds, compared))
     described = what.described()
     try:
-        with locked(what.lock, "this retraining"):
+        with hold_lock(what.lock, "this retraining"):
             with open_retraining(store, described) as run:
                 outcomes = [seed_outcome(console, run, what, seed) for seed in range(options.seeds)]
                 paper = paper_outcomes(console, store, what, options.seeds) if compared else None
@@ -129,7 +129,7 @@ def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining"
     from fer_tune.data.load import load_again
     from fer_tune.retrain.train_seeds import Retraining
     from fer_tune.scoring.metrics import metric_names
-    from fer_tune.study.records.study_storage import Storage
+    from fer_tune.study.records.study_storage import StudyStorage
     from fer_tune.tracking.queries import best_trial, find_study, find_trial
 
     study = find_study(store, options.study)
@@ -146,7 +146,7 @@ def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining"
     if study.metric not in metric_names(splits.classes):
         raise UserError(f"study {study.name} says it was searched by {study.metric}, no metric")
     epochs = options.epochs or study.epochs
-    return Retraining(study, trial, splits, epochs, Storage(options.storage), told)
+    return Retraining(study, trial, splits, epochs, StudyStorage(options.storage), told)
 
 
 def _plan(what: "Retraining", seeds: int, compared: bool) -> str:

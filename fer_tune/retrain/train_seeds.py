@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from fer_tune.common.lock import locked
+from fer_tune.common.lock import hold_lock
 from fer_tune.common.version import code_version
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.load import remarks
 from fer_tune.data.trial_data import trial_faces
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.records.study_storage import Storage
+from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.terminal.formatting import progress
 from fer_tune.tracking.queries import StudyRun, TrialRun, trials
 from fer_tune.tracking.retrain_run import (
@@ -47,7 +47,7 @@ class Retraining:
     trial: TrialRun
     splits: Splits
     epochs: int
-    storage: Storage
+    storage: StudyStorage
     command: str
 
     @property
@@ -58,12 +58,12 @@ class Retraining:
     @property
     def lock(self) -> Path:
         """Held while it runs; not among its checkpoints, which go when it is over."""
-        return self.storage.here / self.study.name / f".{self._name}.lock"
+        return self.storage.local_dir / self.study.name / f".{self._name}.lock"
 
     @cached_property
     def kept(self) -> "Folder":
         """Of the checkpoints, from which a stopped retraining goes on."""
-        return self.storage.study(self.study.name) / self._name
+        return self.storage.open_study_directory(self.study.name) / self._name
 
     @property
     def _name(self) -> str:
@@ -117,7 +117,7 @@ def paper_outcomes(
         return None
     paper = replace(what, trial=trial)
     # Another retraining of the study may be at it.
-    with locked(paper.lock, "a retraining", wait=True):
+    with hold_lock(paper.lock, "a retraining", wait=True):
         outcomes = _papers(console, store, paper, seeds)
         paper.clear()
     return outcomes

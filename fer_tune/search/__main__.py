@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from fer_tune.data.faces import Splits
     from fer_tune.study.records.settings import StudySettings
-    from fer_tune.study.records.study_storage import Storage
-    from fer_tune.study.tune.resources import Wanted
+    from fer_tune.study.records.study_storage import StudyStorage
+    from fer_tune.study.tune.resources import ResourceRequest
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -26,14 +26,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.common.console import new_console
     from fer_tune.data.load import load_again, load_splits
     from fer_tune.study.records.settings import open_study
-    from fer_tune.study.records.study_storage import Storage
+    from fer_tune.study.records.study_storage import StudyStorage
     from fer_tune.terminal import formatting as tables
 
     console = new_console()
-    storage = Storage(options.storage)
+    storage = StudyStorage(options.storage)
     if options.resume is not None:
-        storage.fetch(options.resume)
-        settings = open_study(storage.here, options.resume)[1]
+        storage.fetch_study(options.resume)
+        settings = open_study(storage.local_dir, options.resume)[1]
         splits = load_again(options.data or settings.data, skip_bad=settings.skip_bad)
         settings = _resumed(settings, options, splits)
     else:
@@ -58,21 +58,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     conduct(console, settings, splits, around, resume=options.resume is not None)
 
 
-def _settled(options: SearchOptions, splits: "Splits", storage: "Storage") -> "StudySettings":
+def _settled(options: SearchOptions, splits: "Splits", storage: "StudyStorage") -> "StudySettings":
     from fer_tune.data.demo import demo_splits as demo
-    from fer_tune.study.records.settings import StudySettings, fit_for_a_name
-    from fer_tune.study.search_space.space import find_space, read_space
+    from fer_tune.study.records.settings import StudySettings, slugify
+    from fer_tune.study.search_space.space import find_space_file, load_space
 
-    path = find_space(options.space or defaults.SPACE)
-    name = options.study or f"{fit_for_a_name(path.stem)}-{time.strftime('%m%d-%H%M%S')}"
+    path = find_space_file(options.space or defaults.SPACE)
+    name = options.study or f"{slugify(path.stem)}-{time.strftime('%m%d-%H%M%S')}"
     if splits.source == demo.SOURCE and not name.startswith("demo"):
         name = f"demo-{name}"
-    storage.fetch(name)
-    storage.require_new(name)
+    storage.fetch_study(name)
+    storage.check_not_in_bucket(name)
     return StudySettings(
         name=name,
         space_name=path.stem,
-        space=read_space(path),
+        space=load_space(path),
         data=splits.origin,
         skip_bad=bool(options.skip_bad),
         faces_hash=splits.content_hash(),
@@ -130,29 +130,29 @@ def _resumed(
 
 
 def _show_plan(console: "Console", settings: "StudySettings", options: SearchOptions) -> None:
-    from fer_tune.study.records.trial_record import named_values
-    from fer_tune.study.tune.resources import divide, this_machine
-    from fer_tune.study.tune.searcher import sampled_points
+    from fer_tune.study.records.trial_record import format_parameters
+    from fer_tune.study.tune.resources import allocate_resources, detect_machine
+    from fer_tune.study.tune.searcher import sample_points
 
     console.print(f"Study {settings.name}, space {settings.space_name}:")
-    console.print(settings.space.as_yaml(), end="")
+    console.print(settings.space.to_yaml(), end="")
     if options.address is None:
-        resources = divide([this_machine()], settings.trials, _wanted(options))
+        resources = allocate_resources([detect_machine()], settings.trials, _wanted(options))
         console.print(f"Resources: {resources}")
     else:
         console.print(f"Resources: as the cluster at {options.address} has them")
     console.print("First trials:")
-    for point in settings.first_points():
-        console.print(f"  {named_values(point)}", soft_wrap=True)
+    for point in settings.list_untried_first_points():
+        console.print(f"  {format_parameters(point)}", soft_wrap=True)
     console.print("Three sampled:")
-    for point in sampled_points(settings, 3):
-        console.print(f"  {named_values(point)}", soft_wrap=True)
+    for point in sample_points(settings, 3):
+        console.print(f"  {format_parameters(point)}", soft_wrap=True)
 
 
-def _wanted(options: SearchOptions) -> "Wanted":
-    from fer_tune.study.tune.resources import Wanted
+def _wanted(options: SearchOptions) -> "ResourceRequest":
+    from fer_tune.study.tune.resources import ResourceRequest
 
-    return Wanted(options.concurrent, options.cpus_per_trial, options.gpus_per_trial)
+    return ResourceRequest(options.concurrent, options.cpus_per_trial, options.gpus_per_trial)
 
 
 def _records(settings: "StudySettings", options: SearchOptions) -> list[str]:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from fer_tune.data.faces import Splits
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.records.study_storage import Storage
+from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal import study_summary as outcome
 from fer_tune.terminal.closing import show_next_steps, show_outcome
@@ -38,7 +38,7 @@ def conclude(
     console: Console,
     ran: Ran,
     splits: Splits,
-    storage: Storage,
+    storage: StudyStorage,
     records: Sequence[str],
     *,
     report: bool,
@@ -58,7 +58,9 @@ def conclude(
     _show_next_steps(console, ran, records)
 
 
-def _report(console: Console, store: Store, name: str, storage: Storage, splits: Splits) -> None:
+def _report(
+    console: Console, store: Store, name: str, storage: StudyStorage, splits: Splits
+) -> None:
     """Write what the study found as a page; what keeps it from that is told, and no more."""
     try:
         from fer_tune.report.write import write_report

@@ -11,23 +11,33 @@ from rich.console import Console
 
 from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import DiskFolder
-from fer_tune.common.lock import LOCK, locked
+from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.data.faces import Splits
 from fer_tune.search.conclude import Ran, conclude
 from fer_tune.search.study_info import describe
-from fer_tune.study.optuna_export import write_optuna
-from fer_tune.study.pareto_front import front_table
-from fer_tune.study.records.checkpoint_pruner import Tidier
-from fer_tune.study.records.event_log import Journal, JournalReader, checked_trials, read_events
+from fer_tune.study.optuna_export import export_optuna_study
+from fer_tune.study.pareto_front import format_pareto_front_csv
+from fer_tune.study.records.checkpoint_pruner import CheckpointPruner
+from fer_tune.study.records.event_log import (
+    EventLog,
+    EventLogReader,
+    read_checked_trials,
+    read_events,
+)
 from fer_tune.study.records.settings import FILE as SETTINGS
-from fer_tune.study.records.settings import StudySettings, begin_study, write_settings
-from fer_tune.study.records.study_storage import Storage
+from fer_tune.study.records.settings import StudySettings, create_study_directory, write_settings
+from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.tune.gpu_sharing import measured
-from fer_tune.study.tune.ray_session import ray_session
-from fer_tune.study.tune.resources import Machine, Wanted, divide, this_machine
-from fer_tune.study.tune.shared_data import StudyFaces, study_faces
-from fer_tune.study.tune.storage_check import require_reach
+from fer_tune.study.tune.gpu_sharing import resolve_gpu_share
+from fer_tune.study.tune.ray_session import open_ray_session
+from fer_tune.study.tune.resources import (
+    Machine,
+    ResourceRequest,
+    allocate_resources,
+    detect_machine,
+)
+from fer_tune.study.tune.shared_data import StudyData, build_study_data
+from fer_tune.study.tune.storage_check import check_storage_access
 from fer_tune.terminal import study_summary as outcome
 from fer_tune.terminal.closing import resume_line
 from fer_tune.terminal.live_table import LiveTable
@@ -35,7 +45,7 @@ from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.writer import StudyWriter
 
 if TYPE_CHECKING:
-    from fer_tune.study.tune.tuner import Place
+    from fer_tune.study.tune.tuner import RunContext
 
 
 @dataclass(frozen=True)
@@ -50,9 +60,9 @@ class Surroundings:
     """
 
     command: str
-    storage: Storage
+    storage: StudyStorage
     records: Sequence[str]
-    wanted: Wanted
+    wanted: ResourceRequest
     address: str | None
     time_budget: float | None
 
@@ -72,8 +82,8 @@ def conduct(
     """
     began = time.monotonic()
     # What can be wrong with the command is found before anything is made or started.
-    if around.address is None and around.wanted != Wanted():
-        divide([this_machine()], settings.trials, around.wanted)
+    if around.address is None and around.wanted != ResourceRequest():
+        allocate_resources([detect_machine()], settings.trials, around.wanted)
     ran = _run(console, settings, splits, around, resume)
     budget = around.time_budget
     stopped = not ran.over and (budget is None or time.monotonic() - began < budget)
@@ -90,9 +100,9 @@ def _run(
     resume: bool,
 ) -> Ran:
     with console.status("preparing the training faces"):
-        faces = study_faces(splits, settings)
-    folder = around.storage.here / settings.name
-    earlier = checked_trials(folder, settings) if resume else []
+        faces = build_study_data(splits, settings)
+    folder = around.storage.local_dir / settings.name
+    earlier = read_checked_trials(folder, settings) if resume else []
     done = _is_over(earlier, settings)
     with (
         _held(console, settings, around),
@@ -104,16 +114,16 @@ def _run(
             trials = (
                 _observed(console, settings, faces, place, writer, around) if place else earlier
             )
-            unwritten = write_optuna(folder, settings, trials)
+            unwritten = export_optuna_study(folder, settings, trials)
             over = _is_over(trials, settings)
             note = outcome.note(trials, settings)
-            front = front_table(trials, settings.metric, settings.space)
+            front = format_pareto_front_csv(trials, settings.metric, settings.space)
             missing = writer.close("finished" if over else "interrupted", note, front)
     return Ran(settings, store, writer.run_id, trials, over, missing, unwritten)
 
 
 def _is_over(trials: Sequence[TrialRecord], settings: StudySettings) -> bool:
-    return sum(trial.is_over for trial in trials) >= settings.trials
+    return sum(trial.has_final_status for trial in trials) >= settings.trials
 
 
 @contextmanager
@@ -122,9 +132,9 @@ def _held(console: Console, settings: StudySettings, around: Surroundings) -> It
 
     If the study does not begin, delete the lock, and the folder if this process made it.
     """
-    folder = around.storage.here / settings.name
+    folder = around.storage.local_dir / settings.name
     is_new = not folder.exists()
-    with locked(folder / LOCK, f"study {settings.name}"):
+    with hold_lock(folder / LOCK, f"study {settings.name}"):
         try:
             yield
         except BaseException as error:
@@ -143,25 +153,29 @@ def _place(
     settings: StudySettings,
     around: Surroundings,
     machines: Sequence[Machine],
-    faces: StudyFaces,
-) -> "Place":
+    faces: StudyData,
+) -> "RunContext":
     """Where the study runs; what each trial gets is measured where that is asked for."""
-    from fer_tune.study.tune.tuner import Place  # Ray Tune: it takes a second, so Ray goes first
+    from fer_tune.study.tune.tuner import (
+        RunContext,  # Ray Tune: it takes a second, so Ray goes first
+    )
 
-    storage, kept = around.storage, around.storage.study(settings.name)
+    storage, kept = around.storage, around.storage.open_study_directory(settings.name)
     if around.address is not None:
         with console.status("checking that every machine reaches the storage"):
-            require_reach(str(storage), kept)
+            check_storage_access(str(storage), kept)
     with console.status("settling what each trial gets"):
-        wanted, rates = measured(around.wanted, machines, faces)
+        wanted, rates = resolve_gpu_share(around.wanted, machines, faces)
     for rate in rates:
         told = f"{rate.faces_per_second:,.0f} faces a second together"
         console.print(f"Trials at once on a GPU: {rate.trials}, {told}.")
-    resources = divide(machines, settings.trials, wanted)
+    resources = allocate_resources(machines, settings.trials, wanted)
     console.print(f"Study {settings.name}: {settings.trials} trials, {resources}.")
     # A cluster may grow while the study runs.
     at_once = resources.concurrent if around.address is None else wanted.concurrent
-    return Place(storage.here / settings.name, kept, resources, at_once, around.time_budget)
+    return RunContext(
+        storage.local_dir / settings.name, kept, resources, at_once, around.time_budget
+    )
 
 
 @contextmanager
@@ -177,7 +191,7 @@ def _started(
         opening = beside.submit(open_store, uri)
         with suppress(TimeoutError):  # a wrong address or folder is told before Ray starts
             opening.result(timeout=0.2)
-        session = nullcontext[list[Machine]]([]) if nothing_to_run else ray_session(address)
+        session = nullcontext[list[Machine]]([]) if nothing_to_run else open_ray_session(address)
         with session as machines:
             yield opening.result(), machines
 
@@ -186,16 +200,16 @@ def _writer(
     store: Store, settings: StudySettings, splits: Splits, around: Surroundings, resume: bool
 ) -> StudyWriter:
     """The writer to MLflow, once the study's folder and its run are there: both or neither."""
-    folder = around.storage.here / settings.name
+    folder = around.storage.local_dir / settings.name
     if resume:
         write_settings(folder, settings)
     else:
-        around.storage.require_new(settings.name)
-        begin_study(around.storage.here, settings)
+        around.storage.check_not_in_bucket(settings.name)
+        create_study_directory(around.storage.local_dir, settings)
     try:
-        around.storage.keep_settings(settings.name)
+        around.storage.upload_settings(settings.name)
         described = describe(settings, splits, around.command)
-        return StudyWriter(store, described, JournalReader(folder), resume)
+        return StudyWriter(store, described, EventLogReader(folder), resume)
     except UserError:
         if not resume:
             around.storage.delete_settings(settings.name)
@@ -205,20 +219,20 @@ def _writer(
 def _observed(
     console: Console,
     settings: StudySettings,
-    faces: StudyFaces,
-    place: "Place",
+    faces: StudyData,
+    place: "RunContext",
     writer: StudyWriter,
     around: Surroundings,
 ) -> list[TrialRecord]:
     from fer_tune.study.tune.tuner import run_study
 
-    tidier = Tidier(place.kept, settings.metric, settings.space.max_gap)
-    with closing(Journal(place.folder)) as journal, LiveTable(console, settings) as table:
-        for event in read_events(place.folder):
+    tidier = CheckpointPruner(place.shared_dir, settings.metric, settings.space.max_gap)
+    with closing(EventLog(place.local_dir)) as journal, LiveTable(console, settings) as table:
+        for event in read_events(place.local_dir):
             for observer in (table, tidier):
-                observer.tell(event)
+                observer.on_event(event)
         table.start_clock()
-        mirrors = around.storage.mirrors(settings.name)
+        mirrors = around.storage.make_bucket_logs(settings.name)
         try:
             return run_study(settings, faces, place, [journal, *mirrors, writer, table, tidier])
         except UserError as error:

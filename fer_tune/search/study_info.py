@@ -26,7 +26,7 @@ def describe(settings: StudySettings, splits: Splits, told: str) -> StudyDescrip
     """What MLflow is told of the study at its start; `told` is the command line."""
     return StudyDescription(
         name=settings.name,
-        space=settings.space.as_yaml(),
+        space=settings.space.to_yaml(),
         command=told,
         classes=splits.classes,
         source=splits.source,

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fer_tune.study.prior_trials import KnownTrial
+from fer_tune.study.prior_trials import PriorTrial
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.tracking.metric_names import best_name
 from fer_tune.tracking.queries import StudyRun, TrialRun, find_study, trials
@@ -22,7 +22,7 @@ class Unfit:
 
 def warm_start(
     store: Store, names: Sequence[str], settings: StudySettings
-) -> tuple[tuple[KnownTrial, ...], str]:
+) -> tuple[tuple[PriorTrial, ...], str]:
     """The trials of these studies that this one can start from, and a line about all of them.
 
     Those fit that were scored by the same metric on the same faces, could run no longer than this
@@ -31,14 +31,14 @@ def warm_start(
     """
     studies = [find_study(store, name) for name in dict.fromkeys(names)]
     read = [each for study in studies for each in _read(store, study, settings)]
-    known = tuple(each for each in read if isinstance(each, KnownTrial))
+    known = tuple(each for each in read if isinstance(each, PriorTrial))
     reasons = Counter(each.reason for each in read if isinstance(each, Unfit))
     told = f"Starting from {len(known)} of {len(read)} trials of {', '.join(dict.fromkeys(names))}"
     left_out = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     return known, f"{told}{f' (left out: {left_out})' if left_out else ''}."
 
 
-def _read(store: Store, study: StudyRun, settings: StudySettings) -> Iterator[KnownTrial | Unfit]:
+def _read(store: Store, study: StudyRun, settings: StudySettings) -> Iterator[PriorTrial | Unfit]:
     unlike = _unlike(study, settings)
     for trial in trials(store, study):
         yield Unfit(unlike) if unlike else _known(trial, study, settings)
@@ -58,18 +58,18 @@ def _unlike(study: StudyRun, settings: StudySettings) -> str | None:
     return None
 
 
-def _known(trial: TrialRun, study: StudyRun, settings: StudySettings) -> KnownTrial | Unfit:
+def _known(trial: TrialRun, study: StudyRun, settings: StudySettings) -> PriorTrial | Unfit:
     score, metric = best_name(settings.metric).removeprefix(BEST), settings.metric
     result = [trial.best.get(score), trial.best.get("gap"), trial.metrics.get(metric)]
     best, gap, last = (math.nan if value is None else value for value in result)
     if trial.ending not in ("finished", "stopped") or not math.isfinite(best + gap + last):
         return Unfit("not ended with a result")
-    if strange := settings.space.strange(trial.config):
+    if strange := settings.space.find_settings_outside(trial.config):
         return Unfit(f"outside the space in {strange[0]}")
-    return KnownTrial(
+    return PriorTrial(
         study=study.name,
         number=trial.number,
-        point=settings.space.point(trial.config.model_dump()),
+        point=settings.space.extract_point(trial.config.model_dump()),
         epochs=trial.epochs,
         is_whole=trial.epochs == settings.epochs,
         best=best,

@@ -12,27 +12,27 @@ import numpy as np
 
 from fer_tune.scoring.metrics import direction
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.records.trial_record import PAPER_TRIAL
+from fer_tune.study.records.trial_record import BASELINE_TRIAL
 
 Decision = Literal["continue", "pause", "stop"]
 
 
-def rungs_of(settings: StudySettings) -> "Rungs":
+def make_asha(settings: StudySettings) -> "Asha":
     """What decides in a study with these settings."""
-    levels = _levels(settings)
+    levels = _list_rung_epochs(settings)
     match settings.scheduler:
         case "asha":
-            return StoppingRungs(settings, [levels])
+            return StoppingAsha(settings, [levels])
         case "asha-promotion":
-            return PromotionRungs(settings, [levels])
+            return PromotionAsha(settings, [levels])
         case "hyperband":
             brackets = [levels[first:] for first in range(len(levels) + 1)]
-            return PromotionRungs(settings, brackets)
+            return PromotionAsha(settings, brackets)
         case "none":
-            return Rungs(settings, [[]])
+            return Asha(settings, [[]])
 
 
-def _levels(settings: StudySettings) -> list[int]:
+def _list_rung_epochs(settings: StudySettings) -> list[int]:
     """The epochs at which trials are compared, below their full length."""
     levels, level = [], settings.grace
     while level < settings.epochs:
@@ -41,7 +41,7 @@ def _levels(settings: StudySettings) -> list[int]:
     return levels
 
 
-class Rungs:
+class Asha:
     """Lets every trial go on to its full length; the base of what does not.
 
     To run a study by it, in whatever kind of time:
@@ -49,7 +49,7 @@ class Rungs:
     - when a trial has ended an epoch, call `decide` and do as it says; a trial that is to "pause"
       or "stop" frees its slot;
     - when a slot is free, call `promote`. The trial that it names goes on where it was paused;
-      where it names none, a new one may begin (`StudySearch` asks this itself, on a cluster one
+      where it names none, a new one may begin (`StudySearcher` asks this itself, on a cluster one
       trial ahead where nothing says how many run at once);
     - when no trial runs, none is named and no more are to begin, the study is over, and those
       in `paused` are stopped.
@@ -63,7 +63,7 @@ class Rungs:
         bracket alone.
     """
 
-    pauses = False
+    can_pause = False
 
     def __init__(self, settings: StudySettings, brackets: Sequence[Sequence[int]]) -> None:
         self._epochs, self._seed, self._eta = settings.epochs, settings.seed, settings.reduction
@@ -82,32 +82,32 @@ class Rungs:
 
         An epoch that was told before decides nothing.
         """
-        self.leave(number)
+        self.remove_paused(number)
         if epoch >= self._epochs:
             return "stop"
-        for rung in self._bracket(number):
+        for rung in self._draw_bracket(number):
             if epoch >= rung.level and number not in rung.values:
-                decision = self._judge(rung, number, self._sign * value)
-                return "continue" if number == PAPER_TRIAL else decision
+                decision = self._decide_at_rung(rung, number, self._sign * value)
+                return "continue" if number == BASELINE_TRIAL else decision
         return "continue"
 
     def promote(self) -> int | None:
         """The paused trial that goes on in a free slot; None where none is to."""
-        number = self.next()
+        number = self.find_promotable()
         if number is not None:
-            self.leave(number)
+            self.remove_paused(number)
         return number
 
-    def next(self) -> int | None:
+    def find_promotable(self) -> int | None:
         """What `promote` would name."""
         return None
 
-    def leave(self, number: int) -> None:
+    def remove_paused(self, number: int) -> None:
         """Note that a trial is not paused any more: it goes on, or is over."""
         if rung := self._waits.pop(number, None):
-            rung.let_go(number)
+            rung.remove_paused(number)
 
-    def _bracket(self, number: int) -> "list[_Rung]":
+    def _draw_bracket(self, number: int) -> "list[_Rung]":
         """Its rungs, the highest first.
 
         Drawn for each trial, with the chances that Hyperband's numbers of trials give (Li et al.
@@ -121,24 +121,24 @@ class Rungs:
         draw = np.random.default_rng([self._seed, number])
         return self._brackets[draw.choice(count, p=trials / trials.sum())]
 
-    def _judge(self, rung: "_Rung", number: int, value: float) -> Decision:
+    def _decide_at_rung(self, rung: "_Rung", number: int, value: float) -> Decision:
         """What becomes of a trial that has come to a rung; here and below, more is better."""
         return "continue"
 
 
-class StoppingRungs(Rungs):
+class StoppingAsha(Asha):
     """ASHA that stops, once and for all, what is not among the best at a rung so far.
 
     Its decisions are those of Ray's ASHAScheduler, which looks at all values of a rung each time.
     """
 
-    def _judge(self, rung: "_Rung", number: int, value: float) -> Decision:
+    def _decide_at_rung(self, rung: "_Rung", number: int, value: float) -> Decision:
         cutoff = rung.quantile((1 - 1 / self._eta) * 100 / 100)  # rounded as Ray rounds it
-        rung.take_in(number, value)
+        rung.add_value(number, value)
         return "stop" if value < cutoff else "continue"
 
 
-class PromotionRungs(Rungs):
+class PromotionAsha(Asha):
     """ASHA that pauses at each rung, and resumes the best (Li et al. 2018, arXiv:1810.05934).
 
     As its algorithm 2: at each free slot, of the highest rung where one of the best 1/eta did not
@@ -146,23 +146,23 @@ class PromotionRungs(Rungs):
     go on at once is not paused. With several brackets, an asynchronous Hyperband (section 3.2).
     """
 
-    pauses = True
+    can_pause = True
 
-    def _judge(self, rung: "_Rung", number: int, value: float) -> Decision:
-        rung.take_in(number, value)
+    def _decide_at_rung(self, rung: "_Rung", number: int, value: float) -> Decision:
+        rung.add_value(number, value)
         if math.isnan(value):
             return "stop"
-        if number != PAPER_TRIAL:
-            rung.hold(number)
+        if number != BASELINE_TRIAL:
+            rung.add_paused(number)
             self._waits[number] = rung
-        if self.next() != number:
+        if self.find_promotable() != number:
             return "pause"
-        self.leave(number)
+        self.remove_paused(number)
         return "continue"
 
-    def next(self) -> int | None:
+    def find_promotable(self) -> int | None:
         for rung in self._highest_first:
-            number = rung.best_waiting(self._eta)
+            number = rung.find_promotable(self._eta)
             if number is not None:
                 return number
         return None
@@ -180,18 +180,18 @@ class _Rung:
         self._order: list[tuple[float, int]] = []  # best first, the earlier of equal ones; no NaN
         self._waiting: list[tuple[float, int]] = []  # in the same order
 
-    def take_in(self, number: int, value: float) -> None:
+    def add_value(self, number: int, value: float) -> None:
         self.values[number] = value
         if not math.isnan(value):
             insort(self._order, (-value, number))
 
-    def hold(self, number: int) -> None:
+    def add_paused(self, number: int) -> None:
         insort(self._waiting, (-self.values[number], number))
 
-    def let_go(self, number: int) -> None:
+    def remove_paused(self, number: int) -> None:
         del self._waiting[bisect_left(self._waiting, (-self.values[number], number))]
 
-    def best_waiting(self, eta: int) -> int | None:
+    def find_promotable(self, eta: int) -> int | None:
         """The best of those that wait, if it is among the best 1/eta of all."""
         if not self._waiting:
             return None

@@ -11,7 +11,7 @@ from fer_tune.study.records.trial_record import TrialRecord
 FILE = "optuna.log"
 
 
-def write_optuna(
+def export_optuna_study(
     folder: Path, settings: StudySettings, trials: Sequence[TrialRecord]
 ) -> str | None:
     """Put the trials that are over, and those known of others, into an Optuna study in `folder`.
@@ -23,7 +23,7 @@ def write_optuna(
     part = folder / f"{FILE}{atomic.PART}"
     try:
         part.unlink(missing_ok=True)
-        _write(part, settings, trials)
+        _write_optuna_log(part, settings, trials)
         part.replace(folder / FILE)
     except OSError as error:
         part.unlink(missing_ok=True)
@@ -31,12 +31,12 @@ def write_optuna(
     return None
 
 
-def _write(path: Path, settings: StudySettings, trials: Sequence[TrialRecord]) -> None:
+def _write_optuna_log(path: Path, settings: StudySettings, trials: Sequence[TrialRecord]) -> None:
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    from fer_tune.study.optuna_trials import as_optuna_has_them
+    from fer_tune.study.optuna_trials import to_frozen_trials
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -45,4 +45,4 @@ def _write(path: Path, settings: StudySettings, trials: Sequence[TrialRecord]) -
         direction="minimize" if direction(settings.metric) == "min" else "maximize",
     )
     study.set_user_attr("metric", settings.metric)
-    study.add_trials(as_optuna_has_them(trials, settings))
+    study.add_trials(to_frozen_trials(trials, settings))

@@ -10,12 +10,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 # Of a study so long, proposing a trial costs 7 ms (paper.yaml) to some 100 (regularize.yaml); each
 # thousand trials more would add as much again.
-RECENT = 1000
+WINDOW_SIZE = 1000
 # More than these TPE never counts among the good ones.
-BEST = 25
+MAX_BEST = 25
 
 
-class RecentTrials(InMemoryStorage):
+class WindowedStorage(InMemoryStorage):
     """Shows the newest trials of the one study that it holds, and the best of all.
 
     TPE gives the others less weight the longer ago they were. The best are kept as they are told,
@@ -33,7 +33,7 @@ class RecentTrials(InMemoryStorage):
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         trial_id = super().create_new_trial(study_id, template_trial)
         if template_trial and template_trial.values:
-            self._take_in(trial_id)
+            self._update_best(trial_id)
         return trial_id
 
     def set_trial_state_values(
@@ -41,10 +41,10 @@ class RecentTrials(InMemoryStorage):
     ) -> bool:
         changed = super().set_trial_state_values(trial_id, state, values)
         if values:
-            self._take_in(trial_id)
+            self._update_best(trial_id)
         return changed
 
-    def pause(self, number: int, constraints: Mapping[str, float]) -> None:
+    def mark_paused(self, number: int, constraints: Mapping[str, float]) -> None:
         """Show a trial, by Optuna's number of it, as pruned, and with these constraints.
 
         What Optuna is told of constraints it keeps, and they may be others when the trial is over.
@@ -57,20 +57,20 @@ class RecentTrials(InMemoryStorage):
             shown.set_constraint(name, value)
         self._paused[number] = shown
 
-    def go_on(self, number: int) -> None:
+    def mark_running(self, number: int) -> None:
         """Show a trial that was paused as one that runs."""
         del self._paused[number]
 
-    def _take_in(self, trial_id: int) -> None:
+    def _update_best(self, trial_id: int) -> None:
         (study,) = self.get_all_studies()
         sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
 
-        def standing(trial: FrozenTrial) -> tuple[float, float]:
+        def sort_key(trial: FrozenTrial) -> tuple[float, float]:
             above = sum(max(0.0, each) for each in trial.constraints.values())
             return -above, sign * trial.values[0]
 
         known = [*self._best, self.get_trial(trial_id)]
-        self._best = heapq.nlargest(BEST, known, key=standing)
+        self._best = heapq.nlargest(MAX_BEST, known, key=sort_key)
 
     def get_all_trials(
         self,
@@ -81,7 +81,7 @@ class RecentTrials(InMemoryStorage):
         if states == (TrialState.WAITING,):  # which Optuna does not look for among all
             return super().get_all_trials(study_id, deepcopy, states)
         trials = super().get_all_trials(study_id, deepcopy=False)
-        if (before := len(trials) - RECENT) > 0:
+        if (before := len(trials) - WINDOW_SIZE) > 0:
             best = [each for each in self._best if each.number < before]
             trials = sorted(best, key=lambda each: each.number) + trials[before:]
         shown = (self._paused.get(each.number, each) for each in trials)

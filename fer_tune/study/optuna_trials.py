@@ -14,9 +14,7 @@ _STATES = {
 }
 
 
-def as_optuna_has_them(
-    records: Iterable[TrialRecord], settings: StudySettings
-) -> list[FrozenTrial]:
+def to_frozen_trials(records: Iterable[TrialRecord], settings: StudySettings) -> list[FrozenTrial]:
     """Those that the study knows of others, then its own that are over.
 
     Told are the score of one of full length, and what each reported.
@@ -24,22 +22,22 @@ def as_optuna_has_them(
     Where the space has a largest gap, also by how much each was above it, when it was best.
     """
     metric, space = settings.metric, settings.space
-    distributions = space.distributions()
-    told = [known.as_optuna_has_it(space) for known in settings.known]
+    distributions = space.to_distributions()
+    told = [known.to_frozen_trial(space) for known in settings.known]
     for record in records:
-        if not record.is_over:
+        if not record.has_final_status:
             continue
-        best = record.best(metric)
+        best = record.find_best_epoch(metric)
         value = best.metrics[metric] if best and record.ending == "finished" else None
         told.append(
             create_trial(
                 state=_STATES[record.ending or "failed"],
                 value=value,
-                params=(params := space.point(record.config.model_dump())),
+                params=(params := space.extract_point(record.config.model_dump())),
                 distributions={name: distributions[name] for name in params},
                 user_attrs={"trial": record.number},
                 intermediate_values={each.epoch: each.metrics[metric] for each in record.history},
-                constraints=space.constraints_at(best.metrics.get("gap") if best else None),
+                constraints=space.evaluate_constraints(best.metrics.get("gap") if best else None),
             )
         )
     return told

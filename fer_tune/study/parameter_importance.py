@@ -9,12 +9,12 @@ from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import SearchSpace
 
 # Below this a forest grown on the trials tells noise.
-ENOUGH = 10
+MIN_TRIALS = 10
 _RESAMPLES, _TREES = 8, 32
 
 
-def importances(
-    trials: Sequence[TrialRecord], space: SearchSpace, reached: Sequence[float]
+def estimate_importances(
+    trials: Sequence[TrialRecord], space: SearchSpace, scores: Sequence[float]
 ) -> dict[str, tuple[float, float]]:
     """The share of each parameter in the variance of what the trials reached, the largest first.
 
@@ -25,12 +25,12 @@ def importances(
     Returns mean and standard deviation over samples of the trials with replacement; the shares in
     one sample sum to 1. Empty for fewer than ENOUGH trials, and where all reached the same.
     """
-    values = np.array(reached)
-    if len(trials) < ENOUGH or np.ptp(values) == 0:
+    values = np.array(scores)
+    if len(trials) < MIN_TRIALS or np.ptp(values) == 0:
         return {}
     rng = np.random.default_rng(0)
     shares = [
-        _shares(rng.integers(len(trials), size=len(trials)), trials, space, values)
+        _run_fanova(rng.integers(len(trials), size=len(trials)), trials, space, values)
         for _ in range(_RESAMPLES)
     ]
     whole = {name: [each.get(name, 0.0) for each in shares] for name in space.parameters}
@@ -38,8 +38,8 @@ def importances(
     return dict(sorted(told.items(), key=lambda pair: -pair[1][0]))
 
 
-def _shares(
-    chosen: NDArray[np.int64],
+def _run_fanova(
+    indices: NDArray[np.int64],
     trials: Sequence[TrialRecord],
     space: SearchSpace,
     values: NDArray[np.float64],
@@ -47,18 +47,18 @@ def _shares(
     import optuna
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-    if np.ptp(values[chosen]) == 0:
+    if np.ptp(values[indices]) == 0:
         return {}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study, distributions = optuna.create_study(), space.distributions()
+    study, distributions = optuna.create_study(), space.to_distributions()
     study.add_trials(
         [
             optuna.trial.create_trial(
-                params=space.filled(trials[index].config),
+                params=space.fill_inactive(trials[index].config),
                 distributions=distributions,
                 value=float(values[index]),
             )
-            for index in chosen
+            for index in indices
         ]
     )
     forest = FanovaImportanceEvaluator(n_trees=_TREES, seed=0)

@@ -8,40 +8,40 @@ from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import SearchSpace
 
-SCORE = "val/macro_f1"
-_SHOWN = (SCORE, "gap", "val/accuracy", "train/accuracy")
+SCORE_METRIC = "val/macro_f1"
+_METRIC_COLUMNS = (SCORE_METRIC, "gap", "val/accuracy", "train/accuracy")
 
 
-def front(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
+def find_pareto_front(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
     """The trials that no other beats in both, the smallest gap first.
 
     Each is taken at the epoch that scores it by `metric`. Of equal trials the first is there.
     """
 
-    def place(trial: TrialRecord) -> tuple[float, float]:
-        metrics = _scoring(trial, metric).metrics
-        return metrics["gap"], -metrics[SCORE]
+    def sort_key(trial: TrialRecord) -> tuple[float, float]:
+        metrics = _find_best_epoch(trial, metric).metrics
+        return metrics["gap"], -metrics[SCORE_METRIC]
 
     found: list[TrialRecord] = []
-    for each in sorted((trial for trial in trials if trial.history), key=place):
-        if not found or place(each)[1] < place(found[-1])[1]:
+    for each in sorted((trial for trial in trials if trial.history), key=sort_key):
+        if not found or sort_key(each)[1] < sort_key(found[-1])[1]:
             found.append(each)
     return found
 
 
-def front_table(trials: Sequence[TrialRecord], metric: str, space: SearchSpace) -> str:
+def format_pareto_front_csv(trials: Sequence[TrialRecord], metric: str, space: SearchSpace) -> str:
     """The front as CSV: scores, and the parameters that each trial has."""
     rows = [
         {
             "trial": each.number,
             "ended": each.ending or "running",
-            "epoch": _scoring(each, metric).epoch,
-            **{name: _scoring(each, metric).metrics[name] for name in _SHOWN},
-            **space.point(each.config.model_dump()),
+            "epoch": _find_best_epoch(each, metric).epoch,
+            **{name: _find_best_epoch(each, metric).metrics[name] for name in _METRIC_COLUMNS},
+            **space.extract_point(each.config.model_dump()),
         }
-        for each in front(trials, metric)
+        for each in find_pareto_front(trials, metric)
     ]
-    columns = ["trial", "ended", "epoch", *_SHOWN, *space.parameters]
+    columns = ["trial", "ended", "epoch", *_METRIC_COLUMNS, *space.parameters]
     text = io.StringIO()
     table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
@@ -49,7 +49,7 @@ def front_table(trials: Sequence[TrialRecord], metric: str, space: SearchSpace) 
     return text.getvalue()
 
 
-def _scoring(trial: TrialRecord, metric: str) -> EpochResult:
-    best = trial.best(metric)
+def _find_best_epoch(trial: TrialRecord, metric: str) -> EpochResult:
+    best = trial.find_best_epoch(metric)
     assert best is not None
     return best

@@ -4,16 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from fer_tune.study.search_space.parameters import Point, Strict
+from fer_tune.study.search_space.parameters import Point, StrictModel
 from fer_tune.study.search_space.space import SearchSpace
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class KnownTrial(Strict):
+class PriorTrial(StrictModel):
     """One that this study does not run, and that Optuna is told of before all others.
 
     study, number: whose it is.
@@ -29,11 +29,11 @@ class KnownTrial(Strict):
     point: Point
     epochs: Annotated[int, Field(ge=1)]
     is_whole: bool
-    best: Finite
-    gap: Finite
-    last: Finite
+    best: FiniteFloat
+    gap: FiniteFloat
+    last: FiniteFloat
 
-    def as_optuna_has_it(self, space: SearchSpace) -> "FrozenTrial":
+    def to_frozen_trial(self, space: SearchSpace) -> "FrozenTrial":
         """A shorter trial is one that was stopped."""
         from optuna.trial import TrialState, create_trial
 
@@ -41,8 +41,8 @@ class KnownTrial(Strict):
             state=TrialState.COMPLETE if self.is_whole else TrialState.PRUNED,
             value=self.best if self.is_whole else None,
             params=self.point,
-            distributions={name: space.parameters[name].distribution() for name in self.point},
+            distributions={name: space.parameters[name].to_distribution() for name in self.point},
             user_attrs={"study": self.study, "trial": self.number},
             intermediate_values={self.epochs: self.last},
-            constraints=space.constraints_at(self.gap),
+            constraints=space.evaluate_constraints(self.gap),
         )

@@ -14,7 +14,7 @@ from rich.table import Table
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import improves, standing
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.records.trial_record import named_values, short
+from fer_tune.study.records.trial_record import format_parameters, format_value
 from fer_tune.study.search_space.parameters import Point
 from fer_tune.terminal.formatting import duration
 
@@ -66,7 +66,7 @@ class LiveTable:
     def tell(self, event: Event) -> None:
         match event:
             case TrialStarted(number=number, config=config):
-                point = self._space.point(config.model_dump())
+                point = self._space.extract_point(config.model_dump())
                 self._rows.setdefault(number, Row(number, point)).ending = None
             case EpochEnded(number=number, result=result):
                 row = self._rows[number]
@@ -100,7 +100,7 @@ class LiveTable:
         line = f"trial {row.number:03d} {ended}, {self._metric} {best}"
         if error:
             return f"{line}: {error.splitlines()[-1]}"
-        return f"{line}  ({named_values(row.point)})"
+        return f"{line}  ({format_parameters(row.point)})"
 
     def table(self) -> Table:
         """The table as it stands, with as many of the space's parameters as there is room for."""
@@ -121,7 +121,7 @@ class LiveTable:
         for name in ("trial", "state", "epoch", metric, "gap", *parameters):
             table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
         for row in self._shown():
-            values = [short(row.point.get(name, "-")) for name in parameters]
+            values = [format_value(row.point.get(name, "-")) for name in parameters]
             table.add_row(*self._cells(row), *values, style="" if row.ending is None else "dim")
         return table
 

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from fer_tune.scoring.metrics import standing
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.records.trial_record import PAPER_TRIAL, TrialRecord, named_values
+from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, format_parameters
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.terminal.formatting import duration, plain_table
 
@@ -25,7 +25,7 @@ def ranked(
     scored = [
         (standing(best.metrics, metric, max_gap, is_whole=each.ending == "finished"), each)
         for each in trials
-        if (best := each.best(metric))
+        if (best := each.find_best_epoch(metric))
     ]
     scored.sort(key=lambda pair: pair[0], reverse=True)
     return [each for _, each in scored]
@@ -40,12 +40,12 @@ def leaderboard(
     table = plain_table(headers, [])
     table.add_column("configuration", overflow="fold")
     for each in ranked(trials, metric, space.max_gap)[:rows]:
-        best = each.best(metric)
+        best = each.find_best_epoch(metric)
         assert best is not None
-        number = f"{each.number:03d}" + (" paper" if each.number == PAPER_TRIAL else "")
+        number = f"{each.number:03d}" + (" paper" if each.number == BASELINE_TRIAL else "")
         epoch = f"{best.epoch}/{len(each.history)}"
         values = [f"{best.metrics[name]:.3f}" for name in names]
-        varied = named_values(space.point(each.config.model_dump()))
+        varied = format_parameters(space.extract_point(each.config.model_dump()))
         table.add_row(number, each.ending or "running", epoch, *values, varied)
     return table
 
@@ -53,7 +53,7 @@ def leaderboard(
 def gain(trials: Sequence[TrialRecord], metric: str, max_gap: float | None = None) -> str:
     """The paper's configuration against the best, in a sentence or two."""
     order = ranked(trials, metric, max_gap)
-    paper = next((each for each in order if each.number == PAPER_TRIAL), None)
+    paper = next((each for each in order if each.number == BASELINE_TRIAL), None)
     if paper is None and order:
         told = f"The best, trial {order[0].number:03d}: {_values(order[0], metric)}."
         return f"The paper's configuration has no result to compare with. {told}"
@@ -78,13 +78,13 @@ def gain(trials: Sequence[TrialRecord], metric: str, max_gap: float | None = Non
 
 def keeps_to(trial: TrialRecord, metric: str, max_gap: float | None) -> bool:
     """Whether a trial with a score ran to its end and has no larger gap than `max_gap`."""
-    best = trial.best(metric)
+    best = trial.find_best_epoch(metric)
     assert best is not None
     return max_gap is None or (trial.ending == "finished" and best.metrics["gap"] <= max_gap)
 
 
 def _values(trial: TrialRecord, metric: str) -> str:
-    best = trial.best(metric)
+    best = trial.find_best_epoch(metric)
     assert best is not None
     names = dict.fromkeys([metric, "val/accuracy", "gap"])
     return ", ".join(f"{name.removeprefix('val/')} {best.metrics[name]:.3f}" for name in names)

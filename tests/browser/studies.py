@@ -11,8 +11,8 @@ from optuna.samplers import RandomSampler
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
-from fer_tune.study.records.trial_record import trial_name
-from fer_tune.study.search_space.space import SearchSpace, find_space, read_space
+from fer_tune.study.records.trial_record import format_trial_name
+from fer_tune.study.search_space.space import SearchSpace, find_space_file, load_space
 from fer_tune.tracking.parts import StudyEnded
 from fer_tune.tracking.recorder import Recorder
 from fer_tune.tracking.run_info import StudyDescription
@@ -41,14 +41,14 @@ class Recorded:
 
 def record_study(folder: Path, trials: int) -> Recorded:
     """As fast as it can be written."""
-    space, name = read_space(find_space("regularize")), f"{trials}-trials"
+    space, name = load_space(find_space_file("regularize")), f"{trials}-trials"
     store = open_store(root=folder / "mlruns")
     recorder = Recorder(store, _described(name, space), resume=False)
     rng, scores = np.random.default_rng(0), dict[str, float]()
     for number, config in enumerate(_configs(space, trials)):
-        point = space.point(config.model_dump())
+        point = space.extract_point(config.model_dump())
         absent = tuple(name for name in space.parameters if name not in point)
-        title = trial_name(number, point)
+        title = format_trial_name(number, point)
         begun = TrialStarted(number=number, name=title, config=config, absent=absent)
         results = list(_results(config, _RUNGS[number % 2] if number % 3 else _EPOCHS, rng))
         ending = TrialEnded(number=number, ending="stopped" if number % 3 else "finished")
@@ -63,7 +63,7 @@ def record_study(folder: Path, trials: int) -> Recorded:
 def _described(name: str, space: SearchSpace) -> StudyDescription:
     return StudyDescription(
         name=name,
-        space=space.as_yaml(),
+        space=space.to_yaml(),
         command="python -m fer_tune.search --space regularize",
         classes=EMOTIONS,
         source="invented",
@@ -82,7 +82,7 @@ def _configs(space: SearchSpace, trials: int) -> Iterator[TrialConfig]:
     yield PAPER
     asked = create_study(sampler=RandomSampler(seed=0))
     for _ in range(trials - 1):
-        yield TrialConfig.model_validate(PAPER.model_dump() | space.suggest(asked.ask()))
+        yield TrialConfig.model_validate(PAPER.model_dump() | space.suggest_point(asked.ask()))
 
 
 def _results(config: TrialConfig, epochs: int, rng: np.random.Generator) -> Iterator[EpochResult]:

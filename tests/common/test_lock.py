@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.lock import locked
+from fer_tune.common.lock import hold_lock
 
 WAITS = """
 import sys
@@ -20,18 +20,18 @@ with locked(Path(sys.argv[1]), "a study", wait=True):
 def test_a_second_one_is_refused_while_the_first_runs(tmp_path: Path) -> None:
     file = tmp_path / "study" / ".lock"
     with (
-        locked(file, "study first"),
+        hold_lock(file, "study first"),
         pytest.raises(UserError, match="study first is running already"),
-        locked(file, "study first"),
+        hold_lock(file, "study first"),
     ):
         pass
-    with locked(file, "study first"):
+    with hold_lock(file, "study first"):
         pass
 
 
 def test_one_that_may_wait_goes_on_when_the_first_is_over(tmp_path: Path) -> None:
     file = tmp_path / "study" / ".lock"
-    with locked(file, "study first"):
+    with hold_lock(file, "study first"):
         waiting = subprocess.Popen(
             [sys.executable, "-c", WAITS, str(file)], stdout=subprocess.PIPE, text=True
         )

@@ -97,7 +97,7 @@ def require_whole(storage: Path, name: str) -> list[TrialRecord]:
     folder, settings = open_study(storage, name)
     trials = read_trials(folder)
     assert [trial.number for trial in trials] == list(range(settings.trials))
-    assert all(trial.is_over for trial in trials)
+    assert all(trial.has_final_status for trial in trials)
     _require_one_course(folder)
     for trial in trials:
         assert [each.epoch for each in trial.history] == list(range(1, len(trial.history) + 1))
@@ -107,9 +107,9 @@ def require_whole(storage: Path, name: str) -> list[TrialRecord]:
     scheduler = StudyScheduler(settings)
     for event in read_events(folder):
         stopped = isinstance(event, TrialEnded) and event.ending == "stopped"
-        if not stopped or event.number in scheduler.rungs.paused:
-            scheduler.replay(event)
-    assert scheduler.stopped == {each.number for each in trials if each.ending == "stopped"}
+        if not stopped or event.number in scheduler.asha.paused:
+            scheduler.replay_event(event)
+    assert scheduler.pruned == {each.number for each in trials if each.ending == "stopped"}
     return trials
 
 

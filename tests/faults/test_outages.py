@@ -20,16 +20,16 @@ from ray import tune
 from fer_tune.common.atomic import write
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
-from fer_tune.study.records.event_log import FILE, Journal, JournalReader, read_trials
-from fer_tune.study.records.settings import begin_study
+from fer_tune.study.records.event_log import FILE, EventLog, EventLogReader, read_trials
+from fer_tune.study.records.settings import create_study_directory
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.search_space.space import find_space, read_space
-from fer_tune.study.tune.failure import Failure
-from fer_tune.study.tune.ray_session import ray_session
-from fer_tune.study.tune.resources import Wanted, divide, this_machine
-from fer_tune.study.tune.shared_data import SentFaces
-from fer_tune.study.tune.trainable import TrialOptions, report
-from fer_tune.study.tune.tuner import Place, run_study
+from fer_tune.study.search_space.space import find_space_file, load_space
+from fer_tune.study.tune.failure import TrialFailure
+from fer_tune.study.tune.ray_session import open_ray_session
+from fer_tune.study.tune.resources import ResourceRequest, allocate_resources, detect_machine
+from fer_tune.study.tune.shared_data import SharedStudyData
+from fer_tune.study.tune.trainable import TrialOptions, report_epoch
+from fer_tune.study.tune.tuner import RunContext, run_study
 from fer_tune.tracking.metric_names import epoch_metrics
 from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.store import open_store
@@ -43,10 +43,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 OUTAGES = 10
 STORAGE = Path("mlruns/studies")
-SETTINGS = made("outages", "paper", read_space(find_space("paper")), trials=60, epochs=12, grace=6)
+SETTINGS = made(
+    "outages", "paper", load_space(find_space_file("paper")), trials=60, epochs=12, grace=6
+)
 DESCRIPTION = StudyDescription(
     name=SETTINGS.name,
-    space=SETTINGS.space.as_yaml(),
+    space=SETTINGS.space.to_yaml(),
     command="pytest",
     classes=EMOTIONS,
     source="no faces",
@@ -57,7 +59,7 @@ DESCRIPTION = StudyDescription(
     settings={"epochs": SETTINGS.epochs},
 )
 
-Train = Callable[[dict[str, Any], SentFaces, TrialOptions], None]
+Train = Callable[[dict[str, Any], SharedStudyData, TrialOptions], None]
 
 
 @dataclass(frozen=True)
@@ -93,18 +95,18 @@ class _Pace:
 def _steady(pace: _Pace) -> Train:
     """Trains nothing."""
 
-    def train(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:  # noqa: ARG001
+    def train(config: dict[str, Any], faces: SharedStudyData, options: TrialOptions) -> None:  # noqa: ARG001
         draw = np.random.default_rng(config["number"])
         for epoch in range(1, options.epochs + 1):
             pace.wait()
             if config["number"] % 7 == 3 and epoch == 5:
-                told = Failure("error", "Traceback ...\nFloatingPointError: made to fail")
+                told = TrialFailure("error", "Traceback ...\nFloatingPointError: made to fail")
                 tune.report({options.metric: math.nan, "epoch": 0, "failure": told})
                 return
             confusion = draw.integers(0, 100, (len(EMOTIONS), len(EMOTIONS)))
             scores = Scores(float(draw.random()), confusion)
             metrics = named_metrics(scores, scores, EMOTIONS)
-            report(EpochResult(epoch, metrics, confusion.tolist(), 0.3), options.metric)
+            report_epoch(EpochResult(epoch, metrics, confusion.tolist(), 0.3), options.metric)
 
     return train
 
@@ -159,15 +161,18 @@ def test_a_server_that_goes_away_ten_times_holds_up_nothing_and_misses_nothing(
 ) -> None:
     # So that a frozen server has answers that come too late.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    folder = begin_study(tmp_path / STORAGE, SETTINGS)
+    folder = create_study_directory(tmp_path / STORAGE, SETTINGS)
     pace = _Pace(folder / FILE, tmp_path / "allowed")
     pace.allow(20)
-    place = Place.here(folder, divide([this_machine()], SETTINGS.trials, Wanted(concurrent=2)))
-    with tracking_server(tmp_path / "server") as server, ray_session(None):
+    place = RunContext.on_this_machine(
+        folder,
+        allocate_resources([detect_machine()], SETTINGS.trials, ResourceRequest(concurrent=2)),
+    )
+    with tracking_server(tmp_path / "server") as server, open_ray_session(None):
         store = open_store(server.uri)
         with (
-            StudyWriter(store, DESCRIPTION, JournalReader(folder)) as writer,
-            closing(Journal(folder)) as journal,
+            StudyWriter(store, DESCRIPTION, EventLogReader(folder)) as writer,
+            closing(EventLog(folder)) as journal,
             ThreadPoolExecutor(1) as beside,
         ):
             broken = beside.submit(_break, server, pace, chance)

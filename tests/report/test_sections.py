@@ -12,7 +12,7 @@ from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.overfitting import overfitting
 from fer_tune.report.overfitting import words as overfitting_words
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.search_space.space import AtMost, Constraints, SearchSpace
+from fer_tune.study.search_space.space import Constraints, SearchSpace, UpperBound
 from fer_tune.trial_config import PAPER
 
 Trial = Callable[..., TrialRecord]
@@ -43,7 +43,7 @@ def test_the_best_of_a_study_with_a_largest_gap_is_told_as_such(trial: Trial, st
 
 
 def _limited(space: SearchSpace, most: float) -> SearchSpace:
-    return space.model_copy(update={"constraints": Constraints(gap=AtMost(at_most=most))})
+    return space.model_copy(update={"constraints": Constraints(gap=UpperBound(at_most=most))})
 
 
 def test_trials_that_no_other_beats_are_listed(trial: Trial, study: Study) -> None:

@@ -12,9 +12,9 @@ from fer_tune.report.__main__ import main
 from fer_tune.report.load_study import read_study
 from fer_tune.search import conclude
 from fer_tune.search.study_info import describe
-from fer_tune.study.records.event_log import Journal
-from fer_tune.study.records.settings import StudySettings, begin_study
-from fer_tune.study.records.study_storage import Storage
+from fer_tune.study.records.event_log import EventLog
+from fer_tune.study.records.settings import StudySettings, create_study_directory
+from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import parse_space
 from fer_tune.tracking.artifacts import FILE, logged_text
@@ -34,12 +34,12 @@ def store(workplace: Path) -> Store:
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    return Storage(str(tmp_path / "studies"))
+def storage(tmp_path: Path) -> StudyStorage:
+    return StudyStorage(str(tmp_path / "studies"))
 
 
 @pytest.fixture
-def begin(request: pytest.FixtureRequest, store: Store, storage: Storage) -> Begin:
+def begin(request: pytest.FixtureRequest, store: Store, storage: StudyStorage) -> Begin:
     """Records a study of these trials, named after the test, in MLflow and in a journal."""
 
     def study(*trials: TrialRecord) -> StudySettings:
@@ -59,15 +59,15 @@ def begin(request: pytest.FixtureRequest, store: Store, storage: Storage) -> Beg
             seed=0,
             tracking_uri=store.uri,
         )
-        folder = begin_study(storage.here, settings)
+        folder = create_study_directory(storage.local_dir, settings)
         told = "python -m fer_tune.search --study tested"
         recorder = Recorder(store, describe(settings, demo_splits(), told), resume=False)
-        journal = Journal(folder)
+        journal = EventLog(folder)
         for trial in trials:
             told_events = events(trial)
             recorder.record(told_events)
             for event in told_events:
-                journal.tell(event)
+                journal.on_event(event)
         journal.close()
         return settings
 
@@ -84,13 +84,13 @@ def events(trial: TrialRecord) -> Sequence[Event]:
 
 
 def test_a_study_reads_the_same_from_its_journal_and_from_mlflow(
-    trial: Trial, begin: Begin, store: Store, storage: Storage, tmp_path: Path
+    trial: Trial, begin: Begin, store: Store, storage: StudyStorage, tmp_path: Path
 ) -> None:
     name = begin(
         trial(0, 20, 22, 21), trial(1, 30, ending="stopped", depth=2), trial(2, ending="failed")
     ).name
     here, elsewhere = (
-        read_study(store, name, each) for each in (storage, Storage(str(tmp_path / "nothing")))
+        read_study(store, name, each) for each in (storage, StudyStorage(str(tmp_path / "nothing")))
     )
     assert here.classes == elsewhere.classes == EMOTIONS
     assert here.space == elsewhere.space
@@ -105,7 +105,7 @@ def test_a_study_reads_the_same_from_its_journal_and_from_mlflow(
 
 
 def test_a_journal_of_another_study_of_that_name_is_not_taken_for_it(
-    trial: Trial, begin: Begin, store: Store, storage: Storage, tmp_path: Path
+    trial: Trial, begin: Begin, store: Store, storage: StudyStorage, tmp_path: Path
 ) -> None:
     settings = begin(trial(0, 20), trial(1, 30))
     there = open_store(root=tmp_path / "mlruns")
@@ -120,7 +120,7 @@ def test_a_matrix_of_an_epoch_that_is_no_longer_the_best_is_left_out(
     trial: Trial, begin: Begin, store: Store, tmp_path: Path
 ) -> None:
     settings = begin(interrupted := trial(0, 20, ending="interrupted"))
-    nowhere = Storage(str(tmp_path / "nothing"))
+    nowhere = StudyStorage(str(tmp_path / "nothing"))
     assert read_study(store, settings.name, nowhere).trials[0].history[0].confusion
     recorder = Recorder(store, describe(settings, demo_splits(), ""), resume=True)
     recorder.record([*events(interrupted)[:1], *events(trial(0, 20, 40))[2:-1]])
@@ -130,11 +130,15 @@ def test_a_matrix_of_an_epoch_that_is_no_longer_the_best_is_left_out(
 
 
 def test_the_command_writes_the_page_and_keeps_it_with_the_study(
-    trial: Trial, begin: Begin, store: Store, storage: Storage, capsys: pytest.CaptureFixture[str]
+    trial: Trial,
+    begin: Begin,
+    store: Store,
+    storage: StudyStorage,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     name = begin(trial(0, 20), trial(1, 30, ending=None)).name
     main(["--study", name, "--tracking-uri", store.uri, "--storage", storage.address])
-    written = storage.here / name / FILE
+    written = storage.local_dir / name / FILE
     assert f"Report: {written}" in capsys.readouterr().out
     assert logged_text(store, find_study(store, name).run_id, FILE) == written.read_text("utf-8")
     assert "python -m fer_tune.search --study tested" in written.read_text("utf-8")
@@ -172,7 +176,7 @@ def test_a_report_that_fails_is_told_in_one_line_and_fails_nothing(
     trial: Trial,
     begin: Begin,
     store: Store,
-    storage: Storage,
+    storage: StudyStorage,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -10,14 +10,14 @@ from ray.tune.schedulers import ASHAScheduler
 
 from fer_tune.defaults import Scheduler
 from fer_tune.scoring.metrics import direction
-from fer_tune.study.asha import Rungs, rungs_of
+from fer_tune.study.asha import Asha, make_asha
 from fer_tune.study.records.settings import StudySettings
 
 METRICS = ["val/macro_f1", "val/loss"]
 
 
-def _of(settings: StudySettings, scheduler: Scheduler, **changes: object) -> Rungs:
-    return rungs_of(settings.model_copy(update={"scheduler": scheduler, **changes}))
+def _of(settings: StudySettings, scheduler: Scheduler, **changes: object) -> Asha:
+    return make_asha(settings.model_copy(update={"scheduler": scheduler, **changes}))
 
 
 def _value(draw: random.Random) -> float:
@@ -105,11 +105,11 @@ def test_the_promoting_kind_gives_slots_as_the_algorithm_does(
 
 
 @pytest.fixture
-def promoting(settings: StudySettings) -> Rungs:
+def promoting(settings: StudySettings) -> Asha:
     return _of(settings, "asha-promotion")
 
 
-def test_a_paused_trial_goes_on_once_enough_are_worse(promoting: Rungs) -> None:
+def test_a_paused_trial_goes_on_once_enough_are_worse(promoting: Asha) -> None:
     assert [promoting.decide(n, 1, v) for n, v in [(1, 0.3), (2, 0.1)]] == ["pause", "pause"]
     assert (promoting.promote(), set(promoting.paused)) == (None, {1, 2})
     assert promoting.decide(3, 1, 0.2) == "pause"
@@ -117,12 +117,12 @@ def test_a_paused_trial_goes_on_once_enough_are_worse(promoting: Rungs) -> None:
     assert set(promoting.paused) == {2, 3}
 
 
-def test_a_trial_that_would_go_on_at_once_is_not_paused(promoting: Rungs) -> None:
+def test_a_trial_that_would_go_on_at_once_is_not_paused(promoting: Asha) -> None:
     decisions = [promoting.decide(number, 1, number / 10) for number in (1, 2, 3)]
     assert decisions == ["pause", "pause", "continue"]
 
 
-def test_a_slot_goes_to_the_highest_rung(promoting: Rungs) -> None:
+def test_a_slot_goes_to_the_highest_rung(promoting: Asha) -> None:
     for number in range(1, 10):
         promoting.decide(number, 1, -number)
     assert [promoting.promote() for _ in range(4)] == [1, 2, 3, None]
@@ -134,18 +134,18 @@ def test_a_slot_goes_to_the_highest_rung(promoting: Rungs) -> None:
     assert [promoting.promote() for _ in range(3)] == [1, 4, None]
 
 
-def test_equal_trials_go_on_in_their_order_and_not_all(promoting: Rungs) -> None:
+def test_equal_trials_go_on_in_their_order_and_not_all(promoting: Asha) -> None:
     for number in range(1, 8):
         promoting.decide(number, 1, 0.05)
     assert [promoting.promote() for _ in range(3)] == [1, 2, None]
 
 
-def test_what_has_no_value_is_not_paused(promoting: Rungs) -> None:
+def test_what_has_no_value_is_not_paused(promoting: Asha) -> None:
     assert promoting.decide(1, 1, math.nan) == "stop"
     assert not promoting.paused
 
 
-def test_epochs_told_again_decide_nothing(promoting: Rungs) -> None:
+def test_epochs_told_again_decide_nothing(promoting: Asha) -> None:
     for number in (1, 2, 3):
         promoting.decide(number, 1, -number)
     assert promoting.promote() == 1
@@ -153,10 +153,10 @@ def test_epochs_told_again_decide_nothing(promoting: Rungs) -> None:
     assert promoting.decide(1, 3, -1) == "pause"
 
 
-def test_a_trial_that_is_over_is_not_paused(promoting: Rungs) -> None:
+def test_a_trial_that_is_over_is_not_paused(promoting: Asha) -> None:
     for number in (1, 2, 3):
         promoting.decide(number, 1, -number)
-    promoting.leave(1)
+    promoting.remove_paused(1)
     assert (promoting.promote(), set(promoting.paused)) == (None, {2, 3})
 
 

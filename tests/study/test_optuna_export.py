@@ -13,7 +13,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from fer_tune.study.optuna_export import FILE, write_optuna
+from fer_tune.study.optuna_export import FILE, export_optuna_study
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.trial_config import TrialConfig
@@ -35,7 +35,7 @@ def test_optuna_reads_the_trials_that_are_over(
     tmp_path: Path, settings: StudySettings, trials: list[TrialRecord]
 ) -> None:
     for _ in range(2):  # a study that was resumed is written anew
-        assert write_optuna(tmp_path, settings, trials) is None
+        assert export_optuna_study(tmp_path, settings, trials) is None
     storage = JournalStorage(JournalFileBackend(str(tmp_path / FILE)))
     study = optuna.load_study(study_name="tested", storage=storage)
     assert study.user_attrs == {"metric": "val/macro_f1"}
@@ -51,7 +51,10 @@ def test_optuna_reads_of_a_trial_the_parameters_that_it_had(
 ) -> None:
     mixed = record(1, 0.2, ending="stopped")
     mixed.config = TrialConfig(schedule="cosine", mixup=0.2)
-    assert write_optuna(tmp_path, conditional, [record(0, 0.1, ending="finished"), mixed]) is None
+    assert (
+        export_optuna_study(tmp_path, conditional, [record(0, 0.1, ending="finished"), mixed])
+        is None
+    )
     storage = JournalStorage(JournalFileBackend(str(tmp_path / FILE)))
     trials = optuna.load_study(study_name="tested", storage=storage).trials
     assert [list(trial.params) for trial in trials] == [
@@ -63,7 +66,7 @@ def test_optuna_reads_of_a_trial_the_parameters_that_it_had(
 def test_what_cannot_be_written_is_told_in_one_line(
     tmp_path: Path, settings: StudySettings, trials: list[TrialRecord]
 ) -> None:
-    told = write_optuna(tmp_path / "gone", settings, trials)
+    told = export_optuna_study(tmp_path / "gone", settings, trials)
     assert told is not None
     assert told.endswith("cannot be written: No such file or directory")
 
@@ -72,7 +75,7 @@ def test_what_cannot_be_written_is_told_in_one_line(
 def test_optuna_dashboard_opens_it(
     tmp_path: Path, settings: StudySettings, trials: list[TrialRecord]
 ) -> None:
-    write_optuna(tmp_path, settings, trials)
+    export_optuna_study(tmp_path, settings, trials)
     program, port = Path(sys.executable).with_name("optuna-dashboard"), free_port()
     dashboard = subprocess.Popen([program, str(tmp_path / FILE), "--port", str(port)])
     try:

@@ -7,7 +7,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from fer_tune.study import optuna_storage as recent
-from fer_tune.study.optuna_storage import RecentTrials
+from fer_tune.study.optuna_storage import WindowedStorage
 
 Direction = Literal["maximize", "minimize"]
 
@@ -15,7 +15,7 @@ Direction = Literal["maximize", "minimize"]
 def _study(direction: Direction) -> Study:
     """Ten trials, the newer the better but for the very first; trial 4 has no value."""
     study = optuna.create_study(
-        storage=RecentTrials(), sampler=RandomSampler(seed=0), direction=direction
+        storage=WindowedStorage(), sampler=RandomSampler(seed=0), direction=direction
     )
     sign = 1 if direction == "maximize" else -1
     for number in range(10):
@@ -45,7 +45,7 @@ def test_of_a_study_with_constraints_the_best_are_those_that_keep_to_them(
     monkeypatch.setattr(recent, "RECENT", 2)
     monkeypatch.setattr(recent, "BEST", 2)
     study = optuna.create_study(
-        storage=RecentTrials(), sampler=RandomSampler(seed=0), direction="maximize"
+        storage=WindowedStorage(), sampler=RandomSampler(seed=0), direction="maximize"
     )
     for value, above in ((1, -0.1), (9, 0.1), (2, 0.0), (8, 0.2), (0, 0.3), (0, 0.3)):
         trial = study.ask()
@@ -59,13 +59,13 @@ def test_of_a_study_of_usual_length_all_are_seen() -> None:
 
 
 def test_a_paused_trial_is_seen_as_pruned_until_it_goes_on() -> None:
-    study = optuna.create_study(storage=(storage := RecentTrials()))
+    study = optuna.create_study(storage=(storage := WindowedStorage()))
     trial = study.ask()
     trial.report(0.5, 1)
-    storage.pause(trial.number, {"gap": 0.1})
+    storage.mark_paused(trial.number, {"gap": 0.1})
     (seen,) = study.get_trials(states=(TrialState.PRUNED,))
     assert (seen.intermediate_values, seen.constraints) == ({1: 0.5}, {"gap": 0.1})
-    storage.go_on(trial.number)
+    storage.mark_running(trial.number)
     trial.report(0.6, 2)
     study.tell(trial, 0.6)
     (seen,) = study.trials

@@ -1,4 +1,4 @@
-from fer_tune.study.parameter_importance import ENOUGH, importances
+from fer_tune.study.parameter_importance import MIN_TRIALS, estimate_importances
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import parse_space
 from fer_tune.trial_config import TrialConfig
@@ -24,7 +24,7 @@ def trials(count: int) -> list[TrialRecord]:
 
 
 def test_the_parameter_that_decides_comes_first_with_most_of_the_variance() -> None:
-    found = importances(trials(25), SPACE, [each.config.depth / 5 for each in trials(25)])
+    found = estimate_importances(trials(25), SPACE, [each.config.depth / 5 for each in trials(25)])
     assert next(iter(found)) == "depth"
     mean, spread = found["depth"]
     assert mean > 0.8
@@ -46,10 +46,10 @@ parameters:
         for number in range(25)
     ]
     some += [TrialRecord(25 + depth, "", TrialConfig(depth=depth)) for depth in (1, 2, 3, 5)]
-    found = importances(some, space, [each.config.mixup for each in some])
+    found = estimate_importances(some, space, [each.config.mixup for each in some])
     assert next(iter(found)) == "mixup"
 
 
 def test_few_trials_or_equal_ones_tell_nothing() -> None:
-    assert importances(trials(ENOUGH - 1), SPACE, [*range(ENOUGH - 1)]) == {}
-    assert importances(trials(25), SPACE, [0.5] * 25) == {}
+    assert estimate_importances(trials(MIN_TRIALS - 1), SPACE, [*range(MIN_TRIALS - 1)]) == {}
+    assert estimate_importances(trials(25), SPACE, [0.5] * 25) == {}

@@ -3,7 +3,7 @@ import io
 from collections.abc import Callable
 
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.pareto_front import front, front_table
+from fer_tune.study.pareto_front import find_pareto_front, format_pareto_front_csv
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.trial_config import TrialConfig
@@ -27,11 +27,11 @@ def test_a_trial_that_another_beats_in_both_is_not_on_the_front() -> None:
         _trial(4, 0.5, 0.1),  # as trial 1
         _trial(5, 0.2, 0.0),
     ]
-    assert [each.number for each in front(trials, METRIC)] == [5, 1, 0]
+    assert [each.number for each in find_pareto_front(trials, METRIC)] == [5, 1, 0]
 
 
 def test_trials_without_an_epoch_make_no_front(record: Callable[..., TrialRecord]) -> None:
-    assert front([record(0, ending="failed")], METRIC) == []
+    assert find_pareto_front([record(0, ending="failed")], METRIC) == []
 
 
 def test_the_table_has_the_scores_and_the_parameters_that_each_trial_has(
@@ -41,7 +41,9 @@ def test_the_table_has_the_scores_and_the_parameters_that_each_trial_has(
         _trial(0, 0.5, 0.1),
         _trial(1, 0.6, 0.2, schedule="cosine", mixup=0.3, learning_rate=0.002),
     ]
-    first, second = csv.DictReader(io.StringIO(front_table(trials, METRIC, conditional.space)))
+    first, second = csv.DictReader(
+        io.StringIO(format_pareto_front_csv(trials, METRIC, conditional.space))
+    )
     assert first == {
         "trial": "0",
         "ended": "stopped",

@@ -5,13 +5,13 @@ from rich.console import Console
 
 from fer_tune.events import EpochEnded, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.search_space.space import AtMost, Constraints, find_space, read_space
+from fer_tune.study.search_space.space import Constraints, UpperBound, find_space_file, load_space
 from fer_tune.terminal.formatting import duration
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.trial_config import TrialConfig
 from tests.settings import made
 
-SETTINGS = made("shown", "smoke", read_space(find_space("smoke")), trials=40)
+SETTINGS = made("shown", "smoke", load_space(find_space_file("smoke")), trials=40)
 
 
 def _result(epoch: int, score: float) -> EpochResult:
@@ -46,7 +46,7 @@ def test_as_many_parameters_are_shown_whole_as_the_terminal_has_room_for(
 ) -> None:
     table = LiveTable(
         Console(file=io.StringIO(), width=width),
-        made("shown", space, read_space(find_space(space)), epochs=15),
+        made("shown", space, load_space(find_space_file(space)), epochs=15),
     )
     _told(table, 5)
     with (console := Console(width=width)).capture() as capture:
@@ -59,8 +59,8 @@ def test_as_many_parameters_are_shown_whole_as_the_terminal_has_room_for(
 
 
 def test_the_best_so_far_is_the_best_of_those_that_keep_to_the_largest_gap() -> None:
-    space = read_space(find_space("smoke")).model_copy(
-        update={"constraints": Constraints(gap=AtMost(at_most=0.2))}
+    space = load_space(find_space_file("smoke")).model_copy(
+        update={"constraints": Constraints(gap=UpperBound(at_most=0.2))}
     )
     table = LiveTable(Console(file=io.StringIO()), made("shown", "smoke", space, epochs=2))
     for number, score, gap, epoch in ((0, 0.9, 0.3, 2), (1, 0.8, 0.1, 1), (2, 0.5, 0.1, 2)):

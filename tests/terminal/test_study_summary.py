@@ -6,8 +6,8 @@ from rich.console import Console
 
 from fer_tune.events import Ending
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.records.trial_record import TrialRecord, trial_name
-from fer_tune.study.search_space.space import find_space, read_space
+from fer_tune.study.records.trial_record import TrialRecord, format_trial_name
+from fer_tune.study.search_space.space import find_space_file, load_space
 from fer_tune.terminal import study_summary as outcome
 from fer_tune.trial_config import TrialConfig
 
@@ -94,7 +94,7 @@ def test_what_a_study_cost_and_what_stopping_saved_are_told(trials: list[TrialRe
 
 def test_the_leaderboard_fits_eighty_columns(trials: list[TrialRecord]) -> None:
     console = Console(width=80)
-    space = read_space(find_space("regularize"))
+    space = load_space(find_space_file("regularize"))
     with console.capture() as shown:
         console.print(outcome.leaderboard(trials, METRIC, space))
     lines = shown.get().splitlines()
@@ -106,4 +106,4 @@ def test_the_leaderboard_fits_eighty_columns(trials: list[TrialRecord]) -> None:
 
 def test_a_trial_is_named_by_its_number_and_first_settings() -> None:
     point = {"dropout": 0.123456, "depth": 3, "width": 4, "schedule": "cosine", "mixup": 0.1}
-    assert trial_name(7, point) == "007 dropout=0.123 depth=3 width=4 schedule=cosine"
+    assert format_trial_name(7, point) == "007 dropout=0.123 depth=3 width=4 schedule=cosine"

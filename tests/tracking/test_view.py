@@ -7,7 +7,7 @@ import pytest
 from mlflow.entities import Run
 
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.search_space.space import find_space, read_space
+from fer_tune.study.search_space.space import find_space_file, load_space
 from fer_tune.tracking.metric_names import best_metrics, epoch_metrics
 from fer_tune.tracking.run_info import StudyDescription
 from fer_tune.tracking.view import view_tag
@@ -79,6 +79,6 @@ def test_no_axis_is_drawn_twice_against_itself(describe: Describe) -> None:
 
 
 def test_the_view_of_the_largest_space_fits_into_a_tag(describe: Describe) -> None:
-    space = read_space(find_space("regularize"))
+    space = load_space(find_space_file("regularize"))
     parameters = {name: tuple(each.when or ()) for name, each in space.parameters.items()}
     assert len(view_tag(describe(parameters=parameters), RUN)[1]) < 5000

@@ -7,34 +7,34 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import Folder
 from fer_tune.events import Event
 
-LINES = 256  # of a part, which is written anew with each of them
+LINES_PER_CHUNK = 256  # of a part, which is written anew with each of them
 
 
-class Mirror:
+class BucketLog:
     """Puts what is told into the bucket, as the journal writes it; an observer.
 
     study: the study's folder in the bucket.
     journal: the file here, which may be ahead of the bucket by what a kill kept from it.
     """
 
-    def __init__(self, study: Folder, journal: Path) -> None:
-        self._study, self._folder = study, study / "journal"
+    def __init__(self, study_dir: Folder, local_log: Path) -> None:
+        self._study, self._folder = study_dir, study_dir / "journal"
         self._part = len(self._folder.names())
         self._lines: list[str] = []
-        here = journal.read_bytes() if journal.exists() else b""
-        ahead = here[len(read_parts(study)) :]
+        here = local_log.read_bytes() if local_log.exists() else b""
+        ahead = here[len(read_parts(study_dir)) :]
         if ahead:
-            self._put(ahead)
+            self._upload_chunk(ahead)
             self._part += 1
 
-    def tell(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         self._lines.append(event.model_dump_json() + "\n")
-        self._put("".join(self._lines).encode())
-        if len(self._lines) == LINES:
+        self._upload_chunk("".join(self._lines).encode())
+        if len(self._lines) == LINES_PER_CHUNK:
             self._part += 1
             self._lines.clear()
 
-    def _put(self, content: bytes) -> None:
+    def _upload_chunk(self, content: bytes) -> None:
         try:
             self._folder.write(f"{self._part:08d}.jsonl", content)
         except OSError as error:

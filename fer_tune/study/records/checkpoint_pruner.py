@@ -12,31 +12,31 @@ from fer_tune.trial.checkpoint_file import delete_checkpoint
 CHECKPOINTS = "checkpoints"  # the folder of all of them, in a study's
 
 
-def trial_folder(number: int) -> str:
+def trial_dirname(number: int) -> str:
     """The name of a trial's folder."""
     return f"trial-{number:06d}"
 
 
-def checkpoint_folder(study: Folder, number: int) -> Folder:
+def checkpoint_directory(study_dir: Folder, number: int) -> Folder:
     """Where a trial of the study in `study` keeps its newest state."""
-    return study / CHECKPOINTS / trial_folder(number)
+    return study_dir / CHECKPOINTS / trial_dirname(number)
 
 
-class Tidier:
+class CheckpointPruner:
     """Keeps the checkpoints of the best trial and of those that may go on; an observer.
 
     Told of a whole study again, it finds the same trial to keep. Raises UserError where a
     checkpoint cannot be removed.
     """
 
-    def __init__(self, folder: Folder, metric: str, max_gap: float | None = None) -> None:
-        self._folder, self._metric, self._max_gap = folder, metric, max_gap
+    def __init__(self, study_dir: Folder, metric: str, max_gap: float | None = None) -> None:
+        self._folder, self._metric, self._max_gap = study_dir, metric, max_gap
         # Of the trials that may go on, the metrics of their best epochs.
         self._scoring: dict[int, Mapping[str, float]] = {}
         self._best: int | None = None
         self._place = (-math.inf, -math.inf)  # how the best trial stands
 
-    def tell(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         match event:
             case EpochEnded(number=number, result=result):
                 best = self._scoring.get(number, {}).get(self._metric)
@@ -44,23 +44,23 @@ class Tidier:
                     self._scoring[number] = result.metrics
             case TrialEnded(number=number, ending=ending):
                 if ending not in MAY_GO_ON:
-                    loser = self._loser(number, is_whole=ending == "finished")
+                    loser = self._update_best(number, is_completed=ending == "finished")
                     if loser is not None and loser != self._best:
-                        self._remove(loser)
+                        self._remove_checkpoint(loser)
 
-    def _remove(self, number: int) -> None:
-        folder = checkpoint_folder(self._folder, number)
+    def _remove_checkpoint(self, number: int) -> None:
+        folder = checkpoint_directory(self._folder, number)
         try:
             delete_checkpoint(folder)
         except OSError as error:
             raise UserError(f"the checkpoint in {folder} cannot be deleted: {error}") from error
 
-    def _loser(self, number: int, *, is_whole: bool) -> int | None:
+    def _update_best(self, number: int, *, is_completed: bool) -> int | None:
         """Of the trial that ended and the best before it, the worse."""
         metrics = self._scoring.pop(number, None)
         if metrics is None:
             return number
-        place = standing(metrics, self._metric, self._max_gap, is_whole=is_whole)
+        place = standing(metrics, self._metric, self._max_gap, is_whole=is_completed)
         if place <= self._place:
             return number
         before, self._best, self._place = self._best, number, place

@@ -20,7 +20,7 @@ FILE = "journal.jsonl"
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
-class Journal:
+class EventLog:
     """Writes the journal of one study; an observer of its trials.
 
     Raises UserError where it cannot be written to; the study must end then.
@@ -35,7 +35,7 @@ class Journal:
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror}") from error
 
-    def tell(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         try:
             self._file.write(event.model_dump_json() + "\n")
             self._file.flush()
@@ -53,7 +53,7 @@ def _drop_torn_line(path: Path) -> None:
         file.truncate(file.read().rfind(b"\n") + 1)
 
 
-class JournalReader:
+class EventLogReader:
     """Reads the journal of the study in `folder` on, from its start, while it is written."""
 
     def __init__(self, folder: Path) -> None:
@@ -61,7 +61,7 @@ class JournalReader:
         self._place = 0  # bytes
         self._lines = 0
 
-    def read(self, most: int) -> list[Event]:
+    def read_next(self, limit: int) -> list[Event]:
         """The next events, at most so many; fewer where there are no more yet.
 
         A line that is not whole yet, or torn by a kill, is left for later. Raises UserError where
@@ -69,17 +69,17 @@ class JournalReader:
         """
         events: list[Event] = []
         place, number = self._place, self._lines
-        for line in islice(self._whole_lines(), most):
+        for line in islice(self._read_complete_lines(), limit):
             place, number = place + len(line), number + 1
-            events.append(_event(self._path, number, line))
+            events.append(_parse_event(self._path, number, line))
         self._place, self._lines = place, number
         return events
 
-    def left(self) -> int:
+    def count_unread(self) -> int:
         """How many events there are that were not read yet."""
-        return sum(1 for _ in self._whole_lines())
+        return sum(1 for _ in self._read_complete_lines())
 
-    def _whole_lines(self) -> Iterator[bytes]:
+    def _read_complete_lines(self) -> Iterator[bytes]:
         if self._path.exists():
             with self._path.open("rb") as lines:
                 lines.seek(self._place)
@@ -98,29 +98,29 @@ def read_events(folder: Path) -> Iterator[Event]:
         for number, line in enumerate(lines, start=1):
             if not line.endswith(b"\n"):
                 return
-            yield _event(path, number, line)
+            yield _parse_event(path, number, line)
 
 
-def _event(path: Path, number: int, line: bytes) -> Event:
+def _parse_event(path: Path, number: int, line: bytes) -> Event:
     try:
         return _EVENT.validate_json(line)
     except ValidationError as error:
         raise UserError(f"{path}: line {number} is no event; was it changed?") from error
 
 
-def checked_trials(folder: Path, settings: StudySettings) -> list[TrialRecord]:
-    """The trials of the study with these settings, as `trials_of` with its metric gives them.
+def read_checked_trials(folder: Path, settings: StudySettings) -> list[TrialRecord]:
+    """The trials of the study with these settings, as `build_trials_from_events` with its metric gives them.
 
     Raises UserError for an event that no such study tells: what reads the journal after this
     relies on trials that begin before they go on, and on values that space and metric have.
     """
-    return trials_of(_fitting(folder, settings), settings.metric)
+    return build_trials_from_events(_check_events(folder, settings), settings.metric)
 
 
-def _fitting(folder: Path, settings: StudySettings) -> Iterator[Event]:
+def _check_events(folder: Path, settings: StudySettings) -> Iterator[Event]:
     begun, trained = set[int](), set[int]()
     for line, event in enumerate(read_events(folder), start=1):
-        fits = _fits(event, settings)
+        fits = _is_consistent(event, settings)
         if isinstance(event, TrialStarted):
             begun.add(event.number)
         if isinstance(event, EpochEnded):
@@ -132,10 +132,10 @@ def _fitting(folder: Path, settings: StudySettings) -> Iterator[Event]:
         yield event
 
 
-def _fits(event: Event, settings: StudySettings) -> bool:
+def _is_consistent(event: Event, settings: StudySettings) -> bool:
     match event:
         case TrialStarted(number=number, config=config):
-            return number >= 0 and settings.space.contains(config)
+            return number >= 0 and settings.space.contains_config(config)
         case EpochEnded(result=result):
             return result.epoch >= 1 and {settings.metric, "gap"} <= result.metrics.keys()
     return True
@@ -143,10 +143,12 @@ def _fits(event: Event, settings: StudySettings) -> bool:
 
 def read_trials(folder: Path) -> list[TrialRecord]:
     """The trials of the study in `folder`, by number, as its events leave them."""
-    return trials_of(read_events(folder))
+    return build_trials_from_events(read_events(folder))
 
 
-def trials_of(events: Iterable[Event], metric: str | None = None) -> list[TrialRecord]:
+def build_trials_from_events(
+    events: Iterable[Event], metric: str | None = None
+) -> list[TrialRecord]:
     """The trials by number, as these events leave them.
 
     metric: spare a long study's memory: of an epoch, keep neither its confusion matrix nor the
@@ -157,11 +159,11 @@ def trials_of(events: Iterable[Event], metric: str | None = None) -> list[TrialR
         if isinstance(event, TrialStarted) and event.number not in records:
             records[event.number] = TrialRecord(event.number, event.name, event.config)
         if isinstance(event, EpochEnded) and metric:
-            event = event.model_copy(update={"result": _thinned(event.result, metric)})
-        records[event.number].take_in(event)
+            event = event.model_copy(update={"result": _drop_details(event.result, metric)})
+        records[event.number].apply_event(event)
     return [records[number] for number in sorted(records)]
 
 
-def _thinned(result: EpochResult, metric: str) -> EpochResult:
+def _drop_details(result: EpochResult, metric: str) -> EpochResult:
     kept = {k: v for k, v in result.metrics.items() if k == metric or not k.startswith("val_")}
     return replace(result, metrics=kept, confusion=())

@@ -13,10 +13,10 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.common.lock import is_lock
 from fer_tune.defaults import SCHEDULER, Scheduler
-from fer_tune.study.prior_trials import KnownTrial
+from fer_tune.study.prior_trials import PriorTrial
 from fer_tune.study.search_space.parameters import Point
 from fer_tune.study.search_space.space import SearchSpace
-from fer_tune.study.search_space.validate_space import problems
+from fer_tune.study.search_space.validate_space import find_space_errors
 
 FILE = "study.json"
 
@@ -31,7 +31,7 @@ class StudySettings(BaseModel):
     faces_hash: of the splits (`Splits.content_hash`), so that a resume sees the same faces.
     trials: how many in all.
     epochs: full length of a trial, and ASHA's largest resource.
-    scheduler: what decides which trials go on; see `rungs_of`.
+    scheduler: what decides which trials go on; see `make_asha`.
     grace: epochs before it may stop or pause a trial.
     reduction: of the trials at a rung, one in this many goes on.
     metric: a name of `named_metrics`; the score of a trial is its best epoch's.
@@ -57,21 +57,21 @@ class StudySettings(BaseModel):
     metric: str
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     tracking_uri: str | None
-    known: tuple[KnownTrial, ...] = ()
+    known: tuple[PriorTrial, ...] = ()
 
-    def first_points(self) -> list[Point]:
+    def list_untried_first_points(self) -> list[Point]:
         """Of the trials that come first: the paper's, then the space's own that are not known."""
         known = [each.point for each in self.known if each.is_whole]
-        paper, *others = self.space.points()
+        paper, *others = self.space.list_first_points()
         return [paper, *(point for point in others if point not in known)]
 
 
-def begin_study(storage: Path, settings: StudySettings) -> Path:
+def create_study_directory(storage: Path, settings: StudySettings) -> Path:
     """Make the folder of a new study, with its settings in it.
 
     Raises UserError where the name cannot be used or the folder cannot be written.
     """
-    check_new(storage, settings.name)
+    check_name_available(storage, settings.name)
     folder = storage / settings.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def begin_study(storage: Path, settings: StudySettings) -> Path:
 
 def open_study(storage: Path, name: str) -> tuple[Path, StudySettings]:
     """The folder and the settings of a study that was begun. Raises UserError without one."""
-    check_name(name)
+    check_study_name(name)
     path = storage / name / FILE
     try:
         settings = StudySettings.model_validate_json(path.read_bytes())
@@ -96,7 +96,7 @@ def open_study(storage: Path, name: str) -> tuple[Path, StudySettings]:
     except (OSError, ValidationError) as error:
         line = str(error).splitlines()[0]
         raise UserError(f"{path} cannot be read: {line}; was it changed by hand?") from error
-    wrong = problems(settings.space) or _strange(settings)
+    wrong = find_space_errors(settings.space) or _find_prior_trial_errors(settings)
     if settings.name != name:  # it would go on in the other's folder
         wrong.insert(0, f"it is of a study {settings.name}")
     if wrong:
@@ -104,12 +104,12 @@ def open_study(storage: Path, name: str) -> tuple[Path, StudySettings]:
     return path.parent, settings
 
 
-def _strange(settings: StudySettings) -> list[str]:
+def _find_prior_trial_errors(settings: StudySettings) -> list[str]:
     """Which of the known trials this study's space has no place for."""
     return [
         f"it starts from trial {known.number} of {known.study}, which is outside its space"
         for known in settings.known
-        if not settings.space.has(known.point)
+        if not settings.space.contains_point(known.point)
     ]
 
 
@@ -118,9 +118,9 @@ def write_settings(folder: Path, settings: StudySettings) -> None:
     atomic.write(folder / FILE, settings.model_dump_json(indent=2).encode(), private=True)
 
 
-def check_new(storage: Path, name: str) -> None:
+def check_name_available(storage: Path, name: str) -> None:
     """Raise UserError if `name` cannot be used for a new study, nor its folder."""
-    check_name(name)
+    check_study_name(name)
     folder = storage / name
     try:
         check_content(DiskFolder(folder).names(), name, str(storage))
@@ -149,12 +149,12 @@ def check_content(files: Iterable[str], name: str, storage: str) -> None:
         )
 
 
-def fit_for_a_name(text: str) -> str:
+def slugify(text: str) -> str:
     """What can begin the name of a study, close to `text`."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("._-")[:80] or "study"
 
 
-def check_name(name: str) -> None:
+def check_study_name(name: str) -> None:
     """Raises UserError where `name` is no name for a study."""
     if not _NAME.fullmatch(name):
         raise UserError(

@@ -9,7 +9,7 @@ from fer_tune.scoring.metrics import EpochResult, best_result
 from fer_tune.trial_config import TrialConfig
 
 # Every study's first trial: the paper's own configuration.
-PAPER_TRIAL = 0
+BASELINE_TRIAL = 0
 
 
 @dataclass
@@ -17,7 +17,7 @@ class TrialRecord:
     """One trial from its proposal to its end.
 
     number: 0 is the paper's configuration.
-    name: for people; see `trial_name`.
+    name: for people; see `format_trial_name`.
     history: every epoch reported, in order, each once.
     ending: None while it runs.
     """
@@ -29,7 +29,7 @@ class TrialRecord:
     ending: Ending | None = None
     error: str | None = None
 
-    def take_in(self, event: Event) -> None:
+    def apply_event(self, event: Event) -> None:
         """Become what the trial is after `event`."""
         match event:
             case TrialStarted():
@@ -43,25 +43,25 @@ class TrialRecord:
                 self.ending, self.error = ending, error
 
     @property
-    def is_over(self) -> bool:
+    def has_final_status(self) -> bool:
         """Whether the trial will not go on when the study does."""
         return self.ending is not None and self.ending not in MAY_GO_ON
 
-    def best(self, metric: str) -> EpochResult | None:
+    def find_best_epoch(self, metric: str) -> EpochResult | None:
         """The epoch that scores the trial."""
         return best_result(self.history, metric)
 
 
-def trial_name(number: int, point: Mapping[str, object]) -> str:
+def format_trial_name(number: int, point: Mapping[str, object]) -> str:
     """Number and the first four of the parameters that the trial has."""
-    return f"{number:03d} {named_values(dict(islice(point.items(), 4)))}"
+    return f"{number:03d} {format_parameters(dict(islice(point.items(), 4)))}"
 
 
-def named_values(point: Mapping[str, object]) -> str:
+def format_parameters(point: Mapping[str, object]) -> str:
     """`learning_rate=0.0001 depth=3`, for people."""
-    return " ".join(f"{name}={short(value)}" for name, value in point.items())
+    return " ".join(f"{name}={format_value(value)}" for name, value in point.items())
 
 
-def short(value: object) -> str:
+def format_value(value: object) -> str:
     """A value with three figures."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

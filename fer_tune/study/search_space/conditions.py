@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from fer_tune.study.search_space.parameters import FloatRange, Parameter, Value
-from fer_tune.study.search_space.yaml_loader import shown
+from fer_tune.study.search_space.yaml_loader import truncate_value
 
 
-def parents_first(parameters: Mapping[str, Parameter]) -> list[str]:
+def sort_parents_first(parameters: Mapping[str, Parameter]) -> list[str]:
     """The names, each after those that its `when` asks about.
 
     Raises graphlib.CycleError where some ask about each other.
@@ -18,13 +18,13 @@ def parents_first(parameters: Mapping[str, Parameter]) -> list[str]:
     return list(TopologicalSorter(asked).static_order())
 
 
-def exists(parameter: Parameter, point: Mapping[str, Value]) -> bool:
+def is_active(parameter: Parameter, point: Mapping[str, Value]) -> bool:
     """Whether a trial that has these parameters, with these values, has this one too."""
     asked = (parameter.when or {}).items()
     return all(name in point and point[name] in values for name, values in asked)
 
 
-def problems(parameters: Mapping[str, Parameter]) -> Iterator[str]:
+def find_condition_errors(parameters: Mapping[str, Parameter]) -> Iterator[str]:
     """What is wrong with the conditions, `key: problem` each."""
     for name, parameter in parameters.items():
         for parent, values in (parameter.when or {}).items():
@@ -37,9 +37,9 @@ def problems(parameters: Mapping[str, Parameter]) -> Iterator[str]:
             else:
                 for value in values:
                     if not other.contains(value):
-                        yield f"{where}: {shown(value)} is outside its range"
+                        yield f"{where}: {truncate_value(value)} is outside its range"
     try:
-        parents_first(parameters)
+        sort_parents_first(parameters)
     except CycleError as error:
         circle = error.args[1][::-1]
         yield f"parameters.{circle[0]}.when: a circle: {' asks about '.join(circle)}"

@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 Value = bool | int | float | str
 Point = dict[str, Value]
 # No parameter needs more, and numbers beyond the largest float have none of its arithmetic.
-Whole = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _several(value: Any) -> Any:
+def _to_tuple(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else (value,)
 
 
 # One value may stand alone.
-Values = Annotated[tuple[Value, ...], BeforeValidator(_several), Field(min_length=1)]
+Values = Annotated[tuple[Value, ...], BeforeValidator(_to_tuple), Field(min_length=1)]
 # The values that each of these others may have, where a trial has a parameter; None: all have it.
 When = Annotated[dict[str, Values], Field(min_length=1)] | None
 
 
-class FloatRange(Strict):
+class FloatRange(StrictModel):
     """From low to high, both included; log: drawn evenly in the logarithm."""
 
     type: Literal["float"]
@@ -41,37 +41,37 @@ class FloatRange(Strict):
     when: When = None
 
     @model_validator(mode="after")
-    def _ordered(self) -> FloatRange:
+    def _validate_range(self) -> FloatRange:
         _check_range(self.low, self.high, self.log)
         return self
 
-    def ends(self) -> tuple[Value, ...]:
+    def representative_values(self) -> tuple[Value, ...]:
         return self.low, self.high
 
     def contains(self, value: Value) -> bool:
         return isinstance(value, int | float) and self.low <= value <= self.high
 
-    def distribution(self) -> BaseDistribution:
+    def to_distribution(self) -> BaseDistribution:
         from optuna.distributions import FloatDistribution
 
         return FloatDistribution(self.low, self.high, log=self.log)
 
-    def suggest(self, name: str, trial: Trial) -> Value:
+    def suggest_value(self, name: str, trial: Trial) -> Value:
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
 
-class IntRange(Strict):
+class IntRange(StrictModel):
     """Whole numbers from low to high, both included, in steps."""
 
     type: Literal["int"]
-    low: Whole
-    high: Whole
+    low: Int32
+    high: Int32
     log: bool = False
-    step: Annotated[Whole, Field(ge=1)] = 1
+    step: Annotated[Int32, Field(ge=1)] = 1
     when: When = None
 
     @model_validator(mode="after")
-    def _ordered(self) -> IntRange:
+    def _validate_range(self) -> IntRange:
         _check_range(self.low, self.high, self.log)
         if self.log and self.step != 1:
             raise ValueError("log and step do not go together")
@@ -79,22 +79,22 @@ class IntRange(Strict):
             raise ValueError(f"step {self.step} does not lead from {self.low} to {self.high}")
         return self
 
-    def ends(self) -> tuple[Value, ...]:
+    def representative_values(self) -> tuple[Value, ...]:
         return self.low, self.high
 
     def contains(self, value: Value) -> bool:
         return value in range(self.low, self.high + 1, self.step)
 
-    def distribution(self) -> BaseDistribution:
+    def to_distribution(self) -> BaseDistribution:
         from optuna.distributions import IntDistribution
 
         return IntDistribution(self.low, self.high, log=self.log, step=self.step)
 
-    def suggest(self, name: str, trial: Trial) -> Value:
+    def suggest_value(self, name: str, trial: Trial) -> Value:
         return trial.suggest_int(name, self.low, self.high, log=self.log, step=self.step)
 
 
-class Choice(Strict):
+class Choice(StrictModel):
     """One of the values."""
 
     type: Literal["choice"]
@@ -102,23 +102,23 @@ class Choice(Strict):
     when: When = None
 
     @model_validator(mode="after")
-    def _distinct(self) -> Choice:
+    def _validate_values(self) -> Choice:
         if len(set(self.values)) < len(self.values):
             raise ValueError("values repeat")
         return self
 
-    def ends(self) -> tuple[Value, ...]:
+    def representative_values(self) -> tuple[Value, ...]:
         return self.values
 
     def contains(self, value: Value) -> bool:
         return value in self.values
 
-    def distribution(self) -> BaseDistribution:
+    def to_distribution(self) -> BaseDistribution:
         from optuna.distributions import CategoricalDistribution
 
         return CategoricalDistribution(self.values)
 
-    def suggest(self, name: str, trial: Trial) -> Value:
+    def suggest_value(self, name: str, trial: Trial) -> Value:
         return cast("Value", trial.suggest_categorical(name, self.values))
 
 

@@ -13,40 +13,40 @@ from pydantic import Field, ValidationError
 from fer_tune.common.errors import UserError
 from fer_tune.data.resampling import PLAN_NAMES, PlanName
 from fer_tune.study.search_space import conditions
-from fer_tune.study.search_space.parameters import Parameter, Point, Strict, Value
-from fer_tune.study.search_space.validate_space import problems
-from fer_tune.study.search_space.yaml_loader import parse_yaml, shown
+from fer_tune.study.search_space.parameters import Parameter, Point, StrictModel, Value
+from fer_tune.study.search_space.validate_space import find_space_errors
+from fer_tune.study.search_space.yaml_loader import parse_yaml, truncate_value
 from fer_tune.trial_config import PAPER, TrialConfig
 
 if TYPE_CHECKING:
     from optuna import Trial
     from optuna.distributions import BaseDistribution
 
-PACKAGE = Path(__file__).parents[2]
+PACKAGE_DIR = Path(__file__).parents[2]
 # In a checkout, and inside an installed wheel.
-FOLDERS = (PACKAGE.parent / "search_spaces", PACKAGE / "search_spaces")
+SPACE_DIRS = (PACKAGE_DIR.parent / "search_spaces", PACKAGE_DIR / "search_spaces")
 
-_PAPERS: Point = PAPER.model_dump()
+_BASELINE_POINT: Point = PAPER.model_dump()
 
-_LARGEST = 1 << 20  # bytes; a fer2013.csv given by mistake would be read for an hour
+_MAX_BYTES = 1 << 20  # bytes; a fer2013.csv given by mistake would be read for an hour
 
 
-class AtMost(Strict):
+class UpperBound(StrictModel):
     """A metric is not to be larger."""
 
     at_most: Annotated[float, Field(ge=0, le=1)]
 
 
-class Constraints(Strict):
+class Constraints(StrictModel):
     """What the best trial of a study has to keep to.
 
     gap: at the epoch that scores the trial.
     """
 
-    gap: AtMost
+    gap: UpperBound
 
 
-class SearchSpace(Strict):
+class SearchSpace(StrictModel):
     """What a study varies.
 
     parameters: by their names in TrialConfig. Each that the paper's configuration has contains
@@ -67,54 +67,54 @@ class SearchSpace(Strict):
         """The largest gap that the best trial may have; None for any."""
         return self.constraints.gap.at_most if self.constraints else None
 
-    def constraints_at(self, gap: float | None) -> dict[str, float]:
+    def evaluate_constraints(self, gap: float | None) -> dict[str, float]:
         """As Optuna takes them, of a trial with this gap: by how much it is above the largest."""
         return {} if gap is None or self.max_gap is None else {"gap": gap - self.max_gap}
 
-    def points(self) -> list[Point]:
+    def list_first_points(self) -> list[Point]:
         """The first trials, complete: the paper's, then the space's own."""
-        paper, own = self.completed({}), list[Point]()
-        for point in map(self.completed, self.first_trials):
+        paper, own = self.complete_point({}), list[Point]()
+        for point in map(self.complete_point, self.first_trials):
             # With other fixed values, the paper's point is another trial than the paper's.
             if point not in own and (self.fixed or point != paper):
                 own.append(point)
         return [paper, *own]
 
-    def completed(self, point: Point) -> Point:
+    def complete_point(self, point: Point) -> Point:
         """The point of a trial with these values, and else with the paper's."""
-        return self.point({**_PAPERS, **point})
+        return self.extract_point({**_BASELINE_POINT, **point})
 
-    def point(self, values: Mapping[str, Value]) -> Point:
+    def extract_point(self, values: Mapping[str, Value]) -> Point:
         """Of the values of a configuration, those of the parameters that the trial has."""
         found: Point = {}
-        for name in conditions.parents_first(self.parameters):
-            if conditions.exists(self.parameters[name], found):
+        for name in conditions.sort_parents_first(self.parameters):
+            if conditions.is_active(self.parameters[name], found):
                 found[name] = values[name]
         return {name: found[name] for name in self.parameters if name in found}
 
-    def filled(self, config: TrialConfig) -> Point:
+    def fill_inactive(self, config: TrialConfig) -> Point:
         """A value for every parameter; of one that the trial does not have, always the same."""
         values = config.model_dump()
         return {
-            name: values[name] if each.contains(values[name]) else each.ends()[0]
+            name: values[name] if each.contains(values[name]) else each.representative_values()[0]
             for name, each in self.parameters.items()
         }
 
-    def contains(self, config: TrialConfig) -> bool:
+    def contains_config(self, config: TrialConfig) -> bool:
         """Whether every parameter has a value that a trial of this space can have."""
-        return not self.parameters.keys() & self.strange(config)
+        return not self.parameters.keys() & self.find_settings_outside(config)
 
-    def has(self, point: Point) -> bool:
+    def contains_point(self, point: Point) -> bool:
         """Whether a trial of this space can have these parameters, with these values."""
         return point.keys() <= self.parameters.keys() and (
-            self.completed(point) == point
+            self.complete_point(point) == point
             and all(self.parameters[name].contains(value) for name, value in point.items())
         )
 
-    def strange(self, config: TrialConfig) -> list[str]:
+    def find_settings_outside(self, config: TrialConfig) -> list[str]:
         """The settings that no trial of this space has so, but for the paper's."""
-        values, usual = config.model_dump(), {**_PAPERS, **self.fixed}
-        point = self.point(values)
+        values, usual = config.model_dump(), {**_BASELINE_POINT, **self.fixed}
+        point = self.extract_point(values)
         return [
             name
             for name, value in values.items()
@@ -123,12 +123,12 @@ class SearchSpace(Strict):
             )
         ]
 
-    def suggest(self, trial: Trial) -> Point:
+    def suggest_point(self, trial: Trial) -> Point:
         """The parameters that `trial` has, with the values that Optuna suggests."""
         point: Point = {}
-        for name in conditions.parents_first(self.parameters):
-            if conditions.exists(self.parameters[name], point):
-                point[name] = self.parameters[name].suggest(name, trial)
+        for name in conditions.sort_parents_first(self.parameters):
+            if conditions.is_active(self.parameters[name], point):
+                point[name] = self.parameters[name].suggest_value(name, trial)
         return {name: point[name] for name in self.parameters if name in point}
 
     @property
@@ -136,17 +136,17 @@ class SearchSpace(Strict):
         """Whether some trials have parameters that others have not."""
         return any(each.when for each in self.parameters.values())
 
-    def distributions(self) -> dict[str, BaseDistribution]:
+    def to_distributions(self) -> dict[str, BaseDistribution]:
         """The parameters as Optuna takes them."""
-        return {name: each.distribution() for name, each in self.parameters.items()}
+        return {name: each.to_distribution() for name, each in self.parameters.items()}
 
-    def plans(self) -> list[PlanName]:
+    def data_plans(self) -> list[PlanName]:
         """The data plans that trials may ask for; `original` always, for the paper's."""
         parameter = self.parameters.get("data_plan")
-        asked = parameter.ends() if parameter else (self.fixed.get("data_plan"),)
+        asked = parameter.representative_values() if parameter else (self.fixed.get("data_plan"),)
         return [plan for plan in PLAN_NAMES if plan in asked or plan == PAPER.data_plan]
 
-    def as_yaml(self) -> str:
+    def to_yaml(self) -> str:
         """The space as it was understood, defaults filled in."""
         text: str = yaml.safe_dump(
             self.model_dump(mode="json", exclude_none=True),
@@ -157,27 +157,27 @@ class SearchSpace(Strict):
         return text
 
 
-def find_space(name: str) -> Path:
+def find_space_file(name: str) -> Path:
     """The file of a space given as a path or by the name of one that comes with the project.
 
     Raises UserError where there is none.
     """
-    candidates = [Path(name), *(folder / f"{name}.yaml" for folder in FOLDERS)]
+    candidates = [Path(name), *(folder / f"{name}.yaml" for folder in SPACE_DIRS)]
     for path in candidates:
         with suppress(OSError):  # such as a name too long
             if path.is_file():
                 return path
-    known = sorted({path.stem for folder in FOLDERS for path in folder.glob("*.yaml")})
+    known = sorted({path.stem for folder in SPACE_DIRS for path in folder.glob("*.yaml")})
     raise UserError(f"no search space {name}: give a YAML file or one of {', '.join(known)}")
 
 
-def read_space(path: Path) -> SearchSpace:
+def load_space(path: Path) -> SearchSpace:
     """Read and check a space.
 
     Raises UserError: one line that names the file, the key and the value.
     """
     try:
-        if path.stat().st_size > _LARGEST:
+        if path.stat().st_size > _MAX_BYTES:
             raise UserError(f"{path}: is no search space: those are a few lines of YAML")
         return parse_space(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -192,14 +192,14 @@ def parse_space(text: str, source: str) -> SearchSpace:
     try:
         space = SearchSpace.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{source}: {_first(error)}") from error
-    if wrong := problems(space):
+        raise UserError(f"{source}: {_format_first_error(error)}") from error
+    if wrong := find_space_errors(space):
         raise UserError(f"{source}: {wrong[0]}")
     return space
 
 
 # What is said of a key instead of pydantic's words, which speak of its own types.
-_WORDS = {
+_MESSAGES = {
     "missing": "it is missing",
     "extra_forbidden": "unknown key",
     "union_tag_not_found": "its type is missing: float, int or choice",
@@ -214,10 +214,10 @@ _WORDS = {
 _TYPES = ("float", "int", "choice", "bool", "str")
 
 
-def _first(error: ValidationError) -> str:
+def _format_first_error(error: ValidationError) -> str:
     first = error.errors()[0]
     # Below a parameter or a value, pydantic also names the type by which it was read.
     key = ".".join(str(part) for part in first["loc"] if part not in _TYPES)
-    value = "" if first["type"] == "missing" else f"{shown(first['input'])}: "
-    told = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
+    value = "" if first["type"] == "missing" else f"{truncate_value(first['input'])}: "
+    told = _MESSAGES.get(first["type"], first["msg"].removeprefix("Value error, "))
     return f"{key}: {value}{told}"

@@ -13,20 +13,20 @@ from fer_tune.common.errors import UserError
 def parse_yaml(text: str, source: str) -> Any:
     """What the text says, in plain Python values; `source` names it in errors. Raises UserError."""
     try:
-        return yaml.load(text, _Loader)
+        return yaml.load(text, _StrictLoader)
     except RecursionError as error:
         raise UserError(f"{source}: nested far too deep") from error
     except yaml.YAMLError as error:
         raise UserError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
 
 
-def shown(value: object) -> str:
+def truncate_value(value: object) -> str:
     """A value as an error tells it, cut short where it is long."""
     text = str(value)
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
-class _Loader(yaml.SafeLoader):
+class _StrictLoader(yaml.SafeLoader):
     """YAML in which 1e-3 is a number, as in YAML 1.2, no key stands twice and nothing is repeated.
 
     A few aliases of aliases can stand for more than fits in any memory.
@@ -49,7 +49,7 @@ class _Loader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(
                 None,
                 None,
-                f"{shown(node.value)!r} is no {node.tag.rpartition(':')[2]}",
+                f"{truncate_value(node.value)!r} is no {node.tag.rpartition(':')[2]}",
                 node.start_mark,
             ) from error
 
@@ -70,7 +70,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
+_StrictLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),

@@ -18,18 +18,18 @@ from fer_tune.events import (
     TrialStarted,
 )
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.records.trial_record import trial_name
-from fer_tune.study.tune.failure import Failure
-from fer_tune.study.tune.interrupt import hurry_at_interrupt
+from fer_tune.study.records.trial_record import format_trial_name
+from fer_tune.study.tune.failure import TrialFailure
+from fer_tune.study.tune.interrupt import kill_workers_on_sigint
 from fer_tune.study.tune.scheduler import StudyScheduler
-from fer_tune.study.tune.trainable import Begun
+from fer_tune.study.tune.trainable import RestoreInfo
 from fer_tune.trial_config import TrialConfig
 
 # Times that a trial whose worker died is begun again where it was.
-RETRIES = 3
+MAX_RETRIES = 3
 
 
-class Relay(tune.Callback):  # type: ignore[misc]
+class StudyCallback(tune.Callback):  # type: ignore[misc]
     """Tells the observers what Ray Tune tells its callbacks.
 
     reported: by the number of a trial that goes on, how many of its epochs they know already.
@@ -41,17 +41,17 @@ class Relay(tune.Callback):  # type: ignore[misc]
         observers: Sequence[Observer],
         scheduler: StudyScheduler,
         settings: StudySettings,
-        reported: Mapping[int, int] | None = None,
+        reported_epochs: Mapping[int, int] | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.failure: Exception | None = None
         self._observers = observers
         self._epochs = settings.epochs
         self._space = settings.space
-        self._known = dict(reported or {})  # number -> last epoch, of trials not over
+        self._known = dict(reported_epochs or {})  # number -> last epoch, of trials not over
         self._running: dict[int, Any] = {}  # number -> Ray's handle of its worker
         self._beginning: set[int] = set()  # started, and nothing heard of yet
-        self._failures: dict[int, Failure] = {}
+        self._failures: dict[int, TrialFailure] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # Ray saves callbacks with its experiment, which nothing is restored from: the journal is
@@ -59,7 +59,7 @@ class Relay(tune.Callback):  # type: ignore[misc]
         return {}
 
     def setup(self, *args: Any, **info: Any) -> None:
-        hurry_at_interrupt(self._running)
+        kill_workers_on_sigint(self._running)
 
     def on_trial_start(self, *, trial: Any, **info: Any) -> None:
         number = trial.config["number"]
@@ -67,10 +67,10 @@ class Relay(tune.Callback):  # type: ignore[misc]
         self._running[number] = trial.temporary_state.ray_actor
         self._known.setdefault(number, 0)
         self._beginning.add(number)
-        point = self._space.point(config.model_dump())
+        point = self._space.extract_point(config.model_dump())
         absent = tuple(each for each in self._space.parameters if each not in point)
-        name = trial_name(number, point)
-        self._tell(TrialStarted(number=number, name=name, config=config, absent=absent))
+        name = format_trial_name(number, point)
+        self._notify_observers(TrialStarted(number=number, name=name, config=config, absent=absent))
 
     def on_trial_result(self, *, trial: Any, result: dict[str, Any], **info: Any) -> None:
         number = trial.config["number"]
@@ -82,42 +82,46 @@ class Relay(tune.Callback):  # type: ignore[misc]
             return
         if number in self._beginning:
             self._beginning.remove(number)
-            self._require_kept(number, result["begun"])
+            self._report_lost_epochs(number, result["begun"])
         epoch = result["result"]
         if epoch.epoch > self._known[number]:
             self._known[number] = epoch.epoch
-            self._tell(EpochEnded(number=number, result=epoch))
+            self._notify_observers(EpochEnded(number=number, result=epoch))
 
-    def _require_kept(self, number: int, begun: Begun) -> None:
+    def _report_lost_epochs(self, number: int, restored: RestoreInfo) -> None:
         """Tell of a trial that does again what it had done, since its checkpoint is lost."""
-        if begun.epochs < (known := self._known[number]):
-            problem = begun.problem or "its newest checkpoint is gone"
-            again = f"it is trained again from epoch {begun.epochs + 1}"
-            self._remark(number, f"{problem}; {again}, and what is known up to {known} stands")
+        if restored.epochs < (known := self._known[number]):
+            problem = restored.problem or "its newest checkpoint is gone"
+            again = f"it is trained again from epoch {restored.epochs + 1}"
+            self._report_remark(
+                number, f"{problem}; {again}, and what is known up to {known} stands"
+            )
 
     def on_trial_complete(self, *, trial: Any, **info: Any) -> None:
         number = trial.config["number"]
         failure = self._failures.pop(number, None)
-        if failure and failure.may_pass(trial.config):
-            self._remark(number, "a part of the GPU has too little memory; it gets a whole one")
-            self._end(number, "interrupted")
+        if failure and failure.is_retryable(trial.config):
+            self._report_remark(
+                number, "a part of the GPU has too little memory; it gets a whole one"
+            )
+            self._report_trial_end(number, "interrupted")
         elif failure:
-            self._end(number, "failed", failure.error)
-        elif number in self.scheduler.stopped:
-            self._end(number, "stopped")
-        elif number in self.scheduler.rungs.paused:
-            self._end(number, "paused")
+            self._report_trial_end(number, "failed", failure.error)
+        elif number in self.scheduler.pruned:
+            self._report_trial_end(number, "stopped")
+        elif number in self.scheduler.asha.paused:
+            self._report_trial_end(number, "paused")
         else:
             whole = self._known.get(number) == self._epochs
-            self._end(number, "finished" if whole else "interrupted")
-        _forget(trial)
+            self._report_trial_end(number, "finished" if whole else "interrupted")
+        _drop_ray_metrics(trial)
 
     def on_trial_recover(self, *, trial: Any, **info: Any) -> None:
         number, deaths = trial.config["number"], trial.num_failures
         if number in self._running:
-            again = f"going on from its last epoch ({deaths} of {RETRIES} times)"
-            self._remark(number, f"its worker died; {again}")
-            self._end(number, "interrupted")
+            again = f"going on from its last epoch ({deaths} of {MAX_RETRIES} times)"
+            self._report_remark(number, f"its worker died; {again}")
+            self._report_trial_end(number, "interrupted")
 
     def on_trial_error(self, *, trial: Any, **info: Any) -> None:
         number = trial.config["number"]
@@ -125,30 +129,30 @@ class Relay(tune.Callback):  # type: ignore[misc]
             self.on_trial_start(trial=trial)
         # Not trial.get_error(): it reads the study's folder, where the file comes only later.
         written = trial.error_file and Path(trial.error_file).read_text(encoding="utf-8").strip()
-        self._end(number, "failed", written or "an error that Ray did not keep")
-        _forget(trial)
+        self._report_trial_end(number, "failed", written or "an error that Ray did not keep")
+        _drop_ray_metrics(trial)
 
     def on_step_end(self, **info: Any) -> None:
         # What is raised as a trial ends, Ray takes for the trial's own error and runs it again.
         if self.failure:
             raise self.failure
 
-    def end_open(self) -> None:
+    def end_running_trials(self) -> None:
         """Tell of the trials that Ray left running that they were interrupted."""
         for number in list(self._running):
-            self._end(number, "interrupted")
+            self._report_trial_end(number, "interrupted")
 
-    def _remark(self, number: int, remark: str) -> None:
-        self._tell(TrialRemarked(number=number, remark=remark))
+    def _report_remark(self, number: int, remark: str) -> None:
+        self._notify_observers(TrialRemarked(number=number, remark=remark))
 
-    def _end(self, number: int, ending: Ending, error: str | None = None) -> None:
+    def _report_trial_end(self, number: int, ending: Ending, error: str | None = None) -> None:
         if number in self._running:
             del self._running[number]
             if ending not in MAY_GO_ON:
                 self._known.pop(number, None)
-            self._tell(TrialEnded(number=number, ending=ending, error=error))
+            self._notify_observers(TrialEnded(number=number, ending=ending, error=error))
 
-    def _tell(self, event: Event) -> None:
+    def _notify_observers(self, event: Event) -> None:
         try:
             for observer in self._observers:
                 observer.tell(event)
@@ -157,7 +161,7 @@ class Relay(tune.Callback):  # type: ignore[misc]
             raise
 
 
-def _forget(trial: Any) -> None:
+def _drop_ray_metrics(trial: Any) -> None:
     """Drop what Ray would keep of the trial's metrics: more than all else that it keeps of it."""
     trial.metric_analysis.clear()
     trial.metric_n_steps.clear()

@@ -6,28 +6,28 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 # As torch, cuDNN and cuBLAS tell of too little memory where it is no OutOfMemoryError.
-_TOO_LITTLE = ("out of memory", "unable to find an engine", "ALLOC_FAILED")
+_OUT_OF_MEMORY_MESSAGES = ("out of memory", "unable to find an engine", "ALLOC_FAILED")
 
 
-def lacks_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether a GPU had too little memory. In a process that has torch."""
     import torch
 
     told = str(error)
     return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(each in told for each in _TOO_LITTLE)
+        isinstance(error, RuntimeError) and any(each in told for each in _OUT_OF_MEMORY_MESSAGES)
     )
 
 
-def ends_worker(error: Exception) -> bool:
+def is_fatal_for_worker(error: Exception) -> bool:
     """Whether the process can use its GPU no more, whatever it tries next."""
     import torch
 
-    return isinstance(error, torch.AcceleratorError) and not lacks_memory(error)
+    return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
 
 
 @dataclass(frozen=True)
-class Failure:
+class TrialFailure:
     """Reported by a worker in place of an epoch; a worker that dies reports nothing.
 
     kind: "error" is of this trial alone; "memory" is a GPU's that was too small for it; "storage"
@@ -39,19 +39,19 @@ class Failure:
     error: str
 
     @classmethod
-    def of(cls, error: Exception) -> "Failure":
+    def from_error(cls, error: Exception) -> "TrialFailure":
         """Must be called where `error` is being handled, in a process that has torch."""
         told = "".join(traceback.format_exception(error)).strip()
-        if lacks_memory(error):
+        if is_out_of_memory(error):
             return cls("memory", told)
         return cls("storage" if isinstance(error, OSError) else "error", told)
 
     @property
-    def line(self) -> str:
+    def last_line(self) -> str:
         """The last line of the traceback, which says what happened."""
         return self.error.splitlines()[-1]
 
-    def may_pass(self, config: Mapping[str, Any]) -> bool:
+    def is_retryable(self, config: Mapping[str, Any]) -> bool:
         """Whether the trial deserves another try, with a GPU of its own.
 
         config: as `train_trial` takes it.

@@ -13,45 +13,50 @@ from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
 from fer_tune.data.trial_data import TrialFaces
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.tune.failure import lacks_memory
-from fer_tune.study.tune.resources import Machine, Wanted
-from fer_tune.study.tune.shared_data import StudyFaces
+from fer_tune.study.tune.failure import is_out_of_memory
+from fer_tune.study.tune.resources import Machine, ResourceRequest
+from fer_tune.study.tune.shared_data import StudyData
 from fer_tune.trial_config import PAPER
 
 if TYPE_CHECKING:
     import torch
 
-TRIALS = (1, 2, 4, 8)  # tried at once, in this order
-GAIN = 1.1  # by which more trials at once must be faster together to be worth their memory
-SECONDS = 3.0  # that each number of trials is watched
-PATIENCE = 60.0  # seconds until the share must be free
-TRAINING, EVALUATED = 8192, 1024  # faces of an epoch, so that many epochs fit in
+TRIAL_COUNTS = (1, 2, 4, 8)  # tried at once, in this order
+MIN_SPEEDUP = 1.1  # by which more trials at once must be faster together to be worth their memory
+MEASURE_SECONDS = 3.0  # that each number of trials is watched
+TIMEOUT_SECONDS = 60.0  # seconds until the share must be free
+MAX_TRAINING_FACES, MAX_EVALUATION_FACES = (
+    8192,
+    1024,
+)  # faces of an epoch, so that many epochs fit in
 
 
 @dataclass(frozen=True)
-class Rate:
+class Throughput:
     """Trials at once, and the training faces a second that they get through together."""
 
     trials: int
     faces_per_second: float
 
 
-def measured(
-    wanted: Wanted, machines: Sequence[Machine], faces: StudyFaces
-) -> tuple[Wanted, Sequence[Rate]]:
+def resolve_gpu_share(
+    request: ResourceRequest, machines: Sequence[Machine], faces: StudyData
+) -> tuple[ResourceRequest, Sequence[Throughput]]:
     """`wanted` with the part of a GPU at which trials share it best, and the rates that say so.
 
     Without "auto" or a GPU there is nothing to find out. Raises UserError where no trial runs.
     """
     machine = next((each for each in machines if each.gpus), None)
-    if wanted.gpus != "auto" or machine is None:
-        return wanted, ()
+    if request.gpus != "auto" or machine is None:
+        return request, ()
     cores = max(1, machine.cores // machine.gpus)
-    found = rates(faces[PAPER.data_plan], {"CPU": min(cores, TRIALS[-1]), "GPU": 1})
-    return replace(wanted, gpus=1 / best(found).trials), found
+    found = measure_throughputs(
+        faces[PAPER.data_plan], {"CPU": min(cores, TRIAL_COUNTS[-1]), "GPU": 1}
+    )
+    return replace(request, gpus=1 / choose_best_throughput(found).trials), found
 
 
-def rates(faces: TrialFaces, there: Mapping[str, float]) -> list[Rate]:
+def measure_throughputs(faces: TrialFaces, bundle: Mapping[str, float]) -> list[Throughput]:
     """Train the paper's configuration once, twice, ... at a time, each in a process of its own.
 
     Ends at the first number for which cores or memory do not suffice. Needs Ray to be connected.
@@ -63,12 +68,12 @@ def rates(faces: TrialFaces, there: Mapping[str, float]) -> list[Rate]:
     import ray
     from ray.util.placement_group import placement_group, remove_placement_group
 
-    group = placement_group([dict(there)])
+    group = placement_group([dict(bundle)])
     try:
-        ray.get(group.ready(), timeout=PATIENCE)
-        found = list(_rates(faces, there, group))
+        ray.get(group.ready(), timeout=TIMEOUT_SECONDS)
+        found = list(_measure_in_group(faces, bundle, group))
     except ray.exceptions.GetTimeoutError as error:
-        raise UserError(f"--gpus-per-trial auto: no machine has {there} free") from error
+        raise UserError(f"--gpus-per-trial auto: no machine has {bundle} free") from error
     finally:
         remove_placement_group(group)  # ends the processes in it
     if not found:
@@ -76,44 +81,46 @@ def rates(faces: TrialFaces, there: Mapping[str, float]) -> list[Rate]:
     return found
 
 
-def best(found: Sequence[Rate]) -> Rate:
+def choose_best_throughput(throughputs: Sequence[Throughput]) -> Throughput:
     """The fewest trials that are about as fast together as any number of them."""
-    fastest = max(rate.faces_per_second for rate in found)
-    return next(rate for rate in found if rate.faces_per_second * GAIN >= fastest)
+    fastest = max(rate.faces_per_second for rate in throughputs)
+    return next(rate for rate in throughputs if rate.faces_per_second * MIN_SPEEDUP >= fastest)
 
 
-def _rates(faces: TrialFaces, there: Mapping[str, float], group: Any) -> Iterator[Rate]:
+def _measure_in_group(
+    faces: TrialFaces, bundle: Mapping[str, float], group: Any
+) -> Iterator[Throughput]:
     import ray
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-    most = int(there["CPU"])
-    trial = ray.remote(_Trial).options(
+    most = int(bundle["CPU"])
+    trial = ray.remote(_BenchmarkTrial).options(
         num_cpus=1,
-        num_gpus=there.get("GPU", 0) / most,
+        num_gpus=bundle.get("GPU", 0) / most,
         scheduling_strategy=PlacementGroupSchedulingStrategy(group),
     )
-    part = ray.put(_part(faces))
+    part = ray.put(_take_subset(faces))
     running: list[Any] = []
-    for trials in (number for number in TRIALS if number <= most):
+    for trials in (number for number in TRIAL_COUNTS if number <= most):
         running += [trial.remote(part) for _ in range(trials - len(running))]
         try:
-            for seconds in (0, SECONDS):  # the first epoch is slower
+            for seconds in (0, MEASURE_SECONDS):  # the first epoch is slower
                 together = ray.get([each.rate.remote(seconds, 1 / trials) for each in running])
         except Exception as error:
-            if lacks_memory(error):
+            if is_out_of_memory(error):
                 return
             raise
-        yield Rate(trials, sum(together))
+        yield Throughput(trials, sum(together))
 
 
-class _Trial:
+class _BenchmarkTrial:
     """A trial that trains as long as it is told."""
 
     def __init__(self, faces: TrialFaces) -> None:
         self._faces = faces
         self._epochs: Iterator[EpochResult] | None = None
 
-    def rate(self, seconds: float, share: float) -> float:
+    def measure_throughput(self, seconds: float, share: float) -> float:
         """Training faces a second over as many epochs as it takes, at least one.
 
         share: of the GPU's memory that the trial may take.
@@ -122,14 +129,14 @@ class _Trial:
 
         # Not where the process begins: Ray would tell of too little memory as of its death.
         device = pick_device(share)
-        self._epochs = self._epochs or self._begun(device)
+        self._epochs = self._epochs or self._start_training(device)
         began, epochs = time.perf_counter(), 0
         while not epochs or time.perf_counter() - began < seconds:
             next(self._epochs)
             epochs += 1
         return epochs * len(self._faces.training.faces) / (time.perf_counter() - began)
 
-    def _begun(self, device: "torch.device") -> Iterator[EpochResult]:
+    def _start_training(self, device: "torch.device") -> Iterator[EpochResult]:
         import torch
 
         from fer_tune.trial.train_state import Task, fresh_state
@@ -141,14 +148,14 @@ class _Trial:
         return fit(task, state, faces, device)
 
 
-def _part(faces: TrialFaces) -> TrialFaces:
+def _take_subset(faces: TrialFaces) -> TrialFaces:
     return TrialFaces(
-        TrainingFaces(_first(faces.training.faces, TRAINING)),
-        _first(faces.sample, EVALUATED),
-        _first(faces.validation, EVALUATED),
+        TrainingFaces(_take_first(faces.training.faces, MAX_TRAINING_FACES)),
+        _take_first(faces.sample, MAX_EVALUATION_FACES),
+        _take_first(faces.validation, MAX_EVALUATION_FACES),
         faces.classes,
     )
 
 
-def _first(faces: Faces, most: int) -> Faces:
-    return faces.take(np.arange(min(most, len(faces))))
+def _take_first(faces: Faces, limit: int) -> Faces:
+    return faces.take(np.arange(min(limit, len(faces))))

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 
-def hurry_at_interrupt(workers: Mapping[int, Any]) -> None:
+def kill_workers_on_sigint(workers: Mapping[int, Any]) -> None:
     """At Ctrl-C, let Ray Tune end the study as it does, but not wait for epochs to end first.
 
     A worker answers Ray only between two epochs, and Ray waits for it for up to fifteen seconds.
@@ -20,17 +20,17 @@ def hurry_at_interrupt(workers: Mapping[int, Any]) -> None:
         return
     before = signal.getsignal(signal.SIGINT)  # Ray Tune's, for the first Ctrl-C only
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def handle_sigint(number: int, frame: FrameType | None) -> None:
         assert callable(before)
         before(number, frame)
         # On a thread of its own: the signal may have come in the midst of a call to Ray.
-        threading.Thread(target=_kill, args=(list(workers.values()),), daemon=True).start()
+        threading.Thread(target=_kill_workers, args=(list(workers.values()),), daemon=True).start()
 
-    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGINT, handle_sigint)
 
 
 @contextmanager
-def own_interrupt() -> Iterator[None]:
+def restore_sigint() -> Iterator[None]:
     """Ctrl-C after a study does what it did before: Ray Tune leaves its own handler behind."""
     before = signal.getsignal(signal.SIGINT)
     try:
@@ -40,7 +40,7 @@ def own_interrupt() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-def _kill(workers: list[Any]) -> None:
+def _kill_workers(workers: list[Any]) -> None:
     import ray
 
     for worker in workers:

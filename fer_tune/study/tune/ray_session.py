@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from fer_tune.common.errors import UserError
-from fer_tune.study.tune.resources import Machine, own_cores, this_machine
+from fer_tune.study.tune.resources import Machine, count_cores, detect_machine
 
 # Ray reads these when it starts, or as a study begins.
-ENVIRONMENT = {
+RAY_ENVIRONMENT = {
     # A trial trains on a thread of its worker. glibc gives the memory of such a thread back to the
     # system after each step, that of the main one it keeps (see fer_tune.trial.device).
     "MALLOC_ARENA_MAX": "1",
@@ -33,59 +33,63 @@ ENVIRONMENT = {
 
 # As on macOS and Windows: a Ray of one machine takes 127.0.0.1 for its address, and listens on no
 # other. With an address of the network, all the network could reach it.
-LOCAL = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+LOCAL_ENVIRONMENT = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 # Beside these, for a cluster: tries to connect, a second each. It is there already, or is not.
-TO_A_CLUSTER = {"RAY_NUM_REDIS_GET_RETRIES": "5"}
+CLUSTER_ENVIRONMENT = {"RAY_NUM_REDIS_GET_RETRIES": "5"}
 
-TOKEN = "RAY_AUTH_TOKEN or ~/.ray/auth_token"
+TOKEN_SOURCES = "RAY_AUTH_TOKEN or ~/.ray/auth_token"
 PROBE_SECONDS = 5
 
 
 @contextmanager
-def ray_session(address: str | None) -> Iterator[list[Machine]]:
+def open_ray_session(address: str | None) -> Iterator[list[Machine]]:
     """Connect to the Ray cluster at `address`, or start Ray here; and leave it in the end.
 
     Yields what there is to divide among trials. Raises UserError where no cluster answers.
     """
-    for name, value in (ENVIRONMENT | (LOCAL if address is None else TO_A_CLUSTER)).items():
+    for name, value in (
+        RAY_ENVIRONMENT | (LOCAL_ENVIRONMENT if address is None else CLUSTER_ENVIRONMENT)
+    ).items():
         os.environ.setdefault(name, value)
     import ray
 
     at_end = signal.getsignal(signal.SIGTERM)
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        ray.init("local", num_cpus=own_cores(), include_dashboard=False, **quiet)
+        ray.init("local", num_cpus=count_cores(), include_dashboard=False, **quiet)
     else:
         try:
-            _probe(address)
+            _check_reachable(address)
             ray.init(address, **quiet)
         except (OSError, ValueError) as error:
             raise UserError(
                 f"--address {address}: no Ray cluster answers there ({error}); is it running, and "
-                f"{TOKEN} its token?"
+                f"{TOKEN_SOURCES} its token?"
             ) from error
         except ray.exceptions.AuthenticationError as error:
-            raise UserError(f"--address {address}: needs a token; is {TOKEN} there?") from error
+            raise UserError(
+                f"--address {address}: needs a token; is {TOKEN_SOURCES} there?"
+            ) from error
     # Ray's own handler, set as it started, would end this process at once.
     signal.signal(signal.SIGTERM, at_end)
     try:
-        yield _machines(address is None)
+        yield _list_machines(address is None)
     finally:
         ray.shutdown()
 
 
-def _machines(local: bool) -> list[Machine]:
+def _list_machines(is_local: bool) -> list[Machine]:
     import ray
 
     there = [each["Resources"] for each in ray.nodes() if each["Alive"]]
     machines = [Machine(int(each.get("CPU", 0)), int(each.get("GPU", 0))) for each in there]
-    if local and machines[0].gpus:
-        return [this_machine()]  # the torch installed here may have no use for what Ray sees
+    if is_local and machines[0].gpus:
+        return [detect_machine()]  # the torch installed here may have no use for what Ray sees
     return machines
 
 
-def _probe(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Raise OSError at once where nothing listens: Ray itself waits for minutes."""
     place = urlsplit(address if "://" in address else f"//{address}")
     if place.hostname and place.port:

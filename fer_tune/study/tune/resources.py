@@ -16,7 +16,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Resources:
+class ResourceAllocation:
     """What one trial gets, and how many run at once.
 
     gpus: of one trial; a fraction shares a GPU between trials, its memory too.
@@ -27,19 +27,19 @@ class Resources:
     gpus: float
 
     def __str__(self) -> str:
-        shares = [_counted(self.cpus, "core")]
+        shares = [_pluralize(self.cpus, "core")]
         if self.gpus:
-            shares.append(_counted(self.gpus, "GPU"))
-        return f"{_counted(self.concurrent, 'trial')} at once, each with {' and '.join(shares)}"
+            shares.append(_pluralize(self.gpus, "GPU"))
+        return f"{_pluralize(self.concurrent, 'trial')} at once, each with {' and '.join(shares)}"
 
 
-def _counted(count: float, noun: str) -> str:
+def _pluralize(count: float, noun: str) -> str:
     return f"{count:g} {noun}{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the user asked for; None leaves it to `divide`.
+class ResourceRequest:
+    """What the user asked for; None leaves it to `allocate_resources`.
 
     gpus: "auto" is what None is, until `measured` has found out better.
     """
@@ -49,21 +49,23 @@ class Wanted:
     gpus: float | Literal["auto"] | None = None
 
 
-def this_machine() -> Machine:
+def detect_machine() -> Machine:
     """The cores that this process may use (container limits counted) and the GPUs torch sees."""
     import torch
 
-    return Machine(own_cores(), torch.cuda.device_count())
+    return Machine(count_cores(), torch.cuda.device_count())
 
 
-def own_cores() -> int:
+def count_cores() -> int:
     """The cores that this process may use, container limits counted."""
     import joblib
 
     return int(joblib.cpu_count())
 
 
-def divide(machines: Sequence[Machine], trials: int, wanted: Wanted) -> Resources:
+def allocate_resources(
+    machines: Sequence[Machine], trials: int, request: ResourceRequest
+) -> ResourceAllocation:
     """Fill in what the user left open.
 
     Without a GPU each trial gets one core, or more where there are fewer trials than cores: two
@@ -73,23 +75,23 @@ def divide(machines: Sequence[Machine], trials: int, wanted: Wanted) -> Resource
     """
     if not any(each.cores for each in machines):
         raise UserError("no machine of the cluster has a core for trials; start its workers first")
-    gpus = wanted.gpus
+    gpus = request.gpus
     if gpus is None or gpus == "auto":
         gpus = 0.25 if any(each.gpus for each in machines) else 0.0
     _check_gpus(gpus, max(each.gpus for each in machines))
-    at_once = min(wanted.concurrent or trials, trials)
+    at_once = min(request.concurrent or trials, trials)
     most = max(each.cores for each in machines)
     shared = sum(each.cores for each in machines) // at_once
-    cpus = wanted.cpus or (1 if gpus else max(1, min(shared, most)))
+    cpus = request.cpus or (1 if gpus else max(1, min(shared, most)))
     if cpus > most:
         raise UserError(f"--cpus-per-trial {cpus}: there are only {most} cores on a machine")
-    room = sum(_room(each, cpus, gpus) for each in machines)
+    room = sum(_count_fitting_trials(each, cpus, gpus) for each in machines)
     if not room:
         raise UserError(f"no machine has the {cpus} cores and {gpus:g} GPUs that a trial asks for")
-    return Resources(min(at_once, room), cpus, gpus)
+    return ResourceAllocation(min(at_once, room), cpus, gpus)
 
 
-def _room(machine: Machine, cpus: int, gpus: float) -> int:
+def _count_fitting_trials(machine: Machine, cpus: int, gpus: float) -> int:
     """Trials that fit on a machine at once."""
     room = machine.cores // cpus
     if not gpus:
@@ -98,8 +100,8 @@ def _room(machine: Machine, cpus: int, gpus: float) -> int:
     return min(room, machine.gpus * int(1 / gpus) if gpus < 1 else machine.gpus // int(gpus))
 
 
-def _check_gpus(gpus: float, most: int) -> None:
-    if gpus > most:
-        raise UserError(f"--gpus-per-trial {gpus:g}: there are {most} GPUs")
+def _check_gpus(gpus: float, available: int) -> None:
+    if gpus > available:
+        raise UserError(f"--gpus-per-trial {gpus:g}: there are {available} GPUs")
     if gpus > 1 and gpus != int(gpus):
         raise UserError(f"--gpus-per-trial {gpus:g}: above one, only whole GPUs can be given")

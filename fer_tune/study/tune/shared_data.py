@@ -13,11 +13,11 @@ from fer_tune.data.subsample import stratified_sample
 from fer_tune.data.trial_data import TrialFaces, trial_faces
 from fer_tune.study.records.settings import StudySettings
 
-StudyFaces = Mapping[PlanName, TrialFaces]
-SentFaces = Mapping[PlanName, Any]  # see `sent`
+StudyData = Mapping[PlanName, TrialFaces]
+SharedStudyData = Mapping[PlanName, Any]  # see `put_study_data`
 
 
-def study_faces(splits: Splits, settings: StudySettings) -> StudyFaces:
+def build_study_data(splits: Splits, settings: StudySettings) -> StudyData:
     """The faces of a trial by its data plan, for every plan that the space may ask for.
 
     Those of a plan are made when they are first asked for: copies take seconds.
@@ -27,10 +27,10 @@ def study_faces(splits: Splits, settings: StudySettings) -> StudyFaces:
     train = stratified_sample(splits.train, size, settings.seed)
     # It travels to other processes, where nobody has any business with the test faces.
     used = replace(splits, train=train, test=splits.test.take(np.arange(0)))
-    return _Lazy(used, settings.space.plans(), settings.seed)
+    return _LazyStudyData(used, settings.space.data_plans(), settings.seed)
 
 
-class _Lazy(StudyFaces):
+class _LazyStudyData(StudyData):
     def __init__(self, splits: Splits, plans: Sequence[PlanName], seed: int) -> None:
         self._splits, self._plans, self._seed = splits, plans, seed
         self._made: dict[PlanName, TrialFaces] = {}
@@ -49,20 +49,20 @@ class _Lazy(StudyFaces):
         return len(self._plans)
 
 
-def sent(faces: StudyFaces) -> SentFaces:
-    """The faces as workers get them, for `received`.
+def put_study_data(faces: StudyData) -> SharedStudyData:
+    """The faces as workers get them, for `get_trial_data`.
 
     Plans that make copies are on their way still: a process beside the first trials makes them.
     """
     import ray
 
-    make = ray.remote(num_cpus=0)(_make)
+    make = ray.remote(num_cpus=0)(_build_trial_data)
     there = ray.put(faces) if any(plan in COPYING for plan in faces) else None
     return {plan: make.remote(there, plan) if plan in COPYING else faces[plan] for plan in faces}
 
 
-def received(faces: SentFaces, plan: PlanName) -> TrialFaces:
-    """What `sent` has for the plan; waits for it where it is not made yet."""
+def get_trial_data(faces: SharedStudyData, plan: PlanName) -> TrialFaces:
+    """What `put_study_data` has for the plan; waits for it where it is not made yet."""
     import ray
 
     own = faces[plan]
@@ -71,6 +71,6 @@ def received(faces: SentFaces, plan: PlanName) -> TrialFaces:
     return own
 
 
-def _make(faces: StudyFaces, plan: PlanName) -> TrialFaces:
+def _build_trial_data(faces: StudyData, plan: PlanName) -> TrialFaces:
     os.nice(10)  # the trials that can train go first
     return faces[plan]

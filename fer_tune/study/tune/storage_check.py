@@ -7,12 +7,12 @@ from typing import Any
 from fer_tune.common import atomic
 from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import Folder
-from fer_tune.study.records.study_storage import unreachable
+from fer_tune.study.records.study_storage import make_storage_error
 
-PATIENCE = 60.0  # seconds for all machines to answer
+TIMEOUT_SECONDS = 60.0  # seconds for all machines to answer
 
 
-def require_reach(storage: str, study: Folder) -> None:
+def check_storage_access(storage: str, study_dir: Folder) -> None:
     """Have each machine of the cluster read what is written here, and write beside it.
 
     Ray must be connected. storage: as the user gave it. Raises UserError where one cannot.
@@ -20,13 +20,13 @@ def require_reach(storage: str, study: Folder) -> None:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    word, probe = secrets.token_hex(8), study / atomic.name_part("probe")
+    word, probe = secrets.token_hex(8), study_dir / atomic.name_part("probe")
     try:
         probe.write("driver", word.encode())
     except OSError as error:
-        raise unreachable(storage, error) from error
-    answer = ray.remote(num_cpus=0)(_answer)
-    nodes = _nodes()
+        raise make_storage_error(storage, error) from error
+    answer = ray.remote(num_cpus=0)(_probe_storage)
+    nodes = _list_nodes()
     asked = {
         node: answer.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
@@ -35,10 +35,10 @@ def require_reach(storage: str, study: Folder) -> None:
     }
     try:
         # For all of them: to leave Ray while it has something to do may end this process, unheard.
-        ray.wait(list(asked.values()), num_returns=len(asked), timeout=PATIENCE)
+        ray.wait(list(asked.values()), num_returns=len(asked), timeout=TIMEOUT_SECONDS)
         for node, reference in asked.items():
             # Ray takes half a minute to see that a machine is gone, and lists it until then.
-            if (problem := _result(reference)) and node in _nodes():
+            if (problem := _read_probe_result(reference)) and node in _list_nodes():
                 raise UserError(
                     f"--storage {storage}: machine {nodes[node]} of the cluster {problem}; give a "
                     "folder that all of them share, or s3://bucket/..."
@@ -50,29 +50,29 @@ def require_reach(storage: str, study: Folder) -> None:
             probe.delete_if_empty()
 
 
-def _nodes() -> dict[str, str]:
+def _list_nodes() -> dict[str, str]:
     """The addresses of the cluster's machines by Ray's id, as far as Ray knows."""
     import ray
 
     return {each["NodeID"]: each["NodeManagerAddress"] for each in ray.nodes() if each["Alive"]}
 
 
-def _result(reference: Any) -> str | None:
+def _read_probe_result(reference: Any) -> str | None:
     import ray
 
     try:
         problem: str | None = ray.get(reference, timeout=0)
     except ray.exceptions.GetTimeoutError:
-        return f"did not answer in {PATIENCE:.0f} s"
+        return f"did not answer in {TIMEOUT_SECONDS:.0f} s"
     except ray.exceptions.RayError as error:
         return f"cannot run fer_tune ({str(error).strip().splitlines()[-1]})"
     return problem
 
 
-def _answer(probe: Folder, node: str, word: str) -> str | None:
+def _probe_storage(probe: Folder, node: str, token: str) -> str | None:
     """Runs on the machine that is asked; what keeps it from reading or writing."""
     try:
-        if probe.read("driver") != word.encode():
+        if probe.read("driver") != token.encode():
             return "has another folder of that name"
         probe.write(node, b"reached")
     except FileNotFoundError:

@@ -12,9 +12,9 @@ from ray import tune
 
 from fer_tune.common.filesystem import Folder
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.records.checkpoint_pruner import checkpoint_folder
-from fer_tune.study.tune.failure import Failure, ends_worker
-from fer_tune.study.tune.shared_data import SentFaces, received
+from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
+from fer_tune.study.tune.failure import TrialFailure, is_fatal_for_worker
+from fer_tune.study.tune.shared_data import SharedStudyData, get_trial_data
 from fer_tune.trial_config import TrialConfig
 
 
@@ -31,11 +31,11 @@ class TrialOptions:
     metric: str
     seed: int
     threads: int
-    folder: Folder
+    shared_dir: Folder
 
 
 @dataclass(frozen=True)
-class Begun:
+class RestoreInfo:
     """With what a worker began a trial.
 
     epochs: that its checkpoint had.
@@ -46,10 +46,10 @@ class Begun:
     problem: str | None = None
 
 
-FRESH = Begun()
+NOT_RESTORED = RestoreInfo()
 
 
-def train_trial(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:
+def train_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOptions) -> None:
     """Train one trial, keeping the state after every epoch and then reporting it.
 
     The epochs of a checkpoint are reported again: the last of them may not be on record, since a
@@ -61,15 +61,15 @@ def train_trial(config: dict[str, Any], faces: SentFaces, options: TrialOptions)
     faces: see `fer_tune.study.tune.shared_data.sent`.
     """
     try:
-        _train(config, faces, options)
+        _run_trial(config, faces, options)
     except Exception as error:
-        if ends_worker(error):
+        if is_fatal_for_worker(error):
             raise  # Ray goes on in another process
-        failure = Failure.of(error)
+        failure = TrialFailure.from_error(error)
         tune.report({options.metric: math.nan, "epoch": 0, "failure": failure})
 
 
-def _train(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:
+def _run_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOptions) -> None:
     import torch
 
     from fer_tune.trial import checkpoint
@@ -82,33 +82,33 @@ def _train(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> N
     device = pick_device(config["gpus"])
     if config["gpus"] and device.type == "cpu":
         raise RuntimeError("Ray has a GPU here and torch has none; is it built for this one?")
-    own = received(faces, trial.data_plan)
-    kept = checkpoint_folder(options.folder, number)
-    task = Task(trial, options.epochs, trial_seed(options.seed, number), options.metric)
+    own = get_trial_data(faces, trial.data_plan)
+    kept = checkpoint_directory(options.shared_dir, number)
+    task = Task(trial, options.epochs, derive_trial_seed(options.seed, number), options.metric)
     problems: list[str] = []
     state = checkpoint.go_on(
         lambda: fresh_state(task, len(own.training.faces), len(own.classes), device),
         kept,
         problems.append,
     )
-    begun = Begun(state.epoch, problems[0] if problems else None)
+    begun = RestoreInfo(state.epoch, problems[0] if problems else None)
     for result in state.history:
-        report(result, options.metric, begun)
+        report_epoch(result, options.metric, begun)
     for result in fit(task, state, own, device):
         checkpoint.save(state, kept)
-        report(result, options.metric, begun)
+        report_epoch(result, options.metric, begun)
 
 
-def trial_seed(study_seed: int, number: int) -> int:
+def derive_trial_seed(study_seed: int, number: int) -> int:
     """The seed of a trial: its own, and the same whenever the trial is run again."""
     return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0])
 
 
-def report(result: EpochResult, metric: str, begun: Begun = FRESH) -> None:
+def report_epoch(result: EpochResult, metric: str, restored: RestoreInfo = NOT_RESTORED) -> None:
     """Tell Ray of an epoch: what it decides by, and the whole for the study's observers.
 
     Ray keeps statistics of every number that it finds, so it is given no more of them.
     """
     tune.report(
-        {metric: result.metrics[metric], "epoch": result.epoch, "result": result, "begun": begun}
+        {metric: result.metrics[metric], "epoch": result.epoch, "result": result, "begun": restored}
     )

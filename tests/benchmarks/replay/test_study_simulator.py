@@ -5,7 +5,7 @@ import pytest
 from benchmarks.replay.curve_table import Table
 from benchmarks.replay.search_methods import SYSTEMS, RaysJudge, settings
 from benchmarks.replay.study_simulator import METRIC, Clock
-from fer_tune.study.asha import Rungs, StoppingRungs, rungs_of
+from fer_tune.study.asha import Asha, StoppingAsha, make_asha
 from tests.benchmarks.replay.conftest import AVERAGE, HIDDEN, recorded
 
 
@@ -29,8 +29,8 @@ class Given:
         self.told.append(("failed" if error else "complete", trial_id, epoch))
 
 
-def _all_the_way(table: Table) -> Rungs:
-    return rungs_of(settings(table, 0, "none"))
+def _all_the_way(table: Table) -> Asha:
+    return make_asha(settings(table, 0, "none"))
 
 
 def test_workers_train_at_once_and_epochs_end_in_the_order_of_time(table: Table) -> None:
@@ -81,8 +81,8 @@ def test_rays_asha_decides_as_ours_with_the_same_rungs(table: Table) -> None:
 
     chosen = settings(table, 0, "asha").model_copy(update={"grace": 1, "reduction": 2, "epochs": 9})
     theirs = RaysJudge(ASHAScheduler(metric=METRIC, mode="max", max_t=9, reduction_factor=2))
-    ours = rungs_of(chosen)
-    assert isinstance(ours, StoppingRungs)
+    ours = make_asha(chosen)
+    assert isinstance(ours, StoppingAsha)
     for number, epoch, value in [(1, 1, 0.3), (2, 1, 0.2), (3, 1, 0.4), (1, 2, 0.3), (3, 2, 0.1)]:
         assert theirs.decide(number, epoch, value) == ours.decide(number, epoch, value)
 

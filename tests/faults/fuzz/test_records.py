@@ -18,14 +18,14 @@ from fer_tune.common.filesystem import DiskFolder
 from fer_tune.defaults import Scheduler
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.records.checkpoint_pruner import Tidier
+from fer_tune.study.records.checkpoint_pruner import CheckpointPruner
 from fer_tune.study.records.event_log import FILE as JOURNAL
-from fer_tune.study.records.event_log import checked_trials, read_events
+from fer_tune.study.records.event_log import read_checked_trials, read_events
 from fer_tune.study.records.settings import FILE as SETTINGS
 from fer_tune.study.records.settings import open_study
-from fer_tune.study.search_space.space import find_space, read_space
+from fer_tune.study.search_space.space import find_space_file, load_space
 from fer_tune.study.tune.scheduler import StudyScheduler
-from fer_tune.study.tune.searcher import StudySearch
+from fer_tune.study.tune.searcher import StudySearcher
 from fer_tune.terminal import study_summary as outcome
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.trial import checkpoint
@@ -37,7 +37,7 @@ from tests.settings import made
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-STUDY = made("tested", "paper", read_space(find_space("paper")), trials=4)
+STUDY = made("tested", "paper", load_space(find_space_file("paper")), trials=4)
 
 
 @st.composite
@@ -79,7 +79,7 @@ def test_settings_of_any_content(place: Path, content: bytes) -> None:
         told_well(error)
     else:
         assert found.name == "tested"
-        assert found.space.points()
+        assert found.space.list_first_points()
 
 
 def told() -> list[Event]:
@@ -111,21 +111,24 @@ def test_a_journal_of_any_content(place: Path, kind: Scheduler, content: bytes) 
     (place / "tested").mkdir(exist_ok=True)
     (place / "tested" / JOURNAL).write_bytes(content)
     try:
-        trials = checked_trials(place / "tested", STUDY)
+        trials = read_checked_trials(place / "tested", STUDY)
     except UserError as error:
         told_well(error)
         return
     shown = Console(file=io.StringIO(), width=100)
-    table, tidier = LiveTable(shown, STUDY), Tidier(DiskFolder(place / "kept"), STUDY.metric)
+    table, tidier = (
+        LiveTable(shown, STUDY),
+        CheckpointPruner(DiskFolder(place / "kept"), STUDY.metric),
+    )
     scheduler = StudyScheduler(study)
     for event in read_events(place / "tested"):
         table.tell(event)
-        tidier.tell(event)
-        scheduler.replay(event)
+        tidier.on_event(event)
+        scheduler.replay_event(event)
     shown.print(table.table())
     shown.print(outcome.leaderboard(trials, STUDY.metric, STUDY.space))
     assert outcome.note(trials, STUDY)
-    StudySearch(study, trials, rungs=scheduler.rungs)
+    StudySearcher(study, trials, asha=scheduler.asha)
 
 
 def fresh_network() -> State:

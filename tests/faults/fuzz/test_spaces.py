@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_tune.common.errors import UserError
-from fer_tune.study.search_space.space import FOLDERS, find_space, parse_space, read_space
+from fer_tune.study.search_space.space import SPACE_DIRS, find_space_file, load_space, parse_space
 from fer_tune.trial_config import TrialConfig
 from tests.faults.fuzz.damage import DAMAGE, VALUES, damaged, fuzzed, told_well
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-SPACES = [path.read_text() for folder in FOLDERS for path in sorted(folder.glob("*.yaml"))]
+SPACES = [path.read_text() for folder in SPACE_DIRS for path in sorted(folder.glob("*.yaml"))]
 WORDS = (
     *("parameters:", "fixed:", "first_trials:", "depth", "dropout", "learning_rate", "data_plan"),
     *("type: int", "type: float", "type: choice", "low: 1", "high: 5", "log: true", "step: 2"),
@@ -43,7 +43,7 @@ WORDS = (
 NAMES = st.one_of(st.sampled_from([*TrialConfig.model_fields]), st.text(max_size=8))
 KEYS = st.sampled_from(["type", "low", "high", "log", "step", "values", "low", "high", "when", "x"])
 POINTS = st.dictionaries(NAMES, VALUES, max_size=2)
-SOUND = yaml.safe_load(find_space("regularize").read_text())["parameters"]
+SOUND = yaml.safe_load(find_space_file("regularize").read_text())["parameters"]
 
 
 @st.composite
@@ -86,18 +86,21 @@ def test_a_search_space_of_any_content(place: Path, content: bytes) -> None:
     path = place / "space.yaml"
     path.write_bytes(content)
     try:
-        space = read_space(find_space(str(path)))
+        space = load_space(find_space_file(str(path)))
     except UserError as error:
         told_well(error)
         return
-    assert parse_space(space.as_yaml(), "again") == space
-    assert space.plans()
-    ends = [{name: each.ends()[i] for name, each in space.parameters.items()} for i in (0, -1)]
-    for point in (*space.points(), *ends):
+    assert parse_space(space.to_yaml(), "again") == space
+    assert space.data_plans()
+    ends = [
+        {name: each.representative_values()[i] for name, each in space.parameters.items()}
+        for i in (0, -1)
+    ]
+    for point in (*space.list_first_points(), *ends):
         TrialConfig.model_validate({**space.fixed, **point})
-    for name, distribution in space.distributions().items():
+    for name, distribution in space.to_distributions().items():
         for value in (
-            *space.parameters[name].ends(),
-            *(p[name] for p in space.points() if name in p),
+            *space.parameters[name].representative_values(),
+            *(p[name] for p in space.list_first_points() if name in p),
         ):
             assert distribution._contains(distribution.to_internal_repr(value))

@@ -10,12 +10,12 @@ from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.event_log import (
     FILE,
-    Journal,
-    JournalReader,
-    checked_trials,
+    EventLog,
+    EventLogReader,
+    build_trials_from_events,
+    read_checked_trials,
     read_events,
     read_trials,
-    trials_of,
 )
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.trial_config import TrialConfig
@@ -41,9 +41,9 @@ EVENTS: list[Event] = [
 
 
 def _tell(folder: Path, *events: Event) -> None:
-    with closing(Journal(folder)) as journal:
+    with closing(EventLog(folder)) as journal:
         for event in events:
-            journal.tell(event)
+            journal.on_event(event)
 
 
 @pytest.fixture
@@ -59,9 +59,9 @@ def test_events_read_back_as_they_were_told(folder: Path) -> None:
 def test_trials_are_what_their_events_leave(folder: Path) -> None:
     finished, interrupted = read_trials(folder)
     assert [result.epoch for result in finished.history] == [1, 2]
-    assert (finished.ending, finished.is_over) == ("finished", True)
+    assert (finished.ending, finished.has_final_status) == ("finished", True)
     assert interrupted.config == CONFIG
-    assert (interrupted.ending, interrupted.is_over) == ("interrupted", False)
+    assert (interrupted.ending, interrupted.has_final_status) == ("interrupted", False)
 
 
 def test_a_line_torn_by_a_kill_is_passed_over_and_then_overwritten(folder: Path) -> None:
@@ -101,43 +101,43 @@ def test_a_disk_that_is_full_is_told_by_the_name_of_the_file(
 
     monkeypatch.setattr(os, "fsync", full)
     told = f"{tmp_path / FILE} cannot be written: No space left on device"
-    with closing(Journal(tmp_path)) as journal, pytest.raises(UserError, match=told):
-        journal.tell(EVENTS[0])
+    with closing(EventLog(tmp_path)) as journal, pytest.raises(UserError, match=told):
+        journal.on_event(EVENTS[0])
 
 
 def test_a_journal_is_read_on_while_it_is_written(tmp_path: Path) -> None:
-    reader = JournalReader(tmp_path)
-    assert (reader.left(), reader.read(9)) == (0, [])
+    reader = EventLogReader(tmp_path)
+    assert (reader.count_unread(), reader.read_next(9)) == (0, [])
     _tell(tmp_path, *EVENTS[:3])
-    assert reader.left() == 3
-    assert reader.read(2) == EVENTS[:2]
+    assert reader.count_unread() == 3
+    assert reader.read_next(2) == EVENTS[:2]
     _tell(tmp_path, *EVENTS[3:])
-    assert reader.left() == len(EVENTS) - 2
-    assert reader.read(99) == EVENTS[2:]
-    assert (reader.left(), reader.read(99)) == (0, [])
+    assert reader.count_unread() == len(EVENTS) - 2
+    assert reader.read_next(99) == EVENTS[2:]
+    assert (reader.count_unread(), reader.read_next(99)) == (0, [])
 
 
 def test_reading_on_waits_for_the_rest_of_a_line(folder: Path) -> None:
-    reader, line = JournalReader(folder), EVENTS[1].model_dump_json() + "\n"
+    reader, line = EventLogReader(folder), EVENTS[1].model_dump_json() + "\n"
     with (folder / FILE).open("a") as file:
         file.write(line[:20])
         file.flush()
-        assert reader.left() == len(EVENTS)
-        assert reader.read(99) == EVENTS
-        assert (reader.left(), reader.read(99)) == (0, [])
+        assert reader.count_unread() == len(EVENTS)
+        assert reader.read_next(99) == EVENTS
+        assert (reader.count_unread(), reader.read_next(99)) == (0, [])
         file.write(line[20:])
-    assert reader.read(99) == [EVENTS[1]]
+    assert reader.read_next(99) == [EVENTS[1]]
 
 
 def test_reading_on_comes_no_further_than_a_line_changed_by_hand(folder: Path) -> None:
-    reader = JournalReader(folder)
+    reader = EventLogReader(folder)
     lines = (folder / FILE).read_text().splitlines(keepends=True)
     (folder / FILE).write_text("".join([*lines[:4], "{}\n", *lines[5:]]))
-    assert reader.read(4) == EVENTS[:4]
+    assert reader.read_next(4) == EVENTS[:4]
     for _ in range(2):
         with pytest.raises(UserError, match="line 5 is no event"):
-            reader.read(4)
-    assert reader.left() == len(EVENTS) - 4
+            reader.read_next(4)
+    assert reader.count_unread() == len(EVENTS) - 4
 
 
 def test_a_folder_without_a_journal_has_no_trials(tmp_path: Path) -> None:
@@ -147,7 +147,9 @@ def test_a_folder_without_a_journal_has_no_trials(tmp_path: Path) -> None:
 def test_a_long_studys_trials_can_be_had_without_their_single_classes() -> None:
     metrics = {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/happy": 0.7, "val_f1/sad": 0.6}
     result = EpochResult(1, metrics, [[1, 2], [3, 4]])
-    (record,) = trials_of([EVENTS[0], EpochEnded(number=0, result=result)], "val_f1/sad")
+    (record,) = build_trials_from_events(
+        [EVENTS[0], EpochEnded(number=0, result=result)], "val_f1/sad"
+    )
     (kept,) = record.history
     assert kept.metrics == {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/sad": 0.6}
     assert not kept.confusion
@@ -162,7 +164,7 @@ def test_the_trials_of_a_whole_journal_are_those_that_it_tells(
     tmp_path: Path, settings: StudySettings
 ) -> None:
     _tell(tmp_path, *_fitting(EVENTS[-1]))
-    assert [each.number for each in checked_trials(tmp_path, settings)] == [0, 1]
+    assert [each.number for each in read_checked_trials(tmp_path, settings)] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -183,4 +185,4 @@ def test_an_event_that_no_such_study_tells_is_named_by_its_line(
 ) -> None:
     _tell(tmp_path, *_fitting(wrong))
     with pytest.raises(UserError, match="line 4 does not belong to study tested"):
-        checked_trials(tmp_path, settings)
+        read_checked_trials(tmp_path, settings)

@@ -4,34 +4,34 @@ import pytest
 
 from fer_tune.common import atomic
 from fer_tune.common.errors import UserError
-from fer_tune.common.lock import LOCK, locked
+from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.events import Event, Observer, TrialRemarked
 from fer_tune.study.records import bucket_log as mirror
-from fer_tune.study.records.event_log import FILE, Journal, read_events
+from fer_tune.study.records.event_log import FILE, EventLog, read_events
 from fer_tune.study.records.settings import FILE as SETTINGS
-from fer_tune.study.records.settings import StudySettings, begin_study, open_study
-from fer_tune.study.records.study_storage import Storage
+from fer_tune.study.records.settings import StudySettings, create_study_directory, open_study
+from fer_tune.study.records.study_storage import StudyStorage
 
 EVENTS = [TrialRemarked(number=0, remark=str(each)) for each in range(7)]
 
 
 @pytest.fixture
-def storage(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
+def storage(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyStorage:
     """One in a bucket, empty, with parts of three lines."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(mirror, "LINES", 3)
-    return Storage(f"{bucket}/{tmp_path.name}")
+    return StudyStorage(f"{bucket}/{tmp_path.name}")
 
 
-def _begin(storage: Storage, settings: StudySettings) -> None:
-    begin_study(storage.here, settings)
-    storage.keep_settings(settings.name)
+def _begin(storage: StudyStorage, settings: StudySettings) -> None:
+    create_study_directory(storage.local_dir, settings)
+    storage.upload_settings(settings.name)
 
 
-def _tell(storage: Storage, *events: Event) -> None:
+def _tell(storage: StudyStorage, *events: Event) -> None:
     """As the observers of a study that begins, or goes on."""
-    journal = Journal(storage.here / "tested")
-    observers: list[Observer] = [journal, *storage.mirrors("tested")]
+    journal = EventLog(storage.local_dir / "tested")
+    observers: list[Observer] = [journal, *storage.make_bucket_logs("tested")]
     for event in events:
         for observer in observers:
             observer.tell(event)
@@ -45,57 +45,57 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
 
 
 def test_a_study_in_a_bucket_goes_on_on_another_machine(
-    storage: Storage, settings: StudySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    storage: StudyStorage, settings: StudySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _begin(storage, settings)
     _tell(storage, *EVENTS[:4])
     _elsewhere(monkeypatch, tmp_path / "second")
-    storage.fetch("tested")
-    assert open_study(storage.here, "tested")[1] == settings
-    assert list(read_events(storage.here / "tested")) == EVENTS[:4]
+    storage.fetch_study("tested")
+    assert open_study(storage.local_dir, "tested")[1] == settings
+    assert list(read_events(storage.local_dir / "tested")) == EVENTS[:4]
     _tell(storage, *EVENTS[4:])
     _elsewhere(monkeypatch, tmp_path / "third")
-    storage.fetch("tested")
-    assert list(read_events(storage.here / "tested")) == EVENTS
+    storage.fetch_study("tested")
+    assert list(read_events(storage.local_dir / "tested")) == EVENTS
 
 
 def test_what_a_kill_kept_from_the_bucket_is_put_there_when_the_study_goes_on(
-    storage: Storage, settings: StudySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    storage: StudyStorage, settings: StudySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _begin(storage, settings)
     _tell(storage, *EVENTS[:2])
-    journal = Journal(storage.here / "tested")
-    journal.tell(EVENTS[2])  # and here the machine stops
+    journal = EventLog(storage.local_dir / "tested")
+    journal.on_event(EVENTS[2])  # and here the machine stops
     journal.close()
-    storage.fetch("tested")
-    assert list(read_events(storage.here / "tested")) == EVENTS[:3]
+    storage.fetch_study("tested")
+    assert list(read_events(storage.local_dir / "tested")) == EVENTS[:3]
     _tell(storage, *EVENTS[3:])
     _elsewhere(monkeypatch, tmp_path / "second")
-    storage.fetch("tested")
-    assert list(read_events(storage.here / "tested")) == EVENTS
+    storage.fetch_study("tested")
+    assert list(read_events(storage.local_dir / "tested")) == EVENTS
 
 
 def test_what_another_machine_did_since_counts_more_and_the_copy_here_is_set_aside(
-    storage: Storage, settings: StudySettings, capsys: pytest.CaptureFixture[str]
+    storage: StudyStorage, settings: StudySettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _begin(storage, settings)
     _tell(storage, *EVENTS)
-    (storage.here / "tested" / FILE).write_text("left from long ago\n")
-    storage.fetch("tested")
-    assert list(read_events(storage.here / "tested")) == EVENTS
+    (storage.local_dir / "tested" / FILE).write_text("left from long ago\n")
+    storage.fetch_study("tested")
+    assert list(read_events(storage.local_dir / "tested")) == EVENTS
     aside = _aside(capsys.readouterr().err)
     assert (aside / "tested" / FILE).read_text() == "left from long ago\n"
 
 
 def test_a_copy_that_only_lacks_what_another_machine_did_is_brought_up_to_it(
-    storage: Storage, settings: StudySettings, capsys: pytest.CaptureFixture[str]
+    storage: StudyStorage, settings: StudySettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _begin(storage, settings)
     _tell(storage, *EVENTS)
-    journal = storage.here / "tested" / FILE
+    journal = storage.local_dir / "tested" / FILE
     journal.write_bytes(journal.read_bytes()[:-90])  # a kill tore its last line
-    storage.fetch("tested")
-    assert list(read_events(storage.here / "tested")) == EVENTS
+    storage.fetch_study("tested")
+    assert list(read_events(storage.local_dir / "tested")) == EVENTS
     assert capsys.readouterr().err == ""
 
 
@@ -106,22 +106,22 @@ def _aside(shown: str) -> Path:
 
 
 def test_the_copy_of_a_study_that_is_gone_from_the_bucket_is_set_aside_and_can_go_on(
-    storage: Storage, settings: StudySettings, capsys: pytest.CaptureFixture[str]
+    storage: StudyStorage, settings: StudySettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _begin(storage, settings)
     _tell(storage, *EVENTS)
     _delete_from_bucket(storage)
-    storage.fetch("tested")
+    storage.fetch_study("tested")
     aside = _aside(capsys.readouterr().err)
     assert open_study(aside, "tested")[1] == settings
     assert list(read_events(aside / "tested")) == EVENTS
     with pytest.raises(UserError, match=r"no study tested in .*; there are: none"):
-        open_study(storage.here, "tested")
-    storage.require_new("tested")
+        open_study(storage.local_dir, "tested")
+    storage.check_not_in_bucket("tested")
 
 
-def _delete_from_bucket(storage: Storage) -> None:
-    study = storage.study("tested")
+def _delete_from_bucket(storage: StudyStorage) -> None:
+    study = storage.open_study_directory("tested")
     for name in (study / "journal").names():
         (study / "journal").delete(name)
     (study / "journal").delete_if_empty()
@@ -129,74 +129,74 @@ def _delete_from_bucket(storage: Storage) -> None:
 
 
 def test_the_copy_of_a_study_that_runs_here_is_not_moved(
-    storage: Storage, settings: StudySettings
+    storage: StudyStorage, settings: StudySettings
 ) -> None:
     _begin(storage, settings)
     _delete_from_bucket(storage)
     with (
-        locked(storage.here / "tested" / LOCK, "study tested"),
+        hold_lock(storage.local_dir / "tested" / LOCK, "study tested"),
         pytest.raises(UserError, match="study tested is running already"),
     ):
-        storage.fetch("tested")
-    assert open_study(storage.here, "tested")[1] == settings
+        storage.fetch_study("tested")
+    assert open_study(storage.local_dir, "tested")[1] == settings
 
 
-def test_what_is_no_study_in_a_bucket_is_refused_and_left_as_it_is(storage: Storage) -> None:
-    (storage.study("tested") / "happy").write("0.png", b"mine")
-    storage.fetch("tested")
+def test_what_is_no_study_in_a_bucket_is_refused_and_left_as_it_is(storage: StudyStorage) -> None:
+    (storage.open_study_directory("tested") / "happy").write("0.png", b"mine")
+    storage.fetch_study("tested")
     with pytest.raises(UserError, match=r"tested in s3://.* is no study, and happy is in it"):
-        storage.require_new("tested")
-    assert (storage.study("tested") / "happy").read("0.png") == b"mine"
+        storage.check_not_in_bucket("tested")
+    assert (storage.open_study_directory("tested") / "happy").read("0.png") == b"mine"
 
 
-def test_what_a_killed_beginning_left_in_a_bucket_is_taken_over(storage: Storage) -> None:
-    (storage.study("tested") / atomic.name_part("probe")).write("driver", b"")
-    storage.require_new("tested")
+def test_what_a_killed_beginning_left_in_a_bucket_is_taken_over(storage: StudyStorage) -> None:
+    (storage.open_study_directory("tested") / atomic.name_part("probe")).write("driver", b"")
+    storage.check_not_in_bucket("tested")
 
 
 def test_of_a_study_that_does_not_begin_the_settings_alone_are_deleted(
-    storage: Storage, settings: StudySettings
+    storage: StudyStorage, settings: StudySettings
 ) -> None:
     _begin(storage, settings)
-    storage.study("tested").write("notes.txt", b"mine")
-    (storage.here / "tested" / "notes.txt").write_text("mine")
+    storage.open_study_directory("tested").write("notes.txt", b"mine")
+    (storage.local_dir / "tested" / "notes.txt").write_text("mine")
     storage.delete_settings("tested")
-    assert storage.study("tested").names() == ["notes.txt"]
-    assert [path.name for path in (storage.here / "tested").iterdir()] == ["notes.txt"]
+    assert storage.open_study_directory("tested").names() == ["notes.txt"]
+    assert [path.name for path in (storage.local_dir / "tested").iterdir()] == ["notes.txt"]
 
 
 def test_the_settings_that_another_machine_wrote_meanwhile_are_left(
-    storage: Storage, settings: StudySettings
+    storage: StudyStorage, settings: StudySettings
 ) -> None:
     _begin(storage, settings)
-    storage.study("tested").write(SETTINGS, b"of another machine")
+    storage.open_study_directory("tested").write(SETTINGS, b"of another machine")
     storage.delete_settings("tested")
-    assert storage.study("tested").read(SETTINGS) == b"of another machine"
+    assert storage.open_study_directory("tested").read(SETTINGS) == b"of another machine"
 
 
 def test_a_study_that_another_machine_has_begun_meanwhile_is_left_alone(
-    storage: Storage, settings: StudySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    storage: StudyStorage, settings: StudySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storage.require_new("tested")
+    storage.check_not_in_bucket("tested")
     _begin(storage, settings)
     _elsewhere(monkeypatch, tmp_path / "second")
     with pytest.raises(UserError, match=r"study tested is in s3://.* already"):
-        storage.require_new("tested")
-    storage.fetch("tested")
-    assert open_study(storage.here, "tested")[1] == settings
+        storage.check_not_in_bucket("tested")
+    storage.fetch_study("tested")
+    assert open_study(storage.local_dir, "tested")[1] == settings
 
 
 def test_the_copy_of_what_may_hold_a_password_is_for_its_owner(
-    storage: Storage, settings: StudySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    storage: StudyStorage, settings: StudySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _begin(storage, settings)
     _elsewhere(monkeypatch, tmp_path / "second")
-    storage.fetch("tested")
-    assert (storage.here / "tested" / SETTINGS).stat().st_mode & 0o777 == 0o600
+    storage.fetch_study("tested")
+    assert (storage.local_dir / "tested" / SETTINGS).stat().st_mode & 0o777 == 0o600
 
 
 def test_two_buckets_have_two_copies() -> None:
-    assert Storage("s3://faces/a/b").here != Storage("s3://faces/a_b").here
+    assert StudyStorage("s3://faces/a/b").local_dir != StudyStorage("s3://faces/a_b").local_dir
 
 
 @pytest.mark.usefixtures("bucket")
@@ -204,19 +204,19 @@ def test_a_bucket_that_is_not_there_is_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: StudySettings
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    storage = Storage("s3://absent/studies")
-    begin_study(storage.here, settings)
+    storage = StudyStorage("s3://absent/studies")
+    create_study_directory(storage.local_dir, settings)
     told = r"--storage s3://absent/studies: .*does the bucket exist"
     with pytest.raises(UserError, match=told) as error:
-        storage.keep_settings("tested")
+        storage.upload_settings("tested")
     assert "\n" not in str(error.value)
 
 
 def test_a_folder_is_its_own_copy(tmp_path: Path, settings: StudySettings) -> None:
-    storage = Storage(str(tmp_path))
-    begin_study(storage.here, settings)
-    storage.fetch("tested")
-    storage.keep_settings("tested")
-    assert storage.mirrors("tested") == []
-    assert storage.here == tmp_path
-    assert str(storage.study("tested")) == str(tmp_path / "tested")
+    storage = StudyStorage(str(tmp_path))
+    create_study_directory(storage.local_dir, settings)
+    storage.fetch_study("tested")
+    storage.upload_settings("tested")
+    assert storage.make_bucket_logs("tested") == []
+    assert storage.local_dir == tmp_path
+    assert str(storage.open_study_directory("tested")) == str(tmp_path / "tested")

@@ -7,32 +7,32 @@ from hypothesis import strategies as st
 
 from fer_tune.common.errors import UserError
 from fer_tune.study.search_space.space import (
-    FOLDERS,
+    SPACE_DIRS,
     SearchSpace,
-    find_space,
+    find_space_file,
+    load_space,
     parse_space,
-    read_space,
 )
-from fer_tune.study.search_space.validate_space import problems
+from fer_tune.study.search_space.validate_space import find_space_errors
 from fer_tune.trial_config import PAPER, TrialConfig
 
-OURS = sorted(FOLDERS[0].glob("*.yaml"))
+OURS = sorted(SPACE_DIRS[0].glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
 def test_every_space_that_comes_with_the_project_is_sound(path: Path) -> None:
-    space = read_space(path)
-    for point in space.points():
+    space = load_space(path)
+    for point in space.list_first_points():
         TrialConfig.model_validate({**space.fixed, **point})
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
 def test_the_first_trial_is_the_papers_configuration(path: Path) -> None:
-    assert TrialConfig.model_validate(read_space(path).points()[0]) == PAPER
+    assert TrialConfig.model_validate(load_space(path).list_first_points()[0]) == PAPER
 
 
 def test_the_papers_space_begins_with_the_papers_two_configurations() -> None:
-    first, second = read_space(find_space("paper")).points()
+    first, second = load_space(find_space_file("paper")).list_first_points()
     assert second == {**first, "data_plan": "balanced"}
 
 
@@ -167,7 +167,7 @@ LIMITED = f"{CONDITIONAL}constraints: {{gap: {{at_most: 0.1}}}}"
 
 def test_a_trial_has_a_parameter_only_where_its_conditions_all_hold() -> None:
     space = parse_space(CONDITIONAL, "f.yaml")
-    paper, shallow, mixed = space.points()
+    paper, shallow, mixed = space.list_first_points()
     assert paper == {"depth": 3, "schedule": "constant", "dropout": 0.25}
     assert shallow == {"depth": 2, "schedule": "constant"}
     assert mixed == {"depth": 4, "schedule": "cosine", "mixup": 0.2, "dropout": 0.25}
@@ -181,18 +181,18 @@ def test_what_asks_about_a_parameter_that_is_not_there_is_not_there_either() -> 
       schedule: {type: choice, values: [constant, cosine]}
     """
     space = parse_space(text, "f.yaml")
-    assert space.point(PAPER.model_dump()) == {"schedule": "constant"}
+    assert space.extract_point(PAPER.model_dump()) == {"schedule": "constant"}
     cosine = {**PAPER.model_dump(), "schedule": "cosine"}
-    assert list(space.point(cosine)) == ["dropout", "depth", "schedule"]
+    assert list(space.extract_point(cosine)) == ["dropout", "depth", "schedule"]
 
 
 def test_a_configuration_has_the_papers_value_of_what_its_trial_does_not_have() -> None:
     space = parse_space(CONDITIONAL, "f.yaml")
-    assert space.contains(TrialConfig(depth=2))
-    assert not space.contains(TrialConfig(depth=2, dropout=0.5))
-    assert space.contains(TrialConfig(depth=4, dropout=0.5))
-    assert not space.contains(TrialConfig(depth=4, schedule="cosine"))  # no mixup
-    assert space.contains(TrialConfig(depth=4, schedule="cosine", mixup=0.1))
+    assert space.contains_config(TrialConfig(depth=2))
+    assert not space.contains_config(TrialConfig(depth=2, dropout=0.5))
+    assert space.contains_config(TrialConfig(depth=4, dropout=0.5))
+    assert not space.contains_config(TrialConfig(depth=4, schedule="cosine"))  # no mixup
+    assert space.contains_config(TrialConfig(depth=4, schedule="cosine", mixup=0.1))
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_aliases_of_aliases_fill_no_memory() -> None:
 def test_a_file_of_faces_given_as_a_space_is_refused_unread(tmp_path: Path) -> None:
     (tmp_path / "fer2013.csv").write_bytes(b"1 " * (1 << 20))
     with pytest.raises(UserError, match="is no search space"):
-        read_space(tmp_path / "fer2013.csv")
+        load_space(tmp_path / "fer2013.csv")
 
 
 def test_a_number_may_be_written_with_an_exponent_and_no_point() -> None:
@@ -286,23 +286,23 @@ def test_a_number_may_be_written_with_an_exponent_and_no_point() -> None:
     parameters: {learning_rate: {type: choice, values: [1e-4, 1e-3]}}
     first_trials: [{learning_rate: 1e-3}]
     """
-    assert parse_space(text, "f.yaml").points()[1] == {"learning_rate": 0.001}
+    assert parse_space(text, "f.yaml").list_first_points()[1] == {"learning_rate": 0.001}
 
 
 def test_a_space_that_is_not_there_is_answered_with_those_that_are() -> None:
     with pytest.raises(UserError, match="paper, regularize, smoke"):
-        find_space("papre")
+        find_space_file("papre")
 
 
 def test_a_space_in_bytes_that_are_no_text_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "f.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="cannot be read"):
-        read_space(tmp_path / "f.yaml")
+        load_space(tmp_path / "f.yaml")
 
 
 def test_a_first_trial_that_is_the_papers_is_not_tried_twice() -> None:
     text = "parameters: {depth: {type: int, low: 1, high: 5}}\nfirst_trials: [{}, {depth: 2}]"
-    assert parse_space(text, "f.yaml").points() == [{"depth": 3}, {"depth": 2}]
+    assert parse_space(text, "f.yaml").list_first_points() == [{"depth": 3}, {"depth": 2}]
 
 
 def test_a_first_trial_like_the_papers_is_tried_where_other_values_are_fixed() -> None:
@@ -311,22 +311,22 @@ def test_a_first_trial_like_the_papers_is_tried_where_other_values_are_fixed() -
     fixed: {width: 16}
     first_trials: [{}, {depth: 3}, {depth: 2}]
     """
-    points = parse_space(text, "f.yaml").points()
+    points = parse_space(text, "f.yaml").list_first_points()
     assert points == [{"depth": 3}, {"depth": 3}, {"depth": 2}]
 
 
 def test_the_resolved_space_reads_back_as_itself() -> None:
-    for space in (read_space(find_space("regularize")), parse_space(LIMITED, "f.yaml")):
-        assert parse_space(space.as_yaml(), "again") == space
+    for space in (load_space(find_space_file("regularize")), parse_space(LIMITED, "f.yaml")):
+        assert parse_space(space.to_yaml(), "again") == space
         assert SearchSpace.model_validate_json(space.model_dump_json()) == space
     assert space.max_gap == 0.1
-    assert "null" not in space.as_yaml()
+    assert "null" not in space.to_yaml()
 
 
 def test_only_plans_that_trials_can_ask_for_are_named() -> None:
-    assert read_space(find_space("smoke")).plans() == ["original", "sqrt_sampler"]
+    assert load_space(find_space_file("smoke")).data_plans() == ["original", "sqrt_sampler"]
     fixed = "parameters: {depth: {type: int, low: 1, high: 5}}\nfixed: {data_plan: balanced}"
-    assert parse_space(fixed, "f.yaml").plans() == ["original", "balanced"]
+    assert parse_space(fixed, "f.yaml").data_plans() == ["original", "balanced"]
 
 
 @given(
@@ -340,8 +340,8 @@ def test_every_sound_range_around_the_papers_value_is_taken(
     space = SearchSpace.model_validate(
         {"parameters": {"learning_rate": {"type": "float", "low": low, "high": high, "log": log}}}
     )
-    assert problems(space) == []
-    assert space.distributions()["learning_rate"].single() is False
+    assert find_space_errors(space) == []
+    assert space.to_distributions()["learning_rate"].single() is False
 
 
 @given(st.text(max_size=200))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fer_tune.study.tune.failure import Failure, ends_worker
+from fer_tune.study.tune.failure import TrialFailure, is_fatal_for_worker
 
 GIVEN = {"gpus": 0.25}
 
@@ -18,8 +18,8 @@ GIVEN = {"gpus": 0.25}
 def test_a_gpu_with_too_little_memory_is_known_by_all_that_torch_says_of_it(
     error: Exception,
 ) -> None:
-    assert Failure.of(error).may_pass(GIVEN)
-    assert not ends_worker(error)
+    assert TrialFailure.from_error(error).is_retryable(GIVEN)
+    assert not is_fatal_for_worker(error)
 
 
 @pytest.mark.parametrize(
@@ -31,11 +31,11 @@ def test_a_gpu_with_too_little_memory_is_known_by_all_that_torch_says_of_it(
     ],
 )
 def test_what_else_ends_a_trial_would_end_it_again(error: Exception, kind: str) -> None:
-    failure = Failure.of(error)
+    failure = TrialFailure.from_error(error)
     assert failure.kind == kind
-    assert not failure.may_pass(GIVEN)
-    assert not ends_worker(error)
+    assert not failure.is_retryable(GIVEN)
+    assert not is_fatal_for_worker(error)
 
 
 def test_a_broken_gpu_context_ends_its_process() -> None:
-    assert ends_worker(torch.AcceleratorError("CUDA error: an illegal memory access"))
+    assert is_fatal_for_worker(torch.AcceleratorError("CUDA error: an illegal memory access"))

@@ -7,9 +7,14 @@ from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.data.subsample import stratified_sample
 from fer_tune.data.trial_data import TrialFaces, trial_faces
 from fer_tune.study.tune import gpu_sharing as sharing
-from fer_tune.study.tune.gpu_sharing import Rate, best, measured, rates
-from fer_tune.study.tune.ray_session import ray_session
-from fer_tune.study.tune.resources import Machine, Wanted
+from fer_tune.study.tune.gpu_sharing import (
+    Throughput,
+    choose_best_throughput,
+    measure_throughputs,
+    resolve_gpu_share,
+)
+from fer_tune.study.tune.ray_session import open_ray_session
+from fer_tune.study.tune.resources import Machine, ResourceRequest
 
 
 @pytest.fixture
@@ -31,16 +36,18 @@ def faces() -> TrialFaces:
 def test_the_fewest_trials_that_are_about_as_fast_as_any_share_a_gpu(
     faces_per_second: tuple[float, ...], trials: int
 ) -> None:
-    found = [Rate(2**power, rate) for power, rate in enumerate(faces_per_second)]
-    assert best(found).trials == trials
+    found = [Throughput(2**power, rate) for power, rate in enumerate(faces_per_second)]
+    assert choose_best_throughput(found).trials == trials
 
 
 @pytest.mark.parametrize(
     ("wanted", "machine"),
-    [(Wanted(gpus="auto"), Machine(4, 0)), (Wanted(gpus=0.5), Machine(4, 1))],
+    [(ResourceRequest(gpus="auto"), Machine(4, 0)), (ResourceRequest(gpus=0.5), Machine(4, 1))],
 )
-def test_without_auto_or_a_gpu_nothing_is_measured(wanted: Wanted, machine: Machine) -> None:
-    assert measured(wanted, [machine], {}) == (wanted, ())
+def test_without_auto_or_a_gpu_nothing_is_measured(
+    wanted: ResourceRequest, machine: Machine
+) -> None:
+    assert resolve_gpu_share(wanted, [machine], {}) == (wanted, ())
 
 
 def test_auto_gives_a_trial_the_part_of_a_gpu_that_was_measured_best(
@@ -48,13 +55,15 @@ def test_auto_gives_a_trial_the_part_of_a_gpu_that_was_measured_best(
 ) -> None:
     asked: list[Mapping[str, float]] = []
 
-    def rates(_: TrialFaces, there: Mapping[str, float]) -> list[Rate]:
+    def rates(_: TrialFaces, there: Mapping[str, float]) -> list[Throughput]:
         asked.append(there)
-        return [Rate(1, 100), Rate(2, 190), Rate(4, 195)]
+        return [Throughput(1, 100), Throughput(2, 190), Throughput(4, 195)]
 
     monkeypatch.setattr(sharing, "rates", rates)
-    wanted, found = measured(Wanted(gpus="auto"), [Machine(12, 2)], {"original": faces})
-    assert wanted == Wanted(gpus=0.5)
+    wanted, found = resolve_gpu_share(
+        ResourceRequest(gpus="auto"), [Machine(12, 2)], {"original": faces}
+    )
+    assert wanted == ResourceRequest(gpus=0.5)
     assert [rate.trials for rate in found] == [1, 2, 4]
     assert asked == [{"CPU": 6, "GPU": 1}]
 
@@ -64,9 +73,9 @@ def test_trials_that_share_cores_are_measured_together(
 ) -> None:
     monkeypatch.setattr(sharing, "SECONDS", 0.0)
     monkeypatch.setattr(sharing, "PATIENCE", 1.0)
-    with ray_session(None):
-        found = rates(faces, {"CPU": 2})
+    with open_ray_session(None):
+        found = measure_throughputs(faces, {"CPU": 2})
         assert [rate.trials for rate in found] == [1, 2]
         assert all(rate.faces_per_second > 0 for rate in found)
         with pytest.raises(UserError, match="no machine has"):
-            rates(faces, {"CPU": 1000})
+            measure_throughputs(faces, {"CPU": 1000})

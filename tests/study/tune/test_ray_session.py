@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.study.tune.ray_session import ray_session
+from fer_tune.study.tune.ray_session import open_ray_session
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "nowhere"])
@@ -14,7 +14,7 @@ def test_an_address_where_no_cluster_answers_is_told_at_once(address: str) -> No
         # Bound but not listening: nothing else can take the port meanwhile.
         taken.bind(("127.0.0.1", 0))
         where = address.format(port=taken.getsockname()[1])
-        with pytest.raises(UserError, match="no Ray cluster answers"), ray_session(where):
+        with pytest.raises(UserError, match="no Ray cluster answers"), open_ray_session(where):
             pass
 
 

@@ -47,7 +47,7 @@ def test_rungs_filled_from_the_journal_decide_as_those_that_were_lost(
         resumed = StudyScheduler(settings)
         for number, epoch, score in REPORTS[:cut]:
             result = EpochResult(epoch, {"val/macro_f1": score}, [])
-            resumed.replay(EpochEnded(number=number, result=result))
+            resumed.replay_event(EpochEnded(number=number, result=result))
         decided = []
         for number, epoch, score in REPORTS[cut:]:
             trial = SimpleNamespace(config={"number": number}, trial_id="new id")
@@ -55,14 +55,14 @@ def test_rungs_filled_from_the_journal_decide_as_those_that_were_lost(
             reported = {"epoch": epoch, "val/macro_f1": score}
             decided.append(resumed.on_trial_result(None, trial, reported))
         assert decided == expected[cut:]
-        assert resumed.stopped == whole.stopped
+        assert resumed.pruned == whole.pruned
 
 
 def test_a_worse_trial_is_stopped_at_a_rung(settings: StudySettings) -> None:
     scheduler = StudyScheduler(settings)
     assert _decide(scheduler, 1, 1, 0.5) == TrialScheduler.CONTINUE
     assert _decide(scheduler, 2, 1, 0.1) == TrialScheduler.STOP
-    assert scheduler.stopped == {2}
+    assert scheduler.pruned == {2}
 
 
 def test_less_is_better_for_a_loss(settings: StudySettings) -> None:
@@ -77,7 +77,7 @@ def test_the_papers_trial_is_never_stopped_early(settings: StudySettings) -> Non
     scheduler = StudyScheduler(settings)
     _decide(scheduler, 1, 1, 0.5)
     assert _decide(scheduler, 0, 1, 0.1) == TrialScheduler.CONTINUE
-    assert scheduler.stopped == set()
+    assert scheduler.pruned == set()
 
 
 def test_a_trial_at_its_full_length_is_not_among_the_stopped(settings: StudySettings) -> None:
@@ -85,7 +85,7 @@ def test_a_trial_at_its_full_length_is_not_among_the_stopped(settings: StudySett
     for epoch in range(1, 10):
         decision = _decide(scheduler, 1, epoch, 0.5)
     assert decision == TrialScheduler.STOP
-    assert scheduler.stopped == set()
+    assert scheduler.pruned == set()
 
 
 class Study:
@@ -112,7 +112,7 @@ class Study:
 
     def _fill(self) -> bool:
         while len(self._starting) + len(self._running) < 4:
-            number = self.scheduler.rungs.promote()
+            number = self.scheduler.asha.promote()
             if number is None and self._begun == self._trials:
                 return False
             if number is None:
@@ -128,8 +128,8 @@ class Study:
         self.journal.append(EpochEnded(number=number, result=result))
         if decision == TrialScheduler.STOP:
             self._running.remove(number)
-            ending = "paused" if number in self.scheduler.rungs.paused else "finished"
-            ending = "stopped" if number in self.scheduler.stopped else ending
+            ending = "paused" if number in self.scheduler.asha.paused else "finished"
+            ending = "stopped" if number in self.scheduler.pruned else ending
             self.journal.append(TrialEnded(number=number, ending=ending))
 
 
@@ -142,12 +142,12 @@ def test_wherever_a_kill_cuts_the_journal_its_paused_trials_are_paused(
     waits = kind in ("asha-promotion", "hyperband")
     resumed, states = StudyScheduler(settings.model_copy(update={"scheduler": kind})), {}
     for event in study.journal:
-        resumed.replay(event)
+        resumed.replay_event(event)
         states[event.number] = getattr(event, "ending", None)
         paused = {number for number, state in states.items() if state == "paused"}
-        assert paused <= resumed.rungs.paused
+        assert paused <= resumed.asha.paused
         # Beside those, some that were at a rung when the kill came: they go on from there.
-        assert all(states[number] is None for number in resumed.rungs.paused - paused)
-    assert resumed.rungs.paused == study.scheduler.rungs.paused
-    assert resumed.stopped == study.scheduler.stopped
+        assert all(states[number] is None for number in resumed.asha.paused - paused)
+    assert resumed.asha.paused == study.scheduler.asha.paused
+    assert resumed.pruned == study.scheduler.pruned
     assert bool(paused) == waits

@@ -9,21 +9,21 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.asha import Rungs, rungs_of
-from fer_tune.study.prior_trials import KnownTrial
+from fer_tune.study.asha import Asha, make_asha
+from fer_tune.study.prior_trials import PriorTrial
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.search_space.space import AtMost, Constraints
-from fer_tune.study.tune.failure import Failure
-from fer_tune.study.tune.searcher import StudySearch, sampled_points
+from fer_tune.study.search_space.space import Constraints, UpperBound
+from fer_tune.study.tune.failure import TrialFailure
+from fer_tune.study.tune.searcher import StudySearcher, sample_points
 from fer_tune.trial_config import PAPER, TrialConfig
 
 
-def _suggest(search: StudySearch, count: int) -> list[dict[str, Any]]:
+def _suggest(search: StudySearcher, count: int) -> list[dict[str, Any]]:
     return _suggest_as(search, *(f"ray-{index}" for index in range(count)))
 
 
-def _suggest_as(search: StudySearch, *names: str) -> list[dict[str, Any]]:
+def _suggest_as(search: StudySearcher, *names: str) -> list[dict[str, Any]]:
     suggested = [search.suggest(name) for name in names]
     assert all(isinstance(each, dict) for each in suggested)
     return cast("list[dict[str, Any]]", suggested)
@@ -33,12 +33,12 @@ def _config(suggestion: dict[str, Any]) -> TrialConfig:
     return TrialConfig.model_validate(suggestion["trial"])
 
 
-def _told(search: StudySearch) -> list[FrozenTrial]:
+def _told(search: StudySearcher) -> list[FrozenTrial]:
     return [trial for trial in search._ot_study.trials if trial.state.is_finished()]
 
 
 def test_the_first_trial_is_the_papers_whatever_the_space_fixes(settings: StudySettings) -> None:
-    first, second, third = _suggest(StudySearch(settings), 3)
+    first, second, third = _suggest(StudySearcher(settings), 3)
     assert _config(first) == PAPER
     assert _config(second) == PAPER.model_copy(update={"depth": 2, "width": 8})
     assert _config(third).width == 8
@@ -46,9 +46,9 @@ def test_the_first_trial_is_the_papers_whatever_the_space_fixes(settings: StudyS
 
 
 def test_the_same_seed_proposes_the_same_trials(settings: StudySettings) -> None:
-    assert _suggest(StudySearch(settings), 5) == _suggest(StudySearch(settings), 5)
+    assert _suggest(StudySearcher(settings), 5) == _suggest(StudySearcher(settings), 5)
     other = settings.model_copy(update={"seed": 1})
-    assert _suggest(StudySearch(other), 5) != _suggest(StudySearch(settings), 5)
+    assert _suggest(StudySearcher(other), 5) != _suggest(StudySearcher(settings), 5)
 
 
 def test_trials_that_were_not_over_come_first_under_their_own_numbers(
@@ -60,7 +60,7 @@ def test_trials_that_were_not_over_come_first_under_their_own_numbers(
         record(2, ending="failed"),
         record(3, 0.3, ending="interrupted"),
     ]
-    search = StudySearch(settings, earlier)
+    search = StudySearcher(settings, earlier)
     one, three, new = _suggest(search, 3)
     assert [one["number"], three["number"], new["number"]] == [1, 3, 4]
     assert (one["trial"]["depth"], three["trial"]["depth"]) == (
@@ -73,18 +73,22 @@ def test_it_finishes_once_every_trial_that_is_not_over_was_given(
     settings: StudySettings, record: Callable[..., TrialRecord]
 ) -> None:
     earlier = [record(0, 0.5, ending="finished"), record(1, 0.2), record(2, ending="failed")]
-    search = StudySearch(settings, earlier)
+    search = StudySearcher(settings, earlier)
     _suggest(search, settings.trials - 2)
     assert search.suggest("one too many") == Searcher.FINISHED
 
 
-MEMORY = {"failure": Failure("memory", "OutOfMemoryError: CUDA"), "epoch": 0, "val/macro_f1": 0.0}
+MEMORY = {
+    "failure": TrialFailure("memory", "OutOfMemoryError: CUDA"),
+    "epoch": 0,
+    "val/macro_f1": 0.0,
+}
 
 
 def test_a_trial_for_which_part_of_a_gpu_was_too_little_is_given_again_with_a_whole_one(
     settings: StudySettings,
 ) -> None:
-    search = StudySearch(settings.model_copy(update={"trials": 2}), gpus=0.25)
+    search = StudySearcher(settings.model_copy(update={"trials": 2}), gpus=0.25)
     paper, second = _suggest(search, 2)
     assert (paper["gpus"], second["gpus"]) == (0.25, 0.25)
     assert search.suggest("ray-2") is None  # it waits for what becomes of the two
@@ -102,7 +106,7 @@ def test_a_trial_for_which_part_of_a_gpu_was_too_little_is_given_again_with_a_wh
 def test_a_trial_that_needs_a_whole_gpu_waits_until_no_other_is_left(
     settings: StudySettings,
 ) -> None:
-    search = StudySearch(settings.model_copy(update={"trials": 3}), gpus=0.25)
+    search = StudySearcher(settings.model_copy(update={"trials": 3}), gpus=0.25)
     first, _ = _suggest(search, 2)
     search.on_trial_complete("ray-0", MEMORY)
     new = search.suggest("ray-2")
@@ -112,7 +116,7 @@ def test_a_trial_that_needs_a_whole_gpu_waits_until_no_other_is_left(
 
 
 def test_a_trial_for_which_a_whole_gpu_is_too_little_has_failed(settings: StudySettings) -> None:
-    search = StudySearch(settings.model_copy(update={"trials": 1}), gpus=0.5)
+    search = StudySearcher(settings.model_copy(update={"trials": 1}), gpus=0.5)
     _suggest(search, 1)
     search.on_trial_complete("ray-0", MEMORY)
     assert search.suggest("ray-1")
@@ -124,9 +128,9 @@ def test_a_trial_for_which_a_whole_gpu_is_too_little_has_failed(settings: StudyS
 def test_a_resumed_study_does_not_propose_what_it_proposed_before(
     settings: StudySettings, record: Callable[..., TrialRecord]
 ) -> None:
-    before = _suggest(StudySearch(settings), 4)[2:]
+    before = _suggest(StudySearcher(settings), 4)[2:]
     earlier = [record(number, 0.1, ending="stopped") for number in range(2)]
-    after = _suggest(StudySearch(settings, earlier), 2)
+    after = _suggest(StudySearcher(settings, earlier), 2)
     rates = [{each["trial"]["learning_rate"] for each in some} for some in (before, after)]
     assert rates[0].isdisjoint(rates[1])
 
@@ -134,7 +138,7 @@ def test_a_resumed_study_does_not_propose_what_it_proposed_before(
 def test_first_trials_that_were_not_reached_still_come(
     settings: StudySettings, record: Callable[..., TrialRecord]
 ) -> None:
-    (second,) = _suggest(StudySearch(settings, [record(0, 0.5, ending="finished")]), 1)
+    (second,) = _suggest(StudySearcher(settings, [record(0, 0.5, ending="finished")]), 1)
     assert (second["number"], second["trial"]["depth"]) == (1, 2)
 
 
@@ -142,19 +146,19 @@ def test_a_first_trial_that_was_given_but_never_began_still_comes(
     settings: StudySettings, record: Callable[..., TrialRecord]
 ) -> None:
     earlier = [record(1, 0.5, ending="stopped"), record(3, 0.5, ending="stopped")]
-    given = _suggest(StudySearch(settings, earlier), 3)
+    given = _suggest(StudySearcher(settings, earlier), 3)
     assert [each["number"] for each in given] == [0, 2, 4]
     assert TrialConfig(**given[0]["trial"]) == PAPER
 
 
 def test_sampled_points_lie_in_the_space(settings: StudySettings) -> None:
-    for point in sampled_points(settings, 3):
+    for point in sample_points(settings, 3):
         for name, value in point.items():
             assert settings.space.parameters[name].contains(value)
 
 
 def test_a_trial_of_full_length_is_told_with_its_best_epoch(settings: StudySettings) -> None:
-    search = StudySearch(settings)
+    search = StudySearcher(settings)
     search.suggest("ray-0")
     for epoch, score in enumerate([0.1, 0.2, 0.3, 0.9, 0.4, 0.4, 0.4, 0.4], start=1):
         search.on_trial_result("ray-0", {"epoch": epoch, "val/macro_f1": score})
@@ -167,7 +171,7 @@ def test_a_trial_of_full_length_is_told_with_its_best_epoch(settings: StudySetti
 def test_a_stopped_trial_is_told_as_pruned_with_the_epochs_that_it_had(
     settings: StudySettings,
 ) -> None:
-    search = StudySearch(settings)
+    search = StudySearcher(settings)
     search.suggest("ray-0")
     search.on_trial_result("ray-0", {"epoch": 1, "val/macro_f1": 0.3})
     search.on_trial_complete("ray-0", {"epoch": 2, "val/macro_f1": 0.2})
@@ -181,7 +185,7 @@ def promoting(settings: StudySettings) -> StudySettings:
     return settings.model_copy(update={"scheduler": "asha-promotion", "trials": 4})
 
 
-def _epoch(rungs: Rungs, search: StudySearch, number: int, epoch: int, score: float) -> None:
+def _epoch(rungs: Asha, search: StudySearcher, number: int, epoch: int, score: float) -> None:
     """As Ray tells of it, a trial's id being its number."""
     result = {"epoch": epoch, "val/macro_f1": score}
     if rungs.decide(number, epoch, score) == "continue":
@@ -190,7 +194,7 @@ def _epoch(rungs: Rungs, search: StudySearch, number: int, epoch: int, score: fl
         search.on_trial_complete(str(number), result)
 
 
-def _states(search: StudySearch) -> list[tuple[TrialState, dict[int, float]]]:
+def _states(search: StudySearcher) -> list[tuple[TrialState, dict[int, float]]]:
     """What the sampler sees of the trials that were given."""
     trials = search._ot_study.get_trials(deepcopy=False)
     given = [each for each in trials if each.state != TrialState.WAITING]
@@ -200,7 +204,7 @@ def _states(search: StudySearch) -> list[tuple[TrialState, dict[int, float]]]:
 def test_the_sampler_sees_a_paused_trial_as_pruned_until_it_goes_on(
     promoting: StudySettings,
 ) -> None:
-    search = StudySearch(promoting, rungs=(rungs := rungs_of(promoting)))
+    search = StudySearcher(promoting, asha=(rungs := make_asha(promoting)))
     _suggest_as(search, "0", "1")
     _epoch(rungs, search, 1, 1, 0.5)
     assert _states(search) == [(TrialState.RUNNING, {}), (TrialState.PRUNED, {1: 0.5})]
@@ -225,7 +229,7 @@ def test_the_sampler_sees_a_paused_trial_as_pruned_until_it_goes_on(
 def test_while_a_trial_runs_that_may_let_a_paused_one_go_on_it_does_not_finish(
     promoting: StudySettings,
 ) -> None:
-    search = StudySearch(promoting, rungs=(rungs := rungs_of(promoting)))
+    search = StudySearcher(promoting, asha=(rungs := make_asha(promoting)))
     _suggest_as(search, "0", "1", "2", "3")
     for number in (1, 2):
         _epoch(rungs, search, number, 1, -number)
@@ -241,7 +245,7 @@ def test_while_a_trial_runs_that_may_let_a_paused_one_go_on_it_does_not_finish(
 def test_after_a_resume_those_that_ran_go_on_and_those_that_were_paused_wait(
     promoting: StudySettings, record: Callable[..., TrialRecord]
 ) -> None:
-    rungs = rungs_of(promoting)
+    rungs = make_asha(promoting)
     for number, score in [(0, 0.1), (1, 0.3), (2, 0.5)]:
         rungs.decide(number, 1, score)
     earlier = [
@@ -249,7 +253,7 @@ def test_after_a_resume_those_that_ran_go_on_and_those_that_were_paused_wait(
         record(1, 0.3, ending="paused"),
         record(2, 0.5, ending="interrupted"),
     ]
-    search = StudySearch(promoting, earlier, rungs=rungs)
+    search = StudySearcher(promoting, earlier, asha=rungs)
     given = _suggest_as(search, "0", "2", "3")
     assert [each["number"] for each in given] == [0, 2, 3]
     assert sorted(_states(search), key=str) == [
@@ -272,7 +276,7 @@ def test_after_a_resume_those_that_ran_go_on_and_those_that_were_paused_wait(
 
 
 def test_a_failed_trial_is_told_as_failed(settings: StudySettings) -> None:
-    search = StudySearch(settings)
+    search = StudySearcher(settings)
     search.suggest("ray-0")
     search.on_trial_complete("ray-0", error=True)
     assert [told.state for told in _told(search)] == [TrialState.FAIL]
@@ -287,7 +291,7 @@ def test_after_a_resume_optuna_knows_what_it_knew(
         record(2, ending="failed"),
         record(3, 0.4, 0.5),
     ]
-    search = StudySearch(settings, earlier)
+    search = StudySearcher(settings, earlier)
     finished, stopped, failed = _told(search)
     assert (finished.state, finished.value) == (TrialState.COMPLETE, 0.6)
     assert (stopped.state, stopped.intermediate_values) == (TrialState.PRUNED, {1: 0.2})
@@ -300,7 +304,7 @@ def test_after_a_resume_optuna_knows_what_it_knew(
 
 
 def test_a_trial_is_given_only_the_parameters_that_it_has(conditional: StudySettings) -> None:
-    given = [each["trial"] for each in _suggest(StudySearch(conditional), 10)]
+    given = [each["trial"] for each in _suggest(StudySearcher(conditional), 10)]
     assert given[0].keys() == {"learning_rate", "schedule"}
     assert given[1] == given[0] | {"schedule": "cosine", "mixup": 0.3}
     for each in given:
@@ -311,7 +315,7 @@ def test_a_trial_is_given_only_the_parameters_that_it_has(conditional: StudySett
 def test_in_a_space_with_conditions_it_learns_what_is_good_under_each(
     conditional: StudySettings,
 ) -> None:
-    search = StudySearch(conditional.model_copy(update={"trials": 60}))
+    search = StudySearcher(conditional.model_copy(update={"trials": 60}))
     mixed = []
     for index in range(60):
         (given,) = _suggest_as(search, f"ray-{index}")
@@ -333,7 +337,7 @@ def test_a_resumed_study_with_conditions_knows_what_each_trial_had(
     )
     paper.config = PAPER
     mixed.config = running.config = TrialConfig(schedule="cosine", mixup=0.25)
-    search = StudySearch(conditional, [paper, mixed, running])
+    search = StudySearcher(conditional, [paper, mixed, running])
     assert [sorted(each.params) for each in _told(search)] == [
         ["learning_rate", "schedule"],
         ["learning_rate", "mixup", "schedule"],
@@ -343,8 +347,8 @@ def test_a_resumed_study_with_conditions_knows_what_each_trial_had(
     assert new["number"] == 3
 
 
-def _known(number: int, rate: float, best: float, *, is_whole: bool = True) -> KnownTrial:
-    return KnownTrial(
+def _known(number: int, rate: float, best: float, *, is_whole: bool = True) -> PriorTrial:
+    return PriorTrial(
         study="other",
         number=number,
         point={"learning_rate": rate, "depth": 3},
@@ -360,7 +364,7 @@ def test_what_is_known_of_other_studies_is_told_and_not_counted(
     settings: StudySettings,
 ) -> None:
     known = (_known(4, 0.001, 0.5), _known(7, 0.002, 0.4, is_whole=False))
-    search = StudySearch(settings.model_copy(update={"known": known}))
+    search = StudySearcher(settings.model_copy(update={"known": known}))
     whole, short = _told(search)
     assert (whole.state, whole.value) == (TrialState.COMPLETE, 0.5)
     assert (short.state, short.intermediate_values) == (TrialState.PRUNED, {2: 0.4 - 0.1})
@@ -385,15 +389,17 @@ def test_a_first_trial_that_is_known_at_its_full_length_is_not_run_again(
         ((whole.model_copy(update={"point": {**point, "depth": 3}}),), [3, 2]),  # the paper's
     ):
         own = settings.model_copy(update={"known": known})
-        assert [each["depth"] for each in own.first_points()] == depths
-        given = _suggest(StudySearch(own), 3)
+        assert [each["depth"] for each in own.list_untried_first_points()] == depths
+        given = _suggest(StudySearcher(own), 3)
         assert [each["trial"]["depth"] for each in given[: len(depths)]] == depths
 
 
 def test_what_is_known_of_other_studies_is_told_with_how_far_it_is_above_the_largest_gap(
     settings: StudySettings,
 ) -> None:
-    search = StudySearch(_limited(settings).model_copy(update={"known": (_known(0, 0.001, 0.5),)}))
+    search = StudySearcher(
+        _limited(settings).model_copy(update={"known": (_known(0, 0.001, 0.5),)})
+    )
     (told,) = _told(search)
     assert told.constraints == {"gap": pytest.approx(0.2)}
 
@@ -403,7 +409,7 @@ def test_a_study_that_knows_others_searches_where_they_were_good(settings: Study
     known = tuple(_known(index, 10.0 ** (index / 10 - 5), index / 30) for index in range(31))
 
     def exponents(settings: StudySettings) -> list[float]:
-        points = sampled_points(settings, 20)
+        points = sample_points(settings, 20)
         return [math.log10(float(point["learning_rate"])) for point in points]
 
     assert fmean(exponents(settings.model_copy(update={"known": known}))) > -3
@@ -411,7 +417,7 @@ def test_a_study_that_knows_others_searches_where_they_were_good(settings: Study
 
 
 def _limited(settings: StudySettings, most: float = 0.1) -> StudySettings:
-    constraints = Constraints(gap=AtMost(at_most=most))
+    constraints = Constraints(gap=UpperBound(at_most=most))
     return settings.model_copy(
         update={"space": settings.space.model_copy(update={"constraints": constraints})}
     )
@@ -425,7 +431,7 @@ def _reported(epoch: int, score: float, gap: float) -> dict[str, Any]:
 def test_optuna_is_told_how_far_a_trial_is_above_the_largest_gap_where_it_is_best(
     settings: StudySettings,
 ) -> None:
-    search = StudySearch(_limited(settings))
+    search = StudySearcher(_limited(settings))
     _suggest(search, 2)
     for epoch, score, gap in ((1, 0.2, 0.0), (2, 0.6, 0.25), (9, 0.5, 0.5)):
         search.on_trial_result("ray-0", _reported(epoch, score, gap))
@@ -440,7 +446,7 @@ def test_optuna_is_told_how_far_a_trial_is_above_the_largest_gap_where_it_is_bes
 def test_a_trial_that_went_on_is_told_with_how_far_it_is_above_the_largest_gap_in_the_end(
     promoting: StudySettings,
 ) -> None:
-    search = StudySearch(own := _limited(promoting), rungs=(rungs := rungs_of(own)))
+    search = StudySearcher(own := _limited(promoting), asha=(rungs := make_asha(own)))
     _suggest_as(search, "0", "1", "2")
 
     def seen(number: int) -> dict[str, float]:
@@ -465,7 +471,7 @@ def test_after_a_resume_optuna_knows_how_far_above_the_largest_gap_each_trial_wa
         each.history = [
             replace(result, metrics={**result.metrics, "gap": 0.3}) for result in each.history
         ]
-    search = StudySearch(_limited(settings), earlier)
+    search = StudySearcher(_limited(settings), earlier)
     assert [told.constraints for told in _told(search)] == [{"gap": pytest.approx(0.2)}, {}]
     _suggest(search, 1)
     search.on_trial_complete("ray-0", _reported(9, 0.6, 0.1))
@@ -478,7 +484,7 @@ def test_with_a_largest_gap_it_searches_among_those_that_keep_to_it(
 ) -> None:
     def rates(limited: bool) -> list[float]:
         own = _limited(settings, 0.2) if limited else settings
-        search = StudySearch(own.model_copy(update={"trials": 50}))
+        search = StudySearcher(own.model_copy(update={"trials": 50}))
         found = []
         for index in range(50):
             (given,) = _suggest_as(search, f"ray-{index}")
@@ -494,5 +500,5 @@ def test_with_a_largest_gap_it_searches_among_those_that_keep_to_it(
 def test_sampled_points_have_the_parameters_that_their_trials_would(
     conditional: StudySettings,
 ) -> None:
-    for point in sampled_points(conditional, 9):
+    for point in sample_points(conditional, 9):
         assert ("mixup" in point) is (point["schedule"] == "cosine")

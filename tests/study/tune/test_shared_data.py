@@ -2,16 +2,16 @@ import numpy as np
 
 from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.search_space.space import find_space, read_space
-from fer_tune.study.tune.shared_data import study_faces
+from fer_tune.study.search_space.space import find_space_file, load_space
+from fer_tune.study.tune.shared_data import build_study_data
 
 
 def test_every_trial_is_judged_by_the_same_untouched_validation_faces(
     settings: StudySettings,
 ) -> None:
     splits = demo_splits()
-    update = {"space": read_space(find_space("paper")), "train_faces": 800}
-    faces = study_faces(splits, settings.model_copy(update=update))
+    update = {"space": load_space(find_space_file("paper")), "train_faces": 800}
+    faces = build_study_data(splits, settings.model_copy(update=update))
     assert list(faces) == ["original", "balanced", "oversampled", "sqrt_sampler"]
     for own in faces.values():
         assert own.validation is splits.validation
@@ -20,7 +20,7 @@ def test_every_trial_is_judged_by_the_same_untouched_validation_faces(
 
 def test_a_study_held_to_fewer_training_faces_sees_no_other(settings: StudySettings) -> None:
     splits = demo_splits()
-    faces = study_faces(splits, settings.model_copy(update={"train_faces": 500}))
+    faces = build_study_data(splits, settings.model_copy(update={"train_faces": 500}))
     own = faces["original"]
     assert len(own.training.faces) == 500
     seen = {image.tobytes() for image in own.training.faces.images}

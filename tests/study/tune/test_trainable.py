@@ -11,9 +11,9 @@ from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
 from fer_tune.data.trial_data import TrialFaces
-from fer_tune.study.records.checkpoint_pruner import checkpoint_folder
-from fer_tune.study.tune.shared_data import SentFaces
-from fer_tune.study.tune.trainable import TrialOptions, train_trial, trial_seed
+from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
+from fer_tune.study.tune.shared_data import SharedStudyData
+from fer_tune.study.tune.trainable import TrialOptions, derive_trial_seed, train_trial
 from fer_tune.trial import checkpoint
 
 Seeds = st.integers(0, 2**31 - 1)
@@ -23,14 +23,14 @@ GIVEN = {"number": 3, "trial": TINY, "gpus": 0}
 
 @given(Seeds, st.integers(0, 10_000))
 def test_a_trials_seed_is_its_own_and_one_that_torch_takes(study: int, number: int) -> None:
-    seed = trial_seed(study, number)
-    assert seed == trial_seed(study, number)
-    assert seed != trial_seed(study, number + 1)
+    seed = derive_trial_seed(study, number)
+    assert seed == derive_trial_seed(study, number)
+    assert seed != derive_trial_seed(study, number + 1)
     assert 0 <= seed < 2**32
 
 
 @pytest.fixture
-def faces() -> SentFaces:
+def faces() -> SharedStudyData:
     images = np.random.default_rng(0).integers(0, 256, (16, 48, 48), dtype=np.uint8)
     some = Faces(images, np.arange(16) % 2)
     return {"original": TrialFaces(TrainingFaces(some), some, some, ("cat", "dog"))}
@@ -53,7 +53,7 @@ def _epochs(reports: list[dict[str, Any]]) -> list[int]:
 
 
 def test_a_trial_goes_on_from_its_checkpoint_whose_epochs_it_reports_again(
-    tmp_path: Path, faces: SentFaces, reports: list[dict[str, Any]]
+    tmp_path: Path, faces: SharedStudyData, reports: list[dict[str, Any]]
 ) -> None:
     train_trial(GIVEN, faces, _options(tmp_path, 1))
     before = reports.pop()
@@ -64,7 +64,7 @@ def test_a_trial_goes_on_from_its_checkpoint_whose_epochs_it_reports_again(
 
 
 def test_an_epoch_is_kept_before_it_is_reported(
-    tmp_path: Path, faces: SentFaces, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, faces: SharedStudyData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     course: list[str] = []
     monkeypatch.setattr(checkpoint, "save", lambda *_: course.append("kept"))
@@ -74,10 +74,10 @@ def test_an_epoch_is_kept_before_it_is_reported(
 
 
 def test_a_broken_checkpoint_is_told_and_the_trial_begins_again(
-    tmp_path: Path, faces: SentFaces, reports: list[dict[str, Any]]
+    tmp_path: Path, faces: SharedStudyData, reports: list[dict[str, Any]]
 ) -> None:
     options = _options(tmp_path, 1)
-    checkpoint_folder(options.folder, 3).write(checkpoint.FILE, b"torn")
+    checkpoint_directory(options.shared_dir, 3).write(checkpoint.FILE, b"torn")
     train_trial(GIVEN, faces, options)
     assert _epochs(reports) == [1]
     assert "not a state of this trial" in reports[0]["begun"].problem
@@ -93,7 +93,7 @@ def test_what_breaks_a_trial_is_reported_and_not_raised(
 
 @pytest.mark.usefixtures("reports")
 def test_what_breaks_the_gpu_for_its_process_ends_the_process(
-    tmp_path: Path, faces: SentFaces, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, faces: SharedStudyData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
@@ -105,7 +105,7 @@ def test_what_breaks_the_gpu_for_its_process_ends_the_process(
 
 def test_a_trial_whose_gpu_torch_cannot_use_fails_and_does_not_train_on_the_cpu(
     tmp_path: Path,
-    faces: SentFaces,
+    faces: SharedStudyData,
     reports: list[dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -14,16 +14,16 @@ from ray import tune
 from fer_tune.common.errors import UserError
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.records.checkpoint_pruner import checkpoint_folder
-from fer_tune.study.records.event_log import Journal, read_events, read_trials
-from fer_tune.study.records.settings import StudySettings, begin_study
-from fer_tune.study.tune.failure import Failure
-from fer_tune.study.tune.ray_session import ENVIRONMENT
-from fer_tune.study.tune.resources import Resources
+from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
+from fer_tune.study.records.event_log import EventLog, read_events, read_trials
+from fer_tune.study.records.settings import StudySettings, create_study_directory
+from fer_tune.study.tune.failure import TrialFailure
+from fer_tune.study.tune.ray_session import RAY_ENVIRONMENT
+from fer_tune.study.tune.resources import ResourceAllocation
 from fer_tune.study.tune.scheduler import StudyScheduler
-from fer_tune.study.tune.shared_data import SentFaces
-from fer_tune.study.tune.trainable import FRESH, Begun, TrialOptions, report
-from fer_tune.study.tune.tuner import Place, Trainable, run_study
+from fer_tune.study.tune.shared_data import SharedStudyData
+from fer_tune.study.tune.trainable import NOT_RESTORED, RestoreInfo, TrialOptions, report_epoch
+from fer_tune.study.tune.tuner import RunContext, Trainable, run_study
 
 
 class Heard(list[Event]):
@@ -37,47 +37,55 @@ def _ray() -> Iterator[None]:
     import ray
 
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in ENVIRONMENT.items():
+        for name, value in RAY_ENVIRONMENT.items():
             patch.setenv(name, value)
         ray.init("local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
         yield
         ray.shutdown()
 
 
-def _train(config: dict[str, Any], options: TrialOptions, begun: Begun = FRESH) -> None:
+def _train(
+    config: dict[str, Any], options: TrialOptions, begun: RestoreInfo = NOT_RESTORED
+) -> None:
     for epoch in range(1, options.epochs + 1):
         score = 1 - 1 / (2 + config["number"] + epoch)
-        report(EpochResult(epoch, {options.metric: score}, []), options.metric, begun)
+        report_epoch(EpochResult(epoch, {options.metric: score}, []), options.metric, begun)
 
 
 def _fail(kind: Any, options: TrialOptions) -> None:
-    failure = Failure(kind, f"Traceback\nIt was the {kind}.")
+    failure = TrialFailure(kind, f"Traceback\nIt was the {kind}.")
     tune.report({options.metric: math.nan, "epoch": 0, "failure": failure})
 
 
-def too_large_for_a_part(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:  # noqa: ARG001
+def too_large_for_a_part(
+    config: dict[str, Any], faces: SharedStudyData, options: TrialOptions
+) -> None:  # noqa: ARG001
     """The second trial is; it takes an epoch to find out."""
     if config["number"] == 1 and config["gpus"] < 1:
-        report(EpochResult(1, {options.metric: 1 - 1 / 4}, []), options.metric)
+        report_epoch(EpochResult(1, {options.metric: 1 - 1 / 4}, []), options.metric)
         return _fail("memory", options)
-    return _train(config, options, Begun(1) if config["number"] == 1 else FRESH)
+    return _train(config, options, RestoreInfo(1) if config["number"] == 1 else NOT_RESTORED)
 
 
-def broken(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:  # noqa: ARG001
+def broken(config: dict[str, Any], faces: SharedStudyData, options: TrialOptions) -> None:  # noqa: ARG001
     """The second trial is."""
     return _fail("error", options) if config["number"] == 1 else _train(config, options)
 
 
-def goes_on_where_it_was(config: dict[str, Any], faces: SentFaces, options: TrialOptions) -> None:  # noqa: ARG001
+def goes_on_where_it_was(
+    config: dict[str, Any], faces: SharedStudyData, options: TrialOptions
+) -> None:  # noqa: ARG001
     """Keeps the epochs that it has trained, each a file, where trials keep their checkpoints."""
     number = config["number"]
-    kept = checkpoint_folder(options.folder, number)
+    kept = checkpoint_directory(options.shared_dir, number)
     for epoch in range(1, options.epochs + 1):
         if str(epoch) not in kept.names():
             kept.write(str(epoch), str(os.getpid()).encode())
-        begun = Begun(len(kept.names()))
+        begun = RestoreInfo(len(kept.names()))
         score = number * 7 % 12 / 12
-        report(EpochResult(epoch, {options.metric: score, "gap": 0}, []), options.metric, begun)
+        report_epoch(
+            EpochResult(epoch, {options.metric: score, "gap": 0}, []), options.metric, begun
+        )
 
 
 class Full:
@@ -106,7 +114,9 @@ class Stumbles:
 
 def _run(folder: Path, settings: StudySettings, train: Trainable, gpus: float) -> list[Event]:
     heard = Heard()
-    place = Place.here(begin_study(folder, settings), Resources(2, 1, gpus))
+    place = RunContext.on_this_machine(
+        create_study_directory(folder, settings), ResourceAllocation(2, 1, gpus)
+    )
     run_study(settings, {}, place, [heard], train)
     return heard
 
@@ -154,7 +164,9 @@ def promoting(settings: StudySettings) -> StudySettings:
 
 @pytest.mark.usefixtures("_ray")
 def test_what_fails_once_as_a_trial_ends_ends_the_study(tmp_path: Path, few: StudySettings) -> None:
-    place = Place.here(begin_study(tmp_path, few), Resources(2, 1, 0))
+    place = RunContext.on_this_machine(
+        create_study_directory(tmp_path, few), ResourceAllocation(2, 1, 0)
+    )
     heard = Heard()
     with pytest.raises(UserError, match="was away"):
         run_study(few, {}, place, [heard, Stumbles()], goes_on_where_it_was)
@@ -166,14 +178,16 @@ def test_what_fails_once_as_a_trial_ends_ends_the_study(tmp_path: Path, few: Stu
 def test_paused_trials_go_on_where_they_were_also_after_what_ended_the_study(
     tmp_path: Path, promoting: StudySettings
 ) -> None:
-    place = Place.here(begin_study(tmp_path, promoting), Resources(2, 1, 0))
-    with closing(Journal(place.folder)) as journal:
+    place = RunContext.on_this_machine(
+        create_study_directory(tmp_path, promoting), ResourceAllocation(2, 1, 0)
+    )
+    with closing(EventLog(place.local_dir)) as journal:
         with pytest.raises(UserError, match="full"):
             run_study(promoting, {}, place, [journal, Full(25)], goes_on_where_it_was)
-        before = {each.number for each in read_trials(place.folder) if each.ending == "paused"}
+        before = {each.number for each in read_trials(place.local_dir) if each.ending == "paused"}
         trials = run_study(promoting, {}, place, [journal], goes_on_where_it_was)
     assert {each.ending for each in trials} == {"finished", "stopped"}
-    course = [(each.number, each) for each in read_events(place.folder)]
+    course = [(each.number, each) for each in read_events(place.local_dir)]
     for number, epochs in enumerate(len(each.history) for each in trials):
         own = [event for n, event in course if n == number]
         told = [each.result.epoch for each in own if isinstance(each, EpochEnded)]
@@ -182,13 +196,13 @@ def test_paused_trials_go_on_where_they_were_also_after_what_ended_the_study(
     assert before
     scheduler, went_on = StudyScheduler(promoting), set[int]()
     for number, event in course:
-        if isinstance(event, TrialStarted) and number in scheduler.rungs.paused:
+        if isinstance(event, TrialStarted) and number in scheduler.asha.paused:
             went_on.add(number)
-        scheduler.replay(event)
+        scheduler.replay_event(event)
     assert went_on
-    assert not scheduler.rungs.paused
-    assert scheduler.stopped == {each.number for each in trials if each.ending == "stopped"}
-    kept = [checkpoint_folder(place.kept, each.number) for each in trials]
+    assert not scheduler.asha.paused
+    assert scheduler.pruned == {each.number for each in trials if each.ending == "stopped"}
+    kept = [checkpoint_directory(place.shared_dir, each.number) for each in trials]
     workers = {folder.read(name) for folder in kept for name in folder.names()}
     assert len(workers) <= 4  # two at once, in two runs, whatever was paused
 
