@@ -33,7 +33,7 @@ def predict(setup: Setup) -> list[Row]:
 
 def _prediction(setup: Setup) -> Row:
     store = open_store(str(setup.folder / "mlruns"))
-    run_id = store.client().create_run(store.experiment_id).info.run_id
+    run_id = store.create_client().create_run(store.experiment_id).info.run_id
     address = log_model(store, run_id, FerNet(PAPER, len(EMOTIONS)), PAPER, EMOTIONS)
     samples, loads = [], []
     for repeat in range(setup.repeats):

@@ -31,7 +31,7 @@ from fer_tune.study.tune.shared_data import SharedStudyData
 from fer_tune.study.tune.trainable import TrialOptions, report_epoch
 from fer_tune.study.tune.tuner import RunContext, run_study
 from fer_tune.terminal.live_table import LiveTable
-from fer_tune.tracking.run_info import StudyDescription
+from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.writer import StudyWriter
 from fer_tune.trial import checkpoint
@@ -215,8 +215,8 @@ def _settings(name: str, trials: int, epochs: int, space: str) -> StudySettings:
     )
 
 
-def _description(settings: StudySettings) -> StudyDescription:
-    return StudyDescription(
+def _description(settings: StudySettings) -> StudyInfo:
+    return StudyInfo(
         name=settings.name,
         space=settings.space.to_yaml(),
         command="python -m benchmarks overhead",

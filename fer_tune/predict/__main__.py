@@ -87,12 +87,12 @@ def _predict(options: PredictOptions, photos: "Sequence[Photo]", unread: "list[U
 
     from fer_tune.common.console import new_console
     from fer_tune.predict import output as predictions
-    from fer_tune.tracking.chosen import chosen_model
+    from fer_tune.tracking.chosen import find_default_model_uri
     from fer_tune.tracking.models.log_model import load_model
     from fer_tune.tracking.store import open_store
 
     store = open_store(options.tracking_uri, create=False)
-    address = options.model or chosen_model(store)
+    address = options.model or find_default_model_uri(store)
     model = load_model(store, address)
     console = new_console()
     with console.status(f"looking at the images: {len(photos):,}"):

@@ -15,9 +15,9 @@ from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
 from fer_tune.study.search_space.space import SearchSpace, parse_space
 from fer_tune.terminal.study_summary import SHOWN, ranked
-from fer_tune.tracking.artifacts import logged_history, logged_text
-from fer_tune.tracking.queries import StudyRun, TrialRun, began, find_study
-from fer_tune.tracking.queries import trials as trial_runs
+from fer_tune.tracking.artifacts import load_metric_history, read_text_artifact
+from fer_tune.tracking.queries import StudyRun, TrialRun, find_start_time, find_study
+from fer_tune.tracking.queries import list_trials as trial_runs
 from fer_tune.tracking.store import Store
 
 _BY_CLASS = "val_f1/"
@@ -75,15 +75,15 @@ def read_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
     """
     run = find_study(store, name)
     check_study_name(name)  # it becomes part of paths
-    command = logged_text(store, run.run_id, "command.txt")
+    command = read_text_artifact(store, run.run_id, "command.txt")
     if (storage.local_dir / name / SETTINGS).exists():
         folder, settings = open_study(storage.local_dir, name)
         # Two studies can have one name, each in a store of its own.
-        if settings.faces_hash == run.faces_hash and _began(folder) == began(store, run):
+        if settings.faces_hash == run.faces_hash and _began(folder) == find_start_time(store, run):
             records = read_trials(folder)
             classes = _classes(records)
             return ReportedStudy(run, settings.space, classes, records, command, is_here=True)
-    text = logged_text(store, run.run_id, "space.yaml") or ""
+    text = read_text_artifact(store, run.run_id, "space.yaml") or ""
     space = parse_space(text, f"space.yaml of {name}")
     records, classes = _recorded(store, run, space.max_gap)
     return ReportedStudy(run, space, classes, records, command)
@@ -110,7 +110,11 @@ def _recorded(
     runs = trial_runs(store, run)
     records = [
         TrialRecord(
-            each.number, each.name, each.config, logged_history(store, each, names), each.ending
+            each.number,
+            each.name,
+            each.config,
+            load_metric_history(store, each, names),
+            each.ending,
         )
         for each in runs
     ]
@@ -133,7 +137,10 @@ def _with_confusion(
     """
     import pandas as pd
 
-    best, text = record.find_best_epoch(metric), logged_text(store, trial.run_id, "confusion.csv")
+    best, text = (
+        record.find_best_epoch(metric),
+        read_text_artifact(store, trial.run_id, "confusion.csv"),
+    )
     if best is None or text is None:
         return ()
     table = pd.read_csv(io.StringIO(text), index_col="true")

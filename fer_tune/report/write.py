@@ -10,7 +10,7 @@ from fer_tune.data.load import load_again
 from fer_tune.report.load_study import ReportedStudy, read_study
 from fer_tune.report.page import page
 from fer_tune.study.records.study_storage import StudyStorage
-from fer_tune.tracking.artifacts import FILE, keep_report
+from fer_tune.tracking.artifacts import REPORT_FILE, log_report
 from fer_tune.tracking.store import Store
 
 
@@ -35,12 +35,12 @@ def write_report(
     if splits is None:
         splits, without = _faces(study, data)
     made = page(study, storage, splits, without)
-    output = output or storage.local_dir / name / FILE
+    output = output or storage.local_dir / name / REPORT_FILE
     try:
         atomic.write(output, made.encode())
     except OSError as error:
         raise UserError(f"{output} cannot be written: {error.strerror}") from error
-    keep_report(store, study.run, made)
+    log_report(store, study.run, made)
     return output
 
 

@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.retrain.promote import Retrained, judge
     from fer_tune.retrain.train_seeds import paper_outcomes, seed_outcome
     from fer_tune.terminal import formatting as tables
-    from fer_tune.tracking.retrain_run import open_retraining
+    from fer_tune.tracking.retrain_run import open_retrain_run
     from fer_tune.tracking.store import open_store
 
     console = new_console()
@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     described = what.described()
     try:
         with hold_lock(what.lock, "this retraining"):
-            with open_retraining(store, described) as run:
+            with open_retrain_run(store, described) as run:
                 outcomes = [seed_outcome(console, run, what, seed) for seed in range(options.seeds)]
                 paper = paper_outcomes(console, store, what, options.seeds) if compared else None
                 retrained = Retrained(described, what.splits, outcomes, paper, options.flip)
@@ -154,7 +154,7 @@ def _plan(what: "Retraining", seeds: int, compared: bool) -> str:
 
     network = FerNet(what.trial.config, len(what.splits.classes))
     beside = "; then the paper's configuration, if it never was" if compared else ""
-    gap, most = what.trial.best.get("gap", 0.0), what.study.max_gap
+    gap, most = what.trial.best_metrics.get("gap", 0.0), what.study.max_gap
     above = most is not None and gap > most
     beside += f". The trial's gap was {gap:.3f}, above the limit of {most:g}" if above else ""
     return (

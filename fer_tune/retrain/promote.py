@@ -14,8 +14,8 @@ from fer_tune.scoring.paper_results import REMARK
 from fer_tune.scoring.significance import Paired, bootstrap, paired
 from fer_tune.tracking import registry
 from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
-from fer_tune.tracking.retrain_run import RetrainingRun
-from fer_tune.tracking.run_info import RetrainingDescription
+from fer_tune.tracking.retrain_run import RetrainRun
+from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
 
@@ -29,14 +29,14 @@ class Retrained:
     flip: whether flip averaging is reported too.
     """
 
-    description: RetrainingDescription
+    description: RetrainInfo
     splits: Splits
     outcomes: Sequence[SeedOutcome]
     paper: Sequence[SeedOutcome] | None
     flip: bool
 
 
-def judge(console: Console, store: Store, run: RetrainingRun, what: Retrained) -> str:
+def judge(console: Console, store: Store, run: RetrainRun, what: Retrained) -> str:
     """Show and record the scores and the comparisons, and register one seed's model.
 
     Returns the model's address in the registry.
@@ -53,17 +53,17 @@ def judge(console: Console, store: Store, run: RetrainingRun, what: Retrained) -
     if what.paper is not None:
         other = chosen(what.paper, metric)
         test = _paired(kept, other)
-        run.log_paired("paper", test)
+        run.log_mcnemar("paper", test)
         said.append(
             f"Against the paper's configuration, trained in the same way (seed {other.seed}: test "
             f"accuracy {other.test.accuracy:.3f}, macro F1 {other.test.macro_f1:.3f}): {test}."
         )
     alias, why = _against_champion(store, run, kept, what)
-    run.log_card(kept)
-    version = registry.registered(store, kept, what.description)
-    address = f"models:/{registry.NAME}/{version.version}"
+    run.log_model_card(kept)
+    version = registry.register_model(store, kept, what.description)
+    address = f"models:/{registry.MODEL_NAME}/{version.version}"
     said.append(f"Registered as {address}, @{alias}: {why}")
-    registry.name_version(store, str(version.version), alias, "\n\n".join(said))
+    registry.set_alias(store, str(version.version), alias, "\n\n".join(said))
     for line in said:
         console.print(line, soft_wrap=True)
     return address
@@ -93,7 +93,7 @@ def decided(current: Champion | None, test: Paired | str | None) -> tuple[str, s
     return CHALLENGER, f"against {before}, it is {test}."
 
 
-def _show_scores(console: Console, run: RetrainingRun, what: Retrained) -> None:
+def _show_scores(console: Console, run: RetrainRun, what: Retrained) -> None:
     best, tests = [each.best for each in what.outcomes], [each.test for each in what.outcomes]
     classes = what.description.classes
     twins = with_twin(what.splits.test.images, what.splits.train.images)
@@ -126,16 +126,18 @@ def _paired(kept: SeedOutcome, other: SeedOutcome) -> Paired:
 
 
 def _against_champion(
-    store: Store, run: RetrainingRun, kept: SeedOutcome, what: Retrained
+    store: Store, run: RetrainRun, kept: SeedOutcome, what: Retrained
 ) -> tuple[str, str]:
-    current = registry.champion(store)
+    current = registry.find_champion(store)
     if current is not None and current.run_id == kept.run_id:
         return CHAMPION, "it became the champion before this retraining was broken off."
-    if current is None or (unlike := current.unlike(what.description)):
+    if current is None or (unlike := current.explain_incompatibility(what.description)):
         if current and current.source == demo.SOURCE and what.splits.source != demo.SOURCE:
             return CHAMPION, f"version {current.version}, the champion until now, is of demo faces."
         return decided(current, None if current is None else unlike)
-    says = registry.champion_says(store, current, what.splits.test, what.description.classes)
+    says = registry.load_champion_predictions(
+        store, current, what.splits.test, what.description.classes
+    )
     test = paired(kept.predictions.truth, kept.predictions.predicted, says)
-    run.log_paired(CHAMPION, test)
+    run.log_mcnemar(CHAMPION, test)
     return decided(current, test)

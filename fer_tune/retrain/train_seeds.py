@@ -17,14 +17,14 @@ from fer_tune.data.trial_data import trial_faces
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.terminal.formatting import progress
-from fer_tune.tracking.queries import StudyRun, TrialRun, trials
+from fer_tune.tracking.queries import StudyRun, TrialRun, list_trials
 from fer_tune.tracking.retrain_run import (
-    RetrainingRun,
-    earlier_seed,
-    is_broken_off,
-    open_retraining,
+    RetrainRun,
+    find_earlier_seed,
+    has_unfinished_run,
+    open_retrain_run,
 )
-from fer_tune.tracking.run_info import RetrainingDescription
+from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
 from fer_tune.trial.checkpoint_file import delete_checkpoint
@@ -69,10 +69,10 @@ class Retraining:
     def _name(self) -> str:
         return f"retrain-{self.trial.number:06d}-{self.epochs}"
 
-    def described(self) -> RetrainingDescription:
+    def described(self) -> RetrainInfo:
         """What MLflow is told of it."""
         splits, classes = self.splits, len(self.splits.classes)
-        return RetrainingDescription(
+        return RetrainInfo(
             study=self.study,
             trial=self.trial,
             epochs=self.epochs,
@@ -92,13 +92,13 @@ class Retraining:
             self.kept.delete_if_empty()
 
 
-def seed_outcome(console: Console, run: RetrainingRun, what: Retraining, seed: int) -> SeedOutcome:
+def seed_outcome(console: Console, run: RetrainRun, what: Retraining, seed: int) -> SeedOutcome:
     """What the seed gave before this retraining was broken off, or gives now."""
-    outcome = run.finished_seed(seed) or _train(console, run, what, seed)
+    outcome = run.find_finished_seed(seed) or _train(console, run, what, seed)
     console.print(
         f"seed {seed}: epoch {outcome.best.epoch} kept, "
         f"test accuracy {outcome.test.accuracy:.3f}, macro F1 {outcome.test.macro_f1:.3f}; "
-        f"model {outcome.model}",
+        f"model {outcome.model_uri}",
         soft_wrap=True,
     )
     return outcome
@@ -111,7 +111,7 @@ def paper_outcomes(
 
     It is trained for the seeds with which it never was. None where the study has no such trial.
     """
-    trial = next((each for each in trials(store, what.study) if each.config == PAPER), None)
+    trial = next((each for each in list_trials(store, what.study) if each.config == PAPER), None)
     if trial is None:
         console.print(f"Study {what.study.name} has no trial of the paper's configuration.")
         return None
@@ -125,12 +125,12 @@ def paper_outcomes(
 
 def _papers(console: Console, store: Store, paper: Retraining, seeds: int) -> list[SeedOutcome]:
     described = paper.described()
-    known = [earlier_seed(store, described, seed) for seed in range(seeds)]
-    if None not in known and not is_broken_off(store, described):
+    known = [find_earlier_seed(store, described, seed) for seed in range(seeds)]
+    if None not in known and not has_unfinished_run(store, described):
         console.print("The paper's configuration was trained like this before.")
         return [each for each in known if each is not None]
     console.print("Training the paper's configuration in the same way, to compare:")
-    with open_retraining(store, described) as run:
+    with open_retrain_run(store, described) as run:
         outcomes = [
             before or seed_outcome(console, run, paper, seed) for seed, before in enumerate(known)
         ]
@@ -138,11 +138,11 @@ def _papers(console: Console, store: Store, paper: Retraining, seeds: int) -> li
     return outcomes
 
 
-def _train(console: Console, run: RetrainingRun, what: Retraining, seed: int) -> SeedOutcome:
+def _train(console: Console, run: RetrainRun, what: Retraining, seed: int) -> SeedOutcome:
     config, splits = what.trial.config, what.splits
     task = Task(config, what.epochs, seed, what.study.metric)
     faces = trial_faces(splits, splits.train, config.data_plan, seed)
-    with run.open_seed(seed) as seed_run, progress(console) as bar:
+    with run.open_seed_run(seed) as seed_run, progress(console) as bar:
         job = bar.add_task(f"seed {seed}", total=what.epochs, shown="")
 
         def on_epoch(result: EpochResult) -> None:
@@ -152,4 +152,4 @@ def _train(console: Console, run: RetrainingRun, what: Retraining, seed: int) ->
 
         kept = what.kept / f"seed-{seed}"
         final = train_and_test(task, faces, splits.test, kept, on_epoch, console.print)
-        return seed_run.log_final(final)
+        return seed_run.log_outcome(final)

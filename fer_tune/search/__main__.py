@@ -157,10 +157,10 @@ def _wanted(options: SearchOptions) -> "ResourceRequest":
 
 def _records(settings: "StudySettings", options: SearchOptions) -> list[str]:
     """The options that say where the study's records are, for the commands that come next."""
-    from fer_tune.tracking.store import is_usual
+    from fer_tune.tracking.store import is_default_store
 
     records = []
-    if settings.tracking_uri is not None and not is_usual(settings.tracking_uri):
+    if settings.tracking_uri is not None and not is_default_store(settings.tracking_uri):
         records += ["--tracking-uri", settings.tracking_uri]
     if options.storage != str(defaults.STUDIES):
         records += ["--storage", options.storage]

@@ -12,8 +12,8 @@ from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal import study_summary as outcome
 from fer_tune.terminal.closing import show_next_steps, show_outcome
-from fer_tune.tracking.store import Store, first_line
-from fer_tune.tracking.ui import study_address, ui_command
+from fer_tune.tracking.store import Store, summarize_error
+from fer_tune.tracking.ui import build_study_url, build_ui_command
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _report(
     except KeyboardInterrupt:
         print("No report; python -m fer_tune.report makes it", file=sys.stderr)
     except Exception as error:  # a study is worth more than its page
-        print(f"Warning: no report of study {name}: {first_line(error)}", file=sys.stderr)
+        print(f"Warning: no report of study {name}: {summarize_error(error)}", file=sys.stderr)
 
 
 def _require_a_result(ran: Ran) -> None:
@@ -83,7 +83,7 @@ def _require_a_result(ran: Ran) -> None:
 
 
 def _show_next_steps(console: Console, ran: Ran, records: Sequence[str]) -> None:
-    page = study_address(ran.store, ran.run_id)
+    page = build_study_url(ran.store, ran.run_id)
     left = "Not all is recorded" if ran.missing else None
     left = left if ran.over else "Not all trials are done"
-    show_next_steps(console, ran.settings, ui_command(ran.store), page, records, left)
+    show_next_steps(console, ran.settings, build_ui_command(ran.store), page, records, left)

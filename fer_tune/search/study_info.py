@@ -4,7 +4,7 @@ from fer_tune.common.version import code_version
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import remarks
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.tracking.run_info import StudyDescription
+from fer_tune.tracking.run_info import StudyInfo
 
 # Parameters of the study's run in MLflow. The number of trials is not among them: a resumed
 # study may get more.
@@ -22,9 +22,9 @@ DESCRIBED = {
 }
 
 
-def describe(settings: StudySettings, splits: Splits, told: str) -> StudyDescription:
+def describe(settings: StudySettings, splits: Splits, told: str) -> StudyInfo:
     """What MLflow is told of the study at its start; `told` is the command line."""
-    return StudyDescription(
+    return StudyInfo(
         name=settings.name,
         space=settings.space.to_yaml(),
         command=told,

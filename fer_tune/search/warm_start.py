@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from fer_tune.study.prior_trials import PriorTrial
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.tracking.metric_names import best_name
-from fer_tune.tracking.queries import StudyRun, TrialRun, find_study, trials
+from fer_tune.tracking.metric_names import to_best_name
+from fer_tune.tracking.queries import StudyRun, TrialRun, find_study, list_trials
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.tags import BEST
+from fer_tune.tracking.tags import BEST_PREFIX
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def warm_start(
 
 def _read(store: Store, study: StudyRun, settings: StudySettings) -> Iterator[PriorTrial | Unfit]:
     unlike = _unlike(study, settings)
-    for trial in trials(store, study):
+    for trial in list_trials(store, study):
         yield Unfit(unlike) if unlike else _known(trial, study, settings)
 
 
@@ -59,8 +59,12 @@ def _unlike(study: StudyRun, settings: StudySettings) -> str | None:
 
 
 def _known(trial: TrialRun, study: StudyRun, settings: StudySettings) -> PriorTrial | Unfit:
-    score, metric = best_name(settings.metric).removeprefix(BEST), settings.metric
-    result = [trial.best.get(score), trial.best.get("gap"), trial.metrics.get(metric)]
+    score, metric = to_best_name(settings.metric).removeprefix(BEST_PREFIX), settings.metric
+    result = [
+        trial.best_metrics.get(score),
+        trial.best_metrics.get("gap"),
+        trial.metrics.get(metric),
+    ]
     best, gap, last = (math.nan if value is None else value for value in result)
     if trial.ending not in ("finished", "stopped") or not math.isfinite(best + gap + last):
         return Unfit("not ended with a result")

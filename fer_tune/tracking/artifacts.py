@@ -7,29 +7,29 @@ from pathlib import Path
 from fer_tune.common.errors import UserError
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking.queries import StudyRun, TrialRun
-from fer_tune.tracking.store import Store, first_line
+from fer_tune.tracking.store import Store, summarize_error
 
-FILE = "report.html"
+REPORT_FILE = "report.html"
 
 
-def logged_text(store: Store, run_id: str, name: str) -> str | None:
+def read_text_artifact(store: Store, run_id: str, name: str) -> str | None:
     """A text among the artifacts of a run; None without one."""
     from mlflow.exceptions import MlflowException
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = store.client().download_artifacts(run_id, name, folder)
+            path = store.create_client().download_artifacts(run_id, name, folder)
         except (MlflowException, OSError):
             return None
         return Path(path).read_text(encoding="utf-8")
 
 
-def logged_history(store: Store, trial: TrialRun, names: Sequence[str]) -> list[EpochResult]:
+def load_metric_history(store: Store, trial: TrialRun, names: Sequence[str]) -> list[EpochResult]:
     """The trial's epochs with these metrics; only those that have them all.
 
     Confusion matrices of single epochs are not in MLflow: they are left empty.
     """
-    client = store.client()
+    client = store.create_client()
     values: dict[int, dict[str, float]] = {}
     for name in names:
         for metric in client.get_metric_history(trial.run_id, name):
@@ -38,11 +38,13 @@ def logged_history(store: Store, trial: TrialRun, names: Sequence[str]) -> list[
     return [EpochResult(epoch, whole[epoch], ()) for epoch in sorted(whole)]
 
 
-def keep_report(store: Store, study: StudyRun, page: str) -> None:
+def log_report(store: Store, study: StudyRun, page: str) -> None:
     """Put the page among the artifacts of the study's run. Raises UserError where that fails."""
     from mlflow.exceptions import MlflowException
 
     try:
-        store.client().log_text(study.run_id, page, FILE)
+        store.create_client().log_text(study.run_id, page, REPORT_FILE)
     except (MlflowException, OSError) as error:
-        raise UserError(f"{store}: the report is not kept there ({first_line(error)})") from error
+        raise UserError(
+            f"{store}: the report is not kept there ({summarize_error(error)})"
+        ) from error

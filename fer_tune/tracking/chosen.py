@@ -2,12 +2,12 @@
 
 from fer_tune.common.errors import UserError
 from fer_tune.tracking import registry
-from fer_tune.tracking.store import Store, first_line
+from fer_tune.tracking.store import Store, summarize_error
 
-CHAMPION = f"models:/{registry.NAME}@{registry.CHAMPION}"
+CHAMPION_URI = f"models:/{registry.MODEL_NAME}@{registry.CHAMPION}"
 
 
-def chosen_model(store: Store) -> str:
+def find_default_model_uri(store: Store) -> str:
     """The registry's champion, else the model that was trained again last.
 
     Raises UserError where there is neither, or the store fails.
@@ -15,16 +15,18 @@ def chosen_model(store: Store) -> str:
     from mlflow.exceptions import MlflowException
 
     try:
-        return CHAMPION if registry.champion(store) else _newest(store)
+        return CHAMPION_URI if registry.find_champion(store) else _find_newest_model_uri(store)
     except MlflowException as error:
-        raise UserError(f"tracking store {store}: {first_line(error)}") from error
+        raise UserError(f"tracking store {store}: {summarize_error(error)}") from error
 
 
-def _newest(store: Store) -> str:
+def _find_newest_model_uri(store: Store) -> str:
     from mlflow.entities import LoggedModelStatus
 
     newest_first = [{"field_name": "creation_timestamp", "ascending": False}]
-    for model in store.client().search_logged_models([store.experiment_id], order_by=newest_first):
+    for model in store.create_client().search_logged_models(
+        [store.experiment_id], order_by=newest_first
+    ):
         if model.status == LoggedModelStatus.READY:  # others were broken off as they were written
             return f"models:/{model.model_id}"
     raise UserError(

@@ -19,7 +19,7 @@ _CELL, _MARGIN, _LETTERS = 64, 12, 13  # pixels
 _PALE, _DARK = np.array([247, 251, 255]), np.array([8, 48, 107])
 
 
-def confusion_picture(
+def draw_confusion_matrix(
     confusion: Sequence[Sequence[int]],  # (C, C) counts
     classes: Sequence[str],
     title: str,
@@ -33,7 +33,7 @@ def confusion_picture(
     counts = np.asarray(confusion)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     font, side = ImageFont.load_default(_LETTERS), _CELL * len(classes)
-    names = _names(classes, font)
+    names = _draw_class_names(classes, font)
     left, top = names.width, _CELL
     picture = Image.new("RGB", (left + side + _MARGIN, top + side + left), "white")
     picture.paste(names, (0, top))
@@ -52,7 +52,7 @@ def confusion_picture(
     return picture
 
 
-def _names(classes: Sequence[str], font: "FreeTypeFont | ImageFont") -> "Image":
+def _draw_class_names(classes: Sequence[str], font: "FreeTypeFont | ImageFont") -> "Image":
     """The classes one below the other, as they stand beside the rows."""
     from PIL import Image, ImageDraw
 
@@ -65,7 +65,7 @@ def _names(classes: Sequence[str], font: "FreeTypeFont | ImageFont") -> "Image":
     return band
 
 
-def confusion_table(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
+def format_confusion_csv(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
     """CSV with a row a true class and a column a predicted one."""
     import pandas as pd
 
@@ -73,7 +73,7 @@ def confusion_table(confusion: Sequence[Sequence[int]], classes: Sequence[str]) 
     return str(table.to_csv(index_label="true", lineterminator="\n"))
 
 
-def log_confusion(
+def log_confusion_matrix(
     store: Store,
     run_id: str,
     name: str,
@@ -83,17 +83,17 @@ def log_confusion(
 ) -> None:
     """Keep the picture and the table as artifacts of the run: `<name>.png` and `<name>.csv`."""
     with tempfile.TemporaryDirectory() as folder:
-        picture = confusion_picture(confusion, classes, title)
+        picture = draw_confusion_matrix(confusion, classes, title)
         picture.save(Path(folder) / f"{name}.png", compress_level=1)
-        table = confusion_table(confusion, classes)
+        table = format_confusion_csv(confusion, classes)
         (Path(folder) / f"{name}.csv").write_text(table, encoding="utf-8")
-        store.client().log_artifacts(run_id, folder)
+        store.create_client().log_artifacts(run_id, folder)
 
 
-def logged_confusion(store: Store, run_id: str, name: str) -> NDArray[np.int64]:
-    """The (C, C) counts that `log_confusion` kept."""
+def load_confusion_matrix(store: Store, run_id: str, name: str) -> NDArray[np.int64]:
+    """The (C, C) counts that `log_confusion_matrix` kept."""
     import pandas as pd
 
     with tempfile.TemporaryDirectory() as folder:
-        table = store.client().download_artifacts(run_id, f"{name}.csv", folder)
+        table = store.create_client().download_artifacts(run_id, f"{name}.csv", folder)
         return pd.read_csv(table, index_col="true").to_numpy(dtype=np.int64)

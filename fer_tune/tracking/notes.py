@@ -1,8 +1,8 @@
 """What stands at the head of a study's page in MLflow: what one looks at there, in Markdown."""
 
 from fer_tune.tracking import tags
-from fer_tune.tracking.metric_names import best_name
-from fer_tune.tracking.run_info import StudyDescription
+from fer_tune.tracking.metric_names import to_best_name
+from fer_tune.tracking.run_info import StudyInfo
 
 _GUIDE = """\
 | where | what |
@@ -16,7 +16,7 @@ _GUIDE = """\
 | `report.html`, `front.csv` | what was found, and the best trials by gap, once all is over |"""
 
 
-def study_notes(study: StudyDescription, page: str, outcome: str = "") -> str:
+def render_study_note(study: StudyInfo, page: str, summary: str = "") -> str:
     """What is known of the study so far, and a guide to its page.
 
     page: of its trials, in the same UI (see `fer_tune.tracking.ui.study_page`).
@@ -24,7 +24,9 @@ def study_notes(study: StudyDescription, page: str, outcome: str = "") -> str:
     """
     names = ", ".join(f"`{name}`" for name in study.parameters)
     trials = f"**[Compare the trials]({page})**: a table, the best first, and charts."
-    guide = _GUIDE.format(score=best_name(study.metric), metric=study.metric, best=tags.BEST)
+    guide = _GUIDE.format(
+        score=to_best_name(study.metric), metric=study.metric, best=tags.BEST_PREFIX
+    )
     varied = names and f"They differ in {names}."
-    told = [outcome, *study.notes, f"{trials} {varied}".strip(), guide]
+    told = [summary, *study.notes, f"{trials} {varied}".strip(), guide]
     return "\n\n".join(filter(None, told))

@@ -22,13 +22,13 @@ class StudyEnded:
     """
 
     ending: Ending
-    note: str
+    summary: str
     time: int
-    front: str = ""
+    pareto_front_csv: str = ""
 
 
 @dataclass
-class Part:
+class TrialSegment:
     """Of what happened to a trial, a stretch from its start or a going on to its next ending.
 
     Either end may be missing: it was recorded before, or is still to come.
@@ -40,16 +40,16 @@ class Part:
     ended: TrialEnded | None = None
 
 
-def parts(events: Iterable[Event]) -> Iterator[Part]:
+def split_segments(events: Iterable[Event]) -> Iterator[TrialSegment]:
     """The events of one trial, in order, as few parts."""
-    part: Part | None = None
+    part: TrialSegment | None = None
     for event in events:
         if isinstance(event, TrialRemarked):
             continue
         if part and (part.ended or isinstance(event, TrialStarted)):
             yield part
             part = None
-        part = part or Part(event.number)
+        part = part or TrialSegment(event.number)
         match event:
             case TrialStarted():
                 part.started = event

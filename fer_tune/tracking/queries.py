@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, cast
 from fer_tune.common.errors import UserError
 from fer_tune.scoring.metrics import standing
 from fer_tune.tracking import tags
-from fer_tune.tracking.metric_names import best_name
-from fer_tune.tracking.store import Store, first_line
+from fer_tune.tracking.metric_names import to_best_name
+from fer_tune.tracking.store import Store, summarize_error
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -82,45 +82,47 @@ class TrialRun:
     ending: "Ending | None"
     epochs: int
     metrics: Mapping[str, float]
-    best: Mapping[str, float]
+    best_metrics: Mapping[str, float]
 
 
-def study_names(store: Store) -> list[str]:
+def list_study_names(store: Store) -> list[str]:
     """Every study's name, the oldest first."""
-    return [run.data.tags[tags.STUDY] for run in _study_runs(store)]
+    return [run.data.tags[tags.STUDY] for run in _list_study_runs(store)]
 
 
 def find_study(store: Store, name: str) -> StudyRun:
     """The study called `name`. Raises UserError, with the closest names, where there is none."""
-    run = parent_run(store, name)
+    run = find_parent_run(store, name)
     if run is None:
-        raise UserError(f"study {name} is not in {store}; {_known(study_names(store), name)}")
+        raise UserError(
+            f"study {name} is not in {store}; {_suggest_names(list_study_names(store), name)}"
+        )
     ending = cast("Ending | None", run.data.tags.get(tags.ENDED))
     study = StudyRun(
         name, run.info.run_id, ending, run.data.tags[tags.METRIC], run.data.tags, run.data.params
     )
-    with as_written(run):
+    with validate_run(run):
         if study.epochs < 1 or not study.faces_hash or not 0 <= (study.max_gap or 0) <= 1:
             raise ValueError("a study of no epochs or no faces")
     return study
 
 
-def trials(store: Store, study: StudyRun) -> list[TrialRun]:
+def list_trials(store: Store, study: StudyRun) -> list[TrialRun]:
     """The study's trials by number."""
-    runs = trial_runs(store, study.run_id)
+    runs = list_trial_runs(store, study.run_id)
     # A run without parameters was cut off as it began.
-    return sorted((_trial(run) for run in runs if run.data.params), key=lambda t: t.number)
+    return sorted((_to_trial_run(run) for run in runs if run.data.params), key=lambda t: t.number)
 
 
-def began(store: Store, study: StudyRun) -> int | None:
+def find_start_time(store: Store, study: StudyRun) -> int | None:
     """When its first trial began, in milliseconds since 1970; None before it has."""
     where = f"tags.`{tags.PARENT}` = '{study.run_id}' AND tags.`{tags.TRIAL}` = '0'"
-    return next((run.info.start_time for run in store.runs(where)), None)
+    return next((run.info.start_time for run in store.search_runs(where)), None)
 
 
 def find_trial(store: Store, study: StudyRun, number: int) -> TrialRun:
     """One trial of the study. Raises UserError where it has none of that number."""
-    found = {trial.number: trial for trial in trials(store, study)}
+    found = {trial.number: trial for trial in list_trials(store, study)}
     if number not in found:
         has = f"trials {min(found)} to {max(found)}" if found else "no trials"
         raise UserError(f"trial {number}: study {study.name} has {has}")
@@ -133,46 +135,48 @@ def best_trial(store: Store, study: StudyRun) -> TrialRun:
     Where none that ran to its end does, the one that comes closest. Raises UserError where none has
     finished an epoch.
     """
-    name = best_name(study.metric).removeprefix(tags.BEST)
-    scored = [trial for trial in trials(store, study) if {name, "gap"} <= trial.best.keys()]
+    name = to_best_name(study.metric).removeprefix(tags.BEST_PREFIX)
+    scored = [
+        trial for trial in list_trials(store, study) if {name, "gap"} <= trial.best_metrics.keys()
+    ]
     if not scored:
         raise UserError(f"study {study.name} has no trial with a result yet; resume it")
 
-    def stands(trial: TrialRun) -> tuple[float, float]:
-        metrics = {"gap": trial.best["gap"], study.metric: trial.best[name]}
+    def rank_trial(trial: TrialRun) -> tuple[float, float]:
+        metrics = {"gap": trial.best_metrics["gap"], study.metric: trial.best_metrics[name]}
         is_whole = trial.ending == "finished"
         return standing(metrics, study.metric, study.max_gap, is_whole=is_whole)
 
-    return max(scored, key=stands)
+    return max(scored, key=rank_trial)
 
 
-def parent_run(store: Store, name: str) -> "Run | None":
+def find_parent_run(store: Store, name: str) -> "Run | None":
     """The parent run of the study called `name`."""
     # Compared here: no quoting in MLflow's filters takes every name.
-    runs = [run for run in _study_runs(store) if run.data.tags.get(tags.STUDY) == name]
+    runs = [run for run in _list_study_runs(store) if run.data.tags.get(tags.STUDY) == name]
     # One without parameters was cut off as it began.
     return max(runs, key=lambda run: len(run.data.params), default=None)
 
 
-def trial_runs(store: Store, parent_id: str) -> "list[Run]":
+def list_trial_runs(store: Store, parent_id: str) -> "list[Run]":
     """The runs of a study's trials, oldest first. Raises UserError for one without a number."""
     where = f"tags.`{tags.PARENT}` = '{parent_id}' AND tags.`{tags.TRIAL}` != ''"
-    runs = list(store.runs(where))
+    runs = list(store.search_runs(where))
     for run in runs:
-        with as_written(run):
+        with validate_run(run):
             int(run.data.tags[tags.TRIAL]), int(run.data.metrics.get(tags.EPOCH, 0))
     return runs
 
 
-def _study_runs(store: Store) -> "list[Run]":
-    return list(store.runs(f"tags.`{tags.METRIC}` != ''"))
+def _list_study_runs(store: Store) -> "list[Run]":
+    return list(store.search_runs(f"tags.`{tags.METRIC}` != ''"))
 
 
-def _trial(run: "Run") -> TrialRun:
+def _to_trial_run(run: "Run") -> TrialRun:
     from fer_tune.trial_config import TrialConfig
 
     metrics = run.data.metrics
-    with as_written(run):
+    with validate_run(run):
         config = TrialConfig.model_validate(run.data.params)
     return TrialRun(
         number=int(run.data.tags[tags.TRIAL]),
@@ -182,14 +186,20 @@ def _trial(run: "Run") -> TrialRun:
         ending=cast("Ending | None", run.data.tags.get(tags.ENDED)),
         epochs=int(metrics.get(tags.EPOCH, 0)),
         metrics={
-            k: v for k, v in metrics.items() if not k.startswith(tags.BEST) and k != tags.SECONDS
+            k: v
+            for k, v in metrics.items()
+            if not k.startswith(tags.BEST_PREFIX) and k != tags.SECONDS
         },
-        best={k.removeprefix(tags.BEST): v for k, v in metrics.items() if k.startswith(tags.BEST)},
+        best_metrics={
+            k.removeprefix(tags.BEST_PREFIX): v
+            for k, v in metrics.items()
+            if k.startswith(tags.BEST_PREFIX)
+        },
     )
 
 
 @contextmanager
-def as_written(run: "Run") -> Iterator[None]:
+def validate_run(run: "Run") -> Iterator[None]:
     """Around reading a run of this package's: others may write to a store too.
 
     Raises UserError for what is not there or no number.
@@ -199,13 +209,13 @@ def as_written(run: "Run") -> Iterator[None]:
     except (LookupError, ValueError) as error:
         raise UserError(
             f"run {run.info.run_id} ({run.info.run_name}) is not as a study leaves it "
-            f"({first_line(error)}); was it changed?"
+            f"({summarize_error(error)}); was it changed?"
         ) from error
 
 
-def _known(names: list[str], wanted: str) -> str:
+def _suggest_names(names: list[str], name: str) -> str:
     if not names:
         return "it has no studies yet"
-    close = difflib.get_close_matches(wanted, names, n=len(names), cutoff=0)
+    close = difflib.get_close_matches(name, names, n=len(names), cutoff=0)
     shown = ", ".join(close[:8])
     return f"it has {shown}" + (f" and {len(close) - 8} more" if len(close) > 8 else "")

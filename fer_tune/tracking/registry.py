@@ -12,15 +12,15 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
 from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import load_model
-from fer_tune.tracking.run_info import RetrainingDescription
-from fer_tune.tracking.seed_run import SeedOutcome, logged_predictions
+from fer_tune.tracking.run_info import RetrainInfo
+from fer_tune.tracking.seed_run import SeedOutcome, load_test_predictions
 from fer_tune.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from pandas import DataFrame
 
-NAME = "fer_tune"
+MODEL_NAME = "fer_tune"
 CHAMPION, CHALLENGER = "champion", "challenger"
 
 
@@ -41,33 +41,33 @@ class Champion:
         """The faces that it was trained on, for people; None where it is not known."""
         return self.tags.get(tags.SOURCE)
 
-    def unlike(self, what: RetrainingDescription) -> str | None:
+    def explain_incompatibility(self, info: RetrainInfo) -> str | None:
         """Why it cannot be compared with a model of `what`; None where it can."""
         for name, told in ((tags.FACES_HASH, "other faces"), (tags.PROTOCOL, "other splits")):
-            if self.tags.get(name) != what.study.tags[name]:
+            if self.tags.get(name) != info.study.tags[name]:
                 return f"it was trained on {told}" + (f" ({self.source})" if self.source else "")
         return None
 
 
-def champion(store: Store) -> Champion | None:
+def find_champion(store: Store) -> Champion | None:
     """The version that is `@champion`; None where there is none yet."""
     from mlflow.exceptions import MlflowException
 
-    client = store.client()
+    client = store.create_client()
     try:
-        number = client.get_registered_model(NAME).aliases.get(CHAMPION)
+        number = client.get_registered_model(MODEL_NAME).aliases.get(CHAMPION)
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
     if number is None:
         return None
-    found = client.get_model_version(NAME, number)
+    found = client.get_model_version(MODEL_NAME, number)
     return Champion(str(found.version), found.run_id or "", found.tags)
 
 
-def champion_says(
-    store: Store, found: Champion, faces: Faces, classes: tuple[str, ...]
+def load_champion_predictions(
+    store: Store, champion: Champion, faces: Faces, classes: tuple[str, ...]
 ) -> NDArray[np.int64]:  # (N,)
     """What the champion says of the test faces.
 
@@ -77,56 +77,59 @@ def champion_says(
     from mlflow.exceptions import MlflowException
 
     try:
-        told = logged_predictions(store, found.run_id, classes)
+        told = load_test_predictions(store, champion.run_id, classes)
         if np.array_equal(told.truth, faces.labels):
             return told.predicted
     except (MlflowException, OSError, ValueError):
         pass
     table = cast(
-        "DataFrame", load_model(store, f"models:/{NAME}/{found.version}").predict(faces.images)
+        "DataFrame",
+        load_model(store, f"models:/{MODEL_NAME}/{champion.version}").predict(faces.images),
     )
     if set(table.columns) != set(classes):
-        raise UserError(f"model {NAME}/{found.version} has other classes")
+        raise UserError(f"model {MODEL_NAME}/{champion.version} has other classes")
     says: NDArray[np.int64] = table[list(classes)].to_numpy().argmax(axis=1)
     return says
 
 
-def registered(store: Store, kept: SeedOutcome, what: RetrainingDescription) -> "ModelVersion":
+def register_model(store: Store, outcome: SeedOutcome, info: RetrainInfo) -> "ModelVersion":
     """The version of the kept model, made where there is none yet."""
     from mlflow.exceptions import MlflowException
 
-    client, model_id = store.client(), kept.model.removeprefix("models:/")
+    client, model_id = store.create_client(), outcome.model_uri.removeprefix("models:/")
     try:
-        client.create_registered_model(NAME)
+        client.create_registered_model(MODEL_NAME)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    of_this_run = client.search_model_versions(f"name = '{NAME}' AND run_id = '{kept.run_id}'")
+    of_this_run = client.search_model_versions(
+        f"name = '{MODEL_NAME}' AND run_id = '{outcome.run_id}'"
+    )
     if of_this_run:
         return of_this_run[0]
-    marks = {name: what.study.tags[name] for name in (tags.SOURCE, tags.FACES_HASH, tags.PROTOCOL)}
+    marks = {name: info.study.tags[name] for name in (tags.SOURCE, tags.FACES_HASH, tags.PROTOCOL)}
     version = client.create_model_version(
-        NAME,
+        MODEL_NAME,
         # Not its address: a database store looks for that in the global tracking URI.
         source=client.get_logged_model(model_id).artifact_location,
-        run_id=kept.run_id,
+        run_id=outcome.run_id,
         model_id=model_id,
         tags={
             **marks,
-            tags.CODE_VERSION: what.code_version,
-            tags.RETRAINED_STUDY: what.study.name,
-            tags.RETRAINED_TRIAL: str(what.trial.number),
-            tags.SEED: str(kept.seed),
+            tags.CODE_VERSION: info.code_version,
+            tags.RETRAINED_STUDY: info.study.name,
+            tags.RETRAINED_TRIAL: str(info.trial.number),
+            tags.SEED: str(outcome.seed),
         },
     )
     # MLflow's UI shows a model's versions by this.
-    told = json.dumps([{"name": NAME, "version": version.version}])
+    told = json.dumps([{"name": MODEL_NAME, "version": version.version}])
     client.set_logged_model_tags(model_id, {"mlflow.modelVersions": told})
     return version
 
 
-def name_version(store: Store, version: str, alias: str, description: str) -> None:
+def set_alias(store: Store, version: str, alias: str, description: str) -> None:
     """Give the version its alias, and say why in its description."""
-    client = store.client()
-    client.update_model_version(NAME, version, description)
-    client.set_registered_model_alias(NAME, alias, version)
+    client = store.create_client()
+    client.update_model_version(MODEL_NAME, version, description)
+    client.set_registered_model_alias(MODEL_NAME, alias, version)

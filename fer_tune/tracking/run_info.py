@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StudyDescription:
+class StudyInfo:
     """What a study is.
 
     name: unique in the store.
@@ -38,7 +38,7 @@ class StudyDescription:
 
 
 @dataclass(frozen=True)
-class RetrainingDescription:
+class RetrainInfo:
     """What a retraining is.
 
     study, trial: where its configuration comes from.

@@ -11,12 +11,12 @@ from fer_tune.scoring.metrics import EpochResult, Scores, metric_names, named_te
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import bootstrap
 from fer_tune.tracking import tags
-from fer_tune.tracking.confusion_matrix import log_confusion, logged_confusion
-from fer_tune.tracking.metric_names import best_metrics, best_name, epoch_metrics
-from fer_tune.tracking.models.log_model import CARD, log_model
-from fer_tune.tracking.models.model_card import model_card
-from fer_tune.tracking.queries import as_written
-from fer_tune.tracking.run_info import RetrainingDescription
+from fer_tune.tracking.confusion_matrix import load_confusion_matrix, log_confusion_matrix
+from fer_tune.tracking.metric_names import to_best_metrics, to_best_name, to_epoch_metrics
+from fer_tune.tracking.models.log_model import CARD_FILE, log_model
+from fer_tune.tracking.models.model_card import render_model_card
+from fer_tune.tracking.queries import validate_run
+from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from fer_tune.trial.train_and_test import Final
 
-PREDICTIONS = "test_predictions.csv"
+PREDICTIONS_FILE = "test_predictions.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class SeedOutcome:
 
     seed: int
     run_id: str
-    model: str
+    model_uri: str
     best: EpochResult
     test: Scores
     predictions: Predictions
@@ -48,8 +48,8 @@ class SeedOutcome:
 class SeedRun:
     """The run of one training; its metrics have the names that a trial's have, and `test/...`."""
 
-    def __init__(self, store: Store, what: RetrainingDescription, run: "Run") -> None:
-        self._store, self._what = store, what
+    def __init__(self, store: Store, info: RetrainInfo, run: "Run") -> None:
+        self._store, self._what = store, info
         self.run_id: str = run.info.run_id
         self._seed = int(run.data.tags[tags.SEED])
         self._recorded = int(run.data.metrics.get(tags.EPOCH, 0))
@@ -57,15 +57,15 @@ class SeedRun:
     def log_epoch(self, result: EpochResult) -> None:
         """Record the epoch, unless it was recorded before the run was broken off."""
         if result.epoch > self._recorded:
-            log_metrics(self._store, self.run_id, epoch_metrics(result), result.epoch)
+            log_metrics(self._store, self.run_id, to_epoch_metrics(result), result.epoch)
             self._recorded = result.epoch
 
-    def log_final(self, final: "Final") -> SeedOutcome:
+    def log_outcome(self, trained: "Final") -> SeedOutcome:
         """Record the kept epoch, the test scores, what was said of each face, and the model."""
-        store, run_id, client = self._store, self.run_id, self._store.client()
-        what, best, test = self._what, final.best, final.test
+        store, run_id, client = self._store, self.run_id, self._store.create_client()
+        what, best, test = self._what, trained.best, trained.test
         within = bootstrap(test.confusion)
-        values = best_metrics(best, what.study.metric) | named_test_metrics(test, what.classes)
+        values = to_best_metrics(best, what.study.metric) | named_test_metrics(test, what.classes)
         for name, interval in (("accuracy", within.accuracy), ("macro_f1", within.macro_f1)):
             values |= {f"test/{name}_low": interval.low, f"test/{name}_high": interval.high}
         log_metrics(store, run_id, values)
@@ -73,37 +73,37 @@ class SeedRun:
             ("confusion", best.confusion, f"validation faces, epoch {best.epoch}"),
             ("test_confusion", test.confusion.tolist(), "test faces"),
         ):
-            log_confusion(store, run_id, name, confusion, what.classes, title)
-        client.log_text(run_id, final.predictions.as_csv(what.classes), PREDICTIONS)
-        card = model_card(what, self._seed, best, test)
-        client.log_text(run_id, card, CARD)
-        model = log_model(store, run_id, final.model, final.model.config, what.classes, card)
-        return SeedOutcome(self._seed, run_id, model, best, test, final.predictions)
+            log_confusion_matrix(store, run_id, name, confusion, what.classes, title)
+        client.log_text(run_id, trained.predictions.as_csv(what.classes), PREDICTIONS_FILE)
+        card = render_model_card(what, self._seed, best, test)
+        client.log_text(run_id, card, CARD_FILE)
+        model = log_model(store, run_id, trained.model, trained.model.config, what.classes, card)
+        return SeedOutcome(self._seed, run_id, model, best, test, trained.predictions)
 
 
-def outcome(store: Store, run: "Run", what: RetrainingDescription) -> SeedOutcome:
+def load_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcome:
     """What `SeedRun.log_final` recorded."""
     metrics, run_id = run.data.metrics, run.info.run_id
-    names = [name for name in metric_names(what.classes) if best_name(name) in metrics]
-    with as_written(run):
+    names = [name for name in metric_names(info.classes) if to_best_name(name) in metrics]
+    with validate_run(run):
         best = EpochResult(
-            epoch=int(metrics[f"{tags.BEST}epoch"]),
-            metrics={name: metrics[best_name(name)] for name in names},
-            confusion=logged_confusion(store, run_id, "confusion").tolist(),
+            epoch=int(metrics[f"{tags.BEST_PREFIX}epoch"]),
+            metrics={name: metrics[to_best_name(name)] for name in names},
+            confusion=load_confusion_matrix(store, run_id, "confusion").tolist(),
         )
-        test = Scores(metrics["test/loss"], logged_confusion(store, run_id, "test_confusion"))
-        predictions = logged_predictions(store, run_id, what.classes)
+        test = Scores(metrics["test/loss"], load_confusion_matrix(store, run_id, "test_confusion"))
+        predictions = load_test_predictions(store, run_id, info.classes)
         seed = int(run.data.tags[tags.SEED])
-        outputs = store.client().get_run(run_id).outputs
+        outputs = store.create_client().get_run(run_id).outputs
         assert outputs is not None
         model = f"models:/{outputs.model_outputs[-1].model_id}"
     return SeedOutcome(seed, run_id, model, best, test, predictions)
 
 
-def logged_predictions(store: Store, run_id: str, classes: tuple[str, ...]) -> Predictions:
+def load_test_predictions(store: Store, run_id: str, classes: tuple[str, ...]) -> Predictions:
     """What the model of this run said of each test face."""
     with TemporaryDirectory() as folder:
-        table = store.client().download_artifacts(run_id, PREDICTIONS, folder)
+        table = store.create_client().download_artifacts(run_id, PREDICTIONS_FILE, folder)
         return Predictions.from_csv(Path(table).read_text(encoding="utf-8"), classes)
 
 
@@ -112,4 +112,4 @@ def log_metrics(store: Store, run_id: str, metrics: Mapping[str, float], step: i
     from mlflow.entities import Metric
 
     batch = [Metric(name, value, now(), step) for name, value in metrics.items()]
-    store.client().log_batch(run_id, metrics=batch)
+    store.create_client().log_batch(run_id, metrics=batch)

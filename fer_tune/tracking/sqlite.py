@@ -8,10 +8,10 @@ from pathlib import Path
 
 from fer_tune.common.errors import UserError
 
-RUN_A_SEARCH = "run a search first, or say where with --tracking-uri"
+RUN_SEARCH_HINT = "run a search first, or say where with --tracking-uri"
 
 
-def require_database(database: Path, create: bool) -> None:
+def ensure_sqlite_database(database: Path, create: bool) -> None:
     """Make sure that MLflow can open the file.
 
     database: absolute.
@@ -22,13 +22,13 @@ def require_database(database: Path, create: bool) -> None:
     if {"?", "%"} & set(str(database)):  # they would lead elsewhere, and MLflow tries for minutes
         raise UserError(f"tracking store {database}: no database's address may hold '?' or '%'")
     if not create and not database.exists():
-        raise UserError(f"no studies in {folder}; {RUN_A_SEARCH}")
+        raise UserError(f"no studies in {folder}; {RUN_SEARCH_HINT}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
         if not database.exists():
-            _create(database)
+            _create_database(database)
         with closing(sqlite3.connect(database)) as connection:
             connection.execute("PRAGMA schema_version")
     except OSError as error:
@@ -44,7 +44,7 @@ def require_database(database: Path, create: bool) -> None:
         raise UserError(f"tracking store {database}: is read-only; make it writable")
 
 
-def _create(database: Path) -> None:
+def _create_database(database: Path) -> None:
     """Beside its place and then moved there whole.
 
     MLflow's migration takes seconds, spoils a database if it is killed, and two of them in one new

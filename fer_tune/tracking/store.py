@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fer_tune.common.errors import UserError
-from fer_tune.tracking.sqlite import RUN_A_SEARCH, require_database
+from fer_tune.tracking.sqlite import RUN_SEARCH_HINT, ensure_sqlite_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "fer_tune"
 
-_USUAL, _FILE = Path("mlruns"), "mlflow.db"
+_DEFAULT_FOLDER, _DATABASE_FILE = Path("mlruns"), "mlflow.db"
 _PROBE_SECONDS = 5
 _SERVERS = ("http", "https")
 _DATABASES = ("postgresql", "mysql", "mssql")
-_WHAT_TO_WRITE = (
+_URI_HELP = (
     "give a folder, sqlite:////absolute/path/mlflow.db, http://host:5000 or postgresql://..."
 )
 
@@ -40,26 +40,26 @@ class Store:
     experiment_id: str
 
     def __str__(self) -> str:
-        return _without_password(self.uri)
+        return _redact_password(self.uri)
 
     @property
     def is_server(self) -> bool:
         """Whether it is an MLflow tracking server, with an interface of its own."""
         return self.uri.startswith(("http:", "https:"))
 
-    def client(self) -> "MlflowClient":
+    def create_client(self) -> "MlflowClient":
         """A client of this store; MLflow's global tracking URI is neither read nor set."""
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
-    def runs(self, where: str) -> Iterator["Run"]:
+    def search_runs(self, filter_string: str) -> Iterator["Run"]:
         """The experiment's runs that MLflow's filter `where` selects, oldest first."""
-        client, token = self.client(), None
+        client, token = self.create_client(), None
         while True:
             page = client.search_runs(
                 [self.experiment_id],
-                where,
+                filter_string,
                 max_results=1000,
                 order_by=["attributes.start_time ASC"],
                 page_token=token,
@@ -70,7 +70,9 @@ class Store:
                 return
 
 
-def open_store(uri: str | None = None, root: Path = _USUAL, *, create: bool = True) -> Store:
+def open_store(
+    uri: str | None = None, root: Path = _DEFAULT_FOLDER, *, create: bool = True
+) -> Store:
     """Reach the store at `uri` and make sure that it has the experiment `fer_tune`.
 
     uri: a folder (holding `mlflow.db` and `artifacts/`, made if missing), or a sqlite:, http(s):,
@@ -79,36 +81,39 @@ def open_store(uri: str | None = None, root: Path = _USUAL, *, create: bool = Tr
     create: without it nothing is made, and a store without studies is an error.
     Raises UserError within seconds where the store cannot be written to or does not answer.
     """
-    _settle_mlflow()
-    if database := _local_database(uri, root):
+    _configure_mlflow()
+    if database := _resolve_local_database(uri, root):
         return _open_sqlite(database, create)
     assert uri is not None
     scheme = uri.split(":")[0].split("+")[0]
     if scheme in _SERVERS:
         _probe_server(uri)
-        return _with_experiment(uri, None, create)
+        return _open_experiment(uri, None, create)
     if scheme in _DATABASES:
         _probe_database(uri)
-        return _with_experiment(uri, root / "artifacts", create)
+        return _open_experiment(uri, root / "artifacts", create)
     raise UserError(
-        f"tracking store {_without_password(uri)}: nothing known by '{scheme}:'; {_WHAT_TO_WRITE}"
+        f"tracking store {_redact_password(uri)}: nothing known by '{scheme}:'; {_URI_HELP}"
     )
 
 
-def is_usual(uri: str | None) -> bool:
+def is_default_store(uri: str | None) -> bool:
     """Whether the store at `uri` is the one that `open_store` opens where nothing is said."""
-    database = _local_database(uri, _USUAL)
-    return database is not None and database.absolute() == (_USUAL / _FILE).absolute()
+    database = _resolve_local_database(uri, _DEFAULT_FOLDER)
+    return (
+        database is not None
+        and database.absolute() == (_DEFAULT_FOLDER / _DATABASE_FILE).absolute()
+    )
 
 
-def _local_database(uri: str | None, root: Path) -> Path | None:
+def _resolve_local_database(uri: str | None, root: Path) -> Path | None:
     """The file of a local store; None for an address of another kind."""
     if uri is None or ":" not in uri:
-        return Path(uri or root) / _FILE
+        return Path(uri or root) / _DATABASE_FILE
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
-def _settle_mlflow() -> None:
+def _configure_mlflow() -> None:
     """Before MLflow is imported: no telemetry, no chatter, and retries in seconds, not minutes."""
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -134,8 +139,8 @@ def stop_retries() -> None:
 
 def _open_sqlite(database: Path, create: bool) -> Store:
     database = database.absolute()
-    require_database(database, create)
-    return _with_experiment(f"sqlite:///{database}", database.parent / "artifacts", create)
+    ensure_sqlite_database(database, create)
+    return _open_experiment(f"sqlite:///{database}", database.parent / "artifacts", create)
 
 
 def _probe_server(uri: str) -> None:
@@ -143,27 +148,25 @@ def _probe_server(uri: str) -> None:
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
-    if not _names_a_host(uri):
-        raise UserError(
-            f"tracking server {_without_password(uri)}: is no address; {_WHAT_TO_WRITE}"
-        )
+    if not _has_host(uri):
+        raise UserError(f"tracking server {_redact_password(uri)}: is no address; {_URI_HELP}")
     try:
         answer = http_request(
             get_default_host_creds(uri), "/health", "GET", max_retries=0, timeout=_PROBE_SECONDS
         )
     except (MlflowException, OSError) as error:
         raise UserError(
-            f"tracking server {_without_password(uri)}: does not answer; is it running, "
+            f"tracking server {_redact_password(uri)}: does not answer; is it running, "
             "and is the address right?"
         ) from error
     if answer.status_code >= 500:
         raise UserError(
-            f"tracking server {_without_password(uri)}: answers with status {answer.status_code}; "
+            f"tracking server {_redact_password(uri)}: answers with status {answer.status_code}; "
             "see its log"
         )
 
 
-def _names_a_host(uri: str) -> bool:
+def _has_host(uri: str) -> bool:
     try:
         parts = urlsplit(uri)
         return bool(parts.hostname) and parts.port != 0
@@ -181,33 +184,33 @@ def _probe_database(uri: str) -> None:
         engine.dispose()
     except ModuleNotFoundError as error:
         raise UserError(
-            f"tracking store {_without_password(uri)}: needs the package {error.name}; install it"
+            f"tracking store {_redact_password(uri)}: needs the package {error.name}; install it"
         ) from error
     except (sqlalchemy.exc.SQLAlchemyError, ValueError) as error:  # a port that is no number
         raise UserError(
-            f"tracking store {_without_password(uri)}: {first_line(error)}; "
+            f"tracking store {_redact_password(uri)}: {summarize_error(error)}; "
             "is the database running, and is the address right?"
         ) from error
 
 
-def _with_experiment(uri: str, artifacts: Path | None, create: bool) -> Store:
+def _open_experiment(uri: str, artifacts: Path | None, create: bool) -> Store:
     from mlflow.exceptions import MlflowException
 
     store = Store(uri, experiment_id="")
     try:
-        return Store(uri, _experiment_id(store, artifacts, create))
+        return Store(uri, _find_or_create_experiment(store, artifacts, create))
     except MlflowException as error:
         what = "answers, but not as an MLflow server does: " if artifacts is None else ""
-        raise UserError(f"tracking store {store}: {what}{first_line(error)}") from error
+        raise UserError(f"tracking store {store}: {what}{summarize_error(error)}") from error
 
 
-def _experiment_id(store: Store, artifacts: Path | None, create: bool) -> str:
+def _find_or_create_experiment(store: Store, artifacts: Path | None, create: bool) -> str:
     from mlflow.exceptions import MlflowException
 
-    client = store.client()
+    client = store.create_client()
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is None and not create:
-        raise UserError(f"no studies in {store}; {RUN_A_SEARCH}")
+        raise UserError(f"no studies in {store}; {RUN_SEARCH_HINT}")
     if found is None:
         location = artifacts.absolute().as_uri() if artifacts else None
         try:
@@ -225,13 +228,13 @@ def _experiment_id(store: Store, artifacts: Path | None, create: bool) -> str:
     return str(found.experiment_id)
 
 
-def _without_password(text: str) -> str:
+def _redact_password(text: str) -> str:
     """A password may itself hold colons, slashes and @s, so it ends at the last @."""
     text = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", text)
     return re.sub(r"(password=)[^&\s]*", r"\1***", text)
 
 
-def first_line(error: Exception) -> str:
+def summarize_error(error: Exception) -> str:
     """What an error says, cut to one line that people read, without a password."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return textwrap.shorten(_without_password(lines[0]), 200, placeholder=" ...")
+    return textwrap.shorten(_redact_password(lines[0]), 200, placeholder=" ...")

@@ -25,4 +25,4 @@ NOTE = "mlflow.note.content"
 # Metrics beside those of `fer_tune.scoring.metrics.named_metrics`.
 EPOCH = "epoch"  # the last epoch recorded
 SECONDS = "seconds"  # that training and evaluating the epoch took
-BEST = "best/"
+BEST_PREFIX = "best/"

@@ -14,8 +14,8 @@ from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
 from fer_tune.study.records.trial_record import format_trial_name
 from fer_tune.study.search_space.space import SearchSpace, find_space_file, load_space
 from fer_tune.tracking.parts import StudyEnded
-from fer_tune.tracking.recorder import Recorder
-from fer_tune.tracking.run_info import StudyDescription
+from fer_tune.tracking.recorder import EventRecorder
+from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.trial_config import PAPER, TrialConfig
 
@@ -43,7 +43,7 @@ def record_study(folder: Path, trials: int) -> Recorded:
     """As fast as it can be written."""
     space, name = load_space(find_space_file("regularize")), f"{trials}-trials"
     store = open_store(root=folder / "mlruns")
-    recorder = Recorder(store, _described(name, space), resume=False)
+    recorder = EventRecorder(store, _described(name, space), resume=False)
     rng, scores = np.random.default_rng(0), dict[str, float]()
     for number, config in enumerate(_configs(space, trials)):
         point = space.extract_point(config.model_dump())
@@ -53,15 +53,15 @@ def record_study(folder: Path, trials: int) -> Recorded:
         results = list(_results(config, _RUNGS[number % 2] if number % 3 else _EPOCHS, rng))
         ending = TrialEnded(number=number, ending="stopped" if number % 3 else "finished")
         told: list[Event] = [EpochEnded(number=number, result=result) for result in results]
-        recorder.record([begun, *told, ending])
+        recorder.record_events([begun, *told, ending])
         scores[title] = max(result.metrics["val/macro_f1"] for result in results)
-    recorder.record([StudyEnded("finished", OUTCOME, time=begun.time + 1)])
+    recorder.record_events([StudyEnded("finished", OUTCOME, time=begun.time + 1)])
     ranking = sorted(scores, key=lambda title: scores[title], reverse=True)
     return Recorded(name, store, recorder.run_id, space, ranking)
 
 
-def _described(name: str, space: SearchSpace) -> StudyDescription:
-    return StudyDescription(
+def _described(name: str, space: SearchSpace) -> StudyInfo:
+    return StudyInfo(
         name=name,
         space=space.to_yaml(),
         command="python -m fer_tune.search --space regularize",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from fer_tune.tracking.ui import study_address
+from fer_tune.tracking.ui import build_study_url
 from tests.browser.studies import OUTCOME, Recorded
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,7 @@ SCORES = ["best/macro_f1", "best/accuracy", "best/gap", "best/train_accuracy", "
 @pytest.fixture
 def address(study: Recorded, ui: str) -> str:
     """As a search prints it, but for the port."""
-    return study_address(study.store, study.run_id).replace("http://127.0.0.1:5000", ui)
+    return build_study_url(study.store, study.run_id).replace("http://127.0.0.1:5000", ui)
 
 
 def _open(page: Page, address: str, study: Recorded) -> None:

@@ -25,7 +25,7 @@ from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.tracking import tags
-from fer_tune.tracking.queries import find_study, trial_runs
+from fer_tune.tracking.queries import find_study, list_trial_runs
 from fer_tune.tracking.store import open_store
 from tests.cluster.machines import Machine
 from tests.cluster.services import Cluster
@@ -144,9 +144,9 @@ def _check_runs(cluster: Cluster, trials: list[TrialRecord]) -> None:
     """In MLflow are every epoch of every trial once, in one run a trial; their pictures in S3."""
     with cluster.machines["tracking"].joined():
         store = open_store(TRACKING, create=False)
-        client = store.client()
+        client = store.create_client()
         parent = client.get_run(find_study(store, NAME).run_id)
-        runs = trial_runs(store, parent.info.run_id)
+        runs = list_trial_runs(store, parent.info.run_id)
         losses = [client.get_metric_history(run.info.run_id, "val/loss") for run in runs]
     assert {run.info.status for run in (parent, *runs)} == {"FINISHED"}
     epochs = {

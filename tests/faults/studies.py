@@ -17,7 +17,7 @@ from fer_tune.study.records.settings import open_study
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.tune.scheduler import StudyScheduler
 from fer_tune.terminal.study_summary import ranked
-from fer_tune.tracking.queries import best_trial, find_study, parent_run, trial_runs
+from fer_tune.tracking.queries import best_trial, find_parent_run, find_study, list_trial_runs
 from fer_tune.tracking.store import open_store
 
 SMALL = ["--space", "smoke", "--train-faces", "300"]
@@ -132,10 +132,10 @@ def _require_one_course(folder: Path) -> None:
 def require_recorded(uri: str, name: str, trials: Sequence[TrialRecord]) -> None:
     """MLflow has each trial once, each epoch of it once, and nothing that still runs."""
     store = open_store(uri)
-    client, parent = store.client(), parent_run(store, name)
+    client, parent = store.create_client(), find_parent_run(store, name)
     assert parent is not None
     assert parent.info.status == "FINISHED"
-    runs = trial_runs(store, parent.info.run_id)
+    runs = list_trial_runs(store, parent.info.run_id)
     assert len(runs) == len(trials)
     by_number = {int(run.data.tags["fer_tune.trial"]): run for run in runs}
     for trial in trials:

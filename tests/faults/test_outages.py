@@ -30,8 +30,8 @@ from fer_tune.study.tune.resources import ResourceRequest, allocate_resources, d
 from fer_tune.study.tune.shared_data import SharedStudyData
 from fer_tune.study.tune.trainable import TrialOptions, report_epoch
 from fer_tune.study.tune.tuner import RunContext, run_study
-from fer_tune.tracking.metric_names import epoch_metrics
-from fer_tune.tracking.run_info import StudyDescription
+from fer_tune.tracking.metric_names import to_epoch_metrics
+from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.writer import StudyWriter
 from tests.faults.server import PATIENCE, TrackingServer, tracking_server
@@ -46,7 +46,7 @@ STORAGE = Path("mlruns/studies")
 SETTINGS = made(
     "outages", "paper", load_space(find_space_file("paper")), trials=60, epochs=12, grace=6
 )
-DESCRIPTION = StudyDescription(
+DESCRIPTION = StudyInfo(
     name=SETTINGS.name,
     space=SETTINGS.space.to_yaml(),
     command="pytest",
@@ -150,7 +150,7 @@ def _require_each_metric_once(server: TrackingServer, trials: list[TrialRecord])
         (trial.number, name, result.epoch): value
         for trial in trials
         for result in trial.history
-        for name, value in epoch_metrics(result).items()
+        for name, value in to_epoch_metrics(result).items()
     }
     assert {which: value for which, value in found.items() if "best/" not in which[1]} == told
     return len(rows)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.search import __main__ as search
-from fer_tune.tracking.artifacts import FILE, logged_text
+from fer_tune.tracking.artifacts import REPORT_FILE, read_text_artifact
 from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.store import open_store
 
@@ -15,9 +15,9 @@ def test_the_end_of_a_search_writes_the_report_and_keeps_it_in_mlflow(
     monkeypatch.delenv("FER_TUNE_DATA", raising=False)
     small = ["--space", "smoke", "--train-faces", "300", "--trials", "1", "--epochs", "1"]
     search.main([*small, "--study", "demo-reported"])
-    written = Path("mlruns", "studies", "demo-reported", FILE)
+    written = Path("mlruns", "studies", "demo-reported", REPORT_FILE)
     assert f"Report: {written}" in capfd.readouterr().out
     page = written.read_text(encoding="utf-8")
     assert "<img" in page  # faces, from the best trial's checkpoint
     store = open_store()
-    assert logged_text(store, find_study(store, "demo-reported").run_id, FILE) == page
+    assert read_text_artifact(store, find_study(store, "demo-reported").run_id, REPORT_FILE) == page

@@ -17,9 +17,9 @@ from fer_tune.study.records.settings import StudySettings, create_study_director
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import parse_space
-from fer_tune.tracking.artifacts import FILE, logged_text
+from fer_tune.tracking.artifacts import REPORT_FILE, read_text_artifact
 from fer_tune.tracking.queries import find_study
-from fer_tune.tracking.recorder import Recorder
+from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store, open_store
 
 SPACE = "parameters:\n  depth: {type: int, low: 1, high: 5}\n"
@@ -61,11 +61,11 @@ def begin(request: pytest.FixtureRequest, store: Store, storage: StudyStorage) -
         )
         folder = create_study_directory(storage.local_dir, settings)
         told = "python -m fer_tune.search --study tested"
-        recorder = Recorder(store, describe(settings, demo_splits(), told), resume=False)
+        recorder = EventRecorder(store, describe(settings, demo_splits(), told), resume=False)
         journal = EventLog(folder)
         for trial in trials:
             told_events = events(trial)
-            recorder.record(told_events)
+            recorder.record_events(told_events)
             for event in told_events:
                 journal.on_event(event)
         journal.close()
@@ -109,8 +109,8 @@ def test_a_journal_of_another_study_of_that_name_is_not_taken_for_it(
 ) -> None:
     settings = begin(trial(0, 20), trial(1, 30))
     there = open_store(root=tmp_path / "mlruns")
-    recorder = Recorder(there, describe(settings, demo_splits(), ""), resume=False)
-    recorder.record([each.model_copy(update={"time": 7}) for each in events(trial(0, 45))])
+    recorder = EventRecorder(there, describe(settings, demo_splits(), ""), resume=False)
+    recorder.record_events([each.model_copy(update={"time": 7}) for each in events(trial(0, 45))])
     here, elsewhere = (read_study(each, settings.name, storage) for each in (store, there))
     assert (here.is_here, len(here.trials)) == (True, 2)
     assert (elsewhere.is_here, len(elsewhere.trials)) == (False, 1)
@@ -122,8 +122,8 @@ def test_a_matrix_of_an_epoch_that_is_no_longer_the_best_is_left_out(
     settings = begin(interrupted := trial(0, 20, ending="interrupted"))
     nowhere = StudyStorage(str(tmp_path / "nothing"))
     assert read_study(store, settings.name, nowhere).trials[0].history[0].confusion
-    recorder = Recorder(store, describe(settings, demo_splits(), ""), resume=True)
-    recorder.record([*events(interrupted)[:1], *events(trial(0, 20, 40))[2:-1]])
+    recorder = EventRecorder(store, describe(settings, demo_splits(), ""), resume=True)
+    recorder.record_events([*events(interrupted)[:1], *events(trial(0, 20, 40))[2:-1]])
     study = read_study(store, settings.name, nowhere)
     assert [len(result.confusion) for result in study.trials[0].history] == [0, 0]
     assert study.classes == EMOTIONS
@@ -138,9 +138,11 @@ def test_the_command_writes_the_page_and_keeps_it_with_the_study(
 ) -> None:
     name = begin(trial(0, 20), trial(1, 30, ending=None)).name
     main(["--study", name, "--tracking-uri", store.uri, "--storage", storage.address])
-    written = storage.local_dir / name / FILE
+    written = storage.local_dir / name / REPORT_FILE
     assert f"Report: {written}" in capsys.readouterr().out
-    assert logged_text(store, find_study(store, name).run_id, FILE) == written.read_text("utf-8")
+    assert read_text_artifact(
+        store, find_study(store, name).run_id, REPORT_FILE
+    ) == written.read_text("utf-8")
     assert "python -m fer_tune.search --study tested" in written.read_text("utf-8")
 
 

@@ -19,8 +19,8 @@ from fer_tune.tracking import registry, tags
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import StudyRun, TrialRun
 from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
-from fer_tune.tracking.retrain_run import open_retraining
-from fer_tune.tracking.run_info import RetrainingDescription
+from fer_tune.tracking.retrain_run import open_retrain_run
+from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.trial.train_and_test import Final
@@ -41,7 +41,7 @@ def kept_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def store(kept_store: Store) -> Iterator[Store]:
     """A store whose registry is empty."""
     yield kept_store
-    client = kept_store.client()
+    client = kept_store.create_client()
     for model in client.search_registered_models():
         client.delete_registered_model(model.name)
 
@@ -59,11 +59,11 @@ def splits() -> Splits:
     return Splits(CLASSES, test.take(np.arange(2)), noise(3), test, "faces.zip", "As drawn.")
 
 
-def described(number: int, source: str = "faces.zip") -> RetrainingDescription:
+def described(number: int, source: str = "faces.zip") -> RetrainInfo:
     marks = {tags.SOURCE: source, tags.PROTOCOL: "As drawn.", tags.FACES_HASH: source}
     study = StudyRun("s", "0", "finished", METRIC, marks, {})
     trial = TrialRun(number, f"run {number}", "t", CONFIG, "finished", 1, {}, {})
-    return RetrainingDescription(study, trial, 1, CLASSES, "retrain", "0.1.0")
+    return RetrainInfo(study, trial, 1, CLASSES, "retrain", "0.1.0")
 
 
 def said(splits: Splits, right: int) -> Predictions:
@@ -98,17 +98,19 @@ def judged(store: Store, splits: Splits) -> Judged:
     ) -> tuple[ModelVersion, str]:
         what, console = described(number, source), Console(width=80)
         alone = outcome(splits, right)
-        with open_retraining(store, what) as run, console.capture() as shown:
-            kept = run.finished_seed(0)
+        with open_retrain_run(store, what) as run, console.capture() as shown:
+            kept = run.find_finished_seed(0)
             if kept is None:
-                with run.open_seed(0) as seed:
+                with run.open_seed_run(0) as seed:
                     network = FerNet(CONFIG, len(CLASSES))
-                    kept = seed.log_final(Final(network, alone.best, alone.test, alone.predictions))
+                    kept = seed.log_outcome(
+                        Final(network, alone.best, alone.test, alone.predictions)
+                    )
             options = {"paper": None, "flip": False, **changes}
             judge(console, store, run, Retrained(what, splits, [kept], **options))
-        found = store.client().search_model_versions(f"run_id = '{kept.run_id}'")
+        found = store.create_client().search_model_versions(f"run_id = '{kept.run_id}'")
         assert len(found) == 1
-        return store.client().get_model_version("fer_tune", found[0].version), shown.get()
+        return store.create_client().get_model_version("fer_tune", found[0].version), shown.get()
 
     return run_it
 
@@ -125,7 +127,7 @@ def test_the_first_model_is_the_champion_and_says_why(store: Store, judged: Judg
     assert "there was no champion" in str(version.description)
     assert "models:/fer_tune/1, @champion: there was no champion." in shown
     assert version.tags[tags.FACES_HASH] == "faces.zip"
-    entry = store.client().get_logged_model(_champions_model(store))
+    entry = store.create_client().get_logged_model(_champions_model(store))
     assert "fer_tune" in entry.tags["mlflow.modelVersions"]
 
 
@@ -134,7 +136,7 @@ def test_a_better_model_takes_the_champions_place(store: Store, judged: Judged) 
     version, shown = judged(3, 110)
     assert version.aliases == [CHAMPION]
     assert "20 test faces told by this model alone, 0 by the other alone" in " ".join(shown.split())
-    assert store.client().get_model_version("fer_tune", "1").aliases == []
+    assert store.create_client().get_model_version("fer_tune", "1").aliases == []
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_one_that_is_not_better_beyond_chance_is_a_challenger(
     version, _ = judged(5 + 2 * right, right)
     assert version.aliases == [CHALLENGER]
     assert told in str(version.description)
-    champion = registry.champion(store)
+    champion = registry.find_champion(store)
     assert champion is not None
     assert champion.version == "1"
 
@@ -157,7 +159,7 @@ def test_a_champion_of_other_faces_is_not_compared_and_stays(judged: Judged, sto
     version, shown = judged(401, 140)
     assert version.aliases == [CHALLENGER]
     assert "it was trained on other faces (others.zip)" in " ".join(shown.split())
-    found = registry.champion(store)
+    found = registry.find_champion(store)
     assert found is not None
     assert found.version == "1"
 
@@ -172,7 +174,7 @@ def test_a_model_is_registered_once_however_often_its_retraining_goes_on(
 
         def killed(client: MlflowClient, *args: Any, **how: Any) -> None:
             # The seed's run ends as usual, its parent does not.
-            if method == "set_terminated" and not store.client().search_registered_models():
+            if method == "set_terminated" and not store.create_client().search_registered_models():
                 whole(client, *args, **how)
             else:
                 raise RuntimeError
@@ -182,22 +184,22 @@ def test_a_model_is_registered_once_however_often_its_retraining_goes_on(
             judged(number, 90)
     version, _ = judged(number, 90)  # which counts the versions of its run
     assert version.aliases == [CHAMPION]
-    assert len(store.client().search_model_versions("name = 'fer_tune'")) == 1
+    assert len(store.create_client().search_model_versions("name = 'fer_tune'")) == 1
 
 
 def test_a_champion_whose_predictions_are_gone_is_asked(
     store: Store, judged: Judged, splits: Splits
 ) -> None:
     version, _ = judged(600, 90)
-    found = registry.champion(store)
+    found = registry.find_champion(store)
     assert found is not None
-    told = registry.champion_says(store, found, splits.test, CLASSES)
+    told = registry.load_champion_predictions(store, found, splits.test, CLASSES)
     np.testing.assert_array_equal(told, said(splits, 90).predicted)
     (kept,) = Path(store.uri.removeprefix("sqlite:///")).parent.rglob(
         f"{version.run_id}/artifacts/test_predictions.csv"
     )
     kept.unlink()
-    asked = registry.champion_says(store, found, splits.test, CLASSES)
+    asked = registry.load_champion_predictions(store, found, splits.test, CLASSES)
     table = load_model(store, "models:/fer_tune/1").predict(splits.test.images)
     np.testing.assert_array_equal(asked, np.asarray(table).argmax(axis=1))
 
@@ -213,8 +215,8 @@ def test_the_papers_configuration_twins_and_mirror_images_stand_beside_the_plain
     assert "averaged with mirror images 0.000" in told
     assert "trained in the same way (seed 1: test accuracy 0.200, macro F1 0.200)" in told
     assert "better (60 test faces told by this model alone" in told
-    seed = store.client().get_run(str(version.run_id))
-    run = store.client().get_run(seed.data.tags[tags.PARENT])
+    seed = store.create_client().get_run(str(version.run_id))
+    run = store.create_client().get_run(seed.data.tags[tags.PARENT])
     assert run.data.metrics["test/accuracy"] == 0.6
     assert run.data.metrics["test/accuracy_without_twins"] == pytest.approx(88 / 148)
     assert run.data.metrics["test/flip_accuracy"] == 0

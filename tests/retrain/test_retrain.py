@@ -12,7 +12,7 @@ from fer_tune.model import FerNet
 from fer_tune.retrain import __main__ as retrain
 from fer_tune.search import __main__ as search
 from fer_tune.tracking.models.log_model import load_model
-from fer_tune.tracking.queries import find_study, trials
+from fer_tune.tracking.queries import find_study, list_trials
 from fer_tune.tracking.store import open_store
 from fer_tune.trial import train_and_test as final
 from fer_tune.trial import training_loop as loop
@@ -40,7 +40,7 @@ def study(workplace: Path) -> str:
 
 
 def _retrainings(status: str) -> list[str]:
-    runs = open_store().runs(f"tags.`fer_tune.retrained_study` = '{STUDY}'")
+    runs = open_store().search_runs(f"tags.`fer_tune.retrained_study` = '{STUDY}'")
     return [
         run.info.run_id
         for run in runs
@@ -66,8 +66,8 @@ def test_the_trial_is_trained_again_tested_and_kept_as_a_model(
 
     store = open_store()
     (parent_id,) = _retrainings("FINISHED")
-    seeds = list(store.runs(f"tags.`mlflow.parentRunId` = '{parent_id}'"))
-    trial = trials(store, find_study(store, study))[1]
+    seeds = list(store.search_runs(f"tags.`mlflow.parentRunId` = '{parent_id}'"))
+    trial = list_trials(store, find_study(store, study))[1]
     for run in seeds:
         assert run.info.status == "FINISHED"
         assert run.data.tags["fer_tune.retrained_run"] == trial.run_id
@@ -109,7 +109,7 @@ def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
             retrain.main(arguments)
     assert "The same command goes on" in capfd.readouterr().out
     (killed,) = _retrainings("KILLED")
-    nested = open_store().runs(f"tags.`mlflow.parentRunId` = '{killed}'")
+    nested = open_store().search_runs(f"tags.`mlflow.parentRunId` = '{killed}'")
     assert [run.info.status for run in nested] == ["FINISHED", "KILLED"]
 
     trained.clear()
@@ -181,7 +181,7 @@ def test_the_papers_configuration_is_trained_once_however_often_it_is_compared_w
         with pytest.raises(KeyboardInterrupt):
             retrain.main(arguments)
     monkeypatch.setattr(loop, "_train_epoch", counted)
-    before = len(open_store().client().search_model_versions("name = 'fer_tune'"))
+    before = len(open_store().create_client().search_model_versions("name = 'fer_tune'"))
     retrain.main(arguments)
     assert [config == PAPER for config in trained] == [False, True, True]
     retrain.main(arguments)
@@ -189,7 +189,7 @@ def test_the_papers_configuration_is_trained_once_however_often_it_is_compared_w
     shown = capfd.readouterr().out
     assert "The paper's configuration was trained like this before." in shown
     assert shown.count("Against the paper's configuration, trained in the same way") == 2
-    after = open_store().client().search_model_versions("name = 'fer_tune'")
+    after = open_store().create_client().search_model_versions("name = 'fer_tune'")
     assert len(after) == before + 2
 
     retrain.main(["--study", study, "--trial", "0", "--epochs", "1"])
@@ -198,7 +198,7 @@ def test_the_papers_configuration_is_trained_once_however_often_it_is_compared_w
 
 def test_the_best_trial_is_the_default(study: str, capfd: pytest.CaptureFixture[str]) -> None:
     store = open_store()
-    found = trials(store, find_study(store, study))
+    found = list_trials(store, find_study(store, study))
     best = max(found, key=lambda trial: trial.metrics["val/macro_f1"])
     retrain.main(["--study", study, "--epochs", "1", *ALONE])
     assert f"Training trial {best.number:03d}" in capfd.readouterr().out

@@ -15,7 +15,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.search import __main__ as search
 from fer_tune.study.records.event_log import read_events, read_trials
-from fer_tune.tracking.queries import find_study, trial_runs, trials
+from fer_tune.tracking.queries import find_study, list_trial_runs, list_trials
 from fer_tune.tracking.store import open_store
 from tests.waiting import wait_until
 
@@ -52,12 +52,12 @@ def single_study(workplace: Path) -> str:
 
 def _runs(name: str) -> tuple["Run", list["Run"]]:
     store = open_store()
-    parent = store.client().get_run(find_study(store, name).run_id)
-    return parent, trial_runs(store, parent.info.run_id)
+    parent = store.create_client().get_run(find_study(store, name).run_id)
+    return parent, list_trial_runs(store, parent.info.run_id)
 
 
 def _steps(run: "Run", metric: str) -> list[int]:
-    history = open_store().client().get_metric_history(run.info.run_id, metric)
+    history = open_store().create_client().get_metric_history(run.info.run_id, metric)
     return [each.step for each in history]
 
 
@@ -76,7 +76,7 @@ def test_a_single_trial_study_lands_in_mlflow(single_study: str) -> None:
         expected |= {f"val_{measure}/{name}" for name in EMOTIONS}
     assert expected <= trial.data.metrics.keys()
     assert _steps(trial, "val/macro_f1") == [1, 2]
-    artifacts = open_store().client().list_artifacts(trial.info.run_id)
+    artifacts = open_store().create_client().list_artifacts(trial.info.run_id)
     assert {each.path for each in artifacts} >= {"confusion.png", "confusion.csv"}
 
 
@@ -173,7 +173,7 @@ def test_the_same_study_gives_the_same_numbers(single_study: str) -> None:
     search.main([*SINGLE, "--study", "demo-twin"])
     store = open_store()
     first, second = (
-        [(trial.config, trial.metrics) for trial in trials(store, find_study(store, name))]
+        [(trial.config, trial.metrics) for trial in list_trials(store, find_study(store, name))]
         for name in (single_study, "demo-twin")
     )
     assert first == second
@@ -293,7 +293,7 @@ def test_a_name_that_only_mlflow_knows_is_refused_with_a_way_out(
     search.main(["--resume", "demo-away", "--storage", str(tmp_path)])
     assert "Trials: 1 (1 finished)" in capfd.readouterr().out
     # Without its run in MLflow the name is free again.
-    open_store().client().delete_run(find_study(open_store(), "demo-away").run_id)
+    open_store().create_client().delete_run(find_study(open_store(), "demo-away").run_id)
     search.main([*SINGLE, "--study", "demo-away"])
     assert [_steps(run, "gap") for run in _runs("demo-away")[1]] == [[1, 2]]
 

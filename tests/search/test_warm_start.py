@@ -11,8 +11,8 @@ from fer_tune.scoring.metrics import EpochResult
 from fer_tune.search.warm_start import warm_start
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.search_space.space import parse_space
-from fer_tune.tracking.recorder import Recorder
-from fer_tune.tracking.run_info import StudyDescription
+from fer_tune.tracking.recorder import EventRecorder
+from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.trial_config import TrialConfig
 from tests.settings import made
@@ -41,9 +41,9 @@ def _record(store: Store, name: str, trials: Sequence[Sequence[Event]], **own: A
     settings = {"epochs": 3, "train_faces": None, "seed": 0}
     settings |= {each: own.pop(each) for each in settings.keys() & own.keys()}
     usual = {"faces_hash": FACES, "metric": "val/macro_f1"} | own
-    recorder = Recorder(
+    recorder = EventRecorder(
         store,
-        StudyDescription(
+        StudyInfo(
             name=name,
             space="",
             command="",
@@ -58,7 +58,7 @@ def _record(store: Store, name: str, trials: Sequence[Sequence[Event]], **own: A
         resume=False,
     )
     for events in trials:
-        recorder.record(events)
+        recorder.record_events(events)
 
 
 def _trial(

@@ -7,7 +7,7 @@ import pytest
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
-from fer_tune.tracking.run_info import StudyDescription
+from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.trial_config import PAPER, TrialConfig
 
@@ -19,10 +19,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture
-def describe(request: pytest.FixtureRequest) -> Callable[..., StudyDescription]:
+def describe(request: pytest.FixtureRequest) -> Callable[..., StudyInfo]:
     """Describes a study named after the test."""
 
-    def study(**changes: Any) -> StudyDescription:
+    def study(**changes: Any) -> StudyInfo:
         values = {
             "name": request.node.name,
             "space": "dropout: [0.2, 0.5]\n",
@@ -34,7 +34,7 @@ def describe(request: pytest.FixtureRequest) -> Callable[..., StudyDescription]:
             "settings": {"epochs": 4, "data": None},
             "parameters": {"dropout": ()},
         } | changes
-        return StudyDescription(classes=EMOTIONS, seed=7, notes=("Drawn faces.",), **values)
+        return StudyInfo(classes=EMOTIONS, seed=7, notes=("Drawn faces.",), **values)
 
     return study
 

@@ -6,7 +6,7 @@ import torch
 from fer_tune.common.errors import UserError
 from fer_tune.model import FerNet
 from fer_tune.model_config import ModelConfig
-from fer_tune.tracking.chosen import CHAMPION, chosen_model
+from fer_tune.tracking.chosen import CHAMPION_URI, find_default_model_uri
 from fer_tune.tracking.models.log_model import load_model, log_model
 from fer_tune.tracking.store import Store, open_store
 
@@ -20,24 +20,24 @@ def empty(tmp_path: Path) -> Store:
 
 def logged(store: Store) -> str:
     torch.manual_seed(0)
-    run = store.client().create_run(store.experiment_id)
+    run = store.create_client().create_run(store.experiment_id)
     return log_model(store, run.info.run_id, FerNet(CONFIG, 2), CONFIG, ["happy", "sad"])
 
 
 def test_the_newest_model_is_meant_until_there_is_a_champion(empty: Store) -> None:
     with pytest.raises(UserError, match=r"no model in .*mlflow.db; train one with .*retrain"):
-        chosen_model(empty)
-    client = empty.client()
+        find_default_model_uri(empty)
+    client = empty.create_client()
     first, second = logged(empty), logged(empty)
     broken_off = client.create_logged_model(empty.experiment_id, name="fer_net")
     assert broken_off.creation_timestamp >= client.get_logged_model(second[8:]).creation_timestamp
-    assert chosen_model(empty) == second
+    assert find_default_model_uri(empty) == second
 
     client.create_registered_model("fer_tune")
     place = client.get_logged_model(first.removeprefix("models:/")).artifact_location
     client.create_model_version("fer_tune", place)
-    assert chosen_model(empty) == second  # registered, and no champion
+    assert find_default_model_uri(empty) == second  # registered, and no champion
 
     client.set_registered_model_alias("fer_tune", "champion", "1")
-    assert chosen_model(empty) == CHAMPION == "models:/fer_tune@champion"
-    assert f"models:/{load_model(empty, CHAMPION).metadata.model_id}" == first
+    assert find_default_model_uri(empty) == CHAMPION_URI == "models:/fer_tune@champion"
+    assert f"models:/{load_model(empty, CHAMPION_URI).metadata.model_id}" == first

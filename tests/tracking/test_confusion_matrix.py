@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_tune.tracking.confusion_matrix import confusion_picture, confusion_table
+from fer_tune.tracking.confusion_matrix import draw_confusion_matrix, format_confusion_csv
 
 CONFUSION = [[8, 2], [0, 0]]
 CLASSES = ("happy", "sad")
 
 
 def _drawn(confusion: list[list[int]]) -> NDArray[np.uint8]:
-    picture = confusion_picture(confusion, CLASSES, "validation, epoch 3")
+    picture = draw_confusion_matrix(confusion, CLASSES, "validation, epoch 3")
     file = io.BytesIO()
     picture.save(file, "PNG")
     return np.asarray(Image.open(file))
@@ -42,9 +42,9 @@ def test_a_picture_needs_neither_matplotlib_nor_a_display() -> None:
 
 
 def test_a_class_with_a_long_name_has_room() -> None:
-    long = confusion_picture([[1]], ["a feeling that is hard to name"], "")
-    assert long.width > confusion_picture([[1]], ["joy"], "").width
+    long = draw_confusion_matrix([[1]], ["a feeling that is hard to name"], "")
+    assert long.width > draw_confusion_matrix([[1]], ["joy"], "").width
 
 
 def test_the_table_has_a_row_a_true_class() -> None:
-    assert confusion_table(CONFUSION, CLASSES) == "true,happy,sad\nhappy,8,2\nsad,0,0\n"
+    assert format_confusion_csv(CONFUSION, CLASSES) == "true,happy,sad\nhappy,8,2\nsad,0,0\n"

@@ -14,13 +14,13 @@ from fer_tune.events import Event
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.parts import StudyEnded
-from fer_tune.tracking.queries import parent_run, trial_runs
-from fer_tune.tracking.recorder import Recorder
-from fer_tune.tracking.run_info import StudyDescription
+from fer_tune.tracking.queries import find_parent_run, list_trial_runs
+from fer_tune.tracking.recorder import EventRecorder
+from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.writer import StudyWriter
 
-Describe = Callable[..., StudyDescription]
+Describe = Callable[..., StudyInfo]
 Result = Callable[..., EpochResult]
 Events = Callable[..., list[Event]]
 
@@ -79,7 +79,7 @@ class Faults:
 @pytest.fixture(autouse=True)
 def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the metrics of the second epoch are cut in two, its best ones from the others."""
-    monkeypatch.setattr("fer_tune.tracking.recorder._METRICS_AT_ONCE", 46)
+    monkeypatch.setattr("fer_tune.tracking.recorder._METRICS_PER_BATCH", 46)
 
 
 class Story(list[Event]):
@@ -104,19 +104,19 @@ def story(events: Events, result: Result) -> Story:
     return Story(told + events(2, first))
 
 
-def _record(recorder: Recorder, story: Story) -> None:
+def _record(recorder: EventRecorder, story: Story) -> None:
     by_trial = sorted(story, key=lambda event: event.number)
     for _, events in groupby(by_trial, key=lambda event: event.number):
-        recorder.record(list(events))
-    recorder.record([END])
+        recorder.record_events(list(events))
+    recorder.record_events([END])
 
 
 def _recorded(store: Store, name: str) -> dict[int, dict[str, Any]]:
     """What MLflow has of the trials, by number, and under -1 of the study itself."""
-    client, parent = store.client(), parent_run(store, name)
+    client, parent = store.create_client(), find_parent_run(store, name)
     assert parent is not None
     runs: dict[int, dict[str, Any]] = {}
-    for run in (parent, *trial_runs(store, parent.info.run_id)):
+    for run in (parent, *list_trial_runs(store, parent.info.run_id)):
         number = int(run.data.tags.pop(tags.TRIAL, -1))
         assert number not in runs
         for own in (tags.STUDY, tags.PARENT, "mlflow.runName"):
@@ -139,7 +139,7 @@ def _recorded(store: Store, name: str) -> dict[int, dict[str, Any]]:
 def expected(store: Store, describe: Describe, story: Story) -> dict[int, dict[str, Any]]:
     """What is recorded of the story where nothing fails."""
     study = describe(name=f"{describe().name} undisturbed")
-    _record(Recorder(store, study, resume=False), story)
+    _record(EventRecorder(store, study, resume=False), story)
     return _recorded(store, study.name)
 
 
@@ -156,8 +156,8 @@ def test_a_store_that_fails_at_every_call_loses_and_doubles_nothing(
     writer = StudyWriter(store, describe(), told)
     with Faults(MlflowException) as faults:
         told += story
-        writer.tell(story[-1])
-        assert writer.close(END.ending, END.note) is None
+        writer.on_event(story[-1])
+        assert writer.close(END.ending, END.summary) is None
     assert faults.caused > 40
     assert _recorded(store, describe().name) == expected
 
@@ -169,7 +169,7 @@ def test_a_study_whose_store_fails_as_it_begins_can_be_begun_again(
     with Faults(MlflowException, once=True) as faults:
         while recorder is None:
             with suppress(MlflowException):
-                recorder = Recorder(store, describe(), resume=False)
+                recorder = EventRecorder(store, describe(), resume=False)
     assert faults.caused == 16
     _record(recorder, story)
     assert _recorded(store, describe().name) == expected
@@ -182,7 +182,7 @@ def test_a_driver_killed_at_every_call_loses_and_doubles_nothing(
     with Faults(Killed) as faults:
         while not is_over:
             try:
-                _record(Recorder(store, describe(), resume=resumes > 0), story)
+                _record(EventRecorder(store, describe(), resume=resumes > 0), story)
                 is_over = True
             except Killed:
                 resumes += 1
@@ -198,7 +198,7 @@ def test_a_run_that_a_server_makes_after_all_is_no_second_one(
     expected: dict[int, dict[str, Any]],
     resumed: bool,
 ) -> None:
-    recorder = Recorder(store, describe(), resume=False)
+    recorder = EventRecorder(store, describe(), resume=False)
     late: list[Callable[[], Any]] = []
 
     def hangs(client: MlflowClient, *args: Any, **kwargs: Any) -> None:
@@ -211,9 +211,9 @@ def test_a_run_that_a_server_makes_after_all_is_no_second_one(
         with pytest.raises(MlflowException):
             _record(recorder, story)
     if resumed:
-        recorder = Recorder(store, describe(), resume=True)
-    recorder.record(story[:1])
+        recorder = EventRecorder(store, describe(), resume=True)
+    recorder.record_events(story[:1])
     late.pop()()
-    assert len(trial_runs(store, recorder.run_id)) == 2
+    assert len(list_trial_runs(store, recorder.run_id)) == 2
     _record(recorder, story)
     assert _recorded(store, describe().name) == expected

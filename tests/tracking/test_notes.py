@@ -1,14 +1,14 @@
 from collections.abc import Callable
 
-from fer_tune.tracking.notes import study_notes
-from fer_tune.tracking.run_info import StudyDescription
+from fer_tune.tracking.notes import render_study_note
+from fer_tune.tracking.run_info import StudyInfo
 
 
 def test_the_outcome_is_first_and_the_page_of_the_trials_is_linked(
-    describe: Callable[..., StudyDescription],
+    describe: Callable[..., StudyInfo],
 ) -> None:
     study = describe(parameters={"depth": (), "width": ()}, metric="val/loss")
-    notes = study_notes(study, "#/runs", "Best: trial 3.").split("\n\n")
+    notes = render_study_note(study, "#/runs", "Best: trial 3.").split("\n\n")
     assert notes[0] == "Best: trial 3."
     assert notes[1] == "Drawn faces."
     assert "[Compare the trials](#/runs)" in notes[2]
@@ -17,6 +17,6 @@ def test_the_outcome_is_first_and_the_page_of_the_trials_is_linked(
 
 
 def test_before_anything_came_out_there_is_a_guide_already(
-    describe: Callable[..., StudyDescription],
+    describe: Callable[..., StudyInfo],
 ) -> None:
-    assert study_notes(describe(), "#/runs").startswith("Drawn faces.")
+    assert render_study_note(describe(), "#/runs").startswith("Drawn faces.")

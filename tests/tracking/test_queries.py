@@ -8,12 +8,18 @@ from fer_tune.common.errors import UserError
 from fer_tune.events import Event
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
-from fer_tune.tracking.queries import best_trial, find_study, find_trial, study_names, trials
-from fer_tune.tracking.recorder import Recorder
-from fer_tune.tracking.run_info import StudyDescription
+from fer_tune.tracking.queries import (
+    best_trial,
+    find_study,
+    find_trial,
+    list_study_names,
+    list_trials,
+)
+from fer_tune.tracking.recorder import EventRecorder
+from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
 
-Describe = Callable[..., StudyDescription]
+Describe = Callable[..., StudyInfo]
 Result = Callable[..., EpochResult]
 Events = Callable[..., list[Event]]
 
@@ -22,16 +28,16 @@ def test_an_unknown_study_is_told_with_the_closest_names_first(
     store: Store, describe: Describe
 ) -> None:
     for name in ("dropout by hand", "zzz"):
-        Recorder(store, describe(name=name), resume=False)
+        EventRecorder(store, describe(name=name), resume=False)
     with pytest.raises(UserError, match="it has dropout by hand, ") as caught:
         find_study(store, "dropout by hnad")
     assert "\n" not in str(caught.value)
-    assert {"dropout by hand", "zzz"} <= set(study_names(store))
+    assert {"dropout by hand", "zzz"} <= set(list_study_names(store))
 
 
 def test_a_study_is_found_whatever_its_name(store: Store, describe: Describe) -> None:
     name = """it's "quoted" `oddly` \\ 100 %"""
-    recorder = Recorder(store, describe(name=name), resume=False)
+    recorder = EventRecorder(store, describe(name=name), resume=False)
     study = find_study(store, name)
     assert (study.run_id, study.ending, study.metric) == (recorder.run_id, None, "val/macro_f1")
     assert (study.epochs, study.data) == (4, None)
@@ -40,15 +46,15 @@ def test_a_study_is_found_whatever_its_name(store: Store, describe: Describe) ->
 def test_trials_come_by_number_and_not_by_when_they_began(
     store: Store, describe: Describe, events: Events
 ) -> None:
-    recorder = Recorder(store, describe(), resume=False)
+    recorder = EventRecorder(store, describe(), resume=False)
     for number in (10, 2, 1):
         for event in events(number, ending="interrupted"):
-            recorder.record([event])
+            recorder.record_events([event])
     study = find_study(store, describe().name)
-    found = trials(store, study)
+    found = list_trials(store, study)
     assert [trial.number for trial in found] == [1, 2, 10]
     assert [trial.ending for trial in found] == ["interrupted"] * 3
-    assert [trial.best for trial in found] == [{}] * 3
+    assert [trial.best_metrics for trial in found] == [{}] * 3
     with pytest.raises(UserError, match="has trials 1 to 10"):
         find_trial(store, study, 7)
     with pytest.raises(UserError, match="no trial with a result yet"):
@@ -59,10 +65,10 @@ def test_trials_come_by_number_and_not_by_when_they_began(
 def test_the_best_trial_is_found_by_any_metric(
     store: Store, describe: Describe, result: Result, events: Events, metric: str, best: int
 ) -> None:
-    recorder = Recorder(store, describe(metric=metric), resume=False)
+    recorder = EventRecorder(store, describe(metric=metric), resume=False)
     for number, right, loss in ((0, 40, 0.5), (1, 76, 0.9)):
         for event in events(number, result(1, right, loss)):
-            recorder.record([event])
+            recorder.record_events([event])
     assert best_trial(store, find_study(store, describe().name)).number == best
 
 
@@ -75,14 +81,14 @@ def test_the_best_trial_keeps_to_the_largest_gap_or_comes_closest(
     most: float | None,
     best: int,
 ) -> None:
-    recorder = Recorder(store, describe(settings={"epochs": 4, "max_gap": most}), resume=False)
+    recorder = EventRecorder(store, describe(settings={"epochs": 4, "max_gap": most}), resume=False)
     for number, gap in enumerate((0.1, 0.2, 0.3)):
         made = result(1, 40 + 10 * number)
         made = replace(made, metrics={**made.metrics, "gap": gap})
-        recorder.record(events(number, made, ending="finished"))
+        recorder.record_events(events(number, made, ending="finished"))
     stopped = result(1, 50)
     stopped = replace(stopped, metrics={**stopped.metrics, "gap": 0.0})
-    recorder.record(events(3, stopped, ending="stopped"))
+    recorder.record_events(events(3, stopped, ending="stopped"))
     study = find_study(store, describe().name)
     assert study.max_gap == most
     assert best_trial(store, study).number == best
@@ -92,7 +98,7 @@ def test_the_best_trial_keeps_to_the_largest_gap_or_comes_closest(
 def test_a_study_that_something_else_wrote_is_told_in_one_line(
     store: Store, describe: Describe, epochs: str | None
 ) -> None:
-    Recorder(store, describe(settings={"epochs": epochs}), resume=False)
+    EventRecorder(store, describe(settings={"epochs": epochs}), resume=False)
     with pytest.raises(UserError, match="is not as a study leaves it") as caught:
         find_study(store, describe().name)
     assert "\n" not in str(caught.value)
@@ -104,16 +110,16 @@ def test_a_study_that_something_else_wrote_is_told_in_one_line(
 def test_a_trial_that_something_else_wrote_is_told_in_one_line(
     store: Store, describe: Describe, events: Events, name: str | None, value: str
 ) -> None:
-    recorder = Recorder(store, describe(), resume=False)
-    recorder.record(events(0))
-    study, client = find_study(store, describe().name), store.client()
+    recorder = EventRecorder(store, describe(), resume=False)
+    recorder.record_events(events(0))
+    study, client = find_study(store, describe().name), store.create_client()
     run = client.create_run(
         store.experiment_id,
         tags={tags.PARENT: study.run_id, tags.TRIAL: "1" if name else value},
     )
     client.log_param(run.info.run_id, name or "depth", value if name else 2)
     with pytest.raises(UserError, match="is not as a study leaves it") as caught:
-        trials(store, study)
+        list_trials(store, study)
     assert "\n" not in str(caught.value)
 
 
@@ -121,9 +127,9 @@ def test_a_trial_that_something_else_wrote_is_told_in_one_line(
 def test_a_study_is_not_resumed_into_runs_that_something_else_wrote(
     store: Store, describe: Describe, number: str, epoch: float
 ) -> None:
-    recorder, client = Recorder(store, describe(), resume=False), store.client()
+    recorder, client = EventRecorder(store, describe(), resume=False), store.create_client()
     marks = {tags.PARENT: recorder.run_id, tags.TRIAL: number}
     run = client.create_run(store.experiment_id, tags=marks)
     client.log_metric(run.info.run_id, tags.EPOCH, epoch)
     with pytest.raises(UserError, match="is not as a study leaves it"):
-        Recorder(store, describe(), resume=True)
+        EventRecorder(store, describe(), resume=True)

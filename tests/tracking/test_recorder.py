@@ -15,13 +15,19 @@ from fer_tune.events import Ending, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.parts import StudyEnded
-from fer_tune.tracking.queries import TrialRun, find_study, parent_run, trial_runs, trials
-from fer_tune.tracking.recorder import Recorder
-from fer_tune.tracking.run_info import StudyDescription
+from fer_tune.tracking.queries import (
+    TrialRun,
+    find_parent_run,
+    find_study,
+    list_trial_runs,
+    list_trials,
+)
+from fer_tune.tracking.recorder import EventRecorder
+from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
 from fer_tune.trial_config import TrialConfig
 
-Describe = Callable[..., StudyDescription]
+Describe = Callable[..., StudyInfo]
 Result = Callable[..., EpochResult]
 Events = Callable[..., list[Event]]
 
@@ -35,30 +41,32 @@ def _at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys.modules[__name__], "AT_ONCE", request.param)
 
 
-def _record(recorder: Recorder, told: Iterable[Event], ending: Ending | None = None) -> None:
+def _record(recorder: EventRecorder, told: Iterable[Event], ending: Ending | None = None) -> None:
     for _, events in groupby(told, key=lambda event: event.number):
         left = list(events)
         while left:
-            recorder.record(left[:AT_ONCE])
+            recorder.record_events(left[:AT_ONCE])
             del left[:AT_ONCE]
     if ending:
-        recorder.record([StudyEnded(ending, "Best: trial 3.", time=9)])
+        recorder.record_events([StudyEnded(ending, "Best: trial 3.", time=9)])
 
 
 def _trials(store: Store, describe: Describe) -> list[TrialRun]:
-    return trials(store, find_study(store, describe().name))
+    return list_trials(store, find_study(store, describe().name))
 
 
 def _status(store: Store, name: str) -> list[str]:
     """Of the parent run, then of each trial's by number."""
-    parent = parent_run(store, name)
+    parent = find_parent_run(store, name)
     assert parent is not None
-    children = [store.client().get_run(t.run_id) for t in trials(store, find_study(store, name))]
+    children = [
+        store.create_client().get_run(t.run_id) for t in list_trials(store, find_study(store, name))
+    ]
     return [run.info.status for run in (parent, *children)]
 
 
 def _artifacts(store: Store, run_id: str) -> set[str]:
-    return {file.path for file in store.client().list_artifacts(run_id)}
+    return {file.path for file in store.create_client().list_artifacts(run_id)}
 
 
 def _fails_once(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
@@ -76,9 +84,9 @@ def _fails_once(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
 def test_a_study_is_one_parent_run_with_its_space_and_command(
     store: Store, describe: Describe
 ) -> None:
-    recorder = Recorder(store, describe(), resume=False)
+    recorder = EventRecorder(store, describe(), resume=False)
     _record(recorder, [], "finished")
-    parent = store.client().get_run(recorder.run_id)
+    parent = store.create_client().get_run(recorder.run_id)
     assert parent.info.run_name == describe().name
     assert _artifacts(store, recorder.run_id) == {"space.yaml", "command.txt"}
     assert parent.data.params == {"epochs": "4"}
@@ -90,8 +98,10 @@ def test_a_study_is_one_parent_run_with_its_space_and_command(
 
 
 def test_the_front_of_a_study_is_an_artifact_of_its_run(store: Store, describe: Describe) -> None:
-    recorder = Recorder(store, describe(), resume=False)
-    recorder.record([StudyEnded("finished", "", time=9, front="trial,gap\n0,0.1\n")])
+    recorder = EventRecorder(store, describe(), resume=False)
+    recorder.record_events(
+        [StudyEnded("finished", "", time=9, pareto_front_csv="trial,gap\n0,0.1\n")]
+    )
     assert "front.csv" in _artifacts(store, recorder.run_id)
 
 
@@ -100,17 +110,17 @@ def test_what_a_trial_does_not_have_is_no_parameter_and_reads_back_as_the_papers
 ) -> None:
     config = TrialConfig(depth=4)
     started = TrialStarted(number=0, name="000", config=config, absent=("mixup", "dropout"))
-    _record(Recorder(store, describe(), resume=False), [started])
+    _record(EventRecorder(store, describe(), resume=False), [started])
     (trial,) = _trials(store, describe)
     assert trial.config == config
-    params = store.client().get_run(trial.run_id).data.params
+    params = store.create_client().get_run(trial.run_id).data.params
     assert TrialConfig.model_fields.keys() - params.keys() == {"mixup", "dropout"}
 
 
 def test_metrics_carry_the_fixed_names(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
-    _record(Recorder(store, describe(), resume=False), events(0, result(1)))
+    _record(EventRecorder(store, describe(), resume=False), events(0, result(1)))
     (trial,) = _trials(store, describe)
     single = {
         f"val_{measure}/{name}" for measure in ("precision", "recall", "f1") for name in EMOTIONS
@@ -125,7 +135,7 @@ def test_metrics_carry_the_fixed_names(
         "val/macro_f1",
         "val/polarity_accuracy",
     }
-    assert set(trial.best) == {
+    assert set(trial.best_metrics) == {
         "epoch",
         "gap",
         "train_accuracy",
@@ -140,7 +150,7 @@ def test_metrics_carry_the_fixed_names(
 def test_parameters_give_the_configuration_back(
     store: Store, describe: Describe, events: Events
 ) -> None:
-    _record(Recorder(store, describe(), resume=False), events(0, config=CONFIG))
+    _record(EventRecorder(store, describe(), resume=False), events(0, config=CONFIG))
     (trial,) = _trials(store, describe)
     assert trial.config == CONFIG
     assert trial.name == "trial 0"
@@ -159,7 +169,7 @@ def test_parameters_give_the_configuration_back(
 def test_a_trials_run_ends_as_the_trial_did(
     store: Store, describe: Describe, events: Events, ending: Ending, status: str
 ) -> None:
-    _record(Recorder(store, describe(), resume=False), events(0, ending=ending), "finished")
+    _record(EventRecorder(store, describe(), resume=False), events(0, ending=ending), "finished")
     (trial,) = _trials(store, describe)
     assert trial.ending == ending
     assert _status(store, describe().name) == ["FINISHED", status]
@@ -169,11 +179,11 @@ def test_a_broken_trial_says_what_broke_it(
     store: Store, describe: Describe, events: Events
 ) -> None:
     error = "Traceback ...\nFloatingPointError: the loss is NaN\n"
-    _record(Recorder(store, describe(), resume=False), events(0, ending="failed", error=error))
+    _record(EventRecorder(store, describe(), resume=False), events(0, ending="failed", error=error))
     (trial,) = _trials(store, describe)
-    found = store.client().get_run(trial.run_id)
+    found = store.create_client().get_run(trial.run_id)
     assert found.data.tags[tags.ERROR] == "FloatingPointError: the loss is NaN"
-    kept = Path(store.client().download_artifacts(trial.run_id, "error.txt"))
+    kept = Path(store.create_client().download_artifacts(trial.run_id, "error.txt"))
     assert kept.read_text() == error
 
 
@@ -182,13 +192,13 @@ def test_the_best_epoch_is_kept_and_its_confusion_drawn(
 ) -> None:
     results = [result(epoch, right) for epoch, right in enumerate([40, 76, 58], start=1)]
     told = events(0, *results, ending="finished")
-    _record(Recorder(store, describe(), resume=False), told)
+    _record(EventRecorder(store, describe(), resume=False), told)
     (trial,) = _trials(store, describe)
-    assert trial.best["epoch"] == 2
-    assert trial.best["accuracy"] == pytest.approx(0.76)
+    assert trial.best_metrics["epoch"] == 2
+    assert trial.best_metrics["accuracy"] == pytest.approx(0.76)
     assert trial.metrics["val/accuracy"] == pytest.approx(0.58)
     assert _artifacts(store, trial.run_id) == {"confusion.png", "confusion.csv"}
-    table = Path(store.client().download_artifacts(trial.run_id, "confusion.csv"))
+    table = Path(store.create_client().download_artifacts(trial.run_id, "confusion.csv"))
     assert table.read_text().splitlines()[1] == "angry,76,4,4,4,4,4,4"
 
 
@@ -196,18 +206,18 @@ def test_less_is_better_where_the_metric_is_a_loss(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     results = [result(epoch, loss=loss) for epoch, loss in enumerate([0.9, 0.5, 0.7], start=1)]
-    _record(Recorder(store, describe(metric="val/loss"), resume=False), events(0, *results))
+    _record(EventRecorder(store, describe(metric="val/loss"), resume=False), events(0, *results))
     (trial,) = _trials(store, describe)
-    assert (trial.best["epoch"], trial.best["loss"]) == (2, 0.5)
+    assert (trial.best_metrics["epoch"], trial.best_metrics["loss"]) == (2, 0.5)
 
 
 def test_a_replay_after_a_kill_doubles_nothing(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
-    killed = Recorder(store, describe(), resume=False)
+    killed = EventRecorder(store, describe(), resume=False)
     _record(killed, events(0, result(1), result(2)) + events(1, result(1)))
 
-    again = Recorder(store, describe(), resume=True)
+    again = EventRecorder(store, describe(), resume=True)
     for number, epochs in ((0, 3), (1, 2)):
         results = [result(epoch) for epoch in range(1, epochs + 1)]
         _record(again, events(number, *results, ending="stopped"))
@@ -216,7 +226,7 @@ def test_a_replay_after_a_kill_doubles_nothing(
     assert again.run_id == killed.run_id
     assert _status(store, describe().name) == ["FINISHED", "FINISHED", "FINISHED"]
     for trial, epochs in zip(_trials(store, describe), (3, 2), strict=True):
-        history = store.client().get_metric_history(trial.run_id, "val/loss")
+        history = store.create_client().get_metric_history(trial.run_id, "val/loss")
         assert [metric.step for metric in history] == list(range(1, epochs + 1))
 
 
@@ -224,9 +234,9 @@ def test_the_time_of_an_epoch_is_recorded_beside_its_scores(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     timed = (replace(result(epoch), seconds=epoch / 2) for epoch in (1, 2))
-    _record(Recorder(store, describe(), resume=False), events(0, *timed))
+    _record(EventRecorder(store, describe(), resume=False), events(0, *timed))
     (trial,) = _trials(store, describe)
-    history = store.client().get_metric_history(trial.run_id, "seconds")
+    history = store.create_client().get_metric_history(trial.run_id, "seconds")
     assert [(metric.step, metric.value) for metric in history] == [(1, 0.5), (2, 1.0)]
 
 
@@ -234,11 +244,11 @@ def test_a_finished_trial_is_not_touched_by_a_replay(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     told = events(0, result(1), ending="stopped")
-    recorder = Recorder(store, describe(), resume=False)
+    recorder = EventRecorder(store, describe(), resume=False)
     _record(recorder, told, "finished")
-    (before,) = trial_runs(store, recorder.run_id)
-    _record(Recorder(store, describe(), resume=True), told, "finished")
-    (after,) = trial_runs(store, recorder.run_id)
+    (before,) = list_trial_runs(store, recorder.run_id)
+    _record(EventRecorder(store, describe(), resume=True), told, "finished")
+    (after,) = list_trial_runs(store, recorder.run_id)
     assert after.info.end_time == before.info.end_time
     assert after.data.to_dictionary() == before.data.to_dictionary()
 
@@ -246,10 +256,10 @@ def test_a_finished_trial_is_not_touched_by_a_replay(
 def test_an_interrupted_trial_goes_on_in_its_run(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
-    _record(Recorder(store, describe(), resume=False), events(0, result(1)), "interrupted")
+    _record(EventRecorder(store, describe(), resume=False), events(0, result(1)), "interrupted")
     assert _status(store, describe().name) == ["KILLED", "KILLED"]
     told = events(0, result(1), result(2), ending="finished")
-    _record(Recorder(store, describe(), resume=True), told, "finished")
+    _record(EventRecorder(store, describe(), resume=True), told, "finished")
     (trial,) = _trials(store, describe)
     assert (trial.ending, trial.epochs) == ("finished", 2)
     assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
@@ -259,12 +269,12 @@ def test_a_paused_trial_goes_on_or_ends_in_its_run(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     on, off = (events(number, result(1), ending="paused") for number in (0, 1))
-    recorder = Recorder(store, describe(), resume=False)
+    recorder = EventRecorder(store, describe(), resume=False)
     for told in (on, off):
         _record(recorder, told)
     assert _status(store, describe().name) == ["RUNNING", "SCHEDULED", "SCHEDULED"]
     assert not any(_artifacts(store, each.run_id) for each in _trials(store, describe))
-    recorder = Recorder(store, describe(), resume=True)
+    recorder = EventRecorder(store, describe(), resume=True)
     on += events(0, result(1), result(2), ending="finished")
     off += [TrialEnded(number=1, ending="stopped")]
     for told in (on, off):
@@ -275,7 +285,7 @@ def test_a_paused_trial_goes_on_or_ends_in_its_run(
     assert _status(store, describe().name) == ["FINISHED"] * 3
     assert all(_artifacts(store, each.run_id) for each in _trials(store, describe))
     # Told once more, nothing changes.
-    _record(Recorder(store, describe(), resume=True), on)
+    _record(EventRecorder(store, describe(), resume=True), on)
     _record(recorder, [], "finished")
     assert [(each.ending, each.epochs) for each in _trials(store, describe)] == endings
 
@@ -283,12 +293,12 @@ def test_a_paused_trial_goes_on_or_ends_in_its_run(
 def test_a_trial_that_was_cut_off_as_it_ended_goes_on(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
-    killed = Recorder(store, describe(), resume=False)
+    killed = EventRecorder(store, describe(), resume=False)
     _record(killed, events(0))
-    (run,) = trial_runs(store, killed.run_id)
-    store.client().set_terminated(run.info.run_id, "KILLED")
+    (run,) = list_trial_runs(store, killed.run_id)
+    store.create_client().set_terminated(run.info.run_id, "KILLED")
     told = events(0, result(1), ending="stopped")
-    _record(Recorder(store, describe(), resume=True), told, "finished")
+    _record(EventRecorder(store, describe(), resume=True), told, "finished")
     assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
 
 
@@ -296,11 +306,11 @@ def test_a_trial_that_was_cut_off_before_its_status_was_set_ends(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     told = events(0, result(1), ending="stopped")
-    killed = Recorder(store, describe(), resume=False)
+    killed = EventRecorder(store, describe(), resume=False)
     _record(killed, told)
-    (run,) = trial_runs(store, killed.run_id)
-    store.client().update_run(run.info.run_id, status="RUNNING")
-    _record(Recorder(store, describe(), resume=True), told, "finished")
+    (run,) = list_trial_runs(store, killed.run_id)
+    store.create_client().update_run(run.info.run_id, status="RUNNING")
+    _record(EventRecorder(store, describe(), resume=True), told, "finished")
     assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
 
 
@@ -308,18 +318,18 @@ def test_more_is_recorded_at_once_than_mlflow_takes(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     told = events(0, *map(result, range(1, 51)), ending="finished")
-    _record(Recorder(store, describe(), resume=False), told)
+    _record(EventRecorder(store, describe(), resume=False), told)
     (trial,) = _trials(store, describe)
-    history = store.client().get_metric_history(trial.run_id, "val/loss")
+    history = store.create_client().get_metric_history(trial.run_id, "val/loss")
     assert sorted(metric.step for metric in history) == list(range(1, 51))
 
 
 def test_a_name_that_is_taken_is_an_error_unless_the_study_goes_on(
     store: Store, describe: Describe
 ) -> None:
-    Recorder(store, describe(), resume=False)
+    EventRecorder(store, describe(), resume=False)
     with pytest.raises(UserError, match="already in"):
-        Recorder(store, describe(), resume=False)
+        EventRecorder(store, describe(), resume=False)
 
 
 @pytest.mark.parametrize("method", ["log_batch", "log_text"])
@@ -328,8 +338,8 @@ def test_no_half_of_a_study_is_left_where_it_cannot_be_described(
 ) -> None:
     _fails_once(monkeypatch, method)
     with pytest.raises(MlflowException):
-        Recorder(store, describe(), resume=False)
-    assert parent_run(store, describe().name) is None
+        EventRecorder(store, describe(), resume=False)
+    assert find_parent_run(store, describe().name) is None
 
 
 def test_a_hiccup_does_not_lose_the_best_epoch(
@@ -339,34 +349,34 @@ def test_a_hiccup_does_not_lose_the_best_epoch(
     events: Events,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recorder = Recorder(store, describe(), resume=False)
+    recorder = EventRecorder(store, describe(), resume=False)
     *before, last = events(0, result(1, 40), result(2, 76))
     _record(recorder, before)
     _fails_once(monkeypatch, "log_batch")
     with pytest.raises(MlflowException):
-        recorder.record([last])
-    recorder.record([last])
+        recorder.record_events([last])
+    recorder.record_events([last])
     (trial,) = _trials(store, describe)
-    assert trial.best["epoch"] == 2
-    assert trial.best["accuracy"] == pytest.approx(0.76)
+    assert trial.best_metrics["epoch"] == 2
+    assert trial.best_metrics["accuracy"] == pytest.approx(0.76)
 
 
 def test_a_hiccup_as_a_trial_begins_makes_no_second_run(
     store: Store, describe: Describe, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorder = Recorder(store, describe(), resume=False)
+    recorder = EventRecorder(store, describe(), resume=False)
     _fails_once(monkeypatch, "log_batch")
     with pytest.raises(MlflowException):
         _record(recorder, events(0, config=CONFIG))
     _record(recorder, events(0, config=CONFIG))
-    (run,) = trial_runs(store, recorder.run_id)
+    (run,) = list_trial_runs(store, recorder.run_id)
     assert TrialConfig.model_validate(run.data.params) == CONFIG
 
 
 def test_a_run_that_was_made_though_its_answer_was_lost_is_the_trials(
     store: Store, describe: Describe, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorder, whole = Recorder(store, describe(), resume=False), MlflowClient.create_run
+    recorder, whole = EventRecorder(store, describe(), resume=False), MlflowClient.create_run
 
     def unanswered(self: MlflowClient, *args: Any, **kwargs: Any) -> None:
         whole(self, *args, **kwargs)
@@ -376,9 +386,9 @@ def test_a_run_that_was_made_though_its_answer_was_lost_is_the_trials(
         patch.setattr(MlflowClient, "create_run", unanswered)
         with pytest.raises(MlflowException):
             _record(recorder, events(0, config=CONFIG))
-    (made,) = trial_runs(store, recorder.run_id)
+    (made,) = list_trial_runs(store, recorder.run_id)
     _record(recorder, events(0, config=CONFIG))
-    (run,) = trial_runs(store, recorder.run_id)
+    (run,) = list_trial_runs(store, recorder.run_id)
     assert run.info.run_id == made.info.run_id
     assert TrialConfig.model_validate(run.data.params) == CONFIG
 
@@ -386,35 +396,35 @@ def test_a_run_that_was_made_though_its_answer_was_lost_is_the_trials(
 def test_a_trial_that_was_killed_as_it_began_is_completed(
     store: Store, describe: Describe, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    killed = Recorder(store, describe(), resume=False)
+    killed = EventRecorder(store, describe(), resume=False)
     with monkeypatch.context() as patch:
         _fails_once(patch, "log_batch")
         with pytest.raises(MlflowException):
             _record(killed, events(0, config=CONFIG))
     assert _trials(store, describe) == []
-    _record(Recorder(store, describe(), resume=True), events(0, config=CONFIG))
+    _record(EventRecorder(store, describe(), resume=True), events(0, config=CONFIG))
     (trial,) = _trials(store, describe)
     assert trial.config == CONFIG
-    assert len(trial_runs(store, killed.run_id)) == 1
+    assert len(list_trial_runs(store, killed.run_id)) == 1
 
 
 def test_a_study_that_was_killed_as_it_began_is_completed(
     store: Store, describe: Describe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("fer_tune.tracking.study_run._describe", lambda *_: None)
-        killed = Recorder(store, describe(), resume=False)
-    resumed = Recorder(store, describe(), resume=True)
+        patch.setattr("fer_tune.tracking.study_run._add_missing_info", lambda *_: None)
+        killed = EventRecorder(store, describe(), resume=False)
+    resumed = EventRecorder(store, describe(), resume=True)
     assert resumed.run_id == killed.run_id
-    assert store.client().get_run(resumed.run_id).data.params == {"epochs": "4"}
+    assert store.create_client().get_run(resumed.run_id).data.params == {"epochs": "4"}
     assert _artifacts(store, resumed.run_id) == {"space.yaml", "command.txt"}
 
 
 def test_a_resumed_study_keeps_the_command_that_began_it(store: Store, describe: Describe) -> None:
-    Recorder(store, describe(), resume=False)
+    EventRecorder(store, describe(), resume=False)
     changed = describe(command="--resume", settings={"epochs": 4, "data": "moved.csv"})
-    resumed = Recorder(store, changed, resume=True)
-    command = Path(store.client().download_artifacts(resumed.run_id, "command.txt"))
+    resumed = EventRecorder(store, changed, resume=True)
+    command = Path(store.create_client().download_artifacts(resumed.run_id, "command.txt"))
     assert command.read_text() == "python -m fer_tune.search --space smoke\n"
 
 
@@ -422,7 +432,7 @@ def test_a_study_whose_store_is_gone_goes_on_in_one_that_has_nothing_of_it(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     told = events(0, result(1), ending="interrupted") + events(0, result(2), ending="finished")
-    _record(Recorder(store, describe(), resume=True), told, "finished")
+    _record(EventRecorder(store, describe(), resume=True), told, "finished")
     (trial,) = _trials(store, describe)
     assert (trial.epochs, trial.ending) == (2, "finished")
     assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
@@ -432,11 +442,11 @@ def test_a_resumed_trial_keeps_its_best_epoch_from_before(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     before = events(0, result(1, 40), result(2, 76), ending="interrupted")
-    _record(Recorder(store, describe(), resume=False), before, "interrupted")
-    resumed = Recorder(store, describe(), resume=True)
+    _record(EventRecorder(store, describe(), resume=False), before, "interrupted")
+    resumed = EventRecorder(store, describe(), resume=True)
     _record(resumed, before)
     _record(resumed, events(0, result(3, 58), ending="finished"), "finished")
     (trial,) = _trials(store, describe)
-    assert (trial.epochs, trial.best["epoch"]) == (3, 2)
-    table = Path(store.client().download_artifacts(trial.run_id, "confusion.csv"))
+    assert (trial.epochs, trial.best_metrics["epoch"]) == (3, 2)
+    table = Path(store.create_client().download_artifacts(trial.run_id, "confusion.csv"))
     assert table.read_text().splitlines()[1] == "angry,76,4,4,4,4,4,4"

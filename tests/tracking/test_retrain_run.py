@@ -20,9 +20,9 @@ from fer_tune.scoring.significance import Paired
 from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import find_study, find_trial
-from fer_tune.tracking.recorder import Recorder
-from fer_tune.tracking.retrain_run import earlier_seed, is_broken_off, open_retraining
-from fer_tune.tracking.run_info import RetrainingDescription, StudyDescription
+from fer_tune.tracking.recorder import EventRecorder
+from fer_tune.tracking.retrain_run import find_earlier_seed, has_unfinished_run, open_retrain_run
+from fer_tune.tracking.run_info import RetrainInfo, StudyInfo
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
 from fer_tune.trial.train_and_test import Final
@@ -33,13 +33,13 @@ Result = Callable[..., EpochResult]
 
 @pytest.fixture
 def what(
-    store: Store, describe: Callable[..., StudyDescription], events: Callable[..., list[Event]]
-) -> RetrainingDescription:
-    recorder = Recorder(store, describe(), resume=False)
+    store: Store, describe: Callable[..., StudyInfo], events: Callable[..., list[Event]]
+) -> RetrainInfo:
+    recorder = EventRecorder(store, describe(), resume=False)
     for event in events(3, ending="finished"):
-        recorder.record([event])
+        recorder.record_events([event])
     study = find_study(store, describe().name)
-    return RetrainingDescription(
+    return RetrainInfo(
         study,
         find_trial(store, study, 3),
         epochs=2,
@@ -60,20 +60,20 @@ def final(result: Result) -> Final:
     return Final(FerNet(config, len(EMOTIONS)), result(2, 76), test, said)
 
 
-def _runs(store: Store, what: RetrainingDescription) -> Iterator[Run]:
+def _runs(store: Store, what: RetrainInfo) -> Iterator[Run]:
     """The retraining's own first, then its seeds'."""
-    yield from store.runs(f"tags.`{tags.RETRAINED_RUN}` = '{what.trial.run_id}'")
+    yield from store.search_runs(f"tags.`{tags.RETRAINED_RUN}` = '{what.trial.run_id}'")
 
 
-def _status(store: Store, what: RetrainingDescription) -> list[str]:
+def _status(store: Store, what: RetrainInfo) -> list[str]:
     return [run.info.status for run in _runs(store, what)]
 
 
 def _broken_off(
-    store: Store, what: RetrainingDescription, error: type[BaseException], *results: EpochResult
+    store: Store, what: RetrainInfo, error: type[BaseException], *results: EpochResult
 ) -> None:
     def retrain() -> None:
-        with open_retraining(store, what) as run, run.open_seed(0) as seed_run:
+        with open_retrain_run(store, what) as run, run.open_seed_run(0) as seed_run:
             for each in results:
                 seed_run.log_epoch(each)
             raise error
@@ -83,15 +83,15 @@ def _broken_off(
 
 
 def test_a_retraining_is_a_run_with_a_nested_run_a_seed(
-    store: Store, what: RetrainingDescription, final: Final, result: Result
+    store: Store, what: RetrainInfo, final: Final, result: Result
 ) -> None:
-    with open_retraining(store, what) as run:
-        with run.open_seed(0) as seed_run:
+    with open_retrain_run(store, what) as run:
+        with run.open_seed_run(0) as seed_run:
             seed_run.log_epoch(result(1))
-            outcome = seed_run.log_final(final)
+            outcome = seed_run.log_outcome(final)
         run.log_summary([outcome], {"test/flip_accuracy": [0.5]})
-        run.log_paired("paper", Paired(5, 4, 3, 2, 0.9))
-        run.log_card(outcome)
+        run.log_mcnemar("paper", Paired(5, 4, 3, 2, 0.9))
+        run.log_model_card(outcome)
     assert _status(store, what) == ["FINISHED", "FINISHED"]
     parent, seed = _runs(store, what)
     assert parent.data.tags[tags.NOTE] == "Drawn faces."
@@ -102,36 +102,38 @@ def test_a_retraining_is_a_run_with_a_nested_run_a_seed(
     assert seed.data.tags[tags.PARENT] == parent.info.run_id
     assert {each.data.tags[tags.CODE_VERSION] for each in (parent, seed)} == {"0.2.0"}
     assert {each.data.params["epochs"] for each in (parent, seed)} == {"2"}
-    files = {file.path for file in store.client().list_artifacts(seed.info.run_id)}
+    files = {file.path for file in store.create_client().list_artifacts(seed.info.run_id)}
     tables = {"confusion.csv", "test_confusion.csv"}
     written = {"test_predictions.csv", "model_card.md"}
     assert files == tables | {"confusion.png", "test_confusion.png"} | written
     cards = [
-        Path(store.client().download_artifacts(each.info.run_id, "model_card.md")).read_text()
+        Path(
+            store.create_client().download_artifacts(each.info.run_id, "model_card.md")
+        ).read_text()
         for each in (parent, seed)
     ]
     assert cards[0] == cards[1]
     assert "must not be used" in cards[0]
     low, high = (seed.data.metrics[f"test/accuracy_{end}"] for end in ("low", "high"))
     assert low < final.test.accuracy < high
-    assert load_model(store, outcome.model).metadata.run_id == seed.info.run_id
+    assert load_model(store, outcome.model_uri).metadata.run_id == seed.info.run_id
 
 
 def test_several_seeds_give_a_mean_and_a_deviation(
-    store: Store, what: RetrainingDescription, final: Final, result: Result
+    store: Store, what: RetrainInfo, final: Final, result: Result
 ) -> None:
     outcomes = [
         SeedOutcome(
             seed=0,
             run_id="",
-            model="",
+            model_uri="",
             best=result(1, right),
             test=Scores(1.0, np.array(result(1, right).confusion)),
             predictions=final.predictions,
         )
         for right in (40, 58)
     ]
-    with open_retraining(store, what) as run:
+    with open_retrain_run(store, what) as run:
         run.log_summary(outcomes, {"test/flip_accuracy": [0.1, 0.2]})
     (parent,) = _runs(store, what)
     assert parent.data.metrics["test/accuracy"] == pytest.approx(0.49)
@@ -143,7 +145,7 @@ def test_several_seeds_give_a_mean_and_a_deviation(
     ("error", "status"), [(KeyboardInterrupt, "KILLED"), (RuntimeError, "FAILED")]
 )
 def test_what_breaks_off_ends_both_runs(
-    store: Store, what: RetrainingDescription, error: type[BaseException], status: str
+    store: Store, what: RetrainInfo, error: type[BaseException], status: str
 ) -> None:
     _broken_off(store, what, error)
     assert _status(store, what) == [status, status]
@@ -151,14 +153,14 @@ def test_what_breaks_off_ends_both_runs(
 
 @pytest.mark.parametrize("method", ["log_batch", "log_text"])
 def test_a_store_that_fails_as_a_run_begins_leaves_it_failed_and_is_told_in_one_line(
-    store: Store, what: RetrainingDescription, monkeypatch: pytest.MonkeyPatch, method: str
+    store: Store, what: RetrainInfo, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     def failing(*_: object, **__: object) -> None:
         raise MlflowException("the server is down\nand more")
 
     monkeypatch.setattr(MlflowClient, method, failing)
     with pytest.raises(UserError, match="the server is down; the same"):
-        open_retraining(store, what).__enter__()
+        open_retrain_run(store, what).__enter__()
     assert _status(store, what) == ["FAILED"]
 
 
@@ -167,7 +169,7 @@ def test_a_store_that_fails_as_a_run_begins_leaves_it_failed_and_is_told_in_one_
 )
 def test_the_same_retraining_goes_on_in_its_runs(
     store: Store,
-    what: RetrainingDescription,
+    what: RetrainInfo,
     result: Result,
     monkeypatch: pytest.MonkeyPatch,
     error: type[BaseException],
@@ -179,31 +181,29 @@ def test_the_same_retraining_goes_on_in_its_runs(
         _broken_off(store, what, error, result(1))
     before = [run.info.run_id for run in _runs(store, what)]
     again = replace(what, command="another")
-    with open_retraining(store, again) as run, run.open_seed(0) as seed_run:
+    with open_retrain_run(store, again) as run, run.open_seed_run(0) as seed_run:
         for epoch in (1, 2):
             seed_run.log_epoch(result(epoch))
     assert [run.info.run_id for run in _runs(store, what)] == before
     assert _status(store, what) == ["FINISHED", "FINISHED"]
-    history = store.client().get_metric_history(before[1], "val/loss")
+    history = store.create_client().get_metric_history(before[1], "val/loss")
     assert [metric.step for metric in history] == [1, 2]
-    command = Path(store.client().download_artifacts(before[0], "command.txt"))
+    command = Path(store.create_client().download_artifacts(before[0], "command.txt"))
     assert command.read_text() == f"{what.command}\n"
 
 
-def test_a_finished_seed_is_told_as_it_was(
-    store: Store, what: RetrainingDescription, final: Final
-) -> None:
-    with suppress(KeyboardInterrupt), open_retraining(store, what) as run:
-        with run.open_seed(0) as seed_run:
-            logged = seed_run.log_final(final)
-        with run.open_seed(1):
+def test_a_finished_seed_is_told_as_it_was(store: Store, what: RetrainInfo, final: Final) -> None:
+    with suppress(KeyboardInterrupt), open_retrain_run(store, what) as run:
+        with run.open_seed_run(0) as seed_run:
+            logged = seed_run.log_outcome(final)
+        with run.open_seed_run(1):
             raise KeyboardInterrupt
-    with open_retraining(store, what) as run:
-        told = run.finished_seed(0)
-        assert run.finished_seed(1) is None
-        assert run.finished_seed(2) is None
+    with open_retrain_run(store, what) as run:
+        told = run.find_finished_seed(0)
+        assert run.find_finished_seed(1) is None
+        assert run.find_finished_seed(2) is None
     assert told is not None
-    assert (told.model, told.best.epoch) == (logged.model, 2)
+    assert (told.model_uri, told.best.epoch) == (logged.model_uri, 2)
     assert told.best.confusion == logged.best.confusion
     assert told.best.metrics.items() < logged.best.metrics.items()
     assert {"train/accuracy", "val/accuracy", "val/macro_f1", "gap"} <= told.best.metrics.keys()
@@ -215,18 +215,18 @@ def test_a_finished_seed_is_told_as_it_was(
 
 def test_a_training_is_found_again_by_all_that_decides_its_outcome(
     store: Store,
-    what: RetrainingDescription,
+    what: RetrainInfo,
     final: Final,
 ) -> None:
     # Faces of its own: other tests of this store train the same configuration.
     study = replace(what.study, tags={**what.study.tags, tags.FACES_HASH: "earlier"})
     what = replace(what, study=study)
-    with open_retraining(store, what) as run:
-        with run.open_seed(0) as seed_run:
-            logged = seed_run.log_final(final)
-        with suppress(RuntimeError), run.open_seed(1):
+    with open_retrain_run(store, what) as run:
+        with run.open_seed_run(0) as seed_run:
+            logged = seed_run.log_outcome(final)
+        with suppress(RuntimeError), run.open_seed_run(1):
             raise RuntimeError
-    found = earlier_seed(store, what, 0)
+    found = find_earlier_seed(store, what, 0)
     assert found is not None
     assert found.run_id == logged.run_id
     # As a version had it that did not know this parameter yet.
@@ -234,7 +234,7 @@ def test_a_training_is_found_again_by_all_that_decides_its_outcome(
         database.execute(
             "DELETE FROM params WHERE run_uuid = ? AND key = 'averaging'", [logged.run_id]
         )
-    found = earlier_seed(store, what, 0)
+    found = find_earlier_seed(store, what, 0)
     assert found is not None
     assert found.run_id == logged.run_id
     other = TrialConfig(dropout=0.1)
@@ -244,51 +244,51 @@ def test_a_training_is_found_again_by_all_that_decides_its_outcome(
         replace(what, study=replace(study, metric="gap")),
         replace(what, study=replace(study, tags={**study.tags, tags.FACES_HASH: "others"})),
     ):
-        assert earlier_seed(store, unlike, 0) is None
-    assert earlier_seed(store, what, 1) is None  # it failed
-    assert earlier_seed(store, what, 2) is None
-    store.client().log_param(logged.run_id, "of_a_later_version", "1")
-    assert earlier_seed(store, what, 0) is None
+        assert find_earlier_seed(store, unlike, 0) is None
+    assert find_earlier_seed(store, what, 1) is None  # it failed
+    assert find_earlier_seed(store, what, 2) is None
+    store.create_client().log_param(logged.run_id, "of_a_later_version", "1")
+    assert find_earlier_seed(store, what, 0) is None
 
 
 @pytest.mark.parametrize("file", ["confusion.csv", "test_predictions.csv"])
 @pytest.mark.parametrize("content", ["", "true,happy\nhappy,many\n", "happy\n1\n"])
 def test_a_finished_seed_that_something_else_changed_is_told_in_one_line(
-    store: Store, what: RetrainingDescription, final: Final, content: str, file: str
+    store: Store, what: RetrainInfo, final: Final, content: str, file: str
 ) -> None:
-    with suppress(KeyboardInterrupt), open_retraining(store, what) as run:
-        with run.open_seed(0) as seed_run:
-            seed_run.log_final(final)
-        store.client().log_text(seed_run.run_id, content, file)
+    with suppress(KeyboardInterrupt), open_retrain_run(store, what) as run:
+        with run.open_seed_run(0) as seed_run:
+            seed_run.log_outcome(final)
+        store.create_client().log_text(seed_run.run_id, content, file)
         raise KeyboardInterrupt
     with (
         pytest.raises(UserError, match="is not as a study leaves it"),
-        open_retraining(store, what) as run,
+        open_retrain_run(store, what) as run,
     ):
-        run.finished_seed(0)
+        run.find_finished_seed(0)
 
 
 def test_a_seed_that_is_not_wanted_any_more_does_not_stay_running(
-    store: Store, what: RetrainingDescription, monkeypatch: pytest.MonkeyPatch
+    store: Store, what: RetrainInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "set_terminated", lambda *_: None)
         _broken_off(store, what, RuntimeError)
     assert _status(store, what) == ["RUNNING", "RUNNING"]
-    with open_retraining(store, what):
+    with open_retrain_run(store, what):
         pass
     assert _status(store, what) == ["FINISHED", "KILLED"]
 
 
 def test_a_finished_retraining_and_one_of_another_length_are_left_alone(
-    store: Store, what: RetrainingDescription
+    store: Store, what: RetrainInfo
 ) -> None:
     _broken_off(store, what, KeyboardInterrupt)
-    assert is_broken_off(store, what)
-    assert not is_broken_off(store, replace(what, epochs=3))
-    with open_retraining(store, replace(what, epochs=3)):
+    assert has_unfinished_run(store, what)
+    assert not has_unfinished_run(store, replace(what, epochs=3))
+    with open_retrain_run(store, replace(what, epochs=3)):
         pass
-    assert not is_broken_off(store, replace(what, epochs=3))
-    with open_retraining(store, replace(what, epochs=3)):
+    assert not has_unfinished_run(store, replace(what, epochs=3))
+    with open_retrain_run(store, replace(what, epochs=3)):
         pass
     assert sorted(_status(store, what)) == ["FINISHED", "FINISHED", "KILLED", "KILLED"]

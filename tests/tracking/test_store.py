@@ -13,10 +13,10 @@ from fer_tune.common.errors import UserError
 from fer_tune.tracking.store import (
     EXPERIMENT,
     Store,
-    first_line,
-    is_usual,
+    is_default_store,
     open_store,
     stop_retries,
+    summarize_error,
 )
 from tests.machine import free_port
 
@@ -60,7 +60,7 @@ def test_the_default_store_holds_a_database_the_experiment_and_nothing_else(stor
     database = Path(store.uri.removeprefix("sqlite:///"))
     assert database.is_absolute()
     assert {p.name for p in database.parent.iterdir()} <= {"mlflow.db", "artifacts"}
-    experiment = store.client().get_experiment(store.experiment_id)
+    experiment = store.create_client().get_experiment(store.experiment_id)
     assert experiment.name == EXPERIMENT
     assert experiment.artifact_location == (database.parent / "artifacts").as_uri()
 
@@ -75,9 +75,9 @@ def test_the_usual_store_is_known_by_each_of_its_addresses(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     here = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
-    assert all(map(is_usual, (None, "mlruns", "sqlite:///mlruns/mlflow.db", here)))
+    assert all(map(is_default_store, (None, "mlruns", "sqlite:///mlruns/mlflow.db", here)))
     others = ("sqlite:////tmp/mlruns/mlflow.db", "http://127.0.0.1:5000", "elsewhere")
-    assert not any(map(is_usual, others))
+    assert not any(map(is_default_store, others))
 
 
 def test_a_store_below_a_file_is_told_in_one_line(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_server_is_asked_once_where_retries_are_stopped(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     stop_retries()
     with pytest.raises(MlflowException, match="failed"):
-        Store(stranger, "1").client().create_run("1")
+        Store(stranger, "1").create_client().create_run("1")
     assert _Stranger.sent == ["/api/2.0/mlflow/runs/create"]
 
 
@@ -154,7 +154,7 @@ def test_an_odd_address_is_told_in_one_line_without_its_password(uri: str, told:
 )
 def test_a_password_is_never_shown(uri: str) -> None:
     assert "secret" not in str(Store(uri, "1"))
-    assert "secret" not in first_line(OSError(f"request to {uri} failed"))
+    assert "secret" not in summarize_error(OSError(f"request to {uri} failed"))
 
 
 def test_without_create_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:

@@ -8,27 +8,27 @@ from mlflow.entities import Run
 
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.search_space.space import find_space_file, load_space
-from fer_tune.tracking.metric_names import best_metrics, epoch_metrics
-from fer_tune.tracking.run_info import StudyDescription
-from fer_tune.tracking.view import view_tag
+from fer_tune.tracking.metric_names import to_best_metrics, to_epoch_metrics
+from fer_tune.tracking.run_info import StudyInfo
+from fer_tune.tracking.view import build_view_tag
 
-Describe = Callable[..., StudyDescription]
+Describe = Callable[..., StudyInfo]
 
 RUN = cast(Run, SimpleNamespace(info=SimpleNamespace(run_id="ab12", start_time=7)))
 
 
-def _state(study: StudyDescription) -> dict[str, Any]:
-    view = json.loads(view_tag(study, RUN)[1])
+def _state(study: StudyInfo) -> dict[str, Any]:
+    view = json.loads(build_view_tag(study, RUN)[1])
     return cast("dict[str, Any]", json.loads(view["state"]))
 
 
-def _parallel(study: StudyDescription) -> list[list[str]]:
+def _parallel(study: StudyInfo) -> list[list[str]]:
     charts = _state(study)["compareRunCharts"]
     return [chart["selectedParams"] for chart in charts if chart["type"] == "PARALLEL"]
 
 
 def test_a_view_has_the_studys_name_and_its_runs_id_as_key(describe: Describe) -> None:
-    key, value = view_tag(describe(name="faces"), RUN)
+    key, value = build_view_tag(describe(name="faces"), RUN)
     assert key == "mlflow.sharedViewState.ab12"
     assert json.loads(value)["name"] == "faces"
 
@@ -54,7 +54,7 @@ def test_the_best_trial_is_first_and_its_score_too(
 def test_every_metric_is_in_a_section_and_those_of_single_classes_are_folded_up(
     describe: Describe, result: Callable[..., EpochResult]
 ) -> None:
-    names = epoch_metrics(result(1)) | best_metrics(result(1), "val/macro_f1")
+    names = to_epoch_metrics(result(1)) | to_best_metrics(result(1), "val/macro_f1")
     shown = {
         section["name"]: section["display"] for section in _state(describe())["compareRunSections"]
     }
@@ -81,4 +81,4 @@ def test_no_axis_is_drawn_twice_against_itself(describe: Describe) -> None:
 def test_the_view_of_the_largest_space_fits_into_a_tag(describe: Describe) -> None:
     space = load_space(find_space_file("regularize"))
     parameters = {name: tuple(each.when or ()) for name, each in space.parameters.items()}
-    assert len(view_tag(describe(parameters=parameters), RUN)[1]) < 5000
+    assert len(build_view_tag(describe(parameters=parameters), RUN)[1]) < 5000

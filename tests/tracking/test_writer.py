@@ -14,13 +14,13 @@ from mlflow.protos.databricks_pb2 import (
 from fer_tune.common.errors import UserError
 from fer_tune.events import EpochEnded, Event
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.tracking.queries import find_study, trial_runs, trials
-from fer_tune.tracking.recorder import Recorder
-from fer_tune.tracking.run_info import StudyDescription
+from fer_tune.tracking.queries import find_study, list_trial_runs, list_trials
+from fer_tune.tracking.recorder import EventRecorder
+from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.writer import StudyWriter
 
-Describe = Callable[..., StudyDescription]
+Describe = Callable[..., StudyInfo]
 Result = Callable[..., EpochResult]
 Events = Callable[..., list[Event]]
 
@@ -40,7 +40,7 @@ class Told:
     def tell(self, writer: StudyWriter, *events: Event) -> None:
         for event in events:
             self._events.append(event)
-            writer.tell(event)
+            writer.on_event(event)
 
     def read(self, most: int) -> Sequence[Event]:
         read = self._events[:most]
@@ -65,7 +65,7 @@ def test_no_run_stays_running_when_the_driver_breaks_off(
         study()
     found = find_study(store, describe().name)
     assert found.ending == ("interrupted" if error is KeyboardInterrupt else "failed")
-    runs = trial_runs(store, found.run_id)
+    runs = list_trial_runs(store, found.run_id)
     assert [run.info.status for run in runs] == ["KILLED", "KILLED"]
 
 
@@ -77,19 +77,19 @@ def test_a_store_that_fails_for_a_moment_loses_nothing_and_is_told_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    whole, failures = Recorder.record, iter([OSError("disk is full")])
+    whole, failures = EventRecorder.record_events, iter([OSError("disk is full")])
 
-    def record(self: Recorder, events: Sequence[Event]) -> None:
+    def record(self: EventRecorder, events: Sequence[Event]) -> None:
         for failure in failures:
             raise failure
         whole(self, events)
 
-    monkeypatch.setattr(Recorder, "record", record)
+    monkeypatch.setattr(EventRecorder, "record", record)
     told = Told(events(0, *map(result, range(1, 9)), ending="finished"))
     with StudyWriter(store, describe(), told) as writer:
         assert writer.close("finished") is None
     assert capsys.readouterr().err.count("disk is full") == 1
-    (trial,) = trials(store, find_study(store, describe().name))
+    (trial,) = list_trials(store, find_study(store, describe().name))
     assert (trial.epochs, trial.ending) == (8, "finished")
 
 
@@ -102,20 +102,20 @@ def test_an_event_that_cannot_be_recorded_takes_no_other_with_it(
     missing = StudyWriter(store, describe(), told).close("finished")
     assert missing is not None
     assert "1 records are missing" in missing
-    (trial,) = trials(store, find_study(store, describe().name))
+    (trial,) = list_trials(store, find_study(store, describe().name))
     assert (trial.epochs, trial.ending) == (3, "finished")
-    history = store.client().get_metric_history(trial.run_id, "val/loss")
+    history = store.create_client().get_metric_history(trial.run_id, "val/loss")
     assert [metric.step for metric in history] == [1, 3]
 
 
 def test_a_store_that_stays_away_is_reported_at_the_end(
     store: Store, describe: Describe, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def record(self: Recorder, events: object) -> None:  # noqa: ARG001
+    def record(self: EventRecorder, events: object) -> None:  # noqa: ARG001
         raise OSError("disk is full")
 
-    monkeypatch.setattr(Recorder, "record", record)
-    monkeypatch.setattr("fer_tune.tracking.writer._PATIENCE", 0.5)
+    monkeypatch.setattr(EventRecorder, "record", record)
+    monkeypatch.setattr("fer_tune.tracking.writer._PROGRESS_SECONDS", 0.5)
     missing = StudyWriter(store, describe(), Told(events(0))).close("finished")
     assert missing is not None
     assert "2 records are missing" in missing
@@ -131,16 +131,16 @@ def test_a_store_that_never_answers_holds_up_neither_the_study_nor_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked, answer = threading.Event(), threading.Event()
-    whole = Recorder.record
+    whole = EventRecorder.record_events
 
-    def record(self: Recorder, events: Sequence[Event]) -> None:
+    def record(self: EventRecorder, events: Sequence[Event]) -> None:
         asked.set()
         answer.wait()
         whole(self, events)
 
     for name, seconds in {"_GATHER": 0.0, "_PATIENCE": 0.2, "_SILENCE": 0.4}.items():
         monkeypatch.setattr(f"fer_tune.tracking.writer.{name}", seconds)
-    monkeypatch.setattr(Recorder, "record", record)
+    monkeypatch.setattr(EventRecorder, "record", record)
     told = Told(events(0, result(1)))
     writer = StudyWriter(store, describe(), told)
     asked.wait()
@@ -162,11 +162,11 @@ def test_a_study_that_outruns_its_store_is_read_piece_by_piece(
     events: Events,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fer_tune.tracking.writer._AT_ONCE", 3)
+    monkeypatch.setattr("fer_tune.tracking.writer._MAX_EVENTS", 3)
     both = [events(number, *map(result, range(1, 5)), ending="finished") for number in (0, 1)]
     told = Told([event for pair in zip(*both, strict=True) for event in pair])
     assert StudyWriter(store, describe(), told).close("finished") is None
-    recorded = trials(store, find_study(store, describe().name))
+    recorded = list_trials(store, find_study(store, describe().name))
     assert [(trial.epochs, trial.ending) for trial in recorded] == [(4, "finished")] * 2
 
 
@@ -191,14 +191,14 @@ def test_what_may_pass_is_tried_again_and_what_is_refused_is_not(
     error: Exception,
     is_kept: bool,
 ) -> None:
-    whole, failures = Recorder.record, iter([error, error])
+    whole, failures = EventRecorder.record_events, iter([error, error])
 
-    def record(self: Recorder, events: Sequence[Event]) -> None:
+    def record(self: EventRecorder, events: Sequence[Event]) -> None:
         for failure in failures:
             raise failure
         whole(self, events)
 
-    monkeypatch.setattr(Recorder, "record", record)
+    monkeypatch.setattr(EventRecorder, "record", record)
     monkeypatch.setattr("fer_tune.tracking.writer._FIRST_PAUSE", 0.0)
     missing = StudyWriter(store, describe(), Told(events(0))).close("finished")
     assert (missing is None) == is_kept
@@ -223,5 +223,5 @@ def test_two_studies_share_a_local_store(
     pair = [StudyWriter(store, describe(name=f"{name} {i}"), Told(told)) for i in range(2)]
     assert [writer.close("finished") for writer in pair] == [None, None]
     for i in range(2):
-        (trial,) = trials(store, find_study(store, f"{name} {i}"))
+        (trial,) = list_trials(store, find_study(store, f"{name} {i}"))
         assert trial.epochs == 5

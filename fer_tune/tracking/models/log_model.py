@@ -15,7 +15,7 @@ import fer_tune
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SIDE
 from fer_tune.model_config import ModelConfig
-from fer_tune.tracking.store import Store, first_line
+from fer_tune.tracking.store import Store, summarize_error
 
 if TYPE_CHECKING:
     from mlflow.models import Model, ModelSignature
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from fer_tune.model import FerNet
     from fer_tune.tracking.models.pyfunc_model import ServedModel
 
-CARD = "model_card.md"
+CARD_FILE = "model_card.md"
 
 # What served_model.py imports: of this package, and beside it.
-_CODE = ("__init__.py", "model.py", "model_config.py", "data/__init__.py", "data/faces.py")
+_CODE_FILES = ("__init__.py", "model.py", "model_config.py", "data/__init__.py", "data/faces.py")
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "safetensors", "torch")
 
 
@@ -49,7 +49,7 @@ def log_model(
     from mlflow.models import Model
 
     # mlflow.pyfunc.log_model would do all this, but to the global tracking URI.
-    client = store.client()
+    client = store.create_client()
     entry = client.create_logged_model(
         store.experiment_id, name="fer_net", source_run_id=run_id, model_type="classifier"
     )
@@ -62,10 +62,10 @@ def log_model(
                 model_id=entry.model_id,
                 model_uuid=entry.model_id,
             )
-            _write_parts(Path(folder), model, config, classes)
-            _save(Path(folder), about, classes)
+            _write_artifacts(Path(folder), model, config, classes)
+            _save_pyfunc(Path(folder), about, classes)
             if card is not None:
-                (Path(folder) / "model" / CARD).write_text(card, encoding="utf-8")
+                (Path(folder) / "model" / CARD_FILE).write_text(card, encoding="utf-8")
             client.log_model_artifacts(entry.model_id, f"{folder}/model")
         client.log_outputs(run_id, [LoggedModelOutput(entry.model_id, step=0)])
         status = LoggedModelStatus.READY
@@ -74,7 +74,7 @@ def log_model(
     return f"models:/{entry.model_id}"
 
 
-def load_model(store: Store, address: str) -> "PyFuncModel":
+def load_model(store: Store, model_uri: str) -> "PyFuncModel":
     """The model at `address`: `models:/<id>`, or of the registry, `models:/<name>/<version>` or
     `models:/<name>@<alias>`.
 
@@ -88,20 +88,22 @@ def load_model(store: Store, address: str) -> "PyFuncModel":
     with tempfile.TemporaryDirectory() as there:  # which MLflow would leave behind
         try:
             folder = mlflow.artifacts.download_artifacts(
-                artifact_uri=_location(store, address), dst_path=there, tracking_uri=store.uri
+                artifact_uri=_resolve_location(store, model_uri),
+                dst_path=there,
+                tracking_uri=store.uri,
             )
         except (MlflowException, OSError) as error:
-            raise UserError(f"model {address} in {store}: {first_line(error)}") from error
+            raise UserError(f"model {model_uri} in {store}: {summarize_error(error)}") from error
         try:
-            return _read(Path(folder))
+            return _read_model(Path(folder))
         except Exception as error:  # MLflow, JSON and safetensors raise their own kinds
             raise UserError(
-                f"model {address} in {store}: no model of this package ({first_line(error)})"
+                f"model {model_uri} in {store}: no model of this package ({summarize_error(error)})"
             ) from error
 
 
-def _location(store: Store, address: str) -> str:
-    client, name = store.client(), address.removeprefix("models:/")
+def _resolve_location(store: Store, model_uri: str) -> str:
+    client, name = store.create_client(), model_uri.removeprefix("models:/")
     if "@" in name:
         version = client.get_model_version_by_alias(*name.split("@", 1))
     elif "/" in name:
@@ -110,24 +112,24 @@ def _location(store: Store, address: str) -> str:
         return str(client.get_logged_model(name).artifact_location)
     source = str(version.source)
     # A version that was registered in MLflow's UI names the model by its address.
-    return _location(store, source) if source.startswith("models:/") else source
+    return _resolve_location(store, source) if source.startswith("models:/") else source
 
 
-def _read(folder: Path) -> "PyFuncModel":
+def _read_model(folder: Path) -> "PyFuncModel":
     from mlflow.models import Model
     from mlflow.pyfunc import PyFuncModel
 
     from fer_tune.tracking.models.pyfunc_model import ServedModel
 
     served, parts = ServedModel(), folder / "artifacts"
-    served.read(parts / "weights.safetensors", parts / "description.json")
+    served.load_network(parts / "weights.safetensors", parts / "description.json")
     about: Model = Model.load(folder)
     if about.signature is None:
         raise ValueError("it does not say what it takes")
-    return PyFuncModel(model_meta=about, model_impl=_Bare(served))
+    return PyFuncModel(model_meta=about, model_impl=_ServedModelAdapter(served))
 
 
-class _Bare:
+class _ServedModelAdapter:
     """What PyFuncModel calls once it has checked the faces."""
 
     def __init__(self, served: "ServedModel") -> None:
@@ -139,7 +141,7 @@ class _Bare:
         return self._served.predict(None, faces, params)
 
 
-def _write_parts(
+def _write_artifacts(
     folder: Path, model: "FerNet", config: ModelConfig, classes: Sequence[str]
 ) -> None:
     from safetensors.torch import save_file
@@ -150,18 +152,18 @@ def _write_parts(
     shape = config.model_dump(mode="json", include=set(ModelConfig.model_fields))
     described = {"config": shape, "classes": list(classes)}
     (folder / "description.json").write_text(json.dumps(described, indent=2))
-    for name in _CODE:
+    for name in _CODE_FILES:
         copy = folder / "fer_tune" / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(Path(fer_tune.__file__).parent / name, copy)
 
 
-def _save(folder: Path, about: "Model", classes: Sequence[str]) -> None:
+def _save_pyfunc(folder: Path, mlflow_model: "Model", classes: Sequence[str]) -> None:
     import mlflow.pyfunc
 
     mlflow.pyfunc.save_model(
         folder / "model",
-        mlflow_model=about,
+        mlflow_model=mlflow_model,
         python_model=str(Path(__file__).with_name("pyfunc_model.py")),
         artifacts={
             "weights": str(folder / "weights.safetensors"),
@@ -169,12 +171,12 @@ def _save(folder: Path, about: "Model", classes: Sequence[str]) -> None:
         },
         code_paths=[str(folder / "fer_tune")],
         pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in _REQUIREMENTS],
-        signature=_signature(classes),
+        signature=_build_signature(classes),
         input_example=np.linspace(0, 255, SIDE * SIDE).astype(np.uint8).reshape(1, SIDE, SIDE),
     )
 
 
-def _signature(classes: Sequence[str]) -> "ModelSignature":
+def _build_signature(classes: Sequence[str]) -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from fer_tune.model import FerNet, scaled
 from fer_tune.model_config import ModelConfig
 
-_BATCH = 512  # faces on the device at once
+_BATCH_SIZE = 512  # faces on the device at once
 
 
 class ServedModel(PythonModel):
@@ -22,9 +22,11 @@ class ServedModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Artifacts: `weights` (safetensors) and `description` (JSON: config, classes)."""
-        self.read(Path(context.artifacts["weights"]), Path(context.artifacts["description"]))
+        self.load_network(
+            Path(context.artifacts["weights"]), Path(context.artifacts["description"])
+        )
 
-    def read(self, weights: Path, description: Path) -> None:
+    def load_network(self, weights: Path, description: Path) -> None:
         """Become the network of these two files."""
         described = json.loads(description.read_text())
         self._classes: list[str] = described["classes"]
@@ -45,7 +47,7 @@ class ServedModel(PythonModel):
         with torch.inference_mode():
             parts = [
                 self._model(scaled(part.to(self._device))).double().softmax(dim=1).cpu()
-                for part in torch.split(faces, _BATCH)
+                for part in torch.split(faces, _BATCH_SIZE)
             ]
         return pd.DataFrame(torch.cat(parts).numpy(), columns=self._classes)
 

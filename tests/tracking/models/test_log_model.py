@@ -18,8 +18,8 @@ from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet, scaled
 from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.models.log_model import load_model, log_model
-from fer_tune.tracking.recorder import Recorder
-from fer_tune.tracking.run_info import StudyDescription
+from fer_tune.tracking.recorder import EventRecorder
+from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
 
 CONFIG = ModelConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
@@ -43,8 +43,8 @@ def model() -> FerNet:
 
 
 @pytest.fixture
-def address(store: Store, model: FerNet, describe: Callable[..., StudyDescription]) -> str:
-    run_id = Recorder(store, describe(), resume=False).run_id
+def address(store: Store, model: FerNet, describe: Callable[..., StudyInfo]) -> str:
+    run_id = EventRecorder(store, describe(), resume=False).run_id
     return log_model(store, run_id, model, CONFIG, EMOTIONS)
 
 
@@ -68,7 +68,7 @@ def test_it_carries_a_signature_an_example_and_its_requirements(store: Store, ad
     assert tuple(about.signature.outputs.input_names()) == EMOTIONS
     assert about.saved_input_example_info is not None
     assert about.saved_input_example_info["type"] == "ndarray"
-    entry = store.client().get_logged_model(address.removeprefix("models:/"))
+    entry = store.create_client().get_logged_model(address.removeprefix("models:/"))
     assert entry.status == "READY"
     assert entry.source_run_id == about.run_id
 
@@ -82,7 +82,7 @@ def test_faces_of_another_type_or_shape_are_refused(store: Store, address: str) 
 
 
 def _kept(store: Store, address: str) -> Path:
-    entry = store.client().get_logged_model(address.removeprefix("models:/"))
+    entry = store.create_client().get_logged_model(address.removeprefix("models:/"))
     return Path(url2pathname(urlsplit(entry.artifact_location).path))
 
 
@@ -108,7 +108,7 @@ def test_a_model_of_something_else_is_told_in_one_line(
 
 
 def test_a_registered_version_is_loaded_by_its_name(store: Store, address: str) -> None:
-    client = store.client()
+    client = store.create_client()
     model = client.get_logged_model(address.removeprefix("models:/"))
     client.create_registered_model("by-hand")
     client.create_model_version("by-hand", model.artifact_location)
@@ -118,7 +118,7 @@ def test_a_registered_version_is_loaded_by_its_name(store: Store, address: str) 
 def test_a_registered_version_is_loaded_by_its_alias_also_where_it_names_a_model(
     store: Store, address: str
 ) -> None:
-    client = store.client()
+    client = store.create_client()
     model = client.get_logged_model(address.removeprefix("models:/"))
     client.create_registered_model("aliased")
     client.create_model_version("aliased", model.artifact_location)
@@ -133,7 +133,7 @@ def test_a_registered_version_is_loaded_by_its_alias_also_where_it_names_a_model
 
 
 def test_a_card_lies_beside_the_model(store: Store, model: FerNet, address: str) -> None:
-    logged = store.client().get_logged_model(address.removeprefix("models:/"))
+    logged = store.create_client().get_logged_model(address.removeprefix("models:/"))
     with_card = log_model(
         store, str(logged.source_run_id), model, CONFIG, EMOTIONS, "# Known to be weak\n"
     )

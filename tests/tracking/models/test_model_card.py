@@ -2,16 +2,16 @@ import numpy as np
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.scoring.metrics import EpochResult, Scores
-from fer_tune.tracking.models.model_card import model_card, weaknesses
+from fer_tune.tracking.models.model_card import describe_weaknesses, render_model_card
 from fer_tune.tracking.queries import StudyRun, TrialRun
-from fer_tune.tracking.run_info import RetrainingDescription
+from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.trial_config import PAPER
 
 CLASSES = ("cat", "dog", "owl")
 
 
 def _told(*rows: list[int]) -> list[str]:
-    return list(weaknesses(CLASSES, Scores(1.0, np.array(rows))))
+    return list(describe_weaknesses(CLASSES, Scores(1.0, np.array(rows))))
 
 
 def test_what_a_class_is_taken_for_is_told_the_worst_first() -> None:
@@ -49,11 +49,11 @@ def test_the_card_tells_the_data_the_scores_the_weaknesses_and_the_use() -> None
     study = StudyRun("s", "1", "finished", "val/macro_f1", marks, {})
     trial = TrialRun(3, "2", "t", PAPER, "finished", 5, {}, {})
     counts = {"train": range(7), "test": [100] * 7}
-    what = RetrainingDescription(
+    what = RetrainInfo(
         study, trial, 5, EMOTIONS, "python -m fer_tune.retrain", "0.1.0", "A note.", counts
     )
     best = EpochResult(4, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])
-    card = model_card(what, 2, best, Scores(1.0, np.diag([60] * 7) + 6))
+    card = render_model_card(what, 2, best, Scores(1.0, np.diag([60] * 7) + 6))
     headings = [line for line in card.splitlines() if line.startswith("#")]
     assert headings == [
         "# A network that names 7 facial expressions",
