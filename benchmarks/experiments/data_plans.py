@@ -20,7 +20,7 @@ from fer_tune.data.load import load_splits
 from fer_tune.data.resampling import PLAN_NAMES, PlanName, build
 from fer_tune.data.trial_data import trial_faces
 from fer_tune.scoring.metrics import Scores
-from fer_tune.terminal.formatting import mean_and_spread
+from fer_tune.terminal.formatting import format_mean_and_std
 from fer_tune.trial.device import pick_device
 from fer_tune.trial.train_and_test import tested, train_and_test
 from fer_tune.trial.train_state import Task
@@ -122,7 +122,8 @@ def markdown(lines: Sequence[Line]) -> str:
         if runs := [line for line in lines if line["plan"] == plan]:
             faces = f"{runs[0]['faces']:,} ({runs[0]['originals']:,})"
             shown = [
-                mean_and_spread([run[where][name] for run in runs]) for _, where, name in COLUMNS
+                format_mean_and_std([run[where][name] for run in runs])
+                for _, where, name in COLUMNS
             ]
             rows.append([plan, faces, *shown])
     return table(headings, rows)

@@ -102,11 +102,11 @@ def _predict(options: PredictOptions, photos: "Sequence[Photo]", unread: "list[U
     seen = np.stack([face.image for face in faces])
     probabilities = cast("DataFrame", model.predict(seen))
     if options.form == "json":
-        console.out(predictions.as_json(address, faces, probabilities, unread), end="")
+        console.out(predictions.format_json(address, faces, probabilities, unread), end="")
     elif options.form == "csv":
-        console.out(predictions.as_csv(faces, probabilities), end="")
+        console.out(predictions.format_csv(faces, probabilities), end="")
     else:
-        console.print(predictions.as_table(faces, probabilities))
+        console.print(predictions.build_table(faces, probabilities))
         console.print(f"Model: {address}", soft_wrap=True)
 
 

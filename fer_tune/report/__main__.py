@@ -11,7 +11,7 @@ example:
 """
 
 
-def parser() -> Parser:
+def build_parser() -> Parser:
     """What reads the command line."""
     made = Parser(
         prog=prog("report"),
@@ -41,7 +41,7 @@ def parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the report that the command line asks for, and say where it is."""
-    args = parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
 
     from fer_tune.common.console import new_console
     from fer_tune.report.write import write_report

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_tune.report.intervals import draws
+from fer_tune.report.intervals import bootstrap_measure
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import draw, short_names
-from fer_tune.report.section import Picture, Section, Sheet, Table
+from fer_tune.report.plotting import draw_picture, truncate_names
+from fer_tune.report.section import FaceSheet, Picture, Section, Table
 from fer_tune.scoring import paper_results as paper
 from fer_tune.scoring.metrics import Scores
 from fer_tune.scoring.significance import interval
@@ -16,7 +16,7 @@ from fer_tune.scoring.significance import interval
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LEGIBLE = 10  # classes whose counts fit into the cells of the matrix
+_MAX_MATRIX_CLASSES = 10  # classes whose counts fit into the cells of the matrix
 TITLE = "The best trial, class by class"
 NOTE = (
     "On the validation faces, ± half of the 95 % bootstrap interval. " + paper.REMARK + " No "
@@ -24,28 +24,30 @@ NOTE = (
 )
 
 
-def best(study: ReportedStudy, sheets: list[Sheet], without: str = "") -> Section:
+def build_best_trial_section(
+    study: ReportedStudy, sheets: list[FaceSheet], missing_reason: str = ""
+) -> Section:
     """Scores by class, the confusion matrix, and faces where there are some.
 
     without: says why there are none.
     """
     if study.best is None:
         return Section(TITLE, "No trial has finished an epoch yet.")
-    confusion = np.array(study.result(study.best).confusion, dtype=np.int64)
+    confusion = np.array(study.find_best_epoch(study.best).confusion, dtype=np.int64)
     if not confusion.sum():
         later = "Its confusion matrix is not recorded in MLflow before the trial ends."
-        return Section(TITLE, later, without, sheets=sheets)
+        return Section(TITLE, later, missing_reason, sheets=sheets)
     return Section(
         TITLE,
-        words(study.best.number, study.classes, confusion),
-        f"{NOTE} {without}".strip(),
-        [_matrix(study.classes, confusion)],
-        [_table(study.classes, confusion)],
+        summarize_classes(study.best.number, study.classes, confusion),
+        f"{NOTE} {missing_reason}".strip(),
+        [_plot_confusion_matrix(study.classes, confusion)],
+        [_build_score_table(study.classes, confusion)],
         sheets=sheets,
     )
 
 
-def words(number: int, classes: tuple[str, ...], confusion: NDArray[np.int64]) -> str:
+def summarize_classes(number: int, classes: tuple[str, ...], confusion: NDArray[np.int64]) -> str:
     """The class told best, the one told worst, and what is mistaken most often."""
     f1 = Scores(0.0, confusion).f1
     high, low = classes[int(f1.argmax())], classes[int(f1.argmin())]
@@ -63,23 +65,28 @@ def words(number: int, classes: tuple[str, ...], confusion: NDArray[np.int64]) -
     return told + "."
 
 
-def _table(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Table:
+def _build_score_table(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Table:
     scores = Scores(0.0, confusion)
     values = np.array([scores.precision, scores.recall, scores.f1])
-    drawn = draws(confusion.tolist(), lambda s: np.array([s.precision, s.recall, s.f1]))
+    drawn = bootstrap_measure(confusion.tolist(), lambda s: np.array([s.precision, s.recall, s.f1]))
     low, high = interval(drawn)
     # The macro mean is of the same draws: classes do not vary together.
     mean_low, mean_high = interval(drawn.mean(axis=2))
     support = confusion.sum(axis=1)
     rows = [
-        [name, *_cells(values[:, i], high[:, i] - low[:, i]), f"{support[i]:,}", *_papers(name)]
+        [
+            name,
+            *_format_cells(values[:, i], high[:, i] - low[:, i]),
+            f"{support[i]:,}",
+            *_format_paper_scores(name),
+        ]
         for i, name in enumerate(classes)
     ]
     theirs = [f"{value:.2f}" for value in paper.TEST_MACRO]
     rows.append(
         [
             "macro mean",
-            *_cells(values.mean(axis=1), mean_high - mean_low),
+            *_format_cells(values.mean(axis=1), mean_high - mean_low),
             f"{support.sum():,}",
             *theirs,
         ]
@@ -88,22 +95,22 @@ def _table(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Table:
     return Table(header, rows)
 
 
-def _cells(values: NDArray[np.float64], widths: NDArray[np.float64]) -> list[str]:
+def _format_cells(values: NDArray[np.float64], widths: NDArray[np.float64]) -> list[str]:
     return [f"{v:.2f} ± {w / 2:.2f}" for v, w in zip(values, widths, strict=True)]
 
 
-def _papers(name: str) -> list[str]:
+def _format_paper_scores(name: str) -> list[str]:
     theirs = paper.TEST_BY_CLASS.get(name)
     return [f"{value:.2f}" for value in theirs] if theirs else ["-"] * 3
 
 
-def _matrix(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Picture:
+def _plot_confusion_matrix(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Picture:
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    count, names = len(classes), short_names(classes)
+    count, names = len(classes), truncate_names(classes)
 
-    def paint(axes: "list[Axes]") -> None:
+    def plot_panels(axes: "list[Axes]") -> None:
         axes[0].imshow(share, cmap="Greys", vmin=0, vmax=1)
-        for (row, column), value in np.ndenumerate(share if count <= _LEGIBLE else []):
+        for (row, column), value in np.ndenumerate(share if count <= _MAX_MATRIX_CLASSES else []):
             text = f"{confusion[row, column]:,}\n{value:.0%}"
             ink = "white" if value > 0.5 else "black"
             axes[0].text(column, row, text, color=ink, ha="center", va="center", fontsize=6.5)
@@ -117,4 +124,4 @@ def _matrix(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Picture:
     alt = "Confusion matrix: faces, and their share of the true class. Told right: " + ", ".join(
         f"{name} {share[index, index]:.0%}" for index, name in enumerate(classes)
     )
-    return draw("confusion", alt, paint, height=min(4.6, 1.4 + 0.46 * count))
+    return draw_picture("confusion", alt, plot_panels, height=min(4.6, 1.4 + 0.46 * count))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_tune.model_config import ModelConfig
-from fer_tune.report.intervals import counted
+from fer_tune.report.intervals import pluralize
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import draw, plot_trials
+from fer_tune.report.plotting import draw_picture, plot_trials
 from fer_tune.report.section import Picture, Section
 from fer_tune.study.pareto_front import SCORE_METRIC
-from fer_tune.terminal.formatting import mean_and_spread
+from fer_tune.terminal.formatting import format_mean_and_std
 from fer_tune.trial_config import TrialConfig
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ NOTE = (
     "Filled points ran to their end, hollow ones did not, and a trial that has hardly learnt yet "
     "has no gap; ± is the standard deviation over trials."
 )
-ENOUGH = 4
+MIN_TRIALS = 4
 _STRENGTHS = {"none or weak (below 1/3)": 1 / 3, "middling": 2 / 3, "strong (2/3 or more)": 2.0}
-_SHAPE = set(ModelConfig.model_fields) - {"dropout"}
+_SHAPE_PARAMETERS = set(ModelConfig.model_fields) - {"dropout"}
 
 
 @dataclass(frozen=True)
-class Point:
+class ComplexityPoint:
     """A trial: trainable parameters, strength of augmentation from 0 to 1, and what it reached.
 
     finished: whether it ran to its end.
@@ -40,27 +40,32 @@ class Point:
     augmentation: float
     score: float
     gap: float
-    finished: bool
+    is_completed: bool
 
 
-def complexity(study: ReportedStudy) -> Section:
+def build_complexity_section(study: ReportedStudy) -> Section:
     """Macro F1 and gap by size of the network and strength of augmentation."""
     if not study.scored:
         return Section(TITLE, "No trial has finished an epoch yet.")
     found = [
-        Point(
-            parameter_count(each.config, len(study.classes)),
+        ComplexityPoint(
+            count_trial_parameters(each.config, len(study.classes)),
             each.config.augmentation,
-            study.result(each).metrics[SCORE_METRIC],
-            study.result(each).metrics["gap"],
+            study.find_best_epoch(each).metrics[SCORE_METRIC],
+            study.find_best_epoch(each).metrics["gap"],
             each.ending == "finished",
         )
         for each in study.scored
     ]
-    return Section(TITLE, words(found, set(study.space.parameters)), NOTE, [_picture(found)])
+    return Section(
+        TITLE,
+        summarize_complexity(found, set(study.space.parameters)),
+        NOTE,
+        [_plot_complexity(found)],
+    )
 
 
-def parameter_count(config: TrialConfig, classes: int) -> int:
+def count_trial_parameters(config: TrialConfig, classes: int) -> int:
     """Trainable parameters of the network, which takes no memory for it."""
     import torch
 
@@ -71,67 +76,69 @@ def parameter_count(config: TrialConfig, classes: int) -> int:
         return count(FerNet(config, classes))
 
 
-def words(trials: Sequence[Point], varied: set[str]) -> str:
+def summarize_complexity(points: Sequence[ComplexityPoint], varied: set[str]) -> str:
     """What stronger augmentation did to the gap in smaller and in larger networks.
 
     It is told of the trials that ran to their end, where there are enough to part them twice.
     """
-    finished = [each for each in trials if each.finished]
-    found = finished if len(finished) >= ENOUGH else trials
-    if not _SHAPE & varied or len({each.parameters for each in found}) < 2:
+    finished = [each for each in points if each.is_completed]
+    found = finished if len(finished) >= MIN_TRIALS else points
+    if not _SHAPE_PARAMETERS & varied or len({each.parameters for each in found}) < 2:
         return "The study does not vary the size of the network, so there is no trade-off to see."
     if "augmentation" not in varied:
-        return _sizes_alone(found, "The study varies no augmentation")
+        return _summarize_sizes(found, "The study varies no augmentation")
     size = float(np.median([each.parameters for each in found]))
     half = float(np.median([each.augmentation for each in found]))
     told = []
-    for name, some in _halves(found, size).items():
+    for name, some in _split_by_size(found, size).items():
         weak = [each.gap for each in some if each.augmentation <= half]
         strong = [each.gap for each in some if each.augmentation > half]
         if weak and strong:
             told.append(
-                f"the gap of the {name} networks is {mean_and_spread(weak)} with augmentation up "
-                f"to {half:.2g} and {mean_and_spread(strong)} above ({len(weak)} and "
+                f"the gap of the {name} networks is {format_mean_and_std(weak)} with augmentation up "
+                f"to {half:.2g} and {format_mean_and_std(strong)} above ({len(weak)} and "
                 f"{len(strong)} trials)"
             )
     if not told:
-        return _sizes_alone(found, "Too few trials differ in augmentation")
+        return _summarize_sizes(found, "Too few trials differ in augmentation")
     whose = "The trials that ran to their end, parted" if found is finished else "Parted"
     return f"{whose} at {size / 1e6:.2g} million parameters: {'; '.join(told)}."
 
 
-def _halves(found: Sequence[Point], size: float) -> dict[str, list[Point]]:
+def _split_by_size(
+    points: Sequence[ComplexityPoint], size: float
+) -> dict[str, list[ComplexityPoint]]:
     return {
-        "smaller": [each for each in found if each.parameters <= size],
-        "larger": [each for each in found if each.parameters > size],
+        "smaller": [each for each in points if each.parameters <= size],
+        "larger": [each for each in points if each.parameters > size],
     }
 
 
-def _sizes_alone(found: Sequence[Point], because: str) -> str:
-    size = float(np.median([each.parameters for each in found]))
+def _summarize_sizes(points: Sequence[ComplexityPoint], reason: str) -> str:
+    size = float(np.median([each.parameters for each in points]))
     told = [
-        f"{mean_and_spread([each.gap for each in some])} in the {name} ones "
-        f"({counted(len(some), 'trial')})"
-        for name, some in _halves(found, size).items()
+        f"{format_mean_and_std([each.gap for each in some])} in the {name} ones "
+        f"({pluralize(len(some), 'trial')})"
+        for name, some in _split_by_size(points, size).items()
         if some
     ]
     return (
-        f"{because}, so only the size of the network is seen here: parted at {size / 1e6:.2g} "
+        f"{reason}, so only the size of the network is seen here: parted at {size / 1e6:.2g} "
         f"million parameters, the gap is {' and '.join(told)}."
     )
 
 
-def _picture(found: Sequence[Point]) -> Picture:
-    def paint(axes: "list[Axes]") -> None:
+def _plot_complexity(points: Sequence[ComplexityPoint]) -> Picture:
+    def plot_panels(axes: "list[Axes]") -> None:
         from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
         least = -1.0
         for index, (name, most) in enumerate(_STRENGTHS.items()):
-            some = [each for each in found if least <= each.augmentation < most]
+            some = [each for each in points if least <= each.augmentation < most]
             least = most
             marker, color = "o^s"[index], f"C{index}"
-            scores = [(each.parameters / 1e6, each.score, each.finished) for each in some]
-            gaps = [(each.parameters / 1e6, each.gap, each.finished) for each in some]
+            scores = [(each.parameters / 1e6, each.score, each.is_completed) for each in some]
+            gaps = [(each.parameters / 1e6, each.gap, each.is_completed) for each in some]
             plot_trials(axes[0], scores, marker=marker, color=color)
             plot_trials(axes[1], gaps, marker=marker, color=color)
             if some:
@@ -145,9 +152,9 @@ def _picture(found: Sequence[Point]) -> Picture:
         axes[1].set_xlabel("trainable parameters, in millions")
         axes[0].legend(title="augmentation", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 
-    sizes = [each.parameters for each in found]
+    sizes = [each.parameters for each in points]
     alt = (
-        f"Macro F1 and gap of {len(found)} trials by trainable parameters, from {min(sizes):,} to "
+        f"Macro F1 and gap of {len(points)} trials by trainable parameters, from {min(sizes):,} to "
         f"{max(sizes):,}, and by strength of augmentation."
     )
-    return draw("complexity", alt, paint, height=4.4, panels=2)
+    return draw_picture("complexity", alt, plot_panels, height=4.4, panels=2)

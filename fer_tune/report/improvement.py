@@ -2,12 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from fer_tune.report.intervals import difference, estimate
+from fer_tune.report.intervals import estimate_difference, estimate_metric
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import draw, label
+from fer_tune.report.plotting import draw_picture, format_metric_name
 from fer_tune.report.section import Picture, Section
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.terminal.study_summary import SHOWN, gain, keeps_to
+from fer_tune.terminal.study_summary import (
+    SUMMARY_METRICS,
+    describe_improvement,
+    satisfies_constraint,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,77 +24,79 @@ NOTE = (
 )
 
 
-def gained(study: ReportedStudy) -> Section:
+def build_improvement_section(study: ReportedStudy) -> Section:
     """The paper's configuration against the best trial."""
     if not study.scored:
         return Section(TITLE, "No trial has finished an epoch, so there is nothing to tell yet.")
-    return Section(TITLE, _words(study), NOTE, [_picture(study)])
+    return Section(TITLE, _summarize_improvement(study), NOTE, [_plot_improvement(study)])
 
 
-def _words(study: ReportedStudy) -> str:
-    paper, best, metric = study.paper, study.best, study.metric
+def _summarize_improvement(study: ReportedStudy) -> str:
+    paper, best, metric = study.baseline, study.best, study.metric
     assert best is not None
     if paper is None or len(study.scored) < 2:
-        return gain(study.trials, metric, study.space.max_gap)
+        return describe_improvement(study.trials, metric, study.space.max_gap)
     if best is paper:
-        reached = f"whose {label(metric)} is {estimate(study.result(paper), metric)}"
-        return f"No trial was better than the paper's configuration, {reached}{_kept(study)}."
-    theirs, ours = study.result(paper), study.result(best)
-    more = difference(ours, theirs, metric)
-    gaps = f"{estimate(theirs, 'gap')} to {estimate(ours, 'gap')}"
+        reached = f"whose {format_metric_name(metric)} is {estimate_metric(study.find_best_epoch(paper), metric)}"
+        return f"No trial was better than the paper's configuration, {reached}{_describe_constraint(study)}."
+    theirs, ours = study.find_best_epoch(paper), study.find_best_epoch(best)
+    more = estimate_difference(ours, theirs, metric)
+    gaps = f"{estimate_metric(theirs, 'gap')} to {estimate_metric(ours, 'gap')}"
     return (
-        f"Trial {best.number:03d}{_kept(study)} reaches a {label(metric)} of "
-        f"{estimate(ours, metric)}, the "
-        f"paper's configuration {estimate(theirs, metric)}: a difference of {more}, while the gap "
+        f"Trial {best.number:03d}{_describe_constraint(study)} reaches a {format_metric_name(metric)} of "
+        f"{estimate_metric(ours, metric)}, the "
+        f"paper's configuration {estimate_metric(theirs, metric)}: a difference of {more}, while the gap "
         f"between train and validation accuracy went from {gaps}."
     )
 
 
-def _kept(study: ReportedStudy) -> str:
+def _describe_constraint(study: ReportedStudy) -> str:
     """Whether the best trial keeps to the study's largest gap, where it has one."""
     most, best = study.space.max_gap, study.best
     if most is None or best is None:
         return ""
-    if keeps_to(best, study.metric, most):
+    if satisfies_constraint(best, study.metric, most):
         return f" (the best of those with a gap of at most {most:g})"
     return f" (no trial that ran to its end has a gap of at most {most:g}; this one comes closest)"
 
 
-def _shown(study: ReportedStudy) -> dict[str, TrialRecord]:
+def _select_trials(study: ReportedStudy) -> dict[str, TrialRecord]:
     """By how they are called: the paper's configuration and the best trial."""
-    named = {"paper's configuration": study.paper}
-    if study.best is not study.paper:
+    named = {"paper's configuration": study.baseline}
+    if study.best is not study.baseline:
         named["best trial"] = study.best
     return {name: trial for name, trial in named.items() if trial is not None}
 
 
-def _picture(study: ReportedStudy) -> Picture:
-    names = list(dict.fromkeys([study.metric, *SHOWN]))
-    shown = _shown(study)
+def _plot_improvement(study: ReportedStudy) -> Picture:
+    names = list(dict.fromkeys([study.metric, *SUMMARY_METRICS]))
+    shown = _select_trials(study)
     told = {
-        who: [estimate(study.result(trial), name) for name in names] for who, trial in shown.items()
+        who: [estimate_metric(study.find_best_epoch(trial), name) for name in names]
+        for who, trial in shown.items()
     }
 
-    def paint(axes: "list[Axes]") -> None:
+    def plot_panels(axes: "list[Axes]") -> None:
         for index, (who, values) in enumerate(told.items()):
             places = [row + 0.24 * index - 0.12 for row in range(len(names))]
             axes[0].errorbar(
                 [each.value for each in values],
                 places,
-                xerr=list(zip(*(each.reach for each in values), strict=True)),
+                xerr=list(zip(*(each.error_bars for each in values), strict=True)),
                 fmt="os"[index],
                 fillstyle=("none", "full")[index],
                 capsize=3,
                 label=who,
             )
-        axes[0].set_yticks(range(len(names)), [label(name) for name in names])
+        axes[0].set_yticks(range(len(names)), [format_metric_name(name) for name in names])
         axes[0].set_ylim(len(names) - 0.5, -0.5)
         loss = "; loss in nats" if any(name.endswith("/loss") for name in names) else ""
         axes[0].set_xlabel(f"accuracy and gap as shares of faces; F1 from 0 to 1{loss}")
         axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=2)
 
     alt = "; ".join(
-        f"{who}: " + ", ".join(f"{label(n)} {v}" for n, v in zip(names, values, strict=True))
+        f"{who}: "
+        + ", ".join(f"{format_metric_name(n)} {v}" for n, v in zip(names, values, strict=True))
         for who, values in told.items()
     )
-    return draw("gained", alt, paint, height=1.1 + 0.42 * len(names))
+    return draw_picture("gained", alt, plot_panels, height=1.1 + 0.42 * len(names))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.scoring.significance import interval, resampled
 
-DRAWS = 1000
+BOOTSTRAP_SAMPLES = 1000
 
 Measure = Callable[[Scores], float | NDArray[np.float64]]
 
@@ -32,24 +32,24 @@ class Estimate(NamedTuple):
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
     @property
-    def reach(self) -> tuple[float, float]:
+    def error_bars(self) -> tuple[float, float]:
         """How far the interval goes below and above the value."""
         low = self.value if self.low is None else self.low
         high = self.value if self.high is None else self.high
         return max(self.value - low, 0.0), max(high - self.value, 0.0)
 
 
-def draws(confusion: Sequence[Sequence[int]], measure: Measure) -> NDArray[np.float64]:
+def bootstrap_measure(confusion: Sequence[Sequence[int]], measure: Measure) -> NDArray[np.float64]:
     """The measure on DRAWS samples with replacement of the faces that were counted.
 
     confusion: (C, C) counts.
     Returns (DRAWS, ...), the rest as `measure` gives it. The same counts give the same numbers.
     """
-    sampled = resampled(np.asarray(confusion, dtype=np.int64), DRAWS)
+    sampled = resampled(np.asarray(confusion, dtype=np.int64), BOOTSTRAP_SAMPLES)
     return np.array([measure(Scores(0.0, each)) for each in sampled])
 
 
-def estimate(result: EpochResult, metric: str) -> Estimate:
+def estimate_metric(result: EpochResult, metric: str) -> Estimate:
     """A metric of an epoch, with what chance in the choice of validation faces does to it.
 
     The gap's interval takes both of its accuracies to be of as many faces; where `balanced` left
@@ -59,7 +59,7 @@ def estimate(result: EpochResult, metric: str) -> Estimate:
     if not np.sum(result.confusion):
         return Estimate(value)
     if metric in _MEASURES:
-        low, high = interval(draws(result.confusion, _MEASURES[metric]))
+        low, high = interval(bootstrap_measure(result.confusion, _MEASURES[metric]))
         return Estimate(value, float(low), float(high))
     if metric == "gap":
         validation = result.metrics["val/accuracy"]
@@ -69,26 +69,26 @@ def estimate(result: EpochResult, metric: str) -> Estimate:
     return Estimate(value)
 
 
-def difference(better: EpochResult, other: EpochResult, metric: str) -> Estimate:
+def estimate_difference(better: EpochResult, other: EpochResult, metric: str) -> Estimate:
     """How much a metric of one epoch is above the other's.
 
     The two are taken as measured on different faces; on the same ones, as they are, the interval
     is rather too wide.
     """
     value = better.metrics[metric] - other.metrics[metric]
-    first, second = estimate(better, metric), estimate(other, metric)
+    first, second = estimate_metric(better, metric), estimate_metric(other, metric)
     if first.low is None or second.low is None:
         return Estimate(value)
-    below = float(np.hypot(first.reach[0], second.reach[1]))
-    above = float(np.hypot(first.reach[1], second.reach[0]))
+    below = float(np.hypot(first.error_bars[0], second.error_bars[1]))
+    above = float(np.hypot(first.error_bars[1], second.error_bars[0]))
     return Estimate(value, value - below, value + above)
 
 
-def counted(number: int, what: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """`1 trial`, `2 trials`."""
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def spread(values: Sequence[float]) -> float:
+def stdev(values: Sequence[float]) -> float:
     """Their standard deviation; 0 of a single one."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0

@@ -14,13 +14,13 @@ from fer_tune.study.records.settings import check_study_name, open_study
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
 from fer_tune.study.search_space.space import SearchSpace, parse_space
-from fer_tune.terminal.study_summary import SHOWN, ranked
+from fer_tune.terminal.study_summary import SUMMARY_METRICS, rank_trials
 from fer_tune.tracking.artifacts import load_metric_history, read_text_artifact
 from fer_tune.tracking.queries import StudyRun, TrialRun, find_start_time, find_study
 from fer_tune.tracking.queries import list_trials as trial_runs
 from fer_tune.tracking.store import Store
 
-_BY_CLASS = "val_f1/"
+_CLASS_F1_PREFIX = "val_f1/"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class ReportedStudy:
 
     run: in MLflow.
     classes: of the faces, by label; none before the first epoch.
-    trials: by number; confusion matrices may be missing (see `read_study`).
+    trials: by number; confusion matrices may be missing (see `load_study`).
     command: that began it; None where it is not recorded.
     is_here: whether the storage has its journal, and with it checkpoints.
     """
@@ -39,7 +39,7 @@ class ReportedStudy:
     classes: tuple[str, ...]
     trials: Sequence[TrialRecord]
     command: str | None = None
-    is_here: bool = False
+    has_local_log: bool = False
 
     @property
     def metric(self) -> str:
@@ -49,25 +49,25 @@ class ReportedStudy:
     @cached_property
     def scored(self) -> list[TrialRecord]:
         """The trials with a result, best first."""
-        return ranked(self.trials, self.metric, self.space.max_gap)
+        return rank_trials(self.trials, self.metric, self.space.max_gap)
 
     @property
     def best(self) -> TrialRecord | None:
         return self.scored[0] if self.scored else None
 
     @property
-    def paper(self) -> TrialRecord | None:
+    def baseline(self) -> TrialRecord | None:
         """The trial of the paper's configuration, where it has a result."""
         return next((each for each in self.scored if each.number == BASELINE_TRIAL), None)
 
-    def result(self, trial: TrialRecord) -> EpochResult:
+    def find_best_epoch(self, trial: TrialRecord) -> EpochResult:
         """The epoch that scores a trial of `scored`."""
         best = trial.find_best_epoch(self.metric)
         assert best is not None
         return best
 
 
-def read_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
+def load_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
     """The study called `name`, its trials from the journal where the storage has it.
 
     Else they come from MLflow, which has the confusion matrices of the best epochs of trials that
@@ -79,34 +79,38 @@ def read_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
     if (storage.local_dir / name / SETTINGS).exists():
         folder, settings = open_study(storage.local_dir, name)
         # Two studies can have one name, each in a store of its own.
-        if settings.faces_hash == run.faces_hash and _began(folder) == find_start_time(store, run):
+        if settings.faces_hash == run.faces_hash and _find_start_time(folder) == find_start_time(
+            store, run
+        ):
             records = read_trials(folder)
-            classes = _classes(records)
-            return ReportedStudy(run, settings.space, classes, records, command, is_here=True)
+            classes = _find_classes(records)
+            return ReportedStudy(run, settings.space, classes, records, command, has_local_log=True)
     text = read_text_artifact(store, run.run_id, "space.yaml") or ""
     space = parse_space(text, f"space.yaml of {name}")
-    records, classes = _recorded(store, run, space.max_gap)
+    records, classes = _load_from_mlflow(store, run, space.max_gap)
     return ReportedStudy(run, space, classes, records, command)
 
 
-def _began(folder: Path) -> int | None:
+def _find_start_time(folder: Path) -> int | None:
     started = (event for event in read_events(folder) if isinstance(event, TrialStarted))
     return next((event.time for event in started if event.number == BASELINE_TRIAL), None)
 
 
-def _classes(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
+def _find_classes(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
     first = next((each.history[0].metrics for each in trials if each.history), {})
-    return tuple(_named_classes(first))
+    return tuple(_parse_class_names(first))
 
 
-def _named_classes(metrics: Iterable[str]) -> list[str]:
-    return [name.removeprefix(_BY_CLASS) for name in metrics if name.startswith(_BY_CLASS)]
+def _parse_class_names(metrics: Iterable[str]) -> list[str]:
+    return [
+        name.removeprefix(_CLASS_F1_PREFIX) for name in metrics if name.startswith(_CLASS_F1_PREFIX)
+    ]
 
 
-def _recorded(
+def _load_from_mlflow(
     store: Store, run: StudyRun, max_gap: float | None
 ) -> tuple[list[TrialRecord], tuple[str, ...]]:
-    names = tuple(dict.fromkeys([run.metric, *SHOWN]))
+    names = tuple(dict.fromkeys([run.metric, *SUMMARY_METRICS]))
     runs = trial_runs(store, run)
     records = [
         TrialRecord(
@@ -119,16 +123,18 @@ def _recorded(
         for each in runs
     ]
     # How many there are; their order is that of a confusion matrix.
-    classes = tuple(sorted({name for each in runs for name in _named_classes(each.metrics)}))
+    classes = tuple(sorted({name for each in runs for name in _parse_class_names(each.metrics)}))
     by_number = {each.number: each for each in runs}
-    order = ranked(records, run.metric, max_gap)
+    order = rank_trials(records, run.metric, max_gap)
     # Of the many, the report looks closely at these alone.
     for record in {each.number: each for each in records[:1] + order[:1]}.values():
-        classes = _with_confusion(store, by_number[record.number], record, run.metric) or classes
+        classes = (
+            _fill_confusion_matrix(store, by_number[record.number], record, run.metric) or classes
+        )
     return records, classes
 
 
-def _with_confusion(
+def _fill_confusion_matrix(
     store: Store, trial: TrialRun, record: TrialRecord, metric: str
 ) -> tuple[str, ...]:
     """Fill the confusion matrix of the best epoch; the classes by label, none without it.

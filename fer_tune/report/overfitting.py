@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from fer_tune.data.resampling import PLAN_NAMES
-from fer_tune.report.intervals import counted, estimate
+from fer_tune.report.intervals import estimate_metric, pluralize
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import MARKERS, draw, label, plot_trials
+from fer_tune.report.plotting import MARKERS, draw_picture, format_metric_name, plot_trials
 from fer_tune.report.section import Picture, Section, Table
 from fer_tune.study.parameter_importance import MIN_TRIALS, estimate_importances
 from fer_tune.study.pareto_front import SCORE_METRIC, find_pareto_front
@@ -30,58 +30,71 @@ IMPORTANCE_NOTE = (
 )
 
 
-def overfitting(study: ReportedStudy) -> Section:
+def build_overfitting_section(study: ReportedStudy) -> Section:
     """Validation macro F1 against the gap, and hyperparameter importances."""
     if not study.scored:
         return Section(TITLE, "No trial has finished an epoch yet.")
     finished = [each for each in study.scored if each.ending == "finished"]
     shares = {
         metric: estimate_importances(
-            finished, study.space, [study.result(each).metrics[metric] for each in finished]
+            finished,
+            study.space,
+            [study.find_best_epoch(each).metrics[metric] for each in finished],
         )
         for metric in (SCORE_METRIC, "gap")
     }
-    pictures, points = [_points(study)], NOTE + ("" if study.space.max_gap is None else LIMIT_NOTE)
+    pictures, points = (
+        [_plot_score_by_gap(study)],
+        NOTE + ("" if study.space.max_gap is None else LIMIT_NOTE),
+    )
     note = f"{points} {IMPORTANCE_NOTE.format(count=len(finished))}"
     if all(shares.values()):
-        pictures.append(_bars(shares))
+        pictures.append(_plot_importances(shares))
         note += CONDITIONAL_NOTE if study.space.is_conditional else ""
     else:
         note = (
             f"{points} There are no hyperparameter importances: they need {MIN_TRIALS} trials that ran "
             f"to their end with different results, and of this study {len(finished)} did."
         )
-    return Section(TITLE, words(study, shares), note, pictures, [_front_table(study)])
+    return Section(
+        TITLE, summarize_overfitting(study, shares), note, pictures, [_build_front_table(study)]
+    )
 
 
-def _front_table(study: ReportedStudy) -> Table:
+def _build_front_table(study: ReportedStudy) -> Table:
     return Table(
         ["on the line", "ended", "epoch", "macro F1", "gap"],
         [
-            [f"{each.number:03d}", each.ending or "running", str(study.result(each).epoch)]
-            + [f"{study.result(each).metrics[name]:.3f}" for name in (SCORE_METRIC, "gap")]
+            [f"{each.number:03d}", each.ending or "running", str(study.find_best_epoch(each).epoch)]
+            + [f"{study.find_best_epoch(each).metrics[name]:.3f}" for name in (SCORE_METRIC, "gap")]
             for each in find_pareto_front(study.scored, study.metric)
         ],
     )
 
 
-def words(study: ReportedStudy, shares: dict[str, dict[str, tuple[float, float]]]) -> str:
+def summarize_overfitting(
+    study: ReportedStudy, shares: dict[str, dict[str, tuple[float, float]]]
+) -> str:
     """How many trials beat the paper's both ways, and what decides the gap."""
-    told = f"The study has {counted(len(study.scored), 'trial')} with a result"
-    if study.paper is not None and len(study.scored) > 1:
-        theirs = study.result(study.paper).metrics
-        others = [study.result(each).metrics for each in study.scored if each is not study.paper]
+    told = f"The study has {pluralize(len(study.scored), 'trial')} with a result"
+    if study.baseline is not None and len(study.scored) > 1:
+        theirs = study.find_best_epoch(study.baseline).metrics
+        others = [
+            study.find_best_epoch(each).metrics
+            for each in study.scored
+            if each is not study.baseline
+        ]
         higher = [each for each in others if each[SCORE_METRIC] > theirs[SCORE_METRIC]]
         both = [each for each in higher if each["gap"] < theirs["gap"]]
         smaller = f", {len(both) or 'none'} of them with a smaller gap" if higher else ""
         told = (
-            f"Of {counted(len(others), 'other trial')}, {len(higher) or 'none'} did better in "
+            f"Of {pluralize(len(others), 'other trial')}, {len(higher) or 'none'} did better in "
             f"macro F1 than the paper's configuration{smaller}"
         )
-    return f"{told}{_decisive(shares.get('gap', {}))}."
+    return f"{told}{_describe_importance(shares.get('gap', {}))}."
 
 
-def _decisive(shares: dict[str, tuple[float, float]]) -> str:
+def _describe_importance(shares: dict[str, tuple[float, float]]) -> str:
     """What decides the gap, as far as these trials can tell."""
     if not shares:
         return ""
@@ -94,56 +107,61 @@ def _decisive(shares: dict[str, tuple[float, float]]) -> str:
     return f"; what decides the gap most is {most}, or {rivals}: too few ran to their end to tell"
 
 
-def _points(study: ReportedStudy) -> Picture:
+def _plot_score_by_gap(study: ReportedStudy) -> Picture:
     plans = {
         plan: [each for each in study.scored if each.config.data_plan == plan]
         for plan in PLAN_NAMES
     }
 
-    def paint(axes: "list[Axes]") -> None:
+    def plot_panels(axes: "list[Axes]") -> None:
         for index, (plan, trials) in enumerate(plans.items()):
             marker, color = MARKERS[index], f"C{index}"
-            found = [(study.result(each).metrics, each.ending == "finished") for each in trials]
+            found = [
+                (study.find_best_epoch(each).metrics, each.ending == "finished") for each in trials
+            ]
             points = [
                 (metrics["gap"], metrics[SCORE_METRIC], finished) for metrics, finished in found
             ]
             plot_trials(axes[0], points, marker=marker, color=color)
             if trials:
                 axes[0].plot([], [], marker, color=color, label=plan)
-        _mark(study, axes[0])
-        _draw_front(study, axes[0])
+        _mark_best_and_baseline(study, axes[0])
+        _draw_pareto_front(study, axes[0])
         axes[0].set_xlabel("gap: train minus validation accuracy")
         axes[0].set_ylabel("validation macro F1")
         axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 1.22), ncols=3)
 
     found = ", ".join(f"{len(trials)} {plan}" for plan, trials in plans.items() if trials)
     alt = f"Validation macro F1 against the gap, a point a trial, by data plan: {found}."
-    return draw("overfitting", alt, paint, height=3.4)
+    return draw_picture("overfitting", alt, plot_panels, height=3.4)
 
 
-def _mark(study: ReportedStudy, axes: "Axes") -> None:
+def _mark_best_and_baseline(study: ReportedStudy, axes: "Axes") -> None:
     """The intervals of the best and the paper's, and a ring around the paper's."""
-    marked = {each.number: each for each in (study.best, study.paper) if each}
+    marked = {each.number: each for each in (study.best, study.baseline) if each}
     for each in marked.values():
-        result = study.result(each)
-        gap, score = estimate(result, "gap"), estimate(result, SCORE_METRIC)
+        result = study.find_best_epoch(each)
+        gap, score = estimate_metric(result, "gap"), estimate_metric(result, SCORE_METRIC)
         axes.errorbar(
             gap.value,
             score.value,
-            xerr=[[part] for part in gap.reach],
-            yerr=[[part] for part in score.reach],
+            xerr=[[part] for part in gap.error_bars],
+            yerr=[[part] for part in score.error_bars],
             fmt="none",
             ecolor="0.5",
             zorder=1,
         )
-        if each is study.paper:
+        if each is study.baseline:
             look: dict[str, Any] = {"color": "black", "fillstyle": "none", "markersize": 11}
             axes.plot(gap.value, score.value, "o", label="the paper's", **look)
 
 
-def _draw_front(study: ReportedStudy, axes: "Axes") -> None:
+def _draw_pareto_front(study: ReportedStudy, axes: "Axes") -> None:
     """The trials that no other beats in both, and the study's largest gap."""
-    some = [study.result(each).metrics for each in find_pareto_front(study.scored, study.metric)]
+    some = [
+        study.find_best_epoch(each).metrics
+        for each in find_pareto_front(study.scored, study.metric)
+    ]
     axes.step(
         [each["gap"] for each in some],
         [each[SCORE_METRIC] for each in some],
@@ -156,10 +174,10 @@ def _draw_front(study: ReportedStudy, axes: "Axes") -> None:
         axes.axvline(study.space.max_gap, color="black", linestyle=":", linewidth=0.8, zorder=0)
 
 
-def _bars(shares: dict[str, dict[str, tuple[float, float]]]) -> Picture:
+def _plot_importances(shares: dict[str, dict[str, tuple[float, float]]]) -> Picture:
     order = list(shares["gap"])[::-1]
 
-    def paint(axes: "list[Axes]") -> None:
+    def plot_panels(axes: "list[Axes]") -> None:
         for index, (name, of) in enumerate(shares.items()):
             axes[0].barh(
                 [row + 0.38 * (0.5 - index) for row in range(len(order))],
@@ -171,7 +189,7 @@ def _bars(shares: dict[str, dict[str, tuple[float, float]]]) -> Picture:
                 edgecolor="black",
                 linewidth=0.5,
                 error_kw={"elinewidth": 0.8, "capsize": 2},
-                label=label(name),
+                label=format_metric_name(name),
             )
         axes[0].set_yticks(range(len(order)), order)
         axes[0].set_xlim(left=0)
@@ -181,4 +199,4 @@ def _bars(shares: dict[str, dict[str, tuple[float, float]]]) -> Picture:
     alt = "Importance of each parameter for the gap: " + ", ".join(
         f"{name} {mean:.0%} ± {spread:.0%}" for name, (mean, spread) in shares["gap"].items()
     )
-    return draw("importances", alt, paint, height=0.8 + 0.3 * len(order))
+    return draw_picture("importances", alt, plot_panels, height=0.8 + 0.3 * len(order))

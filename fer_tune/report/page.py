@@ -5,73 +5,73 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_tune.data.faces import Splits
-from fer_tune.report.best_trial import best
-from fer_tune.report.complexity import complexity
-from fer_tune.report.data_audit import audited
-from fer_tune.report.data_plan_comparison import balance
-from fer_tune.report.improvement import gained
-from fer_tune.report.intervals import counted
-from fer_tune.report.learning_curves import curves
+from fer_tune.report.best_trial import build_best_trial_section
+from fer_tune.report.complexity import build_complexity_section
+from fer_tune.report.data_audit import build_data_audit_section
+from fer_tune.report.data_plan_comparison import build_data_plan_section
+from fer_tune.report.improvement import build_improvement_section
+from fer_tune.report.intervals import pluralize
+from fer_tune.report.learning_curves import build_learning_curves_section
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.overfitting import overfitting
-from fer_tune.report.reproduce import repeat
-from fer_tune.report.sample_faces import sheets
-from fer_tune.report.section import Section, Sheet
+from fer_tune.report.overfitting import build_overfitting_section
+from fer_tune.report.reproduce import build_reproduction_section
+from fer_tune.report.sample_faces import build_face_sheets
+from fer_tune.report.section import FaceSheet, Section
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.tracking import tags
 
-_HERE = Path(__file__).parent
+_FOLDER = Path(__file__).parent
 
 
-def page(
-    study: ReportedStudy, storage: StudyStorage, splits: Splits | None, without: str = ""
+def render_report(
+    study: ReportedStudy, storage: StudyStorage, splits: Splits | None, missing_reason: str = ""
 ) -> str:
     """The report as HTML that needs no network and nothing beside it.
 
     storage: of the best trial's checkpoint, for the sheets of faces.
     splits: the study's faces; None where they are not at hand, and `without` says why.
     """
-    shown, why = _sheets(study, storage, splits, without)
+    shown, why = _build_sheets(study, storage, splits, missing_reason)
     sections = [
-        gained(study),
-        overfitting(study),
-        balance(study),
-        complexity(study),
-        curves(study),
-        best(study, shown, why),
-        audited(splits, without),
-        repeat(study),
+        build_improvement_section(study),
+        build_overfitting_section(study),
+        build_data_plan_section(study),
+        build_complexity_section(study),
+        build_learning_curves_section(study),
+        build_best_trial_section(study, shown, why),
+        build_data_audit_section(splits, missing_reason),
+        build_reproduction_section(study),
     ]
-    return render(study, sections)
+    return render_html(study, sections)
 
 
-def _sheets(
-    study: ReportedStudy, storage: StudyStorage, splits: Splits | None, without: str
-) -> tuple[list[Sheet], str]:
+def _build_sheets(
+    study: ReportedStudy, storage: StudyStorage, splits: Splits | None, missing_reason: str
+) -> tuple[list[FaceSheet], str]:
     """The sheets of faces, or why there are none."""
     from fer_tune.trial.checkpoint import BadCheckpoint
 
     if study.best is None:
         return [], ""
     if splits is None:
-        return [], without
+        return [], missing_reason
     missing = f"No faces are shown: the trial's checkpoint is not in {storage}."
-    if not study.is_here:
+    if not study.has_local_log:
         return [], missing
     kept = checkpoint_directory(storage.open_study_directory(study.run.name), study.best.number)
     try:
-        return sheets(study, splits.validation, kept), ""
+        return build_face_sheets(study, splits.validation, kept), ""
     except (OSError, BadCheckpoint):
         return [], missing
 
 
-def render(study: ReportedStudy, sections: Sequence[Section]) -> str:
+def render_html(study: ReportedStudy, sections: Sequence[Section]) -> str:
     """The sections as HTML; every text that comes from outside is escaped."""
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
+        loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -80,9 +80,9 @@ def render(study: ReportedStudy, sections: Sequence[Section]) -> str:
     return environment.get_template("page.html").render(
         name=study.run.name,
         ending=study.run.ending or "running",
-        trials=counted(len(study.trials), "trial"),
+        trials=pluralize(len(study.trials), "trial"),
         source=study.run.tags.get(tags.SOURCE, "faces"),
         made=time.strftime("%Y-%m-%d %H:%M %Z"),
-        style=(_HERE / "page.css").read_text(encoding="utf-8"),
+        style=(_FOLDER / "page.css").read_text(encoding="utf-8"),
         sections=sections,
     )

@@ -12,23 +12,23 @@ from fer_tune.report.section import Picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-STYLE = Path(__file__).with_name("report.mplstyle")
-WIDTH = 4.8  # inches: read on a phone as on a desk
+STYLE_FILE = Path(__file__).with_name("report.mplstyle")
+WIDTH_INCHES = 4.8  # inches: read on a phone as on a desk
 
 # Told apart without colours as well.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 PALE = "0.7"
-_LONGEST = 14  # letters
+_MAX_LETTERS = 14  # letters
 
 
-def label(metric: str) -> str:
+def format_metric_name(metric: str) -> str:
     """A metric's name for people: val/macro_f1 is macro F1."""
     return metric.removeprefix("val/").replace("macro_f1", "macro F1").replace("_", " ")
 
 
-def short_names(names: Sequence[str]) -> list[str]:
+def truncate_names(names: Sequence[str]) -> list[str]:
     """Names that leave room for what is drawn beside them."""
-    return [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
+    return [name if len(name) <= _MAX_LETTERS else f"{name[: _MAX_LETTERS - 1]}…" for name in names]
 
 
 def plot_trials(
@@ -46,8 +46,13 @@ def plot_trials(
         )
 
 
-def draw(
-    name: str, alt: str, paint: "Callable[[list[Axes]], None]", *, height: float, panels: int = 1
+def draw_picture(
+    name: str,
+    alt: str,
+    plot_panels: "Callable[[list[Axes]], None]",
+    *,
+    height: float,
+    panels: int = 1,
 ) -> Picture:
     """What `paint` paints into the panels, one below the other with a common x axis.
 
@@ -58,11 +63,11 @@ def draw(
     from matplotlib.figure import Figure
 
     written = io.StringIO()
-    with style.context(STYLE), warnings.catch_warnings():
+    with style.context(STYLE_FILE), warnings.catch_warnings():
         # Of letters that the font at hand lacks, though the reader's may have them, and the like.
         warnings.simplefilter("ignore", UserWarning)
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        paint(list(figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]))
+        figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
+        plot_panels(list(figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]))
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(written, format="svg", metadata=nothing)
     svg = written.getvalue()

@@ -8,7 +8,7 @@ from fer_tune.report.section import Section, Table
 from fer_tune.tracking import tags
 
 TITLE = "How to repeat it"
-_LENGTHS = ("epochs", "scheduler", "grace", "reduction")
+_LENGTH_SETTINGS = ("epochs", "scheduler", "grace", "reduction")
 _PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy")
 NOTE = (
     "The same seed gives the same study on the same machine as long as one trial runs at a time. "
@@ -16,7 +16,7 @@ NOTE = (
 )
 
 
-def repeat(study: ReportedStudy) -> Section:
+def build_reproduction_section(study: ReportedStudy) -> Section:
     """Command, seed, versions and the hash of the faces."""
     told, settings = study.run.tags, study.run.settings
     rows = [
@@ -24,8 +24,8 @@ def repeat(study: ReportedStudy) -> Section:
         ["faces", told.get(tags.SOURCE, "-")],
         ["SHA-256 of the faces", study.run.faces_hash],
         [
-            "; ".join(_LENGTHS),
-            "; ".join(settings.get(name, "-") for name in _LENGTHS),
+            "; ".join(_LENGTH_SETTINGS),
+            "; ".join(settings.get(name, "-") for name in _LENGTH_SETTINGS),
         ],
         ["searched by", study.metric],
         ["fer_tune", told.get(tags.CODE_VERSION, "-")],

@@ -10,59 +10,64 @@ from numpy.typing import NDArray
 
 from fer_tune.data.faces import Faces
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.section import Face, Sheet
+from fer_tune.report.section import FaceSheet, PredictedFace
 
 if TYPE_CHECKING:
     from fer_tune.common.filesystem import Folder
 
-_BY_CLASS, _MOST, _WORST = 4, 40, 24  # faces
-_BATCH = 512
+_FACES_PER_CLASS, _MAX_FACES, _MAX_MISTAKES = 4, 40, 24  # faces
+_BATCH_SIZE = 512
 
 
-def sheets(study: ReportedStudy, validation: Faces, kept: "Folder") -> list[Sheet]:
+def build_face_sheets(
+    study: ReportedStudy, validation: Faces, checkpoint_directory: "Folder"
+) -> list[FaceSheet]:
     """Some faces of each class, and the most confident mistakes.
 
     kept: where the best trial's checkpoint is.
     Raises OSError or BadCheckpoint where it cannot be used.
     """
-    chances = predicted(study, validation, kept)
+    chances = predict_validation(study, validation, checkpoint_directory)
 
-    def shown(chosen: Sequence[int]) -> list[Face]:
-        return [_face(study.classes, validation, chances, index) for index in chosen]
+    def build_faces(chosen: Sequence[int]) -> list[PredictedFace]:
+        return [_build_face(study.classes, validation, chances, index) for index in chosen]
 
     return [
-        Sheet(
+        FaceSheet(
             "Validation faces, drawn at random: truth, and what the trial says",
-            shown(some_of_each(validation.labels, len(study.classes))),
+            build_faces(sample_per_class(validation.labels, len(study.classes))),
         ),
-        Sheet(
-            "Its worst mistakes: wrong, and sure of it", shown(worst(validation.labels, chances))
+        FaceSheet(
+            "Its worst mistakes: wrong, and sure of it",
+            build_faces(find_worst_mistakes(validation.labels, chances)),
         ),
     ]
 
 
-def some_of_each(labels: NDArray[np.int64], classes: int) -> list[int]:
+def sample_per_class(labels: NDArray[np.int64], classes: int) -> list[int]:
     """Faces at random, as many of each class; the same for the same labels."""
     rng = np.random.default_rng(0)
-    each = max(1, min(_BY_CLASS, _MOST // classes))
+    each = max(1, min(_FACES_PER_CLASS, _MAX_FACES // classes))
     chosen: list[int] = []
     for label in range(classes):
         members = np.flatnonzero(labels == label)
         chosen += rng.choice(members, min(each, len(members)), replace=False).tolist()
-    return chosen[:_MOST]
+    return chosen[:_MAX_FACES]
 
 
-def worst(
+def find_worst_mistakes(
     labels: NDArray[np.int64],  # (N,)
-    chances: NDArray[np.float32],  # (N, C)
+    probabilities: NDArray[np.float32],  # (N, C)
 ) -> list[int]:
     """The wrong ones, the most confident first."""
-    told, confidence = chances.argmax(axis=1), chances.max(axis=1)
+    told, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
-    return [int(index) for index in order if told[index] != labels[index]][:_WORST]
+    return [int(index) for index in order if told[index] != labels[index]][:_MAX_MISTAKES]
 
 
-def predicted(study: ReportedStudy, validation: Faces, kept: "Folder") -> NDArray[np.float32]:
+def predict_validation(
+    study: ReportedStudy, validation: Faces, checkpoint_directory: "Folder"
+) -> NDArray[np.float32]:
     """The probabilities that the best trial's best weights give: (N, C), rows summing to 1."""
     import torch
 
@@ -74,26 +79,28 @@ def predicted(study: ReportedStudy, validation: Faces, kept: "Folder") -> NDArra
     assert study.best is not None
     device = pick_device(0)  # a GPU may be full of a study's trials
     model = FerNet(study.best.config, len(study.classes))
-    checkpoint.load_best(model, kept)
+    checkpoint.load_best(model, checkpoint_directory)
     model = model.to(device, memory_format=torch.channels_last).fused()  # type: ignore[call-overload]
-    batches = torch.split(OnDevice.of(validation, device).images, _BATCH)
+    batches = torch.split(OnDevice.of(validation, device).images, _BATCH_SIZE)
     with torch.inference_mode(), autocast(device):
         logits = torch.cat([model(scaled(images)).float() for images in batches])
     chances: NDArray[np.float32] = logits.softmax(dim=1).cpu().numpy()
     return chances
 
 
-def _face(classes: Sequence[str], faces: Faces, chances: NDArray[np.float32], index: int) -> Face:
-    own = chances[index]
-    return Face(
-        image=_png(faces.images[index]),
+def _build_face(
+    classes: Sequence[str], faces: Faces, probabilities: NDArray[np.float32], index: int
+) -> PredictedFace:
+    own = probabilities[index]
+    return PredictedFace(
+        image=_encode_png(faces.images[index]),
         truth=classes[faces.labels[index]],
-        told=classes[int(own.argmax())],
+        predicted=classes[int(own.argmax())],
         confidence=float(own.max()),
     )
 
 
-def _png(
+def _encode_png(
     image: NDArray[np.uint8],  # (48, 48)
 ) -> str:
     from PIL import Image

@@ -25,7 +25,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Face:
+class PredictedFace:
     """One face of a sheet.
 
     image: as a data: address.
@@ -34,20 +34,20 @@ class Face:
 
     image: str
     truth: str
-    told: str
+    predicted: str
     confidence: float
 
     @property
-    def is_right(self) -> bool:
-        return self.truth == self.told
+    def is_correct(self) -> bool:
+        return self.truth == self.predicted
 
 
 @dataclass(frozen=True)
-class Sheet:
+class FaceSheet:
     """Faces under a heading."""
 
     heading: str
-    faces: Sequence[Face]
+    faces: Sequence[PredictedFace]
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ class Section:
     """
 
     title: str
-    words: str
+    summary: str
     note: str = ""
     pictures: Sequence[Picture] = ()
     tables: Sequence[Table] = ()
     findings: Sequence[str] = ()
-    sheets: Sequence[Sheet] = ()
+    sheets: Sequence[FaceSheet] = ()
     code: Sequence[str] = ()

@@ -7,8 +7,8 @@ from fer_tune.common import atomic
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_again
-from fer_tune.report.load_study import ReportedStudy, read_study
-from fer_tune.report.page import page
+from fer_tune.report.load_study import ReportedStudy, load_study
+from fer_tune.report.page import render_report
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.tracking.artifacts import REPORT_FILE, log_report
 from fer_tune.tracking.store import Store
@@ -30,11 +30,11 @@ def write_report(
     output: None puts it beside the study's journal, or where that would be.
     Raises UserError without such a study, and where the page can be neither written nor logged.
     """
-    study = read_study(store, name, storage)
+    study = load_study(store, name, storage)
     without = ""
     if splits is None:
-        splits, without = _faces(study, data)
-    made = page(study, storage, splits, without)
+        splits, without = _reload_faces(study, data)
+    made = render_report(study, storage, splits, without)
     output = output or storage.local_dir / name / REPORT_FILE
     try:
         atomic.write(output, made.encode())
@@ -44,7 +44,7 @@ def write_report(
     return output
 
 
-def _faces(study: ReportedStudy, data: Path | None) -> tuple[Splits | None, str]:
+def _reload_faces(study: ReportedStudy, data: Path | None) -> tuple[Splits | None, str]:
     """The study's faces, or why there are none; an error where the user said where they are."""
     told = f"{os.fspath(data)}: these" if data else "The faces at hand"
     try:

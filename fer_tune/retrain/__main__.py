@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     store = open_store(options.tracking_uri, create=False)
     what = _settled(store, options, command.line("fer_tune.retrain", argv))
     compared = options.against_paper and not what.is_papers
-    tables.show_faces(console, what.splits)
+    tables.show_data_source(console, what.splits)
     console.print(_plan(what, options.seeds, compared))
     described = what.described()
     try:

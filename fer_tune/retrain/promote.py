@@ -8,7 +8,7 @@ from rich.console import Console
 from fer_tune.data.demo import demo_splits as demo
 from fer_tune.data.duplicates import with_twin
 from fer_tune.data.faces import Splits
-from fer_tune.retrain.score_tables import class_table, overall_table
+from fer_tune.retrain.score_tables import build_class_table, build_overall_table
 from fer_tune.scoring.metrics import best_result
 from fer_tune.scoring.paper_results import REMARK
 from fer_tune.scoring.significance import Paired, bootstrap, paired
@@ -109,7 +109,7 @@ def _show_scores(console: Console, run: RetrainRun, what: Retrained) -> None:
         more["test/flip_accuracy"] = [each.accuracy for each in flipped]
         more["test/flip_macro_f1"] = [each.macro_f1 for each in flipped]
         rows["- averaged with mirror images"] = more["test/flip_accuracy"]
-    for table in (class_table(classes, tests), overall_table(best, tests, rows)):
+    for table in (build_class_table(classes, tests), build_overall_table(best, tests, rows)):
         console.print()
         console.print(table)
     console.print(f"\n{REMARK}\n")

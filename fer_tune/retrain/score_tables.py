@@ -7,31 +7,31 @@ from rich.table import Table
 
 from fer_tune.scoring import paper_results as paper
 from fer_tune.scoring.metrics import EpochResult, Scores
-from fer_tune.terminal.formatting import mean_and_spread, plain_table
+from fer_tune.terminal.formatting import build_plain_table, format_mean_and_std
 
 
-def class_table(classes: Sequence[str], tests: Sequence[Scores]) -> Table:
+def build_class_table(classes: Sequence[str], tests: Sequence[Scores]) -> Table:
     """Test scores by class, the mean over seeds, with the paper's beside them."""
-    table = plain_table(
+    table = build_plain_table(
         ["class", "precision", "recall", "F1", "faces", "paper's: P", "R", "F1"], []
     )
     measured = np.array([[s.precision, s.recall, s.f1] for s in tests])  # (seeds, 3, C)
     support = tests[0].confusion.sum(axis=1)
     for index, name in enumerate(classes):
-        cells = [mean_and_spread(measured[:, measure, index], 2) for measure in range(3)]
+        cells = [format_mean_and_std(measured[:, measure, index], 2) for measure in range(3)]
         theirs = paper.TEST_BY_CLASS.get(name)
         beside = [f"{value:.2f}" for value in theirs] if theirs else ["-"] * 3
         table.add_row(name, *cells, str(support[index]), *beside)
-    cells = [mean_and_spread(measured[:, measure].mean(axis=1), 2) for measure in range(3)]
+    cells = [format_mean_and_std(measured[:, measure].mean(axis=1), 2) for measure in range(3)]
     beside = [f"{value:.2f}" for value in paper.TEST_MACRO]
     table.add_row("macro mean", *cells, str(support.sum()), *beside, style="bold")
     return table
 
 
-def overall_table(
+def build_overall_table(
     best: Sequence[EpochResult],
     tests: Sequence[Scores],
-    more: Mapping[str, Sequence[float]],
+    extra_accuracies: Mapping[str, Sequence[float]],
 ) -> Table:
     """Accuracies and gaps, the mean over seeds, with the paper's beside them.
 
@@ -45,10 +45,10 @@ def overall_table(
         ("validation accuracy", validation, "-"),
         ("gap: train - validation", train - validation, "-"),
         ("test accuracy", test, f"{paper.TEST_ACCURACY:.3f}"),
-        *((name, np.array(values), "-") for name, values in more.items()),
+        *((name, np.array(values), "-") for name, values in extra_accuracies.items()),
         ("train - test", train - test, f"{paper.TRAIN_ACCURACY - paper.TEST_ACCURACY:.3f}"),
     ]
-    return plain_table(
+    return build_plain_table(
         ["", "here", "paper"],
-        [(name, mean_and_spread(values), theirs) for name, values, theirs in rows],
+        [(name, format_mean_and_std(values), theirs) for name, values, theirs in rows],
     )

@@ -16,7 +16,7 @@ from fer_tune.data.load import remarks
 from fer_tune.data.trial_data import trial_faces
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.study_storage import StudyStorage
-from fer_tune.terminal.formatting import progress
+from fer_tune.terminal.formatting import create_progress_bar
 from fer_tune.tracking.queries import StudyRun, TrialRun, list_trials
 from fer_tune.tracking.retrain_run import (
     RetrainRun,
@@ -142,7 +142,7 @@ def _train(console: Console, run: RetrainRun, what: Retraining, seed: int) -> Se
     config, splits = what.trial.config, what.splits
     task = Task(config, what.epochs, seed, what.study.metric)
     faces = trial_faces(splits, splits.train, config.data_plan, seed)
-    with run.open_seed_run(seed) as seed_run, progress(console) as bar:
+    with run.open_seed_run(seed) as seed_run, create_progress_bar(console) as bar:
         job = bar.add_task(f"seed {seed}", total=what.epochs, shown="")
 
         def on_epoch(result: EpochResult) -> None:

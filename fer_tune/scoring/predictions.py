@@ -65,7 +65,7 @@ class Predictions:
 
     @classmethod
     def from_csv(cls, text: str, classes: Sequence[str]) -> Self:
-        """What `as_csv` wrote. Raises ValueError where it is something else."""
+        """What `format_csv` wrote. Raises ValueError where it is something else."""
         import pandas as pd
 
         # A class may be called "nan", or "007".

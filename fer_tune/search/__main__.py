@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         splits = load_splits(options.data, skip_bad=bool(options.skip_bad))
         settings = _settled(options, splits, storage)
-    tables.show_faces(console, splits)
+    tables.show_data_source(console, splits)
     if options.warm_start:
         settings = _started_from(console, options.warm_start, settings)
     if options.dry_run:

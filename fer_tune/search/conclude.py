@@ -75,7 +75,7 @@ def _report(
 
 
 def _require_a_result(ran: Ran) -> None:
-    if ran.over and not outcome.ranked(ran.trials, ran.settings.metric):
+    if ran.over and not outcome.rank_trials(ran.trials, ran.settings.metric):
         raise SystemExit(
             "No trial gave a result: see error.txt of its run in MLflow; "
             f"--resume {ran.settings.name} with more --trials tries others."

@@ -39,7 +39,7 @@ from fer_tune.study.tune.resources import (
 from fer_tune.study.tune.shared_data import StudyData, build_study_data
 from fer_tune.study.tune.storage_check import check_storage_access
 from fer_tune.terminal import study_summary as outcome
-from fer_tune.terminal.closing import resume_line
+from fer_tune.terminal.closing import format_resume_line
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.writer import StudyWriter
@@ -116,7 +116,7 @@ def _run(
             )
             unwritten = export_optuna_study(folder, settings, trials)
             over = _is_over(trials, settings)
-            note = outcome.note(trials, settings)
+            note = outcome.render_summary(trials, settings)
             front = format_pareto_front_csv(trials, settings.metric, settings.space)
             missing = writer.close("finished" if over else "interrupted", note, front)
     return Ran(settings, store, writer.run_id, trials, over, missing, unwritten)
@@ -144,7 +144,7 @@ def _held(console: Console, settings: StudySettings, around: Surroundings) -> It
                 if is_new:
                     files.delete_if_empty()
             elif isinstance(error, KeyboardInterrupt):  # a second one, or before the first trial
-                console.print(resume_line(settings, around.records), soft_wrap=True)
+                console.print(format_resume_line(settings, around.records), soft_wrap=True)
             raise
 
 

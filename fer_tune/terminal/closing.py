@@ -12,33 +12,33 @@ from fer_tune.terminal import study_summary as outcome
 
 def show_outcome(console: Console, trials: Sequence[TrialRecord], settings: StudySettings) -> None:
     """What the study found."""
-    console.print(outcome.leaderboard(trials, settings.metric, settings.space))
-    console.print(outcome.gain(trials, settings.metric, settings.space.max_gap))
-    console.print(outcome.spent(trials, settings.epochs))
+    console.print(outcome.build_leaderboard(trials, settings.metric, settings.space))
+    console.print(outcome.describe_improvement(trials, settings.metric, settings.space.max_gap))
+    console.print(outcome.summarize_cost(trials, settings.epochs))
 
 
 def show_next_steps(
     console: Console,
     settings: StudySettings,
-    ui: str | None,
-    page: str,
-    records: Sequence[str],
-    left: str | None,
+    ui_command: str | None,
+    page_url: str,
+    store_options: Sequence[str],
+    resume_reason: str | None,
 ) -> None:
     """What to type next, and what for; `left` is why the study has to go on."""
-    again = command.line("fer_tune.retrain", ["--study", settings.name, *records])
+    again = command.line("fer_tune.retrain", ["--study", settings.name, *store_options])
     steps = {
-        "To compare the trials": ui and f"{command.python()} -m {ui}",
-        "and open" if ui else "Open": page,
+        "To compare the trials": ui_command and f"{command.python()} -m {ui_command}",
+        "and open" if ui_command else "Open": page_url,
         "To train the best again and test it": again,
-        left or "": left and resume_line(settings, records),
+        resume_reason or "": resume_reason and format_resume_line(settings, store_options),
     }
     for what, typed in steps.items():
         if typed:
             console.print(f"{what}: {typed}", soft_wrap=True)
 
 
-def resume_line(settings: StudySettings, records: Sequence[str]) -> str:
+def format_resume_line(settings: StudySettings, store_options: Sequence[str]) -> str:
     """What to type to go on with the study."""
-    typed = command.line("fer_tune.search", ["--resume", settings.name, *records])
+    typed = command.line("fer_tune.search", ["--resume", settings.name, *store_options])
     return f"to go on: {typed}"

@@ -19,14 +19,14 @@ from fer_tune.data.faces import Splits
 from fer_tune.data.load import remarks
 
 
-def show_faces(console: Console, splits: Splits) -> None:
+def show_data_source(console: Console, splits: Splits) -> None:
     """Which faces a command runs on, loudly where they are the demo faces."""
     console.print(f"Faces: {splits.source}. {splits.protocol}")
     for remark in remarks(splits):
         console.print(remark, style="bold reverse" if remark == demo.WARNING else "")
 
 
-def progress(console: Console) -> Progress:
+def create_progress_bar(console: Console) -> Progress:
     """A bar for epochs, with what the last one gave in the field `shown`."""
     columns = (
         TextColumn("{task.description}"),
@@ -40,7 +40,7 @@ def progress(console: Console) -> Progress:
     return Progress(*columns, console=console, speed_estimate_period=3600)
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds as people say them: `45 s`, `12 min`, `3 h 20 min`."""
     if seconds < 60:
         return f"{seconds:.0f} s"
@@ -48,13 +48,15 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
-def mean_and_spread(values: Sequence[float] | NDArray[np.float64], digits: int = 3) -> str:
+def format_mean_and_std(values: Sequence[float] | NDArray[np.float64], digits: int = 3) -> str:
     """The mean, and where there are several values their standard deviation."""
     mean = f"{np.mean(values):.{digits}f}"
     return mean if len(values) < 2 else f"{mean} ± {np.std(values, ddof=1):.{digits}f}"
 
 
-def plain_table(headers: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
+def build_plain_table(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
+) -> Table:
     """A table of text, numbers to the right, without lines between rows."""
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for index, header in enumerate(headers):

@@ -16,13 +16,13 @@ from fer_tune.scoring.metrics import improves, standing
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import format_parameters, format_value
 from fer_tune.study.search_space.parameters import Point
-from fer_tune.terminal.formatting import duration
+from fer_tune.terminal.formatting import format_duration
 
-ROWS = 12  # of the live table; the rest of a long study is in the leaderboard
+MAX_ROWS = 12  # of the live table; the rest of a long study is in the leaderboard
 
 
 @dataclass(slots=True)
-class Row:
+class TrialRow:
     """A trial in the live table.
 
     point: the parameters that the trial has.
@@ -49,11 +49,11 @@ class LiveTable:
         self._study, self._metric = settings.name, settings.metric
         self._trials, self._epochs = settings.trials, settings.epochs
         self._space = settings.space
-        self._rows: dict[int, Row] = {}
+        self._rows: dict[int, TrialRow] = {}
         self._began = time.monotonic()
         self._epochs_here = 0
         self._is_live = False
-        self._live = Live(get_renderable=self.table, console=console, refresh_per_second=2)
+        self._live = Live(get_renderable=self.render_table, console=console, refresh_per_second=2)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -63,11 +63,11 @@ class LiveTable:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def tell(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         match event:
             case TrialStarted(number=number, config=config):
                 point = self._space.extract_point(config.model_dump())
-                self._rows.setdefault(number, Row(number, point)).ending = None
+                self._rows.setdefault(number, TrialRow(number, point)).ending = None
             case EpochEnded(number=number, result=result):
                 row = self._rows[number]
                 value = result.metrics[self._metric]
@@ -83,7 +83,7 @@ class LiveTable:
                 was_told = row.ending == "paused"  # and it did nothing since
                 row.ending = ending
                 if self._is_live and (error or not (self._live.is_started or was_told)):
-                    self._console.print(self._line(row, error), soft_wrap=True)
+                    self._console.print(self._format_trial_line(row, error), soft_wrap=True)
 
     def start_clock(self) -> None:
         """What was told so far was done by an earlier process; what comes now happens now."""
@@ -94,7 +94,7 @@ class LiveTable:
             if row.ending == "interrupted":
                 row.ending = None
 
-    def _line(self, row: Row, error: str | None) -> str:
+    def _format_trial_line(self, row: TrialRow, error: str | None) -> str:
         best = "-" if row.best is None else f"{row.best[0]:.3f}"
         ended = f"{row.ending} after {row.epoch} epochs"
         line = f"trial {row.number:03d} {ended}, {self._metric} {best}"
@@ -102,60 +102,62 @@ class LiveTable:
             return f"{line}: {error.splitlines()[-1]}"
         return f"{line}  ({format_parameters(row.point)})"
 
-    def table(self) -> Table:
+    def render_table(self) -> Table:
         """The table as it stands, with as many of the space's parameters as there is room for."""
         names = list(self._space.parameters)
         while True:
-            table = self._table(names)
+            table = self._build_table(names)
             unlimited = self._console.options.update(max_width=1000)
             needed = Measurement.get(self._console, unlimited, table).maximum
             if needed <= self._console.width or not names:
                 return table
             names.pop()
 
-    def _table(self, parameters: Sequence[str]) -> Table:
-        title = self._title()
+    def _build_table(self, parameters: Sequence[str]) -> Table:
+        title = self._format_title()
         table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
         table.min_width = min(len(title), self._console.width)  # or the title is broken
         metric = self._metric.removeprefix("val/")
         for name in ("trial", "state", "epoch", metric, "gap", *parameters):
             table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
-        for row in self._shown():
+        for row in self._select_rows():
             values = [format_value(row.point.get(name, "-")) for name in parameters]
-            table.add_row(*self._cells(row), *values, style="" if row.ending is None else "dim")
+            table.add_row(
+                *self._format_cells(row), *values, style="" if row.ending is None else "dim"
+            )
         return table
 
-    def _shown(self) -> list[Row]:
+    def _select_rows(self) -> list[TrialRow]:
         """The running trials, and as many of the best others as there is room for."""
         running = [row for row in self._rows.values() if row.ending is None]
         ended = [row for row in self._rows.values() if row.ending is not None]
-        ended.sort(key=self._standing, reverse=True)
-        return sorted([*running, *ended[: max(0, ROWS - len(running))]], key=lambda r: r.number)
+        ended.sort(key=self._rank_row, reverse=True)
+        return sorted([*running, *ended[: max(0, MAX_ROWS - len(running))]], key=lambda r: r.number)
 
-    def _standing(self, row: Row) -> tuple[float, float]:
+    def _rank_row(self, row: TrialRow) -> tuple[float, float]:
         if row.best is None:
             return -math.inf, -math.inf
         metrics = dict(zip((self._metric, "gap"), row.best, strict=True))
         is_whole = row.epoch == self._epochs
         return standing(metrics, self._metric, self._space.max_gap, is_whole=is_whole)
 
-    def _cells(self, row: Row) -> list[str]:
+    def _format_cells(self, row: TrialRow) -> list[str]:
         values = [f"{value:.3f}" for value in row.best] if row.best else ["-", "-"]
         epoch = f"{row.epoch}/{self._epochs}"
         return [f"{row.number:03d}", row.ending or "running", epoch, *values]
 
-    def _title(self) -> str:
+    def _format_title(self) -> str:
         rows = self._rows.values()
         paused = sum(row.ending == "paused" for row in rows)
         ended = f"{sum(row.ending is not None for row in rows) - paused} of {self._trials}"
         waiting = f", {paused} paused" if paused else ""
-        first = max(rows, key=self._standing, default=None)
+        first = max(rows, key=self._rank_row, default=None)
         best = "" if first is None or first.best is None else f", best {first.best[0]:.3f}"
-        if first and first.best and self._standing(first)[0] < 0:
+        if first and first.best and self._rank_row(first)[0] < 0:
             best = f", no gap of at most {self._space.max_gap:g} yet"
-        return f"{self._study}: {ended} trials ended{waiting}{best}{self._time_left()}"
+        return f"{self._study}: {ended} trials ended{waiting}{best}{self._estimate_time_left()}"
 
-    def _time_left(self) -> str:
+    def _estimate_time_left(self) -> str:
         ended = [row.epoch for row in self._rows.values() if row.ending]
         running = [row.epoch for row in self._rows.values() if not row.ending]
         if len(ended) == self._trials or not ended or not self._epochs_here:
@@ -165,4 +167,4 @@ class LiveTable:
         begun = sum(max(mean - epoch, (self._epochs - epoch) / 2) for epoch in running)
         left = begun + mean * (self._trials - len(self._rows))
         seconds = left * (time.monotonic() - self._began) / self._epochs_here
-        return f", about {duration(seconds)} left"
+        return f", about {format_duration(seconds)} left"

@@ -8,13 +8,13 @@ from fer_tune.scoring.metrics import standing
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, format_parameters
 from fer_tune.study.search_space.space import SearchSpace
-from fer_tune.terminal.formatting import duration, plain_table
+from fer_tune.terminal.formatting import build_plain_table, format_duration
 
-SHOWN = ("val/macro_f1", "val/accuracy", "gap")
-SHORT = {"val/macro_f1": "F1", "val/accuracy": "acc", "gap": "gap"}
+SUMMARY_METRICS = ("val/macro_f1", "val/accuracy", "gap")
+SHORT_NAMES = {"val/macro_f1": "F1", "val/accuracy": "acc", "gap": "gap"}
 
 
-def ranked(
+def rank_trials(
     trials: Sequence[TrialRecord], metric: str, max_gap: float | None = None
 ) -> list[TrialRecord]:
     """The trials that have a score, best first; equal ones by number.
@@ -31,15 +31,15 @@ def ranked(
     return [each for _, each in scored]
 
 
-def leaderboard(
+def build_leaderboard(
     trials: Sequence[TrialRecord], metric: str, space: SearchSpace, rows: int = 10
 ) -> Table:
     """The best trials: each at its best epoch, with the settings that the study varied."""
-    names = list(dict.fromkeys([metric, *SHOWN]))
-    headers = ["trial", "ended", "epoch", *(SHORT.get(name, name) for name in names)]
-    table = plain_table(headers, [])
+    names = list(dict.fromkeys([metric, *SUMMARY_METRICS]))
+    headers = ["trial", "ended", "epoch", *(SHORT_NAMES.get(name, name) for name in names)]
+    table = build_plain_table(headers, [])
     table.add_column("configuration", overflow="fold")
-    for each in ranked(trials, metric, space.max_gap)[:rows]:
+    for each in rank_trials(trials, metric, space.max_gap)[:rows]:
         best = each.find_best_epoch(metric)
         assert best is not None
         number = f"{each.number:03d}" + (" paper" if each.number == BASELINE_TRIAL else "")
@@ -50,47 +50,49 @@ def leaderboard(
     return table
 
 
-def gain(trials: Sequence[TrialRecord], metric: str, max_gap: float | None = None) -> str:
+def describe_improvement(
+    trials: Sequence[TrialRecord], metric: str, max_gap: float | None = None
+) -> str:
     """The paper's configuration against the best, in a sentence or two."""
-    order = ranked(trials, metric, max_gap)
+    order = rank_trials(trials, metric, max_gap)
     paper = next((each for each in order if each.number == BASELINE_TRIAL), None)
     if paper is None and order:
-        told = f"The best, trial {order[0].number:03d}: {_values(order[0], metric)}."
+        told = f"The best, trial {order[0].number:03d}: {_format_metrics(order[0], metric)}."
         return f"The paper's configuration has no result to compare with. {told}"
     if paper is None or len(order) < 2:
         return "There is nothing to compare the paper's configuration with yet."
-    best, theirs = order[0], _values(paper, metric)
+    best, theirs = order[0], _format_metrics(paper, metric)
     limit = "" if max_gap is None else f" with a gap of at most {max_gap:g}"
-    if not keeps_to(best, metric, max_gap):
+    if not satisfies_constraint(best, metric, max_gap):
         told = (
             f"No trial that ran to its end has a gap of at most {max_gap:g}. "
             f"The paper's configuration: {theirs}."
         )
-        closest = f" Closest, trial {best.number:03d}: {_values(best, metric)}."
+        closest = f" Closest, trial {best.number:03d}: {_format_metrics(best, metric)}."
         return told if best is paper else told + closest
     if best is paper:
         return f"No trial{limit} was better than the paper's configuration ({theirs})."
     return (
         f"The paper's configuration: {theirs}. "
-        f"The best{limit}, trial {best.number:03d}: {_values(best, metric)}."
+        f"The best{limit}, trial {best.number:03d}: {_format_metrics(best, metric)}."
     )
 
 
-def keeps_to(trial: TrialRecord, metric: str, max_gap: float | None) -> bool:
+def satisfies_constraint(trial: TrialRecord, metric: str, max_gap: float | None) -> bool:
     """Whether a trial with a score ran to its end and has no larger gap than `max_gap`."""
     best = trial.find_best_epoch(metric)
     assert best is not None
     return max_gap is None or (trial.ending == "finished" and best.metrics["gap"] <= max_gap)
 
 
-def _values(trial: TrialRecord, metric: str) -> str:
+def _format_metrics(trial: TrialRecord, metric: str) -> str:
     best = trial.find_best_epoch(metric)
     assert best is not None
     names = dict.fromkeys([metric, "val/accuracy", "gap"])
     return ", ".join(f"{name.removeprefix('val/')} {best.metrics[name]:.3f}" for name in names)
 
 
-def spent(trials: Sequence[TrialRecord], epochs: int) -> str:
+def summarize_cost(trials: Sequence[TrialRecord], epochs: int) -> str:
     """Trials by how they ended, and the epochs trained, their time, and those that stopping saved.
 
     The time is that of all trials together: with a core each, core-hours.
@@ -98,7 +100,7 @@ def spent(trials: Sequence[TrialRecord], epochs: int) -> str:
     endings = [each.ending or "running" for each in trials]
     counts = ", ".join(f"{endings.count(ending)} {ending}" for ending in dict.fromkeys(endings))
     trained = [result for each in trials for result in each.history]
-    time = duration(sum(result.seconds for result in trained))
+    time = format_duration(sum(result.seconds for result in trained))
     saved = sum(epochs - len(each.history) for each in trials if each.ending == "stopped")
     return (
         f"Trials: {len(trials)} ({counts}). Epochs: {len(trained)}, {time} of training in all, "
@@ -106,7 +108,7 @@ def spent(trials: Sequence[TrialRecord], epochs: int) -> str:
     )
 
 
-def note(trials: Sequence[TrialRecord], settings: StudySettings) -> str:
+def render_summary(trials: Sequence[TrialRecord], settings: StudySettings) -> str:
     """The outcome as Markdown, for the head of the study's page."""
-    told = gain(trials, settings.metric, settings.space.max_gap)
-    return f"{told}\n\n{spent(trials, settings.epochs)}"
+    told = describe_improvement(trials, settings.metric, settings.space.max_gap)
+    return f"{told}\n\n{summarize_cost(trials, settings.epochs)}"

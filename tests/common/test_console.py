@@ -5,7 +5,7 @@ import pytest
 from rich.table import Table
 
 from fer_tune.common.console import new_console
-from fer_tune.terminal.formatting import plain_table, progress
+from fer_tune.terminal.formatting import build_plain_table, create_progress_bar
 
 PRINTS = """
 from fer_tune.common.console import new_console
@@ -33,7 +33,9 @@ NAME = "[red]a[/red] :smile: \x1b[2J\x07\u202e"
 SHOWN = "[red]a[/red] :smile: \\x1b[2J\\x07\\u202e"
 
 
-@pytest.mark.parametrize("told", [NAME, plain_table([NAME], [[""]]), plain_table([""], [[NAME]])])
+@pytest.mark.parametrize(
+    "told", [NAME, build_plain_table([NAME], [[""]]), build_plain_table([""], [[NAME]])]
+)
 def test_names_are_shown_as_they_are_and_do_nothing(
     told: str | Table, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,7 +58,7 @@ def test_in_ci_nothing_is_drawn_anew_or_coloured(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     quiet = new_console()
-    with quiet.status("working"), progress(quiet) as bar:
+    with quiet.status("working"), create_progress_bar(quiet) as bar:
         bar.add_task("seed 0", total=3, shown="")
         quiet.print("loud", style="bold reverse")
     shown = capsys.readouterr().out

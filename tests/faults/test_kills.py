@@ -10,7 +10,7 @@ import pytest
 
 from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.terminal.study_summary import ranked
+from fer_tune.terminal.study_summary import rank_trials
 from tests.faults.studies import (
     SMALL,
     Running,
@@ -29,7 +29,7 @@ KILLS = 20
 
 def _best(trials: list[TrialRecord]) -> int:
     """The first of those with the best score, which is the one kept."""
-    return ranked(trials, "val/macro_f1")[0].number
+    return rank_trials(trials, "val/macro_f1")[0].number
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "asha-promotion"])

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from fer_tune.common.console import new_console
 from fer_tune.predict.face_detector import Box
-from fer_tune.predict.output import as_csv, as_json, as_table
+from fer_tune.predict.output import build_table, format_csv, format_json
 from fer_tune.predict.photos import SeenFace, Unread
 
 IMAGE = np.zeros((48, 48), np.uint8)
@@ -27,7 +27,7 @@ def shown(faces: list[SeenFace], width: int = 80, **how: Any) -> list[str]:
     plain = Console(width=width, **how)
     plain.render_str = new_console().render_str  # type: ignore[method-assign]
     with plain.capture() as capture:
-        plain.print(as_table(faces, SEEN[: len(faces)]))
+        plain.print(build_table(faces, SEEN[: len(faces)]))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
@@ -54,7 +54,9 @@ def test_a_name_neither_breaks_its_row_nor_moves_a_cursor() -> None:
 
 
 def test_json_has_every_probability_and_what_cannot_be_read() -> None:
-    told = json.loads(as_json("models:/m-1", FACES, SEEN, [Unread("b.jpg", "the file is empty")]))
+    told = json.loads(
+        format_json("models:/m-1", FACES, SEEN, [Unread("b.jpg", "the file is empty")])
+    )
     assert told["model"] == "models:/m-1"
     assert told["unread"] == [{"file": "b.jpg", "why": "the file is empty"}]
     first, _, _, last = told["faces"]
@@ -69,7 +71,7 @@ def test_json_has_every_probability_and_what_cannot_be_read() -> None:
 
 
 def test_csv_has_a_line_for_each_face_and_a_column_for_each_class() -> None:
-    rows = list(csv.DictReader(io.StringIO(as_csv(FACES, SEEN))))
+    rows = list(csv.DictReader(io.StringIO(format_csv(FACES, SEEN))))
     assert [row["file"] for row in rows] == ["a.jpg", "a.jpg", "crop.png", "wall.png"]
     assert [row["expression"] for row in rows] == ["angry", "happy", "happy", "happy"]
     assert (rows[1]["x"], rows[1]["y"], rows[1]["side"]) == ("500", "20", "250")
@@ -80,8 +82,8 @@ def test_csv_has_a_line_for_each_face_and_a_column_for_each_class() -> None:
 @pytest.mark.parametrize("name", ["a\nb.png", 'a,"b".png', "a\udcff.png", "\x1b[2J.png"])
 def test_names_that_hold_anything_are_written_so_that_they_can_be_read(name: str) -> None:
     faces = [SeenFace(name, IMAGE, "no face found")]
-    assert json.loads(as_json("m", faces, SEEN[:1], []))["faces"][0]["file"] == name
-    text = as_csv(faces, SEEN[:1])
+    assert json.loads(format_json("m", faces, SEEN[:1], []))["faces"][0]["file"] == name
+    text = format_csv(faces, SEEN[:1])
     text.encode()
     _, row = csv.reader(io.StringIO(text))
     assert "png" in row[0]

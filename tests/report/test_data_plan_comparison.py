@@ -1,6 +1,10 @@
 from collections.abc import Callable
 
-from fer_tune.report.data_plan_comparison import balance, pair_words, pairs
+from fer_tune.report.data_plan_comparison import (
+    build_data_plan_section,
+    find_trial_pairs,
+    summarize_pairs,
+)
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.study.records.trial_record import TrialRecord
 
@@ -11,7 +15,7 @@ Study = Callable[..., ReportedStudy]
 def test_trials_are_compared_that_differ_in_their_data_plan_alone(
     trial: Trial, study: Study
 ) -> None:
-    found = pairs(
+    found = find_trial_pairs(
         study(
             trial(0, 20),
             trial(1, 15, data_plan="balanced"),
@@ -24,7 +28,7 @@ def test_trials_are_compared_that_differ_in_their_data_plan_alone(
 def test_a_trial_that_was_stopped_is_compared_over_the_epochs_that_both_have(
     trial: Trial, study: Study
 ) -> None:
-    (pair,) = pairs(study(trial(0, 10, 20, 40), trial(1, 15, 12, data_plan="balanced")))
+    (pair,) = find_trial_pairs(study(trial(0, 10, 20, 40), trial(1, 15, 12, data_plan="balanced")))
     assert pair.epochs == 2
     assert pair.original.metrics["val/accuracy"] == 20 / 50
     assert pair.other.metrics["val/accuracy"] == 15 / 50
@@ -34,19 +38,19 @@ def test_one_pair_is_told_with_its_interval_and_several_with_their_spread(
     trial: Trial, study: Study
 ) -> None:
     plain, other = trial(0, 20), trial(1, 15, data_plan="balanced")
-    alone = pair_words(pairs(study(plain, other)), "val/macro_f1")
+    alone = summarize_pairs(find_trial_pairs(study(plain, other)), "val/macro_f1")
     assert "balanced -0.100 [-0." in alone
     more = trial(2, 20, depth=4), trial(3, 10, depth=4, data_plan="balanced")
-    assert "balanced -0.150 ± 0.071 (2 pairs" in pair_words(
-        pairs(study(plain, other, *more)), "val/macro_f1"
+    assert "balanced -0.150 ± 0.071 (2 pairs" in summarize_pairs(
+        find_trial_pairs(study(plain, other, *more)), "val/macro_f1"
     )
 
 
 def test_a_study_without_such_pairs_says_so_and_tells_all_trials_by_plan(
     trial: Trial, study: Study
 ) -> None:
-    told = balance(
+    told = build_data_plan_section(
         study(trial(0, 20), trial(1, 30, depth=4), trial(2, 25, data_plan="balanced", depth=2))
-    ).words
+    ).summary
     assert told.startswith("No two trials differ in their data plan alone")
     assert "original 0.500 ± 0.141 (2); balanced 0.500 (1)" in told

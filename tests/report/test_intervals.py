@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fer_tune.report.intervals import difference, draws, estimate
+from fer_tune.report.intervals import bootstrap_measure, estimate_difference, estimate_metric
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.scoring.significance import interval
 
@@ -11,7 +11,7 @@ Epoch = Callable[..., EpochResult]
 
 def test_an_interval_of_accuracy_is_as_wide_as_the_binomial_one() -> None:
     confusion = [[300, 200], [200, 300]]
-    low, high = interval(draws(confusion, lambda scores: scores.accuracy))
+    low, high = interval(bootstrap_measure(confusion, lambda scores: scores.accuracy))
     expected = 1.96 * (0.6 * 0.4 / 1000) ** 0.5
     assert (high - low) / 2 == pytest.approx(expected, rel=0.1)
     assert low < 0.6 < high
@@ -19,7 +19,7 @@ def test_an_interval_of_accuracy_is_as_wide_as_the_binomial_one() -> None:
 
 @pytest.mark.parametrize("metric", ["val/accuracy", "val/macro_f1", "gap"])
 def test_a_metric_lies_in_its_interval(epoch: Epoch, metric: str) -> None:
-    found = estimate(epoch(1, 30), metric)
+    found = estimate_metric(epoch(1, 30), metric)
     assert found.low is not None
     assert found.high is not None
     assert found.low < found.value < found.high
@@ -27,11 +27,11 @@ def test_a_metric_lies_in_its_interval(epoch: Epoch, metric: str) -> None:
 
 def test_without_a_confusion_matrix_there_is_no_interval(epoch: Epoch) -> None:
     bare = EpochResult(1, epoch(1, 30).metrics, ())
-    assert str(estimate(bare, "val/macro_f1")) == "0.600"
-    assert difference(bare, epoch(1, 20), "val/macro_f1").low is None
+    assert str(estimate_metric(bare, "val/macro_f1")) == "0.600"
+    assert estimate_difference(bare, epoch(1, 20), "val/macro_f1").low is None
 
 
 def test_a_difference_is_less_certain_than_what_it_is_of(epoch: Epoch) -> None:
-    found = difference(epoch(1, 40), epoch(1, 20), "val/macro_f1")
+    found = estimate_difference(epoch(1, 40), epoch(1, 20), "val/macro_f1")
     assert found.value == pytest.approx(0.4)
-    assert found.reach[0] > max(estimate(epoch(1, 40), "val/macro_f1").reach)
+    assert found.error_bars[0] > max(estimate_metric(epoch(1, 40), "val/macro_f1").error_bars)

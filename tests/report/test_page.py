@@ -6,7 +6,7 @@ import pytest
 
 from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.page import page
+from fer_tune.report.page import render_report
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 
@@ -33,7 +33,7 @@ def told(tmp_path: Path) -> Callable[[ReportedStudy], str]:
     """The page of a study whose faces are not at hand."""
 
     def made(study: ReportedStudy) -> str:
-        return page(study, StudyStorage(str(tmp_path)), None, "The faces are not at hand.")
+        return render_report(study, StudyStorage(str(tmp_path)), None, "The faces are not at hand.")
 
     return made
 
@@ -41,7 +41,7 @@ def told(tmp_path: Path) -> Callable[[ReportedStudy], str]:
 def test_a_long_studys_page_is_small_and_needs_nothing_beside_it(
     many: ReportedStudy, tmp_path: Path
 ) -> None:
-    shown = page(many, StudyStorage(str(tmp_path)), demo_splits())
+    shown = render_report(many, StudyStorage(str(tmp_path)), demo_splits())
     assert len(shown.encode()) < 5_000_000
     asked = [shown[found.end() :] for found in ASKS.finditer(shown)]
     assert asked
@@ -54,7 +54,9 @@ def test_a_long_studys_page_is_small_and_needs_nothing_beside_it(
 def test_the_questions_come_in_their_order_each_with_a_picture(
     many: ReportedStudy, tmp_path: Path
 ) -> None:
-    sections = page(many, StudyStorage(str(tmp_path)), demo_splits()).split("<section ")[1:]
+    sections = render_report(many, StudyStorage(str(tmp_path)), demo_splits()).split("<section ")[
+        1:
+    ]
     titles = [re.findall(r"<h2>\d\. (.*)</h2>", each)[0] for each in sections]
     assert titles == TITLES
     for section in sections[:-1]:
@@ -63,7 +65,7 @@ def test_the_questions_come_in_their_order_each_with_a_picture(
 
 def test_names_from_outside_do_nothing(trial: Trial, study: Study, tmp_path: Path) -> None:
     classes = ("<img src=x>", "a&b", '"><script>')
-    shown = page(
+    shown = render_report(
         study(trial(0, 20, 30, classes=classes), trial(1, 25, classes=classes), classes=classes),
         StudyStorage(str(tmp_path)),
         None,
@@ -118,7 +120,7 @@ def test_what_was_not_at_hand_is_said(
 ) -> None:
     reported = study(trial(0, 20))
     assert told(reported).count("The faces are not at hand.") == 2
-    without_checkpoint = page(reported, StudyStorage(str(tmp_path)), demo_splits())
+    without_checkpoint = render_report(reported, StudyStorage(str(tmp_path)), demo_splits())
     assert "checkpoint is not in" in without_checkpoint
     assert "<img" not in without_checkpoint
 

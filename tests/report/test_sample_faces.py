@@ -8,7 +8,12 @@ import torch
 from fer_tune.common.filesystem import open_folder
 from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.sample_faces import predicted, sheets, some_of_each, worst
+from fer_tune.report.sample_faces import (
+    build_face_sheets,
+    find_worst_mistakes,
+    predict_validation,
+    sample_per_class,
+)
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.trial import checkpoint
 from fer_tune.trial.device import pick_device
@@ -20,17 +25,17 @@ SMALL = {"depth": 2, "width": 4, "hidden_1": 16, "hidden_2": 16, "schedule": "on
 
 def test_the_worst_mistakes_are_the_most_confident_wrong_ones() -> None:
     chances = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.4, 0.6]], dtype=np.float32)
-    assert worst(np.array([1, 1, 1, 0]), chances) == [0, 2, 3]
+    assert find_worst_mistakes(np.array([1, 1, 1, 0]), chances) == [0, 2, 3]
 
 
 def test_a_sheet_has_as_many_faces_of_each_class_as_there_are_up_to_four() -> None:
     labels = np.array([0] * 10 + [1] * 3 + [2] * 10)
-    chosen = labels[some_of_each(labels, 3)]
+    chosen = labels[sample_per_class(labels, 3)]
     assert np.bincount(chosen).tolist() == [4, 3, 4]
 
 
 def test_many_classes_do_not_make_a_long_sheet() -> None:
-    assert len(some_of_each(np.arange(200).repeat(2), 200)) == 40
+    assert len(sample_per_class(np.arange(200).repeat(2), 200)) == 40
 
 
 def test_faces_are_judged_by_the_weights_of_the_best_epoch(
@@ -45,13 +50,13 @@ def test_faces_are_judged_by_the_weights_of_the_best_epoch(
         for parameter in state.model.parameters():
             parameter.zero_()
     checkpoint.save(state, open_folder(str(tmp_path)))
-    chances = predicted(reported, validation, open_folder(str(tmp_path)))
+    chances = predict_validation(reported, validation, open_folder(str(tmp_path)))
     state.model.load_state_dict(state.best_weights)
     confusion = evaluate(state.model, OnDevice.of(validation, device), 7).confusion
     assert chances.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert np.bincount(chances.argmax(axis=1), minlength=7).tolist() == confusion.sum(0).tolist()
 
-    shown, wrong = sheets(reported, validation, open_folder(str(tmp_path)))
+    shown, wrong = build_face_sheets(reported, validation, open_folder(str(tmp_path)))
     assert len(shown.faces) == 28
-    assert not any(face.is_right for face in wrong.faces)
+    assert not any(face.is_correct for face in wrong.faces)
     assert all(face.image.startswith("data:image/png;base64,") for face in shown.faces)

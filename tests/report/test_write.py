@@ -9,7 +9,7 @@ from fer_tune.data.demo.demo_splits import demo_splits
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.report.__main__ import main
-from fer_tune.report.load_study import read_study
+from fer_tune.report.load_study import load_study
 from fer_tune.search import conclude
 from fer_tune.search.study_info import describe
 from fer_tune.study.records.event_log import EventLog
@@ -90,7 +90,7 @@ def test_a_study_reads_the_same_from_its_journal_and_from_mlflow(
         trial(0, 20, 22, 21), trial(1, 30, ending="stopped", depth=2), trial(2, ending="failed")
     ).name
     here, elsewhere = (
-        read_study(store, name, each) for each in (storage, StudyStorage(str(tmp_path / "nothing")))
+        load_study(store, name, each) for each in (storage, StudyStorage(str(tmp_path / "nothing")))
     )
     assert here.classes == elsewhere.classes == EMOTIONS
     assert here.space == elsewhere.space
@@ -101,7 +101,10 @@ def test_a_study_reads_the_same_from_its_journal_and_from_mlflow(
             assert second.metrics == {name: first.metrics[name] for name in second.metrics}
     assert here.best is not None
     assert elsewhere.best is not None
-    assert here.result(here.best).confusion == elsewhere.result(elsewhere.best).confusion
+    assert (
+        here.find_best_epoch(here.best).confusion
+        == elsewhere.find_best_epoch(elsewhere.best).confusion
+    )
 
 
 def test_a_journal_of_another_study_of_that_name_is_not_taken_for_it(
@@ -111,9 +114,9 @@ def test_a_journal_of_another_study_of_that_name_is_not_taken_for_it(
     there = open_store(root=tmp_path / "mlruns")
     recorder = EventRecorder(there, describe(settings, demo_splits(), ""), resume=False)
     recorder.record_events([each.model_copy(update={"time": 7}) for each in events(trial(0, 45))])
-    here, elsewhere = (read_study(each, settings.name, storage) for each in (store, there))
-    assert (here.is_here, len(here.trials)) == (True, 2)
-    assert (elsewhere.is_here, len(elsewhere.trials)) == (False, 1)
+    here, elsewhere = (load_study(each, settings.name, storage) for each in (store, there))
+    assert (here.has_local_log, len(here.trials)) == (True, 2)
+    assert (elsewhere.has_local_log, len(elsewhere.trials)) == (False, 1)
 
 
 def test_a_matrix_of_an_epoch_that_is_no_longer_the_best_is_left_out(
@@ -121,10 +124,10 @@ def test_a_matrix_of_an_epoch_that_is_no_longer_the_best_is_left_out(
 ) -> None:
     settings = begin(interrupted := trial(0, 20, ending="interrupted"))
     nowhere = StudyStorage(str(tmp_path / "nothing"))
-    assert read_study(store, settings.name, nowhere).trials[0].history[0].confusion
+    assert load_study(store, settings.name, nowhere).trials[0].history[0].confusion
     recorder = EventRecorder(store, describe(settings, demo_splits(), ""), resume=True)
     recorder.record_events([*events(interrupted)[:1], *events(trial(0, 20, 40))[2:-1]])
-    study = read_study(store, settings.name, nowhere)
+    study = load_study(store, settings.name, nowhere)
     assert [len(result.confusion) for result in study.trials[0].history] == [0, 0]
     assert study.classes == EMOTIONS
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from fer_tune.events import EpochEnded, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.search_space.space import Constraints, UpperBound, find_space_file, load_space
-from fer_tune.terminal.formatting import duration
+from fer_tune.terminal.formatting import format_duration
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.trial_config import TrialConfig
 from tests.settings import made
@@ -20,16 +20,16 @@ def _result(epoch: int, score: float) -> EpochResult:
 
 def _told(table: LiveTable, trials: int) -> None:
     for number in range(trials):
-        table.tell(TrialStarted(number=number, name="", config=TrialConfig()))
-        table.tell(EpochEnded(number=number, result=_result(1, number / 100)))
+        table.on_event(TrialStarted(number=number, name="", config=TrialConfig()))
+        table.on_event(EpochEnded(number=number, result=_result(1, number / 100)))
         if number % 3:
-            table.tell(TrialEnded(number=number, ending="stopped"))
+            table.on_event(TrialEnded(number=number, ending="stopped"))
 
 
 def _shown(table: LiveTable) -> str:
     console = Console(width=80)
     with console.capture() as capture:
-        console.print(table.table())
+        console.print(table.render_table())
     return capture.get()
 
 
@@ -50,7 +50,7 @@ def test_as_many_parameters_are_shown_whole_as_the_terminal_has_room_for(
     )
     _told(table, 5)
     with (console := Console(width=width)).capture() as capture:
-        console.print(table.table())
+        console.print(table.render_table())
     header, *rows = capture.get().splitlines()[1:]
     assert last in header
     assert left_out not in header
@@ -64,9 +64,9 @@ def test_the_best_so_far_is_the_best_of_those_that_keep_to_the_largest_gap() -> 
     )
     table = LiveTable(Console(file=io.StringIO()), made("shown", "smoke", space, epochs=2))
     for number, score, gap, epoch in ((0, 0.9, 0.3, 2), (1, 0.8, 0.1, 1), (2, 0.5, 0.1, 2)):
-        table.tell(TrialStarted(number=number, name="", config=TrialConfig()))
+        table.on_event(TrialStarted(number=number, name="", config=TrialConfig()))
         metrics = {"val/macro_f1": score, "gap": gap}
-        table.tell(EpochEnded(number=number, result=EpochResult(epoch, metrics, [])))
+        table.on_event(EpochEnded(number=number, result=EpochResult(epoch, metrics, [])))
         if number < 2:
             assert "ended, no gap of at most 0.2 yet" in _shown(table)
     assert "ended, best 0.500" in _shown(table)
@@ -86,7 +86,7 @@ def test_of_a_study_that_is_over_no_time_is_left() -> None:
     _told(table, 40)
     assert "left" in _shown(table)
     for number in range(40):
-        table.tell(TrialEnded(number=number, ending="finished"))
+        table.on_event(TrialEnded(number=number, ending="finished"))
     assert "left" not in _shown(table)
 
 
@@ -94,7 +94,7 @@ def test_a_long_study_does_not_outgrow_the_screen() -> None:
     table = LiveTable(Console(file=io.StringIO(), width=80), SETTINGS)
     _told(table, 12)
     for number in (0, 3, 6, 9):
-        table.tell(TrialEnded(number=number, ending="finished"))
+        table.on_event(TrialEnded(number=number, ending="finished"))
     _told(table, 36)
     lines = _shown(table).splitlines()
     assert len(lines) <= 16
@@ -108,7 +108,7 @@ def test_into_a_pipe_goes_a_line_for_each_trial_that_ends() -> None:
         table.start_clock()
         _told(table, 5)
         error = "Traceback\n...\nDiverged: the loss became nan"
-        table.tell(TrialEnded(number=3, ending="failed", error=error))
+        table.on_event(TrialEnded(number=3, ending="failed", error=error))
     lines = written.getvalue().splitlines()
     assert len(lines) == 4
     assert lines[0].startswith("trial 001 stopped after 1 epochs, val/macro_f1 0.010")
@@ -119,13 +119,13 @@ def test_a_paused_trial_is_shown_as_one_until_it_goes_on_or_ends() -> None:
     table = LiveTable(Console(file=io.StringIO(), width=80), SETTINGS)
     _told(table, 3)
     for number in (0, 1):
-        table.tell(TrialEnded(number=number, ending="paused"))
+        table.on_event(TrialEnded(number=number, ending="paused"))
     assert "1 of 40 trials ended, 2 paused, best 0.020" in _shown(table)
     assert _shown(table).splitlines()[-3].split()[:3] == ["000", "paused", "1/9"]
     table.start_clock()
-    table.tell(TrialStarted(number=0, name="", config=TrialConfig()))
+    table.on_event(TrialStarted(number=0, name="", config=TrialConfig()))
     assert "1 of 40 trials ended, 1 paused" in _shown(table)
-    table.tell(TrialEnded(number=1, ending="stopped"))
+    table.on_event(TrialEnded(number=1, ending="stopped"))
     assert "2 of 40 trials ended, best" in _shown(table)
 
 
@@ -135,7 +135,7 @@ def test_into_a_pipe_goes_nothing_new_of_a_paused_trial_that_is_stopped() -> Non
         table.start_clock()
         _told(table, 1)
         for ending in ("paused", "stopped"):
-            table.tell(TrialEnded(number=0, ending=ending))
+            table.on_event(TrialEnded(number=0, ending=ending))
     assert written.getvalue().startswith("trial 000 paused after 1 epochs")
     assert len(written.getvalue().splitlines()) == 1
 
@@ -144,12 +144,12 @@ def test_what_is_remarked_of_a_trial_is_told_once_when_it_happens() -> None:
     written = io.StringIO()
     with LiveTable(Console(file=written, width=200), SETTINGS) as table:
         _told(table, 1)
-        table.tell(TrialRemarked(number=0, remark="its worker died long ago"))
+        table.on_event(TrialRemarked(number=0, remark="its worker died long ago"))
         table.start_clock()
-        table.tell(TrialRemarked(number=0, remark="its worker died"))
+        table.on_event(TrialRemarked(number=0, remark="its worker died"))
     assert written.getvalue() == "trial 000: its worker died\n"
 
 
 def test_durations_read_as_people_say_them() -> None:
-    said = [duration(seconds) for seconds in (5, 59.4, 61, 3599, 12_000)]
+    said = [format_duration(seconds) for seconds in (5, 59.4, 61, 3599, 12_000)]
     assert said == ["5 s", "59 s", "1 min", "1 h 0 min", "3 h 20 min"]

@@ -122,12 +122,12 @@ def test_a_journal_of_any_content(place: Path, kind: Scheduler, content: bytes) 
     )
     scheduler = StudyScheduler(study)
     for event in read_events(place / "tested"):
-        table.tell(event)
+        table.on_event(event)
         tidier.on_event(event)
         scheduler.replay_event(event)
-    shown.print(table.table())
-    shown.print(outcome.leaderboard(trials, STUDY.metric, STUDY.space))
-    assert outcome.note(trials, STUDY)
+    shown.print(table.render_table())
+    shown.print(outcome.build_leaderboard(trials, STUDY.metric, STUDY.space))
+    assert outcome.render_summary(trials, STUDY)
     StudySearcher(study, trials, asha=scheduler.asha)
 
 
