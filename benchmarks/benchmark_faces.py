@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_tune.data.demo.demo_splits import demo_splits
+from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.data.faces import Faces, Splits
 from fer_tune.data.load import load_splits
-from fer_tune.data.subsample import stratified_sample
+from fer_tune.data.subsample import draw_stratified_sample
 
 FULL = 28_709  # training faces of FER2013
 
 
 def bench_splits(path: Path | None) -> Splits:
     """The faces at `path`, else the demo faces, whatever the usual places hold."""
-    return load_splits(path) if path else demo_splits()
+    return load_splits(path) if path else draw_demo_splits()
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class PeerFaces:
 
 def peer_faces(splits: Splits, size: int, folder: Path) -> PeerFaces:
     """The `size` training faces that a study of fer_tune draws (or all), written out as images."""
-    train = stratified_sample(splits.train, size, seed=0)
+    train = draw_stratified_sample(splits.train, size, seed=0)
     for name, faces in (("train", train), ("validation", splits.validation)):
         _write(faces, splits.classes, folder / name)
     return PeerFaces(train, splits.validation, splits.classes, folder)

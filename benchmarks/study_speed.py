@@ -10,7 +10,7 @@ from statistics import mean
 from benchmarks.benchmark_faces import bench_splits, peer_faces
 from benchmarks.benchmark_result import Row, Setup, Target
 from benchmarks.processes import run
-from fer_tune.data.resampling import build
+from fer_tune.data.resampling import apply_data_plan
 from fer_tune.events import TrialEnded, TrialStarted
 from fer_tune.study.records.event_log import build_trials_from_events, read_events, read_trials
 from fer_tune.study.search_space.parameters import Point
@@ -71,7 +71,9 @@ def _beside_the_peer(setup: Setup) -> list[Row]:
     faces = peer_faces(splits, size.faces, setup.folder / "faces")
     points = _points(size.trials)
     plans = {TrialConfig.model_validate(point).data_plan for point in points}
-    plan_faces = {str(plan): len(build(plan, faces.train, seed=0).faces) for plan in plans}
+    plan_faces = {
+        str(plan): len(apply_data_plan(plan, faces.train, seed=0).faces) for plan in plans
+    }
     (setup.folder / "points.json").write_text(json.dumps(points))
     (setup.folder / "space.yaml").write_text(_space_of(points))
     ran: dict[str, list[Ran]] = {"ours": [], "peer": [], "peer, actors reused": []}

@@ -145,13 +145,13 @@ def _our_epochs(faces: TrialFaces, epochs: int, seed: int) -> Iterator[EpochResu
 
 
 def trial_faces_of(job: Job, validation: int | None = None) -> TrialFaces:
-    from fer_tune.data.subsample import clean_sample, stratified_sample
+    from fer_tune.data.subsample import draw_stratified_sample, draw_train_eval_sample
 
     splits = bench_splits(job.path)
-    train = repeated(stratified_sample(splits.train, job.faces, seed=0), job.faces)
+    train = repeated(draw_stratified_sample(splits.train, job.faces, seed=0), job.faces)
     judged = splits.validation.take(np.arange(len(splits.validation))[:validation])
     training = TrainingFaces(train)
-    sample: Faces = clean_sample(training, train, len(judged))
+    sample: Faces = draw_train_eval_sample(training, train, len(judged))
     return TrialFaces(training, sample, judged, splits.classes)
 
 

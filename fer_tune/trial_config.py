@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fer_tune.data.resampling import PlanName
+from fer_tune.data.resampling import DataPlan
 from fer_tune.model_config import ModelConfig
 
 Schedule = Literal["constant", "cosine", "onecycle"]
@@ -37,7 +37,7 @@ class TrialConfig(ModelConfig):
     averaging: Annotated[float, Field(ge=0, le=100)] = 0.0
     self_distillation: Annotated[float, Field(ge=0, le=1)] = 0.0
     schedule: Schedule = "constant"
-    data_plan: PlanName = "original"
+    data_plan: DataPlan = "original"
 
 
 PAPER = TrialConfig()

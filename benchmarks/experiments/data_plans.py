@@ -17,7 +17,7 @@ from fer_tune.common import cli as command
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
-from fer_tune.data.resampling import PLAN_NAMES, PlanName, build
+from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
 from fer_tune.data.trial_data import trial_faces
 from fer_tune.scoring.metrics import Scores
 from fer_tune.terminal.formatting import format_mean_and_std
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     faces_hash = _splits(options.faces).content_hash()
     done = {(line["plan"], line["seed"]) for line in _kept(options, faces_hash)}
-    wanted = [(plan, seed) for seed in range(options.seeds) for plan in PLAN_NAMES]
+    wanted = [(plan, seed) for seed in range(options.seeds) for plan in DATA_PLANS]
     left = [(options.faces, *each, options.epochs) for each in wanted if each not in done]
 
     def say(count: int, line: Line) -> None:
@@ -74,7 +74,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def run(path: Path, plan: PlanName, seed: int, epochs: int) -> Line:
+def run(path: Path, plan: DataPlan, seed: int, epochs: int) -> Line:
     """Train the paper's configuration by a data plan; its scores on the test faces, twice.
 
     test: the test faces as they are.
@@ -88,7 +88,7 @@ def run(path: Path, plan: PlanName, seed: int, epochs: int) -> Line:
     with tempfile.TemporaryDirectory() as folder:
         task = Task(config, epochs, seed, METRIC)
         final = train_and_test(task, faces, splits.test, DiskFolder(Path(folder)), lambda _: None)
-    papers = OnDevice.of(build("balanced", splits.test, seed).faces, pick_device())
+    papers = OnDevice.of(apply_data_plan("balanced", splits.test, seed).faces, pick_device())
     best = final.best
     return {
         "faces_hash": splits.content_hash(),
@@ -118,7 +118,7 @@ def markdown(lines: Sequence[Line]) -> str:
     """A row a data plan: means over its seeds, and their standard deviations."""
     headings = ["data plan", "faces (originals)", *(column[0] for column in COLUMNS)]
     rows = []
-    for plan in PLAN_NAMES:
+    for plan in DATA_PLANS:
         if runs := [line for line in lines if line["plan"] == plan]:
             faces = f"{runs[0]['faces']:,} ({runs[0]['originals']:,})"
             shown = [

@@ -18,7 +18,7 @@ from fer_tune.common import cli as command
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
-from fer_tune.data.subsample import stratified_sample
+from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.data.trial_data import TrialFaces, trial_faces
 from fer_tune.study.search_space.parameters import Point
 from fer_tune.study.search_space.space import find_space_file, load_space
@@ -122,8 +122,8 @@ def _sample(path: Path) -> Splits:
     splits = _splits(path)
     return replace(
         splits,
-        train=stratified_sample(splits.train, TRAIN, SEED),
-        validation=stratified_sample(splits.validation, VALIDATION, SEED),
+        train=draw_stratified_sample(splits.train, TRAIN, SEED),
+        validation=draw_stratified_sample(splits.validation, VALIDATION, SEED),
     )
 
 

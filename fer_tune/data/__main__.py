@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from fer_tune.common.cli import Parser, filled_path, prog, run
 from fer_tune.common.errors import UserError
-from fer_tune.data.audit import Audit, audit
+from fer_tune.data.audit import Audit, audit_splits
 from fer_tune.data.faces import SPLIT_NAMES, Splits
-from fer_tune.data.resampling import PLAN_NAMES, PlanName, build
+from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,28 +25,28 @@ example:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Show what the faces are that a command line names, and draw two pictures of them."""
-    args = parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
 
     from fer_tune.common.console import new_console
     from fer_tune.data.load import load_splits
 
     console = new_console()
     splits = load_splits(args.path, skip_bad=args.skip_bad)
-    found = audit(splits)
+    found = audit_splits(splits)
     if not args.json:
-        _tell(console, splits, found)
-    out = args.out or Path("mlruns", "data", _folder_name(splits.source))
+        _print_audit(console, splits, found)
+    out = args.out or Path("mlruns", "data", _slugify_source(splits.source))
     try:
-        written = _draw(splits, found, out, args.plan)
+        written = _draw_plots(splits, found, out, args.plan)
     except OSError as error:
         raise UserError(f"{out} cannot be written: {error.strerror}; name another --out") from None
     if args.json:
-        print(_as_json(splits, found, written))
+        print(_to_json(splits, found, written))
     else:
         console.print("\nPictures:", *written, sep="\n", soft_wrap=True)
 
 
-def parser() -> Parser:
+def build_parser() -> Parser:
     """What reads the command line."""
     made = Parser(
         prog=prog("data"),
@@ -65,63 +65,65 @@ def parser() -> Parser:
         "--out", type=filled_path, help="folder for the pictures (default: mlruns/data/NAME)"
     )
     made.add_argument(
-        "--plan", choices=PLAN_NAMES, help="draw a third picture: faces as this data plan has them"
+        "--plan", choices=DATA_PLANS, help="draw a third picture: faces as this data plan has them"
     )
     made.add_argument("--json", action="store_true", help="print JSON, for programs")
     return made
 
 
-def _folder_name(source: str) -> str:
+def _slugify_source(source: str) -> str:
     return re.sub(r"[^\w.-]+", "-", Path(source).stem).strip("-.") or "faces"
 
 
-def _tell(console: "Console", splits: Splits, found: Audit) -> None:
-    console.print(_table(splits.source, found))
-    for line in ("", splits.protocol, *splits.notes, "", *found.findings()):
+def _print_audit(console: "Console", splits: Splits, audit: Audit) -> None:
+    console.print(_build_table(splits.source, audit))
+    for line in ("", splits.protocol, *splits.notes, "", *audit.summarize_findings()):
         console.print(line)
 
 
-def _as_json(splits: Splits, found: Audit, pictures: Sequence[Path]) -> str:
+def _to_json(splits: Splits, audit: Audit, plots: Sequence[Path]) -> str:
     """One object: where the faces are from, the figures of the audit, and the pictures' paths."""
     about = {name: getattr(splits, name) for name in ("source", "protocol", "notes")}
     counts = {
-        name: dict(zip(found.classes, counts.tolist(), strict=True))
-        for name, counts in found.counts.items()
+        name: dict(zip(audit.classes, counts.tolist(), strict=True))
+        for name, counts in audit.counts.items()
     }
-    figures = asdict(found) | {"counts": counts}
-    return json.dumps({**about, **figures, "pictures": [*map(str, pictures)]}, indent=2)
+    figures = asdict(audit) | {"counts": counts}
+    return json.dumps({**about, **figures, "pictures": [*map(str, plots)]}, indent=2)
 
 
-def _table(source: str, found: Audit) -> "Table":
+def _build_table(source: str, audit: Audit) -> "Table":
     from rich.table import Table
 
     table = Table(title=source, title_justify="left", box=None, show_footer=True, pad_edge=False)
     table.add_column("class", "all", overflow="fold")
-    every = [found.counts[name] for name in SPLIT_NAMES]
+    every = [audit.counts[name] for name in SPLIT_NAMES]
     for name, counts in zip(SPLIT_NAMES, every, strict=True):
         table.add_column(name, f"{counts.sum():,}", justify="right")
         table.add_column("", "", justify="right", style="dim")
-    for label in range(len(found.classes)):
-        row = [found.classes[label]]
+    for label in range(len(audit.classes)):
+        row = [audit.classes[label]]
         for counts in every:
             row += [f"{counts[label]:,}", f"{counts[label] / counts.sum():.1%}"]
         table.add_row(*row)
     return table
 
 
-def _draw(splits: Splits, found: Audit, out: Path, plan: PlanName | None) -> list[Path]:
+def _draw_plots(splits: Splits, audit: Audit, out: Path, plan: DataPlan | None) -> list[Path]:
     from fer_tune.data import plots as pictures
 
     bars, faces = out / "class-distribution.png", out / "random-faces.png"
-    pictures.class_distribution(found.counts, splits.classes, bars)
-    original = build("original", splits.train, seed=0)
+    pictures.plot_class_distribution(audit.counts, splits.classes, bars)
+    original = apply_data_plan("original", splits.train, seed=0)
     title = f"{splits.source}: random training faces, and how many there are of each class"
-    pictures.faces_by_class(original, splits.classes, faces, title=title)
+    pictures.plot_faces_by_class(original, splits.classes, faces, title=title)
     if plan is None:
         return [bars, faces]
     planned = out / f"plan-{plan}.png"
     title = f"{splits.source}: faces of the data plan {plan}, and how many it has of each class"
-    pictures.faces_by_class(build(plan, splits.train, seed=0), splits.classes, planned, title=title)
+    pictures.plot_faces_by_class(
+        apply_data_plan(plan, splits.train, seed=0), splits.classes, planned, title=title
+    )
     return [bars, faces, planned]
 
 

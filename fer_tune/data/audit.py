@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_tune.data.duplicates import fingerprints
+from fer_tune.data.duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, SplitName, Splits
 
 
@@ -48,44 +48,46 @@ class Audit:
     mean: float
     deviation: float
 
-    def findings(self) -> tuple[str, ...]:
+    def summarize_findings(self) -> tuple[str, ...]:
         """The audit in plain sentences."""
-        return tuple(_findings(self))
+        return tuple(_iterate_findings(self))
 
 
-def audit(splits: Splits) -> Audit:
+def audit_splits(splits: Splits) -> Audit:
     """Count what a class distribution alone does not show."""
-    prints = {name: fingerprints(splits[name].images) for name in SPLIT_NAMES}
-    groups, faces = _conflicts(splits, prints)
-    mean, deviation = _mean_and_deviation(splits.train.images)
+    prints = {name: hash_images(splits[name].images) for name in SPLIT_NAMES}
+    groups, faces = _count_conflicts(splits, prints)
+    mean, deviation = _measure_mean_and_deviation(splits.train.images)
     return Audit(
         classes=splits.classes,
-        counts={name: splits[name].counts(len(splits.classes)) for name in SPLIT_NAMES},
+        counts={name: splits[name].count_by_class(len(splits.classes)) for name in SPLIT_NAMES},
         redundant={name: len(own) - len(np.unique(own)) for name, own in prints.items()},
-        leaks=tuple(_leak(splits, prints, *pair) for pair in combinations(SPLIT_NAMES, 2)),
+        leaks=tuple(_find_leak(splits, prints, *pair) for pair in combinations(SPLIT_NAMES, 2)),
         conflict_groups=groups,
         conflict_faces=faces,
-        blank={name: _blank(splits[name].images) for name in SPLIT_NAMES},
+        blank={name: _count_blank(splits[name].images) for name in SPLIT_NAMES},
         mean=mean,
         deviation=deviation,
     )
 
 
-def _leak(
+def _find_leak(
     splits: Splits,
-    prints: Mapping[SplitName, NDArray[np.uint64]],
+    hashes: Mapping[SplitName, NDArray[np.uint64]],
     earlier: SplitName,
     later: SplitName,
 ) -> Leak:
-    seen = np.isin(prints[later], prints[earlier])
-    labelled = set(zip(prints[earlier].tolist(), splits[earlier].labels.tolist(), strict=True))
-    leaked = zip(prints[later][seen].tolist(), splits[later].labels[seen].tolist(), strict=True)
+    seen = np.isin(hashes[later], hashes[earlier])
+    labelled = set(zip(hashes[earlier].tolist(), splits[earlier].labels.tolist(), strict=True))
+    leaked = zip(hashes[later][seen].tolist(), splits[later].labels[seen].tolist(), strict=True)
     same = sum(pair in labelled for pair in leaked)
     return Leak(earlier, later, int(seen.sum()), len(seen), same)
 
 
-def _conflicts(splits: Splits, prints: Mapping[SplitName, NDArray[np.uint64]]) -> tuple[int, int]:
-    every = np.concatenate([prints[name] for name in SPLIT_NAMES])
+def _count_conflicts(
+    splits: Splits, hashes: Mapping[SplitName, NDArray[np.uint64]]
+) -> tuple[int, int]:
+    every = np.concatenate([hashes[name] for name in SPLIT_NAMES])
     labels = np.concatenate([splits[name].labels for name in SPLIT_NAMES])
     _, group, sizes = np.unique(every, return_inverse=True, return_counts=True)
     lowest = np.full(len(sizes), len(splits.classes))
@@ -96,11 +98,11 @@ def _conflicts(splits: Splits, prints: Mapping[SplitName, NDArray[np.uint64]]) -
     return int(conflicting.sum()), int(sizes[conflicting].sum())
 
 
-def _blank(images: NDArray[np.uint8]) -> int:
+def _count_blank(images: NDArray[np.uint8]) -> int:
     return sum(bool(image.std() < 1) for image in images)
 
 
-def _mean_and_deviation(images: NDArray[np.uint8]) -> tuple[float, float]:
+def _measure_mean_and_deviation(images: NDArray[np.uint8]) -> tuple[float, float]:
     # From the histogram: exact, and without a float copy of all pixels.
     weights = np.bincount(images.ravel(), minlength=256) / images.size
     greys = np.arange(256) / 255
@@ -108,31 +110,31 @@ def _mean_and_deviation(images: NDArray[np.uint8]) -> tuple[float, float]:
     return mean, float(np.sqrt(weights @ (greys - mean) ** 2))
 
 
-def _findings(found: Audit) -> Iterator[str]:
-    yield _imbalance_told(found)
-    yield f"Redundant faces, of which the same split holds a twin: {_by_split(found.redundant)}."
-    yield from map(_leak_told, found.leaks)
-    conflicts = f"{found.conflict_groups:,} groups of twins, {found.conflict_faces:,} faces"
-    yield f"Twins with conflicting labels: {conflicts if found.conflict_groups else 'none'}."
-    yield f"Blank images, all of one grey: {_by_split(found.blank)}."
+def _iterate_findings(audit: Audit) -> Iterator[str]:
+    yield _describe_imbalance(audit)
+    yield f"Redundant faces, of which the same split holds a twin: {_format_by_split(audit.redundant)}."
+    yield from map(_describe_leak, audit.leaks)
+    conflicts = f"{audit.conflict_groups:,} groups of twins, {audit.conflict_faces:,} faces"
+    yield f"Twins with conflicting labels: {conflicts if audit.conflict_groups else 'none'}."
+    yield f"Blank images, all of one grey: {_format_by_split(audit.blank)}."
     yield (
-        f"Training pixels in [0, 1]: mean {found.mean:.4f}, standard deviation "
-        f"{found.deviation:.4f}."
+        f"Training pixels in [0, 1]: mean {audit.mean:.4f}, standard deviation "
+        f"{audit.deviation:.4f}."
     )
 
 
-def _imbalance_told(found: Audit) -> str:
-    train = found.counts["train"]
+def _describe_imbalance(audit: Audit) -> str:
+    train = audit.counts["train"]
     most, least = int(train.argmax()), int(train.argmin())
     if train[most] == train[least]:
         return f"Imbalance: none, {train[most]:,} training faces of each class."
     return (
-        f"Imbalance: for one {found.classes[least]} face in train there are "
-        f"{train[most] / train[least]:.1f} {found.classes[most]} ones."
+        f"Imbalance: for one {audit.classes[least]} face in train there are "
+        f"{train[most] / train[least]:.1f} {audit.classes[most]} ones."
     )
 
 
-def _leak_told(leak: Leak) -> str:
+def _describe_leak(leak: Leak) -> str:
     told = f"Leak from {leak.earlier} to {leak.split}: "
     if not leak.faces:
         return f"{told}none."
@@ -142,6 +144,6 @@ def _leak_told(leak: Leak) -> str:
     )
 
 
-def _by_split(figures: Mapping[SplitName, int]) -> str:
+def _format_by_split(figures: Mapping[SplitName, int]) -> str:
     told = [f"{number:,} in {name}" for name, number in figures.items() if number]
     return ", ".join(told) or "none"

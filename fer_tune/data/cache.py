@@ -17,15 +17,15 @@ import numpy as np
 from fer_tune.common import atomic
 from fer_tune.common.errors import plain
 from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
-from fer_tune.data.formats.source_files import walk
+from fer_tune.data.formats.source_files import scan_folder
 
-_DECODER = 2  # raised when the same files would give other arrays
-_KEY = re.compile("[0-9a-f]{64}")
-_KEPT = 5  # data sets; FER2013 takes 80 MB
-_HOUR = 3600  # seconds; no file takes that long to write
+_DECODER_VERSION = 2  # raised when the same files would give other arrays
+_KEY_PATTERN = re.compile("[0-9a-f]{64}")
+_MAX_DATA_SETS = 5  # data sets; FER2013 takes 80 MB
+_HOUR_SECONDS = 3600  # seconds; no file takes that long to write
 
 
-def directory() -> Path:
+def locate_cache_folder() -> Path:
     """Where decoded faces are kept: FER_TUNE_CACHE, or the system's place for caches."""
     named = os.environ.get("FER_TUNE_CACHE")
     if named:
@@ -35,48 +35,50 @@ def directory() -> Path:
     return platformdirs.user_cache_path("fer_tune")
 
 
-def cached(path: Path, decode: Callable[[], Splits], *, skip_bad: bool) -> Splits:
+def load_or_decode(path: Path, decode: Callable[[], Splits], *, skip_bad: bool) -> Splits:
     """What `decode` gives for the files at `path`, from the cache where it was seen before.
 
     Kept under a hash of the files' content. A second, small file leads there from their names,
     sizes and times, so that most starts read no source file at all. A broken cache is decoded
     again, and one that cannot be written is a note on the splits.
     """
-    files = walk(path).files if path.is_dir() else [path]
-    stats = [f"{_DECODER} {skip_bad}", *_stats(path, files)]
-    stamp = directory() / f"{_hash(stats)}.key"
-    known = _read(stamp)
-    splits = _load(_npz(known)) if known else None
+    files = scan_folder(path).files if path.is_dir() else [path]
+    stats = [f"{_DECODER_VERSION} {skip_bad}", *_list_stats(path, files)]
+    stamp = locate_cache_folder() / f"{_hash_lines(stats)}.key"
+    known = _read_key(stamp)
+    splits = _load_npz(_locate_npz(known)) if known else None
     if splits is None:
-        key = _hash([stats[0], *_contents(path, files)])
-        splits = _load(_npz(key))
+        key = _hash_lines([stats[0], *_hash_contents(path, files)])
+        splits = _load_npz(_locate_npz(key))
         if splits is None:
             splits = decode()
             # Files that changed meanwhile gave faces that belong to neither key.
-            if stats[1:] == _stats(path, files):
-                splits = _kept(splits, {_npz(key): _packed(splits), stamp: key.encode()})
+            if stats[1:] == _list_stats(path, files):
+                splits = _write_files(
+                    splits, {_locate_npz(key): _pack_npz(splits), stamp: key.encode()}
+                )
         else:
-            splits = _kept(splits, {stamp: key.encode()})
+            splits = _write_files(splits, {stamp: key.encode()})
     return replace(splits, source=plain(path.name))
 
 
-def _npz(key: str) -> Path:
-    return directory() / f"{key}.npz"
+def _locate_npz(key: str) -> Path:
+    return locate_cache_folder() / f"{key}.npz"
 
 
-def _read(stamp: Path) -> str | None:
+def _read_key(key_file: Path) -> str | None:
     """The key that a small file leads to, which names a file of this folder and no other."""
     try:
-        key = stamp.read_text(encoding="ascii")
+        key = key_file.read_text(encoding="ascii")
     except (OSError, ValueError):
         return None
-    return key if _KEY.fullmatch(key) else None
+    return key if _KEY_PATTERN.fullmatch(key) else None
 
 
-def _load(path: Path) -> Splits | None:
+def _load_npz(path: Path) -> Splits | None:
     try:
         with suppress(OSError):
-            os.utime(path)  # see `_prune`
+            os.utime(path)  # see `_prune_cache`
         # Opened here: NumPy leaves a file open that it cannot read.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             told = json.loads(str(kept["told"]))
@@ -96,7 +98,7 @@ def _load(path: Path) -> Splits | None:
         return None
 
 
-def _packed(splits: Splits) -> bytes:
+def _pack_npz(splits: Splits) -> bytes:
     told = {name: getattr(splits, name) for name in ("classes", "source", "protocol", "notes")}
     arrays = {"told": np.array(json.dumps(told))}
     for name in SPLIT_NAMES:
@@ -107,34 +109,38 @@ def _packed(splits: Splits) -> bytes:
     return packed.getvalue()
 
 
-def _kept(splits: Splits, contents: dict[Path, bytes]) -> Splits:
+def _write_files(splits: Splits, contents: dict[Path, bytes]) -> Splits:
     try:
         for path, content in contents.items():
             atomic.write(path, content)
-        _prune()
+        _prune_cache()
     except OSError as error:
-        note = plain(f"the cache in {directory()} cannot be written: {error.strerror}")
+        note = plain(f"the cache in {locate_cache_folder()} cannot be written: {error.strerror}")
         return replace(splits, notes=(*splits.notes, note))
     return splits
 
 
-def _prune() -> None:
+def _prune_cache() -> None:
     """Drop all but the data sets used last, what led to the others, and what a kill left behind.
 
     Another process that misses what it was about to read decodes it again.
     """
-    faces = sorted(filter(_has_faces, _ours("*.npz")), key=_used, reverse=True)
-    torn = [part for part in _ours("*.part") if _used(part) < time.time() - _HOUR]
-    for path in (*faces[_KEPT:], *torn):
+    faces = sorted(filter(_has_faces, _list_cache_files("*.npz")), key=_read_mtime, reverse=True)
+    torn = [
+        part
+        for part in _list_cache_files("*.part")
+        if _read_mtime(part) < time.time() - _HOUR_SECONDS
+    ]
+    for path in (*faces[_MAX_DATA_SETS:], *torn):
         path.unlink(missing_ok=True)
-    for stamp in _ours("*.key"):
-        key = _read(stamp)
-        if key is not None and not _npz(key).exists():
+    for stamp in _list_cache_files("*.key"):
+        key = _read_key(stamp)
+        if key is not None and not _locate_npz(key).exists():
             stamp.unlink(missing_ok=True)
 
 
 def _has_faces(path: Path) -> bool:
-    """Whether the arrays in the file are named as `_packed` names them."""
+    """Whether the arrays in the file are named as `_pack_npz` names them."""
     try:
         with ZipFile(path) as arrays:
             return "told.npy" in arrays.namelist()
@@ -142,19 +148,23 @@ def _has_faces(path: Path) -> bool:
         return False
 
 
-def _ours(pattern: str) -> list[Path]:
+def _list_cache_files(pattern: str) -> list[Path]:
     # FER_TUNE_CACHE may name a folder that holds other things.
-    return [path for path in directory().glob(pattern) if _KEY.fullmatch(path.name.split(".")[0])]
+    return [
+        path
+        for path in locate_cache_folder().glob(pattern)
+        if _KEY_PATTERN.fullmatch(path.name.split(".")[0])
+    ]
 
 
-def _used(path: Path) -> float:
+def _read_mtime(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:  # another process was faster
         return 0.0
 
 
-def _stats(path: Path, files: Iterable[Path]) -> list[str]:
+def _list_stats(path: Path, files: Iterable[Path]) -> list[str]:
     lines = [str(path.resolve())]
     for file in files:
         stat = file.stat()
@@ -162,7 +172,7 @@ def _stats(path: Path, files: Iterable[Path]) -> list[str]:
     return lines
 
 
-def _contents(path: Path, files: Iterable[Path]) -> list[str]:
+def _hash_contents(path: Path, files: Iterable[Path]) -> list[str]:
     lines = []
     for file in files:
         with file.open("rb") as opened:
@@ -171,5 +181,5 @@ def _contents(path: Path, files: Iterable[Path]) -> list[str]:
     return lines
 
 
-def _hash(lines: Iterable[str]) -> str:
+def _hash_lines(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()

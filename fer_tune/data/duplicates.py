@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def fingerprints(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
+def hash_images(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """(N,) uint64 from (N, 48, 48) uint8: equal for twins, as good as random otherwise."""
     digests = (blake2b(image.tobytes(), digest_size=8).digest() for image in images)
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
-def with_twin(
+def has_duplicate(
     images: NDArray[np.uint8],  # (N, 48, 48)
     others: NDArray[np.uint8],  # (M, 48, 48)
 ) -> NDArray[np.bool_]:  # (N,)
     """Which of the images have a twin among the others."""
-    return np.isin(fingerprints(images), fingerprints(others))
+    return np.isin(hash_images(images), hash_images(others))

@@ -41,7 +41,7 @@ class Faces:
         """The faces at `index`, (M,) int64, in that order."""
         return Faces(self.images[index], self.labels[index])
 
-    def counts(self, classes: int) -> NDArray[np.int64]:
+    def count_by_class(self, classes: int) -> NDArray[np.int64]:
         """Faces of each class: (classes,) int64."""
         return np.bincount(self.labels, minlength=classes).astype(np.int64)
 

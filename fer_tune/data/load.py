@@ -9,11 +9,11 @@ from fer_tune.common.errors import UserError
 from fer_tune.data import cache
 from fer_tune.data.demo import demo_splits as demo
 from fer_tune.data.faces import Splits
-from fer_tune.data.formats import read
+from fer_tune.data.formats import read_faces
 from fer_tune.data.formats import source_files as entries
-from fer_tune.data.split import divide
+from fer_tune.data.split import split_faces
 
-_USUAL_PLACE = Path("data")
+_DEFAULT_FOLDER = Path("data")
 
 
 def load_splits(path: Path | None, *, skip_bad: bool = False) -> Splits:
@@ -26,36 +26,38 @@ def load_splits(path: Path | None, *, skip_bad: bool = False) -> Splits:
 
     Raises UserError for whatever the user can put right.
     """
-    found = path or _usual_place()
+    found = path or _find_default_path()
     if found is None:
-        return demo.demo_splits()
+        return demo.draw_demo_splits()
     _check_readable(found)
     found = found.resolve()  # "." and links have no telling name
     try:
-        splits = cache.cached(
-            found, lambda: divide(read(found, skip_bad=skip_bad), found.name), skip_bad=skip_bad
+        splits = cache.load_or_decode(
+            found,
+            lambda: split_faces(read_faces(found, skip_bad=skip_bad), found.name),
+            skip_bad=skip_bad,
         )
         return replace(splits, origin=found)
     except OSError as error:
         raise UserError(f"{error.filename or found} cannot be read: {error.strerror}") from None
 
 
-def load_again(origin: Path | None, *, skip_bad: bool = False) -> Splits:
+def reload_splits(path: Path | None, *, skip_bad: bool = False) -> Splits:
     """The faces that were once loaded from `origin` (`Splits.origin`)."""
-    return load_splits(origin, skip_bad=skip_bad) if origin else demo.demo_splits()
+    return load_splits(path, skip_bad=skip_bad) if path else demo.draw_demo_splits()
 
 
-def remarks(splits: Splits) -> tuple[str, ...]:
+def collect_remarks(splits: Splits) -> tuple[str, ...]:
     """What whoever looks at results on these faces must know, one sentence each."""
-    return (demo.WARNING, *splits.notes) if splits.source == demo.SOURCE else splits.notes
+    return (demo.DEMO_WARNING, *splits.notes) if splits.source == demo.DEMO_SOURCE else splits.notes
 
 
-def _usual_place() -> Path | None:
+def _find_default_path() -> Path | None:
     named = os.environ.get("FER_TUNE_DATA")
     if named:
         return Path(named)
-    if _USUAL_PLACE.is_dir() and entries.walk(_USUAL_PLACE).files:
-        return _USUAL_PLACE
+    if _DEFAULT_FOLDER.is_dir() and entries.scan_folder(_DEFAULT_FOLDER).files:
+        return _DEFAULT_FOLDER
     return None
 
 

@@ -16,13 +16,13 @@ from fer_tune.data.resampling import TrainingFaces
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLUMNS = 12  # faces of each class on a sheet
+_FACES_PER_CLASS = 12  # faces of each class on a sheet
 _MARGIN = 4  # white pixels around each face
 _DPI = 200
-_NAMES, _TITLE = 1.0, 0.35  # inches left of and above the faces of a sheet
+_NAMES_INCHES, _TITLE_INCHES = 1.0, 0.35  # inches left of and above the faces of a sheet
 
 
-def class_distribution(
+def plot_class_distribution(
     counts: Mapping[SplitName, NDArray[np.int64]], classes: Sequence[str], path: Path
 ) -> None:
     """Bars of the faces of each class, a panel a split, as a PNG at `path`."""
@@ -42,10 +42,10 @@ def class_distribution(
         panel.spines[["top", "right", "bottom"]].set_visible(False)
     panels[0].set_yticks(range(len(classes)), classes)
     panels[0].invert_yaxis()
-    _save(figure, path)
+    _save_png(figure, path)
 
 
-def faces_by_class(
+def plot_faces_by_class(
     training: TrainingFaces, classes: Sequence[str], path: Path, *, title: str, seed: int = 0
 ) -> None:
     """A row of faces for each class as a PNG at `path`.
@@ -55,15 +55,15 @@ def faces_by_class(
     from matplotlib.figure import Figure
 
     rng = np.random.default_rng(seed)
-    rows = [_row(training, label, rng) for label in range(len(classes))]
+    rows = [_draw_face_row(training, label, rng) for label in range(len(classes))]
     sheet = np.concatenate(rows)
     # A pixel of a face is two dots wide; the rest is room for names and the title, in inches.
     width, height = (2 * side / _DPI for side in reversed(sheet.shape))
-    whole = (width + _NAMES, height + _TITLE)
+    whole = (width + _NAMES_INCHES, height + _TITLE_INCHES)
     figure = Figure(figsize=whole)
-    axes = figure.add_axes((_NAMES / whole[0], 0, width / whole[0], height / whole[1]))
+    axes = figure.add_axes((_NAMES_INCHES / whole[0], 0, width / whole[0], height / whole[1]))
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    counts = training.faces.counts(len(classes))
+    counts = training.faces.count_by_class(len(classes))
     cell = len(rows[0])
     ticks = [f"{name}\n{n:,}" for name, n in zip(classes, counts, strict=True)]
     axes.set_yticks([cell * (row + 0.5) for row in range(len(classes))], ticks, fontsize=8)
@@ -71,22 +71,24 @@ def faces_by_class(
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=9, loc="left", parse_math=False)
-    _save(figure, path)
+    _save_png(figure, path)
 
 
-def _row(training: TrainingFaces, label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _draw_face_row(
+    training: TrainingFaces, label: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     cell = SIDE + 2 * _MARGIN
-    row = np.full((cell, cell * _COLUMNS), 255, np.uint8)
+    row = np.full((cell, cell * _FACES_PER_CLASS), 255, np.uint8)
     members = np.flatnonzero(training.faces.labels == label)
     # Chances differ between classes only in some plans, but never inside a class.
-    chosen = rng.choice(members, min(_COLUMNS, len(members)), replace=False)
+    chosen = rng.choice(members, min(_FACES_PER_CLASS, len(members)), replace=False)
     for column, image in enumerate(training.faces.images[chosen]):
         left = column * cell + _MARGIN
         row[_MARGIN:-_MARGIN, left : left + SIDE] = image
     return row
 
 
-def _save(figure: "Figure", path: Path) -> None:
+def _save_png(figure: "Figure", path: Path) -> None:
     drawn = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # names in letters that its font lacks

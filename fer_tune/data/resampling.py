@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from fer_tune.data.faces import Faces
 
-PlanName = Literal["original", "balanced", "oversampled", "sqrt_sampler"]
-PLAN_NAMES: tuple[PlanName, ...] = get_args(PlanName)
+DataPlan = Literal["original", "balanced", "oversampled", "sqrt_sampler"]
+DATA_PLANS: tuple[DataPlan, ...] = get_args(DataPlan)
 
-COPIES = 10  # of each original in the balanced plan, as in the paper
+BALANCED_COPIES = 10  # of each original in the balanced plan, as in the paper
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class TrainingFaces:
 
     faces: Faces
     copies: int = 0
-    chances: NDArray[np.float64] | None = None
+    sampling_weights: NDArray[np.float64] | None = None
 
     @property
     def originals(self) -> Faces:
@@ -36,7 +36,7 @@ class TrainingFaces:
         return self.faces.take(np.arange(len(self.faces) - self.copies))
 
 
-def build(name: PlanName, train: Faces, seed: int) -> TrainingFaces:
+def apply_data_plan(plan: DataPlan, train: Faces, seed: int) -> TrainingFaces:
     """What the plan `name` makes of the training faces; the same for the same faces and seed.
 
     original: the faces as they are.
@@ -45,13 +45,13 @@ def build(name: PlanName, train: Faces, seed: int) -> TrainingFaces:
     oversampled: every face, and each class filled up with augmented copies to the largest one.
     sqrt_sampler: every face, drawn with a chance in proportion to 1/sqrt(frequency of its class).
     """
-    if name == "original":
+    if plan == "original":
         return TrainingFaces(train)
-    if name == "sqrt_sampler":
-        return TrainingFaces(train, chances=_sqrt_chances(train.labels))
+    if plan == "sqrt_sampler":
+        return TrainingFaces(train, sampling_weights=_weigh_by_sqrt_frequency(train.labels))
     rng = np.random.default_rng(seed)
-    originals, copied = COPYING[name](train.labels, rng)
-    copies = _augmented(train.images[copied], seed)
+    originals, copied = COPY_SELECTORS[plan](train.labels, rng)
+    copies = _augment_images(train.images[copied], seed)
     return TrainingFaces(
         Faces(
             np.concatenate([train.images[originals], copies]),
@@ -61,22 +61,22 @@ def build(name: PlanName, train: Faces, seed: int) -> TrainingFaces:
     )
 
 
-def _sqrt_chances(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def _weigh_by_sqrt_frequency(labels: NDArray[np.int64]) -> NDArray[np.float64]:
     chances = 1 / np.sqrt(np.bincount(labels)[labels])
     return np.asarray(chances / chances.sum(), dtype=np.float64)
 
 
-def _balanced(
+def _select_balanced(
     labels: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions of the originals kept, and of the original of every copy."""
     classes, counts = np.unique(labels, return_counts=True)
     kept = [rng.choice(np.flatnonzero(labels == c), counts.min(), replace=False) for c in classes]
     originals = np.sort(np.concatenate(kept))
-    return originals, np.repeat(originals, COPIES)
+    return originals, np.repeat(originals, BALANCED_COPIES)
 
 
-def _oversampled(
+def _select_oversampled(
     labels: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions of the originals kept, and of the original of every copy."""
@@ -89,23 +89,23 @@ def _oversampled(
     return np.arange(len(labels)), np.concatenate(copied)
 
 
-# The plans that make augmented copies, and what chooses for them as `_balanced` says.
-COPYING: dict[
-    PlanName,
+# The plans that make augmented copies, and what chooses for them as `_select_balanced` says.
+COPY_SELECTORS: dict[
+    DataPlan,
     Callable[[NDArray[np.int64], np.random.Generator], tuple[NDArray[np.int64], NDArray[np.int64]]],
-] = {"balanced": _balanced, "oversampled": _oversampled}
+] = {"balanced": _select_balanced, "oversampled": _select_oversampled}
 
 
-def _augmented(images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+def _augment_images(images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
     """Each face, (N, 48, 48), turned, mirrored, scaled, brightened and contrasted at random."""
-    transform = _transform(seed)
+    transform = _build_transform(seed)
     copies = np.empty_like(images)
     for copy, image in zip(copies, images, strict=True):
         copy[:] = transform(image=image)["image"]
     return copies
 
 
-def _transform(seed: int) -> Callable[..., dict[str, Any]]:
+def _build_transform(seed: int) -> Callable[..., dict[str, Any]]:
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else it asks the network at import
     import albumentations as A
     import cv2

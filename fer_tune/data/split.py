@@ -3,24 +3,24 @@
 import numpy as np
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.duplicates import fingerprints
+from fer_tune.data.duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName, Splits
-from fer_tune.data.formats import Decoded
+from fer_tune.data.formats import DecodedFaces
 
-_SHARE = 10  # of the distinct faces of a class, one in ten is held out
+_HOLD_OUT_DIVISOR = 10  # of the distinct faces of a class, one in ten is held out
 
-_AS_DIVIDED = "As the data divides itself: {train} faces train, {validation} validate, {test} test."
+_AS_SPLIT = "As the data divides itself: {train} faces train, {validation} validate, {test} test."
 _NO_VALIDATION = (
     "The data holds out one part only, so that tests ({test} faces); a tenth of the distinct "
     "training faces of each class validates ({validation}) and the others train ({train})."
 )
-_NO_PARTS = (
+_NO_SPLITS = (
     "The data does not divide itself, so a tenth of the distinct faces of each class tests "
     "({test} faces), a tenth of the others validates ({validation}) and the rest trains ({train})."
 )
 
 
-def divide(decoded: Decoded, source: str) -> Splits:
+def split_faces(decoded: DecodedFaces, source: str) -> Splits:
     """Three splits, made of the parts into which a source divides itself.
 
     Three parts stay as they are. Of two, the held-out one tests and a tenth of the other
@@ -32,15 +32,15 @@ def divide(decoded: Decoded, source: str) -> Splits:
     """
     if len(decoded.classes) < 2:
         raise UserError(f"{source} holds one class only ({decoded.classes[0]}); two are needed")
-    parts = {name: _in_order(faces) for name, faces in decoded.parts.items()}
-    protocol = _AS_DIVIDED
+    parts = {name: _sort_faces(faces) for name, faces in decoded.splits.items()}
+    protocol = _AS_SPLIT
     if len(parts) == 2:
-        parts, protocol = _without_validation(parts, source), _NO_VALIDATION
+        parts, protocol = _hold_out_validation(parts, source), _NO_VALIDATION
     elif len(parts) == 1:
         (everything,) = parts.values()
         rest, test = _hold_out(everything)
         train, validation = _hold_out(rest)
-        parts, protocol = {"train": train, "validation": validation, "test": test}, _NO_PARTS
+        parts, protocol = {"train": train, "validation": validation, "test": test}, _NO_SPLITS
     splits = Splits(
         decoded.classes,
         train=parts["train"],
@@ -50,24 +50,24 @@ def divide(decoded: Decoded, source: str) -> Splits:
         protocol=protocol.format(**{name: f"{len(faces):,}" for name, faces in parts.items()}),
         notes=decoded.notes,
     )
-    _check_every_class(splits)
+    _check_class_coverage(splits)
     return splits
 
 
-def _without_validation(parts: dict[SplitName, Faces], source: str) -> dict[SplitName, Faces]:
-    if "train" not in parts:
+def _hold_out_validation(splits: dict[SplitName, Faces], source: str) -> dict[SplitName, Faces]:
+    if "train" not in splits:
         raise UserError(
             f"{source} holds faces to validate and to test, but none to train; name the folder "
             "above it, or the whole data set"
         )
-    train, validation = _hold_out(parts["train"])
-    (test,) = (faces for name, faces in parts.items() if name != "train")
+    train, validation = _hold_out(splits["train"])
+    (test,) = (faces for name, faces in splits.items() if name != "train")
     return {"train": train, "validation": validation, "test": test}
 
 
-def _in_order(faces: Faces) -> Faces:
+def _sort_faces(faces: Faces) -> Faces:
     # By class, then by the hash of the pixels: equal faces give equal arrays from any format.
-    return faces.take(np.lexsort((fingerprints(faces.images), faces.labels)))
+    return faces.take(np.lexsort((hash_images(faces.images), faces.labels)))
 
 
 def _hold_out(faces: Faces) -> tuple[Faces, Faces]:
@@ -79,26 +79,30 @@ def _hold_out(faces: Faces) -> tuple[Faces, Faces]:
     """
     if not len(faces):
         return faces, faces
-    prints = fingerprints(faces.images)
+    prints = hash_images(faces.images)
     distinct, first = np.unique(prints, return_index=True)
     labels = faces.labels[first]
     held = [
-        members[: max(1, round(len(members) / _SHARE))]
+        members[: max(1, round(len(members) / _HOLD_OUT_DIVISOR))]
         for members in (distinct[labels == label] for label in np.unique(labels))
     ]
     out = np.isin(prints, np.concatenate(held))
     return faces.take(np.flatnonzero(~out)), faces.take(np.flatnonzero(out))
 
 
-def _check_every_class(splits: Splits) -> None:
+def _check_class_coverage(splits: Splits) -> None:
     for name in SPLIT_NAMES:
-        counts = splits[name].counts(len(splits.classes))
+        counts = splits[name].count_by_class(len(splits.classes))
         missing = [splits.classes[i] for i in np.flatnonzero(counts == 0)]
         if missing:
             raise UserError(
-                f"{splits.source}: no faces of {', '.join(missing)} to {_PURPOSE[name]} on; every "
+                f"{splits.source}: no faces of {', '.join(missing)} to {_PURPOSE_BY_SPLIT[name]} on; every "
                 "class needs some in each split"
             )
 
 
-_PURPOSE: dict[SplitName, str] = {"train": "train", "validation": "validate", "test": "test"}
+_PURPOSE_BY_SPLIT: dict[SplitName, str] = {
+    "train": "train",
+    "validation": "validate",
+    "test": "test",
+}

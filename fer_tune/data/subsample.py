@@ -9,10 +9,10 @@ from fer_tune.data.resampling import TrainingFaces
 
 # Of the training faces on which train scores are taken: the same in every study and retraining,
 # so that their gaps compare.
-CLEAN_SEED = 0
+TRAIN_EVAL_SEED = 0
 
 
-def stratified_sample(faces: Faces, size: int, seed: int) -> Faces:
+def draw_stratified_sample(faces: Faces, size: int, seed: int) -> Faces:
     """`size` of the faces, every class in proportion; all of them where there are no more.
 
     Raises UserError where `size` is too small for a face of every class.
@@ -20,10 +20,12 @@ def stratified_sample(faces: Faces, size: int, seed: int) -> Faces:
     counts = np.bincount(faces.labels)
     if size < np.count_nonzero(counts):
         raise UserError(f"cannot draw {size} faces: there are {np.count_nonzero(counts)} classes")
-    return faces if size >= len(faces) else _draw(faces, _quotas(counts, size), seed)
+    return (
+        faces if size >= len(faces) else _draw_by_quota(faces, _allocate_quotas(counts, size), seed)
+    )
 
 
-def clean_sample(training: TrainingFaces, train: Faces, size: int) -> Faces:
+def draw_train_eval_sample(training: TrainingFaces, train: Faces, size: int) -> Faces:
     """The faces on which a trial's train scores are taken: ones that it trains on, as they are.
 
     `size` of them, with the class shares of `train`, so that the gap to validation compares like
@@ -37,11 +39,11 @@ def clean_sample(training: TrainingFaces, train: Faces, size: int) -> Faces:
     kept = np.bincount(originals.labels, minlength=len(shares))
     there = shares > 0
     most = int((kept[there] / shares[there]).min() * len(train))
-    quotas = _quotas(shares, max(min(size, most), int(np.count_nonzero(there))))
-    return _draw(originals, np.minimum(quotas, kept), CLEAN_SEED)
+    quotas = _allocate_quotas(shares, max(min(size, most), int(np.count_nonzero(there))))
+    return _draw_by_quota(originals, np.minimum(quotas, kept), TRAIN_EVAL_SEED)
 
 
-def _quotas(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+def _allocate_quotas(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """`size` divided by `counts`: the largest remainders are rounded up, no class is left out."""
     exact = np.maximum(counts * (size / counts.sum()), counts > 0)
     quotas: NDArray[np.int64] = np.floor(exact).astype(np.int64)
@@ -53,7 +55,7 @@ def _quotas(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return quotas
 
 
-def _draw(faces: Faces, quotas: NDArray[np.int64], seed: int) -> Faces:
+def _draw_by_quota(faces: Faces, quotas: NDArray[np.int64], seed: int) -> Faces:
     rng = np.random.default_rng(seed)
     chosen = [
         rng.choice(np.flatnonzero(faces.labels == label), quota, replace=False)

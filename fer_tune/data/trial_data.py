@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from fer_tune.data.faces import Faces, Splits
-from fer_tune.data.resampling import PlanName, TrainingFaces, build
-from fer_tune.data.subsample import clean_sample
+from fer_tune.data.resampling import DataPlan, TrainingFaces, apply_data_plan
+from fer_tune.data.subsample import draw_train_eval_sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +22,11 @@ class TrialFaces:
     classes: tuple[str, ...]
 
 
-def trial_faces(splits: Splits, train: Faces, plan: PlanName, seed: int) -> TrialFaces:
+def trial_faces(splits: Splits, train: Faces, plan: DataPlan, seed: int) -> TrialFaces:
     """The faces of the trials that follow `plan`.
 
     train: the training faces, or the sample of them that the study is held to.
     """
-    training = build(plan, train, seed)
-    sample = clean_sample(training, train, len(splits.validation))
+    training = apply_data_plan(plan, train, seed)
+    sample = draw_train_eval_sample(training, train, len(splits.validation))
     return TrialFaces(training, sample, splits.validation, splits.classes)

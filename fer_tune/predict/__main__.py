@@ -11,7 +11,7 @@ from fer_tune.common.errors import UserError
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from fer_tune.predict.photos import Photo, SeenFace, Unread
+    from fer_tune.predict.photos import Photo, PhotoFace, UnreadableFile
 
 _EXAMPLE = """\
 examples:
@@ -72,9 +72,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises UserError at the end for files that cannot be read.
     """
     options = PredictOptions(**vars(parser().parse_args(argv)))
-    from fer_tune.predict.photos import named
+    from fer_tune.predict.photos import open_photos
 
-    with named(options.files) as (photos, unread):
+    with open_photos(options.files) as (photos, unread):
         if photos:
             _predict(options, photos, unread)
     if unread:
@@ -82,7 +82,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f"what cannot be read: {len(unread):,}", told)
 
 
-def _predict(options: PredictOptions, photos: "Sequence[Photo]", unread: "list[Unread]") -> None:
+def _predict(
+    options: PredictOptions, photos: "Sequence[Photo]", unread: "list[UnreadableFile]"
+) -> None:
     import numpy as np
 
     from fer_tune.common.console import new_console
@@ -110,18 +112,18 @@ def _predict(options: PredictOptions, photos: "Sequence[Photo]", unread: "list[U
         console.print(f"Model: {address}", soft_wrap=True)
 
 
-def _faces(photos: "Sequence[Photo]", unread: "list[Unread]") -> "list[SeenFace]":
+def _faces(photos: "Sequence[Photo]", unread: "list[UnreadableFile]") -> "list[PhotoFace]":
     """The faces in all photographs; those that cannot be read are added to `unread`."""
-    from fer_tune.data.formats.image_file import BrokenImageError, quiet_pillow
-    from fer_tune.predict.photos import Unread, faces_of
+    from fer_tune.data.formats.image_file import BrokenImageError, suppress_pillow_warnings
+    from fer_tune.predict.photos import UnreadableFile, extract_faces
 
     faces = []
-    with quiet_pillow():
+    with suppress_pillow_warnings():
         for photo in photos:
             try:
-                faces += faces_of(photo)
+                faces += extract_faces(photo)
             except BrokenImageError as error:
-                unread.append(Unread(photo.file, str(error)))
+                unread.append(UnreadableFile(photo.file, str(error)))
     return faces
 
 

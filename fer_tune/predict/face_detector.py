@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     import cv2
 
 _CASCADE = "haarcascade_frontalface_alt2.xml"
-_LONGER_SIDE = 1024  # pixels of a photograph as it is searched
-_SMALLEST = 40  # pixels of a face in it; smaller ones show no expression
-_STEP = 1.1  # from one size of face that is looked for to the next
-_AGREEING = 5  # boxes that overlap, for a face to be one; with fewer, flowers are
+_SEARCH_PIXELS = 1024  # pixels of a photograph as it is searched
+_MIN_FACE_PIXELS = 40  # pixels of a face in it; smaller ones show no expression
+_SCALE_FACTOR = 1.1  # from one size of face that is looked for to the next
+_MIN_NEIGHBORS = 5  # boxes that overlap, for a face to be one; with fewer, flowers are
 
 
-class Box(NamedTuple):
+class FaceBox(NamedTuple):
     """A square of a photograph, in pixels from its upper left corner."""
 
     x: int
@@ -30,22 +30,27 @@ class Box(NamedTuple):
     side: int
 
 
-def find_faces(photo: Image.Image) -> list[Box]:
+def detect_faces(photo: Image.Image) -> list[FaceBox]:
     """Where in a grey photograph, mode L, the faces are that look at the camera, left to right."""
-    scale = min(1, _LONGER_SIDE / max(photo.size))
+    scale = min(1, _SEARCH_PIXELS / max(photo.size))
     if scale < 1:
         width, height = (max(1, round(each * scale)) for each in photo.size)
         searched = photo.resize((width, height), Image.Resampling.BILINEAR)
     else:
         searched = photo
-    found = _cascade().detectMultiScale(
-        np.asarray(searched), _STEP, _AGREEING, minSize=(_SMALLEST, _SMALLEST)
+    found = _load_cascade().detectMultiScale(
+        np.asarray(searched),
+        _SCALE_FACTOR,
+        _MIN_NEIGHBORS,
+        minSize=(_MIN_FACE_PIXELS, _MIN_FACE_PIXELS),
     )
-    return sorted(Box(*(int(value / scale) for value in (x, y, side))) for x, y, side, _ in found)
+    return sorted(
+        FaceBox(*(int(value / scale) for value in (x, y, side))) for x, y, side, _ in found
+    )
 
 
 @cache
-def _cascade() -> "cv2.CascadeClassifier":
+def _load_cascade() -> "cv2.CascadeClassifier":
     import cv2
     import cv2.data
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from fer_tune.common.errors import plain
-from fer_tune.predict.photos import SeenFace, Unread
+from fer_tune.predict.photos import PhotoFace, UnreadableFile
 from fer_tune.terminal.formatting import build_plain_table
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _WHOLE_IMAGE_TEXT = {"small square": "the image", "no face found": "none found: 
 
 
 def build_table(
-    faces: Sequence[SeenFace],
+    faces: Sequence[PhotoFace],
     probabilities: "DataFrame",  # (N, classes), columns by class name
 ) -> Table:
     """A row for each face: its file, where in it the face is, and the likeliest class."""
@@ -35,18 +35,21 @@ def build_table(
     return table
 
 
-def _format_location(face: SeenFace) -> str:
-    return ", ".join(map(str, face.box)) if face.box else _WHOLE_IMAGE_TEXT[face.taken]
+def _format_location(face: PhotoFace) -> str:
+    return ", ".join(map(str, face.box)) if face.box else _WHOLE_IMAGE_TEXT[face.origin]
 
 
 def format_json(
-    model: str, faces: Sequence[SeenFace], probabilities: "DataFrame", unread: Sequence[Unread]
+    model: str,
+    faces: Sequence[PhotoFace],
+    probabilities: "DataFrame",
+    unread: Sequence[UnreadableFile],
 ) -> str:
     """One object: the model's address, the faces in order, and the files that cannot be read."""
     seen = [
         {
             "file": face.file,
-            "taken": face.taken,
+            "taken": face.origin,
             "box": face.box and face.box._asdict(),
             **row,
         }
@@ -64,7 +67,7 @@ def _build_rows(probabilities: "DataFrame") -> list[dict[str, Any]]:
     ]
 
 
-def format_csv(faces: Sequence[SeenFace], probabilities: "DataFrame") -> str:
+def format_csv(faces: Sequence[PhotoFace], probabilities: "DataFrame") -> str:
     """A line for each face; the probabilities are the last columns, named by their classes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -73,5 +76,5 @@ def format_csv(faces: Sequence[SeenFace], probabilities: "DataFrame") -> str:
     for face, row in zip(faces, _build_rows(probabilities), strict=True):
         box = face.box or ("", "", "")
         values = row["probabilities"].values()
-        writer.writerow([plain(face.file), face.taken, *box, row["expression"], *values])
+        writer.writerow([plain(face.file), face.origin, *box, row["expression"], *values])
     return text.getvalue()

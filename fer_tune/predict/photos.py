@@ -14,12 +14,12 @@ from PIL import Image
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats import image_file as images
-from fer_tune.data.formats.source_files import UNREADABLE, Entry, opened
-from fer_tune.predict.face_detector import Box, find_faces
+from fer_tune.data.formats.source_files import READ_ERRORS, SourceFile, open_source
+from fer_tune.predict.face_detector import FaceBox, detect_faces
 
-_SMALL = 128  # pixels; a square no larger is a face cut out, as data sets have them
+_MAX_CUT_OUT_PIXELS = 128  # pixels; a square no larger is a face cut out, as data sets have them
 
-Taken = Literal["found", "small square", "no face found"]
+FaceOrigin = Literal["found", "small square", "no face found"]
 
 
 class Photo(NamedTuple):
@@ -29,7 +29,7 @@ class Photo(NamedTuple):
     read: Callable[[], bytes]
 
 
-class Unread(NamedTuple):
+class UnreadableFile(NamedTuple):
     """What was named and cannot be read, and why, in a few words."""
 
     file: str
@@ -37,7 +37,7 @@ class Unread(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class SeenFace:
+class PhotoFace:
     """A face in a photograph, made as the faces of a study are.
 
     image: (48, 48) uint8.
@@ -47,30 +47,30 @@ class SeenFace:
 
     file: str
     image: NDArray[np.uint8]
-    taken: Taken
-    box: Box | None = None
+    origin: FaceOrigin
+    box: FaceBox | None = None
 
 
 @contextmanager
-def named(paths: Sequence[Path]) -> Iterator[tuple[list[Photo], list[Unread]]]:
+def open_photos(paths: Sequence[Path]) -> Iterator[tuple[list[Photo], list[UnreadableFile]]]:
     """The images that are meant, which can be read in this context, and what is not there.
 
     paths: of files, of folders and zips, of which every image counts, and patterns such as *.jpg.
     """
-    photos, unread = list[Photo](), list[Unread]()
+    photos, unread = list[Photo](), list[UnreadableFile]()
     with ExitStack() as stack:
         for path in paths:
-            for each in _meant(path):
+            for each in _expand_pattern(path):
                 try:
                     if not (each.is_file() or each.is_dir()):
                         raise UserError("there is no such file or folder")
-                    photos += _photos(each, stack.enter_context(opened(each)))
+                    photos += _list_photos(each, stack.enter_context(open_source(each)))
                 except (UserError, OSError) as error:
-                    unread.append(Unread(str(each), _told(error)))
+                    unread.append(UnreadableFile(str(each), _describe_error(error)))
         yield photos, unread
 
 
-def _meant(path: Path) -> list[Path]:
+def _expand_pattern(path: Path) -> list[Path]:
     if os.path.lexists(path):  # also where its name holds what patterns are made of
         return [path]
     # Not Path.glob, which takes no absolute patterns.
@@ -80,39 +80,39 @@ def _meant(path: Path) -> list[Path]:
     return meant or [path]
 
 
-def _photos(path: Path, entries: Sequence[Entry]) -> list[Photo]:
-    match entries:
+def _list_photos(path: Path, files: Sequence[SourceFile]) -> list[Photo]:
+    match files:
         case [entry] if path.is_file() and entry.path.name == path.name:
-            return [Photo(str(path), entry.read)]
-    found = [each for each in entries if each.suffix in images.SUFFIXES]
+            return [Photo(str(path), entry.read_bytes)]
+    found = [each for each in files if each.suffix in images.SUFFIXES]
     if not found:
         raise UserError("no images are in it")
-    return [Photo(f"{path}/{entry.path}", entry.read) for entry in found]
+    return [Photo(f"{path}/{entry.path}", entry.read_bytes) for entry in found]
 
 
-def faces_of(photo: Photo) -> list[SeenFace]:
+def extract_faces(photo: Photo) -> list[PhotoFace]:
     """The faces in a photograph, at least one.
 
     A small square image is a face, and so is one in which none is found.
     Raises images.BrokenImageError for what is no whole, sane image.
     """
     try:
-        grey, _ = images.upright_grey(photo.read())
-    except UNREADABLE as error:
+        grey, _ = images.decode_grey(photo.read())
+    except READ_ERRORS as error:
         if isinstance(error, images.BrokenImageError):
             raise
-        raise images.BrokenImageError(_told(error)) from None
-    if grey.width == grey.height <= _SMALL:
-        return [SeenFace(photo.file, images.as_face(grey), "small square")]
-    boxes = find_faces(grey)
+        raise images.BrokenImageError(_describe_error(error)) from None
+    if grey.width == grey.height <= _MAX_CUT_OUT_PIXELS:
+        return [PhotoFace(photo.file, images.resize_to_face(grey), "small square")]
+    boxes = detect_faces(grey)
     if not boxes:
-        return [SeenFace(photo.file, images.as_face(grey), "no face found")]
-    return [SeenFace(photo.file, _cut(grey, box), "found", box) for box in boxes]
+        return [PhotoFace(photo.file, images.resize_to_face(grey), "no face found")]
+    return [PhotoFace(photo.file, _crop_face(grey, box), "found", box) for box in boxes]
 
 
-def _told(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
-def _cut(grey: Image.Image, box: Box) -> NDArray[np.uint8]:
-    return images.as_face(grey.crop((box.x, box.y, box.x + box.side, box.y + box.side)))
+def _crop_face(grey: Image.Image, box: FaceBox) -> NDArray[np.uint8]:
+    return images.resize_to_face(grey.crop((box.x, box.y, box.x + box.side, box.y + box.side)))

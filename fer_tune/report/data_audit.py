@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_tune.data.audit import Audit, audit
+from fer_tune.data.audit import Audit, audit_splits
 from fer_tune.data.faces import SPLIT_NAMES, Splits
-from fer_tune.data.load import remarks
+from fer_tune.data.load import collect_remarks
 from fer_tune.report.plotting import draw_picture, truncate_names
 from fer_tune.report.section import Picture, Section
 
@@ -20,14 +20,14 @@ def build_data_audit_section(splits: Splits | None, missing_reason: str = "") ->
     """Counts, twins, leaks, conflicts and blanks; `without` says why there are no faces."""
     if splits is None:
         return Section(TITLE, missing_reason)
-    found = audit(splits)
-    imbalance, *rest = found.findings()
+    found = audit_splits(splits)
+    imbalance, *rest = found.summarize_findings()
     return Section(
         TITLE,
         imbalance,
         splits.protocol,
         [_plot_split_counts(found)],
-        findings=[*remarks(splits), *rest],
+        findings=[*collect_remarks(splits), *rest],
     )
 
 

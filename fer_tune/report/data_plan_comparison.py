@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_tune.data.resampling import PLAN_NAMES
+from fer_tune.data.resampling import DATA_PLANS
 from fer_tune.report.intervals import Estimate, estimate_difference, pluralize, stdev
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import MARKERS, PALE, draw_picture, format_metric_name
@@ -53,7 +53,7 @@ def find_trial_pairs(study: ReportedStudy) -> list[TrialPair]:
         _make_pair(study, plans[ORIGINAL_PLAN], plans[plan])
         for plans in alike.values()
         if ORIGINAL_PLAN in plans
-        for plan in PLAN_NAMES
+        for plan in DATA_PLANS
         if plan in plans and plan != ORIGINAL_PLAN
     ]
 
@@ -73,7 +73,7 @@ def build_data_plan_section(study: ReportedStudy) -> Section:
         return Section(TITLE, "No trial has finished an epoch yet.")
     found = find_trial_pairs(study)
     by_plan: dict[str, list[float]] = {}
-    for each in sorted(study.scored, key=lambda each: PLAN_NAMES.index(each.config.data_plan)):
+    for each in sorted(study.scored, key=lambda each: DATA_PLANS.index(each.config.data_plan)):
         values = by_plan.setdefault(each.config.data_plan, [])
         values.append(study.find_best_epoch(each).metrics[study.metric])
     note = PAIRS_NOTE + NOTE if found else NOTE

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from fer_tune.data.resampling import PLAN_NAMES
+from fer_tune.data.resampling import DATA_PLANS
 from fer_tune.report.intervals import estimate_metric, pluralize
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import MARKERS, draw_picture, format_metric_name, plot_trials
@@ -110,7 +110,7 @@ def _describe_importance(shares: dict[str, tuple[float, float]]) -> str:
 def _plot_score_by_gap(study: ReportedStudy) -> Picture:
     plans = {
         plan: [each for each in study.scored if each.config.data_plan == plan]
-        for plan in PLAN_NAMES
+        for plan in DATA_PLANS
     }
 
     def plot_panels(axes: "list[Axes]") -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from fer_tune.common import atomic
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
-from fer_tune.data.load import load_again
+from fer_tune.data.load import reload_splits
 from fer_tune.report.load_study import ReportedStudy, load_study
 from fer_tune.report.page import render_report
 from fer_tune.study.records.study_storage import StudyStorage
@@ -48,7 +48,7 @@ def _reload_faces(study: ReportedStudy, data: Path | None) -> tuple[Splits | Non
     """The study's faces, or why there are none; an error where the user said where they are."""
     told = f"{os.fspath(data)}: these" if data else "The faces at hand"
     try:
-        splits = load_again(data or study.run.data, skip_bad=study.run.skip_bad)
+        splits = reload_splits(data or study.run.data, skip_bad=study.run.skip_bad)
         if splits.content_hash() == study.run.faces_hash:
             return splits, ""
         problem = f"{told} are not the faces of study {study.run.name}"

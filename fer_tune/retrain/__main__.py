@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining":
-    from fer_tune.data.load import load_again
+    from fer_tune.data.load import reload_splits
     from fer_tune.retrain.train_seeds import Retraining
     from fer_tune.scoring.metrics import metric_names
     from fer_tune.study.records.study_storage import StudyStorage
@@ -137,7 +137,7 @@ def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining"
         trial = best_trial(store, study)
     else:
         trial = find_trial(store, study, options.trial)
-    splits = load_again(options.data or study.data, skip_bad=study.skip_bad)
+    splits = reload_splits(options.data or study.data, skip_bad=study.skip_bad)
     if splits.content_hash() != study.faces_hash:
         raise UserError(
             f"{options.data or splits.source}: these are not the faces of study {study.name}; "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from fer_tune.data.demo import demo_splits as demo
-from fer_tune.data.duplicates import with_twin
+from fer_tune.data.duplicates import has_duplicate
 from fer_tune.data.faces import Splits
 from fer_tune.retrain.score_tables import build_class_table, build_overall_table
 from fer_tune.scoring.metrics import best_result
@@ -96,7 +96,7 @@ def decided(current: Champion | None, test: Paired | str | None) -> tuple[str, s
 def _show_scores(console: Console, run: RetrainRun, what: Retrained) -> None:
     best, tests = [each.best for each in what.outcomes], [each.test for each in what.outcomes]
     classes = what.description.classes
-    twins = with_twin(what.splits.test.images, what.splits.train.images)
+    twins = has_duplicate(what.splits.test.images, what.splits.train.images)
     more: dict[str, list[float]] = {}
     rows: dict[str, list[float]] = {}
     if not twins.all():
@@ -132,7 +132,11 @@ def _against_champion(
     if current is not None and current.run_id == kept.run_id:
         return CHAMPION, "it became the champion before this retraining was broken off."
     if current is None or (unlike := current.explain_incompatibility(what.description)):
-        if current and current.source == demo.SOURCE and what.splits.source != demo.SOURCE:
+        if (
+            current
+            and current.source == demo.DEMO_SOURCE
+            and what.splits.source != demo.DEMO_SOURCE
+        ):
             return CHAMPION, f"version {current.version}, the champion until now, is of demo faces."
         return decided(current, None if current is None else unlike)
     says = registry.load_champion_predictions(

@@ -12,7 +12,7 @@ from rich.console import Console
 from fer_tune.common.lock import hold_lock
 from fer_tune.common.version import code_version
 from fer_tune.data.faces import SPLIT_NAMES, Splits
-from fer_tune.data.load import remarks
+from fer_tune.data.load import collect_remarks
 from fer_tune.data.trial_data import trial_faces
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.study_storage import StudyStorage
@@ -79,8 +79,8 @@ class Retraining:
             classes=splits.classes,
             command=self.command,
             code_version=code_version(),
-            note="\n\n".join(remarks(splits)),
-            counts={name: splits[name].counts(classes).tolist() for name in SPLIT_NAMES},
+            note="\n\n".join(collect_remarks(splits)),
+            counts={name: splits[name].count_by_class(classes).tolist() for name in SPLIT_NAMES},
         )
 
     def clear(self) -> None:

@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Settle what the study is from the command line, then show it or run it."""
     options = parse(argv)
     from fer_tune.common.console import new_console
-    from fer_tune.data.load import load_again, load_splits
+    from fer_tune.data.load import load_splits, reload_splits
     from fer_tune.study.records.settings import open_study
     from fer_tune.study.records.study_storage import StudyStorage
     from fer_tune.terminal import formatting as tables
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.resume is not None:
         storage.fetch_study(options.resume)
         settings = open_study(storage.local_dir, options.resume)[1]
-        splits = load_again(options.data or settings.data, skip_bad=settings.skip_bad)
+        splits = reload_splits(options.data or settings.data, skip_bad=settings.skip_bad)
         settings = _resumed(settings, options, splits)
     else:
         splits = load_splits(options.data, skip_bad=bool(options.skip_bad))
@@ -65,7 +65,7 @@ def _settled(options: SearchOptions, splits: "Splits", storage: "StudyStorage") 
 
     path = find_space_file(options.space or defaults.SPACE)
     name = options.study or f"{slugify(path.stem)}-{time.strftime('%m%d-%H%M%S')}"
-    if splits.source == demo.SOURCE and not name.startswith("demo"):
+    if splits.source == demo.DEMO_SOURCE and not name.startswith("demo"):
         name = f"demo-{name}"
     storage.fetch_study(name)
     storage.check_not_in_bucket(name)

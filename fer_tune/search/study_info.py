@@ -2,7 +2,7 @@
 
 from fer_tune.common.version import code_version
 from fer_tune.data.faces import Splits
-from fer_tune.data.load import remarks
+from fer_tune.data.load import collect_remarks
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.tracking.run_info import StudyInfo
 
@@ -38,7 +38,7 @@ def describe(settings: StudySettings, splits: Splits, told: str) -> StudyInfo:
         parameters={k: tuple(each.when or ()) for k, each in settings.space.parameters.items()},
         settings=settings.model_dump(mode="json", include=DESCRIBED)
         | {"max_gap": settings.space.max_gap, "warm_start": _studies(settings)},
-        notes=remarks(splits),
+        notes=collect_remarks(splits),
     )
 
 

@@ -38,7 +38,7 @@ def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> It
     """
     training = OnDevice.of(faces.training.faces, device)
     sample, validation = OnDevice.of(faces.sample, device), OnDevice.of(faces.validation, device)
-    chances = faces.training.chances
+    chances = faces.training.sampling_weights
     draw = None if chances is None else torch.from_numpy(np.array(chances))
     mix = mixer(task.config.mixup, len(faces.classes))
     steps = task.epochs * steps_per_epoch(len(training), task.config)

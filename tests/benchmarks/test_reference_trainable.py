@@ -7,7 +7,7 @@ from PIL import Image
 
 from benchmarks import reference_trainable as peer
 from fer_tune.data.faces import Faces
-from fer_tune.data.resampling import PLAN_NAMES, PlanName, build
+from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
 from fer_tune.model import FerNet, parameter_count
 from fer_tune.model_config import ModelConfig
 
@@ -35,11 +35,11 @@ def test_its_network_is_ours_but_for_the_biases_of_its_convolutions(depth: int) 
     assert parameter_count(theirs) == parameter_count(ours) + biases
 
 
-@pytest.mark.parametrize("plan", PLAN_NAMES)
-def test_its_epochs_have_as_many_faces_as_ours(faces: Path, plan: PlanName) -> None:
+@pytest.mark.parametrize("plan", DATA_PLANS)
+def test_its_epochs_have_as_many_faces_as_ours(faces: Path, plan: DataPlan) -> None:
     batches = peer.training_batches(peer.faces_in(faces), plan, batch_size=4, workers=0)
     labels = np.repeat(np.arange(len(COUNTS)), list(COUNTS.values()))
-    ours = build(plan, Faces(np.zeros((len(labels), 48, 48), np.uint8), labels), seed=0)
+    ours = apply_data_plan(plan, Faces(np.zeros((len(labels), 48, 48), np.uint8), labels), seed=0)
     assert sum(len(truth) for _, truth in batches) == len(ours.faces)
 
 

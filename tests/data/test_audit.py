@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_tune.data.audit import Leak, audit
+from fer_tune.data.audit import Leak, audit_splits
 from fer_tune.data.faces import Faces, Splits
 from fer_tune.data.load import load_splits
 
@@ -24,7 +24,7 @@ def splits() -> Splits:
 
 
 def test_leaks_are_counted_between_each_pair_of_splits(splits: Splits) -> None:
-    assert audit(splits).leaks == (
+    assert audit_splits(splits).leaks == (
         Leak("train", "validation", faces=1, of=3, same_label=1),
         Leak("train", "test", faces=2, of=4, same_label=1),
         Leak("validation", "test", faces=2, of=4, same_label=1),
@@ -32,23 +32,23 @@ def test_leaks_are_counted_between_each_pair_of_splits(splits: Splits) -> None:
 
 
 def test_redundant_faces_and_conflicting_labels_are_counted(splits: Splits) -> None:
-    found = audit(splits)
+    found = audit_splits(splits)
     assert found.redundant == {"train": 2, "validation": 0, "test": 0}
     assert (found.conflict_groups, found.conflict_faces) == (2, 7)  # greys 10 and 20
 
 
 def test_blank_images_are_counted(splits: Splits) -> None:
-    assert audit(splits).blank == {"train": 1, "validation": 0, "test": 0}
+    assert audit_splits(splits).blank == {"train": 1, "validation": 0, "test": 0}
 
 
 def test_mean_and_deviation_are_those_of_the_training_pixels(splits: Splits) -> None:
-    found, pixels = audit(splits), splits.train.images / 255
+    found, pixels = audit_splits(splits), splits.train.images / 255
     assert found.mean == pytest.approx(pixels.mean())
     assert found.deviation == pytest.approx(pixels.std())
 
 
 def test_findings_are_sentences(splits: Splits) -> None:
-    told = audit(splits).findings()
+    told = audit_splits(splits).summarize_findings()
     assert "Leak from train to validation: 1 of 3 validation faces (33.3%) have" in told[2]
     assert all(sentence.endswith(".") for sentence in told)
 
@@ -59,7 +59,7 @@ def test_the_real_faces_have_the_twins_that_are_known_of_fer2013(real_faces: Pat
     images = np.concatenate([splits.train.images, splits.validation.images])
     labels = np.concatenate([splits.train.labels, splits.validation.labels])
     training = Faces(images, labels)
-    found = audit(Splits(splits.classes, training, splits.test, splits.test, "", ""))
+    found = audit_splits(Splits(splits.classes, training, splits.test, splits.test, "", ""))
     assert found.counts["train"].tolist() == [3995, 436, 4097, 7215, 4830, 3171, 4965]
     assert found.counts["test"].tolist() == [467, 56, 496, 895, 653, 415, 607]
     assert found.redundant["train"] == 1236

@@ -32,7 +32,7 @@ def source(tmp_path: Path) -> Path:
 
 def test_the_second_start_decodes_nothing_and_gives_the_same(source: Path) -> None:
     decode = Decoder()
-    first, second = (cache.cached(source, decode, skip_bad=False) for _ in range(2))
+    first, second = (cache.load_or_decode(source, decode, skip_bad=False) for _ in range(2))
     assert decode.calls == 1
     assert first.content_hash() == second.content_hash()
     for splits in (first, second):
@@ -45,46 +45,48 @@ def test_the_second_start_decodes_nothing_and_gives_the_same(source: Path) -> No
 
 def test_a_touched_file_of_equal_content_is_not_decoded_again(source: Path) -> None:
     decode = Decoder()
-    cache.cached(source, decode, skip_bad=False)
+    cache.load_or_decode(source, decode, skip_bad=False)
     os.utime(source, ns=(1, 1))
-    cache.cached(source, decode, skip_bad=False)
+    cache.load_or_decode(source, decode, skip_bad=False)
     assert decode.calls == 1
 
 
 def test_changed_content_is_decoded_again(source: Path) -> None:
     decode = Decoder()
-    cache.cached(source, decode, skip_bad=False)
+    cache.load_or_decode(source, decode, skip_bad=False)
     source.write_text("OTHER content")
-    cache.cached(source, decode, skip_bad=False)
+    cache.load_or_decode(source, decode, skip_bad=False)
     assert decode.calls == 2
 
 
 def test_skipping_bad_faces_is_kept_apart(source: Path) -> None:
     decode = Decoder()
-    cache.cached(source, decode, skip_bad=False)
-    cache.cached(source, decode, skip_bad=True)
+    cache.load_or_decode(source, decode, skip_bad=False)
+    cache.load_or_decode(source, decode, skip_bad=True)
     assert decode.calls == 2
 
 
 @pytest.mark.parametrize("keep", [0, 10, 1000, -1])
 def test_a_broken_cache_is_decoded_again_and_mended(source: Path, keep: int) -> None:
     decode = Decoder()
-    cache.cached(source, decode, skip_bad=False)
-    (kept,) = cache.directory().glob("*.npz")
+    cache.load_or_decode(source, decode, skip_bad=False)
+    (kept,) = cache.locate_cache_folder().glob("*.npz")
     kept.write_bytes(kept.read_bytes()[:keep])
     for _ in range(2):
-        cache.cached(source, decode, skip_bad=False)
+        cache.load_or_decode(source, decode, skip_bad=False)
     assert decode.calls == 2
 
 
 def test_a_flipped_pixel_in_the_cache_is_noticed(source: Path) -> None:
     decode = Decoder()
-    first = cache.cached(source, decode, skip_bad=False)
-    (kept,) = cache.directory().glob("*.npz")
+    first = cache.load_or_decode(source, decode, skip_bad=False)
+    (kept,) = cache.locate_cache_folder().glob("*.npz")
     data = bytearray(kept.read_bytes())
     data[data.index(first.train.images[0].tobytes())] ^= 1
     kept.write_bytes(data)
-    assert cache.cached(source, decode, skip_bad=False).content_hash() == first.content_hash()
+    assert (
+        cache.load_or_decode(source, decode, skip_bad=False).content_hash() == first.content_hash()
+    )
     assert decode.calls == 2
 
 
@@ -93,7 +95,7 @@ def test_a_cache_that_cannot_be_written_is_a_note(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("FER_TUNE_CACHE", str(tmp_path / "file" / "below"))
-    notes = cache.cached(source, Decoder(), skip_bad=False).notes
+    notes = cache.load_or_decode(source, Decoder(), skip_bad=False).notes
     assert notes[0] == "a note"
     assert "cannot be written" in notes[1]
 
@@ -103,23 +105,25 @@ def test_whatever_byte_of_the_cache_is_damaged_it_is_decoded_again(
     source: Path, place: int
 ) -> None:
     decode = Decoder()
-    first = cache.cached(source, decode, skip_bad=False)
-    (kept,) = cache.directory().glob("*.npz")
+    first = cache.load_or_decode(source, decode, skip_bad=False)
+    (kept,) = cache.locate_cache_folder().glob("*.npz")
     data = bytearray(kept.read_bytes())
     data[place] ^= 0xFF
     data[data.rindex(b"PK\x01\x02") + place % 46] ^= 0xFF
     kept.write_bytes(data)
-    assert cache.cached(source, decode, skip_bad=False).content_hash() == first.content_hash()
+    assert (
+        cache.load_or_decode(source, decode, skip_bad=False).content_hash() == first.content_hash()
+    )
 
 
 def test_a_cache_leads_to_no_file_outside_it(source: Path, tmp_path: Path) -> None:
     decode = Decoder()
-    cache.cached(source, decode, skip_bad=False)
-    (kept,) = cache.directory().glob("*.npz")
+    cache.load_or_decode(source, decode, skip_bad=False)
+    (kept,) = cache.locate_cache_folder().glob("*.npz")
     kept.rename(tmp_path / "outside.npz")
-    (stamp,) = cache.directory().glob("*.key")
+    (stamp,) = cache.locate_cache_folder().glob("*.key")
     stamp.write_text("../outside")
-    cache.cached(source, decode, skip_bad=False)
+    cache.load_or_decode(source, decode, skip_bad=False)
     assert decode.calls == 2
 
 
@@ -127,18 +131,20 @@ def test_only_the_data_sets_used_last_are_kept(tmp_path: Path) -> None:
     decode, sources = Decoder(), [tmp_path / f"{n}.csv" for n in range(8)]
     for age, path in enumerate(reversed(sources)):
         path.write_text(path.name)
-        cache.cached(path, decode, skip_bad=False)
-        for kept in cache.directory().glob("*.npz"):
+        cache.load_or_decode(path, decode, skip_bad=False)
+        for kept in cache.locate_cache_folder().glob("*.npz"):
             os.utime(kept, (kept.stat().st_atime, kept.stat().st_mtime - 10))
         if age:
-            cache.cached(sources[-1], decode, skip_bad=False)  # the first is used all the time
+            cache.load_or_decode(
+                sources[-1], decode, skip_bad=False
+            )  # the first is used all the time
     assert decode.calls == 8
-    assert len(list(cache.directory().glob("*.npz"))) == 5
-    assert len(list(cache.directory().glob("*.key"))) == 5
-    cache.cached(sources[0], decode, skip_bad=False)
-    cache.cached(sources[-1], decode, skip_bad=False)
+    assert len(list(cache.locate_cache_folder().glob("*.npz"))) == 5
+    assert len(list(cache.locate_cache_folder().glob("*.key"))) == 5
+    cache.load_or_decode(sources[0], decode, skip_bad=False)
+    cache.load_or_decode(sources[-1], decode, skip_bad=False)
     assert decode.calls == 8
-    cache.cached(sources[-2], decode, skip_bad=False)
+    cache.load_or_decode(sources[-2], decode, skip_bad=False)
     assert decode.calls == 9
 
 
@@ -148,50 +154,50 @@ def test_several_at_once_prune_and_read_without_harm(tmp_path: Path) -> None:
         path.write_text(path.name)
 
     def cached(turn: int) -> tuple[str, tuple[str, ...]]:
-        splits = cache.cached(sources[turn % 8], Decoder(), skip_bad=False)
+        splits = cache.load_or_decode(sources[turn % 8], Decoder(), skip_bad=False)
         return splits.content_hash(), splits.notes
 
     with ThreadPoolExecutor(4) as pool:
         results = set(pool.map(cached, range(200)))
     assert results == {(Decoder()().content_hash(), ("a note",))}
-    assert len(list(cache.directory().glob("*.npz"))) <= 5 + 4
+    assert len(list(cache.locate_cache_folder().glob("*.npz"))) <= 5 + 4
 
 
 def test_pruning_touches_nothing_but_what_the_cache_itself_wrote(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "_KEPT", 0)
-    cache.directory().mkdir()
+    monkeypatch.setattr(cache, "_MAX_DATA_SETS", 0)
+    cache.locate_cache_folder().mkdir()
     others = {"mine.npz", "notes.key", "a.part", "photo.png"}
     for name in others:
-        (cache.directory() / name).touch()
-        os.utime(cache.directory() / name, (0, 0))
-    torn = cache.directory() / f"{'0' * 64}.npz.12-abcd.part"
+        (cache.locate_cache_folder() / name).touch()
+        os.utime(cache.locate_cache_folder() / name, (0, 0))
+    torn = cache.locate_cache_folder() / f"{'0' * 64}.npz.12-abcd.part"
     torn.touch()
     os.utime(torn, (0, 0))
-    cache.cached(source, Decoder(), skip_bad=False)
-    assert {path.name for path in cache.directory().iterdir()} == others
+    cache.load_or_decode(source, Decoder(), skip_bad=False)
+    assert {path.name for path in cache.locate_cache_folder().iterdir()} == others
 
 
 def test_pruning_leaves_files_of_others_that_are_named_by_a_hash_too(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "_KEPT", 0)
-    cache.directory().mkdir()
-    np.savez(cache.directory() / f"{'1' * 64}.npz", features=np.zeros(3))
-    (cache.directory() / f"{'2' * 64}.key").write_text("-----BEGIN PRIVATE KEY-----")
-    others = {path.name for path in cache.directory().iterdir()}
-    cache.cached(source, Decoder(), skip_bad=False)
-    assert {path.name for path in cache.directory().iterdir()} == others
+    monkeypatch.setattr(cache, "_MAX_DATA_SETS", 0)
+    cache.locate_cache_folder().mkdir()
+    np.savez(cache.locate_cache_folder() / f"{'1' * 64}.npz", features=np.zeros(3))
+    (cache.locate_cache_folder() / f"{'2' * 64}.key").write_text("-----BEGIN PRIVATE KEY-----")
+    others = {path.name for path in cache.locate_cache_folder().iterdir()}
+    cache.load_or_decode(source, Decoder(), skip_bad=False)
+    assert {path.name for path in cache.locate_cache_folder().iterdir()} == others
 
 
 def test_a_renamed_folder_goes_by_its_new_name(tmp_path: Path) -> None:
     decode = Decoder()
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "faces.csv").write_text("content")
-    cache.cached(tmp_path / "old", decode, skip_bad=False)
+    cache.load_or_decode(tmp_path / "old", decode, skip_bad=False)
     renamed = (tmp_path / "old").rename(tmp_path / "new")
-    assert cache.cached(renamed, decode, skip_bad=False).source == "new"
+    assert cache.load_or_decode(renamed, decode, skip_bad=False).source == "new"
     assert decode.calls == 1
 
 

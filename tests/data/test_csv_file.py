@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats.csv_file import parse_pixels, rows_of
+from fer_tune.data.formats.csv_file import parse_pixels, parse_rows
 from fer_tune.data.load import load_splits
 
 HEADER = "emotion,pixels,Usage"
@@ -67,7 +67,7 @@ def test_text_of_any_kind_is_refused_in_words(text: str) -> None:
 @given(st.text('ab ,"\n\r\0', max_size=60))
 def test_rows_are_those_that_csv_reader_finds(text: str) -> None:
     lines = list(io.StringIO(text, newline=""))
-    assert list(rows_of(iter(lines))) == list(csv.reader(lines))
+    assert list(parse_rows(iter(lines))) == list(csv.reader(lines))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from PIL import Image
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.__main__ import main
-from fer_tune.data.audit import audit
-from fer_tune.data.demo.demo_splits import demo_splits
+from fer_tune.data.audit import audit_splits
+from fer_tune.data.demo.demo_splits import draw_demo_splits
 
 
 def test_the_table_the_findings_and_the_pictures_are_there(
@@ -36,7 +36,7 @@ def test_a_data_plan_is_drawn_when_named() -> None:
 def test_a_program_is_given_the_same_figures_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--json", "--out", "pictures"])
     told = json.loads(capsys.readouterr().out)
-    found = audit(demo_splits())
+    found = audit_splits(draw_demo_splits())
     assert told["source"] == "demo faces"
     for name, counts in found.counts.items():
         assert list(told["counts"][name].values()) == counts.tolist()

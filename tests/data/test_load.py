@@ -18,13 +18,13 @@ def write_csv(path: Path) -> Path:
 
 
 def test_with_nothing_named_and_nothing_found_the_demo_faces_come() -> None:
-    assert load_splits(None).source == demo.SOURCE
+    assert load_splits(None).source == demo.DEMO_SOURCE
 
 
 def test_an_empty_data_folder_is_nothing_found() -> None:
     Path("data").mkdir()
     Path("data", "README.md").write_text("no faces yet")
-    assert load_splits(None).source == demo.SOURCE
+    assert load_splits(None).source == demo.DEMO_SOURCE
 
 
 def test_the_data_folder_is_found_unnamed() -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fer_tune.data.faces import SIDE, Faces
-from fer_tune.data.resampling import PLAN_NAMES, PlanName, build
+from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
 
 COUNTS = [7, 2, 12]
 
@@ -22,19 +22,19 @@ def keys(images: NDArray[np.uint8]) -> list[bytes]:
 
 def test_original_is_the_faces_as_they_are() -> None:
     train = faces(COUNTS)
-    training = build("original", train, seed=0)
+    training = apply_data_plan("original", train, seed=0)
     assert training.faces is train
-    assert training.chances is None
+    assert training.sampling_weights is None
 
 
 def test_balanced_has_eleven_faces_for_each_original_of_the_smallest_class() -> None:
-    training = build("balanced", faces(COUNTS), seed=0)
-    assert training.faces.counts(3).tolist() == [22, 22, 22]
+    training = apply_data_plan("balanced", faces(COUNTS), seed=0)
+    assert training.faces.count_by_class(3).tolist() == [22, 22, 22]
 
 
 def test_balanced_keeps_as_many_originals_of_each_class_as_the_smallest_has() -> None:
     train = faces(COUNTS)
-    training = build("balanced", train, seed=0)
+    training = apply_data_plan("balanced", train, seed=0)
     known = dict(zip(keys(train.images), train.labels, strict=True))
     kept = [known[key] for key in keys(training.faces.images) if key in known]
     assert np.bincount(kept).tolist() == [2, 2, 2]
@@ -42,7 +42,7 @@ def test_balanced_keeps_as_many_originals_of_each_class_as_the_smallest_has() ->
 
 def test_oversampled_keeps_every_original_and_its_label() -> None:
     train = faces(COUNTS)
-    training = build("oversampled", train, seed=0)
+    training = apply_data_plan("oversampled", train, seed=0)
     np.testing.assert_array_equal(training.faces.images[: len(train)], train.images)
     np.testing.assert_array_equal(training.faces.labels[: len(train)], train.labels)
 
@@ -52,37 +52,37 @@ def test_oversampled_spreads_its_copies_evenly_over_the_originals() -> None:
     tones = np.array([0, 64, 128, 10, 10, 10, 10, 10, 10, 10, 10, 10])
     images = np.broadcast_to(tones[:, None, None], (12, SIDE, SIDE)).astype(np.uint8)
     train = Faces(images.copy(), np.array([0] * 3 + [1] * 9))
-    copies = build("oversampled", train, seed=0).faces.take(np.arange(12, 18))
+    copies = apply_data_plan("oversampled", train, seed=0).faces.take(np.arange(12, 18))
     nearest = np.abs(copies.images.mean(axis=(1, 2))[:, None] - [0, 64, 128]).argmin(axis=1)
     assert np.bincount(nearest).tolist() == [2, 2, 2]
 
 
 def test_sqrt_sampler_weights_sum_to_one_and_draw_a_rare_class_more_often() -> None:
     train = faces([400, 4])
-    chances = build("sqrt_sampler", train, seed=0).chances
+    chances = apply_data_plan("sqrt_sampler", train, seed=0).sampling_weights
     assert chances is not None
     assert chances.sum() == pytest.approx(1)
     by_class = np.bincount(train.labels, chances)
     assert by_class[1] / by_class[0] == pytest.approx(0.1)  # sqrt(4 / 400); 0.01 unweighted
 
 
-@pytest.mark.parametrize("name", PLAN_NAMES)
-def test_a_plan_built_twice_is_the_same(name: PlanName) -> None:
-    first, second = (build(name, faces(COUNTS), seed=4) for _ in range(2))
+@pytest.mark.parametrize("name", DATA_PLANS)
+def test_a_plan_built_twice_is_the_same(name: DataPlan) -> None:
+    first, second = (apply_data_plan(name, faces(COUNTS), seed=4) for _ in range(2))
     np.testing.assert_array_equal(first.faces.images, second.faces.images)
     np.testing.assert_array_equal(first.faces.labels, second.faces.labels)
 
 
 @pytest.mark.parametrize("name", ["balanced", "oversampled"])
-def test_another_seed_makes_other_copies(name: PlanName) -> None:
-    first, second = (build(name, faces(COUNTS), seed).faces.images for seed in (0, 1))
+def test_another_seed_makes_other_copies(name: DataPlan) -> None:
+    first, second = (apply_data_plan(name, faces(COUNTS), seed).faces.images for seed in (0, 1))
     assert not np.array_equal(first, second)
 
 
 def test_a_plan_leaves_the_training_faces_as_they_were() -> None:
     train, untouched = faces(COUNTS), faces(COUNTS)
-    for name in PLAN_NAMES:
-        build(name, train, seed=0)
+    for name in DATA_PLANS:
+        apply_data_plan(name, train, seed=0)
     np.testing.assert_array_equal(train.images, untouched.images)
 
 
@@ -90,7 +90,7 @@ def test_a_plan_leaves_the_training_faces_as_they_were() -> None:
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 2**32 - 1))
 def test_counts_are_right_for_any_classes(counts: list[int], seed: int) -> None:
     train, classes = faces(counts), len(counts)
-    balanced = build("balanced", train, seed).faces
-    assert balanced.counts(classes).tolist() == [11 * min(counts)] * classes
-    oversampled = build("oversampled", train, seed).faces
-    assert oversampled.counts(classes).tolist() == [max(counts)] * classes
+    balanced = apply_data_plan("balanced", train, seed).faces
+    assert balanced.count_by_class(classes).tolist() == [11 * min(counts)] * classes
+    oversampled = apply_data_plan("oversampled", train, seed).faces
+    assert oversampled.count_by_class(classes).tolist() == [max(counts)] * classes

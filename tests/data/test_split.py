@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.duplicates import fingerprints
+from fer_tune.data.duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName
-from fer_tune.data.formats import Decoded
-from fer_tune.data.split import divide
+from fer_tune.data.formats import DecodedFaces
+from fer_tune.data.split import split_faces
 
 CLASSES = ("happy", "sad")
 
@@ -18,37 +18,39 @@ def faces(number: int, seed: int = 0) -> Faces:
     return Faces(images, np.arange(number) % 2)
 
 
-def decoded(**parts: Faces) -> Decoded:
+def decoded(**parts: Faces) -> DecodedFaces:
     named: dict[SplitName, Faces] = {name: parts[name] for name in SPLIT_NAMES if name in parts}
-    return Decoded(CLASSES, named)
+    return DecodedFaces(CLASSES, named)
 
 
 def test_three_parts_stay_as_the_data_divides_them() -> None:
-    splits = divide(decoded(train=faces(20, 1), validation=faces(6, 2), test=faces(8, 3)), "source")
+    splits = split_faces(
+        decoded(train=faces(20, 1), validation=faces(6, 2), test=faces(8, 3)), "source"
+    )
     assert [len(splits[name]) for name in SPLIT_NAMES] == [20, 6, 8]
     assert splits.protocol == ("As the data divides itself: 20 faces train, 6 validate, 8 test.")
 
 
 @pytest.mark.parametrize("held_out", ["validation", "test"])
 def test_of_two_parts_the_held_out_one_tests(held_out: str) -> None:
-    splits = divide(decoded(train=faces(200, 1), **{held_out: faces(30, 2)}), "source")
+    splits = split_faces(decoded(train=faces(200, 1), **{held_out: faces(30, 2)}), "source")
     assert [len(splits[name]) for name in SPLIT_NAMES] == [180, 20, 30]
-    assert set(fingerprints(splits.test.images)) == set(fingerprints(faces(30, 2).images))
+    assert set(hash_images(splits.test.images)) == set(hash_images(faces(30, 2).images))
 
 
 @pytest.mark.parametrize("only", SPLIT_NAMES)
 def test_of_one_part_a_tenth_validates_and_a_tenth_tests(only: str) -> None:
-    splits = divide(decoded(**{only: faces(200)}), "source")
+    splits = split_faces(decoded(**{only: faces(200)}), "source")
     assert [len(splits[name]) for name in SPLIT_NAMES] == [162, 18, 20]
     for name in SPLIT_NAMES:
-        counts = splits[name].counts(2)
+        counts = splits[name].count_by_class(2)
         assert counts[0] == counts[1]
 
 
 def test_the_order_of_the_faces_does_not_matter() -> None:
     everything = faces(100)
     shuffled = everything.take(np.random.default_rng(1).permutation(100))
-    one, other = (divide(decoded(train=f), "source") for f in (everything, shuffled))
+    one, other = (split_faces(decoded(train=f), "source") for f in (everything, shuffled))
     assert one.content_hash() == other.content_hash()
 
 
@@ -60,20 +62,20 @@ def test_twins_are_never_parted_and_no_face_is_lost(drawn: list[tuple[int, int]]
     images[:, 0, 0] = [face for face, _ in pairs]
     everything = Faces(images, np.array([label for _, label in pairs], np.int64))
     try:
-        splits = divide(decoded(train=everything), "source")
+        splits = split_faces(decoded(train=everything), "source")
     except UserError:  # conflicting labels can leave a class with no face of its own
         return
-    found = [set(fingerprints(splits[name].images).tolist()) for name in SPLIT_NAMES]
+    found = [set(hash_images(splits[name].images).tolist()) for name in SPLIT_NAMES]
     assert not found[0] & found[1] | found[0] & found[2] | found[1] & found[2]
     assert sum(len(splits[name]) for name in SPLIT_NAMES) == len(pairs)
 
 
 def test_held_out_parts_alone_are_an_error() -> None:
     with pytest.raises(UserError, match="none to train"):
-        divide(decoded(validation=faces(10), test=faces(10)), "source")
+        split_faces(decoded(validation=faces(10), test=faces(10)), "source")
 
 
 def test_a_class_missing_from_a_split_is_named() -> None:
     lopsided = faces(10).take(np.arange(0, 10, 2))
     with pytest.raises(UserError, match="no faces of sad to test on"):
-        divide(decoded(train=faces(20), validation=faces(6), test=lopsided), "source")
+        split_faces(decoded(train=faces(20), validation=faces(6), test=lopsided), "source")

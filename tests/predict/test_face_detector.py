@@ -5,14 +5,14 @@ import pytest
 import sklearn
 from PIL import Image
 
-from fer_tune.predict.face_detector import Box, find_faces
+from fer_tune.predict.face_detector import FaceBox, detect_faces
 
 # Photographs that packages bring along: a face, and none.
 HOPPER = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
 FACELESS = Path(sklearn.__file__).parent / "datasets" / "images"
 
 
-def centre_of(box: Box) -> tuple[float, float]:
+def centre_of(box: FaceBox) -> tuple[float, float]:
     return box.x + box.side / 2, box.y + box.side / 2
 
 
@@ -22,15 +22,15 @@ def grey(path: Path) -> Image.Image:
 
 
 def test_a_face_is_found_where_it_is() -> None:
-    (box,) = find_faces(grey(HOPPER))
+    (box,) = detect_faces(grey(HOPPER))
     assert centre_of(box) == pytest.approx((265, 218), abs=15)
     assert box.side == pytest.approx(240, abs=30)
 
 
 def test_its_place_is_told_in_pixels_of_the_photograph_however_large_that_is() -> None:
     photo = grey(HOPPER)
-    (box,) = find_faces(photo)
-    (large,) = find_faces(photo.resize((photo.width * 5, photo.height * 5)))
+    (box,) = detect_faces(photo)
+    (large,) = detect_faces(photo.resize((photo.width * 5, photo.height * 5)))
     assert [each / 5 for each in large] == pytest.approx(list(box), abs=15)
 
 
@@ -39,15 +39,15 @@ def test_of_several_faces_each_is_found_from_left_to_right() -> None:
     group = Image.new("L", (3 * photo.width, photo.height))
     for n in range(3):
         group.paste(photo, (n * photo.width, 0))
-    boxes = find_faces(group)
+    boxes = detect_faces(group)
     assert [box.x // photo.width for box in boxes] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("name", ["flower.jpg", "china.jpg"])
 def test_where_no_face_is_none_is_found(name: str) -> None:
-    assert find_faces(grey(FACELESS / name)) == []
+    assert detect_faces(grey(FACELESS / name)) == []
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9000), (9000, 1), (30, 30)])
 def test_an_image_too_small_for_a_face_holds_none(size: tuple[int, int]) -> None:
-    assert find_faces(Image.new("L", size)) == []
+    assert detect_faces(Image.new("L", size)) == []

@@ -9,21 +9,21 @@ import pytest
 from rich.console import Console
 
 from fer_tune.common.console import new_console
-from fer_tune.predict.face_detector import Box
+from fer_tune.predict.face_detector import FaceBox
 from fer_tune.predict.output import build_table, format_csv, format_json
-from fer_tune.predict.photos import SeenFace, Unread
+from fer_tune.predict.photos import PhotoFace, UnreadableFile
 
 IMAGE = np.zeros((48, 48), np.uint8)
 FACES = [
-    SeenFace("a.jpg", IMAGE, "found", Box(10, 20, 300)),
-    SeenFace("a.jpg", IMAGE, "found", Box(500, 20, 250)),
-    SeenFace("crop.png", IMAGE, "small square"),
-    SeenFace("wall.png", IMAGE, "no face found"),
+    PhotoFace("a.jpg", IMAGE, "found", FaceBox(10, 20, 300)),
+    PhotoFace("a.jpg", IMAGE, "found", FaceBox(500, 20, 250)),
+    PhotoFace("crop.png", IMAGE, "small square"),
+    PhotoFace("wall.png", IMAGE, "no face found"),
 ]
 SEEN = pd.DataFrame({"angry": [0.7, 0.1, 1 / 3, 0.2], "happy": [0.3, 0.9, 2 / 3, 0.8]})
 
 
-def shown(faces: list[SeenFace], width: int = 80, **how: Any) -> list[str]:
+def shown(faces: list[PhotoFace], width: int = 80, **how: Any) -> list[str]:
     plain = Console(width=width, **how)
     plain.render_str = new_console().render_str  # type: ignore[method-assign]
     with plain.capture() as capture:
@@ -43,19 +43,19 @@ def test_the_table_has_a_row_for_each_face_and_says_where_it_is() -> None:
 
 def test_a_long_name_is_folded_not_cut_off() -> None:
     name = "photographs/" + "of-a-long-day/" * 9 + "face.png"
-    lines = shown([SeenFace(name, IMAGE, "no face found")])
+    lines = shown([PhotoFace(name, IMAGE, "no face found")])
     assert max(map(len, lines)) <= 80
     assert "".join(line[:32].split(" ")[0] for line in lines[1:]) == name
 
 
 def test_a_name_neither_breaks_its_row_nor_moves_a_cursor() -> None:
-    _, row = shown([SeenFace("a\n\x1b[2J.png", IMAGE, "no face found")])
+    _, row = shown([PhotoFace("a\n\x1b[2J.png", IMAGE, "no face found")])
     assert row.startswith("a\\n\\x1b[2J.png ")
 
 
 def test_json_has_every_probability_and_what_cannot_be_read() -> None:
     told = json.loads(
-        format_json("models:/m-1", FACES, SEEN, [Unread("b.jpg", "the file is empty")])
+        format_json("models:/m-1", FACES, SEEN, [UnreadableFile("b.jpg", "the file is empty")])
     )
     assert told["model"] == "models:/m-1"
     assert told["unread"] == [{"file": "b.jpg", "why": "the file is empty"}]
@@ -81,7 +81,7 @@ def test_csv_has_a_line_for_each_face_and_a_column_for_each_class() -> None:
 
 @pytest.mark.parametrize("name", ["a\nb.png", 'a,"b".png', "a\udcff.png", "\x1b[2J.png"])
 def test_names_that_hold_anything_are_written_so_that_they_can_be_read(name: str) -> None:
-    faces = [SeenFace(name, IMAGE, "no face found")]
+    faces = [PhotoFace(name, IMAGE, "no face found")]
     assert json.loads(format_json("m", faces, SEEN[:1], []))["faces"][0]["file"] == name
     text = format_csv(faces, SEEN[:1])
     text.encode()

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from fer_tune.data.formats.image_file import BrokenImageError, decode
-from fer_tune.predict.photos import Photo, SeenFace, Unread, faces_of, named
+from fer_tune.data.formats.image_file import BrokenImageError, decode_face
+from fer_tune.predict.photos import Photo, PhotoFace, UnreadableFile, extract_faces, open_photos
 
 HOPPER = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
 FACE = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
@@ -21,12 +21,12 @@ def hopper() -> Image.Image:
         return photo.convert("RGB")
 
 
-def faces_at(path: Path) -> list[SeenFace]:
-    return faces_of(Photo(str(path), path.read_bytes))
+def faces_at(path: Path) -> list[PhotoFace]:
+    return extract_faces(Photo(str(path), path.read_bytes))
 
 
-def files(*names: str) -> tuple[list[str], list[Unread]]:
-    with named([Path(name) for name in names]) as (photos, unread):
+def files(*names: str) -> tuple[list[str], list[UnreadableFile]]:
+    with open_photos([Path(name) for name in names]) as (photos, unread):
         return [photo.file for photo in photos], unread
 
 
@@ -40,17 +40,17 @@ def test_a_small_square_image_is_a_face_made_as_a_study_makes_it() -> None:
     for side in (48, 100, 128):
         Image.fromarray(FACE).resize((side, side)).convert("RGB").save("face.png")
         (face,) = faces_at(Path("face.png"))
-        assert (face.taken, face.box) == ("small square", None)
-        np.testing.assert_array_equal(face.image, decode(Path("face.png").read_bytes())[0])
+        assert (face.origin, face.box) == ("small square", None)
+        np.testing.assert_array_equal(face.image, decode_face(Path("face.png").read_bytes())[0])
 
 
 def test_a_face_in_a_photograph_is_cut_out(hopper: Image.Image) -> None:
     (face,) = faces_at(HOPPER)
-    assert face.taken == "found"
+    assert face.origin == "found"
     assert face.box is not None
     x, y, side = face.box
     hopper.crop((x, y, x + side, y + side)).save("cut.png")
-    np.testing.assert_array_equal(face.image, decode(Path("cut.png").read_bytes())[0])
+    np.testing.assert_array_equal(face.image, decode_face(Path("cut.png").read_bytes())[0])
 
 
 def test_several_faces_of_one_photograph_are_told_apart(hopper: Image.Image) -> None:
@@ -82,7 +82,7 @@ def test_a_photograph_taken_with_a_turned_camera_is_set_upright(
 def test_a_photograph_in_which_no_face_is_found_is_taken_whole() -> None:
     Image.new("L", (400, 300), 128).save("wall.png")
     (face,) = faces_at(Path("wall.png"))
-    assert (face.taken, face.box) == ("no face found", None)
+    assert (face.origin, face.box) == ("no face found", None)
     assert (face.image == 128).all()
 
 
@@ -95,7 +95,7 @@ def test_what_is_no_image_is_told_in_words(content: bytes) -> None:
 
 def test_a_file_that_is_gone_by_then_is_told_in_words() -> None:
     with pytest.raises(BrokenImageError, match="No such file"):
-        faces_of(Photo("gone.png", Path("gone.png").read_bytes))
+        extract_faces(Photo("gone.png", Path("gone.png").read_bytes))
 
 
 def test_a_folder_stands_for_every_image_in_it() -> None:
@@ -110,12 +110,12 @@ def test_a_zip_stands_for_every_image_in_it() -> None:
     with zipfile.ZipFile("faces.zip", "w") as archive:
         archive.write("a.png", "happy/a.png")
         archive.write("b.png", "happy/b.png")
-    with named([Path("faces.zip")]) as (photos, unread):
+    with open_photos([Path("faces.zip")]) as (photos, unread):
         assert [photo.file for photo in photos] == [
             "faces.zip/happy/a.png",
             "faces.zip/happy/b.png",
         ]
-        np.testing.assert_array_equal(faces_of(photos[0])[0].image, FACE)
+        np.testing.assert_array_equal(extract_faces(photos[0])[0].image, FACE)
     assert unread == []
 
 

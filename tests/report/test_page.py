@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune.data.demo.demo_splits import demo_splits
+from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.page import render_report
 from fer_tune.study.records.study_storage import StudyStorage
@@ -41,7 +41,7 @@ def told(tmp_path: Path) -> Callable[[ReportedStudy], str]:
 def test_a_long_studys_page_is_small_and_needs_nothing_beside_it(
     many: ReportedStudy, tmp_path: Path
 ) -> None:
-    shown = render_report(many, StudyStorage(str(tmp_path)), demo_splits())
+    shown = render_report(many, StudyStorage(str(tmp_path)), draw_demo_splits())
     assert len(shown.encode()) < 5_000_000
     asked = [shown[found.end() :] for found in ASKS.finditer(shown)]
     assert asked
@@ -54,9 +54,9 @@ def test_a_long_studys_page_is_small_and_needs_nothing_beside_it(
 def test_the_questions_come_in_their_order_each_with_a_picture(
     many: ReportedStudy, tmp_path: Path
 ) -> None:
-    sections = render_report(many, StudyStorage(str(tmp_path)), demo_splits()).split("<section ")[
-        1:
-    ]
+    sections = render_report(many, StudyStorage(str(tmp_path)), draw_demo_splits()).split(
+        "<section "
+    )[1:]
     titles = [re.findall(r"<h2>\d\. (.*)</h2>", each)[0] for each in sections]
     assert titles == TITLES
     for section in sections[:-1]:
@@ -120,7 +120,7 @@ def test_what_was_not_at_hand_is_said(
 ) -> None:
     reported = study(trial(0, 20))
     assert told(reported).count("The faces are not at hand.") == 2
-    without_checkpoint = render_report(reported, StudyStorage(str(tmp_path)), demo_splits())
+    without_checkpoint = render_report(reported, StudyStorage(str(tmp_path)), draw_demo_splits())
     assert "checkpoint is not in" in without_checkpoint
     assert "<img" not in without_checkpoint
 

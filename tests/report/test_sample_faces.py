@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fer_tune.common.filesystem import open_folder
-from fer_tune.data.demo.demo_splits import demo_splits
+from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.sample_faces import (
     build_face_sheets,
@@ -41,7 +41,7 @@ def test_many_classes_do_not_make_a_long_sheet() -> None:
 def test_faces_are_judged_by_the_weights_of_the_best_epoch(
     trial: Callable[..., TrialRecord], study: Callable[..., ReportedStudy], tmp_path: Path
 ) -> None:
-    validation = demo_splits().validation
+    validation = draw_demo_splits().validation
     reported = study(trial(0, 20, **SMALL))
     device = pick_device()
     state = fresh_state(Task(reported.trials[0].config, 15, seed=1), 300, 7, device)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.demo.demo_splits import demo_splits
+from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet
 from fer_tune.retrain import __main__ as retrain
@@ -61,7 +61,7 @@ def test_the_trial_is_trained_again_tested_and_kept_as_a_model(
 
     monkeypatch.setattr(final, "tested", counted)
     retrain.main(["--study", study, "--trial", "1", "--epochs", "2", "--seeds", "2", *ALONE])
-    splits = demo_splits()
+    splits = draw_demo_splits()
     assert tested == [len(splits.test)] * 2  # once a seed
 
     store = open_store()

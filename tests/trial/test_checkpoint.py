@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fer_tune.common.filesystem import DiskFolder
-from fer_tune.data.resampling import build
+from fer_tune.data.resampling import apply_data_plan
 from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult
@@ -55,7 +55,7 @@ def same(first: State, second: State) -> bool:
 
 def resampled(faces: TrialFaces) -> TrialFaces:
     """The same, drawn by the square-root sampler."""
-    return replace(faces, training=build("sqrt_sampler", faces.training.faces, seed=0))
+    return replace(faces, training=apply_data_plan("sqrt_sampler", faces.training.faces, seed=0))
 
 
 @pytest.mark.parametrize(

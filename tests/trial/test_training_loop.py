@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_tune.data.faces import Faces
-from fer_tune.data.resampling import TrainingFaces, build
+from fer_tune.data.resampling import TrainingFaces, apply_data_plan
 from fer_tune.data.trial_data import TrialFaces
 from fer_tune.model import FerNet, scaled
 from fer_tune.scoring.metrics import EpochResult
@@ -77,12 +77,12 @@ def test_validation_faces_are_never_augmented_or_drawn_again(
     config: TrialConfig, faces: TrialFaces, seen: list[Tensor]
 ) -> None:
     strong = config.model_copy(update={"augmentation": 1.0})
-    drawn = replace(faces, training=build("sqrt_sampler", faces.training.faces, seed=0))
+    drawn = replace(faces, training=apply_data_plan("sqrt_sampler", faces.training.faces, seed=0))
     task = Task(strong, epochs=2, seed=0)
     state = fresh(task, drawn)
     for result in fit(task, state, drawn, CPU):
         counts = np.sum(result.confusion, axis=1)
-        assert counts.tolist() == faces.validation.counts(4).tolist()
+        assert counts.tolist() == faces.validation.count_by_class(4).tolist()
         accuracy, loss = judged(state.model, faces.validation)
         assert result.metrics["val/accuracy"] == accuracy
         assert result.metrics["val/loss"] == pytest.approx(loss, rel=1e-3)
@@ -120,7 +120,7 @@ def test_an_epoch_sees_every_face_once_in_an_order_of_its_own(
 def test_square_root_sampling_draws_the_rare_class_more_often(
     config: TrialConfig, faces: TrialFaces, seen: list[Tensor]
 ) -> None:
-    training = build("sqrt_sampler", plain([225, 25]), seed=0)
+    training = apply_data_plan("sqrt_sampler", plain([225, 25]), seed=0)
     own = replace(faces, training=training, sample=training.faces, validation=training.faces)
     train(Task(config, epochs=4, seed=0), own)
     shown = np.array(greys(seen))
@@ -264,8 +264,8 @@ def test_faces_shared_between_processes_are_read_and_left_alone(
         images.flags.writeable = labels.flags.writeable = False
         return Faces(images, labels)
 
-    training = TrainingFaces(locked(faces.training.faces), chances=np.full(33, 1 / 33))
-    training.chances.flags.writeable = False  # type: ignore[union-attr]
+    training = TrainingFaces(locked(faces.training.faces), sampling_weights=np.full(33, 1 / 33))
+    training.sampling_weights.flags.writeable = False  # type: ignore[union-attr]
     shared = TrialFaces(training, locked(faces.sample), locked(faces.validation), faces.classes)
     train(Task(config, 1, seed=0), shared)
     np.testing.assert_array_equal(shared.training.faces.images, faces.training.faces.images)

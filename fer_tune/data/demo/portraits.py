@@ -55,8 +55,8 @@ LOOKS: dict[str, tuple[float, float]] = {
     "blur": (0, 0.4), "grain": (5, 20),
 }  # fmt: skip
 
-T = -np.cos(np.linspace(0, np.pi, 13))[None]  # (1, 13) from end to end of a lid, lip or brow
-BOW = 1 - T**2
+ALONG = -np.cos(np.linspace(0, np.pi, 13))[None]  # (1, 13) from end to end of a lid, lip or brow
+ARCH = 1 - ALONG**2
 ROUND = np.linspace(0, 2 * np.pi, 28, endpoint=False)[None]  # (1, 28)
 SIDES = (-1, 1)
 
@@ -69,11 +69,11 @@ class Shape(NamedTuple):
 
     points: Array
     tone: Value
-    shown: Value
+    visible: Value
     width: Value
 
 
-def portraits(expressions: Sequence[str], rng: np.random.Generator) -> NDArray[np.uint8]:
+def draw_portraits(expressions: Sequence[str], rng: np.random.Generator) -> NDArray[np.uint8]:
     """One face, (N, 48, 48), for each of N names from EXPRESSIONS, each of another person."""
     n = len(expressions)
     look = {name: rng.uniform(*ends, (n, 1)) for name, ends in LOOKS.items()}
@@ -81,136 +81,136 @@ def portraits(expressions: Sequence[str], rng: np.random.Generator) -> NDArray[n
     rest = np.array([EXPRESSIONS[name] for name in expressions])
     pose = rest * look["strength"] + rng.normal(0, JITTER, rest.shape)
     muscle = {name: pose[:, [column]] for column, name in enumerate(MUSCLES)}
-    shapes = [*_background(n, rng), *_head(look)]
-    shapes += _nose(look, muscle) + _mouth(look, muscle) + _folds(look, muscle)
-    shapes += _eye(-1, look, muscle) + _eye(1, look, muscle) + _front(look)
-    return _lit(_drawn(shapes, look), look, rng)
+    shapes = [*_make_background(n, rng), *_make_head(look)]
+    shapes += _make_nose(look, muscle) + _make_mouth(look, muscle) + _make_folds(look, muscle)
+    shapes += _make_eye(-1, look, muscle) + _make_eye(1, look, muscle) + _make_coverings(look)
+    return _apply_light(_draw_shapes(shapes, look), look, rng)
 
 
-def _line(x: Array, y: Array, tone: Value, width: Value, shown: Value = True) -> Shape:
-    return Shape(np.stack(np.broadcast_arrays(x, y), axis=-1), tone, shown, width)
+def _make_line(x: Array, y: Array, tone: Value, width: Value, visible: Value = True) -> Shape:
+    return Shape(np.stack(np.broadcast_arrays(x, y), axis=-1), tone, visible, width)
 
 
-def _disc(middle: Pair, radii: Pair, tone: Value, shown: Value = True) -> Shape:
+def _make_disc(middle: Pair, radii: Pair, tone: Value, visible: Value = True) -> Shape:
     x, y = middle[0] + radii[0] * np.cos(ROUND), middle[1] + radii[1] * np.sin(ROUND)
-    return _line(x, y, tone, 0, shown)
+    return _make_line(x, y, tone, 0, visible)
 
 
-def _band(x: Array, upper: Array, lower: Array, tone: Value, shown: Value = True) -> Shape:
+def _make_band(x: Array, upper: Array, lower: Array, tone: Value, visible: Value = True) -> Shape:
     """The area between two curves over the same x."""
     x, upper, lower = np.broadcast_arrays(x, upper, lower)
     outline = np.hstack([upper, lower[:, ::-1]])
-    return _line(np.hstack([x, x[:, ::-1]]), outline, tone, 0, shown)
+    return _make_line(np.hstack([x, x[:, ::-1]]), outline, tone, 0, visible)
 
 
-def _background(n: int, rng: np.random.Generator) -> list[Shape]:
+def _make_background(n: int, rng: np.random.Generator) -> list[Shape]:
     middles, radii = rng.uniform(-1.3, 1.3, (CLUTTER, 2, n, 1)), rng.uniform(0.1, 0.6, (2, n, 1))
-    return [_disc(middle, radii, rng.uniform(0, 255, (n, 1))) for middle in middles]
+    return [_make_disc(middle, radii, rng.uniform(0, 255, (n, 1))) for middle in middles]
 
 
-def _head(look: Traits) -> list[Shape]:
+def _make_head(look: Traits) -> list[Shape]:
     skin, hair, width, haired = look["skin"], look["hair"], look["width"], look["bald"] < 0
-    arc = np.sqrt(BOW)
+    arc = np.sqrt(ARCH)
     end = np.maximum(look["hair_end"], -0.3)
-    fringe = look["hairline"] + 0.2 * T**2 + look["parting"] * T
+    fringe = look["hairline"] + 0.2 * ALONG**2 + look["parting"] * ALONG
     beard = 0.4 * skin + 0.4 * hair
     jaw = np.cos(ROUND) * width * (1 - look["jaw"] * np.maximum(np.sin(ROUND), 0) ** 2)
     return [
-        _band(1.15 * width * T, -1.12 * arc, end * arc**0.5, hair * 0.8, haired),
-        _disc((0, 1.5), (1.5, 0.5), look["clothes"]),
-        _disc((0, 0.9), (0.42, 0.4), skin * 0.7),
-        *(_disc((side * (width + 0.02), -0.05), (0.08, 0.2), skin * 0.85) for side in SIDES),
-        _line(jaw, np.sin(ROUND), skin, 0),
-        _band(0.94 * width * T, 0.1 + 0.53 * arc, 0.2 + 0.77 * arc, beard, look["beard"] > 0),
-        _band(1.02 * width * T, -1.1 * arc, fringe, hair, haired),
+        _make_band(1.15 * width * ALONG, -1.12 * arc, end * arc**0.5, hair * 0.8, haired),
+        _make_disc((0, 1.5), (1.5, 0.5), look["clothes"]),
+        _make_disc((0, 0.9), (0.42, 0.4), skin * 0.7),
+        *(_make_disc((side * (width + 0.02), -0.05), (0.08, 0.2), skin * 0.85) for side in SIDES),
+        _make_line(jaw, np.sin(ROUND), skin, 0),
+        _make_band(0.94 * width * ALONG, 0.1 + 0.53 * arc, 0.2 + 0.77 * arc, beard, look["beard"] > 0),
+        _make_band(1.02 * width * ALONG, -1.1 * arc, fringe, hair, haired),
     ]  # fmt: skip
 
 
-def _eye(side: int, look: Traits, muscle: Traits) -> list[Shape]:
+def _make_eye(side: int, look: Traits, muscle: Traits) -> list[Shape]:
     skin, middle, size = look["skin"], side * look["eye_gap"], look["eye_size"]
-    x = middle + 0.17 * size * T
+    x = middle + 0.17 * size * ALONG
     above = size * np.maximum(0.075 + 0.075 * muscle["lid"], 0.015)
     below = size * np.maximum(0.06 - 0.06 * muscle["squint"], 0.01)
     iris = look["gaze"] + 0.075 * np.cos(ROUND)
     bow = 1 - (iris / (0.17 * size)) ** 2
     iris_y = np.clip(-0.01 + 0.075 * np.sin(ROUND), -above * bow, below * bow)
     inner = 0.14 - 0.05 * muscle["frown"]
-    brow = side * (inner + (0.58 - inner) * (T + 1) / 2)
+    brow = side * (inner + (0.58 - inner) * (ALONG + 1) / 2)
     hair = np.minimum(look["hair"], skin * 0.4)
-    raised = muscle["brow_in"] * (1 - T) / 2 + muscle["brow_out"] * (1 + T) / 2
-    bag = -0.2 + (below + 0.07 * muscle["squint"].clip(0)) * BOW
+    raised = muscle["brow_in"] * (1 - ALONG) / 2 + muscle["brow_out"] * (1 + ALONG) / 2
+    bag = -0.2 + (below + 0.07 * muscle["squint"].clip(0)) * ARCH
     return [
-        _band(x, -0.2 - above * BOW, -0.2 + below * BOW, 60 + skin * 0.75),
-        _line(middle + iris, -0.2 + iris_y, 15, 0),
-        _line(x, -0.2 - above * BOW, skin * 0.3, 2),
-        _line(x, bag, skin * 0.75, 1),
-        _line(brow, -0.43 - 0.13 * raised - 0.05 * BOW, hair, look["brow_width"]),
+        _make_band(x, -0.2 - above * ARCH, -0.2 + below * ARCH, 60 + skin * 0.75),
+        _make_line(middle + iris, -0.2 + iris_y, 15, 0),
+        _make_line(x, -0.2 - above * ARCH, skin * 0.3, 2),
+        _make_line(x, bag, skin * 0.75, 1),
+        _make_line(brow, -0.43 - 0.13 * raised - 0.05 * ARCH, hair, look["brow_width"]),
     ]
 
 
-def _nose(look: Traits, muscle: Traits) -> list[Shape]:
+def _make_nose(look: Traits, muscle: Traits) -> list[Shape]:
     skin, wrinkled = look["skin"], muscle["nose"].clip(0)
     width, tip = look["nose_width"] * (1 + 0.3 * wrinkled), 0.2 - 0.06 * wrinkled
     return [
-        _line(-0.065 + 0 * T, -0.05 + 0.15 * T, skin * 0.82, 2),
-        _line(width * T, tip - 0.04 * T**2, skin * 0.65, 3),
-        *(_disc((s * width * 0.55, tip - 0.01), (0.03, 0.025), skin * 0.25) for s in SIDES),
-        *(_line(0.11 * T, y - 0.04 * BOW, skin * 0.5, 2, muscle["nose"] > 0.4)
+        _make_line(-0.065 + 0 * ALONG, -0.05 + 0.15 * ALONG, skin * 0.82, 2),
+        _make_line(width * ALONG, tip - 0.04 * ALONG**2, skin * 0.65, 3),
+        *(_make_disc((s * width * 0.55, tip - 0.01), (0.03, 0.025), skin * 0.25) for s in SIDES),
+        *(_make_line(0.11 * ALONG, y - 0.04 * ARCH, skin * 0.5, 2, muscle["nose"] > 0.4)
             for y in (-0.26, -0.17, -0.08)),
     ]  # fmt: skip
 
 
-def _mouth(look: Traits, muscle: Traits) -> list[Shape]:
+def _make_mouth(look: Traits, muscle: Traits) -> list[Shape]:
     skin = look["skin"]
-    x = 0.3 * look["mouth_width"] * (1 + 0.35 * muscle["wide"]) * T
-    line = 0.5 - 0.13 * muscle["corner"] * (T**2 - 0.35)
-    gap = 0.36 * muscle["open"].clip(0) * (1 - T**4)
-    upper = line - 0.25 * gap - 0.11 * muscle["lip"] * BOW
+    x = 0.3 * look["mouth_width"] * (1 + 0.35 * muscle["wide"]) * ALONG
+    line = 0.5 - 0.13 * muscle["corner"] * (ALONG**2 - 0.35)
+    gap = 0.36 * muscle["open"].clip(0) * (1 - ALONG**4)
+    upper = line - 0.25 * gap - 0.11 * muscle["lip"] * ARCH
     lower = line + 0.75 * gap
     teeth = np.minimum(gap * 0.9, 0.11) * muscle["teeth"].clip(0, 1)
     bared = (muscle["teeth"] > 0.3) & (muscle["open"] > 0.08)
     return [
-        _band(x, upper - 0.055 * BOW, lower + 0.08 * BOW, skin * 0.62),
-        _band(x, upper, lower, 18),
-        _band(0.92 * x, upper, upper + teeth, 235, bared),
-        _line(x, upper, skin * 0.3, 2),
+        _make_band(x, upper - 0.055 * ARCH, lower + 0.08 * ARCH, skin * 0.62),
+        _make_band(x, upper, lower, 18),
+        _make_band(0.92 * x, upper, upper + teeth, 235, bared),
+        _make_line(x, upper, skin * 0.3, 2),
     ]
 
 
-def _folds(look: Traits, muscle: Traits) -> list[Shape]:
+def _make_folds(look: Traits, muscle: Traits) -> list[Shape]:
     """From nose to mouth, between the brows, across the forehead."""
     tone = look["skin"] * 0.68
-    cheek = 0.32 + 0.12 * T + 0.08 * BOW
+    cheek = 0.32 + 0.12 * ALONG + 0.08 * ARCH
     return [
-        *(_line(s * cheek, 0.37 + 0.17 * T, tone, 2, muscle["cheek"] > 0.45) for s in SIDES),
-        *(_line(s * 0.05 + 0 * T, -0.42 + 0.1 * T, tone, 2, muscle["frown"] > 0.6) for s in SIDES),
-        *(_line(0.34 * T, y - 0.03 * BOW, tone, 1, muscle["forehead"] > 0.45)
+        *(_make_line(s * cheek, 0.37 + 0.17 * ALONG, tone, 2, muscle["cheek"] > 0.45) for s in SIDES),
+        *(_make_line(s * 0.05 + 0 * ALONG, -0.42 + 0.1 * ALONG, tone, 2, muscle["frown"] > 0.6) for s in SIDES),
+        *(_make_line(0.34 * ALONG, y - 0.03 * ARCH, tone, 1, muscle["forehead"] > 0.45)
             for y in (-0.68, -0.61)),
     ]  # fmt: skip
 
 
-def _front(look: Traits) -> list[Shape]:
+def _make_coverings(look: Traits) -> list[Shape]:
     """Glasses, and a hand or a scarf that hides a part of the face."""
     worn, side, hidden = look["glasses"] > 0, look["cover_side"], look["cover"] > 0
-    rims = [_disc((s * look["eye_gap"], -0.18), (0.25, 0.2), 25, worn) for s in SIDES]
+    rims = [_make_disc((s * look["eye_gap"], -0.18), (0.25, 0.2), 25, worn) for s in SIDES]
     return [
         *(rim._replace(width=2) for rim in rims),
-        _line(0.1 * T, -0.2 + 0 * T, 25, 2, worn),
-        _disc((side, 0.9 - 0.3 * side**2), (0.35, 0.5), look["cover_tone"], hidden),
+        _make_line(0.1 * ALONG, -0.2 + 0 * ALONG, 25, 2, worn),
+        _make_disc((side, 0.9 - 0.3 * side**2), (0.35, 0.5), look["cover_tone"], hidden),
     ]
 
 
-def _drawn(shapes: Sequence[Shape], look: Traits) -> NDArray[np.float32]:  # (N, 48, 48)
+def _draw_shapes(shapes: Sequence[Shape], look: Traits) -> NDArray[np.float32]:  # (N, 48, 48)
     n = len(look["skin"])
     points = np.hstack([np.broadcast_to(s.points, (n, *s.points.shape[1:])) for s in shapes])
     tones, shown, widths = (
         np.hstack([np.broadcast_to(trait, (n, 1)) for trait in traits]).astype(int)
-        for traits in zip(*((s.tone, s.shown, s.width) for s in shapes), strict=True)
+        for traits in zip(*((s.tone, s.visible, s.width) for s in shapes), strict=True)
     )
     ends = np.cumsum([2 * s.points.shape[1] for s in shapes]).tolist()
     parts = [slice(start, end) for start, end in pairwise([0, *ends])]
     images = np.empty((n, SIDE, SIDE), np.float32)
-    for face, path in enumerate(_turned(points, look).reshape(n, -1)):
+    for face, path in enumerate(_turn_heads(points, look).reshape(n, -1)):
         image = Image.new("L", (SCALE * SIDE, SCALE * SIDE), int(look["ground"][face, 0]))
         draw, coordinates = ImageDraw.Draw(image), path.tolist()
         for shape in np.flatnonzero(shown[face]).tolist():
@@ -224,7 +224,7 @@ def _drawn(shapes: Sequence[Shape], look: Traits) -> NDArray[np.float32]:  # (N,
     return images
 
 
-def _turned(points: Array, look: Traits) -> Array:
+def _turn_heads(points: Array, look: Traits) -> Array:
     """(N, P, 2) on the canvas, each point moved as a part of a round head that turns and nods."""
     x, y = points[..., 0], points[..., 1]
     depth = 0.6 * np.sqrt(np.clip(1 - (x / 0.9) ** 2 - (y / 1.2) ** 2, 0, 1))
@@ -235,7 +235,7 @@ def _turned(points: Array, look: Traits) -> Array:
     return (turned * look["zoom"][..., None] + 1) * SCALE * SIDE / 2
 
 
-def _lit(images: Array, look: Traits, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _apply_light(images: Array, look: Traits, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Light from one side, contrast and grain."""
     angle, strength, contrast, grain = (
         look[name][..., None].astype(np.float32)

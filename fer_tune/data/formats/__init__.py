@@ -1,6 +1,6 @@
-"""Every format that people hold faces in, read into one shape: `Decoded`."""
+"""Every format that people hold faces in, read into one shape: `DecodedFaces`."""
 
-from fer_tune.data.formats.decoded_faces import Decoded
-from fer_tune.data.formats.detect_format import read
+from fer_tune.data.formats.decoded_faces import DecodedFaces
+from fer_tune.data.formats.detect_format import read_faces
 
-__all__ = ["Decoded", "read"]
+__all__ = ["DecodedFaces", "read_faces"]

@@ -15,48 +15,52 @@ _EMOTION_SPELLINGS = {
     "surprise": ("surprise", "surprised", "suprise", "suprised"),
     "neutral": ("neutral", "neutrality"),
 }
-_EMOTION = {spelling: name for name, every in _EMOTION_SPELLINGS.items() for spelling in every}
+_EMOTION_BY_SPELLING = {
+    spelling: name for name, every in _EMOTION_SPELLINGS.items() for spelling in every
+}
 
 _SPLIT_SPELLINGS: dict[SplitName, tuple[str, ...]] = {
     "train": ("train", "training"),
     "validation": ("validation", "val", "valid", "dev", "publictest"),
     "test": ("test", "testing", "privatetest"),
 }
-_SPLIT = {spelling: name for name, every in _SPLIT_SPELLINGS.items() for spelling in every}
+_SPLIT_BY_SPELLING = {
+    spelling: name for name, every in _SPLIT_SPELLINGS.items() for spelling in every
+}
 
 # fer2013.csv's Usage as the Kaggle folder copies keep it: Training_10118481.jpg.
 _USAGE_PREFIX = re.compile(r"(Training|PublicTest|PrivateTest)_")
 
 
-def emotion(name: str) -> str | None:
+def match_emotion(name: str) -> str | None:
     """FER2013's name for a class spelled `name` ("Fearful", "0_anger"); None if it is none."""
-    return _EMOTION.get(re.sub(r"[^a-z]", "", name.casefold()))
+    return _EMOTION_BY_SPELLING.get(re.sub(r"[^a-z]", "", name.casefold()))
 
 
-def split(name: str) -> SplitName | None:
+def match_split(name: str) -> SplitName | None:
     """The split that `name` ("PublicTest", "val", "Train") spells; None if it is none."""
-    return _SPLIT.get(re.sub(r"[^a-z0-9]", "", name.casefold()))
+    return _SPLIT_BY_SPELLING.get(re.sub(r"[^a-z0-9]", "", name.casefold()))
 
 
-def split_of_table(name: str) -> SplitName | None:
+def match_split_in_table_name(name: str) -> SplitName | None:
     """The split that a table's file name has in it ("train-00000-of-00001.parquet")."""
-    return next(filter(None, map(split, re.split(r"[-_. ]", name))), None)
+    return next(filter(None, map(match_split, re.split(r"[-_. ]", name))), None)
 
 
-def split_of_image(name: str) -> SplitName | None:
+def match_split_in_image_name(name: str) -> SplitName | None:
     """The split that an image's file name starts with; None if it starts with none."""
     match = _USAGE_PREFIX.match(name)
-    return split(match[1]) if match else None
+    return match_split(match[1]) if match else None
 
 
-def class_index(names: Iterable[str]) -> tuple[tuple[str, ...], dict[str, int]]:
+def index_classes(names: Iterable[str]) -> tuple[tuple[str, ...], dict[str, int]]:
     """Class names in their order, and the index of each of `names` in it.
 
     FER2013's emotions keep FER2013's order if every name spells one; else the names are the
     user's own and sorted. A system that keeps accents apart from their letters makes no new class.
     """
     every = {name: normalize("NFC", name) for name in set(names)}
-    spelled = {name: emotion(name) or own for name, own in every.items()}
+    spelled = {name: match_emotion(name) or own for name, own in every.items()}
     if set(spelled.values()) <= set(EMOTIONS):
         classes = tuple(name for name in EMOTIONS if name in spelled.values())
     else:

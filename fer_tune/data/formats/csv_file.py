@@ -14,39 +14,39 @@ from numpy.typing import NDArray
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SIDE, SplitName
 from fer_tune.data.formats import class_and_split_names as names
-from fer_tune.data.formats.decoded_faces import Collector
-from fer_tune.data.formats.source_files import UNREADABLE, Entry
+from fer_tune.data.formats.decoded_faces import FaceCollector
+from fer_tune.data.formats.source_files import READ_ERRORS, SourceFile
 
 _PIXELS = SIDE * SIDE
-_LONGEST_LINE = 1 << 20  # characters; a face takes 9,216 at most
-_LABELS = {str(label): name for label, name in enumerate(EMOTIONS)}
+_MAX_LINE_LENGTH = 1 << 20  # characters; a face takes 9,216 at most
+_LABEL_NAMES = {str(label): name for label, name in enumerate(EMOTIONS)}
 
 
 class _BadRow(ValueError):
     pass
 
 
-def has_faces(entry: Entry) -> bool:
+def has_faces(entry: SourceFile) -> bool:
     """Whether the header names labels and pixels (the challenge's test.csv has no labels)."""
-    with _rows(entry) as rows:
-        return {"emotion", "pixels"} <= set(_header(rows))
+    with _open_rows(entry) as rows:
+        return {"emotion", "pixels"} <= set(_read_header(rows))
 
 
-def read(entry: Entry, split: SplitName | None, into: Collector) -> None:
-    """Read every row; `split` is that of the faces of a file without a Usage column.
+def read_csv(entry: SourceFile, split: SplitName | None, collector: FaceCollector) -> None:
+    """Read every row; `match_split` is that of the faces of a file without a Usage column.
 
     Raises UserError where the header lacks a column or the file is no text of that kind.
     """
-    with _rows(entry) as rows:
-        header = _header(rows)
+    with _open_rows(entry) as rows:
+        header = _read_header(rows)
         _check_header(header, entry.path.name)
         for number, row in enumerate(rows, start=2):
             if not row:  # a blank line
                 continue
             try:
-                into.add(*_face(header, row, split))
+                collector.add_face(*_parse_face(header, row, split))
             except _BadRow as error:
-                into.bad(f"{entry.path.name}, row {number}", str(error))
+                collector.add_bad_face(f"{entry.path.name}, row {number}", str(error))
 
 
 def parse_pixels(text: str) -> NDArray[np.uint8]:
@@ -57,13 +57,13 @@ def parse_pixels(text: str) -> NDArray[np.uint8]:
     try:
         pixels = np.fromstring(text, dtype=np.int64, sep=" ")
     except (ValueError, DeprecationWarning):  # NumPy only warns of text that is no number
-        raise ValueError(_wrong_with(text)) from None
+        raise ValueError(_explain_bad_pixels(text)) from None
     if len(pixels) != _PIXELS or pixels.min() < 0 or pixels.max() > 255:
-        raise ValueError(_wrong_with(text))
+        raise ValueError(_explain_bad_pixels(text))
     return pixels.astype(np.uint8)
 
 
-def rows_of(lines: Iterator[str]) -> Iterator[list[str]]:
+def parse_rows(lines: Iterator[str]) -> Iterator[list[str]]:
     """The fields of each row, as csv.reader gives them; a blank line is an empty row.
 
     Up to the first quote lines are merely split, which takes a tenth of csv.reader's time.
@@ -76,20 +76,20 @@ def rows_of(lines: Iterator[str]) -> Iterator[list[str]]:
             yield bare.split(",") if bare else []
 
 
-def _face(
+def _parse_face(
     header: list[str], row: list[str], split: SplitName | None
 ) -> tuple[SplitName | None, str, NDArray[np.uint8]]:
     if len(row) != len(header):
         raise _BadRow(f"columns: {len(row)} where the header has {len(header)}; is it cut short?")
-    label = _LABELS.get(row[header.index("emotion")].strip())
+    label = _LABEL_NAMES.get(row[header.index("emotion")].strip())
     if label is None:
-        raise _BadRow(f"column emotion: {_shown(row[header.index('emotion')])} is not 0 to 6")
+        raise _BadRow(f"column emotion: {_quote_text(row[header.index('emotion')])} is not 0 to 6")
     if "usage" in header:
         usage = row[header.index("usage")]
-        split = names.split(usage)
+        split = names.match_split(usage)
         if split is None:
             raise _BadRow(
-                f"column Usage: {_shown(usage)} is not Training, PublicTest or PrivateTest"
+                f"column Usage: {_quote_text(usage)} is not Training, PublicTest or PrivateTest"
             )
     try:
         return split, label, parse_pixels(row[header.index("pixels")])
@@ -97,21 +97,21 @@ def _face(
         raise _BadRow(f"column pixels: {error}") from None
 
 
-def _wrong_with(text: str) -> str:
+def _explain_bad_pixels(text: str) -> str:
     tokens = text.split()
     for place, token in enumerate(tokens, start=1):
         if not re.fullmatch(r"[+-]?[0-9]+", token):
-            return f"number {place} is {_shown(token)}, which is no whole number"
+            return f"number {place} is {_quote_text(token)}, which is no whole number"
         if not 0 <= int(token) <= 255:
-            return f"number {place} is {_shown(token)}, outside 0 to 255"
+            return f"number {place} is {_quote_text(token)}, outside 0 to 255"
     return f"{len(tokens):,} pixels where {_PIXELS:,} ({SIDE} x {SIDE}) belong"
 
 
-def _shown(text: str) -> str:
+def _quote_text(text: str) -> str:
     return repr(text if len(text) <= 20 else f"{text[:20]}...")
 
 
-def _header(rows: Iterator[list[str]]) -> list[str]:
+def _read_header(rows: Iterator[list[str]]) -> list[str]:
     return [name.strip().casefold() for name in next(rows, [])]
 
 
@@ -123,11 +123,11 @@ def _check_header(header: list[str], name: str) -> None:
             "challenge's test.csv is like that); name its train.csv or icml_face_data.csv"
         )
     if missing:
-        found = ", ".join(_shown(column) for column in header[:5]) or "nothing"
+        found = ", ".join(_quote_text(column) for column in header[:5]) or "nothing"
         raise UserError(f"{name}, row 1: no columns emotion and pixels; found {found}")
 
 
-class _Lines(Iterator[str]):
+class _LineReader(Iterator[str]):
     """The lines of a file, counted; csv.Error for one that does not end."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
@@ -135,17 +135,17 @@ class _Lines(Iterator[str]):
         self._text = text
 
     def __next__(self) -> str:
-        line = self._text.readline(_LONGEST_LINE + 1)
+        line = self._text.readline(_MAX_LINE_LENGTH + 1)
         if not line:
             raise StopIteration
         self.number += 1
-        if len(line) > _LONGEST_LINE:
+        if len(line) > _MAX_LINE_LENGTH:
             raise csv.Error("a line is far too long")
         return line
 
 
 @contextmanager
-def _rows(entry: Entry) -> Iterator[Iterator[list[str]]]:
+def _open_rows(entry: SourceFile) -> Iterator[Iterator[list[str]]]:
     name = entry.path.name
     try:
         with (
@@ -154,9 +154,9 @@ def _rows(entry: Entry) -> Iterator[Iterator[list[str]]]:
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("error", DeprecationWarning)  # see parse_pixels
-            lines = _Lines(text)
-            yield rows_of(lines)
+            lines = _LineReader(text)
+            yield parse_rows(lines)
     except csv.Error as error:
         raise UserError(f"{name} is no CSV of faces: {error} (near line {lines.number})") from None
-    except UNREADABLE as error:
+    except READ_ERRORS as error:
         raise UserError(f"{name} cannot be read: {error}") from None

@@ -7,12 +7,12 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SplitName
 from fer_tune.data.formats import class_and_split_names as names
 from fer_tune.data.formats import image_file as images
-from fer_tune.data.formats.decoded_faces import Collector
-from fer_tune.data.formats.source_files import UNREADABLE, Entry
+from fer_tune.data.formats.decoded_faces import FaceCollector
+from fer_tune.data.formats.source_files import READ_ERRORS, SourceFile
 
 
 @dataclass(frozen=True)
-class _Place:
+class _ImageLocation:
     """What the path of an image says.
 
     root: the folders above its split, or above its class where no folder names a split.
@@ -23,7 +23,7 @@ class _Place:
     label: str
 
 
-def read(entries: list[Entry], into: Collector) -> None:
+def read_image_folders(files: list[SourceFile], collector: FaceCollector) -> None:
     """Read every image.
 
     A file name that starts with Training_, PublicTest_ or PrivateTest_ gives the split, before
@@ -31,35 +31,35 @@ def read(entries: list[Entry], into: Collector) -> None:
 
     Raises UserError for images outside class folders and for several data sets side by side.
     """
-    places = [_place(entry.path, into.source) for entry in entries]
+    places = [_parse_location(entry.path, collector.source) for entry in files]
     roots = sorted({"/".join(place.root) or "." for place in places})
     if len(roots) > 1:
         raise UserError(
-            f"{into.source} holds several data sets ({', '.join(roots[:5])}); name one of them"
+            f"{collector.source} holds several data sets ({', '.join(roots[:5])}); name one of them"
         )
-    with images.quiet_pillow():
-        for entry, place in zip(entries, places, strict=True):
-            _read_image(entry, place, into)
+    with images.suppress_pillow_warnings():
+        for entry, place in zip(files, places, strict=True):
+            _read_image(entry, place, collector)
 
 
-def _read_image(entry: Entry, place: _Place, into: Collector) -> None:
+def _read_image(file: SourceFile, location: _ImageLocation, collector: FaceCollector) -> None:
     try:
-        pixels, conversions = images.decode(entry.read())
+        pixels, conversions = images.decode_face(file.read_bytes())
     except images.BrokenImageError as error:
-        into.bad(str(entry.path), str(error))
-    except UNREADABLE as error:
-        into.bad(str(entry.path), f"cannot be read ({error})")
+        collector.add_bad_face(str(file.path), str(error))
+    except READ_ERRORS as error:
+        collector.add_bad_face(str(file.path), f"cannot be read ({error})")
     else:
-        into.add(place.split, place.label, pixels)
-        into.conversions.update(conversions)
+        collector.add_face(location.split, location.label, pixels)
+        collector.conversions.update(conversions)
 
 
-def _place(path: PurePosixPath, source: str) -> _Place:
+def _parse_location(path: PurePosixPath, source: str) -> _ImageLocation:
     folders = path.parts[:-1]
     # The innermost folder that names a split; the class lies right below it.
-    at = max((i for i, name in enumerate(folders) if names.split(name)), default=None)
+    at = max((i for i, name in enumerate(folders) if names.match_split(name)), default=None)
     if at is not None and at + 1 < len(folders):
-        root, split, label = folders[:at], names.split(folders[at]), folders[at + 1]
+        root, split, label = folders[:at], names.match_split(folders[at]), folders[at + 1]
     elif at is None and folders:
         root, split, label = folders[:-1], None, folders[-1]
     else:
@@ -67,4 +67,4 @@ def _place(path: PurePosixPath, source: str) -> _Place:
             f"{source}: {path} lies in no class folder; images belong in folders like "
             "train/happy/ or happy/"
         )
-    return _Place(root, names.split_of_image(path.name) or split, label)
+    return _ImageLocation(root, names.match_split_in_image_name(path.name) or split, label)

@@ -16,20 +16,20 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.formats import image_file as images
 
 DATA_SUFFIXES = images.SUFFIXES | {".csv", ".parquet", ".zip"}
-_NOISE = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+_SYSTEM_FILES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 _BOMB_BYTES = 1 << 29  # fer2013.csv is half of that
 _BOMB_RATIO = 100  # fer2013.csv in a zip is 3, images are 1
 
 # What reading an entry raises where its file, or the zip around it, is broken.
 # ValueError: a name that is no UTF-8; RuntimeError: a kind of packing that is not known.
-UNREADABLE = (
+READ_ERRORS = (
     *(OSError, EOFError, RuntimeError, ValueError, struct.error),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
 )
 
 
 @dataclass(frozen=True)
-class Entry:
+class SourceFile:
     """One file: where it lies in its source, and how to open it."""
 
     path: PurePosixPath
@@ -39,7 +39,7 @@ class Entry:
     def suffix(self) -> str:
         return self.path.suffix.lower()
 
-    def read(self) -> bytes:
+    def read_bytes(self) -> bytes:
         """All of the file. Raises one of UNREADABLE, also where it is larger than any image."""
         with self.open() as file:
             content = file.read(_BOMB_BYTES + 1)
@@ -48,21 +48,21 @@ class Entry:
         return content
 
 
-class Walk(NamedTuple):
+class FolderScan(NamedTuple):
     """The data files under a folder, sorted, and how many links were not followed."""
 
     files: list[Path]
     links: int
 
 
-def walk(root: Path) -> Walk:
+def scan_folder(root: Path) -> FolderScan:
     """Look through a folder.
 
     Hidden files and those that systems leave behind are passed over, and so is any link that
     leads out of the folder. Raises UserError for a folder that may not be read.
     """
     resolved, files, links = root.resolve(), list[Path](), 0
-    for folder, folders, names in _folders(root):
+    for folder, folders, names in _walk_folders(root):
         links += sum((folder / name).is_symlink() for name in folders)
         for path in (folder / name for name in names):
             # A link may also lead nowhere, or in a circle, which `resolve` does not forgive.
@@ -72,64 +72,64 @@ def walk(root: Path) -> Walk:
                 links += 1
             else:
                 files.append(path)
-    return Walk(files, links)
+    return FolderScan(files, links)
 
 
-def barren(root: Path) -> list[Path]:
+def find_empty_folders(root: Path) -> list[Path]:
     """The folders under `root` without a data file and without folders in them, sorted."""
     return [
         folder
-        for folder, folders, names in _folders(root)
+        for folder, folders, names in _walk_folders(root)
         if not folders and not any(Path(name).suffix.lower() in DATA_SUFFIXES for name in names)
     ]
 
 
-def _folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+def _walk_folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Each folder with the names of the folders and of the files in it."""
     try:
-        for folder, folders, names in os.walk(root, onerror=_cannot_read):
-            folders[:] = sorted(filter(_wanted, folders))
-            yield Path(folder), folders, sorted(filter(_wanted, names))
+        for folder, folders, names in os.walk(root, onerror=_raise_unreadable):
+            folders[:] = sorted(filter(_is_relevant, folders))
+            yield Path(folder), folders, sorted(filter(_is_relevant, names))
     except RecursionError:
         raise UserError(f"{root} holds folders in folders without end; name one of them") from None
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[list[Entry]]:
+def open_source(path: Path) -> Iterator[list[SourceFile]]:
     """The data files of a folder, a zip or a lone file."""
     if path.is_dir():
         yield [
-            Entry(PurePosixPath(*file.relative_to(path).parts), _opener(file))
-            for file in walk(path).files
+            SourceFile(PurePosixPath(*file.relative_to(path).parts), _make_opener(file))
+            for file in scan_folder(path).files
         ]
     elif zipfile.is_zipfile(path):
-        with _archive(path, path.name) as entries:
+        with _open_archive(path, path.name) as entries:
             yield entries
     else:
-        yield [Entry(PurePosixPath(path.name), _opener(path))]
+        yield [SourceFile(PurePosixPath(path.name), _make_opener(path))]
 
 
 @contextmanager
-def unzipped(entry: Entry) -> Iterator[list[Entry]]:
+def open_nested_zip(zip_file: SourceFile) -> Iterator[list[SourceFile]]:
     """The data files of a zip that lies in a folder."""
-    with entry.open() as file, _archive(file, entry.path.name) as entries:
+    with zip_file.open() as file, _open_archive(file, zip_file.path.name) as entries:
         yield entries
 
 
 @contextmanager
-def _archive(file: Path | IO[bytes], name: str) -> Iterator[list[Entry]]:
+def _open_archive(file: Path | IO[bytes], name: str) -> Iterator[list[SourceFile]]:
     try:
         archive = zipfile.ZipFile(file)
-    except UNREADABLE as error:
+    except READ_ERRORS as error:
         raise UserError(f"{name} is not a whole zip file ({error})") from None
     with archive:
         # Not is_dir(), which fails on a name that is empty.
         members = [info for info in archive.infolist() if not info.filename.endswith("/")]
         _refuse_unsafe(members, archive, name)
         yield [
-            Entry(PurePosixPath(info.filename), _member_opener(archive, info))
+            SourceFile(PurePosixPath(info.filename), _make_member_opener(archive, info))
             for info in members
-            if all(map(_wanted, PurePosixPath(info.filename).parts))
+            if all(map(_is_relevant, PurePosixPath(info.filename).parts))
             and PurePosixPath(info.filename).suffix.lower() in DATA_SUFFIXES
         ]
 
@@ -152,17 +152,17 @@ def _refuse_unsafe(members: list[zipfile.ZipInfo], archive: zipfile.ZipFile, nam
         )
 
 
-def _opener(path: Path) -> Callable[[], IO[bytes]]:
+def _make_opener(path: Path) -> Callable[[], IO[bytes]]:
     return lambda: path.open("rb")
 
 
-def _member_opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
+def _make_member_opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
     return lambda: archive.open(info)
 
 
-def _wanted(name: str) -> bool:
-    return not name.startswith(".") and name not in _NOISE
+def _is_relevant(name: str) -> bool:
+    return not name.startswith(".") and name not in _SYSTEM_FILES
 
 
-def _cannot_read(error: OSError) -> None:
+def _raise_unreadable(error: OSError) -> None:
     raise UserError(f"{error.filename} cannot be read: {error.strerror}")

@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.resampling import PLAN_NAMES, PlanName
+from fer_tune.data.resampling import DATA_PLANS, DataPlan
 from fer_tune.study.search_space import conditions
 from fer_tune.study.search_space.parameters import Parameter, Point, StrictModel, Value
 from fer_tune.study.search_space.validate_space import find_space_errors
@@ -140,11 +140,11 @@ class SearchSpace(StrictModel):
         """The parameters as Optuna takes them."""
         return {name: each.to_distribution() for name, each in self.parameters.items()}
 
-    def data_plans(self) -> list[PlanName]:
+    def data_plans(self) -> list[DataPlan]:
         """The data plans that trials may ask for; `original` always, for the paper's."""
         parameter = self.parameters.get("data_plan")
         asked = parameter.representative_values() if parameter else (self.fixed.get("data_plan"),)
-        return [plan for plan in PLAN_NAMES if plan in asked or plan == PAPER.data_plan]
+        return [plan for plan in DATA_PLANS if plan in asked or plan == PAPER.data_plan]
 
     def to_yaml(self) -> str:
         """The space as it was understood, defaults filled in."""

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from fer_tune.data.faces import Splits
-from fer_tune.data.resampling import COPYING, PlanName
-from fer_tune.data.subsample import stratified_sample
+from fer_tune.data.resampling import COPY_SELECTORS, DataPlan
+from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.data.trial_data import TrialFaces, trial_faces
 from fer_tune.study.records.settings import StudySettings
 
-StudyData = Mapping[PlanName, TrialFaces]
-SharedStudyData = Mapping[PlanName, Any]  # see `put_study_data`
+StudyData = Mapping[DataPlan, TrialFaces]
+SharedStudyData = Mapping[DataPlan, Any]  # see `put_study_data`
 
 
 def build_study_data(splits: Splits, settings: StudySettings) -> StudyData:
@@ -24,25 +24,25 @@ def build_study_data(splits: Splits, settings: StudySettings) -> StudyData:
     Raises UserError where `train_faces` is too small to hold every class.
     """
     size = settings.train_faces or len(splits.train)
-    train = stratified_sample(splits.train, size, settings.seed)
+    train = draw_stratified_sample(splits.train, size, settings.seed)
     # It travels to other processes, where nobody has any business with the test faces.
     used = replace(splits, train=train, test=splits.test.take(np.arange(0)))
     return _LazyStudyData(used, settings.space.data_plans(), settings.seed)
 
 
 class _LazyStudyData(StudyData):
-    def __init__(self, splits: Splits, plans: Sequence[PlanName], seed: int) -> None:
+    def __init__(self, splits: Splits, plans: Sequence[DataPlan], seed: int) -> None:
         self._splits, self._plans, self._seed = splits, plans, seed
-        self._made: dict[PlanName, TrialFaces] = {}
+        self._made: dict[DataPlan, TrialFaces] = {}
 
-    def __getitem__(self, plan: PlanName) -> TrialFaces:
+    def __getitem__(self, plan: DataPlan) -> TrialFaces:
         if plan not in self._plans:
             raise KeyError(plan)
         if plan not in self._made:
             self._made[plan] = trial_faces(self._splits, self._splits.train, plan, self._seed)
         return self._made[plan]
 
-    def __iter__(self) -> Iterator[PlanName]:
+    def __iter__(self) -> Iterator[DataPlan]:
         return iter(self._plans)
 
     def __len__(self) -> int:
@@ -57,11 +57,13 @@ def put_study_data(faces: StudyData) -> SharedStudyData:
     import ray
 
     make = ray.remote(num_cpus=0)(_build_trial_data)
-    there = ray.put(faces) if any(plan in COPYING for plan in faces) else None
-    return {plan: make.remote(there, plan) if plan in COPYING else faces[plan] for plan in faces}
+    there = ray.put(faces) if any(plan in COPY_SELECTORS for plan in faces) else None
+    return {
+        plan: make.remote(there, plan) if plan in COPY_SELECTORS else faces[plan] for plan in faces
+    }
 
 
-def get_trial_data(faces: SharedStudyData, plan: PlanName) -> TrialFaces:
+def get_trial_data(faces: SharedStudyData, plan: DataPlan) -> TrialFaces:
     """What `put_study_data` has for the plan; waits for it where it is not made yet."""
     import ray
 
@@ -71,6 +73,6 @@ def get_trial_data(faces: SharedStudyData, plan: PlanName) -> TrialFaces:
     return own
 
 
-def _build_trial_data(faces: StudyData, plan: PlanName) -> TrialFaces:
+def _build_trial_data(faces: StudyData, plan: DataPlan) -> TrialFaces:
     os.nice(10)  # the trials that can train go first
     return faces[plan]

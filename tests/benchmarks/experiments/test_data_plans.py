@@ -11,7 +11,7 @@ from benchmarks.experiments import data_plans as balance
 from benchmarks.experiments.data_plans import main, markdown, run
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.load import load_splits
-from fer_tune.data.resampling import PLAN_NAMES
+from fer_tune.data.resampling import DATA_PLANS
 from fer_tune.trial import train_and_test as final
 from tests.data.held import drawn_faces, write_csv
 
@@ -46,15 +46,15 @@ def test_runs_that_the_file_has_of_these_faces_are_not_trained_again(
 ) -> None:
     faces, out = write_csv(drawn_faces(), tmp_path), tmp_path / "balance.jsonl"
     own = {"faces_hash": load_splits(faces).content_hash()}
-    ours = [line(plan, 0, 0.25) | own for plan in PLAN_NAMES]
-    others = [line(plan, seed, 0.75) for plan in PLAN_NAMES for seed in (0, 1)]
+    ours = [line(plan, 0, 0.25) | own for plan in DATA_PLANS]
+    others = [line(plan, seed, 0.75) for plan in DATA_PLANS for seed in (0, 1)]
     out.write_text("".join(json.dumps(each) + "\n" for each in ours + others))
     asked: list[tuple[object, ...]] = []
     monkeypatch.setattr(balance, "run_all", lambda _out, _run, left, *_: asked.extend(left))
     main([str(faces), "--seeds", "2", "--out", str(out)])
-    assert asked == [(faces, plan, 1, 20) for plan in PLAN_NAMES]
+    assert asked == [(faces, plan, 1, 20) for plan in DATA_PLANS]
     shown = capsys.readouterr().out
-    assert shown.count("\n") == 2 + len(PLAN_NAMES)
+    assert shown.count("\n") == 2 + len(DATA_PLANS)
     assert "0.250" in shown
     assert "0.750" not in shown
 

@@ -1,30 +1,30 @@
 import numpy as np
 import pytest
 
-from fer_tune.data.demo.demo_splits import FER2013_COUNTS, demo_splits
-from fer_tune.data.demo.portraits import EXPRESSIONS, portraits
+from fer_tune.data.demo.demo_splits import FER2013_COUNTS, draw_demo_splits
+from fer_tune.data.demo.portraits import EXPRESSIONS, draw_portraits
 from fer_tune.data.faces import EMOTIONS, SPLIT_NAMES, SplitName, Splits
 
 
 @pytest.fixture(scope="module")
 def splits() -> Splits:
-    return demo_splits()
+    return draw_demo_splits()
 
 
 def test_the_demo_faces_are_the_same_each_time(splits: Splits) -> None:
-    assert demo_splits().content_hash() == splits.content_hash()
+    assert draw_demo_splits().content_hash() == splits.content_hash()
 
 
 def test_another_seed_draws_other_faces(splits: Splits) -> None:
-    assert demo_splits(seed=1).content_hash() != splits.content_hash()
+    assert draw_demo_splits(seed=1).content_hash() != splits.content_hash()
 
 
 @pytest.mark.parametrize("name", SPLIT_NAMES)
 def test_every_split_is_as_imbalanced_as_fer2013(splits: Splits, name: SplitName) -> None:
-    shares = splits[name].counts(len(EMOTIONS)) / len(splits[name])
+    shares = splits[name].count_by_class(len(EMOTIONS)) / len(splits[name])
     expected = np.array(FER2013_COUNTS[name]) / sum(FER2013_COUNTS[name])
     np.testing.assert_allclose(shares, expected, atol=0.002)
-    assert splits[name].counts(len(EMOTIONS)).min() > 0
+    assert splits[name].count_by_class(len(EMOTIONS)).min() > 0
 
 
 def test_no_demo_face_stands_in_two_splits(splits: Splits) -> None:
@@ -37,12 +37,12 @@ def test_there_is_an_expression_for_every_emotion() -> None:
 
 
 def test_the_same_person_looks_different_with_another_expression() -> None:
-    drawn = [portraits([name], np.random.default_rng(3))[0].tobytes() for name in EMOTIONS]
+    drawn = [draw_portraits([name], np.random.default_rng(3))[0].tobytes() for name in EMOTIONS]
     assert len(set(drawn)) == len(EMOTIONS)
 
 
 def test_portraits_use_the_whole_range_from_black_to_white() -> None:
-    images = portraits(list(EMOTIONS) * 20, np.random.default_rng(0))
+    images = draw_portraits(list(EMOTIONS) * 20, np.random.default_rng(0))
     assert images.min() == 0
     assert images.max() == 255
     assert 0.4 < images.mean() / 255 < 0.6

@@ -3,8 +3,8 @@ from collections.abc import Mapping
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.demo.demo_splits import demo_splits
-from fer_tune.data.subsample import stratified_sample
+from fer_tune.data.demo.demo_splits import draw_demo_splits
+from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.data.trial_data import TrialFaces, trial_faces
 from fer_tune.study.tune import gpu_sharing as sharing
 from fer_tune.study.tune.gpu_sharing import (
@@ -19,8 +19,8 @@ from fer_tune.study.tune.resources import Machine, ResourceRequest
 
 @pytest.fixture
 def faces() -> TrialFaces:
-    splits = demo_splits()
-    return trial_faces(splits, stratified_sample(splits.train, 40, 0), "original", 0)
+    splits = draw_demo_splits()
+    return trial_faces(splits, draw_stratified_sample(splits.train, 40, 0), "original", 0)
 
 
 @pytest.mark.parametrize(

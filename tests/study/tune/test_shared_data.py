@@ -1,6 +1,6 @@
 import numpy as np
 
-from fer_tune.data.demo.demo_splits import demo_splits
+from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.search_space.space import find_space_file, load_space
 from fer_tune.study.tune.shared_data import build_study_data
@@ -9,7 +9,7 @@ from fer_tune.study.tune.shared_data import build_study_data
 def test_every_trial_is_judged_by_the_same_untouched_validation_faces(
     settings: StudySettings,
 ) -> None:
-    splits = demo_splits()
+    splits = draw_demo_splits()
     update = {"space": load_space(find_space_file("paper")), "train_faces": 800}
     faces = build_study_data(splits, settings.model_copy(update=update))
     assert list(faces) == ["original", "balanced", "oversampled", "sqrt_sampler"]
@@ -19,11 +19,13 @@ def test_every_trial_is_judged_by_the_same_untouched_validation_faces(
 
 
 def test_a_study_held_to_fewer_training_faces_sees_no_other(settings: StudySettings) -> None:
-    splits = demo_splits()
+    splits = draw_demo_splits()
     faces = build_study_data(splits, settings.model_copy(update={"train_faces": 500}))
     own = faces["original"]
     assert len(own.training.faces) == 500
     seen = {image.tobytes() for image in own.training.faces.images}
     assert {image.tobytes() for image in own.sample.images} <= seen
-    shares = own.training.faces.counts(7) / 500 - splits.train.counts(7) / len(splits.train)
+    shares = own.training.faces.count_by_class(7) / 500 - splits.train.count_by_class(7) / len(
+        splits.train
+    )
     assert np.abs(shares).max() < 7 / 500
