@@ -3,7 +3,7 @@
 from benchmarks.benchmark_faces import FULL, bench_splits
 from benchmarks.benchmark_result import Row, Setup
 from fer_tune.data.subsample import draw_stratified_sample
-from fer_tune.data.trial_data import trial_faces
+from fer_tune.data.trial_data import build_trial_data
 from fer_tune.study.tune.gpu_sharing import TRIAL_COUNTS, Throughput, measure_throughputs
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import detect_machine
@@ -18,7 +18,7 @@ def sharing(setup: Setup) -> list[Row]:
         setup.say("sharing: there is no GPU here, so there is nothing to share")
         return []
     splits = bench_splits(setup.faces)
-    faces = trial_faces(splits, draw_stratified_sample(splits.train, FULL, 0), "original", 0)
+    faces = build_trial_data(splits, draw_stratified_sample(splits.train, FULL, 0), "original", 0)
     there = {"CPU": min(machine.cores, TRIAL_COUNTS[-1]), "GPU": 1}
     found: list[Throughput] = []
     with open_ray_session(None):

@@ -19,9 +19,9 @@ from fer_tune.tracking.models.log_model import load_model, log_model
 from fer_tune.tracking.store import open_store
 from fer_tune.trial.device import pick_device
 from fer_tune.trial.train_and_test import train_and_test
-from fer_tune.trial.train_state import Task, fresh_state
+from fer_tune.trial.train_state import TrialSpec, init_state
 from fer_tune.trial.training_loop import fit
-from fer_tune.trial_config import PAPER
+from fer_tune.trial_config import BASELINE
 
 FACES = 3_589  # of FER2013's test split
 
@@ -34,7 +34,7 @@ def predict(setup: Setup) -> list[Row]:
 def _prediction(setup: Setup) -> Row:
     store = open_store(str(setup.folder / "mlruns"))
     run_id = store.create_client().create_run(store.experiment_id).info.run_id
-    address = log_model(store, run_id, FerNet(PAPER, len(EMOTIONS)), PAPER, EMOTIONS)
+    address = log_model(store, run_id, FerNet(BASELINE, len(EMOTIONS)), BASELINE, EMOTIONS)
     samples, loads = [], []
     for repeat in range(setup.repeats):
         with one_process() as process:
@@ -77,15 +77,15 @@ def _retraining(setup: Setup) -> Row:
 def trial_epoch(job: Job) -> float:
     """Seconds of an epoch of a trial."""
     torch.set_num_threads(1)
-    faces, task = trial_faces_of(job), Task(PAPER, epochs=2, seed=0)
-    state = fresh_state(task, len(faces.training.faces), len(faces.classes), pick_device())
+    faces, task = trial_faces_of(job), TrialSpec(BASELINE, epochs=2, seed=0)
+    state = init_state(task, len(faces.training.faces), len(faces.classes), pick_device())
     return median(float(result.seconds) for result in fit(task, state, faces, pick_device()))
 
 
 def retraining_epoch(job: Job, folder: Path) -> float:
     """Seconds of an epoch as `fer_tune.retrain` trains."""
     torch.set_num_threads(1)
-    faces, task = trial_faces_of(job), Task(PAPER, epochs=2, seed=0)
+    faces, task = trial_faces_of(job), TrialSpec(BASELINE, epochs=2, seed=0)
     folder.mkdir()
     results: list[EpochResult] = []
     train_and_test(task, faces, faces.validation, DiskFolder(folder), results.append)

@@ -15,7 +15,7 @@ from benchmarks.study_speed import Size, run_search, study_folder
 from fer_tune.data.faces import Faces
 from fer_tune.events import EpochEnded
 from fer_tune.study.records.event_log import read_events
-from fer_tune.trial_config import PAPER
+from fer_tune.trial_config import BASELINE
 
 USAGES = {"Training": FULL, "PublicTest": 3_589, "PrivateTest": 3_589}
 
@@ -55,7 +55,7 @@ def _first_step(setup: Setup) -> Row:
     for repeat in range(setup.repeats):
         out = setup.folder / f"first-{repeat}"
         began = time.time()
-        run_search(setup.faces, space, Size(1, 1, PAPER.batch_size), out)
+        run_search(setup.faces, space, Size(1, 1, BASELINE.batch_size), out)
         (epoch,) = (e for e in read_events(study_folder(out)) if isinstance(e, EpochEnded))
         reported.append(epoch.time / 1000 - began)
         samples.append(reported[-1] - epoch.result.seconds)

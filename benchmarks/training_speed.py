@@ -18,13 +18,13 @@ from benchmarks.benchmark_result import Row, Setup, Target
 from benchmarks.processes import one_process, several_processes
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
-from fer_tune.data.trial_data import TrialFaces
+from fer_tune.data.trial_data import TrialData
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.trial import device as training_device
 from fer_tune.trial.device import pick_device
-from fer_tune.trial.train_state import Task, fresh_state
+from fer_tune.trial.train_state import TrialSpec, init_state
 from fer_tune.trial.training_loop import fit
-from fer_tune.trial_config import PAPER
+from fer_tune.trial_config import BASELINE
 
 BATCHES = 20  # in a timed epoch
 SEEDS = 3
@@ -55,7 +55,7 @@ def train(setup: Setup) -> list[Row]:
 
 
 def _speed(setup: Setup) -> Iterator[Row]:
-    count = PAPER.batch_size * (2 if setup.quick else BATCHES)
+    count = BASELINE.batch_size * (2 if setup.quick else BATCHES)
     faces = peer_faces(bench_splits(setup.faces), count, setup.folder / "speed")
     job = Job(setup.faces, faces.folder, count)
     plain = Job(setup.faces, faces.folder, count, bfloat16=False)
@@ -134,17 +134,17 @@ def _our_trial(job: Job) -> Iterator[EpochResult]:
         mock.patch.object(training_device, "has_bfloat16", return_value=False).start()
     # Too few faces to evaluate on for the time to show.
     few = trial_faces_of(job, validation=8)
-    few = TrialFaces(few.training, few.validation, few.validation, few.classes)
+    few = TrialData(few.training, few.validation, few.validation, few.classes)
     return _our_epochs(few, epochs=1_000_000, seed=0)
 
 
-def _our_epochs(faces: TrialFaces, epochs: int, seed: int) -> Iterator[EpochResult]:
-    device, task = pick_device(), Task(PAPER, epochs, seed)
-    state = fresh_state(task, len(faces.training.faces), len(faces.classes), device)
+def _our_epochs(faces: TrialData, epochs: int, seed: int) -> Iterator[EpochResult]:
+    device, task = pick_device(), TrialSpec(BASELINE, epochs, seed)
+    state = init_state(task, len(faces.training.faces), len(faces.classes), device)
     return fit(task, state, faces, device)
 
 
-def trial_faces_of(job: Job, validation: int | None = None) -> TrialFaces:
+def trial_faces_of(job: Job, validation: int | None = None) -> TrialData:
     from fer_tune.data.subsample import draw_stratified_sample, draw_train_eval_sample
 
     splits = bench_splits(job.path)
@@ -152,7 +152,7 @@ def trial_faces_of(job: Job, validation: int | None = None) -> TrialFaces:
     judged = splits.validation.take(np.arange(len(splits.validation))[:validation])
     training = TrainingFaces(train)
     sample: Faces = draw_train_eval_sample(training, train, len(judged))
-    return TrialFaces(training, sample, judged, splits.classes)
+    return TrialData(training, sample, judged, splits.classes)
 
 
 def peer_epoch(job: Job) -> float:
@@ -170,9 +170,13 @@ def _peer_trial(
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     faces = peer.faces_in(folder / "train")
-    model = peer.network(PAPER.depth, PAPER.dropout, len(faces.classes)).to(peer.own_device())
-    optimizer = torch.optim.Adam(model.parameters(), lr=PAPER.learning_rate)
-    return model, peer.training_batches(faces, "original", PAPER.batch_size, workers=0), optimizer
+    model = peer.network(BASELINE.depth, BASELINE.dropout, len(faces.classes)).to(peer.own_device())
+    optimizer = torch.optim.Adam(model.parameters(), lr=BASELINE.learning_rate)
+    return (
+        model,
+        peer.training_batches(faces, "original", BASELINE.batch_size, workers=0),
+        optimizer,
+    )
 
 
 def our_accuracy(job: Job, epochs: int, seed: int) -> float:
@@ -188,7 +192,7 @@ def peer_accuracy(job: Job, epochs: int, seed: int) -> float:
     for _ in range(epochs):
         peer.train_epoch(model, batches, optimizer, peer.own_device())
     judged = peer.faces_in(job.folder / "validation")
-    validation = peer.validation_batches(judged, PAPER.batch_size, workers=0)
+    validation = peer.validation_batches(judged, BASELINE.batch_size, workers=0)
     return 100 * peer.validate(model, validation, peer.own_device())["val_accuracy"]
 
 
@@ -196,11 +200,11 @@ def image_flops() -> float:
     """Floating-point operations of one face in training, forward and backward."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    model = peer.network(PAPER.depth, PAPER.dropout, classes=7)
-    images = torch.zeros(PAPER.batch_size, 1, 48, 48)
+    model = peer.network(BASELINE.depth, BASELINE.dropout, classes=7)
+    images = torch.zeros(BASELINE.batch_size, 1, 48, 48)
     with FlopCounterMode(display=False) as counter:
         model(images).sum().backward()
-    return float(counter.get_total_flops() / PAPER.batch_size)
+    return float(counter.get_total_flops() / BASELINE.batch_size)
 
 
 def product_flops(precision: str) -> float:

@@ -20,7 +20,7 @@ from benchmarks.benchmark_result import Row, Setup, Target
 from benchmarks.processes import memory_of, one_process
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Event, Observer, TrialEnded
-from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
+from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner, checkpoint_directory
 from fer_tune.study.records.event_log import EventLog, EventLogReader
 from fer_tune.study.records.settings import StudySettings, create_study_directory
@@ -106,7 +106,7 @@ def train_nothing(config: dict[str, Any], faces: SharedStudyData, options: Trial
     kept = checkpoint_directory(options.shared_dir, number)
     for epoch in range(1, options.epochs + 1):
         score = 1 - 1 / (2 + number + epoch / (options.epochs + 1))
-        metrics = {**named_metrics(scores, scores, EMOTIONS), METRIC: score}
+        metrics = {**build_epoch_metrics(scores, scores, EMOTIONS), METRIC: score}
         kept.write(checkpoint.FILE, CHECKPOINT)
         report_epoch(EpochResult(epoch, metrics, confusion.tolist()), options.metric)
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from fer_tune.data.resampling import DataPlan
 from fer_tune.model_config import ModelConfig
 
-Schedule = Literal["constant", "cosine", "onecycle"]
+LearningRateSchedule = Literal["constant", "cosine", "onecycle"]
 
 
 class TrialConfig(ModelConfig):
@@ -36,8 +36,8 @@ class TrialConfig(ModelConfig):
     mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
     averaging: Annotated[float, Field(ge=0, le=100)] = 0.0
     self_distillation: Annotated[float, Field(ge=0, le=1)] = 0.0
-    schedule: Schedule = "constant"
+    schedule: LearningRateSchedule = "constant"
     data_plan: DataPlan = "original"
 
 
-PAPER = TrialConfig()
+BASELINE = TrialConfig()

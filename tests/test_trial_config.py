@@ -3,12 +3,12 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from fer_tune.trial_config import PAPER, TrialConfig
+from fer_tune.trial_config import BASELINE, TrialConfig
 
 
 def test_the_default_configuration_is_the_papers() -> None:
-    assert TrialConfig() == PAPER
-    assert PAPER.model_dump() == {
+    assert TrialConfig() == BASELINE
+    assert BASELINE.model_dump() == {
         "depth": 3,
         "width": 32,
         "convolutions": 1,
@@ -63,4 +63,4 @@ def test_a_configuration_read_back_from_text_is_the_same() -> None:
 
 def test_a_configuration_does_not_change_under_a_running_trial() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        PAPER.depth = 5  # type: ignore[misc]
+        BASELINE.depth = 5  # type: ignore[misc]

@@ -18,14 +18,14 @@ from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
-from fer_tune.data.trial_data import trial_faces
+from fer_tune.data.trial_data import build_trial_data
 from fer_tune.scoring.metrics import Scores
 from fer_tune.terminal.formatting import format_mean_and_std
 from fer_tune.trial.device import pick_device
-from fer_tune.trial.train_and_test import tested, train_and_test
-from fer_tune.trial.train_state import Task
-from fer_tune.trial.training_loop import OnDevice
-from fer_tune.trial_config import PAPER
+from fer_tune.trial.train_and_test import predict_and_score, train_and_test
+from fer_tune.trial.train_state import TrialSpec
+from fer_tune.trial.training_loop import DeviceData
+from fer_tune.trial_config import BASELINE
 
 OUT = Path(__file__).parents[1] / "studies" / "balance.jsonl"
 METRIC = "val/macro_f1"
@@ -83,12 +83,14 @@ def run(path: Path, plan: DataPlan, seed: int, epochs: int) -> Line:
     """
     torch.set_num_threads(1)
     splits = _splits(path)
-    config = PAPER.model_copy(update={"data_plan": plan})
-    faces = trial_faces(splits, splits.train, plan, seed)
+    config = BASELINE.model_copy(update={"data_plan": plan})
+    faces = build_trial_data(splits, splits.train, plan, seed)
     with tempfile.TemporaryDirectory() as folder:
-        task = Task(config, epochs, seed, METRIC)
+        task = TrialSpec(config, epochs, seed, METRIC)
         final = train_and_test(task, faces, splits.test, DiskFolder(Path(folder)), lambda _: None)
-    papers = OnDevice.of(apply_data_plan("balanced", splits.test, seed).faces, pick_device())
+    papers = DeviceData.from_faces(
+        apply_data_plan("balanced", splits.test, seed).faces, pick_device()
+    )
     best = final.best
     return {
         "faces_hash": splits.content_hash(),
@@ -99,8 +101,10 @@ def run(path: Path, plan: DataPlan, seed: int, epochs: int) -> Line:
         "faces": len(faces.training.faces),
         "originals": len(faces.training.originals),
         "train": {"accuracy": best.metrics["train/accuracy"], "gap": best.metrics["gap"]},
-        "test": _scores(final.test, splits),
-        "papers_test": _scores(tested(final.model, papers, len(splits.classes))[0], splits),
+        "test": _scores(final.test_scores, splits),
+        "papers_test": _scores(
+            predict_and_score(final.model, papers, len(splits.classes))[0], splits
+        ),
     }
 
 

@@ -19,12 +19,12 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.subsample import draw_stratified_sample
-from fer_tune.data.trial_data import TrialFaces, trial_faces
+from fer_tune.data.trial_data import TrialData, build_trial_data
 from fer_tune.study.search_space.parameters import Point
 from fer_tune.study.search_space.space import find_space_file, load_space
 from fer_tune.study.tune.trainable import derive_trial_seed
 from fer_tune.trial.device import pick_device
-from fer_tune.trial.train_state import Task, fresh_state
+from fer_tune.trial.train_state import TrialSpec, init_state
 from fer_tune.trial.training_loop import Diverged, fit
 from fer_tune.trial_config import TrialConfig
 
@@ -84,9 +84,9 @@ def record(path: Path, number: int, point: Point) -> Line:
     """
     torch.set_num_threads(1)
     config = TrialConfig.model_validate(point)
-    task = Task(config, EPOCHS, derive_trial_seed(SEED, number), METRIC)
+    task = TrialSpec(config, EPOCHS, derive_trial_seed(SEED, number), METRIC)
     faces, device = _faces(path, config), pick_device()
-    state = fresh_state(task, len(faces.training.faces), len(faces.classes), device)
+    state = init_state(task, len(faces.training.faces), len(faces.classes), device)
     scores, gaps, seconds = [], [], []
     before = time.process_time()
     try:
@@ -107,9 +107,9 @@ def record(path: Path, number: int, point: Point) -> Line:
     }
 
 
-def _faces(path: Path, config: TrialConfig) -> TrialFaces:
+def _faces(path: Path, config: TrialConfig) -> TrialData:
     splits = _sample(path)
-    return trial_faces(splits, splits.train, config.data_plan, SEED)
+    return build_trial_data(splits, splits.train, config.data_plan, SEED)
 
 
 @cache

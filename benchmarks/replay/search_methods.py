@@ -16,7 +16,7 @@ from fer_tune.study.asha import Asha, make_asha
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
 from fer_tune.study.tune.searcher import StudySearcher
-from fer_tune.trial_config import PAPER
+from fer_tune.trial_config import BASELINE
 
 # As in Ray's guide "How to use Tune with PyTorch".
 GUIDES_GRACE, GUIDES_REDUCTION = 1, 2
@@ -65,7 +65,7 @@ def ours(table: Table, seed: int, scheduler: Scheduler = "asha") -> tuple[StudyS
     That trial and the space's first ones are left out since the others do not get them either.
     """
     chosen = settings(table, seed, scheduler)
-    paper = TrialRecord(BASELINE_TRIAL, "", PAPER, ending="failed")  # so it is not given again
+    paper = TrialRecord(BASELINE_TRIAL, "", BASELINE, ending="failed")  # so it is not given again
     rungs = make_asha(chosen)
     return StudySearcher(chosen, [paper], asha=rungs), rungs
 

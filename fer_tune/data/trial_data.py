@@ -8,7 +8,7 @@ from fer_tune.data.subsample import draw_train_eval_sample
 
 
 @dataclass(frozen=True, eq=False)
-class TrialFaces:
+class TrialData:
     """What a trial trains on and what it is judged by; the test faces are not among them.
 
     sample: faces that it trains on, as they are, about as many as validation has (`balanced` may
@@ -17,16 +17,16 @@ class TrialFaces:
     """
 
     training: TrainingFaces
-    sample: Faces
+    train_sample: Faces
     validation: Faces
     classes: tuple[str, ...]
 
 
-def trial_faces(splits: Splits, train: Faces, plan: DataPlan, seed: int) -> TrialFaces:
+def build_trial_data(splits: Splits, train: Faces, data_plan: DataPlan, seed: int) -> TrialData:
     """The faces of the trials that follow `plan`.
 
     train: the training faces, or the sample of them that the study is held to.
     """
-    training = apply_data_plan(plan, train, seed)
+    training = apply_data_plan(data_plan, train, seed)
     sample = draw_train_eval_sample(training, train, len(splits.validation))
-    return TrialFaces(training, sample, splits.validation, splits.classes)
+    return TrialData(training, sample, splits.validation, splits.classes)

@@ -11,7 +11,7 @@ from fer_tune.report.plotting import draw_picture, truncate_names
 from fer_tune.report.section import FaceSheet, Picture, Section, Table
 from fer_tune.scoring import paper_results as paper
 from fer_tune.scoring.metrics import Scores
-from fer_tune.scoring.significance import interval
+from fer_tune.scoring.significance import find_percentile_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,9 +69,9 @@ def _build_score_table(classes: tuple[str, ...], confusion: NDArray[np.int64]) -
     scores = Scores(0.0, confusion)
     values = np.array([scores.precision, scores.recall, scores.f1])
     drawn = bootstrap_measure(confusion.tolist(), lambda s: np.array([s.precision, s.recall, s.f1]))
-    low, high = interval(drawn)
+    low, high = find_percentile_interval(drawn)
     # The macro mean is of the same draws: classes do not vary together.
-    mean_low, mean_high = interval(drawn.mean(axis=2))
+    mean_low, mean_high = find_percentile_interval(drawn.mean(axis=2))
     support = confusion.sum(axis=1)
     rows = [
         [

@@ -11,7 +11,7 @@ from fer_tune.report.intervals import Estimate, estimate_difference, pluralize, 
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import MARKERS, PALE, draw_picture, format_metric_name
 from fer_tune.report.section import Picture, Section
-from fer_tune.scoring.metrics import EpochResult, best_result
+from fer_tune.scoring.metrics import EpochResult, find_best_epoch
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal.formatting import format_mean_and_std
 
@@ -60,8 +60,8 @@ def find_trial_pairs(study: ReportedStudy) -> list[TrialPair]:
 
 def _make_pair(study: ReportedStudy, original: TrialRecord, other: TrialRecord) -> TrialPair:
     epochs = min(len(original.history), len(other.history))
-    first = best_result(original.history[:epochs], study.metric)
-    second = best_result(other.history[:epochs], study.metric)
+    first = find_best_epoch(original.history[:epochs], study.metric)
+    second = find_best_epoch(other.history[:epochs], study.metric)
     assert first is not None
     assert second is not None
     return TrialPair(other.config.data_plan, epochs, first, second)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.scoring.metrics import EpochResult, Scores
-from fer_tune.scoring.significance import interval, resampled
+from fer_tune.scoring.significance import find_percentile_interval, resample_confusion_matrix
 
 BOOTSTRAP_SAMPLES = 1000
 
@@ -45,7 +45,7 @@ def bootstrap_measure(confusion: Sequence[Sequence[int]], measure: Measure) -> N
     confusion: (C, C) counts.
     Returns (DRAWS, ...), the rest as `measure` gives it. The same counts give the same numbers.
     """
-    sampled = resampled(np.asarray(confusion, dtype=np.int64), BOOTSTRAP_SAMPLES)
+    sampled = resample_confusion_matrix(np.asarray(confusion, dtype=np.int64), BOOTSTRAP_SAMPLES)
     return np.array([measure(Scores(0.0, each)) for each in sampled])
 
 
@@ -59,7 +59,7 @@ def estimate_metric(result: EpochResult, metric: str) -> Estimate:
     if not np.sum(result.confusion):
         return Estimate(value)
     if metric in _MEASURES:
-        low, high = interval(bootstrap_measure(result.confusion, _MEASURES[metric]))
+        low, high = find_percentile_interval(bootstrap_measure(result.confusion, _MEASURES[metric]))
         return Estimate(value, float(low), float(high))
     if metric == "gap":
         validation = result.metrics["val/accuracy"]

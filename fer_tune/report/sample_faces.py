@@ -73,16 +73,16 @@ def predict_validation(
 
     from fer_tune.model import FerNet, scaled
     from fer_tune.trial import checkpoint
-    from fer_tune.trial.device import autocast, pick_device
-    from fer_tune.trial.training_loop import OnDevice
+    from fer_tune.trial.device import pick_device, use_autocast
+    from fer_tune.trial.training_loop import DeviceData
 
     assert study.best is not None
     device = pick_device(0)  # a GPU may be full of a study's trials
     model = FerNet(study.best.config, len(study.classes))
-    checkpoint.load_best(model, checkpoint_directory)
+    checkpoint.load_best_weights(model, checkpoint_directory)
     model = model.to(device, memory_format=torch.channels_last).fused()  # type: ignore[call-overload]
-    batches = torch.split(OnDevice.of(validation, device).images, _BATCH_SIZE)
-    with torch.inference_mode(), autocast(device):
+    batches = torch.split(DeviceData.from_faces(validation, device).images, _BATCH_SIZE)
+    with torch.inference_mode(), use_autocast(device):
         logits = torch.cat([model(scaled(images)).float() for images in batches])
     chances: NDArray[np.float32] = logits.softmax(dim=1).cpu().numpy()
     return chances

@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining":
     from fer_tune.data.load import reload_splits
     from fer_tune.retrain.train_seeds import Retraining
-    from fer_tune.scoring.metrics import metric_names
+    from fer_tune.scoring.metrics import list_metric_names
     from fer_tune.study.records.study_storage import StudyStorage
     from fer_tune.tracking.queries import best_trial, find_study, find_trial
 
@@ -143,7 +143,7 @@ def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining"
             f"{options.data or splits.source}: these are not the faces of study {study.name}; "
             "say where those are with --data"
         )
-    if study.metric not in metric_names(splits.classes):
+    if study.metric not in list_metric_names(splits.classes):
         raise UserError(f"study {study.name} says it was searched by {study.metric}, no metric")
     epochs = options.epochs or study.epochs
     return Retraining(study, trial, splits, epochs, StudyStorage(options.storage), told)

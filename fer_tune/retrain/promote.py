@@ -9,9 +9,9 @@ from fer_tune.data.demo import demo_splits as demo
 from fer_tune.data.duplicates import has_duplicate
 from fer_tune.data.faces import Splits
 from fer_tune.retrain.score_tables import build_class_table, build_overall_table
-from fer_tune.scoring.metrics import best_result
+from fer_tune.scoring.metrics import find_best_epoch
 from fer_tune.scoring.paper_results import REMARK
-from fer_tune.scoring.significance import Paired, bootstrap, paired
+from fer_tune.scoring.significance import McNemarResult, bootstrap_intervals, run_mcnemar_test
 from fer_tune.tracking import registry
 from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
 from fer_tune.tracking.retrain_run import RetrainRun
@@ -44,7 +44,7 @@ def judge(console: Console, store: Store, run: RetrainRun, what: Retrained) -> s
     _show_scores(console, run, what)
     metric = what.description.study.metric
     kept = chosen(what.outcomes, metric)
-    within = bootstrap(kept.test.confusion)
+    within = bootstrap_intervals(kept.test.confusion)
     said = [
         f"Kept: the model of seed {kept.seed}{_why_kept(len(what.outcomes), metric)}. "
         f"Test accuracy {kept.test.accuracy:.3f} (95 %: {within.accuracy}), "
@@ -71,11 +71,11 @@ def judge(console: Console, store: Store, run: RetrainRun, what: Retrained) -> s
 
 def chosen(outcomes: Sequence[SeedOutcome], metric: str) -> SeedOutcome:
     """The seed that the validation faces choose; the test faces choose nothing."""
-    best = best_result([each.best for each in outcomes], metric)
+    best = find_best_epoch([each.best for each in outcomes], metric)
     return next(each for each in outcomes if each.best is best)
 
 
-def decided(current: Champion | None, test: Paired | str | None) -> tuple[str, str]:
+def decided(current: Champion | None, test: McNemarResult | str | None) -> tuple[str, str]:
     """The alias that a model deserves beside the champion, and why.
 
     test: of the two on the same test faces, or why there is none.
@@ -83,12 +83,12 @@ def decided(current: Champion | None, test: Paired | str | None) -> tuple[str, s
     if current is None:
         return CHAMPION, "there was no champion."
     before = f"version {current.version}, the champion"
-    if not isinstance(test, Paired):
+    if not isinstance(test, McNemarResult):
         return CHALLENGER, (
             f"it cannot be compared with {before}: {test}. Give it the alias {CHAMPION} in MLflow "
             "to put it in that one's place."
         )
-    if test.better:
+    if test.is_better:
         return CHAMPION, f"against {before} until now, it is {test}."
     return CHALLENGER, f"against {before}, it is {test}."
 
@@ -100,12 +100,12 @@ def _show_scores(console: Console, run: RetrainRun, what: Retrained) -> None:
     more: dict[str, list[float]] = {}
     rows: dict[str, list[float]] = {}
     if not twins.all():
-        alone = [each.predictions.accuracy(~twins) for each in what.outcomes]
+        alone = [each.predictions.measure_accuracy(~twins) for each in what.outcomes]
         more["test/accuracy_without_twins"] = alone
         if twins.any():
             rows[f"- without {twins.sum():,} twins of training faces"] = alone
     if what.flip:
-        flipped = [each.predictions.flipped(len(classes)) for each in what.outcomes]
+        flipped = [each.predictions.score_with_tta(len(classes)) for each in what.outcomes]
         more["test/flip_accuracy"] = [each.accuracy for each in flipped]
         more["test/flip_macro_f1"] = [each.macro_f1 for each in flipped]
         rows["- averaged with mirror images"] = more["test/flip_accuracy"]
@@ -120,9 +120,9 @@ def _why_kept(seeds: int, metric: str) -> str:
     return f", the best of {seeds} by {metric}" if seeds > 1 else ""
 
 
-def _paired(kept: SeedOutcome, other: SeedOutcome) -> Paired:
+def _paired(kept: SeedOutcome, other: SeedOutcome) -> McNemarResult:
     ours, theirs = kept.predictions, other.predictions
-    return paired(ours.truth, ours.predicted, theirs.predicted)
+    return run_mcnemar_test(ours.truth, ours.predicted, theirs.predicted)
 
 
 def _against_champion(
@@ -142,6 +142,6 @@ def _against_champion(
     says = registry.load_champion_predictions(
         store, current, what.splits.test, what.description.classes
     )
-    test = paired(kept.predictions.truth, kept.predictions.predicted, says)
+    test = run_mcnemar_test(kept.predictions.truth, kept.predictions.predicted, says)
     run.log_mcnemar(CHAMPION, test)
     return decided(current, test)

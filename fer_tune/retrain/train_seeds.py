@@ -13,7 +13,7 @@ from fer_tune.common.lock import hold_lock
 from fer_tune.common.version import code_version
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.load import collect_remarks
-from fer_tune.data.trial_data import trial_faces
+from fer_tune.data.trial_data import build_trial_data
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.terminal.formatting import create_progress_bar
@@ -29,8 +29,8 @@ from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
 from fer_tune.trial.checkpoint_file import delete_checkpoint
 from fer_tune.trial.train_and_test import train_and_test
-from fer_tune.trial.train_state import Task
-from fer_tune.trial_config import PAPER
+from fer_tune.trial.train_state import TrialSpec
+from fer_tune.trial_config import BASELINE
 
 if TYPE_CHECKING:
     from fer_tune.common.filesystem import Folder
@@ -53,7 +53,7 @@ class Retraining:
     @property
     def is_papers(self) -> bool:
         """Whether it is the paper's own configuration."""
-        return self.trial.config == PAPER
+        return self.trial.config == BASELINE
 
     @property
     def lock(self) -> Path:
@@ -111,7 +111,7 @@ def paper_outcomes(
 
     It is trained for the seeds with which it never was. None where the study has no such trial.
     """
-    trial = next((each for each in list_trials(store, what.study) if each.config == PAPER), None)
+    trial = next((each for each in list_trials(store, what.study) if each.config == BASELINE), None)
     if trial is None:
         console.print(f"Study {what.study.name} has no trial of the paper's configuration.")
         return None
@@ -140,8 +140,8 @@ def _papers(console: Console, store: Store, paper: Retraining, seeds: int) -> li
 
 def _train(console: Console, run: RetrainRun, what: Retraining, seed: int) -> SeedOutcome:
     config, splits = what.trial.config, what.splits
-    task = Task(config, what.epochs, seed, what.study.metric)
-    faces = trial_faces(splits, splits.train, config.data_plan, seed)
+    task = TrialSpec(config, what.epochs, seed, what.study.metric)
+    faces = build_trial_data(splits, splits.train, config.data_plan, seed)
     with run.open_seed_run(seed) as seed_run, create_progress_bar(console) as bar:
         job = bar.add_task(f"seed {seed}", total=what.epochs, shown="")
 

@@ -30,18 +30,18 @@ class Scores:
     @property
     def precision(self) -> NDArray[np.float64]:
         """(C,) by class; 0 where nothing was predicted as the class."""
-        return _ratio(np.diag(self.confusion), self.confusion.sum(axis=0))
+        return _divide_or_zero(np.diag(self.confusion), self.confusion.sum(axis=0))
 
     @property
     def recall(self) -> NDArray[np.float64]:
         """(C,) by class; 0 where the split has no face of the class."""
-        return _ratio(np.diag(self.confusion), self.confusion.sum(axis=1))
+        return _divide_or_zero(np.diag(self.confusion), self.confusion.sum(axis=1))
 
     @property
     def f1(self) -> NDArray[np.float64]:
         """(C,) by class; 0 where precision and recall both are."""
         total = self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
-        return _ratio(2 * np.diag(self.confusion), total)
+        return _divide_or_zero(2 * np.diag(self.confusion), total)
 
     @property
     def macro_f1(self) -> float:
@@ -56,7 +56,9 @@ class Scores:
         return float(self.confusion[agree].sum() / max(self.confusion.sum(), 1))
 
 
-def _ratio(numerator: NDArray[np.int64], denominator: NDArray[np.int64]) -> NDArray[np.float64]:
+def _divide_or_zero(
+    numerator: NDArray[np.int64], denominator: NDArray[np.int64]
+) -> NDArray[np.float64]:
     return np.asarray(numerator / np.maximum(denominator, 1), dtype=np.float64)
 
 
@@ -65,7 +67,7 @@ class EpochResult:
     """One epoch as every part of the program passes it on; plain enough for JSON.
 
     epoch: 1 for the first.
-    metrics: by the names under which MLflow keeps them (see `named_metrics`).
+    metrics: by the names under which MLflow keeps them (see `build_epoch_metrics`).
     confusion: of the validation split, rows truth, columns prediction.
     seconds: that training and evaluating it took; the only thing that two runs do not share.
     """
@@ -76,7 +78,9 @@ class EpochResult:
     seconds: float = field(default=0.0, compare=False)
 
 
-def named_metrics(train: Scores, validation: Scores, classes: Sequence[str]) -> dict[str, float]:
+def build_epoch_metrics(
+    train: Scores, validation: Scores, classes: Sequence[str]
+) -> dict[str, float]:
     """The metrics of one epoch by name.
 
     train: scores on the clean sample of training faces, so that `gap` compares like with like.
@@ -84,17 +88,17 @@ def named_metrics(train: Scores, validation: Scores, classes: Sequence[str]) -> 
     return {
         "train/accuracy": train.accuracy,
         "train/loss": train.loss,
-        **_named("val", validation, classes),
+        **_build_split_metrics("val", validation, classes),
         "gap": train.accuracy - validation.accuracy,
     }
 
 
-def named_test_metrics(test: Scores, classes: Sequence[str]) -> dict[str, float]:
+def build_test_metrics(test: Scores, classes: Sequence[str]) -> dict[str, float]:
     """The scores on the test faces by name: `test/accuracy`, `test_f1/<class>`, ..."""
-    return _named("test", test, classes)
+    return _build_split_metrics("test", test, classes)
 
 
-def _named(split: str, scores: Scores, classes: Sequence[str]) -> dict[str, float]:
+def _build_split_metrics(split: str, scores: Scores, classes: Sequence[str]) -> dict[str, float]:
     metrics = {
         f"{split}/accuracy": scores.accuracy,
         f"{split}/loss": scores.loss,
@@ -109,30 +113,30 @@ def _named(split: str, scores: Scores, classes: Sequence[str]) -> dict[str, floa
     return metrics
 
 
-def direction(metric: str) -> Literal["min", "max"]:
+def metric_direction(metric: str) -> Literal["min", "max"]:
     """Which value of `metric` is the better one: the least of a loss or the gap, else the most."""
     return "min" if metric.endswith("/loss") or metric == "gap" else "max"
 
 
-def improves(metric: str, new: float, old: float | None) -> bool:
+def is_better(metric: str, new: float, old: float | None) -> bool:
     """Whether `new` is a better value of `metric` than `old`; anything is better than None."""
     if old is None:
         return True
-    return new < old if direction(metric) == "min" else new > old
+    return new < old if metric_direction(metric) == "min" else new > old
 
 
-def best_result(history: Sequence[EpochResult], metric: str) -> EpochResult | None:
+def find_best_epoch(history: Sequence[EpochResult], metric: str) -> EpochResult | None:
     """The epoch that scores its trial: the first of those best by `metric`; None without any."""
-    pick = min if direction(metric) == "min" else max
+    pick = min if metric_direction(metric) == "min" else max
     return pick(history, key=lambda result: result.metrics[metric], default=None)
 
 
-def standing(
+def ranking_key(
     metrics: Mapping[str, float],
     metric: str,
     max_gap: float | None = None,
     *,
-    is_whole: bool = True,
+    is_completed: bool = True,
 ) -> tuple[float, float]:
     """By what trials are compared: of two, that with the larger one is better.
 
@@ -142,12 +146,12 @@ def standing(
         has hardly learnt yet: where there is a largest gap, it stands below all that did.
     """
     above = 0.0 if max_gap is None else max(0.0, metrics["gap"] - max_gap)
-    if max_gap is not None and not is_whole:
+    if max_gap is not None and not is_completed:
         above = math.inf
-    return -above, metrics[metric] * (1 if direction(metric) == "max" else -1)
+    return -above, metrics[metric] * (1 if metric_direction(metric) == "max" else -1)
 
 
-def metric_names(classes: Sequence[str]) -> list[str]:
-    """Every name that `named_metrics` gives for these classes."""
+def list_metric_names(classes: Sequence[str]) -> list[str]:
+    """Every name that `build_epoch_metrics` gives for these classes."""
     nothing = Scores(0.0, np.zeros((len(classes), len(classes)), dtype=np.int64))
-    return list(named_metrics(nothing, nothing, classes))
+    return list(build_epoch_metrics(nothing, nothing, classes))

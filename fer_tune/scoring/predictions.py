@@ -28,26 +28,30 @@ class Predictions:
     flip_probability: NDArray[np.float64]
 
     @classmethod
-    def of(
+    def from_probabilities(
         cls,
         truth: NDArray[np.int64],  # (N,)
-        plain: NDArray[np.float64],  # (N, C) probabilities
-        mirrored: NDArray[np.float64],  # (N, C), of the mirror images
+        probabilities: NDArray[np.float64],  # (N, C) probabilities
+        flip_probabilities: NDArray[np.float64],  # (N, C), of the mirror images
     ) -> Self:
         """What these probabilities say."""
-        mean = (plain + mirrored) / 2
-        return cls(truth, plain.argmax(1), plain.max(1), mean.argmax(1), mean.max(1))
+        mean = (probabilities + flip_probabilities) / 2
+        return cls(
+            truth, probabilities.argmax(1), probabilities.max(1), mean.argmax(1), mean.max(1)
+        )
 
-    def flipped(self, classes: int) -> Scores:
+    def score_with_tta(self, classes: int) -> Scores:
         """The scores with flip averaging; their loss is not known."""
-        return Scores(float("nan"), confusion(self.truth, self.flip_predicted, classes))
+        return Scores(
+            float("nan"), build_confusion_matrix(self.truth, self.flip_predicted, classes)
+        )
 
-    def accuracy(self, of: NDArray[np.bool_]) -> float:
+    def measure_accuracy(self, mask: NDArray[np.bool_]) -> float:
         """Over the faces that `of`, (N,), marks; NaN where it marks none."""
-        right = self.predicted[of] == self.truth[of]
+        right = self.predicted[mask] == self.truth[mask]
         return float(right.mean()) if len(right) else float("nan")
 
-    def as_csv(self, classes: Sequence[str]) -> str:
+    def to_csv(self, classes: Sequence[str]) -> str:
         """A line a face, with the names of the classes."""
         import pandas as pd
 
@@ -87,7 +91,7 @@ class Predictions:
             raise ValueError(f"no predictions of these classes: {error}") from error
 
 
-def confusion(
+def build_confusion_matrix(
     truth: NDArray[np.int64],  # (N,)
     predicted: NDArray[np.int64],  # (N,)
     classes: int,

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-LEVEL = 0.05  # a p below it decides
+SIGNIFICANCE_LEVEL = 0.05  # a p below it decides
 RESAMPLES = 2000
-_TAILS = (0.025, 0.975)  # of 100 intervals, 95 hold the true value
+_TAIL_QUANTILES = (0.025, 0.975)  # of 100 intervals, 95 hold the true value
 
 
-class Interval(NamedTuple):
+class ConfidenceInterval(NamedTuple):
     """A 95 % interval."""
 
     low: float
@@ -22,35 +22,37 @@ class Interval(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Intervals:
+class ScoreIntervals:
     """Bootstrap intervals of test scores; by class, in the order of the classes."""
 
-    accuracy: Interval
-    macro_f1: Interval
-    precision: tuple[Interval, ...]
-    recall: tuple[Interval, ...]
-    f1: tuple[Interval, ...]
+    accuracy: ConfidenceInterval
+    macro_f1: ConfidenceInterval
+    precision: tuple[ConfidenceInterval, ...]
+    recall: tuple[ConfidenceInterval, ...]
+    f1: tuple[ConfidenceInterval, ...]
 
 
-def bootstrap(
+def bootstrap_intervals(
     confusion: NDArray[np.int64],  # (C, C) counts; rows truth, columns prediction
     seed: int = 0,
-) -> Intervals:
+) -> ScoreIntervals:
     """Percentile intervals over resampled faces (Efron & Tibshirani 1993, chapter 13)."""
-    draws, total = resampled(confusion, RESAMPLES, seed), int(confusion.sum())
+    draws, total = resample_confusion_matrix(confusion, RESAMPLES, seed), int(confusion.sum())
     right = np.diagonal(draws, axis1=1, axis2=2)  # (RESAMPLES, C), as all below
     told, faces = draws.sum(axis=1), draws.sum(axis=2)
     f1 = 2 * right / np.maximum(told + faces, 1)
-    return Intervals(
-        accuracy=_interval(right.sum(axis=1) / total),
-        macro_f1=_interval(f1.mean(axis=1)),
-        precision=tuple(map(_interval, (right / np.maximum(told, 1)).T)),
-        recall=tuple(map(_interval, (right / np.maximum(faces, 1)).T)),
-        f1=tuple(map(_interval, f1.T)),
+    return ScoreIntervals(
+        accuracy=_to_interval(right.sum(axis=1) / total),
+        macro_f1=_to_interval(f1.mean(axis=1)),
+        precision=tuple(map(_to_interval, (right / np.maximum(told, 1)).T)),
+        recall=tuple(map(_to_interval, (right / np.maximum(faces, 1)).T)),
+        f1=tuple(map(_to_interval, f1.T)),
     )
 
 
-def resampled(confusion: NDArray[np.int64], draws: int, seed: int = 0) -> NDArray[np.int64]:
+def resample_confusion_matrix(
+    confusion: NDArray[np.int64], draws: int, seed: int = 0
+) -> NDArray[np.int64]:
     """Confusion matrices of as many faces, drawn with replacement: (draws, C, C) from (C, C).
 
     They fill the cells as one multinomial draw does, so the faces themselves are not needed.
@@ -60,18 +62,18 @@ def resampled(confusion: NDArray[np.int64], draws: int, seed: int = 0) -> NDArra
     return cells.reshape(draws, *confusion.shape)
 
 
-def interval(sampled: NDArray[np.float64]) -> NDArray[np.float64]:
+def find_percentile_interval(sampled: NDArray[np.float64]) -> NDArray[np.float64]:
     """The ends of the 95 % interval: (2, ...) from (draws, ...)."""
-    return np.asarray(np.quantile(sampled, _TAILS, axis=0), dtype=np.float64)
+    return np.asarray(np.quantile(sampled, _TAIL_QUANTILES, axis=0), dtype=np.float64)
 
 
-def _interval(values: NDArray[np.float64]) -> Interval:
-    low, high = interval(values)
-    return Interval(float(low), float(high))
+def _to_interval(values: NDArray[np.float64]) -> ConfidenceInterval:
+    low, high = find_percentile_interval(values)
+    return ConfidenceInterval(float(low), float(high))
 
 
 @dataclass(frozen=True)
-class Paired:
+class McNemarResult:
     """Two models on the same faces.
 
     both, ours, theirs, neither: faces that both tell rightly, this model alone, the other alone,
@@ -86,16 +88,16 @@ class Paired:
     p: float
 
     @property
-    def better(self) -> bool:
+    def is_better(self) -> bool:
         """Whether this model is better than the other, beyond chance."""
-        return self.p < LEVEL and self.ours > self.theirs
+        return self.p < SIGNIFICANCE_LEVEL and self.ours > self.theirs
 
     @property
     def verdict(self) -> str:
         """What the test says, in a few words."""
-        if self.p >= LEVEL:
+        if self.p >= SIGNIFICANCE_LEVEL:
             return "no difference beyond chance"
-        return "better" if self.better else "worse"
+        return "better" if self.is_better else "worse"
 
     def __str__(self) -> str:
         p = f"p = {self.p:.3f}" if self.p >= 0.001 else "p < 0.001"
@@ -105,11 +107,11 @@ class Paired:
         )
 
 
-def paired(
+def run_mcnemar_test(
     truth: NDArray[np.int64],  # (N,)
     ours: NDArray[np.int64],  # (N,) predictions
     theirs: NDArray[np.int64],  # (N,) predictions, of the same faces in the same order
-) -> Paired:
+) -> McNemarResult:
     """McNemar's exact test of two models that were asked about the same faces.
 
     Raises ValueError where they were not.
@@ -122,4 +124,4 @@ def paired(
     both, only_ours = int((us & them).sum()), int((us & ~them).sum())
     only_theirs, neither = int((~us & them).sum()), int((~us & ~them).sum())
     test = mcnemar([[both, only_ours], [only_theirs, neither]], exact=True)
-    return Paired(both, only_ours, only_theirs, neither, float(test.pvalue))
+    return McNemarResult(both, only_ours, only_theirs, neither, float(test.pvalue))

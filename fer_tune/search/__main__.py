@@ -100,9 +100,9 @@ def _started_from(
 
 
 def _known_metric(name: str, splits: "Splits") -> str:
-    from fer_tune.scoring.metrics import metric_names
+    from fer_tune.scoring.metrics import list_metric_names
 
-    known = metric_names(splits.classes)
+    known = list_metric_names(splits.classes)
     if name not in known:
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known
         raise UserError(f"--metric {name}: there is no such metric; closest: {', '.join(close)}")

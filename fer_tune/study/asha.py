@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from fer_tune.scoring.metrics import direction
+from fer_tune.scoring.metrics import metric_direction
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL
 
@@ -67,7 +67,7 @@ class Asha:
 
     def __init__(self, settings: StudySettings, brackets: Sequence[Sequence[int]]) -> None:
         self._epochs, self._seed, self._eta = settings.epochs, settings.seed, settings.reduction
-        self._sign = 1 if direction(settings.metric) == "max" else -1
+        self._sign = 1 if metric_direction(settings.metric) == "max" else -1
         self._brackets = [[_Rung(level) for level in reversed(each)] for each in brackets]
         rungs = [rung for bracket in self._brackets for rung in bracket]
         self._highest_first = sorted(rungs, key=lambda each: each.level, reverse=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_tune.common import atomic
-from fer_tune.scoring.metrics import direction
+from fer_tune.scoring.metrics import metric_direction
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 
@@ -42,7 +42,7 @@ def _write_optuna_log(path: Path, settings: StudySettings, trials: Sequence[Tria
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(path))),
         study_name=settings.name,
-        direction="minimize" if direction(settings.metric) == "min" else "maximize",
+        direction="minimize" if metric_direction(settings.metric) == "min" else "maximize",
     )
     study.set_user_attr("metric", settings.metric)
     study.add_trials(to_frozen_trials(trials, settings))

@@ -12,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
-from fer_tune.scoring.metrics import improves, standing
+from fer_tune.scoring.metrics import is_better, ranking_key
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import format_parameters, format_value
 from fer_tune.study.search_space.parameters import Point
@@ -72,7 +72,7 @@ class LiveTable:
                 row = self._rows[number]
                 value = result.metrics[self._metric]
                 row.epoch = result.epoch
-                if improves(self._metric, value, row.best and row.best[0]):
+                if is_better(self._metric, value, row.best and row.best[0]):
                     row.best = value, result.metrics["gap"]
                 self._epochs_here += 1
             case TrialRemarked(number=number, remark=remark):
@@ -139,7 +139,7 @@ class LiveTable:
             return -math.inf, -math.inf
         metrics = dict(zip((self._metric, "gap"), row.best, strict=True))
         is_whole = row.epoch == self._epochs
-        return standing(metrics, self._metric, self._space.max_gap, is_whole=is_whole)
+        return ranking_key(metrics, self._metric, self._space.max_gap, is_completed=is_whole)
 
     def _format_cells(self, row: TrialRow) -> list[str]:
         values = [f"{value:.3f}" for value in row.best] if row.best else ["-", "-"]

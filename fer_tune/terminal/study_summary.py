@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from fer_tune.scoring.metrics import standing
+from fer_tune.scoring.metrics import ranking_key
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, format_parameters
 from fer_tune.study.search_space.space import SearchSpace
@@ -23,7 +23,7 @@ def rank_trials(
     and then those that did not run to their end.
     """
     scored = [
-        (standing(best.metrics, metric, max_gap, is_whole=each.ending == "finished"), each)
+        (ranking_key(best.metrics, metric, max_gap, is_completed=each.ending == "finished"), each)
         for each in trials
         if (best := each.find_best_epoch(metric))
     ]

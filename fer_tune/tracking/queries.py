@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from fer_tune.common.errors import UserError
-from fer_tune.scoring.metrics import standing
+from fer_tune.scoring.metrics import ranking_key
 from fer_tune.tracking import tags
 from fer_tune.tracking.metric_names import to_best_name
 from fer_tune.tracking.store import Store, summarize_error
@@ -145,7 +145,7 @@ def best_trial(store: Store, study: StudyRun) -> TrialRun:
     def rank_trial(trial: TrialRun) -> tuple[float, float]:
         metrics = {"gap": trial.best_metrics["gap"], study.metric: trial.best_metrics[name]}
         is_whole = trial.ending == "finished"
-        return standing(metrics, study.metric, study.max_gap, is_whole=is_whole)
+        return ranking_key(metrics, study.metric, study.max_gap, is_completed=is_whole)
 
     return max(scored, key=rank_trial)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fer_tune.common.errors import UserError
 from fer_tune.events import MAY_GO_ON, Ending, EpochEnded, Event, TrialEnded, TrialStarted
-from fer_tune.scoring.metrics import EpochResult, improves
+from fer_tune.scoring.metrics import EpochResult, is_better
 from fer_tune.tracking import study_run, tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix
 from fer_tune.tracking.metric_names import to_best_metrics, to_epoch_metrics
@@ -136,7 +136,7 @@ class EventRecorder:
         for event in epochs:
             result = event.result
             values = to_epoch_metrics(result)
-            if improves(name, result.metrics[name], best.metrics[name] if best else None):
+            if is_better(name, result.metrics[name], best.metrics[name] if best else None):
                 best = result
                 # First: MLflow's page of compared runs begins with the first metric of each.
                 values = to_best_metrics(result, name) | values

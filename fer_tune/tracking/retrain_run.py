@@ -16,7 +16,7 @@ from fer_tune.tracking.store import Store, stop_retries, summarize_error
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from fer_tune.scoring.significance import Paired
+    from fer_tune.scoring.significance import McNemarResult
 
 
 @contextmanager
@@ -106,7 +106,7 @@ class RetrainRun:
             summary |= {f"{name}_deviation": stdev(each) for name, each in values.items()}
         log_metrics(self._store, self.run_id, summary)
 
-    def log_mcnemar(self, other: str, result: "Paired") -> None:
+    def log_mcnemar(self, other: str, result: "McNemarResult") -> None:
         """How the kept model does beside `other`: `against_<other>/p`, ..."""
         values = {"p": result.p, "told_alone": result.ours, "told_by_other_alone": result.theirs}
         named = {f"against_{other}/{name}": value for name, value in values.items()}

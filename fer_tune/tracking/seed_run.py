@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from fer_tune.events import now
-from fer_tune.scoring.metrics import EpochResult, Scores, metric_names, named_test_metrics
+from fer_tune.scoring.metrics import EpochResult, Scores, build_test_metrics, list_metric_names
 from fer_tune.scoring.predictions import Predictions
-from fer_tune.scoring.significance import bootstrap
+from fer_tune.scoring.significance import bootstrap_intervals
 from fer_tune.tracking import tags
 from fer_tune.tracking.confusion_matrix import load_confusion_matrix, log_confusion_matrix
 from fer_tune.tracking.metric_names import to_best_metrics, to_best_name, to_epoch_metrics
@@ -22,7 +22,7 @@ from fer_tune.tracking.store import Store
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from fer_tune.trial.train_and_test import Final
+    from fer_tune.trial.train_and_test import TrainedModel
 
 PREDICTIONS_FILE = "test_predictions.csv"
 
@@ -60,12 +60,12 @@ class SeedRun:
             log_metrics(self._store, self.run_id, to_epoch_metrics(result), result.epoch)
             self._recorded = result.epoch
 
-    def log_outcome(self, trained: "Final") -> SeedOutcome:
+    def log_outcome(self, trained: "TrainedModel") -> SeedOutcome:
         """Record the kept epoch, the test scores, what was said of each face, and the model."""
         store, run_id, client = self._store, self.run_id, self._store.create_client()
-        what, best, test = self._what, trained.best, trained.test
-        within = bootstrap(test.confusion)
-        values = to_best_metrics(best, what.study.metric) | named_test_metrics(test, what.classes)
+        what, best, test = self._what, trained.best, trained.test_scores
+        within = bootstrap_intervals(test.confusion)
+        values = to_best_metrics(best, what.study.metric) | build_test_metrics(test, what.classes)
         for name, interval in (("accuracy", within.accuracy), ("macro_f1", within.macro_f1)):
             values |= {f"test/{name}_low": interval.low, f"test/{name}_high": interval.high}
         log_metrics(store, run_id, values)
@@ -74,7 +74,7 @@ class SeedRun:
             ("test_confusion", test.confusion.tolist(), "test faces"),
         ):
             log_confusion_matrix(store, run_id, name, confusion, what.classes, title)
-        client.log_text(run_id, trained.predictions.as_csv(what.classes), PREDICTIONS_FILE)
+        client.log_text(run_id, trained.predictions.to_csv(what.classes), PREDICTIONS_FILE)
         card = render_model_card(what, self._seed, best, test)
         client.log_text(run_id, card, CARD_FILE)
         model = log_model(store, run_id, trained.model, trained.model.config, what.classes, card)
@@ -84,7 +84,7 @@ class SeedRun:
 def load_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcome:
     """What `SeedRun.log_final` recorded."""
     metrics, run_id = run.data.metrics, run.info.run_id
-    names = [name for name in metric_names(info.classes) if to_best_name(name) in metrics]
+    names = [name for name in list_metric_names(info.classes) if to_best_name(name) in metrics]
     with validate_run(run):
         best = EpochResult(
             epoch=int(metrics[f"{tags.BEST_PREFIX}epoch"]),

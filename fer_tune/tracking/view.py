@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fer_tune.scoring.metrics import direction
+from fer_tune.scoring.metrics import metric_direction
 from fer_tune.tracking import tags
 from fer_tune.tracking.metric_names import to_best_name
 from fer_tune.tracking.run_info import StudyInfo
@@ -42,7 +42,7 @@ def _build_rows(study: StudyInfo, run_id: str) -> dict[str, object]:
 
     MLflow itself nests runs only where they are sorted by time, and then folds them up.
     """
-    best = direction(study.metric)
+    best = metric_direction(study.metric)
     return {
         "searchFilter": f"tags.`{tags.PARENT}` = '{run_id}'",
         "orderByKey": _format_column("metrics", to_best_name(study.metric)),

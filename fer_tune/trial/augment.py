@@ -19,10 +19,10 @@ ERASE_CHANCE = 0.5
 ERASE_SIDE = 0.4  # of the side, at most
 
 
-Mixer = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+MixFunction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def mixer(alpha: float, classes: int) -> Mixer:
+def make_mixup(alpha: float, classes: int) -> MixFunction:
     """What mixes the faces of a batch in pairs (mixup: Zhang et al. 2018, section 2).
 
     It takes images (B, 1, H, W) and labels (B,), and gives images and, where it mixes, the shares
@@ -32,11 +32,11 @@ def mixer(alpha: float, classes: int) -> Mixer:
         return lambda images, labels: (images, labels)
     from torchvision.transforms.v2 import MixUp
 
-    mixed: Mixer = MixUp(alpha=alpha, num_classes=classes)
+    mixed: MixFunction = MixUp(alpha=alpha, num_classes=classes)
     return mixed
 
 
-def augment(
+def augment_images(
     images: Tensor,  # (B, 1, H, W) float in [0, 1]
     strength: float,
 ) -> Tensor:  # (B, 1, H, W) float in [0, 1]
@@ -46,16 +46,18 @@ def augment(
     """
     if strength == 0:
         return images
-    return _erase(_relight(_move(images, strength), strength), strength)
+    return _erase_randomly(
+        _change_lighting(_transform_geometry(images, strength), strength), strength
+    )
 
 
-def _move(images: Tensor, strength: float) -> Tensor:
+def _transform_geometry(images: Tensor, strength: float) -> Tensor:
     count = len(images)
-    turn = _signed(images, count) * TURN * strength
-    zoom = 1 + _signed(images, count) * ZOOM * strength
+    turn = _draw_signed(images, count) * TURN * strength
+    zoom = 1 + _draw_signed(images, count) * ZOOM * strength
     flip = torch.where(torch.rand(count, device=images.device) < 0.5, -1.0, 1.0)
     # affine_grid measures in half sides, from -1 to 1.
-    shift = _signed(images, count, 2) * 2 * SHIFT * strength
+    shift = _draw_signed(images, count, 2) * 2 * SHIFT * strength
     cosine, sine = torch.cos(turn) * zoom, torch.sin(turn) * zoom
     matrix = torch.stack(
         [cosine * flip, -sine, shift[:, 0], sine * flip, cosine, shift[:, 1]], dim=1
@@ -66,15 +68,15 @@ def _move(images: Tensor, strength: float) -> Tensor:
     )
 
 
-def _relight(images: Tensor, strength: float) -> Tensor:
+def _change_lighting(images: Tensor, strength: float) -> Tensor:
     count = len(images)
-    contrast = 1 + _signed(images, count, 1, 1, 1) * CONTRAST * strength
-    brightness = _signed(images, count, 1, 1, 1) * BRIGHTNESS * strength
+    contrast = 1 + _draw_signed(images, count, 1, 1, 1) * CONTRAST * strength
+    brightness = _draw_signed(images, count, 1, 1, 1) * BRIGHTNESS * strength
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     return ((images - mean) * contrast + mean + brightness).clamp(0, 1)
 
 
-def _erase(images: Tensor, strength: float) -> Tensor:
+def _erase_randomly(images: Tensor, strength: float) -> Tensor:
     """Random erasing (Zhong et al. 2017), the hole filled with the face's mean grey."""
     count, _, height, width = images.shape
     centre = torch.rand(2, count, 1, device=images.device)
@@ -88,5 +90,5 @@ def _erase(images: Tensor, strength: float) -> Tensor:
     return torch.where(hole, images.mean(dim=(1, 2, 3), keepdim=True), images)
 
 
-def _signed(like: Tensor, *shape: int) -> Tensor:
+def _draw_signed(like: Tensor, *shape: int) -> Tensor:
     return torch.rand(*shape, device=like.device) * 2 - 1

@@ -13,20 +13,20 @@ from fer_tune.common.filesystem import Folder
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.trial.checkpoint_file import FILE as FILE
-from fer_tune.trial.train_state import State
+from fer_tune.trial.train_state import TrainState
 
 
 class BadCheckpoint(Exception):
     """The file is broken, or of another network."""
 
 
-def save(state: State, folder: Folder) -> None:
+def save_state(state: TrainState, folder: Folder) -> None:
     """Write `state` into `folder`: a file that is there is complete. Raises OSError."""
     content = {
         "model": state.model.state_dict(),
         "optimizer": state.optimizer.state_dict(),
         "schedule": state.schedule.state_dict(),
-        "average": state.average and state.average.state_dict(),
+        "average": state.ema_model and state.ema_model.state_dict(),
         "history": [asdict(result) for result in state.history],
         "best_weights": state.best_weights,
     }
@@ -35,35 +35,35 @@ def save(state: State, folder: Folder) -> None:
     folder.write(FILE, buffer.getbuffer())
 
 
-def load(state: State, folder: Folder) -> None:
+def load_state(state: TrainState, folder: Folder) -> None:
     """Fill a fresh `state` from `folder`; no code in the file is run.
 
     Raises FileNotFoundError without a checkpoint, OSError where the folder cannot be reached, and
     BadCheckpoint, after which `state` must not be used.
     """
     file = folder.read(FILE)
-    with _told(folder):
-        content = _content(file)
+    with _convert_errors(folder):
+        content = _read_content(file)
         state.model.load_state_dict(content["model"])
         state.optimizer.load_state_dict(content["optimizer"])
         state.schedule.load_state_dict(content["schedule"])
-        if state.average is not None:
-            state.average.load_state_dict(content["average"])
+        if state.ema_model is not None:
+            state.ema_model.load_state_dict(content["average"])
         state.history[:] = [EpochResult(**result) for result in content["history"]]
         state.best_weights = content["best_weights"]
 
 
-def load_best(model: FerNet, folder: Folder) -> None:
-    """Give a fresh `model` the best epoch's weights; raises as `load` does.
+def load_best_weights(model: FerNet, folder: Folder) -> None:
+    """Give a fresh `model` the best epoch's weights; raises as `load_state` does.
 
     Without an optimizer, whose making alone takes seconds in a new process.
     """
     file = folder.read(FILE)
-    with _told(folder):
-        model.load_state_dict(_content(file)["best_weights"])
+    with _convert_errors(folder):
+        model.load_state_dict(_read_content(file)["best_weights"])
 
 
-def _content(file: bytes) -> dict[str, Any]:
+def _read_content(file: bytes) -> dict[str, Any]:
     buffer = io.BytesIO(file)
     with ZipFile(buffer) as parts:  # torch does not look at their checksums
         if damaged := parts.testzip():
@@ -74,7 +74,7 @@ def _content(file: bytes) -> dict[str, Any]:
 
 
 @contextmanager
-def _told(folder: Folder) -> Iterator[None]:
+def _convert_errors(folder: Folder) -> Iterator[None]:
     try:
         yield
     except Exception as problem:  # torch raises many kinds for a broken file
@@ -83,17 +83,19 @@ def _told(folder: Folder) -> Iterator[None]:
         raise BadCheckpoint(f"{folder}/{FILE}: not a state of this trial ({kind})") from problem
 
 
-def go_on(fresh: Callable[[], State], folder: Folder, say: Callable[[str], None]) -> State:
+def load_or_init(
+    make_state: Callable[[], TrainState], folder: Folder, warn: Callable[[str], None]
+) -> TrainState:
     """The state in `folder`, else a fresh one; a checkpoint that cannot be used is told to `say`.
 
     Raises OSError where the folder cannot be reached.
     """
-    state = fresh()
+    state = make_state()
     try:
-        load(state, folder)
+        load_state(state, folder)
     except FileNotFoundError:
         pass
     except BadCheckpoint as problem:
-        say(str(problem))
-        return fresh()
+        warn(str(problem))
+        return make_state()
     return state

@@ -10,7 +10,7 @@ import torch
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
-def pick_device(share: float = 1) -> torch.device:
+def pick_device(gpu_fraction: float = 1) -> torch.device:
     """The GPU that this process may use, else the CPU; either gives the same numbers twice.
 
     share: of the GPU's memory that the process may take, where it is less than all; asking for
@@ -18,9 +18,9 @@ def pick_device(share: float = 1) -> torch.device:
         Ray shows a GPU also to those who are to have none of it.
     """
     torch.backends.cudnn.deterministic = True
-    if share and torch.cuda.is_available():
+    if gpu_fraction and torch.cuda.is_available():
         gc.collect()  # CUDA graphs of an earlier trial of this process are held by cycles
-        torch.cuda.set_per_process_memory_fraction(min(float(share), 1.0))
+        torch.cuda.set_per_process_memory_fraction(min(float(gpu_fraction), 1.0))
         return torch.device("cuda")
     _keep_freed_memory()
     return torch.device("cpu")
@@ -38,7 +38,7 @@ def _keep_freed_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def autocast(device: torch.device) -> torch.autocast:
+def use_autocast(device: torch.device) -> torch.autocast:
     """bfloat16 where the hardware multiplies it natively; float32 elsewhere.
 
     Emulated bfloat16 is slower than float32, so the instruction must be there. Nothing is cached:

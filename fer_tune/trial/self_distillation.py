@@ -4,27 +4,27 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fer_tune.trial.device import autocast
-from fer_tune.trial.train_state import State, Task
+from fer_tune.trial.device import use_autocast
+from fer_tune.trial.train_state import TrainState, TrialSpec
 
 
 @torch.no_grad()
-def distilled(
+def distill_labels(
     labels: Tensor,  # (B,) int64, or (B, classes) shares of the classes
     images: Tensor,  # (B, 1, 48, 48) float in [0, 1], as the training step sees them
-    task: Task,
-    state: State,
+    spec: TrialSpec,
+    state: TrainState,
 ) -> Tensor:  # as labels, or (B, classes) shares of the classes
     """Labels of which a part is what the scored network makes of the images.
 
     That part is in proportion to the epochs done (Kim et al. 2021, section 3, where the network is
     that of the epoch before).
     """
-    share = task.config.self_distillation * state.epoch / task.epochs
+    share = spec.config.self_distillation * state.epochs_done / spec.epochs
     if share == 0:
         return labels
-    network = state.scored.eval()
-    with autocast(images.device):
+    network = state.evaluated_model.eval()
+    with use_autocast(images.device):
         made = network(images).float().softmax(1)
     state.model.train()
     if labels.ndim == 1:

@@ -8,18 +8,18 @@ import torch
 
 from fer_tune.common.filesystem import Folder
 from fer_tune.data.faces import Faces
-from fer_tune.data.trial_data import TrialFaces
+from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet, scaled
-from fer_tune.scoring.metrics import EpochResult, Scores, best_result
-from fer_tune.scoring.predictions import Predictions, confusion
+from fer_tune.scoring.metrics import EpochResult, Scores, find_best_epoch
+from fer_tune.scoring.predictions import Predictions, build_confusion_matrix
 from fer_tune.trial import checkpoint
-from fer_tune.trial.device import autocast, pick_device
-from fer_tune.trial.train_state import Task, fresh_state
-from fer_tune.trial.training_loop import EVALUATION_BATCH, OnDevice, fit
+from fer_tune.trial.device import pick_device, use_autocast
+from fer_tune.trial.train_state import TrialSpec, init_state
+from fer_tune.trial.training_loop import EVALUATION_BATCH, DeviceData, fit
 
 
 @dataclass(frozen=True, eq=False)
-class Final:
+class TrainedModel:
     """A trained network at its best epoch.
 
     best: the epoch that the validation faces chose.
@@ -29,18 +29,18 @@ class Final:
 
     model: FerNet
     best: EpochResult
-    test: Scores
+    test_scores: Scores
     predictions: Predictions
 
 
 def train_and_test(
-    task: Task,
-    faces: TrialFaces,
-    test: Faces,
+    spec: TrialSpec,
+    data: TrialData,
+    test_faces: Faces,
     folder: Folder,
     on_epoch: Callable[[EpochResult], None],
-    say: Callable[[str], None] = warnings.warn,
-) -> Final:
+    warn: Callable[[str], None] = warnings.warn,
+) -> TrainedModel:
     """Train as `task` says, keep the best epoch's weights, and score them on the test faces.
 
     folder: holds a checkpoint after each epoch, from which the same call goes on where it was
@@ -49,21 +49,25 @@ def train_and_test(
     Raises Diverged where a loss becomes NaN or infinite.
     """
     device = pick_device()
-    count, classes = len(faces.training.faces), len(faces.classes)
-    state = checkpoint.go_on(lambda: fresh_state(task, count, classes, device), folder, say)
+    count, classes = len(data.training.faces), len(data.classes)
+    state = checkpoint.load_or_init(lambda: init_state(spec, count, classes, device), folder, warn)
     for result in state.history:
         on_epoch(result)
-    for result in fit(task, state, faces, device):
-        checkpoint.save(state, folder)
+    for result in fit(spec, state, data, device):
+        checkpoint.save_state(state, folder)
         on_epoch(result)
-    best = best_result(state.history, task.metric)
+    best = find_best_epoch(state.history, spec.metric)
     assert best is not None
     state.model.load_state_dict(state.best_weights)
-    return Final(state.model, best, *tested(state.model, OnDevice.of(test, device), classes))
+    return TrainedModel(
+        state.model,
+        best,
+        *predict_and_score(state.model, DeviceData.from_faces(test_faces, device), classes),
+    )
 
 
 @torch.inference_mode()
-def tested(model: FerNet, faces: OnDevice, classes: int) -> tuple[Scores, Predictions]:
+def predict_and_score(model: FerNet, faces: DeviceData, classes: int) -> tuple[Scores, Predictions]:
     """The model on faces as they are, in evaluation mode, and what it said of each of them.
 
     Their mirror images are read along, so that flip averaging needs no second reading.
@@ -71,11 +75,13 @@ def tested(model: FerNet, faces: OnDevice, classes: int) -> tuple[Scores, Predic
     model, parts = model.fused(), []
     for images in torch.split(faces.images, EVALUATION_BATCH):
         for view in (images, images.flip(-1)):
-            with autocast(images.device):
+            with use_autocast(images.device):
                 logits = model(scaled(view))
             parts.append(logits.double().log_softmax(dim=1).cpu())
     plain, mirrored = torch.cat(parts[::2]), torch.cat(parts[1::2])
     truth = faces.labels.cpu()
     loss = -float(plain.gather(1, truth[:, None]).mean())
-    said = Predictions.of(truth.numpy(), plain.exp().numpy(), mirrored.exp().numpy())
-    return Scores(loss, confusion(said.truth, said.predicted, classes)), said
+    said = Predictions.from_probabilities(
+        truth.numpy(), plain.exp().numpy(), mirrored.exp().numpy()
+    )
+    return Scores(loss, build_confusion_matrix(said.truth, said.predicted, classes)), said

@@ -19,12 +19,12 @@ from fer_tune.trial_config import TrialConfig
 
 
 @dataclass(frozen=True)
-class Task:
+class TrialSpec:
     """What one trial has to do.
 
     epochs: full length; the schedule of the learning rate spans it.
     seed: of the weights, the order of the faces, dropout and augmentation.
-    metric: by whose best epoch the trial is scored; a name of `named_metrics`.
+    metric: by whose best epoch the trial is scored; a name of `build_epoch_metrics`.
     """
 
     config: TrialConfig
@@ -34,7 +34,7 @@ class Task:
 
 
 @dataclass(eq=False)
-class State:
+class TrainState:
     """A trial between two epochs. `fit` moves it on; a checkpoint is this and nothing else.
 
     average: of the model's weights, where the configuration asks for it.
@@ -43,56 +43,58 @@ class State:
     model: FerNet
     optimizer: AdamW
     schedule: LRScheduler
-    average: AveragedModel | None = None
+    ema_model: AveragedModel | None = None
     history: list[EpochResult] = field(default_factory=list)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
     @property
-    def epoch(self) -> int:
+    def epochs_done(self) -> int:
         """Epochs done."""
         return len(self.history)
 
     @property
-    def scored(self) -> FerNet:
+    def evaluated_model(self) -> FerNet:
         """The network that is evaluated and kept."""
-        if self.average is None:
+        if self.ema_model is None:
             return self.model
-        averaged = self.average.module
+        averaged = self.ema_model.module
         assert isinstance(averaged, FerNet)
         return averaged
 
-    def step(self) -> None:
+    def step_optimizer(self) -> None:
         """Move the weights by their gradients, the learning rate by its schedule."""
         self.optimizer.step()
         self.schedule.step()
-        if self.average is not None:
-            self.average.update_parameters(self.model)
+        if self.ema_model is not None:
+            self.ema_model.update_parameters(self.model)
 
 
-def fresh_state(task: Task, faces: int, classes: int, device: torch.device) -> State:
+def init_state(
+    spec: TrialSpec, face_count: int, class_count: int, device: torch.device
+) -> TrainState:
     """A trial before its first epoch.
 
     faces: drawn in an epoch; with the batch size they give the schedule its number of steps.
     """
-    torch.manual_seed(task.seed)
-    model = FerNet(task.config, classes).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    torch.manual_seed(spec.seed)
+    model = FerNet(spec.config, class_count).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = AdamW(
         model.parameters(),
-        lr=task.config.learning_rate,
-        weight_decay=task.config.weight_decay,
+        lr=spec.config.learning_rate,
+        weight_decay=spec.config.weight_decay,
         fused=True,
     )
-    steps = steps_per_epoch(faces, task.config)
-    schedule = _schedule(optimizer, task.config, task.epochs * steps)
-    return State(model, optimizer, schedule, _average(model, task.config.averaging * steps))
+    steps = count_steps_per_epoch(face_count, spec.config)
+    schedule = _make_schedule(optimizer, spec.config, spec.epochs * steps)
+    return TrainState(model, optimizer, schedule, _make_ema(model, spec.config.averaging * steps))
 
 
-def steps_per_epoch(faces: int, config: TrialConfig) -> int:
+def count_steps_per_epoch(face_count: int, config: TrialConfig) -> int:
     """Batches that so many faces make, the last one maybe smaller."""
-    return -(-faces // config.batch_size)
+    return -(-face_count // config.batch_size)
 
 
-def _schedule(optimizer: AdamW, config: TrialConfig, steps: int) -> LRScheduler:
+def _make_schedule(optimizer: AdamW, config: TrialConfig, steps: int) -> LRScheduler:
     match config.schedule:
         case "constant":
             return LambdaLR(optimizer, lambda _: 1.0)
@@ -102,7 +104,7 @@ def _schedule(optimizer: AdamW, config: TrialConfig, steps: int) -> LRScheduler:
             return OneCycleLR(optimizer, config.learning_rate, total_steps=steps)
 
 
-def _average(model: FerNet, steps: float) -> AveragedModel | None:
+def _make_ema(model: FerNet, steps: float) -> AveragedModel | None:
     """An exponential average over so many steps, and over fewer while few have been made.
 
     The statistics of the normalisations are averaged like the weights.
@@ -120,6 +122,6 @@ def _average(model: FerNet, steps: float) -> AveragedModel | None:
     return average
 
 
-def weights(model: nn.Module) -> dict[str, Tensor]:
+def copy_weights(model: nn.Module) -> dict[str, Tensor]:
     """A copy of the model's weights on the CPU, which later steps leave alone."""
     return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}

@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_tune.data.faces import Faces
-from fer_tune.data.trial_data import TrialFaces
+from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet, scaled
-from fer_tune.scoring.metrics import EpochResult, Scores, best_result, named_metrics
-from fer_tune.trial.augment import Mixer, augment, mixer
-from fer_tune.trial.cuda_graph import Forward, training_forward
-from fer_tune.trial.device import autocast
-from fer_tune.trial.self_distillation import distilled
-from fer_tune.trial.train_state import State, Task, steps_per_epoch, weights
+from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics, find_best_epoch
+from fer_tune.trial.augment import MixFunction, augment_images, make_mixup
+from fer_tune.trial.cuda_graph import ForwardFunction, make_training_forward
+from fer_tune.trial.device import use_autocast
+from fer_tune.trial.self_distillation import distill_labels
+from fer_tune.trial.train_state import TrainState, TrialSpec, copy_weights, count_steps_per_epoch
 
 EVALUATION_BATCH = 512
 
@@ -28,7 +28,9 @@ class Diverged(ArithmeticError):
     """A loss is no longer a number."""
 
 
-def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> Iterator[EpochResult]:
+def fit(
+    spec: TrialSpec, state: TrainState, data: TrialData, device: torch.device
+) -> Iterator[EpochResult]:
     """Train `state` up to `task.epochs`, yielding after every epoch, when `state` may be saved.
 
     A state that was saved and loaded goes on exactly as it would have: each epoch draws its
@@ -36,32 +38,35 @@ def fit(task: Task, state: State, faces: TrialFaces, device: torch.device) -> It
 
     Raises Diverged where a loss, in training or in evaluation, becomes NaN or infinite.
     """
-    training = OnDevice.of(faces.training.faces, device)
-    sample, validation = OnDevice.of(faces.sample, device), OnDevice.of(faces.validation, device)
-    chances = faces.training.sampling_weights
+    training = DeviceData.from_faces(data.training.faces, device)
+    sample, validation = (
+        DeviceData.from_faces(data.train_sample, device),
+        DeviceData.from_faces(data.validation, device),
+    )
+    chances = data.training.sampling_weights
     draw = None if chances is None else torch.from_numpy(np.array(chances))
-    mix = mixer(task.config.mixup, len(faces.classes))
-    steps = task.epochs * steps_per_epoch(len(training), task.config)
-    forward = training_forward(state.model, task.config.batch_size, steps, device)
-    while state.epoch < task.epochs:
+    mix = make_mixup(spec.config.mixup, len(data.classes))
+    steps = spec.epochs * count_steps_per_epoch(len(training), spec.config)
+    forward = make_training_forward(state.model, spec.config.batch_size, steps, device)
+    while state.epochs_done < spec.epochs:
         began = time.perf_counter()
-        torch.manual_seed(_epoch_seed(task.seed, state.epoch))
-        _train_epoch(task, state, training, draw, mix, forward)
-        train = evaluate(state.scored, sample, len(faces.classes))
-        scores = evaluate(state.scored, validation, len(faces.classes))
+        torch.manual_seed(_derive_epoch_seed(spec.seed, state.epochs_done))
+        _train_epoch(spec, state, training, draw, mix, forward)
+        train = evaluate_model(state.evaluated_model, sample, len(data.classes))
+        scores = evaluate_model(state.evaluated_model, validation, len(data.classes))
         # The epoch's last step may be the one that ruins the weights.
-        _require_finite(train.loss + scores.loss, "loss in evaluation", state.epoch + 1)
-        metrics = named_metrics(train, scores, faces.classes)
+        _require_finite(train.loss + scores.loss, "loss in evaluation", state.epochs_done + 1)
+        metrics = build_epoch_metrics(train, scores, data.classes)
         seconds = time.perf_counter() - began
-        result = EpochResult(state.epoch + 1, metrics, scores.confusion.tolist(), seconds)
+        result = EpochResult(state.epochs_done + 1, metrics, scores.confusion.tolist(), seconds)
         state.history.append(result)
-        if best_result(state.history, task.metric) is result:
-            state.best_weights = weights(state.scored)
+        if find_best_epoch(state.history, spec.metric) is result:
+            state.best_weights = copy_weights(state.evaluated_model)
         yield result
 
 
 @dataclass(frozen=True, eq=False)
-class OnDevice:
+class DeviceData:
     """Faces as tensors where the model is.
 
     images: (N, 48, 48) uint8.  labels: (N,) int64.
@@ -71,7 +76,7 @@ class OnDevice:
     labels: Tensor
 
     @classmethod
-    def of(cls, faces: Faces, device: torch.device) -> "OnDevice":
+    def from_faces(cls, faces: Faces, device: torch.device) -> "DeviceData":
         with warnings.catch_warnings():
             # Faces shared between processes are read-only, and nothing here writes to them.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
@@ -82,32 +87,34 @@ class OnDevice:
         return len(self.labels)
 
 
-def _epoch_seed(seed: int, epoch: int) -> int:
+def _derive_epoch_seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
 
 
 def _train_epoch(
-    task: Task,
-    state: State,
-    faces: OnDevice,
-    chances: Tensor | None,
-    mix: Mixer,
-    forward: Forward,
+    spec: TrialSpec,
+    state: TrainState,
+    faces: DeviceData,
+    sampling_weights: Tensor | None,
+    mix: MixFunction,
+    forward: ForwardFunction,
 ) -> None:
-    config, device = task.config, faces.images.device
+    config, device = spec.config, faces.images.device
     total = torch.zeros((), device=device)
     state.model.train()
-    for batch in torch.split(_order(len(faces), chances).to(device), config.batch_size):
-        images = augment(scaled(faces.images[batch]), config.augmentation)
+    for batch in torch.split(
+        _draw_order(len(faces), sampling_weights).to(device), config.batch_size
+    ):
+        images = augment_images(scaled(faces.images[batch]), config.augmentation)
         images, labels = mix(images, faces.labels[batch])
-        labels = distilled(labels, images, task, state)
+        labels = distill_labels(labels, images, spec, state)
         logits = forward(images)
         loss = functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
         state.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        state.step()
+        state.step_optimizer()
         total += loss.detach()
-    _require_finite(float(total), "training loss", state.epoch + 1)
+    _require_finite(float(total), "training loss", state.epochs_done + 1)
 
 
 def _require_finite(loss: float, name: str, epoch: int) -> None:
@@ -115,17 +122,17 @@ def _require_finite(loss: float, name: str, epoch: int) -> None:
         raise Diverged(f"the {name} became {loss} in epoch {epoch}")
 
 
-def _order(
+def _draw_order(
     count: int,
-    chances: Tensor | None,  # (count,) float64
+    sampling_weights: Tensor | None,  # (count,) float64
 ) -> Tensor:  # (count,) int64
-    if chances is None:
+    if sampling_weights is None:
         return torch.randperm(count)
-    return torch.multinomial(chances, count, replacement=True)
+    return torch.multinomial(sampling_weights, count, replacement=True)
 
 
 @torch.inference_mode()
-def evaluate(model: FerNet, faces: OnDevice, classes: int) -> Scores:
+def evaluate_model(model: FerNet, faces: DeviceData, classes: int) -> Scores:
     """Loss and confusion matrix of the model on faces as they are, in evaluation mode."""
     device = faces.images.device
     loss = torch.zeros((), device=device)
@@ -133,7 +140,7 @@ def evaluate(model: FerNet, faces: OnDevice, classes: int) -> Scores:
     model = model.fused()
     batches = (torch.split(tensor, EVALUATION_BATCH) for tensor in (faces.images, faces.labels))
     for images, labels in zip(*batches, strict=True):
-        with autocast(device):
+        with use_autocast(device):
             logits = model(scaled(images))
         loss += functional.cross_entropy(logits.float(), labels, reduction="sum")
         cells += torch.bincount(labels * classes + logits.argmax(1), minlength=classes * classes)

@@ -10,14 +10,14 @@ from optuna.samplers import RandomSampler
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
-from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
+from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.trial_record import format_trial_name
 from fer_tune.study.search_space.space import SearchSpace, find_space_file, load_space
 from fer_tune.tracking.parts import StudyEnded
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, open_store
-from fer_tune.trial_config import PAPER, TrialConfig
+from fer_tune.trial_config import BASELINE, TrialConfig
 
 OUTCOME = "The paper's configuration was not the best."
 
@@ -79,10 +79,10 @@ def _described(name: str, space: SearchSpace) -> StudyInfo:
 
 def _configs(space: SearchSpace, trials: int) -> Iterator[TrialConfig]:
     """The paper's, then ones drawn at random."""
-    yield PAPER
+    yield BASELINE
     asked = create_study(sampler=RandomSampler(seed=0))
     for _ in range(trials - 1):
-        yield TrialConfig.model_validate(PAPER.model_dump() | space.suggest_point(asked.ask()))
+        yield TrialConfig.model_validate(BASELINE.model_dump() | space.suggest_point(asked.ask()))
 
 
 def _results(config: TrialConfig, epochs: int, rng: np.random.Generator) -> Iterator[EpochResult]:
@@ -94,7 +94,7 @@ def _results(config: TrialConfig, epochs: int, rng: np.random.Generator) -> Iter
         accuracy = best * (1 - 0.5**epoch)
         by_heart = 0.03 * epoch * (1 - config.dropout)
         train, validation = _scores(accuracy + by_heart, rng), _scores(accuracy, rng)
-        metrics = named_metrics(train, validation, EMOTIONS)
+        metrics = build_epoch_metrics(train, validation, EMOTIONS)
         yield EpochResult(epoch, metrics, validation.confusion.tolist(), seconds=20.0)
 
 

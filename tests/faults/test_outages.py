@@ -19,7 +19,7 @@ from ray import tune
 
 from fer_tune.common.atomic import write
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
+from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.event_log import FILE, EventLog, EventLogReader, read_trials
 from fer_tune.study.records.settings import create_study_directory
 from fer_tune.study.records.trial_record import TrialRecord
@@ -105,7 +105,7 @@ def _steady(pace: _Pace) -> Train:
                 return
             confusion = draw.integers(0, 100, (len(EMOTIONS), len(EMOTIONS)))
             scores = Scores(float(draw.random()), confusion)
-            metrics = named_metrics(scores, scores, EMOTIONS)
+            metrics = build_epoch_metrics(scores, scores, EMOTIONS)
             report_epoch(EpochResult(epoch, metrics, confusion.tolist(), 0.3), options.metric)
 
     return train

@@ -7,12 +7,12 @@ import pytest
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Ending
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
+from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import parse_space
 from fer_tune.tracking import tags
 from fer_tune.tracking.queries import StudyRun
-from fer_tune.trial_config import PAPER, TrialConfig
+from fer_tune.trial_config import BASELINE, TrialConfig
 
 SPACE = """
 parameters:
@@ -34,7 +34,7 @@ def epoch() -> Callable[..., EpochResult]:
         count = len(classes)
         confusion = np.diag([right] * count) + np.roll(np.diag([50 - right] * count), 1, axis=1)
         scores = Scores(1.0, confusion)
-        metrics = named_metrics(scores, scores, classes) | {"gap": gap}
+        metrics = build_epoch_metrics(scores, scores, classes) | {"gap": gap}
         return EpochResult(number, metrics, confusion.tolist())
 
     return result
@@ -54,7 +54,7 @@ def trial(epoch: Callable[..., EpochResult]) -> Callable[..., TrialRecord]:
         history = [
             epoch(i, each, (i + number % 7) / 50, classes) for i, each in enumerate(right, start=1)
         ]
-        settings = TrialConfig.model_validate(PAPER.model_dump() | config)
+        settings = TrialConfig.model_validate(BASELINE.model_dump() | config)
         return TrialRecord(number, f"{number:03d}", settings, history, ending)
 
     return record

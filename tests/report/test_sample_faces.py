@@ -17,8 +17,8 @@ from fer_tune.report.sample_faces import (
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.trial import checkpoint
 from fer_tune.trial.device import pick_device
-from fer_tune.trial.train_state import Task, fresh_state, weights
-from fer_tune.trial.training_loop import OnDevice, evaluate
+from fer_tune.trial.train_state import TrialSpec, copy_weights, init_state
+from fer_tune.trial.training_loop import DeviceData, evaluate_model
 
 SMALL = {"depth": 2, "width": 4, "hidden_1": 16, "hidden_2": 16, "schedule": "onecycle"}
 
@@ -44,15 +44,15 @@ def test_faces_are_judged_by_the_weights_of_the_best_epoch(
     validation = draw_demo_splits().validation
     reported = study(trial(0, 20, **SMALL))
     device = pick_device()
-    state = fresh_state(Task(reported.trials[0].config, 15, seed=1), 300, 7, device)
-    state.best_weights = weights(state.model)
+    state = init_state(TrialSpec(reported.trials[0].config, 15, seed=1), 300, 7, device)
+    state.best_weights = copy_weights(state.model)
     with torch.no_grad():  # a later epoch, worse
         for parameter in state.model.parameters():
             parameter.zero_()
-    checkpoint.save(state, open_folder(str(tmp_path)))
+    checkpoint.save_state(state, open_folder(str(tmp_path)))
     chances = predict_validation(reported, validation, open_folder(str(tmp_path)))
     state.model.load_state_dict(state.best_weights)
-    confusion = evaluate(state.model, OnDevice.of(validation, device), 7).confusion
+    confusion = evaluate_model(state.model, DeviceData.from_faces(validation, device), 7).confusion
     assert chances.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert np.bincount(chances.argmax(axis=1), minlength=7).tolist() == confusion.sum(0).tolist()
 

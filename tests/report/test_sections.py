@@ -13,7 +13,7 @@ from fer_tune.report.overfitting import build_overfitting_section
 from fer_tune.report.overfitting import summarize_overfitting as overfitting_words
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import Constraints, SearchSpace, UpperBound
-from fer_tune.trial_config import PAPER
+from fer_tune.trial_config import BASELINE
 
 Trial = Callable[..., TrialRecord]
 Study = Callable[..., ReportedStudy]
@@ -132,4 +132,4 @@ def test_a_study_that_varies_no_augmentation_or_no_size_says_so() -> None:
 
 
 def test_parameters_are_those_of_the_network() -> None:
-    assert count_trial_parameters(PAPER, 7) == 2_585_831
+    assert count_trial_parameters(BASELINE, 7) == 2_585_831

@@ -13,8 +13,8 @@ from fer_tune.data.faces import Faces, Splits
 from fer_tune.model import FerNet
 from fer_tune.retrain.promote import Retrained, chosen, decided, judge
 from fer_tune.scoring.metrics import EpochResult, Scores
-from fer_tune.scoring.predictions import Predictions, confusion
-from fer_tune.scoring.significance import Paired
+from fer_tune.scoring.predictions import Predictions, build_confusion_matrix
+from fer_tune.scoring.significance import McNemarResult
 from fer_tune.tracking import registry, tags
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import StudyRun, TrialRun
@@ -23,7 +23,7 @@ from fer_tune.tracking.retrain_run import open_retrain_run
 from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store, open_store
-from fer_tune.trial.train_and_test import Final
+from fer_tune.trial.train_and_test import TrainedModel
 from fer_tune.trial_config import TrialConfig
 
 CLASSES = ("cat", "dog", "owl")
@@ -82,7 +82,7 @@ def result(score: float) -> EpochResult:
 def outcome(splits: Splits, right: int, seed: int = 0, score: float = 0.5) -> SeedOutcome:
     """One that no run holds."""
     told = said(splits, right)
-    test = Scores(1.0, confusion(told.truth, told.predicted, len(CLASSES)))
+    test = Scores(1.0, build_confusion_matrix(told.truth, told.predicted, len(CLASSES)))
     return SeedOutcome(seed, "", "", result(score), test, told)
 
 
@@ -104,7 +104,7 @@ def judged(store: Store, splits: Splits) -> Judged:
                 with run.open_seed_run(0) as seed:
                     network = FerNet(CONFIG, len(CLASSES))
                     kept = seed.log_outcome(
-                        Final(network, alone.best, alone.test, alone.predictions)
+                        TrainedModel(network, alone.best, alone.test, alone.predictions)
                     )
             options = {"paper": None, "flip": False, **changes}
             judge(console, store, run, Retrained(what, splits, [kept], **options))
@@ -239,7 +239,7 @@ def test_the_validation_faces_choose_the_seed_and_the_test_faces_nothing(splits:
 
 @pytest.mark.parametrize("theirs", [0, 9, 20])
 def test_only_a_better_model_replaces_a_champion(theirs: int) -> None:
-    test = Paired(50, 9, theirs, 20, p=0.01 if theirs != 9 else 1.0)
+    test = McNemarResult(50, 9, theirs, 20, p=0.01 if theirs != 9 else 1.0)
     alias, why = decided(Champion("7", "", {}), test)
     assert alias == (CHAMPION if theirs == 0 else CHALLENGER)
     assert "version 7" in why

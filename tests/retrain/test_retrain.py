@@ -16,8 +16,8 @@ from fer_tune.tracking.queries import find_study, list_trials
 from fer_tune.tracking.store import open_store
 from fer_tune.trial import train_and_test as final
 from fer_tune.trial import training_loop as loop
-from fer_tune.trial.train_state import Task
-from fer_tune.trial_config import PAPER, TrialConfig
+from fer_tune.trial.train_state import TrialSpec
+from fer_tune.trial_config import BASELINE, TrialConfig
 
 STUDY = "demo-retrained"
 ALONE = ["--no-against-paper"]
@@ -53,9 +53,9 @@ def test_the_trial_is_trained_again_tested_and_kept_as_a_model(
 ) -> None:
     tested = []
 
-    read = final.tested
+    read = final.predict_and_score
 
-    def counted(model: FerNet, faces: loop.OnDevice, classes: int) -> Any:
+    def counted(model: FerNet, faces: loop.DeviceData, classes: int) -> Any:
         tested.append(len(faces))
         return read(model, faces, classes)
 
@@ -115,9 +115,9 @@ def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
     trained.clear()
     tested = []
 
-    read = final.tested
+    read = final.predict_and_score
 
-    def counted_test(model: FerNet, faces: loop.OnDevice, classes: int) -> Any:
+    def counted_test(model: FerNet, faces: loop.DeviceData, classes: int) -> Any:
         tested.append(len(faces))
         return read(model, faces, classes)
 
@@ -165,13 +165,13 @@ def test_the_papers_configuration_is_trained_once_however_often_it_is_compared_w
     trained: list[TrialConfig] = []
     whole = loop._train_epoch
 
-    def stopped_in_the_papers(task: Task, *args: Any) -> None:
+    def stopped_in_the_papers(task: TrialSpec, *args: Any) -> None:
         trained.append(task.config)
-        if task.config == PAPER:
+        if task.config == BASELINE:
             raise KeyboardInterrupt
         whole(task, *args)
 
-    def counted(task: Task, *args: Any) -> None:
+    def counted(task: TrialSpec, *args: Any) -> None:
         trained.append(task.config)
         whole(task, *args)
 
@@ -183,9 +183,9 @@ def test_the_papers_configuration_is_trained_once_however_often_it_is_compared_w
     monkeypatch.setattr(loop, "_train_epoch", counted)
     before = len(open_store().create_client().search_model_versions("name = 'fer_tune'"))
     retrain.main(arguments)
-    assert [config == PAPER for config in trained] == [False, True, True]
+    assert [config == BASELINE for config in trained] == [False, True, True]
     retrain.main(arguments)
-    assert [config == PAPER for config in trained[3:]] == [False]
+    assert [config == BASELINE for config in trained[3:]] == [False]
     shown = capfd.readouterr().out
     assert "The paper's configuration was trained like this before." in shown
     assert shown.count("Against the paper's configuration, trained in the same way") == 2

@@ -10,12 +10,12 @@ from fer_tune.data.faces import EMOTIONS
 from fer_tune.scoring.metrics import (
     EpochResult,
     Scores,
-    best_result,
-    improves,
-    metric_names,
-    named_metrics,
-    named_test_metrics,
-    standing,
+    build_epoch_metrics,
+    build_test_metrics,
+    find_best_epoch,
+    is_better,
+    list_metric_names,
+    ranking_key,
 )
 
 confusions = st.integers(2, 9).flatmap(
@@ -64,14 +64,14 @@ def test_polarity_accuracy_groups_happy_surprise_and_neutral() -> None:
 def test_polarity_accuracy_is_left_out_where_a_class_of_it_is_missing() -> None:
     scores = Scores(0.0, np.eye(2, dtype=np.int64))
     assert scores.polarity_accuracy(("happy", "sad")) is None
-    assert "val/polarity_accuracy" not in metric_names(("happy", "sad"))
-    assert "val/polarity_accuracy" in metric_names(EMOTIONS)
+    assert "val/polarity_accuracy" not in list_metric_names(("happy", "sad"))
+    assert "val/polarity_accuracy" in list_metric_names(EMOTIONS)
 
 
 def test_the_gap_is_train_minus_validation_accuracy() -> None:
     train = Scores(0.1, np.array([[9, 1], [0, 10]]))
     validation = Scores(0.7, np.array([[5, 5], [3, 7]]))
-    metrics = named_metrics(train, validation, ("happy", "sad"))
+    metrics = build_epoch_metrics(train, validation, ("happy", "sad"))
     assert metrics["train/accuracy"] == pytest.approx(0.95)
     assert metrics["val/accuracy"] == pytest.approx(0.6)
     assert metrics["gap"] == pytest.approx(0.35)
@@ -79,7 +79,7 @@ def test_the_gap_is_train_minus_validation_accuracy() -> None:
 
 
 def test_per_class_metrics_carry_the_name_of_their_class() -> None:
-    metrics = named_test_metrics(Scores(0.0, np.array([[1, 3], [0, 4]])), ("happy", "sad"))
+    metrics = build_test_metrics(Scores(0.0, np.array([[1, 3], [0, 4]])), ("happy", "sad"))
     assert metrics["test_recall/happy"] == pytest.approx(1 / 4)
     assert metrics["test_recall/sad"] == 1
     assert metrics["test_precision/sad"] == pytest.approx(4 / 7)
@@ -88,8 +88,8 @@ def test_per_class_metrics_carry_the_name_of_their_class() -> None:
 
 def test_every_metric_of_an_epoch_is_named_beforehand() -> None:
     scores = Scores(1.0, np.eye(7, dtype=np.int64))
-    assert list(named_metrics(scores, scores, EMOTIONS)) == metric_names(EMOTIONS)
-    assert len(set(metric_names(EMOTIONS))) == 2 + 4 + 1 + 3 * 7
+    assert list(build_epoch_metrics(scores, scores, EMOTIONS)) == list_metric_names(EMOTIONS)
+    assert len(set(list_metric_names(EMOTIONS))) == 2 + 4 + 1 + 3 * 7
 
 
 @pytest.mark.parametrize(
@@ -105,13 +105,13 @@ def test_every_metric_of_an_epoch_is_named_beforehand() -> None:
 def test_the_best_epoch_is_the_first_of_those_best_by_the_metric(
     metric: str, values: tuple[float, ...], epoch: int
 ) -> None:
-    best = best_result(history(metric, *values), metric)
+    best = find_best_epoch(history(metric, *values), metric)
     assert best is not None
     assert best.epoch == epoch
 
 
 def test_without_an_epoch_there_is_no_best() -> None:
-    assert best_result([], "val/macro_f1") is None
+    assert find_best_epoch([], "val/macro_f1") is None
 
 
 @given(
@@ -123,9 +123,9 @@ def test_epoch_by_epoch_and_all_at_once_choose_the_same_best(
 ) -> None:
     kept: tuple[int, float] | None = None
     for epoch, value in enumerate(values, 1):
-        if improves(metric, value, kept and kept[1]):
+        if is_better(metric, value, kept and kept[1]):
             kept = epoch, value
-    best = best_result(history(metric, *values), metric)
+    best = find_best_epoch(history(metric, *values), metric)
     assert best is not None
     assert kept is not None
     assert kept[0] == best.epoch
@@ -148,8 +148,8 @@ def test_trials_with_a_larger_gap_than_allowed_stand_below_all_others(
         {"val/macro_f1": score, "val/loss": score, "gap": gap}
         for score, gap in ((0.2, 0.1), (0.5, 0.2), (0.9, 0.4), (0.1, 0.3))
     ]
-    places = sorted(range(4), key=lambda i: standing(trials[i], metric, max_gap), reverse=True)
+    places = sorted(range(4), key=lambda i: ranking_key(trials[i], metric, max_gap), reverse=True)
     assert places == order
-    short = standing({"val/macro_f1": 0.9, "gap": 0.0}, "val/macro_f1", 0.2, is_whole=False)
-    assert short < min(standing(each, "val/macro_f1", 0.2) for each in trials)
-    assert standing({"val/macro_f1": 0.9}, "val/macro_f1", is_whole=False) == (0.0, 0.9)
+    short = ranking_key({"val/macro_f1": 0.9, "gap": 0.0}, "val/macro_f1", 0.2, is_completed=False)
+    assert short < min(ranking_key(each, "val/macro_f1", 0.2) for each in trials)
+    assert ranking_key({"val/macro_f1": 0.9}, "val/macro_f1", is_completed=False) == (0.0, 0.9)

@@ -10,11 +10,11 @@ CLASSES = ("nan", "007", "a face, with a comma")
 def predictions() -> Predictions:
     rng = np.random.default_rng(0)
     plain, mirrored = rng.dirichlet([1, 1, 1], (2, 40))
-    return Predictions.of(rng.integers(0, 3, 40), plain, mirrored)
+    return Predictions.from_probabilities(rng.integers(0, 3, 40), plain, mirrored)
 
 
 def test_what_is_written_is_read_again(predictions: Predictions) -> None:
-    text = predictions.as_csv(CLASSES)
+    text = predictions.to_csv(CLASSES)
     assert text.splitlines()[0] == (
         "row,truth,prediction,probability,flip_prediction,flip_probability"
     )
@@ -23,7 +23,7 @@ def test_what_is_written_is_read_again(predictions: Predictions) -> None:
     for name in ("truth", "predicted", "flip_predicted"):
         np.testing.assert_array_equal(getattr(again, name), getattr(predictions, name))
     np.testing.assert_allclose(again.probability, predictions.probability, atol=1e-6)
-    assert again.as_csv(CLASSES) == text
+    assert again.to_csv(CLASSES) == text
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "row,truth\n0,nan\n"])
@@ -34,17 +34,17 @@ def test_another_table_is_refused(text: str) -> None:
 
 def test_classes_that_are_not_known_are_refused(predictions: Predictions) -> None:
     with pytest.raises(ValueError, match="007"):
-        Predictions.from_csv(predictions.as_csv(CLASSES), ("nan", "8", CLASSES[2]))
+        Predictions.from_csv(predictions.to_csv(CLASSES), ("nan", "8", CLASSES[2]))
 
 
 def test_flip_averaging_can_change_a_prediction_and_leaves_the_plain_one() -> None:
     truth = np.array([1, 0])
     plain, mirrored = np.array([[0.6, 0.4], [0.9, 0.1]]), np.array([[0.1, 0.9], [0.8, 0.2]])
-    found = Predictions.of(truth, plain, mirrored)
+    found = Predictions.from_probabilities(truth, plain, mirrored)
     assert found.predicted.tolist() == [0, 0]
     assert found.flip_predicted.tolist() == [1, 0]
     np.testing.assert_allclose(found.flip_probability, [0.65, 0.85])
-    assert found.flipped(2).accuracy == 1
-    assert found.accuracy(np.array([True, True])) == 0.5
-    assert found.accuracy(np.array([False, True])) == 1
-    assert np.isnan(found.accuracy(np.array([False, False])))
+    assert found.score_with_tta(2).accuracy == 1
+    assert found.measure_accuracy(np.array([True, True])) == 0.5
+    assert found.measure_accuracy(np.array([False, True])) == 1
+    assert np.isnan(found.measure_accuracy(np.array([False, False])))

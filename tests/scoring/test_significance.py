@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from fer_tune.scoring.metrics import Scores
-from fer_tune.scoring.predictions import confusion
-from fer_tune.scoring.significance import bootstrap, paired
+from fer_tune.scoring.predictions import build_confusion_matrix
+from fer_tune.scoring.significance import bootstrap_intervals, run_mcnemar_test
 
 CLASSES = 4
 
@@ -23,7 +23,7 @@ _matrices = arrays.arrays(np.int64, (CLASSES, CLASSES), elements=st.integers(0, 
 
 @given(_matrices)
 def test_intervals_lie_in_0_to_1_and_around_what_was_measured(matrix: NDArray[np.int64]) -> None:
-    found, scores = bootstrap(matrix), Scores(0.0, matrix)
+    found, scores = bootstrap_intervals(matrix), Scores(0.0, matrix)
     assert 0 <= found.accuracy.low <= scores.accuracy <= found.accuracy.high <= 1
     for low, high in (found.macro_f1, *found.precision, *found.recall, *found.f1):
         assert 0 <= low <= high <= 1
@@ -32,7 +32,7 @@ def test_intervals_lie_in_0_to_1_and_around_what_was_measured(matrix: NDArray[np
 
 def test_the_draws_are_scored_as_the_test_faces_are() -> None:
     matrix = np.diag([30, 20, 0, 0])
-    found = bootstrap(matrix)
+    found = bootstrap_intervals(matrix)
     assert found.f1 == ((1, 1), (1, 1), (0, 0), (0, 0))  # as Scores.f1 of a class without faces
     assert found.macro_f1 == (0.5, 0.5)
 
@@ -44,8 +44,10 @@ def test_the_interval_is_as_wide_as_resampling_the_faces_themselves_makes_it() -
     resampled = []
     for _ in range(2000):
         faces = rng.integers(0, 500, 500)
-        resampled.append(Scores(0.0, confusion(truth[faces], predicted[faces], CLASSES)).macro_f1)
-    found = bootstrap(confusion(truth, predicted, CLASSES)).macro_f1
+        resampled.append(
+            Scores(0.0, build_confusion_matrix(truth[faces], predicted[faces], CLASSES)).macro_f1
+        )
+    found = bootstrap_intervals(build_confusion_matrix(truth, predicted, CLASSES)).macro_f1
     np.testing.assert_allclose(found, np.percentile(resampled, (2.5, 97.5)), atol=0.006)
 
 
@@ -54,15 +56,15 @@ def test_of_100_intervals_about_95_hold_the_true_accuracy() -> None:
     held = 0
     for _ in range(200):
         right = int(rng.binomial(800, 0.6))
-        low, high = bootstrap(np.array([[right, 800 - right], [0, 0]])).accuracy
+        low, high = bootstrap_intervals(np.array([[right, 800 - right], [0, 0]])).accuracy
         held += low <= 0.6 <= high
     assert 0.90 <= held / 200 <= 0.99
 
 
 def test_the_same_faces_give_the_same_interval_and_four_times_as_many_half_the_width() -> None:
     few, many = np.full((2, 2), 50), np.full((2, 2), 200)
-    assert bootstrap(few) == bootstrap(few)
-    widths = [np.ptp(bootstrap(matrix).accuracy) for matrix in (few, many)]
+    assert bootstrap_intervals(few) == bootstrap_intervals(few)
+    widths = [np.ptp(bootstrap_intervals(matrix).accuracy) for matrix in (few, many)]
     assert widths[0] / widths[1] == pytest.approx(2, rel=0.1)
 
 
@@ -70,7 +72,7 @@ def test_the_same_faces_give_the_same_interval_and_four_times_as_many_half_the_w
 @given(_labels)
 def test_every_face_is_in_one_cell_and_p_is_the_binomial_tests(labels: NDArray[np.int64]) -> None:
     truth, ours, theirs = labels
-    found = paired(truth, ours, theirs)
+    found = run_mcnemar_test(truth, ours, theirs)
     assert found.both + found.ours + found.theirs + found.neither == len(truth)
     assert found.both + found.ours == (ours == truth).sum()
     assert found.both + found.theirs == (theirs == truth).sum()
@@ -82,23 +84,23 @@ def test_every_face_is_in_one_cell_and_p_is_the_binomial_tests(labels: NDArray[n
 @given(_labels)
 def test_at_most_one_of_two_models_is_better(labels: NDArray[np.int64]) -> None:
     truth, ours, theirs = labels
-    one, other = paired(truth, ours, theirs), paired(truth, theirs, ours)
+    one, other = run_mcnemar_test(truth, ours, theirs), run_mcnemar_test(truth, theirs, ours)
     assert one.p == pytest.approx(other.p)
-    assert not (one.better and other.better)
-    assert not paired(truth, ours, ours).better
-    assert one.better == (one.p < 0.05 and (ours == truth).mean() > (theirs == truth).mean())
+    assert not (one.is_better and other.is_better)
+    assert not run_mcnemar_test(truth, ours, ours).is_better
+    assert one.is_better == (one.p < 0.05 and (ours == truth).mean() > (theirs == truth).mean())
 
 
 def test_a_clear_difference_is_told_in_words() -> None:
     truth = np.zeros(100, dtype=np.int64)
     weak = np.array([0] * 40 + [1] * 60)
-    assert str(paired(truth, truth, weak)) == (
+    assert str(run_mcnemar_test(truth, truth, weak)) == (
         "better (60 test faces told by this model alone, 0 by the other alone, McNemar's p < 0.001)"
     )
-    assert paired(truth, weak, truth).verdict == "worse"
-    assert "no difference beyond chance" in str(paired(truth, weak, weak))
+    assert run_mcnemar_test(truth, weak, truth).verdict == "worse"
+    assert "no difference beyond chance" in str(run_mcnemar_test(truth, weak, weak))
 
 
 def test_predictions_of_other_faces_are_refused() -> None:
     with pytest.raises(ValueError, match="predictions for"):
-        paired(np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(2, np.int64))
+        run_mcnemar_test(np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(2, np.int64))

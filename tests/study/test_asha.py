@@ -9,7 +9,7 @@ import pytest
 from ray.tune.schedulers import ASHAScheduler
 
 from fer_tune.defaults import Scheduler
-from fer_tune.scoring.metrics import direction
+from fer_tune.scoring.metrics import metric_direction
 from fer_tune.study.asha import Asha, make_asha
 from fer_tune.study.records.settings import StudySettings
 
@@ -36,7 +36,12 @@ def test_the_stopping_kind_decides_as_rays_asha(
     epochs, grace, reduction = draw.randint(1, 40), draw.randint(1, 5), draw.randint(2, 5)
     ours = _of(settings, "asha", metric=metric, epochs=epochs, grace=grace, reduction=reduction)
     rays = ASHAScheduler(
-        "epoch", metric, direction(metric), epochs, min(grace, epochs), reduction_factor=reduction
+        "epoch",
+        metric,
+        metric_direction(metric),
+        epochs,
+        min(grace, epochs),
+        reduction_factor=reduction,
     )
     reached: dict[int, int] = {}
     for number in range(1, 200):
@@ -84,7 +89,7 @@ def test_the_promoting_kind_gives_slots_as_the_algorithm_does(
     eta, epochs = draw.randint(2, 4), 30
     ours = _of(settings, "asha-promotion", metric=metric, epochs=epochs, grace=2, reduction=eta)
     levels = [2 * eta**k for k in range(5) if 2 * eta**k < epochs]
-    plain = Plain(levels, eta, 1 if direction(metric) == "max" else -1)
+    plain = Plain(levels, eta, 1 if metric_direction(metric) == "max" else -1)
     running, reached, begun = list[int](), Counter[int](), 0
     for _ in range(3000):
         while len(running) < 4:

@@ -6,10 +6,10 @@ import pytest
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
-from fer_tune.scoring.metrics import EpochResult, Scores, named_metrics
+from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, open_store
-from fer_tune.trial_config import PAPER, TrialConfig
+from fer_tune.trial_config import BASELINE, TrialConfig
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +47,7 @@ def result() -> Callable[..., EpochResult]:
         wrong = (100 - right) // 6
         confusion = np.full((7, 7), wrong) + np.diag([100 - 7 * wrong] * 7)
         scores = Scores(1 / number if loss is None else loss, confusion)
-        metrics = named_metrics(scores, scores, EMOTIONS)
+        metrics = build_epoch_metrics(scores, scores, EMOTIONS)
         return EpochResult(number, metrics, confusion.tolist())
 
     return epoch
@@ -62,7 +62,7 @@ def events() -> Callable[..., list[Event]]:
         *results: EpochResult,
         ending: Ending | None = None,
         error: str | None = None,
-        config: TrialConfig = PAPER,
+        config: TrialConfig = BASELINE,
     ) -> list[Event]:
         told: list[Event] = [TrialStarted(number=number, name=f"trial {number}", config=config)]
         told += [EpochEnded(number=number, result=each) for each in results]

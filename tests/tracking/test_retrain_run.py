@@ -16,7 +16,7 @@ from fer_tune.events import Event
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.scoring.predictions import Predictions
-from fer_tune.scoring.significance import Paired
+from fer_tune.scoring.significance import McNemarResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import find_study, find_trial
@@ -25,7 +25,7 @@ from fer_tune.tracking.retrain_run import find_earlier_seed, has_unfinished_run,
 from fer_tune.tracking.run_info import RetrainInfo, StudyInfo
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
-from fer_tune.trial.train_and_test import Final
+from fer_tune.trial.train_and_test import TrainedModel
 from fer_tune.trial_config import TrialConfig
 
 Result = Callable[..., EpochResult]
@@ -51,13 +51,13 @@ def what(
 
 
 @pytest.fixture
-def final(result: Result) -> Final:
+def final(result: Result) -> TrainedModel:
     test = Scores(0.7, np.arange(49).reshape(7, 7))
     config = TrialConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
     truth, told = np.repeat(np.indices((7, 7)).reshape(2, 49), np.arange(49), axis=1)
     likely = np.full(len(truth), 0.5)
     said = Predictions(truth, told, likely, truth, likely)
-    return Final(FerNet(config, len(EMOTIONS)), result(2, 76), test, said)
+    return TrainedModel(FerNet(config, len(EMOTIONS)), result(2, 76), test, said)
 
 
 def _runs(store: Store, what: RetrainInfo) -> Iterator[Run]:
@@ -83,20 +83,20 @@ def _broken_off(
 
 
 def test_a_retraining_is_a_run_with_a_nested_run_a_seed(
-    store: Store, what: RetrainInfo, final: Final, result: Result
+    store: Store, what: RetrainInfo, final: TrainedModel, result: Result
 ) -> None:
     with open_retrain_run(store, what) as run:
         with run.open_seed_run(0) as seed_run:
             seed_run.log_epoch(result(1))
             outcome = seed_run.log_outcome(final)
         run.log_summary([outcome], {"test/flip_accuracy": [0.5]})
-        run.log_mcnemar("paper", Paired(5, 4, 3, 2, 0.9))
+        run.log_mcnemar("paper", McNemarResult(5, 4, 3, 2, 0.9))
         run.log_model_card(outcome)
     assert _status(store, what) == ["FINISHED", "FINISHED"]
     parent, seed = _runs(store, what)
     assert parent.data.tags[tags.NOTE] == "Drawn faces."
     assert parent.data.tags[tags.RETRAINED_STUDY] == what.study.name
-    assert parent.data.metrics["test/accuracy"] == final.test.accuracy
+    assert parent.data.metrics["test/accuracy"] == final.test_scores.accuracy
     assert parent.data.metrics["test/flip_accuracy"] == 0.5
     assert parent.data.metrics["against_paper/p"] == 0.9
     assert seed.data.tags[tags.PARENT] == parent.info.run_id
@@ -115,12 +115,12 @@ def test_a_retraining_is_a_run_with_a_nested_run_a_seed(
     assert cards[0] == cards[1]
     assert "must not be used" in cards[0]
     low, high = (seed.data.metrics[f"test/accuracy_{end}"] for end in ("low", "high"))
-    assert low < final.test.accuracy < high
+    assert low < final.test_scores.accuracy < high
     assert load_model(store, outcome.model_uri).metadata.run_id == seed.info.run_id
 
 
 def test_several_seeds_give_a_mean_and_a_deviation(
-    store: Store, what: RetrainInfo, final: Final, result: Result
+    store: Store, what: RetrainInfo, final: TrainedModel, result: Result
 ) -> None:
     outcomes = [
         SeedOutcome(
@@ -192,7 +192,9 @@ def test_the_same_retraining_goes_on_in_its_runs(
     assert command.read_text() == f"{what.command}\n"
 
 
-def test_a_finished_seed_is_told_as_it_was(store: Store, what: RetrainInfo, final: Final) -> None:
+def test_a_finished_seed_is_told_as_it_was(
+    store: Store, what: RetrainInfo, final: TrainedModel
+) -> None:
     with suppress(KeyboardInterrupt), open_retrain_run(store, what) as run:
         with run.open_seed_run(0) as seed_run:
             logged = seed_run.log_outcome(final)
@@ -216,7 +218,7 @@ def test_a_finished_seed_is_told_as_it_was(store: Store, what: RetrainInfo, fina
 def test_a_training_is_found_again_by_all_that_decides_its_outcome(
     store: Store,
     what: RetrainInfo,
-    final: Final,
+    final: TrainedModel,
 ) -> None:
     # Faces of its own: other tests of this store train the same configuration.
     study = replace(what.study, tags={**what.study.tags, tags.FACES_HASH: "earlier"})
@@ -254,7 +256,7 @@ def test_a_training_is_found_again_by_all_that_decides_its_outcome(
 @pytest.mark.parametrize("file", ["confusion.csv", "test_predictions.csv"])
 @pytest.mark.parametrize("content", ["", "true,happy\nhappy,many\n", "happy\n1\n"])
 def test_a_finished_seed_that_something_else_changed_is_told_in_one_line(
-    store: Store, what: RetrainInfo, final: Final, content: str, file: str
+    store: Store, what: RetrainInfo, final: TrainedModel, content: str, file: str
 ) -> None:
     with suppress(KeyboardInterrupt), open_retrain_run(store, what) as run:
         with run.open_seed_run(0) as seed_run:

@@ -6,7 +6,7 @@ import torch
 
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
-from fer_tune.data.trial_data import TrialFaces
+from fer_tune.data.trial_data import TrialData
 from fer_tune.trial_config import TrialConfig
 
 CLASSES = ("happy", "sad", "surprise", "neutral")
@@ -42,7 +42,7 @@ def config() -> TrialConfig:
 
 
 @pytest.fixture(scope="session")
-def faces() -> TrialFaces:
+def faces() -> TrialData:
     """Noise. 33 training faces, so that with batches of 16 the last batch holds one face."""
     rng = np.random.default_rng(0)
 
@@ -51,4 +51,4 @@ def faces() -> TrialFaces:
         return Faces(images, np.arange(count) % len(CLASSES))
 
     train = noise(33)
-    return TrialFaces(TrainingFaces(train), train.take(np.arange(12)), noise(13), CLASSES)
+    return TrialData(TrainingFaces(train), train.take(np.arange(12)), noise(13), CLASSES)

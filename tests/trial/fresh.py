@@ -1,11 +1,11 @@
 import torch
 
-from fer_tune.data.trial_data import TrialFaces
-from fer_tune.trial.train_state import State, Task, fresh_state
+from fer_tune.data.trial_data import TrialData
+from fer_tune.trial.train_state import TrainState, TrialSpec, init_state
 
 CPU = torch.device("cpu")
 
 
-def fresh(task: Task, faces: TrialFaces) -> State:
+def fresh(task: TrialSpec, faces: TrialData) -> TrainState:
     """The trial before its first epoch."""
-    return fresh_state(task, len(faces.training.faces), len(faces.classes), CPU)
+    return init_state(task, len(faces.training.faces), len(faces.classes), CPU)

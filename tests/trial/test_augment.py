@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fer_tune.trial import augment as module
-from fer_tune.trial.augment import augment, mixer
+from fer_tune.trial.augment import augment_images, make_mixup
 
 FACES = 400
 
@@ -48,7 +48,7 @@ def _seeded() -> None:
 
 def test_strength_0_leaves_faces_as_they_are() -> None:
     images = noise(5)
-    assert torch.equal(augment(images, 0), images)
+    assert torch.equal(augment_images(images, 0), images)
 
 
 @settings(deadline=None, max_examples=25)
@@ -56,7 +56,7 @@ def test_strength_0_leaves_faces_as_they_are() -> None:
 def test_augmented_faces_stay_within_0_and_1(strength: float, seed: int) -> None:
     torch.manual_seed(seed)
     images = noise(8).round()  # black and white: the ends of the range
-    changed = augment(images, strength)
+    changed = augment_images(images, strength)
     assert changed.shape == images.shape
     assert changed.dtype == torch.float32
     assert changed.min() >= 0
@@ -65,7 +65,7 @@ def test_augmented_faces_stay_within_0_and_1(strength: float, seed: int) -> None
 
 def test_a_face_is_flipped_about_half_the_time() -> None:
     picture = torch.linspace(0, 1, 48).expand(48, 48)  # dark left, light right
-    changed = augment(repeated(picture), 1e-6)
+    changed = augment_images(repeated(picture), 1e-6)
     mirrored = changed[:, 0, :, 0] > changed[:, 0, :, -1]
     flipped = mirrored.all(dim=1)
     assert torch.equal(flipped, mirrored.any(dim=1))
@@ -76,12 +76,12 @@ def test_a_face_is_flipped_about_half_the_time() -> None:
 
 def test_a_face_is_never_upside_down() -> None:
     picture = torch.linspace(0, 1, 48)[:, None].expand(48, 48)  # dark above, light below
-    changed = augment(repeated(picture), 1.0)
+    changed = augment_images(repeated(picture), 1.0)
     assert (centres(changed)[:, 1] > 0).all()
 
 
 def test_each_face_is_changed_in_its_own_way() -> None:
-    changed = augment(repeated(noise(1)[0, 0]), 0.5)
+    changed = augment_images(repeated(noise(1)[0, 0]), 0.5)
     assert len({image.numpy().tobytes() for image in changed}) == FACES
 
 
@@ -90,18 +90,18 @@ def test_faces_are_shifted_each_way_by_up_to_a_fifth_of_the_side(
 ) -> None:
     only(monkeypatch, "SHIFT")
     images = repeated(box(5, 5))
-    moved = centres(augment(images, 1.0)) / 48
+    moved = centres(augment_images(images, 1.0)) / 48
     assert moved.abs().max() <= 0.2 + 1e-3
     assert (moved.amax(0) > 0.19).all()
     assert (moved.amin(0) < -0.19).all()
     assert moved.mean(0).abs().max() < 0.02
     assert abs(np.corrcoef(moved.abs().T.numpy())[0, 1]) < 0.15  # across and down apart
-    assert (centres(augment(images, 0.5)) / 48).abs().max() <= 0.1 + 1e-3
+    assert (centres(augment_images(images, 0.5)) / 48).abs().max() <= 0.1 + 1e-3
 
 
 def test_faces_are_zoomed_in_and_out_about_their_middle(monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, "ZOOM")
-    changed = augment(repeated(box(10, 10)), 1.0)
+    changed = augment_images(repeated(box(10, 10)), 1.0)
     assert centres(changed).abs().max() < 0.01
     sides = changed.sum(dim=(1, 2, 3)).sqrt() / 20
     assert 1 / 1.2 - 0.03 < sides.min() < 0.86
@@ -112,7 +112,7 @@ def test_faces_are_turned_both_ways_by_up_to_15_degrees_and_keep_their_shape(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     only(monkeypatch, "TURN")
-    changed = augment(repeated(box(3, 15)), 1.0)[:, 0]
+    changed = augment_images(repeated(box(3, 15)), 1.0)[:, 0]
     assert centres(changed[:, None]).abs().max() < 0.1
     places = torch.arange(48) - 23.5
     light = changed.sum(dim=(1, 2))
@@ -131,12 +131,12 @@ def test_what_a_moved_face_leaves_bare_takes_the_colour_of_its_border(
 ) -> None:
     monkeypatch.setattr(module, "BRIGHTNESS", 0.0)
     white = repeated(torch.ones(48, 48))
-    torch.testing.assert_close(augment(white, 1.0), white)
+    torch.testing.assert_close(augment_images(white, 1.0), white)
 
 
 def test_faces_are_made_darker_and_lighter(monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, "BRIGHTNESS")
-    change = augment(repeated(torch.full((48, 48), 0.5)), 1.0) - 0.5
+    change = augment_images(repeated(torch.full((48, 48), 0.5)), 1.0) - 0.5
     each = change.mean(dim=(1, 2, 3))
     torch.testing.assert_close(change, each[:, None, None, None].expand_as(change))
     assert 0.14 < each.max() <= 0.15 + 1e-6
@@ -146,7 +146,7 @@ def test_faces_are_made_darker_and_lighter(monkeypatch: pytest.MonkeyPatch) -> N
 def test_contrast_changes_about_the_faces_own_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, "CONTRAST")
     images = repeated(0.4 + 0.2 * box(12, 24))
-    changed = augment(images, 1.0)
+    changed = augment_images(images, 1.0)
     torch.testing.assert_close(changed.mean(dim=(1, 2, 3)), images.mean(dim=(1, 2, 3)))
     spread = changed.std(dim=(1, 2, 3)) / images.std(dim=(1, 2, 3))
     assert 0.69 < spread.min() < 0.72
@@ -157,7 +157,7 @@ def test_half_of_the_faces_lose_a_part_to_their_mean_grey(monkeypatch: pytest.Mo
     only(monkeypatch, "ERASE_CHANCE")
     picture = torch.ones(48, 48)
     picture[:, ::2] = 0  # no pixel has the mean grey
-    changed = augment(repeated(picture), 1.0)[:, 0]
+    changed = augment_images(repeated(picture), 1.0)[:, 0]
     holes = (changed - 0.5).abs() < 0.01
     assert 0.4 < holes.any(dim=2).any(dim=1).float().mean() < 0.6
     heights, widths = holes.any(dim=2).sum(1), holes.any(dim=1).sum(1)
@@ -171,7 +171,7 @@ def test_the_global_seed_decides_the_changes() -> None:
     results = []
     for seed in (3, 3, 4):
         torch.manual_seed(seed)
-        results.append(augment(images, 0.7))
+        results.append(augment_images(images, 0.7))
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
 
@@ -179,13 +179,13 @@ def test_the_global_seed_decides_the_changes() -> None:
 def test_the_faces_given_are_left_as_they_are() -> None:
     images = noise(6)
     before = images.clone()
-    augment(images, 1.0)
+    augment_images(images, 1.0)
     assert torch.equal(images, before)
 
 
 def test_mixup_of_nothing_leaves_a_batch_as_it_is() -> None:
     images, labels = torch.rand(4, 1, 48, 48), torch.tensor([0, 1, 2, 1])
-    mixed, shares = mixer(0, 3)(images, labels)
+    mixed, shares = make_mixup(0, 3)(images, labels)
     assert mixed is images
     assert shares is labels
 
@@ -195,7 +195,7 @@ def test_mixup_mixes_faces_and_their_labels_by_the_same_share() -> None:
     # Faces of one grey each, so that the share of a face in the mixture can be read off.
     labels = torch.tensor([0, 1, 2])
     images = (labels.float() / 2).view(3, 1, 1, 1).expand(3, 1, 48, 48)
-    mixed, shares = mixer(1.0, 3)(images, labels)
+    mixed, shares = make_mixup(1.0, 3)(images, labels)
     torch.testing.assert_close(shares.sum(dim=1), torch.ones(3))
     torch.testing.assert_close(mixed.mean(dim=(1, 2, 3)), shares @ torch.tensor([0.0, 0.5, 1.0]))
     assert 0 < shares.max() < 1

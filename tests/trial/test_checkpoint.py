@@ -8,39 +8,41 @@ import torch
 
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.resampling import apply_data_plan
-from fer_tune.data.trial_data import TrialFaces
+from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.trial import checkpoint
 from fer_tune.trial.checkpoint import FILE, BadCheckpoint
-from fer_tune.trial.train_state import State, Task, weights
+from fer_tune.trial.train_state import TrainState, TrialSpec, copy_weights
 from fer_tune.trial.training_loop import fit
 from fer_tune.trial_config import TrialConfig
 from tests.trial.fresh import CPU, fresh
 
 
 @pytest.fixture
-def task(config: TrialConfig) -> Task:
-    return Task(config, epochs=4, seed=7)
+def task(config: TrialConfig) -> TrialSpec:
+    return TrialSpec(config, epochs=4, seed=7)
 
 
-def save(state: State, folder: Path) -> None:
-    checkpoint.save(state, DiskFolder(folder))
+def save(state: TrainState, folder: Path) -> None:
+    checkpoint.save_state(state, DiskFolder(folder))
 
 
-def load(state: State, folder: Path) -> None:
-    checkpoint.load(state, DiskFolder(folder))
+def load(state: TrainState, folder: Path) -> None:
+    checkpoint.load_state(state, DiskFolder(folder))
 
 
-def go_on(task: Task, faces: TrialFaces, folder: Path, problems: list[str] | None = None) -> State:
+def go_on(
+    task: TrialSpec, faces: TrialData, folder: Path, problems: list[str] | None = None
+) -> TrainState:
     """What is told goes to `problems`, where there must be none without them."""
     told = [] if problems is None else problems
-    state = checkpoint.go_on(lambda: fresh(task, faces), DiskFolder(folder), told.append)
+    state = checkpoint.load_or_init(lambda: fresh(task, faces), DiskFolder(folder), told.append)
     assert problems is not None or not told
     return state
 
 
-def trained(task: Task, faces: TrialFaces, epochs: int) -> State:
+def trained(task: TrialSpec, faces: TrialData, epochs: int) -> TrainState:
     state = fresh(task, faces)
     epoch = fit(task, state, faces, CPU)
     for _ in range(epochs):
@@ -48,12 +50,12 @@ def trained(task: Task, faces: TrialFaces, epochs: int) -> State:
     return state
 
 
-def same(first: State, second: State) -> bool:
-    ours, theirs = weights(first.model), weights(second.model)
+def same(first: TrainState, second: TrainState) -> bool:
+    ours, theirs = copy_weights(first.model), copy_weights(second.model)
     return all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def resampled(faces: TrialFaces) -> TrialFaces:
+def resampled(faces: TrialData) -> TrialData:
     """The same, drawn by the square-root sampler."""
     return replace(faces, training=apply_data_plan("sqrt_sampler", faces.training.faces, seed=0))
 
@@ -70,7 +72,7 @@ def resampled(faces: TrialFaces) -> TrialFaces:
     ids=str,
 )
 def test_a_trial_resumed_after_every_epoch_goes_on_exactly_as_it_would_have(
-    tmp_path: Path, task: Task, faces: TrialFaces, changed: dict[str, object]
+    tmp_path: Path, task: TrialSpec, faces: TrialData, changed: dict[str, object]
 ) -> None:
     config = task.config.model_copy(update={"weight_decay": 0.1, **changed})
     task, faces = replace(task, config=config), resampled(faces)
@@ -88,30 +90,32 @@ def test_a_trial_resumed_after_every_epoch_goes_on_exactly_as_it_would_have(
         assert torch.equal(tensor, state.best_weights[name])
 
 
-def test_a_finished_trial_has_no_epochs_left(tmp_path: Path, task: Task, faces: TrialFaces) -> None:
+def test_a_finished_trial_has_no_epochs_left(
+    tmp_path: Path, task: TrialSpec, faces: TrialData
+) -> None:
     save(trained(task, faces, 4), tmp_path)
     state = go_on(task, faces, tmp_path)
     assert list(fit(task, state, faces, CPU)) == []
-    assert state.epoch == 4
+    assert state.epochs_done == 4
 
 
 def test_the_best_epochs_weights_are_read_without_the_rest_of_the_state(
-    tmp_path: Path, task: Task, faces: TrialFaces
+    tmp_path: Path, task: TrialSpec, faces: TrialData
 ) -> None:
     state = trained(task, faces, 2)
     state.best_weights = fresh(task, faces).model.state_dict()
     save(state, tmp_path)
     model = FerNet(task.config, len(faces.classes))
-    checkpoint.load_best(model, DiskFolder(tmp_path))
-    for name, tensor in weights(model).items():
+    checkpoint.load_best_weights(model, DiskFolder(tmp_path))
+    for name, tensor in copy_weights(model).items():
         assert torch.equal(tensor, state.best_weights[name])
     with pytest.raises(BadCheckpoint):
-        checkpoint.load_best(FerNet(task.config, 99), DiskFolder(tmp_path))
+        checkpoint.load_best_weights(FerNet(task.config, 99), DiskFolder(tmp_path))
 
 
 @pytest.mark.parametrize("share", [0, 0.001, 0.3, 0.9, 0.9999])
 def test_a_file_cut_short_is_refused_in_one_line(
-    tmp_path: Path, task: Task, faces: TrialFaces, share: float
+    tmp_path: Path, task: TrialSpec, faces: TrialData, share: float
 ) -> None:
     save(fresh(task, faces), tmp_path)
     content = (tmp_path / FILE).read_bytes()
@@ -131,21 +135,21 @@ def test_a_file_cut_short_is_refused_in_one_line(
     ],
 )
 def test_a_file_of_something_else_is_refused(
-    tmp_path: Path, task: Task, faces: TrialFaces, content: object
+    tmp_path: Path, task: TrialSpec, faces: TrialData, content: object
 ) -> None:
     torch.save(content, tmp_path / FILE)
     with pytest.raises(BadCheckpoint):
         load(fresh(task, faces), tmp_path)
 
 
-def test_a_missing_file_is_no_broken_one(tmp_path: Path, task: Task, faces: TrialFaces) -> None:
+def test_a_missing_file_is_no_broken_one(tmp_path: Path, task: TrialSpec, faces: TrialData) -> None:
     with pytest.raises(FileNotFoundError):
         load(fresh(task, faces), tmp_path)
-    assert go_on(task, faces, tmp_path).epoch == 0
+    assert go_on(task, faces, tmp_path).epochs_done == 0
 
 
 def test_a_checkpoint_of_another_network_is_refused(
-    tmp_path: Path, task: Task, faces: TrialFaces
+    tmp_path: Path, task: TrialSpec, faces: TrialData
 ) -> None:
     save(fresh(task, faces), tmp_path)
     wider = replace(task, config=task.config.model_copy(update={"width": 8}))
@@ -155,7 +159,7 @@ def test_a_checkpoint_of_another_network_is_refused(
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
 def test_a_file_with_one_wrong_bit_is_refused(
-    tmp_path: Path, task: Task, faces: TrialFaces, share: float
+    tmp_path: Path, task: TrialSpec, faces: TrialData, share: float
 ) -> None:
     save(fresh(task, faces), tmp_path)
     content = bytearray((tmp_path / FILE).read_bytes())
@@ -179,7 +183,7 @@ class Bomb:
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_no_code_in_a_checkpoint_is_run(
-    tmp_path: Path, task: Task, faces: TrialFaces, zipped: bool
+    tmp_path: Path, task: TrialSpec, faces: TrialData, zipped: bool
 ) -> None:
     fired = tmp_path / "fired"
     content = {"model": Bomb(fired)}
@@ -193,7 +197,7 @@ def test_no_code_in_a_checkpoint_is_run(
 
 
 def test_with_no_whole_checkpoint_a_trial_starts_anew_and_says_so(
-    tmp_path: Path, task: Task, faces: TrialFaces
+    tmp_path: Path, task: TrialSpec, faces: TrialData
 ) -> None:
     save(trained(task, faces, 2), tmp_path)
     content = torch.load(tmp_path / FILE, weights_only=True)
@@ -201,7 +205,7 @@ def test_with_no_whole_checkpoint_a_trial_starts_anew_and_says_so(
     torch.save(content, tmp_path / FILE)
     problems: list[str] = []
     state = go_on(task, faces, tmp_path, problems)
-    assert state.epoch == 0
+    assert state.epochs_done == 0
     assert state.best_weights == {}
     assert same(state, fresh(task, faces))
     (problem,) = problems
@@ -209,7 +213,7 @@ def test_with_no_whole_checkpoint_a_trial_starts_anew_and_says_so(
 
 
 def test_saving_that_fails_leaves_the_earlier_checkpoint_and_nothing_else(
-    tmp_path: Path, task: Task, faces: TrialFaces, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, task: TrialSpec, faces: TrialData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = fresh(task, faces)
     save(state, tmp_path)
@@ -225,7 +229,9 @@ def test_saving_that_fails_leaves_the_earlier_checkpoint_and_nothing_else(
     assert (tmp_path / FILE).read_bytes() == before
 
 
-def test_saving_changes_nothing_in_the_state(tmp_path: Path, task: Task, faces: TrialFaces) -> None:
+def test_saving_changes_nothing_in_the_state(
+    tmp_path: Path, task: TrialSpec, faces: TrialData
+) -> None:
     saved, alone = fresh(task, faces), trained(task, faces, 4)
     for _ in fit(task, saved, faces, CPU):
         save(saved, tmp_path)

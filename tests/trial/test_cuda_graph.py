@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fer_tune.model import FerNet
 from fer_tune.model_config import ModelConfig
-from fer_tune.trial.cuda_graph import WORTH_RECORDING, training_forward
+from fer_tune.trial.cuda_graph import MIN_STEPS_TO_RECORD, make_training_forward
 
 CUDA = torch.device("cuda")
 Recording = list[Tensor]
@@ -42,7 +42,7 @@ def faces(count: int) -> Tensor:
 
 
 def test_on_the_cpu_the_model_runs_as_it_is(model: FerNet, recording: Recording) -> None:
-    logits = training_forward(model, 8, WORTH_RECORDING, torch.device("cpu"))(faces(8))
+    logits = make_training_forward(model, 8, MIN_STEPS_TO_RECORD, torch.device("cpu"))(faces(8))
     assert logits.shape == (8, 7)
     assert logits.dtype == torch.float32
     assert not recording
@@ -51,21 +51,21 @@ def test_on_the_cpu_the_model_runs_as_it_is(model: FerNet, recording: Recording)
 def test_whole_batches_of_a_long_trial_are_replayed_and_the_last_one_is_not(
     model: FerNet, recording: Recording
 ) -> None:
-    forward = training_forward(model, 8, WORTH_RECORDING, CUDA)
+    forward = make_training_forward(model, 8, MIN_STEPS_TO_RECORD, CUDA)
     for count in (8, 8, 3):
         assert forward(faces(count)).shape == (count, 7)
     assert [len(images) for images in recording] == [8, 8]
 
 
 def test_a_short_trial_is_not_recorded(model: FerNet, recording: Recording) -> None:
-    training_forward(model, 8, WORTH_RECORDING - 1, CUDA)(faces(8))
+    make_training_forward(model, 8, MIN_STEPS_TO_RECORD - 1, CUDA)(faces(8))
     assert not recording
 
 
 @pytest.mark.usefixtures("recording")
 def test_recording_leaves_the_running_statistics_alone(model: FerNet) -> None:
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    training_forward(model, 8, WORTH_RECORDING, CUDA)
+    make_training_forward(model, 8, MIN_STEPS_TO_RECORD, CUDA)
     after = dict(model.named_buffers())
     assert all(torch.equal(after[name], before[name]) for name in before)
 
@@ -77,9 +77,9 @@ def test_a_recorded_pass_gives_the_logits_and_gradients_of_the_plain_one(model: 
         if isinstance(parameter, nn.Dropout):
             parameter.p = 0.0
     images, results = faces(8).to(CUDA), []
-    for steps in (WORTH_RECORDING, 1):
+    for steps in (MIN_STEPS_TO_RECORD, 1):
         model.zero_grad()
-        logits = training_forward(model, 8, steps, CUDA)(images)
+        logits = make_training_forward(model, 8, steps, CUDA)(images)
         logits.sum().backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
         results.append((logits.detach().clone(), gradients))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fer_tune.trial.device import autocast, pick_device
+from fer_tune.trial.device import pick_device, use_autocast
 
 
 def test_without_a_gpu_a_trial_computes_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +25,7 @@ def test_bfloat16_is_used_only_where_the_processor_multiplies_it(
     dtype: torch.dtype,
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    with autocast(cpu):
+    with use_autocast(cpu):
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == dtype
 

@@ -7,15 +7,15 @@ import torch
 
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import Faces
-from fer_tune.data.trial_data import TrialFaces
+from fer_tune.data.trial_data import TrialData
 from fer_tune.model import scaled
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.trial import checkpoint
 from fer_tune.trial import train_and_test as final
-from fer_tune.trial.device import autocast
-from fer_tune.trial.train_and_test import Final, train_and_test
-from fer_tune.trial.train_state import Task, fresh_state
-from fer_tune.trial.training_loop import OnDevice, evaluate
+from fer_tune.trial.device import use_autocast
+from fer_tune.trial.train_and_test import TrainedModel, train_and_test
+from fer_tune.trial.train_state import TrialSpec, init_state
+from fer_tune.trial.training_loop import DeviceData, evaluate_model
 from fer_tune.trial_config import TrialConfig
 
 CPU = torch.device("cpu")
@@ -27,8 +27,8 @@ def _on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def task(config: TrialConfig) -> Task:
-    return Task(config, epochs=8, seed=0)
+def task(config: TrialConfig) -> TrialSpec:
+    return TrialSpec(config, epochs=8, seed=0)
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def unseen() -> Faces:
 
 
 def run(
-    task: Task, faces: TrialFaces, test: Faces, folder: Path
-) -> tuple[Final, list[EpochResult]]:
+    task: TrialSpec, faces: TrialData, test: Faces, folder: Path
+) -> tuple[TrainedModel, list[EpochResult]]:
     told: list[EpochResult] = []
     folder.mkdir(exist_ok=True)
     return train_and_test(task, faces, test, DiskFolder(folder), told.append), told
@@ -48,21 +48,21 @@ def run(
 @pytest.mark.parametrize("seed", [0, 1, 2])  # so that the best is not always the last
 @pytest.mark.parametrize("metric", ["val/macro_f1", "val/loss"])
 def test_the_best_epochs_weights_are_tested_and_not_the_last_ones(
-    tmp_path: Path, task: Task, faces: TrialFaces, unseen: Faces, metric: str, seed: int
+    tmp_path: Path, task: TrialSpec, faces: TrialData, unseen: Faces, metric: str, seed: int
 ) -> None:
     task = replace(task, metric=metric, seed=seed)
     done, told = run(task, faces, unseen, tmp_path)
     assert done.best in told
-    validation = evaluate(done.model, OnDevice.of(faces.validation, CPU), 4)
+    validation = evaluate_model(done.model, DeviceData.from_faces(faces.validation, CPU), 4)
     assert validation.confusion.tolist() == done.best.confusion
     assert validation.loss == done.best.metrics["val/loss"]
-    again = evaluate(done.model, OnDevice.of(unseen, CPU), 4)
-    assert again.confusion.tolist() == done.test.confusion.tolist()
-    assert done.test.confusion.sum() == len(unseen)
+    again = evaluate_model(done.model, DeviceData.from_faces(unseen, CPU), 4)
+    assert again.confusion.tolist() == done.test_scores.confusion.tolist()
+    assert done.test_scores.confusion.sum() == len(unseen)
 
 
 def test_a_stopped_training_goes_on_and_tells_of_its_earlier_epochs_again(
-    tmp_path: Path, task: Task, faces: TrialFaces, unseen: Faces
+    tmp_path: Path, task: TrialSpec, faces: TrialData, unseen: Faces
 ) -> None:
     through, told = run(task, faces, unseen, tmp_path / "through")
     stopped = tmp_path / "stopped"
@@ -74,37 +74,37 @@ def test_a_stopped_training_goes_on_and_tells_of_its_earlier_epochs_again(
 
     with pytest.raises(KeyboardInterrupt):
         train_and_test(task, faces, unseen, DiskFolder(stopped), stop)
-    state = fresh_state(task, 33, 4, CPU)
-    checkpoint.load(state, DiskFolder(stopped))
+    state = init_state(task, 33, 4, CPU)
+    checkpoint.load_state(state, DiskFolder(stopped))
     assert state.history == told[:3]
     resumed, told_again = run(task, faces, unseen, stopped)
     assert told_again == told
     assert resumed.best == through.best
-    assert resumed.test.loss == through.test.loss
+    assert resumed.test_scores.loss == through.test_scores.loss
 
 
 def test_the_test_faces_choose_nothing(
-    tmp_path: Path, task: Task, faces: TrialFaces, unseen: Faces
+    tmp_path: Path, task: TrialSpec, faces: TrialData, unseen: Faces
 ) -> None:
     first, _ = run(task, faces, unseen, tmp_path / "first")
     others = Faces(255 - unseen.images[:9], unseen.labels[:9])
     second, _ = run(task, faces, others, tmp_path / "second")
     assert first.best == second.best
-    assert (first.test.confusion.sum(), second.test.confusion.sum()) == (20, 9)
+    assert (first.test_scores.confusion.sum(), second.test_scores.confusion.sum()) == (20, 9)
     ours, theirs = first.model.state_dict(), second.model.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def test_what_is_said_of_each_face_and_of_its_mirror_image_is_kept(
-    tmp_path: Path, task: Task, faces: TrialFaces, unseen: Faces
+    tmp_path: Path, task: TrialSpec, faces: TrialData, unseen: Faces
 ) -> None:
     done, _ = run(task, faces, unseen, tmp_path)
     said = done.predictions
     np.testing.assert_array_equal(said.truth, unseen.labels)
-    assert (said.predicted == unseen.labels).mean() == done.test.accuracy
+    assert (said.predicted == unseen.labels).mean() == done.test_scores.accuracy
     logits = []
     for images in (unseen.images, unseen.images[:, :, ::-1].copy()):
-        with torch.inference_mode(), autocast(CPU):
+        with torch.inference_mode(), use_autocast(CPU):
             logits.append(done.model.fused()(scaled(torch.from_numpy(images))))
     plain, mirrored = (each.double().softmax(1).numpy() for each in logits)
     np.testing.assert_array_equal(said.predicted, plain.argmax(1))

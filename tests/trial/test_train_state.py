@@ -3,13 +3,13 @@ import math
 import pytest
 import torch
 
-from fer_tune.trial.train_state import Task, fresh_state, weights
-from fer_tune.trial_config import Schedule, TrialConfig
+from fer_tune.trial.train_state import TrialSpec, copy_weights, init_state
+from fer_tune.trial_config import LearningRateSchedule, TrialConfig
 
 
 def rates(config: TrialConfig, epochs: int, faces: int) -> list[float]:
     """The learning rate of every step, and then the one that a further step would have."""
-    state = fresh_state(Task(config, epochs, seed=0), faces, 7, torch.device("cpu"))
+    state = init_state(TrialSpec(config, epochs, seed=0), faces, 7, torch.device("cpu"))
     shown = [state.optimizer.param_groups[0]["lr"]]
     for _ in range(epochs * math.ceil(faces / config.batch_size)):
         state.optimizer.step()
@@ -18,7 +18,7 @@ def rates(config: TrialConfig, epochs: int, faces: int) -> list[float]:
     return shown
 
 
-def with_schedule(config: TrialConfig, schedule: Schedule) -> TrialConfig:
+def with_schedule(config: TrialConfig, schedule: LearningRateSchedule) -> TrialConfig:
     return config.model_copy(update={"schedule": schedule, "learning_rate": 0.1})
 
 
@@ -48,7 +48,7 @@ def test_the_one_cycle_schedule_peaks_at_the_learning_rate_and_ends_with_the_las
 @pytest.mark.parametrize("faces", [1, 16, 17])
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle"])
 def test_the_shortest_trial_has_a_schedule(
-    config: TrialConfig, schedule: Schedule, faces: int
+    config: TrialConfig, schedule: LearningRateSchedule, faces: int
 ) -> None:
     shown = rates(with_schedule(config, schedule), epochs=1, faces=faces)
     assert all(0 <= rate <= 0.1 for rate in shown)
@@ -57,19 +57,19 @@ def test_the_shortest_trial_has_a_schedule(
 def test_weight_decay_0_is_adam(config: TrialConfig, cpu: torch.device) -> None:
     steps = []
     for optimizer in (torch.optim.Adam, None):
-        state = fresh_state(Task(config, 1, seed=0), 33, 7, cpu)
+        state = init_state(TrialSpec(config, 1, seed=0), 33, 7, cpu)
         used = optimizer(state.model.parameters(), lr=0.01) if optimizer else state.optimizer
         for parameter in state.model.parameters():
             parameter.grad = parameter.detach().sin()
         used.step()
-        steps.append(weights(state.model))
+        steps.append(copy_weights(state.model))
     for name, tensor in steps[0].items():
         torch.testing.assert_close(tensor, steps[1][name])
 
 
 def test_the_seed_decides_the_first_weights(config: TrialConfig, cpu: torch.device) -> None:
     first, same, other = (
-        weights(fresh_state(Task(config, 1, seed), 33, 7, cpu).model)["head.1.weight"]
+        copy_weights(init_state(TrialSpec(config, 1, seed), 33, 7, cpu).model)["head.1.weight"]
         for seed in (4, 4, 5)
     )
     assert torch.equal(first, same)
@@ -79,8 +79,8 @@ def test_the_seed_decides_the_first_weights(config: TrialConfig, cpu: torch.devi
 def test_weights_kept_are_a_copy_that_training_leaves_alone(
     config: TrialConfig, cpu: torch.device
 ) -> None:
-    model = fresh_state(Task(config, 1, seed=0), 33, 7, cpu).model
-    kept = weights(model)
+    model = init_state(TrialSpec(config, 1, seed=0), 33, 7, cpu).model
+    kept = copy_weights(model)
     before = {name: tensor.clone() for name, tensor in kept.items()}
     with torch.no_grad():
         for parameter in model.parameters():

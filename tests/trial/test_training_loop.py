@@ -9,19 +9,19 @@ from torch.nn import functional
 
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces, apply_data_plan
-from fer_tune.data.trial_data import TrialFaces
+from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet, scaled
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.trial import training_loop as loop
-from fer_tune.trial.augment import augment
-from fer_tune.trial.device import autocast
-from fer_tune.trial.train_state import Task, fresh_state, weights
+from fer_tune.trial.augment import augment_images
+from fer_tune.trial.device import use_autocast
+from fer_tune.trial.train_state import TrialSpec, copy_weights, init_state
 from fer_tune.trial.training_loop import Diverged, fit
 from fer_tune.trial_config import TrialConfig
 from tests.trial.fresh import CPU, fresh
 
 
-def train(task: Task, faces: TrialFaces) -> list[EpochResult]:
+def train(task: TrialSpec, faces: TrialData) -> list[EpochResult]:
     return list(fit(task, fresh(task, faces), faces, CPU))
 
 
@@ -29,7 +29,7 @@ def judged(model: FerNet, faces: Faces) -> tuple[float, float]:
     """Accuracy and mean cross-entropy, worked out apart from the product."""
     model.eval()
     labels = torch.from_numpy(faces.labels)
-    with torch.no_grad(), autocast(CPU):
+    with torch.no_grad(), use_autocast(CPU):
         logits = model(scaled(torch.from_numpy(faces.images))).float()
     accuracy = (logits.argmax(1) == labels).double().mean()
     return float(accuracy), float(functional.cross_entropy(logits, labels))
@@ -49,7 +49,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
 
     def spy(images: Tensor, strength: float) -> Tensor:
         batches.append(images.clone())
-        return augment(images, strength)
+        return augment_images(images, strength)
 
     monkeypatch.setattr(loop, "augment", spy)
     return batches
@@ -59,8 +59,8 @@ def greys(batches: list[Tensor]) -> list[int]:
     return [round(float(face[0, 0, 0]) * 255) for batch in batches for face in batch]
 
 
-def test_the_same_task_twice_gives_the_same_numbers(config: TrialConfig, faces: TrialFaces) -> None:
-    task = Task(config, epochs=3, seed=1)
+def test_the_same_task_twice_gives_the_same_numbers(config: TrialConfig, faces: TrialData) -> None:
+    task = TrialSpec(config, epochs=3, seed=1)
     first = train(task, faces)
     torch.rand(5)
     assert train(task, faces) == first
@@ -68,17 +68,17 @@ def test_the_same_task_twice_gives_the_same_numbers(config: TrialConfig, faces: 
 
 
 def test_epochs_are_numbered_from_1_to_the_trials_length(
-    config: TrialConfig, faces: TrialFaces
+    config: TrialConfig, faces: TrialData
 ) -> None:
-    assert [result.epoch for result in train(Task(config, 3, seed=0), faces)] == [1, 2, 3]
+    assert [result.epoch for result in train(TrialSpec(config, 3, seed=0), faces)] == [1, 2, 3]
 
 
 def test_validation_faces_are_never_augmented_or_drawn_again(
-    config: TrialConfig, faces: TrialFaces, seen: list[Tensor]
+    config: TrialConfig, faces: TrialData, seen: list[Tensor]
 ) -> None:
     strong = config.model_copy(update={"augmentation": 1.0})
     drawn = replace(faces, training=apply_data_plan("sqrt_sampler", faces.training.faces, seed=0))
-    task = Task(strong, epochs=2, seed=0)
+    task = TrialSpec(strong, epochs=2, seed=0)
     state = fresh(task, drawn)
     for result in fit(task, state, drawn, CPU):
         counts = np.sum(result.confusion, axis=1)
@@ -94,35 +94,35 @@ def test_validation_faces_are_never_augmented_or_drawn_again(
 
 
 def test_train_accuracy_is_taken_in_evaluation_mode_on_clean_faces(
-    config: TrialConfig, faces: TrialFaces
+    config: TrialConfig, faces: TrialData
 ) -> None:
     noisy = config.model_copy(update={"augmentation": 1.0, "dropout": 0.9})
-    task = Task(noisy, epochs=2, seed=0)
+    task = TrialSpec(noisy, epochs=2, seed=0)
     state = fresh(task, faces)
     for result in fit(task, state, faces, CPU):
-        accuracy, loss = judged(state.model, faces.sample)
+        accuracy, loss = judged(state.model, faces.train_sample)
         assert result.metrics["train/accuracy"] == accuracy
         assert result.metrics["train/loss"] == pytest.approx(loss, rel=1e-3)
         assert result.metrics["gap"] == accuracy - result.metrics["val/accuracy"]
 
 
 def test_an_epoch_sees_every_face_once_in_an_order_of_its_own(
-    config: TrialConfig, faces: TrialFaces, seen: list[Tensor]
+    config: TrialConfig, faces: TrialData, seen: list[Tensor]
 ) -> None:
     own = replace(faces, training=TrainingFaces(plain([30, 10])), classes=("sad", "happy"))
     own = replace(own, sample=own.training.faces, validation=own.training.faces)
-    train(Task(config, epochs=2, seed=0), own)
+    train(TrialSpec(config, epochs=2, seed=0), own)
     first, second = greys(seen[:3]), greys(seen[3:])
     assert sorted(first) == sorted(second) == list(range(40))
     assert list(range(40)) != first != second
 
 
 def test_square_root_sampling_draws_the_rare_class_more_often(
-    config: TrialConfig, faces: TrialFaces, seen: list[Tensor]
+    config: TrialConfig, faces: TrialData, seen: list[Tensor]
 ) -> None:
     training = apply_data_plan("sqrt_sampler", plain([225, 25]), seed=0)
     own = replace(faces, training=training, sample=training.faces, validation=training.faces)
-    train(Task(config, epochs=4, seed=0), own)
+    train(TrialSpec(config, epochs=4, seed=0), own)
     shown = np.array(greys(seen))
     assert len(shown) == 4 * 250
     # sqrt(25) / (sqrt(225) + sqrt(25)) = 0.25, where the faces themselves have 0.1.
@@ -132,17 +132,17 @@ def test_square_root_sampling_draws_the_rare_class_more_often(
 
 @pytest.mark.parametrize("setting", ["label_smoothing", "mixup"])
 def test_softened_labels_change_the_training_but_not_how_it_is_judged(
-    config: TrialConfig, faces: TrialFaces, setting: str
+    config: TrialConfig, faces: TrialData, setting: str
 ) -> None:
     trained = []
     for value in (0.0, 0.5):
         softened = config.model_copy(update={setting: value})
-        task = Task(softened, epochs=1, seed=0)
+        task = TrialSpec(softened, epochs=1, seed=0)
         state = fresh(task, faces)
         [result] = fit(task, state, faces, CPU)
         _, loss = judged(state.model, faces.validation)
         assert result.metrics["val/loss"] == pytest.approx(loss, rel=1e-3)
-        trained.append(weights(state.model)["head.1.weight"])
+        trained.append(copy_weights(state.model)["head.1.weight"])
     assert not torch.equal(*trained)
 
 
@@ -151,52 +151,52 @@ def test_softened_labels_change_the_training_but_not_how_it_is_judged(
     ("metric", "averaging"), [("val/macro_f1", 0), ("val/loss", 0), ("val/macro_f1", 0.5)]
 )
 def test_the_weights_kept_are_those_of_the_best_epoch(
-    config: TrialConfig, faces: TrialFaces, metric: str, averaging: float, seed: int
+    config: TrialConfig, faces: TrialData, metric: str, averaging: float, seed: int
 ) -> None:
-    task = Task(config.model_copy(update={"averaging": averaging}), 8, seed, metric)
+    task = TrialSpec(config.model_copy(update={"averaging": averaging}), 8, seed, metric)
     state = fresh(task, faces)
     scores, after = [], []
     for result in fit(task, state, faces, CPU):
         scores.append(result.metrics[metric])
-        after.append(weights(state.scored))
+        after.append(copy_weights(state.evaluated_model))
     best = scores.index(min(scores) if metric == "val/loss" else max(scores))
     assert all(torch.equal(kept, after[best][name]) for name, kept in state.best_weights.items())
 
 
 def test_averaged_weights_are_scored_and_leave_the_training_as_it_was(
-    config: TrialConfig, faces: TrialFaces
+    config: TrialConfig, faces: TrialData
 ) -> None:
     trained = []
     for averaging in (0.0, 2.0):
-        task = Task(config.model_copy(update={"averaging": averaging}), epochs=2, seed=0)
+        task = TrialSpec(config.model_copy(update={"averaging": averaging}), epochs=2, seed=0)
         state = fresh(task, faces)
         *_, result = fit(task, state, faces, CPU)
-        _, loss = judged(state.scored, faces.validation)
+        _, loss = judged(state.evaluated_model, faces.validation)
         assert result.metrics["val/loss"] == pytest.approx(loss, rel=1e-3)
         trained.append(state)
     plain, averaged = trained
     name = "head.1.weight"
     assert plain.scored is plain.model
-    assert torch.equal(weights(plain.model)[name], weights(averaged.model)[name])
-    assert not torch.equal(weights(averaged.model)[name], weights(averaged.scored)[name])
+    assert torch.equal(copy_weights(plain.model)[name], copy_weights(averaged.model)[name])
+    assert not torch.equal(copy_weights(averaged.model)[name], copy_weights(averaged.scored)[name])
 
 
 def test_the_average_reaches_back_as_far_as_it_is_told_to(config: TrialConfig) -> None:
     """An exponential average over n steps lags n - 1 of them behind."""
-    task = Task(config.model_copy(update={"averaging": 2.0}), epochs=1000, seed=0)
-    state = fresh_state(task, faces=10 * config.batch_size, classes=3, device=CPU)
+    task = TrialSpec(config.model_copy(update={"averaging": 2.0}), epochs=1000, seed=0)
+    state = init_state(task, face_count=10 * config.batch_size, class_count=3, device=CPU)
     for step in range(2000):
         with torch.no_grad():
             state.model.state_dict()["head.1.bias"].fill_(step)
-        assert state.average is not None
-        state.average.update_parameters(state.model)
+        assert state.ema_model is not None
+        state.ema_model.update_parameters(state.model)
         if step == 50:  # few steps are averaged over fewer
-            assert state.scored.state_dict()["head.1.bias"][0] > 40
-    assert state.scored.state_dict()["head.1.bias"][0] == pytest.approx(1999 - 19, abs=0.1)
+            assert state.evaluated_model.state_dict()["head.1.bias"][0] > 40
+    assert state.evaluated_model.state_dict()["head.1.bias"][0] == pytest.approx(1999 - 19, abs=0.1)
 
 
-def test_a_loss_that_is_no_number_ends_the_trial(config: TrialConfig, faces: TrialFaces) -> None:
-    task = Task(config, epochs=3, seed=0)
+def test_a_loss_that_is_no_number_ends_the_trial(config: TrialConfig, faces: TrialData) -> None:
+    task = TrialSpec(config, epochs=3, seed=0)
     state = fresh(task, faces)
     epochs = fit(task, state, faces, CPU)
     next(epochs)
@@ -204,14 +204,14 @@ def test_a_loss_that_is_no_number_ends_the_trial(config: TrialConfig, faces: Tri
         state.model.state_dict()["head.1.weight"][0, 0] = torch.nan
     with pytest.raises(Diverged, match="training loss became nan in epoch 2"):
         next(epochs)
-    assert state.epoch == 1
+    assert state.epochs_done == 1
 
 
 def test_weights_ruined_by_the_last_step_are_never_reported(
-    config: TrialConfig, faces: TrialFaces
+    config: TrialConfig, faces: TrialData
 ) -> None:
     """With one batch an epoch, the training loss is that before the step."""
-    task = Task(config.model_copy(update={"batch_size": 64}), epochs=1, seed=0)
+    task = TrialSpec(config.model_copy(update={"batch_size": 64}), epochs=1, seed=0)
     state = fresh(task, faces)
     state.optimizer.param_groups[0]["lr"] = 1e38
     with pytest.raises(Diverged, match=r"loss in evaluation became (nan|inf) in epoch 1"):
@@ -225,23 +225,23 @@ def test_any_number_of_classes_is_trained_and_judged(config: TrialConfig, classe
     rng = np.random.default_rng(0)
     own = Faces(rng.integers(0, 256, (80, 48, 48), dtype=np.uint8), np.arange(80) % classes)
     names = tuple(f"class {number}" for number in range(classes))
-    [result] = train(Task(config, 1, seed=0), TrialFaces(TrainingFaces(own), own, own, names))
+    [result] = train(TrialSpec(config, 1, seed=0), TrialData(TrainingFaces(own), own, own, names))
     assert np.shape(result.confusion) == (classes, classes)
     assert np.sum(result.confusion, axis=1).tolist() == [80 // classes] * classes
 
 
 def test_the_deepest_network_trains_where_the_last_batch_is_one_face(
-    config: TrialConfig, faces: TrialFaces
+    config: TrialConfig, faces: TrialData
 ) -> None:
     assert len(faces.training.faces) % config.batch_size == 1
-    [result] = train(Task(config.model_copy(update={"depth": 5}), 1, seed=0), faces)
+    [result] = train(TrialSpec(config.model_copy(update={"depth": 5}), 1, seed=0), faces)
     assert np.isfinite(list(result.metrics.values())).all()
 
 
 def test_a_batch_larger_than_all_faces_is_one_step(
-    config: TrialConfig, faces: TrialFaces, seen: list[Tensor]
+    config: TrialConfig, faces: TrialData, seen: list[Tensor]
 ) -> None:
-    train(Task(config.model_copy(update={"batch_size": 4096}), 2, seed=0), faces)
+    train(TrialSpec(config.model_copy(update={"batch_size": 4096}), 2, seed=0), faces)
     assert [len(batch) for batch in seen] == [33, 33]
 
 
@@ -255,7 +255,7 @@ def _every_warning() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_every_warning")
 def test_faces_shared_between_processes_are_read_and_left_alone(
-    config: TrialConfig, faces: TrialFaces
+    config: TrialConfig, faces: TrialData
 ) -> None:
     """Ray's object store hands out read-only arrays, of which PyTorch warns."""
 
@@ -266,6 +266,8 @@ def test_faces_shared_between_processes_are_read_and_left_alone(
 
     training = TrainingFaces(locked(faces.training.faces), sampling_weights=np.full(33, 1 / 33))
     training.sampling_weights.flags.writeable = False  # type: ignore[union-attr]
-    shared = TrialFaces(training, locked(faces.sample), locked(faces.validation), faces.classes)
-    train(Task(config, 1, seed=0), shared)
+    shared = TrialData(
+        training, locked(faces.train_sample), locked(faces.validation), faces.classes
+    )
+    train(TrialSpec(config, 1, seed=0), shared)
     np.testing.assert_array_equal(shared.training.faces.images, faces.training.faces.images)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import Folder
 from fer_tune.events import MAY_GO_ON, EpochEnded, Event, TrialEnded
-from fer_tune.scoring.metrics import improves, standing
+from fer_tune.scoring.metrics import is_better, ranking_key
 from fer_tune.trial.checkpoint_file import delete_checkpoint
 
 CHECKPOINTS = "checkpoints"  # the folder of all of them, in a study's
@@ -40,7 +40,7 @@ class CheckpointPruner:
         match event:
             case EpochEnded(number=number, result=result):
                 best = self._scoring.get(number, {}).get(self._metric)
-                if improves(self._metric, result.metrics[self._metric], best):
+                if is_better(self._metric, result.metrics[self._metric], best):
                     self._scoring[number] = result.metrics
             case TrialEnded(number=number, ending=ending):
                 if ending not in MAY_GO_ON:
@@ -60,7 +60,7 @@ class CheckpointPruner:
         metrics = self._scoring.pop(number, None)
         if metrics is None:
             return number
-        place = standing(metrics, self._metric, self._max_gap, is_whole=is_completed)
+        place = ranking_key(metrics, self._metric, self._max_gap, is_completed=is_completed)
         if place <= self._place:
             return number
         before, self._best, self._place = self._best, number, place

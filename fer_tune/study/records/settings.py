@@ -34,7 +34,7 @@ class StudySettings(BaseModel):
     scheduler: what decides which trials go on; see `make_asha`.
     grace: epochs before it may stop or pause a trial.
     reduction: of the trials at a rung, one in this many goes on.
-    metric: a name of `named_metrics`; the score of a trial is its best epoch's.
+    metric: a name of `build_epoch_metrics`; the score of a trial is its best epoch's.
     tracking_uri: of MLflow; None is the local store.
     train_faces: a stratified sample of so many training faces; None for all.
     known: trials of other studies that the search starts from.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from fer_tune.events import MAY_GO_ON, Ending, EpochEnded, Event, TrialEnded, TrialStarted
-from fer_tune.scoring.metrics import EpochResult, best_result
+from fer_tune.scoring.metrics import EpochResult, find_best_epoch
 from fer_tune.trial_config import TrialConfig
 
 # Every study's first trial: the paper's own configuration.
@@ -49,7 +49,7 @@ class TrialRecord:
 
     def find_best_epoch(self, metric: str) -> EpochResult | None:
         """The epoch that scores the trial."""
-        return best_result(self.history, metric)
+        return find_best_epoch(self.history, metric)
 
 
 def format_trial_name(number: int, point: Mapping[str, object]) -> str:

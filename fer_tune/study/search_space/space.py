@@ -16,7 +16,7 @@ from fer_tune.study.search_space import conditions
 from fer_tune.study.search_space.parameters import Parameter, Point, StrictModel, Value
 from fer_tune.study.search_space.validate_space import find_space_errors
 from fer_tune.study.search_space.yaml_loader import parse_yaml, truncate_value
-from fer_tune.trial_config import PAPER, TrialConfig
+from fer_tune.trial_config import BASELINE, TrialConfig
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -26,7 +26,7 @@ PACKAGE_DIR = Path(__file__).parents[2]
 # In a checkout, and inside an installed wheel.
 SPACE_DIRS = (PACKAGE_DIR.parent / "search_spaces", PACKAGE_DIR / "search_spaces")
 
-_BASELINE_POINT: Point = PAPER.model_dump()
+_BASELINE_POINT: Point = BASELINE.model_dump()
 
 _MAX_BYTES = 1 << 20  # bytes; a fer2013.csv given by mistake would be read for an hour
 
@@ -144,7 +144,7 @@ class SearchSpace(StrictModel):
         """The data plans that trials may ask for; `original` always, for the paper's."""
         parameter = self.parameters.get("data_plan")
         asked = parameter.representative_values() if parameter else (self.fixed.get("data_plan"),)
-        return [plan for plan in DATA_PLANS if plan in asked or plan == PAPER.data_plan]
+        return [plan for plan in DATA_PLANS if plan in asked or plan == BASELINE.data_plan]
 
     def to_yaml(self) -> str:
         """The space as it was understood, defaults filled in."""

@@ -11,12 +11,12 @@ import numpy as np
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
-from fer_tune.data.trial_data import TrialFaces
+from fer_tune.data.trial_data import TrialData
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.tune.failure import is_out_of_memory
 from fer_tune.study.tune.resources import Machine, ResourceRequest
 from fer_tune.study.tune.shared_data import StudyData
-from fer_tune.trial_config import PAPER
+from fer_tune.trial_config import BASELINE
 
 if TYPE_CHECKING:
     import torch
@@ -51,12 +51,12 @@ def resolve_gpu_share(
         return request, ()
     cores = max(1, machine.cores // machine.gpus)
     found = measure_throughputs(
-        faces[PAPER.data_plan], {"CPU": min(cores, TRIAL_COUNTS[-1]), "GPU": 1}
+        faces[BASELINE.data_plan], {"CPU": min(cores, TRIAL_COUNTS[-1]), "GPU": 1}
     )
     return replace(request, gpus=1 / choose_best_throughput(found).trials), found
 
 
-def measure_throughputs(faces: TrialFaces, bundle: Mapping[str, float]) -> list[Throughput]:
+def measure_throughputs(faces: TrialData, bundle: Mapping[str, float]) -> list[Throughput]:
     """Train the paper's configuration once, twice, ... at a time, each in a process of its own.
 
     Ends at the first number for which cores or memory do not suffice. Needs Ray to be connected.
@@ -88,7 +88,7 @@ def choose_best_throughput(throughputs: Sequence[Throughput]) -> Throughput:
 
 
 def _measure_in_group(
-    faces: TrialFaces, bundle: Mapping[str, float], group: Any
+    faces: TrialData, bundle: Mapping[str, float], group: Any
 ) -> Iterator[Throughput]:
     import ray
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
@@ -116,7 +116,7 @@ def _measure_in_group(
 class _BenchmarkTrial:
     """A trial that trains as long as it is told."""
 
-    def __init__(self, faces: TrialFaces) -> None:
+    def __init__(self, faces: TrialData) -> None:
         self._faces = faces
         self._epochs: Iterator[EpochResult] | None = None
 
@@ -139,19 +139,19 @@ class _BenchmarkTrial:
     def _start_training(self, device: "torch.device") -> Iterator[EpochResult]:
         import torch
 
-        from fer_tune.trial.train_state import Task, fresh_state
+        from fer_tune.trial.train_state import TrialSpec, init_state
         from fer_tune.trial.training_loop import fit
 
         torch.set_num_threads(1)
-        faces, task = self._faces, Task(PAPER, sys.maxsize, seed=0)
-        state = fresh_state(task, len(faces.training.faces), len(faces.classes), device)
+        faces, task = self._faces, TrialSpec(BASELINE, sys.maxsize, seed=0)
+        state = init_state(task, len(faces.training.faces), len(faces.classes), device)
         return fit(task, state, faces, device)
 
 
-def _take_subset(faces: TrialFaces) -> TrialFaces:
-    return TrialFaces(
+def _take_subset(faces: TrialData) -> TrialData:
+    return TrialData(
         TrainingFaces(_take_first(faces.training.faces, MAX_TRAINING_FACES)),
-        _take_first(faces.sample, MAX_EVALUATION_FACES),
+        _take_first(faces.train_sample, MAX_EVALUATION_FACES),
         _take_first(faces.validation, MAX_EVALUATION_FACES),
         faces.classes,
     )

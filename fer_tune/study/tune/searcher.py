@@ -9,7 +9,7 @@ from optuna.samplers import TPESampler
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from fer_tune.scoring.metrics import direction, improves
+from fer_tune.scoring.metrics import is_better, metric_direction
 from fer_tune.study.asha import Asha, make_asha
 from fer_tune.study.optuna_storage import WindowedStorage
 from fer_tune.study.optuna_trials import to_frozen_trials
@@ -84,7 +84,7 @@ class StudySearcher(OptunaSearch):  # type: ignore[misc]
         super().__init__(
             space.suggest_point,
             metric=settings.metric,
-            mode=direction(settings.metric),
+            mode=metric_direction(settings.metric),
             points_to_evaluate=[
                 *(space.extract_point(each.config.model_dump()) for each in (*paused, *self._open)),
                 *(
@@ -194,7 +194,7 @@ class StudySearcher(OptunaSearch):  # type: ignore[misc]
         progress.epoch = epoch
         value = metrics[self.metric]
         self._ot_trials[trial_id].report(value, epoch)
-        if improves(self.metric, value, progress.best):
+        if is_better(self.metric, value, progress.best):
             progress.best, progress.gap = value, metrics.get("gap")
 
 
@@ -203,7 +203,7 @@ def sample_points(settings: StudySettings, count: int) -> list[Point]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         sampler=_make_sampler(settings, 0),
-        direction="minimize" if direction(settings.metric) == "min" else "maximize",
+        direction="minimize" if metric_direction(settings.metric) == "min" else "maximize",
     )
     study.add_trials(to_frozen_trials((), settings))
     return [settings.space.suggest_point(study.ask()) for _ in range(count)]

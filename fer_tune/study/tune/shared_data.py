@@ -10,10 +10,10 @@ import numpy as np
 from fer_tune.data.faces import Splits
 from fer_tune.data.resampling import COPY_SELECTORS, DataPlan
 from fer_tune.data.subsample import draw_stratified_sample
-from fer_tune.data.trial_data import TrialFaces, trial_faces
+from fer_tune.data.trial_data import TrialData, build_trial_data
 from fer_tune.study.records.settings import StudySettings
 
-StudyData = Mapping[DataPlan, TrialFaces]
+StudyData = Mapping[DataPlan, TrialData]
 SharedStudyData = Mapping[DataPlan, Any]  # see `put_study_data`
 
 
@@ -33,13 +33,13 @@ def build_study_data(splits: Splits, settings: StudySettings) -> StudyData:
 class _LazyStudyData(StudyData):
     def __init__(self, splits: Splits, plans: Sequence[DataPlan], seed: int) -> None:
         self._splits, self._plans, self._seed = splits, plans, seed
-        self._made: dict[DataPlan, TrialFaces] = {}
+        self._made: dict[DataPlan, TrialData] = {}
 
-    def __getitem__(self, plan: DataPlan) -> TrialFaces:
+    def __getitem__(self, plan: DataPlan) -> TrialData:
         if plan not in self._plans:
             raise KeyError(plan)
         if plan not in self._made:
-            self._made[plan] = trial_faces(self._splits, self._splits.train, plan, self._seed)
+            self._made[plan] = build_trial_data(self._splits, self._splits.train, plan, self._seed)
         return self._made[plan]
 
     def __iter__(self) -> Iterator[DataPlan]:
@@ -63,16 +63,16 @@ def put_study_data(faces: StudyData) -> SharedStudyData:
     }
 
 
-def get_trial_data(faces: SharedStudyData, plan: DataPlan) -> TrialFaces:
+def get_trial_data(faces: SharedStudyData, plan: DataPlan) -> TrialData:
     """What `put_study_data` has for the plan; waits for it where it is not made yet."""
     import ray
 
     own = faces[plan]
     own = ray.get(own) if isinstance(own, ray.ObjectRef) else own
-    assert isinstance(own, TrialFaces)
+    assert isinstance(own, TrialData)
     return own
 
 
-def _build_trial_data(faces: StudyData, plan: DataPlan) -> TrialFaces:
+def _build_trial_data(faces: StudyData, plan: DataPlan) -> TrialData:
     os.nice(10)  # the trials that can train go first
     return faces[plan]

@@ -74,7 +74,7 @@ def _run_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOpt
 
     from fer_tune.trial import checkpoint
     from fer_tune.trial.device import pick_device
-    from fer_tune.trial.train_state import Task, fresh_state
+    from fer_tune.trial.train_state import TrialSpec, init_state
     from fer_tune.trial.training_loop import fit
 
     number, trial = config["number"], TrialConfig.model_validate(config["trial"])
@@ -84,18 +84,18 @@ def _run_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOpt
         raise RuntimeError("Ray has a GPU here and torch has none; is it built for this one?")
     own = get_trial_data(faces, trial.data_plan)
     kept = checkpoint_directory(options.shared_dir, number)
-    task = Task(trial, options.epochs, derive_trial_seed(options.seed, number), options.metric)
+    task = TrialSpec(trial, options.epochs, derive_trial_seed(options.seed, number), options.metric)
     problems: list[str] = []
-    state = checkpoint.go_on(
-        lambda: fresh_state(task, len(own.training.faces), len(own.classes), device),
+    state = checkpoint.load_or_init(
+        lambda: init_state(task, len(own.training.faces), len(own.classes), device),
         kept,
         problems.append,
     )
-    begun = RestoreInfo(state.epoch, problems[0] if problems else None)
+    begun = RestoreInfo(state.epochs_done, problems[0] if problems else None)
     for result in state.history:
         report_epoch(result, options.metric, begun)
     for result in fit(task, state, own, device):
-        checkpoint.save(state, kept)
+        checkpoint.save_state(state, kept)
         report_epoch(result, options.metric, begun)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.scoring.metrics import EpochResult, Scores
-from fer_tune.scoring.significance import Intervals, bootstrap
+from fer_tune.scoring.significance import ScoreIntervals, bootstrap_intervals
 from fer_tune.tracking import tags
 from fer_tune.tracking.run_info import RetrainInfo
 
@@ -34,7 +34,7 @@ def render_model_card(info: RetrainInfo, seed: int, best: EpochResult, test: Sco
     best: the kept epoch, on the validation faces.
     test: that epoch on the test faces.
     """
-    within = bootstrap(test.confusion)
+    within = bootstrap_intervals(test.confusion)
     weak = "\n".join(f"- {each}" for each in describe_weaknesses(info.classes, test))
     return "\n\n".join(
         (
@@ -114,7 +114,7 @@ def _render_data(info: RetrainInfo) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _render_scores(info: RetrainInfo, test: Scores, intervals: Intervals) -> str:
+def _render_scores(info: RetrainInfo, test: Scores, intervals: ScoreIntervals) -> str:
     rows = [
         f"| {name} | {test.precision[i]:.3f} ({intervals.precision[i]}) "
         f"| {test.recall[i]:.3f} ({intervals.recall[i]}) | {test.f1[i]:.3f} ({intervals.f1[i]}) "

@@ -63,7 +63,7 @@ def test_a_run_is_tested_on_the_test_faces_and_as_the_paper_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faces = write_csv(drawn_faces(), tmp_path)
-    training, testing = Mock(wraps=final.train_and_test), Mock(wraps=final.tested)
+    training, testing = Mock(wraps=final.train_and_test), Mock(wraps=final.predict_and_score)
     monkeypatch.setattr(balance, "train_and_test", training)
     monkeypatch.setattr(balance, "tested", testing)
     line = run(faces, "balanced", seed=0, epochs=1)

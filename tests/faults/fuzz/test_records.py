@@ -29,7 +29,7 @@ from fer_tune.study.tune.searcher import StudySearcher
 from fer_tune.terminal import study_summary as outcome
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.trial import checkpoint
-from fer_tune.trial.train_state import State, Task, fresh_state
+from fer_tune.trial.train_state import TrainState, TrialSpec, init_state
 from fer_tune.trial_config import TrialConfig
 from tests.faults.fuzz.damage import DAMAGE, NUMBERS, VALUES, damaged, fuzzed, told_well
 from tests.settings import made
@@ -131,9 +131,9 @@ def test_a_journal_of_any_content(place: Path, kind: Scheduler, content: bytes) 
     StudySearcher(study, trials, asha=scheduler.asha)
 
 
-def fresh_network() -> State:
+def fresh_network() -> TrainState:
     config = TrialConfig(depth=1, width=4, hidden_1=8, hidden_2=8)
-    return fresh_state(Task(config, epochs=4, seed=0), 100, 2, torch.device("cpu"))
+    return init_state(TrialSpec(config, epochs=4, seed=0), 100, 2, torch.device("cpu"))
 
 
 def kept() -> bytes:
@@ -142,7 +142,7 @@ def kept() -> bytes:
     for weight in state.model.parameters():
         torch.nn.init.constant_(weight, 0.5)
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint.save(state, DiskFolder(Path(folder)))
+        checkpoint.save_state(state, DiskFolder(Path(folder)))
         return (Path(folder) / checkpoint.FILE).read_bytes()
 
 
@@ -154,7 +154,7 @@ def test_a_checkpoint_of_any_content(
     content = damaged(KEPT, damage)
     (place / checkpoint.FILE).write_bytes(content if whole else content[: len(content) // 2])
     problems: list[str] = []
-    state = checkpoint.go_on(fresh_network, DiskFolder(place), problems.append)
+    state = checkpoint.load_or_init(fresh_network, DiskFolder(place), problems.append)
     assert all(problem.isprintable() for problem in problems)
     halves = [bool((weight == 0.5).all()) for weight in state.model.parameters()]
     assert not any(halves) if problems else all(halves)

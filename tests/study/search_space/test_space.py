@@ -14,7 +14,7 @@ from fer_tune.study.search_space.space import (
     parse_space,
 )
 from fer_tune.study.search_space.validate_space import find_space_errors
-from fer_tune.trial_config import PAPER, TrialConfig
+from fer_tune.trial_config import BASELINE, TrialConfig
 
 OURS = sorted(SPACE_DIRS[0].glob("*.yaml"))
 
@@ -28,7 +28,7 @@ def test_every_space_that_comes_with_the_project_is_sound(path: Path) -> None:
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
 def test_the_first_trial_is_the_papers_configuration(path: Path) -> None:
-    assert TrialConfig.model_validate(load_space(path).list_first_points()[0]) == PAPER
+    assert TrialConfig.model_validate(load_space(path).list_first_points()[0]) == BASELINE
 
 
 def test_the_papers_space_begins_with_the_papers_two_configurations() -> None:
@@ -181,8 +181,8 @@ def test_what_asks_about_a_parameter_that_is_not_there_is_not_there_either() -> 
       schedule: {type: choice, values: [constant, cosine]}
     """
     space = parse_space(text, "f.yaml")
-    assert space.extract_point(PAPER.model_dump()) == {"schedule": "constant"}
-    cosine = {**PAPER.model_dump(), "schedule": "cosine"}
+    assert space.extract_point(BASELINE.model_dump()) == {"schedule": "constant"}
+    cosine = {**BASELINE.model_dump(), "schedule": "cosine"}
     assert list(space.extract_point(cosine)) == ["dropout", "depth", "schedule"]
 
 

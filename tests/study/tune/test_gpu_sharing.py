@@ -5,7 +5,7 @@ import pytest
 from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.data.subsample import draw_stratified_sample
-from fer_tune.data.trial_data import TrialFaces, trial_faces
+from fer_tune.data.trial_data import TrialData, build_trial_data
 from fer_tune.study.tune import gpu_sharing as sharing
 from fer_tune.study.tune.gpu_sharing import (
     Throughput,
@@ -18,9 +18,9 @@ from fer_tune.study.tune.resources import Machine, ResourceRequest
 
 
 @pytest.fixture
-def faces() -> TrialFaces:
+def faces() -> TrialData:
     splits = draw_demo_splits()
-    return trial_faces(splits, draw_stratified_sample(splits.train, 40, 0), "original", 0)
+    return build_trial_data(splits, draw_stratified_sample(splits.train, 40, 0), "original", 0)
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ def test_without_auto_or_a_gpu_nothing_is_measured(
 
 
 def test_auto_gives_a_trial_the_part_of_a_gpu_that_was_measured_best(
-    monkeypatch: pytest.MonkeyPatch, faces: TrialFaces
+    monkeypatch: pytest.MonkeyPatch, faces: TrialData
 ) -> None:
     asked: list[Mapping[str, float]] = []
 
-    def rates(_: TrialFaces, there: Mapping[str, float]) -> list[Throughput]:
+    def rates(_: TrialData, there: Mapping[str, float]) -> list[Throughput]:
         asked.append(there)
         return [Throughput(1, 100), Throughput(2, 190), Throughput(4, 195)]
 
@@ -69,7 +69,7 @@ def test_auto_gives_a_trial_the_part_of_a_gpu_that_was_measured_best(
 
 
 def test_trials_that_share_cores_are_measured_together(
-    monkeypatch: pytest.MonkeyPatch, faces: TrialFaces
+    monkeypatch: pytest.MonkeyPatch, faces: TrialData
 ) -> None:
     monkeypatch.setattr(sharing, "SECONDS", 0.0)
     monkeypatch.setattr(sharing, "PATIENCE", 1.0)

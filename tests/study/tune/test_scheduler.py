@@ -10,7 +10,7 @@ from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.tune.scheduler import StudyScheduler
-from fer_tune.trial_config import PAPER
+from fer_tune.trial_config import BASELINE
 
 Report = tuple[int, int, float]  # trial, epoch, score
 
@@ -105,7 +105,7 @@ class Study:
         while self._fill() or self._starting or self._running:
             if self._starting and (not self._running or self._draw.random() < 0.3):
                 self._running.append(number := self._starting.pop(0))
-                self.journal.append(TrialStarted(number=number, name="", config=PAPER))
+                self.journal.append(TrialStarted(number=number, name="", config=BASELINE))
             else:
                 self._report(self._draw.choice(self._running))
         return self

@@ -16,7 +16,7 @@ from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import Constraints, UpperBound
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.searcher import StudySearcher, sample_points
-from fer_tune.trial_config import PAPER, TrialConfig
+from fer_tune.trial_config import BASELINE, TrialConfig
 
 
 def _suggest(search: StudySearcher, count: int) -> list[dict[str, Any]]:
@@ -39,8 +39,8 @@ def _told(search: StudySearcher) -> list[FrozenTrial]:
 
 def test_the_first_trial_is_the_papers_whatever_the_space_fixes(settings: StudySettings) -> None:
     first, second, third = _suggest(StudySearcher(settings), 3)
-    assert _config(first) == PAPER
-    assert _config(second) == PAPER.model_copy(update={"depth": 2, "width": 8})
+    assert _config(first) == BASELINE
+    assert _config(second) == BASELINE.model_copy(update={"depth": 2, "width": 8})
     assert _config(third).width == 8
     assert [first["number"], second["number"], third["number"]] == [0, 1, 2]
 
@@ -148,7 +148,7 @@ def test_a_first_trial_that_was_given_but_never_began_still_comes(
     earlier = [record(1, 0.5, ending="stopped"), record(3, 0.5, ending="stopped")]
     given = _suggest(StudySearcher(settings, earlier), 3)
     assert [each["number"] for each in given] == [0, 2, 4]
-    assert TrialConfig(**given[0]["trial"]) == PAPER
+    assert TrialConfig(**given[0]["trial"]) == BASELINE
 
 
 def test_sampled_points_lie_in_the_space(settings: StudySettings) -> None:
@@ -335,7 +335,7 @@ def test_a_resumed_study_with_conditions_knows_what_each_trial_had(
         record(1, 0.2, ending="stopped"),
         record(2, 0.3),
     )
-    paper.config = PAPER
+    paper.config = BASELINE
     mixed.config = running.config = TrialConfig(schedule="cosine", mixup=0.25)
     search = StudySearcher(conditional, [paper, mixed, running])
     assert [sorted(each.params) for each in _told(search)] == [
@@ -374,14 +374,14 @@ def test_what_is_known_of_other_studies_is_told_and_not_counted(
     ]
     given = _suggest(search, settings.trials)
     assert [each["number"] for each in given] == list(range(settings.trials))
-    assert _config(given[0]) == PAPER
+    assert _config(given[0]) == BASELINE
     assert search.suggest("one too many") == Searcher.FINISHED
 
 
 def test_a_first_trial_that_is_known_at_its_full_length_is_not_run_again(
     settings: StudySettings,
 ) -> None:
-    point = {"learning_rate": PAPER.learning_rate, "depth": 2}
+    point = {"learning_rate": BASELINE.learning_rate, "depth": 2}
     whole = _known(0, 0.001, 0.5).model_copy(update={"point": point})
     for known, depths in (
         ((whole,), [3]),

@@ -24,7 +24,7 @@ def test_a_study_held_to_fewer_training_faces_sees_no_other(settings: StudySetti
     own = faces["original"]
     assert len(own.training.faces) == 500
     seen = {image.tobytes() for image in own.training.faces.images}
-    assert {image.tobytes() for image in own.sample.images} <= seen
+    assert {image.tobytes() for image in own.train_sample.images} <= seen
     shares = own.training.faces.count_by_class(7) / 500 - splits.train.count_by_class(7) / len(
         splits.train
     )

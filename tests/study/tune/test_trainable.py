@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fer_tune.common.filesystem import DiskFolder
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
-from fer_tune.data.trial_data import TrialFaces
+from fer_tune.data.trial_data import TrialData
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.tune.shared_data import SharedStudyData
 from fer_tune.study.tune.trainable import TrialOptions, derive_trial_seed, train_trial
@@ -33,7 +33,7 @@ def test_a_trials_seed_is_its_own_and_one_that_torch_takes(study: int, number: i
 def faces() -> SharedStudyData:
     images = np.random.default_rng(0).integers(0, 256, (16, 48, 48), dtype=np.uint8)
     some = Faces(images, np.arange(16) % 2)
-    return {"original": TrialFaces(TrainingFaces(some), some, some, ("cat", "dog"))}
+    return {"original": TrialData(TrainingFaces(some), some, some, ("cat", "dog"))}
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_an_epoch_is_kept_before_it_is_reported(
     tmp_path: Path, faces: SharedStudyData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     course: list[str] = []
-    monkeypatch.setattr(checkpoint, "save", lambda *_: course.append("kept"))
+    monkeypatch.setattr(checkpoint, "save_state", lambda *_: course.append("kept"))
     monkeypatch.setattr("ray.tune.report", lambda _: course.append("reported"))
     train_trial(GIVEN, faces, _options(tmp_path, 2))
     assert course == ["kept", "reported"] * 2

@@ -5,7 +5,7 @@ from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.tracking.models.model_card import describe_weaknesses, render_model_card
 from fer_tune.tracking.queries import StudyRun, TrialRun
 from fer_tune.tracking.run_info import RetrainInfo
-from fer_tune.trial_config import PAPER
+from fer_tune.trial_config import BASELINE
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -47,7 +47,7 @@ def test_the_card_tells_the_data_the_scores_the_weaknesses_and_the_use() -> None
         "fer_tune.faces_sha256": "ab" * 32,
     }
     study = StudyRun("s", "1", "finished", "val/macro_f1", marks, {})
-    trial = TrialRun(3, "2", "t", PAPER, "finished", 5, {}, {})
+    trial = TrialRun(3, "2", "t", BASELINE, "finished", 5, {}, {})
     counts = {"train": range(7), "test": [100] * 7}
     what = RetrainInfo(
         study, trial, 5, EMOTIONS, "python -m fer_tune.retrain", "0.1.0", "A note.", counts
