@@ -6,7 +6,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from fer_tune.common.version import code_version
+from fer_tune.common.version import read_code_version
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "mlflow", "numpy", "scikit-learn")
 # Of the processor's abilities, those that decide how fast it multiplies.
@@ -21,7 +21,7 @@ def describe() -> dict[str, object]:
     flags = about.get("flags", about.get("Features", "")).split()
     return {
         "when": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "commit": code_version(),
+        "commit": read_code_version(),
         "processor": about.get("model name", platform.machine()),
         "flags": [flag for flag in FLAGS if flag in flags],
         "cores": len(os.sched_getaffinity(0)),

@@ -11,7 +11,7 @@ from benchmarks.benchmark_faces import bench_splits, repeated
 from benchmarks.benchmark_result import Row, Setup, Target
 from benchmarks.processes import one_process
 from benchmarks.training_speed import Job, trial_faces_of
-from fer_tune.common.filesystem import DiskFolder
+from fer_tune.common.filesystem import DiskDirectory
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult
@@ -88,5 +88,5 @@ def retraining_epoch(job: Job, folder: Path) -> float:
     faces, task = trial_faces_of(job), TrialSpec(BASELINE, epochs=2, seed=0)
     folder.mkdir()
     results: list[EpochResult] = []
-    train_and_test(task, faces, faces.validation, DiskFolder(folder), results.append)
+    train_and_test(task, faces, faces.validation, DiskDirectory(folder), results.append)
     return median(float(result.seconds) for result in results)

@@ -11,7 +11,7 @@ from benchmarks.processes import one_process
 from benchmarks.study_speed import CONCURRENT, EQUAL, Size, wall_and_training
 from fer_tune.data.faces import Splits
 from fer_tune.events import Observer
-from fer_tune.search.study_info import describe
+from fer_tune.search.study_info import build_study_info
 from fer_tune.study.records.event_log import EventLog, EventLogReader
 from fer_tune.study.records.settings import StudySettings, create_study_directory
 from fer_tune.study.search_space.space import parse_space
@@ -66,7 +66,7 @@ def run(path: Path | None, size: Size, folder: Path, recorded: bool) -> tuple[fl
         writer = None
         if recorded:
             store = open_store(str(folder / "mlruns"))
-            described = describe(settings, splits, "python -m benchmarks tracking")
+            described = build_study_info(settings, splits, "python -m benchmarks tracking")
             writer = StudyWriter(store, described, EventLogReader(place.local_dir))
             observers = [journal, writer]
         run_study(settings, faces, place, observers)

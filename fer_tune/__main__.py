@@ -28,25 +28,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command that is named first with the rest of the line, and leave the process."""
     typed = sys.argv[1:] if argv is None else list(argv)
     if typed and typed[0] in COMMANDS:
-        command.run(_module(typed[0]).main, typed[1:])
-    command.run(_by_itself, typed)
+        command.run_command(_import_command(typed[0]).main, typed[1:])
+    command.run_command(_run_without_command, typed)
 
 
-def _module(name: str) -> Any:
+def _import_command(name: str) -> Any:
     return import_module(f"fer_tune.{name}.__main__")
 
 
-def _by_itself(argv: Sequence[str] | None) -> None:
+def _run_without_command(argv: Sequence[str] | None) -> None:
     """What can be typed instead of a command."""
     # All options of all commands are gathered only for a shell.
-    parser = _parser(whole=any(each.startswith("--print") for each in argv or ()))
+    parser = _build_parser(with_options=any(each.startswith("--print") for each in argv or ()))
     parser.parse_args(argv)
 
 
-def _parser(*, whole: bool) -> command.Parser:
+def _build_parser(*, with_options: bool) -> command.CommandParser:
     import shtab
 
-    parser = command.Parser(
+    parser = command.CommandParser(
         prog="fer-tune",
         description="Find out what counters overfitting in small face-expression CNNs.",
         epilog=_EXAMPLES,
@@ -58,17 +58,17 @@ def _parser(*, whole: bool) -> command.Parser:
     options.add_argument("--version", action="version", version=version("fer_tune"), help="show it")
     shtab.add_argument_to(options, "--print-completion", help="for a shell; see below")
     for name, what in COMMANDS.items():
-        parents = [_with_files(_module(name).parser())] if whole else []
-        commands.add_parser(name, help=what, parents=parents, add_help=not whole)
+        parents = [_mark_file_arguments(_import_command(name).parser())] if with_options else []
+        commands.add_parser(name, help=what, parents=parents, add_help=not with_options)
     return parser
 
 
-def _with_files(parser: command.Parser) -> command.Parser:
+def _mark_file_arguments(parser: command.CommandParser) -> command.CommandParser:
     """Tell the shell which arguments are names of files."""
     import shtab
 
     for action in parser._actions:
-        if action.type is command.filled_path:
+        if action.type is command.parse_path:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
     return parser
 

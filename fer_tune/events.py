@@ -11,10 +11,10 @@ from fer_tune.trial_config import TrialConfig
 # How a trial or a study ends. What was "interrupted" goes on when its study is resumed; a trial
 # that is "paused" may go on as the study does, and is "stopped" at the latest when that is over.
 Ending = Literal["finished", "stopped", "paused", "failed", "interrupted"]
-MAY_GO_ON: tuple[Ending, ...] = ("paused", "interrupted")
+RESUMABLE_ENDINGS: tuple[Ending, ...] = ("paused", "interrupted")
 
 
-def now() -> int:
+def current_time_ms() -> int:
     """Milliseconds since 1970, as MLflow counts time."""
     return time.time_ns() // 1_000_000
 
@@ -23,7 +23,7 @@ class _Event(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     number: int
-    time: int = Field(default_factory=now)
+    time: int = Field(default_factory=current_time_ms)
 
 
 class TrialStarted(_Event):
@@ -76,4 +76,4 @@ class Observer(Protocol):
     Told in the order of events, by the driver's thread, which waits: return soon.
     """
 
-    def tell(self, event: Event) -> None: ...
+    def on_event(self, event: Event) -> None: ...

@@ -25,7 +25,7 @@ class FerNet(nn.Module):
         sides = (SIDE // 2**block for block in range(config.depth))
         self.features = nn.Sequential(
             *(
-                Block(*pair, side, config)
+                ConvBlock(*pair, side, config)
                 for pair, side in zip(pairwise(channels), sides, strict=True)
             )
         )
@@ -34,8 +34,8 @@ class FerNet(nn.Module):
                 flat = channels[-1] * (SIDE // 2**config.depth) ** 2
                 self.head = nn.Sequential(
                     nn.Flatten(),
-                    *_hidden(flat, config.hidden_1, config.dropout),
-                    *_hidden(config.hidden_1, config.hidden_2, config.dropout),
+                    *_make_hidden_layers(flat, config.hidden_1, config.dropout),
+                    *_make_hidden_layers(config.hidden_1, config.hidden_2, config.dropout),
                     nn.Linear(config.hidden_2, classes),
                 )
             case "average":
@@ -53,16 +53,16 @@ class FerNet(nn.Module):
         logits: Tensor = self.head(self.features(images))
         return logits
 
-    def fused(self) -> "FerNet":
+    def fuse_for_evaluation(self) -> "FerNet":
         """A copy for evaluation: the same function, its normalisations part of its convolutions."""
         model = deepcopy(self).eval()
         for block in model.features:
-            assert isinstance(block, Block)
-            block.first, block.further = _fused(block.first), _fused(block.further)
+            assert isinstance(block, ConvBlock)
+            block.first, block.further = _fuse_layers(block.first), _fuse_layers(block.further)
         return model
 
 
-class Block(nn.Module):
+class ConvBlock(nn.Module):
     """A convolution, max-pooling and ReLU; then further convolutions, maybe with a shortcut.
 
     The paper pools after the ReLU; the greatest of four is the same either way, and here the ReLU
@@ -71,12 +71,12 @@ class Block(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, side: int, config: ModelConfig) -> None:
         super().__init__()
-        self.first = nn.Sequential(*_normalised(channels_in, channels_out))
+        self.first = nn.Sequential(*_make_conv_layers(channels_in, channels_out))
         self.pool = nn.MaxPool2d(2)
         further: list[nn.Module] = []
         # Of a single pixel's nine neighbours, eight are padding.
         for _ in range(config.convolutions - 1 if side // 2 > 1 else 0):
-            further += [*_normalised(channels_out, channels_out), nn.ReLU(inplace=True)]
+            further += [*_make_conv_layers(channels_out, channels_out), nn.ReLU(inplace=True)]
         self.further = nn.Sequential(*further[:-1])
         self.residual = config.residual
 
@@ -91,7 +91,7 @@ class Block(nn.Module):
         return functional.relu_(pooled + found if self.residual else found)
 
 
-def _normalised(channels_in: int, channels_out: int) -> list[nn.Module]:
+def _make_conv_layers(channels_in: int, channels_out: int) -> list[nn.Module]:
     # Without a bias: the normalisation after it has its own.
     return [
         nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
@@ -99,7 +99,7 @@ def _normalised(channels_in: int, channels_out: int) -> list[nn.Module]:
     ]
 
 
-def _fused(layers: nn.Sequential) -> nn.Sequential:
+def _fuse_layers(layers: nn.Sequential) -> nn.Sequential:
     fused: list[nn.Module] = []
     for layer in layers:
         if isinstance(layer, nn.BatchNorm2d):
@@ -110,16 +110,16 @@ def _fused(layers: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*fused)
 
 
-def _hidden(units_in: int, units_out: int, dropout: float) -> tuple[nn.Module, ...]:
+def _make_hidden_layers(units_in: int, units_out: int, dropout: float) -> tuple[nn.Module, ...]:
     return nn.Linear(units_in, units_out), nn.ReLU(inplace=True), nn.Dropout(dropout)
 
 
-def parameter_count(model: nn.Module) -> int:
+def count_parameters(model: nn.Module) -> int:
     """Trainable parameters of `model`."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def scaled(
+def scale_pixels(
     images: Tensor,  # (B, 48, 48) uint8
 ) -> Tensor:  # (B, 1, 48, 48) float32 in [0, 1], channels last
     """Pixels as the paper feeds them: divided by 255, nothing subtracted."""

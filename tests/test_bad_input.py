@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fer_tune.common.cli import run
+from fer_tune.common.cli import run_command
 
 PIXELS = " ".join(["7"] * 2304)
 USAGES = ("Training", "PublicTest", "PrivateTest")
@@ -99,7 +99,7 @@ def told_by(module: str, arguments: list[str], capsys: pytest.CaptureFixture[str
     """The one line on stderr; nothing else is told, and nothing is written."""
     before = files()
     with pytest.raises(SystemExit) as ended:
-        run(importlib.import_module(module).main, arguments)
+        run_command(importlib.import_module(module).main, arguments)
     assert ended.value.code == 2
     assert files() == before
     line, end = capsys.readouterr().err.split("\n")
@@ -156,7 +156,7 @@ def test_of_many_bad_rows_the_count_and_the_first_ten_are_told(
 ) -> None:
     Path("f.csv").write_bytes(csv(*[f"7,{PIXELS},Training"] * 25))
     with pytest.raises(SystemExit, match="2"):
-        run(importlib.import_module("fer_tune.search.__main__").main, ["--data", "f.csv"])
+        run_command(importlib.import_module("fer_tune.search.__main__").main, ["--data", "f.csv"])
     first, *rows = capsys.readouterr().err.splitlines()
     assert first == ("error: f.csv: 25 bad faces (--skip-bad goes on without them); the first 10:")
     assert rows == [

@@ -5,7 +5,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from fer_tune.model import Block, FerNet, parameter_count, scaled
+from fer_tune.model import ConvBlock, FerNet, count_parameters, scale_pixels
 from fer_tune.model_config import ModelConfig
 
 SMALL = ModelConfig(depth=1, width=4, hidden_1=8, hidden_2=8)
@@ -20,7 +20,7 @@ def pictures(count: int) -> torch.Tensor:
 
 def test_the_default_is_the_papers_network_of_2_6_million_parameters() -> None:
     model = FerNet(ModelConfig(), classes=7)
-    assert round(parameter_count(model) / 1e6, 1) == 2.6
+    assert round(count_parameters(model) / 1e6, 1) == 2.6
     layers = [type(module).__name__ for module in model.modules()]
     assert layers.count("Conv2d") == layers.count("BatchNorm2d") == layers.count("MaxPool2d") == 3
     assert layers.count("Linear") == 3
@@ -31,13 +31,13 @@ def test_the_default_is_the_papers_network_of_2_6_million_parameters() -> None:
 def test_the_parameters_are_those_counted_by_hand() -> None:
     convolution, normalisation = 9 * 4, 2 * 4
     linear = (4 * 24 * 24 + 1) * 8 + (8 + 1) * 8 + (8 + 1) * 7
-    assert parameter_count(FerNet(SMALL, classes=7)) == convolution + normalisation + linear
+    assert count_parameters(FerNet(SMALL, classes=7)) == convolution + normalisation + linear
 
 
 def test_further_convolutions_and_a_mean_are_counted_by_hand() -> None:
     first, second = 9 * 4 + 2 * 4, 9 * 4 * 4 + 2 * 4
     linear = (4 + 1) * 7
-    assert parameter_count(FerNet(LARGER, classes=7)) == first + second + linear
+    assert count_parameters(FerNet(LARGER, classes=7)) == first + second + linear
 
 
 @pytest.mark.parametrize("shape", [SMALL, LARGER], ids=["paper's", "larger"])
@@ -45,17 +45,17 @@ def test_further_convolutions_and_a_mean_are_counted_by_hand() -> None:
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5])
 def test_every_depth_gives_one_logit_a_class(depth: int, classes: int, shape: ModelConfig) -> None:
     model = FerNet(shape.model_copy(update={"depth": depth}), classes)
-    assert model(scaled(pictures(3))).shape == (3, classes)
+    assert model(scale_pixels(pictures(3))).shape == (3, classes)
 
 
 def test_a_shortcut_lets_a_face_past_convolutions_that_give_nothing() -> None:
     model = FerNet(LARGER, classes=7).eval()
     block = model.features[0]
-    assert isinstance(block, Block)
+    assert isinstance(block, ConvBlock)
     last = block.further[-1]
     assert isinstance(last, torch.nn.BatchNorm2d)
     torch.nn.init.zeros_(last.weight)
-    faces = scaled(pictures(2))
+    faces = scale_pixels(pictures(2))
     expected = torch.relu(block.pool(block.first(faces)))
     torch.testing.assert_close(block(faces), expected)
 
@@ -63,7 +63,7 @@ def test_a_shortcut_lets_a_face_past_convolutions_that_give_nothing() -> None:
 @pytest.mark.parametrize("shape", [SMALL, LARGER], ids=["paper's", "larger"])
 def test_the_deepest_network_trains_on_a_batch_of_one_face(shape: ModelConfig) -> None:
     model = FerNet(shape.model_copy(update={"depth": 5}), classes=7).train()
-    logits = model(scaled(pictures(1)))
+    logits = model(scale_pixels(pictures(1)))
     assert torch.isfinite(logits).all()
     logits.sum().backward()
 
@@ -77,7 +77,7 @@ def test_width_doubles_with_every_block() -> None:
 def test_scaled_faces_run_from_0_to_1_and_leave_the_bytes_alone() -> None:
     images = pictures(4)
     before = images.clone()
-    faces = scaled(images)
+    faces = scale_pixels(images)
     assert faces.shape == (4, 1, 48, 48)
     assert faces.dtype == torch.float32
     np.testing.assert_allclose(faces.squeeze(1).numpy(), before.numpy() / 255, rtol=1e-6)
@@ -109,11 +109,11 @@ def test_a_setting_out_of_range_or_unknown_is_refused_by_name(name: str, value: 
 def test_a_fused_copy_is_the_same_function_and_leaves_the_model_alone(shape: ModelConfig) -> None:
     torch.manual_seed(0)
     model = FerNet(shape.model_copy(update={"depth": 3}), classes=7).train()
-    model(scaled(pictures(32)))  # moves the running statistics off their start
+    model(scale_pixels(pictures(32)))  # moves the running statistics off their start
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    fused = model.fused()
+    fused = model.fuse_for_evaluation()
     assert model.training
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in fused.modules())
-    faces = scaled(pictures(5))
+    faces = scale_pixels(pictures(5))
     torch.testing.assert_close(fused(faces), model.eval()(faces), rtol=1e-4, atol=1e-5)
     assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)

@@ -14,7 +14,7 @@ import torch
 from benchmarks.jsonl import Line, read_lines, run_all
 from benchmarks.markdown_table import table
 from fer_tune.common import cli as command
-from fer_tune.common.filesystem import DiskFolder
+from fer_tune.common.filesystem import DiskDirectory
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
@@ -87,7 +87,9 @@ def run(path: Path, plan: DataPlan, seed: int, epochs: int) -> Line:
     faces = build_trial_data(splits, splits.train, plan, seed)
     with tempfile.TemporaryDirectory() as folder:
         task = TrialSpec(config, epochs, seed, METRIC)
-        final = train_and_test(task, faces, splits.test, DiskFolder(Path(folder)), lambda _: None)
+        final = train_and_test(
+            task, faces, splits.test, DiskDirectory(Path(folder)), lambda _: None
+        )
     papers = DeviceData.from_faces(
         apply_data_plan("balanced", splits.test, seed).faces, pick_device()
     )
@@ -137,4 +139,4 @@ if __name__ == "__main__":
     # Of this module under its own name: workers cannot import from __main__.
     from benchmarks.experiments import data_plans as this
 
-    command.run(this.main)
+    command.run_command(this.main)

@@ -135,4 +135,4 @@ if __name__ == "__main__":
     # Of this module under its own name: workers cannot import from __main__.
     from benchmarks.replay import record_curves as this
 
-    command.run(this.main)
+    command.run_command(this.main)

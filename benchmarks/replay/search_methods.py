@@ -11,7 +11,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.replay.curve_table import Table
 from benchmarks.replay.study_simulator import METRIC, Judge, Search
-from fer_tune.defaults import GRACE, REDUCTION, Scheduler
+from fer_tune.defaults import GRACE, REDUCTION, SchedulerName
 from fer_tune.study.asha import Asha, make_asha
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
@@ -59,7 +59,7 @@ def random_asha(table: Table, seed: int) -> Parts:
     return _sampled(table, RandomSampler(seed)), _asha(table, GUIDES_GRACE, GUIDES_REDUCTION)
 
 
-def ours(table: Table, seed: int, scheduler: Scheduler = "asha") -> tuple[StudySearcher, Asha]:
+def ours(table: Table, seed: int, scheduler: SchedulerName = "asha") -> tuple[StudySearcher, Asha]:
     """The search and the rungs of a study as it runs by default, without the paper's trial.
 
     That trial and the space's first ones are left out since the others do not get them either.
@@ -70,7 +70,7 @@ def ours(table: Table, seed: int, scheduler: Scheduler = "asha") -> tuple[StudyS
     return StudySearcher(chosen, [paper], asha=rungs), rungs
 
 
-def ours_at_random(table: Table, seed: int, scheduler: Scheduler) -> Parts:
+def ours_at_random(table: Table, seed: int, scheduler: SchedulerName) -> Parts:
     """Ours, but for the sampler."""
     search, rungs = ours(table, seed, scheduler)
     search._ot_study.sampler = RandomSampler(seed)
@@ -91,7 +91,7 @@ SYSTEMS: dict[str, Callable[[Table, int], Parts]] = {
 STOCK = "OptunaSearch + ASHA"
 
 
-def settings(table: Table, seed: int, scheduler: Scheduler) -> StudySettings:
+def settings(table: Table, seed: int, scheduler: SchedulerName) -> StudySettings:
     """A study over the table with all else by default, and more trials than fit into any budget.
 
     Without the space's constraints, of which the others know nothing.

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-PART = ".part"  # ends the name of what is not whole yet
+PARTIAL_SUFFIX = ".part"  # ends the name of what is not whole yet
 _PART_NAME = re.compile(r".+\.\d+-[0-9a-f]{8}\.part", re.DOTALL)
 
 
 def name_part(name: str) -> str:
     """Return a name for what this process has not finished of `name`; nobody else uses it."""
-    return f"{name}.{os.getpid()}-{secrets.token_hex(4)}{PART}"
+    return f"{name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
 
 
 def is_part(name: str) -> bool:
@@ -23,7 +23,7 @@ def is_part(name: str) -> bool:
 
 
 @contextmanager
-def opened(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+def open_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     """A file to write, which is at `path` when the context ends well; makes the folders above.
 
     private: for its owner only.
@@ -41,7 +41,7 @@ def opened(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
         raise
 
 
-def write(path: Path, content: bytes | memoryview, *, private: bool = False) -> None:
-    """Write `content` to `path`, as `opened` does."""
-    with opened(path, private=private) as file:
+def write_file(path: Path, content: bytes | memoryview, *, private: bool = False) -> None:
+    """Write `content` to `path`, as `open_file` does."""
+    with open_file(path, private=private) as file:
         file.write(content)

@@ -8,17 +8,17 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fer_tune.common.errors import plain
+from fer_tune.common.errors import escape_unprintable
 
 
-class _QuietConsole(Console):
+class _PlainConsole(Console):
     """One that shows text as it is, and goes on when nobody reads what it prints.
 
     Names of files, classes and studies are no markup, and move no terminal's cursor.
     """
 
     def render_str(self, text: str, **how: Any) -> Text:
-        return super().render_str("\n".join(map(plain, text.split("\n"))), **how)
+        return super().render_str("\n".join(map(escape_unprintable, text.split("\n"))), **how)
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -26,11 +26,11 @@ class _QuietConsole(Console):
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
-def new_console() -> Console:
+def create_console() -> Console:
     """A new one; where CI is set, as into a pipe, whatever is said of colours.
 
     The log of such a run would keep every picture of what is drawn anew on a terminal.
     """
     in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
     how = False if in_ci else None
-    return _QuietConsole(highlight=False, markup=False, emoji=False, force_terminal=how)
+    return _PlainConsole(highlight=False, markup=False, emoji=False, force_terminal=how)

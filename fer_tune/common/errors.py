@@ -11,15 +11,15 @@ class UserError(Exception):
     details: shown below that line, one each.
     """
 
-    def __init__(self, told: str, details: Sequence[str] = ()) -> None:
-        super().__init__(told, details)
-        self._lines = (told, *details)
+    def __init__(self, message: str, details: Sequence[str] = ()) -> None:
+        super().__init__(message, details)
+        self._lines = (message, *details)
 
     def __str__(self) -> str:
-        return "\n  ".join(map(plain, self._lines))
+        return "\n  ".join(map(escape_unprintable, self._lines))
 
 
-def plain(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """`text` in one line that a terminal shows as it is.
 
     Names of files may hold line breaks, bytes that are no text and what moves a terminal's cursor;

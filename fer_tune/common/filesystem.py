@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
 
 
-class Folder(Protocol):
+class Directory(Protocol):
     """A folder, which need not exist. Where it cannot be reached, every call raises OSError."""
 
-    def __truediv__(self, name: str) -> "Folder": ...
+    def __truediv__(self, name: str) -> "Directory": ...
 
     def read(self, name: str) -> bytes:
         """Raises FileNotFoundError where there is no such file."""
@@ -24,7 +24,7 @@ class Folder(Protocol):
     def write(self, name: str, content: bytes | memoryview, *, private: bool = False) -> None:
         """Make the folder too. private: for its owner only, where the place knows owners."""
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Of the files and folders in it, sorted."""
 
     def delete(self, name: str) -> None:
@@ -41,9 +41,9 @@ class Folder(Protocol):
         """
 
 
-def open_folder(address: str) -> Folder:
+def open_directory(address: str) -> Directory:
     """A folder by its path, or by an address such as s3://bucket/prefix."""
-    return BucketFolder(address) if is_bucket(address) else DiskFolder(Path(address))
+    return BucketDirectory(address) if is_bucket(address) else DiskDirectory(Path(address))
 
 
 def is_bucket(address: str) -> bool:
@@ -52,7 +52,7 @@ def is_bucket(address: str) -> bool:
 
 
 @dataclass(frozen=True)
-class DiskFolder:
+class DiskDirectory:
     """A folder on a disk of this machine, or on one that machines share."""
 
     path: Path
@@ -60,16 +60,16 @@ class DiskFolder:
     def __str__(self) -> str:
         return str(self.path)
 
-    def __truediv__(self, name: str) -> "DiskFolder":
-        return DiskFolder(self.path / name)
+    def __truediv__(self, name: str) -> "DiskDirectory":
+        return DiskDirectory(self.path / name)
 
     def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
 
     def write(self, name: str, content: bytes | memoryview, *, private: bool = False) -> None:
-        atomic.write(self.path / name, content, private=private)
+        atomic.write_file(self.path / name, content, private=private)
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         return sorted(each.name for each in self.path.iterdir()) if self.path.exists() else []
 
     def delete(self, name: str) -> None:
@@ -80,7 +80,7 @@ class DiskFolder:
             self.path.rmdir()
 
     def delete_parts(self, *, deep: bool = False) -> None:
-        pattern = f"*{atomic.PART}"
+        pattern = f"*{atomic.PARTIAL_SUFFIX}"
         found = list(self.path.rglob(pattern) if deep else self.path.glob(pattern))
         for part in filter(lambda path: atomic.is_part(path.name), found):
             if part.is_dir() and not part.is_symlink():
@@ -90,7 +90,7 @@ class DiskFolder:
 
 
 @dataclass(frozen=True)
-class BucketFolder:
+class BucketDirectory:
     """A prefix in a bucket, by the address that pyarrow takes.
 
     The keys, and the endpoint of a store that is not Amazon's, are in the usual variables of the
@@ -102,30 +102,30 @@ class BucketFolder:
     def __str__(self) -> str:
         return self.address
 
-    def __truediv__(self, name: str) -> "BucketFolder":
-        return BucketFolder(f"{self.address.rstrip('/')}/{name}")
+    def __truediv__(self, name: str) -> "BucketDirectory":
+        return BucketDirectory(f"{self.address.rstrip('/')}/{name}")
 
     def read(self, name: str) -> bytes:
-        files, path = self._place()
+        files, path = self._open_filesystem()
         with files.open_input_file(f"{path}/{name}") as file:
             return bytes(file.read())
 
     def write(self, name: str, content: bytes | memoryview, *, private: bool = False) -> None:
         # At once: what is written in parts is kept, cut off, where an error comes between.
-        files, path = self._place()
+        files, path = self._open_filesystem()
         with files.open_output_stream(f"{path}/{name}", buffer_size=0) as file:
             file.write(content)
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         return sorted(each.base_name for each in self._infos())
 
     def delete(self, name: str) -> None:
-        files, path = self._place()
+        files, path = self._open_filesystem()
         with suppress(FileNotFoundError):
             files.delete_file(f"{path}/{name}")
 
     def delete_if_empty(self) -> None:
-        if not self.names():  # pyarrow leaves an empty object as a mark of the folder
+        if not self.list_names():  # pyarrow leaves an empty object as a mark of the folder
             self._delete_all()
 
     def delete_parts(self, *, deep: bool = False) -> None:
@@ -136,23 +136,23 @@ class BucketFolder:
     def _infos(self) -> "list[FileInfo]":
         from pyarrow.fs import FileSelector
 
-        files, path = self._place()
+        files, path = self._open_filesystem()
         return list(files.get_file_info(FileSelector(path, allow_not_found=True)))
 
     def _delete_all(self) -> None:
-        files, path = self._place()
+        files, path = self._open_filesystem()
         with suppress(FileNotFoundError):
             files.delete_dir(path)
 
-    def _place(self) -> "tuple[FileSystem, str]":
+    def _open_filesystem(self) -> "tuple[FileSystem, str]":
         scheme, rest = self.address.split("://", 1)
         bucket, _, prefix = rest.partition("/")
-        files, root = _bucket(scheme, bucket)
+        files, root = _open_bucket(scheme, bucket)
         return files, f"{root}/{prefix}".rstrip("/")
 
 
 @cache
-def _bucket(scheme: str, bucket: str) -> "tuple[FileSystem, str]":
+def _open_bucket(scheme: str, bucket: str) -> "tuple[FileSystem, str]":
     from pyarrow import fs
 
     try:

@@ -5,17 +5,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 
-def code_version() -> str:
+def read_code_version() -> str:
     """The package's version, and the commit where it runs from a checkout."""
     here = Path(__file__).parents[2]
     try:
-        if Path(_git("rev-parse", "--show-toplevel")) != here:  # installed below somebody else's
+        if (
+            Path(_run_git("rev-parse", "--show-toplevel")) != here
+        ):  # installed below somebody else's
             return version("fer_tune")
-        return f"{version('fer_tune')}+{_git('describe', '--always', '--dirty', '--abbrev=12')}"
+        return f"{version('fer_tune')}+{_run_git('describe', '--always', '--dirty', '--abbrev=12')}"
     except (OSError, subprocess.CalledProcessError):
         return version("fer_tune")
 
 
-def _git(*arguments: str) -> str:
+def _run_git(*arguments: str) -> str:
     command = ["git", "-C", str(Path(__file__).parent), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_tune.common.cli import Parser, filled_path, prog, run
+from fer_tune.common.cli import CommandParser, format_program_name, parse_path, run_command
 from fer_tune.common.errors import UserError
 from fer_tune.data.audit import Audit, audit_splits
 from fer_tune.data.faces import SPLIT_NAMES, Splits
@@ -27,10 +27,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Show what the faces are that a command line names, and draw two pictures of them."""
     args = build_parser().parse_args(argv)
 
-    from fer_tune.common.console import new_console
+    from fer_tune.common.console import create_console
     from fer_tune.data.load import load_splits
 
-    console = new_console()
+    console = create_console()
     splits = load_splits(args.path, skip_bad=args.skip_bad)
     found = audit_splits(splits)
     if not args.json:
@@ -46,23 +46,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         console.print("\nPictures:", *written, sep="\n", soft_wrap=True)
 
 
-def build_parser() -> Parser:
+def build_parser() -> CommandParser:
     """What reads the command line."""
-    made = Parser(
-        prog=prog("data"),
+    made = CommandParser(
+        prog=format_program_name("data"),
         description="Show what is in a set of faces: counts, twins, leaks, conflicts, blanks.",
         epilog=_EXAMPLE,
     )
     made.add_argument(
         "path",
         nargs="?",
-        type=filled_path,
+        type=parse_path,
         help="fer2013.csv, image folders by class, a zip of either, or parquet "
         "(default: FER_TUNE_DATA, else data/, else the demo faces)",
     )
     made.add_argument("--skip-bad", action="store_true", help="leave out what cannot be read")
     made.add_argument(
-        "--out", type=filled_path, help="folder for the pictures (default: mlruns/data/NAME)"
+        "--out", type=parse_path, help="folder for the pictures (default: mlruns/data/NAME)"
     )
     made.add_argument(
         "--plan", choices=DATA_PLANS, help="draw a third picture: faces as this data plan has them"
@@ -128,4 +128,4 @@ def _draw_plots(splits: Splits, audit: Audit, out: Path, plan: DataPlan | None) 
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

@@ -15,7 +15,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 
 from fer_tune.common import atomic
-from fer_tune.common.errors import plain
+from fer_tune.common.errors import escape_unprintable
 from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
 from fer_tune.data.formats.source_files import scan_folder
 
@@ -59,7 +59,7 @@ def load_or_decode(path: Path, decode: Callable[[], Splits], *, skip_bad: bool) 
                 )
         else:
             splits = _write_files(splits, {stamp: key.encode()})
-    return replace(splits, source=plain(path.name))
+    return replace(splits, source=escape_unprintable(path.name))
 
 
 def _locate_npz(key: str) -> Path:
@@ -112,10 +112,12 @@ def _pack_npz(splits: Splits) -> bytes:
 def _write_files(splits: Splits, contents: dict[Path, bytes]) -> Splits:
     try:
         for path, content in contents.items():
-            atomic.write(path, content)
+            atomic.write_file(path, content)
         _prune_cache()
     except OSError as error:
-        note = plain(f"the cache in {locate_cache_folder()} cannot be written: {error.strerror}")
+        note = escape_unprintable(
+            f"the cache in {locate_cache_folder()} cannot be written: {error.strerror}"
+        )
         return replace(splits, notes=(*splits.notes, note))
     return splits
 

@@ -93,4 +93,4 @@ def _save_png(figure: "Figure", path: Path) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # names in letters that its font lacks
         figure.savefig(drawn, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.08)
-    atomic.write(path, drawn.getvalue())
+    atomic.write_file(path, drawn.getvalue())

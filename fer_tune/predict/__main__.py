@@ -30,10 +30,10 @@ class PredictOptions:
     form: str
 
 
-def parser() -> command.Parser:
+def build_parser() -> command.CommandParser:
     """What reads the command line."""
-    made = command.Parser(
-        prog=command.prog("predict"),
+    made = command.CommandParser(
+        prog=command.format_program_name("predict"),
         description="Name the expressions of faces. The faces in a photograph are found; a small "
         "square image, or one in which no face is found, is taken as a face.",
         epilog=_EXAMPLE,
@@ -41,18 +41,20 @@ def parser() -> command.Parser:
     made.add_argument(
         "files",
         nargs="+",
-        type=command.filled_path,
+        type=command.parse_path,
         metavar="FILE",
         help="images, folders or zips of them, or a pattern",
     )
     made.add_argument(
         "--model",
-        type=command.filled,
+        type=command.parse_nonempty,
         metavar="URI",
         help="models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID "
         "(default: models:/fer_tune@champion, else the newest retrained)",
     )
-    made.add_argument("--tracking-uri", type=command.filled, metavar="URI", help="as of the search")
+    made.add_argument(
+        "--tracking-uri", type=command.parse_nonempty, metavar="URI", help="as of the search"
+    )
     forms = made.add_mutually_exclusive_group()
     for form in ("json", "csv"):
         forms.add_argument(
@@ -71,23 +73,23 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     Raises UserError at the end for files that cannot be read.
     """
-    options = PredictOptions(**vars(parser().parse_args(argv)))
+    options = PredictOptions(**vars(build_parser().parse_args(argv)))
     from fer_tune.predict.photos import open_photos
 
     with open_photos(options.files) as (photos, unread):
         if photos:
-            _predict(options, photos, unread)
+            _print_predictions(options, photos, unread)
     if unread:
         told = [f"{file}: {why}" for file, why in unread]
         raise UserError(f"what cannot be read: {len(unread):,}", told)
 
 
-def _predict(
-    options: PredictOptions, photos: "Sequence[Photo]", unread: "list[UnreadableFile]"
+def _print_predictions(
+    options: PredictOptions, photos: "Sequence[Photo]", unreadable: "list[UnreadableFile]"
 ) -> None:
     import numpy as np
 
-    from fer_tune.common.console import new_console
+    from fer_tune.common.console import create_console
     from fer_tune.predict import output as predictions
     from fer_tune.tracking.chosen import find_default_model_uri
     from fer_tune.tracking.models.log_model import load_model
@@ -96,15 +98,15 @@ def _predict(
     store = open_store(options.tracking_uri, create=False)
     address = options.model or find_default_model_uri(store)
     model = load_model(store, address)
-    console = new_console()
+    console = create_console()
     with console.status(f"looking at the images: {len(photos):,}"):
-        faces = _faces(photos, unread)
+        faces = _extract_all_faces(photos, unreadable)
     if not faces:
         return
     seen = np.stack([face.image for face in faces])
     probabilities = cast("DataFrame", model.predict(seen))
     if options.form == "json":
-        console.out(predictions.format_json(address, faces, probabilities, unread), end="")
+        console.out(predictions.format_json(address, faces, probabilities, unreadable), end="")
     elif options.form == "csv":
         console.out(predictions.format_csv(faces, probabilities), end="")
     else:
@@ -112,7 +114,9 @@ def _predict(
         console.print(f"Model: {address}", soft_wrap=True)
 
 
-def _faces(photos: "Sequence[Photo]", unread: "list[UnreadableFile]") -> "list[PhotoFace]":
+def _extract_all_faces(
+    photos: "Sequence[Photo]", unreadable: "list[UnreadableFile]"
+) -> "list[PhotoFace]":
     """The faces in all photographs; those that cannot be read are added to `unread`."""
     from fer_tune.data.formats.image_file import BrokenImageError, suppress_pillow_warnings
     from fer_tune.predict.photos import UnreadableFile, extract_faces
@@ -123,9 +127,9 @@ def _faces(photos: "Sequence[Photo]", unread: "list[UnreadableFile]") -> "list[P
             try:
                 faces += extract_faces(photo)
             except BrokenImageError as error:
-                unread.append(UnreadableFile(photo.file, str(error)))
+                unreadable.append(UnreadableFile(photo.file, str(error)))
     return faces
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run_command(main)

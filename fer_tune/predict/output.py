@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from fer_tune.common.errors import plain
+from fer_tune.common.errors import escape_unprintable
 from fer_tune.predict.photos import PhotoFace, UnreadableFile
 from fer_tune.terminal.formatting import build_plain_table
 
@@ -25,7 +25,7 @@ def build_table(
     """A row for each face: its file, where in it the face is, and the likeliest class."""
     top, most = probabilities.idxmax(axis=1), probabilities.max(axis=1)
     rows = [
-        (plain(face.file), _format_location(face), str(name), f"{value:.2f}")
+        (escape_unprintable(face.file), _format_location(face), str(name), f"{value:.2f}")
         for face, name, value in zip(faces, top, most, strict=True)
     ]
     table = build_plain_table(("file", "face at x, y, side", "expression", "probability"), rows)
@@ -76,5 +76,7 @@ def format_csv(faces: Sequence[PhotoFace], probabilities: "DataFrame") -> str:
     for face, row in zip(faces, _build_rows(probabilities), strict=True):
         box = face.box or ("", "", "")
         values = row["probabilities"].values()
-        writer.writerow([plain(face.file), face.origin, *box, row["expression"], *values])
+        writer.writerow(
+            [escape_unprintable(face.file), face.origin, *box, row["expression"], *values]
+        )
     return text.getvalue()

@@ -2,8 +2,14 @@
 
 from collections.abc import Sequence
 
-from fer_tune.common.cli import Parser, filled, filled_path, prog, run
-from fer_tune.defaults import STUDIES
+from fer_tune.common.cli import (
+    CommandParser,
+    format_program_name,
+    parse_nonempty,
+    parse_path,
+    run_command,
+)
+from fer_tune.defaults import STUDIES_FOLDER
 
 _EXAMPLE = """\
 example:
@@ -11,28 +17,32 @@ example:
 """
 
 
-def build_parser() -> Parser:
+def build_parser() -> CommandParser:
     """What reads the command line."""
-    made = Parser(
-        prog=prog("report"),
+    made = CommandParser(
+        prog=format_program_name("report"),
         description="Write what a study found, or has found so far, as one HTML page, and keep it "
         "with the study in MLflow.",
         epilog=_EXAMPLE,
     )
-    made.add_argument("--study", type=filled, required=True, metavar="NAME")
-    made.add_argument("--tracking-uri", type=filled, metavar="URI", help="as of the search")
+    made.add_argument("--study", type=parse_nonempty, required=True, metavar="NAME")
+    made.add_argument("--tracking-uri", type=parse_nonempty, metavar="URI", help="as of the search")
     made.add_argument(
-        "--storage", type=filled, default=str(STUDIES), metavar="DIR", help="as of the search"
+        "--storage",
+        type=parse_nonempty,
+        default=str(STUDIES_FOLDER),
+        metavar="DIR",
+        help="as of the search",
     )
     made.add_argument(
         "--data",
-        type=filled_path,
+        type=parse_path,
         metavar="PATH",
         help="where the study's faces are now, if moved",
     )
     made.add_argument(
         "--output",
-        type=filled_path,
+        type=parse_path,
         metavar="FILE",
         help="default: report.html beside the study's journal",
     )
@@ -43,12 +53,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write the report that the command line asks for, and say where it is."""
     args = build_parser().parse_args(argv)
 
-    from fer_tune.common.console import new_console
+    from fer_tune.common.console import create_console
     from fer_tune.report.write import write_report
     from fer_tune.study.records.study_storage import StudyStorage
     from fer_tune.tracking.store import open_store
 
-    console, storage = new_console(), StudyStorage(args.storage)
+    console, storage = create_console(), StudyStorage(args.storage)
     with console.status("making the report"):
         store = open_store(args.tracking_uri, create=False)
         storage.fetch_study(args.study)
@@ -57,4 +67,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MAX_MATRIX_CLASSES = 10  # classes whose counts fit into the cells of the matrix
 TITLE = "The best trial, class by class"
 NOTE = (
-    "On the validation faces, ± half of the 95 % bootstrap interval. " + paper.REMARK + " No "
+    "On the validation faces, ± half of the 95 % bootstrap interval. " + paper.PAPER_REMARK + " No "
     "network was shown a test face for this page."
 )
 

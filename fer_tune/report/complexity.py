@@ -70,7 +70,7 @@ def count_trial_parameters(config: TrialConfig, classes: int) -> int:
     import torch
 
     from fer_tune.model import FerNet
-    from fer_tune.model import parameter_count as count
+    from fer_tune.model import count_parameters as count
 
     with torch.device("meta"):
         return count(FerNet(config, classes))

@@ -13,14 +13,14 @@ from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.section import FaceSheet, PredictedFace
 
 if TYPE_CHECKING:
-    from fer_tune.common.filesystem import Folder
+    from fer_tune.common.filesystem import Directory
 
 _FACES_PER_CLASS, _MAX_FACES, _MAX_MISTAKES = 4, 40, 24  # faces
 _BATCH_SIZE = 512
 
 
 def build_face_sheets(
-    study: ReportedStudy, validation: Faces, checkpoint_directory: "Folder"
+    study: ReportedStudy, validation: Faces, checkpoint_directory: "Directory"
 ) -> list[FaceSheet]:
     """Some faces of each class, and the most confident mistakes.
 
@@ -66,12 +66,12 @@ def find_worst_mistakes(
 
 
 def predict_validation(
-    study: ReportedStudy, validation: Faces, checkpoint_directory: "Folder"
+    study: ReportedStudy, validation: Faces, checkpoint_directory: "Directory"
 ) -> NDArray[np.float32]:
     """The probabilities that the best trial's best weights give: (N, C), rows summing to 1."""
     import torch
 
-    from fer_tune.model import FerNet, scaled
+    from fer_tune.model import FerNet, scale_pixels
     from fer_tune.trial import checkpoint
     from fer_tune.trial.device import pick_device, use_autocast
     from fer_tune.trial.training_loop import DeviceData
@@ -83,7 +83,7 @@ def predict_validation(
     model = model.to(device, memory_format=torch.channels_last).fused()  # type: ignore[call-overload]
     batches = torch.split(DeviceData.from_faces(validation, device).images, _BATCH_SIZE)
     with torch.inference_mode(), use_autocast(device):
-        logits = torch.cat([model(scaled(images)).float() for images in batches])
+        logits = torch.cat([model(scale_pixels(images)).float() for images in batches])
     chances: NDArray[np.float32] = logits.softmax(dim=1).cpu().numpy()
     return chances
 

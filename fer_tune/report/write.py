@@ -37,7 +37,7 @@ def write_report(
     made = render_report(study, storage, splits, without)
     output = output or storage.local_dir / name / REPORT_FILE
     try:
-        atomic.write(output, made.encode())
+        atomic.write_file(output, made.encode())
     except OSError as error:
         raise UserError(f"{output} cannot be written: {error.strerror}") from error
     log_report(store, study.run, made)

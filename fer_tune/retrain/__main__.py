@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from fer_tune.common import cli as command
 from fer_tune.common.errors import UserError
-from fer_tune.defaults import STUDIES
+from fer_tune.defaults import STUDIES_FOLDER
 
 if TYPE_CHECKING:
-    from fer_tune.retrain.train_seeds import Retraining
+    from fer_tune.retrain.train_seeds import RetrainSpec
     from fer_tune.tracking.store import Store
 
 _EXAMPLE = """\
@@ -35,19 +35,22 @@ class RetrainOptions:
     storage: str
 
 
-def parser() -> command.Parser:
+def build_parser() -> command.CommandParser:
     """What reads the command line."""
-    made = command.Parser(
-        prog=command.prog("retrain"),
+    made = command.CommandParser(
+        prog=command.format_program_name("retrain"),
         description="Train a study's best trial again, to its full length and on all training "
         "faces; read the test faces, once; compare it with the paper's configuration and with the "
         "champion; and register its model.",
         epilog=_EXAMPLE,
     )
-    whole = command.number_from(1, int)
-    made.add_argument("--study", type=command.filled, required=True, metavar="NAME")
+    whole = command.make_number_parser(1, int)
+    made.add_argument("--study", type=command.parse_nonempty, required=True, metavar="NAME")
     made.add_argument(
-        "--trial", type=command.number_from(0, int), metavar="N", help="default: the study's best"
+        "--trial",
+        type=command.make_number_parser(0, int),
+        metavar="N",
+        help="default: the study's best",
     )
     made.add_argument("--epochs", type=whole, metavar="N", help="default: the study's")
     made.add_argument(
@@ -64,70 +67,78 @@ def parser() -> command.Parser:
         action="store_true",
         help="also show test scores averaged over each face and its mirror image",
     )
-    _add_places(made)
+    _add_location_options(made)
     return made
 
 
-def _add_places(made: command.Parser) -> None:
+def _add_location_options(made: command.CommandParser) -> None:
     made.add_argument(
         "--data",
-        type=command.filled_path,
+        type=command.parse_path,
         metavar="PATH",
         help="where the study's faces are now, if moved",
     )
-    made.add_argument("--tracking-uri", type=command.filled, metavar="URI", help="as of the search")
+    made.add_argument(
+        "--tracking-uri", type=command.parse_nonempty, metavar="URI", help="as of the search"
+    )
     made.add_argument(
         "--storage",
-        type=command.filled,
-        default=str(STUDIES),
+        type=command.parse_nonempty,
+        default=str(STUDIES_FOLDER),
         metavar="DIR",
         help="as of the search",
     )
 
 
-def parse(argv: Sequence[str] | None) -> RetrainOptions:
+def parse_options(argv: Sequence[str] | None) -> RetrainOptions:
     """The command line; exits with code 2 where it is wrong."""
-    return RetrainOptions(**vars(parser().parse_args(argv)))
+    return RetrainOptions(**vars(build_parser().parse_args(argv)))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train the trial again with each seed, compare it on the test faces and register a model."""
-    options = parse(argv)
-    from fer_tune.common.console import new_console
+    options = parse_options(argv)
+    from fer_tune.common.console import create_console
     from fer_tune.common.lock import hold_lock
-    from fer_tune.retrain.promote import Retrained, judge
-    from fer_tune.retrain.train_seeds import paper_outcomes, seed_outcome
+    from fer_tune.retrain.promote import RetrainResult, compare_and_register
+    from fer_tune.retrain.train_seeds import load_or_train_baseline, load_or_train_seed
     from fer_tune.terminal import formatting as tables
     from fer_tune.tracking.retrain_run import open_retrain_run
     from fer_tune.tracking.store import open_store
 
-    console = new_console()
+    console = create_console()
     store = open_store(options.tracking_uri, create=False)
-    what = _settled(store, options, command.line("fer_tune.retrain", argv))
-    compared = options.against_paper and not what.is_papers
+    what = _make_spec(store, options, command.format_command_line("fer_tune.retrain", argv))
+    compared = options.against_paper and not what.is_baseline
     tables.show_data_source(console, what.splits)
-    console.print(_plan(what, options.seeds, compared))
-    described = what.described()
+    console.print(_describe_plan(what, options.seeds, compared))
+    described = what.to_retrain_info()
     try:
-        with hold_lock(what.lock, "this retraining"):
+        with hold_lock(what.lock_path, "this retraining"):
             with open_retrain_run(store, described) as run:
-                outcomes = [seed_outcome(console, run, what, seed) for seed in range(options.seeds)]
-                paper = paper_outcomes(console, store, what, options.seeds) if compared else None
-                retrained = Retrained(described, what.splits, outcomes, paper, options.flip)
-                address = judge(console, store, run, retrained)
-            what.clear()
+                outcomes = [
+                    load_or_train_seed(console, run, what, seed) for seed in range(options.seeds)
+                ]
+                paper = (
+                    load_or_train_baseline(console, store, what, options.seeds)
+                    if compared
+                    else None
+                )
+                retrained = RetrainResult(described, what.splits, outcomes, paper, options.flip)
+                address = compare_and_register(console, store, run, retrained)
+            what.remove_checkpoints()
     except KeyboardInterrupt:
         again = f"Stopped. The same command goes on from the last epoch: {what.command}"
         console.print(again, soft_wrap=True)
         raise
     records = [] if options.tracking_uri is None else ["--tracking-uri", options.tracking_uri]
-    use = command.line("fer_tune.predict", ["FILE", "--model", address, *records])
+    use = command.format_command_line("fer_tune.predict", ["FILE", "--model", address, *records])
     console.print(f"To use it on images: {use}", soft_wrap=True)
 
 
-def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining":
+def _make_spec(store: "Store", options: RetrainOptions, command_line: str) -> "RetrainSpec":
     from fer_tune.data.load import reload_splits
-    from fer_tune.retrain.train_seeds import Retraining
+    from fer_tune.retrain.train_seeds import RetrainSpec
     from fer_tune.scoring.metrics import list_metric_names
     from fer_tune.study.records.study_storage import StudyStorage
     from fer_tune.tracking.queries import best_trial, find_study, find_trial
@@ -146,23 +157,23 @@ def _settled(store: "Store", options: RetrainOptions, told: str) -> "Retraining"
     if study.metric not in list_metric_names(splits.classes):
         raise UserError(f"study {study.name} says it was searched by {study.metric}, no metric")
     epochs = options.epochs or study.epochs
-    return Retraining(study, trial, splits, epochs, StudyStorage(options.storage), told)
+    return RetrainSpec(study, trial, splits, epochs, StudyStorage(options.storage), command_line)
 
 
-def _plan(what: "Retraining", seeds: int, compared: bool) -> str:
-    from fer_tune.model import FerNet, parameter_count
+def _describe_plan(spec: "RetrainSpec", seeds: int, with_baseline: bool) -> str:
+    from fer_tune.model import FerNet, count_parameters
 
-    network = FerNet(what.trial.config, len(what.splits.classes))
-    beside = "; then the paper's configuration, if it never was" if compared else ""
-    gap, most = what.trial.best_metrics.get("gap", 0.0), what.study.max_gap
+    network = FerNet(spec.trial.config, len(spec.splits.classes))
+    beside = "; then the paper's configuration, if it never was" if with_baseline else ""
+    gap, most = spec.trial.best_metrics.get("gap", 0.0), spec.study.max_gap
     above = most is not None and gap > most
     beside += f". The trial's gap was {gap:.3f}, above the limit of {most:g}" if above else ""
     return (
-        f"Training trial {what.trial.number:03d} of {what.study.name} again (seeds: {seeds}): "
-        f"{what.epochs} epochs on {len(what.splits.train):,} faces, "
-        f"{parameter_count(network) / 1e6:.2f} M parameters{beside}"
+        f"Training trial {spec.trial.number:03d} of {spec.study.name} again (seeds: {seeds}): "
+        f"{spec.epochs} epochs on {len(spec.splits.train):,} faces, "
+        f"{count_parameters(network) / 1e6:.2f} M parameters{beside}"
     )
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run_command(main)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from fer_tune import defaults
 from fer_tune.common import cli as command
 from fer_tune.common.errors import UserError
-from fer_tune.search.options import SearchOptions, parse
-from fer_tune.search.options import parser as parser  # for completion
+from fer_tune.search.options import SearchOptions, parse_options
+from fer_tune.search.options import build_parser as build_parser  # for completion
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,43 +22,45 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Settle what the study is from the command line, then show it or run it."""
-    options = parse(argv)
-    from fer_tune.common.console import new_console
+    options = parse_options(argv)
+    from fer_tune.common.console import create_console
     from fer_tune.data.load import load_splits, reload_splits
     from fer_tune.study.records.settings import open_study
     from fer_tune.study.records.study_storage import StudyStorage
     from fer_tune.terminal import formatting as tables
 
-    console = new_console()
+    console = create_console()
     storage = StudyStorage(options.storage)
     if options.resume is not None:
         storage.fetch_study(options.resume)
         settings = open_study(storage.local_dir, options.resume)[1]
         splits = reload_splits(options.data or settings.data, skip_bad=settings.skip_bad)
-        settings = _resumed(settings, options, splits)
+        settings = _update_settings(settings, options, splits)
     else:
         splits = load_splits(options.data, skip_bad=bool(options.skip_bad))
-        settings = _settled(options, splits, storage)
+        settings = _make_settings(options, splits, storage)
     tables.show_data_source(console, splits)
     if options.warm_start:
-        settings = _started_from(console, options.warm_start, settings)
+        settings = _add_warm_start(console, options.warm_start, settings)
     if options.dry_run:
         _show_plan(console, settings, options)
         return
-    from fer_tune.search.run import Surroundings, conduct
+    from fer_tune.search.run import RunOptions, run_search
 
-    around = Surroundings(
-        command=command.line("fer_tune.search", argv),
+    around = RunOptions(
+        command=command.format_command_line("fer_tune.search", argv),
         storage=storage,
-        records=_records(settings, options),
-        wanted=_wanted(options),
-        address=options.address,
+        store_options=_list_store_options(settings, options),
+        resource_request=_make_resource_request(options),
+        ray_address=options.address,
         time_budget=options.time_budget,
     )
-    conduct(console, settings, splits, around, resume=options.resume is not None)
+    run_search(console, settings, splits, around, resume=options.resume is not None)
 
 
-def _settled(options: SearchOptions, splits: "Splits", storage: "StudyStorage") -> "StudySettings":
+def _make_settings(
+    options: SearchOptions, splits: "Splits", storage: "StudyStorage"
+) -> "StudySettings":
     from fer_tune.data.demo import demo_splits as demo
     from fer_tune.study.records.settings import StudySettings, slugify
     from fer_tune.study.search_space.space import find_space_file, load_space
@@ -82,24 +84,24 @@ def _settled(options: SearchOptions, splits: "Splits", storage: "StudyStorage") 
         scheduler=options.scheduler or defaults.SCHEDULER,
         grace=options.grace or defaults.GRACE,
         reduction=options.reduction or defaults.REDUCTION,
-        metric=_known_metric(options.metric or defaults.METRIC, splits),
+        metric=_check_metric(options.metric or defaults.METRIC, splits),
         seed=defaults.SEED if options.seed is None else options.seed,
         tracking_uri=options.tracking_uri,
     )
 
 
-def _started_from(
-    console: "Console", names: "Sequence[str]", settings: "StudySettings"
+def _add_warm_start(
+    console: "Console", study_names: "Sequence[str]", settings: "StudySettings"
 ) -> "StudySettings":
     from fer_tune.search.warm_start import warm_start
     from fer_tune.tracking.store import open_store
 
-    known, told = warm_start(open_store(settings.tracking_uri, create=False), names, settings)
+    known, told = warm_start(open_store(settings.tracking_uri, create=False), study_names, settings)
     console.print(told, soft_wrap=True)
     return settings.model_copy(update={"known": known})
 
 
-def _known_metric(name: str, splits: "Splits") -> str:
+def _check_metric(name: str, splits: "Splits") -> str:
     from fer_tune.scoring.metrics import list_metric_names
 
     known = list_metric_names(splits.classes)
@@ -109,7 +111,7 @@ def _known_metric(name: str, splits: "Splits") -> str:
     return name
 
 
-def _resumed(
+def _update_settings(
     settings: "StudySettings", options: SearchOptions, splits: "Splits"
 ) -> "StudySettings":
     if splits.content_hash() != settings.faces_hash:
@@ -117,7 +119,7 @@ def _resumed(
             f"study {settings.name} was begun on other faces than those of "
             f"{splits.origin or splits.source}; say with --data where they are now"
         )
-    _known_metric(settings.metric, splits)
+    _check_metric(settings.metric, splits)
     trials = options.trials or settings.trials
     if trials < settings.trials:
         raise UserError(f"--trials {trials}: the study has {settings.trials} already; give more")
@@ -137,7 +139,9 @@ def _show_plan(console: "Console", settings: "StudySettings", options: SearchOpt
     console.print(f"Study {settings.name}, space {settings.space_name}:")
     console.print(settings.space.to_yaml(), end="")
     if options.address is None:
-        resources = allocate_resources([detect_machine()], settings.trials, _wanted(options))
+        resources = allocate_resources(
+            [detect_machine()], settings.trials, _make_resource_request(options)
+        )
         console.print(f"Resources: {resources}")
     else:
         console.print(f"Resources: as the cluster at {options.address} has them")
@@ -149,23 +153,23 @@ def _show_plan(console: "Console", settings: "StudySettings", options: SearchOpt
         console.print(f"  {format_parameters(point)}", soft_wrap=True)
 
 
-def _wanted(options: SearchOptions) -> "ResourceRequest":
+def _make_resource_request(options: SearchOptions) -> "ResourceRequest":
     from fer_tune.study.tune.resources import ResourceRequest
 
     return ResourceRequest(options.concurrent, options.cpus_per_trial, options.gpus_per_trial)
 
 
-def _records(settings: "StudySettings", options: SearchOptions) -> list[str]:
+def _list_store_options(settings: "StudySettings", options: SearchOptions) -> list[str]:
     """The options that say where the study's records are, for the commands that come next."""
     from fer_tune.tracking.store import is_default_store
 
     records = []
     if settings.tracking_uri is not None and not is_default_store(settings.tracking_uri):
         records += ["--tracking-uri", settings.tracking_uri]
-    if options.storage != str(defaults.STUDIES):
+    if options.storage != str(defaults.STUDIES_FOLDER):
         records += ["--storage", options.storage]
     return records
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run_command(main)

@@ -17,7 +17,7 @@ from fer_tune.tracking.ui import build_study_url, build_ui_command
 
 
 @dataclass(frozen=True)
-class Ran:
+class StudyResult:
     """A study that has ended for now.
 
     over: whether all of its trials are.
@@ -29,19 +29,19 @@ class Ran:
     store: Store
     run_id: str
     trials: Sequence[TrialRecord]
-    over: bool
-    missing: str | None
-    unwritten: str | None
+    is_done: bool
+    tracking_warning: str | None
+    export_warning: str | None
 
 
-def conclude(
+def finish_study(
     console: Console,
-    ran: Ran,
+    result: StudyResult,
     splits: Splits,
     storage: StudyStorage,
-    records: Sequence[str],
+    store_options: Sequence[str],
     *,
-    report: bool,
+    with_report: bool,
 ) -> None:
     """Show what came out, and what to type next.
 
@@ -49,16 +49,16 @@ def conclude(
     report: make the study's report, unless MLflow lacks a part of the study.
     Raises SystemExit where the study is over and no trial gave a result.
     """
-    for warning in filter(None, (ran.missing, ran.unwritten)):
+    for warning in filter(None, (result.tracking_warning, result.export_warning)):
         console.print(f"Warning: {warning}", style="bold", soft_wrap=True)
-    show_outcome(console, ran.trials, ran.settings)
-    if report and not ran.missing:
-        _report(console, ran.store, ran.settings.name, storage, splits)
-    _require_a_result(ran)
-    _show_next_steps(console, ran, records)
+    show_outcome(console, result.trials, result.settings)
+    if with_report and not result.tracking_warning:
+        _write_report(console, result.store, result.settings.name, storage, splits)
+    _require_result(result)
+    _show_next_commands(console, result, store_options)
 
 
-def _report(
+def _write_report(
     console: Console, store: Store, name: str, storage: StudyStorage, splits: Splits
 ) -> None:
     """Write what the study found as a page; what keeps it from that is told, and no more."""
@@ -74,16 +74,20 @@ def _report(
         print(f"Warning: no report of study {name}: {summarize_error(error)}", file=sys.stderr)
 
 
-def _require_a_result(ran: Ran) -> None:
-    if ran.over and not outcome.rank_trials(ran.trials, ran.settings.metric):
+def _require_result(result: StudyResult) -> None:
+    if result.is_done and not outcome.rank_trials(result.trials, result.settings.metric):
         raise SystemExit(
             "No trial gave a result: see error.txt of its run in MLflow; "
-            f"--resume {ran.settings.name} with more --trials tries others."
+            f"--resume {result.settings.name} with more --trials tries others."
         )
 
 
-def _show_next_steps(console: Console, ran: Ran, records: Sequence[str]) -> None:
-    page = build_study_url(ran.store, ran.run_id)
-    left = "Not all is recorded" if ran.missing else None
-    left = left if ran.over else "Not all trials are done"
-    show_next_steps(console, ran.settings, build_ui_command(ran.store), page, records, left)
+def _show_next_commands(
+    console: Console, result: StudyResult, store_options: Sequence[str]
+) -> None:
+    page = build_study_url(result.store, result.run_id)
+    left = "Not all is recorded" if result.tracking_warning else None
+    left = left if result.is_done else "Not all trials are done"
+    show_next_steps(
+        console, result.settings, build_ui_command(result.store), page, store_options, left
+    )

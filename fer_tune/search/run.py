@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.filesystem import DiskFolder
+from fer_tune.common.filesystem import DiskDirectory
 from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.data.faces import Splits
-from fer_tune.search.conclude import Ran, conclude
-from fer_tune.search.study_info import describe
+from fer_tune.search.conclude import StudyResult, finish_study
+from fer_tune.search.study_info import build_study_info
 from fer_tune.study.optuna_export import export_optuna_study
 from fer_tune.study.pareto_front import format_pareto_front_csv
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RunOptions:
     """Where and how long a study runs; none of it is part of what the study is.
 
     command: that began or resumed it.
@@ -61,17 +61,17 @@ class Surroundings:
 
     command: str
     storage: StudyStorage
-    records: Sequence[str]
-    wanted: ResourceRequest
-    address: str | None
+    store_options: Sequence[str]
+    resource_request: ResourceRequest
+    ray_address: str | None
     time_budget: float | None
 
 
-def conduct(
+def run_search(
     console: Console,
     settings: StudySettings,
     splits: Splits,
-    around: Surroundings,
+    options: RunOptions,
     *,
     resume: bool,
 ) -> None:
@@ -82,76 +82,81 @@ def conduct(
     """
     began = time.monotonic()
     # What can be wrong with the command is found before anything is made or started.
-    if around.address is None and around.wanted != ResourceRequest():
-        allocate_resources([detect_machine()], settings.trials, around.wanted)
-    ran = _run(console, settings, splits, around, resume)
-    budget = around.time_budget
-    stopped = not ran.over and (budget is None or time.monotonic() - began < budget)
-    conclude(console, ran, splits, around.storage, around.records, report=not stopped)
+    if options.ray_address is None and options.resource_request != ResourceRequest():
+        allocate_resources([detect_machine()], settings.trials, options.resource_request)
+    ran = _run_and_record(console, settings, splits, options, resume)
+    budget = options.time_budget
+    stopped = not ran.is_done and (budget is None or time.monotonic() - began < budget)
+    finish_study(
+        console, ran, splits, options.storage, options.store_options, with_report=not stopped
+    )
     if stopped:
         raise KeyboardInterrupt
 
 
-def _run(
+def _run_and_record(
     console: Console,
     settings: StudySettings,
     splits: Splits,
-    around: Surroundings,
+    options: RunOptions,
     resume: bool,
-) -> Ran:
+) -> StudyResult:
     with console.status("preparing the training faces"):
         faces = build_study_data(splits, settings)
-    folder = around.storage.local_dir / settings.name
+    folder = options.storage.local_dir / settings.name
     earlier = read_checked_trials(folder, settings) if resume else []
-    done = _is_over(earlier, settings)
+    done = _is_study_done(earlier, settings)
     with (
-        _held(console, settings, around),
-        _started(settings.tracking_uri, around.address, nothing_to_run=done) as (store, machines),
+        _lock_study(console, settings, options),
+        _open_store_and_ray(settings.tracking_uri, options.ray_address, nothing_to_run=done) as (
+            store,
+            machines,
+        ),
     ):
         settings = settings.model_copy(update={"tracking_uri": store.uri})
-        place = _place(console, settings, around, machines, faces) if machines else None
-        with _writer(store, settings, splits, around, resume) as writer:
+        place = _make_run_context(console, settings, options, machines, faces) if machines else None
+        with _open_writer(store, settings, splits, options, resume) as writer:
             trials = (
-                _observed(console, settings, faces, place, writer, around) if place else earlier
+                _run_trials(console, settings, faces, place, writer, options) if place else earlier
             )
             unwritten = export_optuna_study(folder, settings, trials)
-            over = _is_over(trials, settings)
+            over = _is_study_done(trials, settings)
             note = outcome.render_summary(trials, settings)
             front = format_pareto_front_csv(trials, settings.metric, settings.space)
             missing = writer.close("finished" if over else "interrupted", note, front)
-    return Ran(settings, store, writer.run_id, trials, over, missing, unwritten)
+    return StudyResult(settings, store, writer.run_id, trials, over, missing, unwritten)
 
 
-def _is_over(trials: Sequence[TrialRecord], settings: StudySettings) -> bool:
+def _is_study_done(trials: Sequence[TrialRecord], settings: StudySettings) -> bool:
     return sum(trial.has_final_status for trial in trials) >= settings.trials
 
 
 @contextmanager
-def _held(console: Console, settings: StudySettings, around: Surroundings) -> Iterator[None]:
+def _lock_study(console: Console, settings: StudySettings, options: RunOptions) -> Iterator[None]:
     """Hold the study's folder for this process alone.
 
     If the study does not begin, delete the lock, and the folder if this process made it.
     """
-    folder = around.storage.local_dir / settings.name
+    folder = options.storage.local_dir / settings.name
     is_new = not folder.exists()
     with hold_lock(folder / LOCK, f"study {settings.name}"):
         try:
             yield
         except BaseException as error:
             if not (folder / SETTINGS).exists():
-                files = DiskFolder(folder)
+                files = DiskDirectory(folder)
                 files.delete(LOCK)
                 if is_new:
                     files.delete_if_empty()
             elif isinstance(error, KeyboardInterrupt):  # a second one, or before the first trial
-                console.print(format_resume_line(settings, around.records), soft_wrap=True)
+                console.print(format_resume_line(settings, options.store_options), soft_wrap=True)
             raise
 
 
-def _place(
+def _make_run_context(
     console: Console,
     settings: StudySettings,
-    around: Surroundings,
+    options: RunOptions,
     machines: Sequence[Machine],
     faces: StudyData,
 ) -> "RunContext":
@@ -160,27 +165,27 @@ def _place(
         RunContext,  # Ray Tune: it takes a second, so Ray goes first
     )
 
-    storage, kept = around.storage, around.storage.open_study_directory(settings.name)
-    if around.address is not None:
+    storage, kept = options.storage, options.storage.open_study_directory(settings.name)
+    if options.ray_address is not None:
         with console.status("checking that every machine reaches the storage"):
             check_storage_access(str(storage), kept)
     with console.status("settling what each trial gets"):
-        wanted, rates = resolve_gpu_share(around.wanted, machines, faces)
+        wanted, rates = resolve_gpu_share(options.resource_request, machines, faces)
     for rate in rates:
         told = f"{rate.faces_per_second:,.0f} faces a second together"
         console.print(f"Trials at once on a GPU: {rate.trials}, {told}.")
     resources = allocate_resources(machines, settings.trials, wanted)
     console.print(f"Study {settings.name}: {settings.trials} trials, {resources}.")
     # A cluster may grow while the study runs.
-    at_once = resources.concurrent if around.address is None else wanted.concurrent
+    at_once = resources.concurrent if options.ray_address is None else wanted.concurrent
     return RunContext(
-        storage.local_dir / settings.name, kept, resources, at_once, around.time_budget
+        storage.local_dir / settings.name, kept, resources, at_once, options.time_budget
     )
 
 
 @contextmanager
-def _started(
-    uri: str | None, address: str | None, *, nothing_to_run: bool
+def _open_store_and_ray(
+    uri: str | None, ray_address: str | None, *, nothing_to_run: bool
 ) -> Iterator[tuple[Store, list[Machine]]]:
     """The store and Ray, made ready at the same time: each takes seconds.
 
@@ -191,50 +196,52 @@ def _started(
         opening = beside.submit(open_store, uri)
         with suppress(TimeoutError):  # a wrong address or folder is told before Ray starts
             opening.result(timeout=0.2)
-        session = nullcontext[list[Machine]]([]) if nothing_to_run else open_ray_session(address)
+        session = (
+            nullcontext[list[Machine]]([]) if nothing_to_run else open_ray_session(ray_address)
+        )
         with session as machines:
             yield opening.result(), machines
 
 
-def _writer(
-    store: Store, settings: StudySettings, splits: Splits, around: Surroundings, resume: bool
+def _open_writer(
+    store: Store, settings: StudySettings, splits: Splits, options: RunOptions, resume: bool
 ) -> StudyWriter:
     """The writer to MLflow, once the study's folder and its run are there: both or neither."""
-    folder = around.storage.local_dir / settings.name
+    folder = options.storage.local_dir / settings.name
     if resume:
         write_settings(folder, settings)
     else:
-        around.storage.check_not_in_bucket(settings.name)
-        create_study_directory(around.storage.local_dir, settings)
+        options.storage.check_not_in_bucket(settings.name)
+        create_study_directory(options.storage.local_dir, settings)
     try:
-        around.storage.upload_settings(settings.name)
-        described = describe(settings, splits, around.command)
+        options.storage.upload_settings(settings.name)
+        described = build_study_info(settings, splits, options.command)
         return StudyWriter(store, described, EventLogReader(folder), resume)
     except UserError:
         if not resume:
-            around.storage.delete_settings(settings.name)
+            options.storage.delete_settings(settings.name)
         raise
 
 
-def _observed(
+def _run_trials(
     console: Console,
     settings: StudySettings,
     faces: StudyData,
-    place: "RunContext",
+    context: "RunContext",
     writer: StudyWriter,
-    around: Surroundings,
+    options: RunOptions,
 ) -> list[TrialRecord]:
     from fer_tune.study.tune.tuner import run_study
 
-    tidier = CheckpointPruner(place.shared_dir, settings.metric, settings.space.max_gap)
-    with closing(EventLog(place.local_dir)) as journal, LiveTable(console, settings) as table:
-        for event in read_events(place.local_dir):
+    tidier = CheckpointPruner(context.shared_dir, settings.metric, settings.space.max_gap)
+    with closing(EventLog(context.local_dir)) as journal, LiveTable(console, settings) as table:
+        for event in read_events(context.local_dir):
             for observer in (table, tidier):
                 observer.on_event(event)
         table.start_clock()
-        mirrors = around.storage.make_bucket_logs(settings.name)
+        mirrors = options.storage.make_bucket_logs(settings.name)
         try:
-            return run_study(settings, faces, place, [journal, *mirrors, writer, table, tidier])
+            return run_study(settings, faces, context, [journal, *mirrors, writer, table, tidier])
         except UserError as error:
             again = f"put that right, then go on with --resume {settings.name}"
             raise UserError(f"{error}; {again}") from error

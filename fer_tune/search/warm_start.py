@@ -14,14 +14,14 @@ from fer_tune.tracking.tags import BEST_PREFIX
 
 
 @dataclass(frozen=True)
-class Unfit:
+class IncompatibleTrial:
     """A trial that tells nothing of this study; why, in words."""
 
     reason: str
 
 
 def warm_start(
-    store: Store, names: Sequence[str], settings: StudySettings
+    store: Store, study_names: Sequence[str], settings: StudySettings
 ) -> tuple[tuple[PriorTrial, ...], str]:
     """The trials of these studies that this one can start from, and a line about all of them.
 
@@ -29,22 +29,24 @@ def warm_start(
     study's trials can, and have a configuration that a trial of this study can have.
     Raises UserError where there is no such study.
     """
-    studies = [find_study(store, name) for name in dict.fromkeys(names)]
-    read = [each for study in studies for each in _read(store, study, settings)]
+    studies = [find_study(store, name) for name in dict.fromkeys(study_names)]
+    read = [each for study in studies for each in _read_trials(store, study, settings)]
     known = tuple(each for each in read if isinstance(each, PriorTrial))
-    reasons = Counter(each.reason for each in read if isinstance(each, Unfit))
-    told = f"Starting from {len(known)} of {len(read)} trials of {', '.join(dict.fromkeys(names))}"
+    reasons = Counter(each.reason for each in read if isinstance(each, IncompatibleTrial))
+    told = f"Starting from {len(known)} of {len(read)} trials of {', '.join(dict.fromkeys(study_names))}"
     left_out = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     return known, f"{told}{f' (left out: {left_out})' if left_out else ''}."
 
 
-def _read(store: Store, study: StudyRun, settings: StudySettings) -> Iterator[PriorTrial | Unfit]:
-    unlike = _unlike(study, settings)
+def _read_trials(
+    store: Store, study: StudyRun, settings: StudySettings
+) -> Iterator[PriorTrial | IncompatibleTrial]:
+    unlike = _explain_incompatibility(study, settings)
     for trial in list_trials(store, study):
-        yield Unfit(unlike) if unlike else _known(trial, study, settings)
+        yield IncompatibleTrial(unlike) if unlike else _to_prior_trial(trial, study, settings)
 
 
-def _unlike(study: StudyRun, settings: StudySettings) -> str | None:
+def _explain_incompatibility(study: StudyRun, settings: StudySettings) -> str | None:
     """Why no trial of the study compares with those of this one."""
     own_size = settings.train_faces and str(settings.train_faces)
     if study.faces_hash != settings.faces_hash or study.settings.get("train_faces") != own_size:
@@ -58,7 +60,9 @@ def _unlike(study: StudyRun, settings: StudySettings) -> str | None:
     return None
 
 
-def _known(trial: TrialRun, study: StudyRun, settings: StudySettings) -> PriorTrial | Unfit:
+def _to_prior_trial(
+    trial: TrialRun, study: StudyRun, settings: StudySettings
+) -> PriorTrial | IncompatibleTrial:
     score, metric = to_best_name(settings.metric).removeprefix(BEST_PREFIX), settings.metric
     result = [
         trial.best_metrics.get(score),
@@ -67,9 +71,9 @@ def _known(trial: TrialRun, study: StudyRun, settings: StudySettings) -> PriorTr
     ]
     best, gap, last = (math.nan if value is None else value for value in result)
     if trial.ending not in ("finished", "stopped") or not math.isfinite(best + gap + last):
-        return Unfit("not ended with a result")
+        return IncompatibleTrial("not ended with a result")
     if strange := settings.space.find_settings_outside(trial.config):
-        return Unfit(f"outside the space in {strange[0]}")
+        return IncompatibleTrial(f"outside the space in {strange[0]}")
     return PriorTrial(
         study=study.name,
         number=trial.number,

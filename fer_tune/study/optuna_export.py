@@ -20,7 +20,7 @@ def export_optuna_study(
     would hold every trial in the driver's memory.
     Returns one line about what kept it from being written, or None.
     """
-    part = folder / f"{FILE}{atomic.PART}"
+    part = folder / f"{FILE}{atomic.PARTIAL_SUFFIX}"
     try:
         part.unlink(missing_ok=True)
         _write_optuna_log(part, settings, trials)

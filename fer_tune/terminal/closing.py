@@ -26,9 +26,11 @@ def show_next_steps(
     resume_reason: str | None,
 ) -> None:
     """What to type next, and what for; `left` is why the study has to go on."""
-    again = command.line("fer_tune.retrain", ["--study", settings.name, *store_options])
+    again = command.format_command_line(
+        "fer_tune.retrain", ["--study", settings.name, *store_options]
+    )
     steps = {
-        "To compare the trials": ui_command and f"{command.python()} -m {ui_command}",
+        "To compare the trials": ui_command and f"{command.find_python_command()} -m {ui_command}",
         "and open" if ui_command else "Open": page_url,
         "To train the best again and test it": again,
         resume_reason or "": resume_reason and format_resume_line(settings, store_options),
@@ -40,5 +42,7 @@ def show_next_steps(
 
 def format_resume_line(settings: StudySettings, store_options: Sequence[str]) -> str:
     """What to type to go on with the study."""
-    typed = command.line("fer_tune.search", ["--resume", settings.name, *store_options])
+    typed = command.format_command_line(
+        "fer_tune.search", ["--resume", settings.name, *store_options]
+    )
     return f"to go on: {typed}"

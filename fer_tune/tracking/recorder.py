@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from fer_tune.common.errors import UserError
-from fer_tune.events import MAY_GO_ON, Ending, EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.events import RESUMABLE_ENDINGS, Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, is_better
 from fer_tune.tracking import study_run, tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix
@@ -91,7 +91,7 @@ class EventRecorder:
         metrics, best = self._collect_new_metrics(trial, segment.epochs)
         if trial.ending is not None:
             if not _needs_reopening(trial, segment):
-                trial.best = best if trial.ending in MAY_GO_ON else None
+                trial.best = best if trial.ending in RESUMABLE_ENDINGS else None
                 return
             study_run.reopen_run(self._client, trial.run_id)
             trial.ending = None
@@ -107,7 +107,7 @@ class EventRecorder:
             self._client.set_terminated(
                 trial.run_id, study_run.RUN_STATUS[ending], segment.ended.time
             )
-            trial.ending, trial.best = ending, best if ending in MAY_GO_ON else None
+            trial.ending, trial.best = ending, best if ending in RESUMABLE_ENDINGS else None
 
     def _create_trial_run(self, event: TrialStarted) -> str:
         try:
@@ -189,11 +189,11 @@ def _needs_reopening(trial: _RecordedTrial, segment: TrialSegment) -> bool:
     """Whether the part tells of more than what is recorded of a trial that has ended."""
     if any(event.result.epoch > trial.last_epoch for event in segment.epochs):
         return True
-    if trial.ending not in MAY_GO_ON:
+    if trial.ending not in RESUMABLE_ENDINGS:
         return False
     if segment.ended is None:
         return segment.started is not None
-    return segment.ended.ending not in MAY_GO_ON
+    return segment.ended.ending not in RESUMABLE_ENDINGS
 
 
 def _to_recorded_trial(run: "Run") -> _RecordedTrial:

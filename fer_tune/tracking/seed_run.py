@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from fer_tune.events import now
+from fer_tune.events import current_time_ms
 from fer_tune.scoring.metrics import EpochResult, Scores, build_test_metrics, list_metric_names
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import bootstrap_intervals
@@ -111,5 +111,5 @@ def log_metrics(store: Store, run_id: str, metrics: Mapping[str, float], step: i
     """Record the metrics in one batch."""
     from mlflow.entities import Metric
 
-    batch = [Metric(name, value, now(), step) for name, value in metrics.items()]
+    batch = [Metric(name, value, current_time_ms(), step) for name, value in metrics.items()]
     store.create_client().log_batch(run_id, metrics=batch)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from fer_tune.common.errors import UserError
-from fer_tune.events import Ending, Event, now
+from fer_tune.events import Ending, Event, current_time_ms
 from fer_tune.tracking.parts import StudyEnded
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.run_info import StudyInfo
@@ -93,7 +93,7 @@ class StudyWriter:
         """
         if self._ending is None:
             self._answered = time.monotonic()
-            self._ending = StudyEnded(ending, summary, now(), pareto_front_csv)
+            self._ending = StudyEnded(ending, summary, current_time_ms(), pareto_front_csv)
             self._closing.set()
             self._more.set()
             self._wait_until_written(

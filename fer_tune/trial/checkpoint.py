@@ -9,7 +9,7 @@ from zipfile import BadZipFile, ZipFile
 
 import torch
 
-from fer_tune.common.filesystem import Folder
+from fer_tune.common.filesystem import Directory
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.trial.checkpoint_file import FILE as FILE
@@ -20,7 +20,7 @@ class BadCheckpoint(Exception):
     """The file is broken, or of another network."""
 
 
-def save_state(state: TrainState, folder: Folder) -> None:
+def save_state(state: TrainState, folder: Directory) -> None:
     """Write `state` into `folder`: a file that is there is complete. Raises OSError."""
     content = {
         "model": state.model.state_dict(),
@@ -35,7 +35,7 @@ def save_state(state: TrainState, folder: Folder) -> None:
     folder.write(FILE, buffer.getbuffer())
 
 
-def load_state(state: TrainState, folder: Folder) -> None:
+def load_state(state: TrainState, folder: Directory) -> None:
     """Fill a fresh `state` from `folder`; no code in the file is run.
 
     Raises FileNotFoundError without a checkpoint, OSError where the folder cannot be reached, and
@@ -53,7 +53,7 @@ def load_state(state: TrainState, folder: Folder) -> None:
         state.best_weights = content["best_weights"]
 
 
-def load_best_weights(model: FerNet, folder: Folder) -> None:
+def load_best_weights(model: FerNet, folder: Directory) -> None:
     """Give a fresh `model` the best epoch's weights; raises as `load_state` does.
 
     Without an optimizer, whose making alone takes seconds in a new process.
@@ -74,7 +74,7 @@ def _read_content(file: bytes) -> dict[str, Any]:
 
 
 @contextmanager
-def _convert_errors(folder: Folder) -> Iterator[None]:
+def _convert_errors(folder: Directory) -> Iterator[None]:
     try:
         yield
     except Exception as problem:  # torch raises many kinds for a broken file
@@ -84,7 +84,7 @@ def _convert_errors(folder: Folder) -> Iterator[None]:
 
 
 def load_or_init(
-    make_state: Callable[[], TrainState], folder: Folder, warn: Callable[[str], None]
+    make_state: Callable[[], TrainState], folder: Directory, warn: Callable[[str], None]
 ) -> TrainState:
     """The state in `folder`, else a fresh one; a checkpoint that cannot be used is told to `say`.
 

@@ -1,11 +1,11 @@
 """The file of a checkpoint: its name, and its removal without torch."""
 
-from fer_tune.common.filesystem import Folder
+from fer_tune.common.filesystem import Directory
 
 FILE = "state.pt"
 
 
-def delete_checkpoint(folder: Folder) -> None:
+def delete_checkpoint(folder: Directory) -> None:
     """Delete the checkpoint in `folder`, and the folder if nothing else is in it.
 
     Raises OSError if it cannot be deleted.

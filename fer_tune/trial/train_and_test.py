@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
-from fer_tune.common.filesystem import Folder
+from fer_tune.common.filesystem import Directory
 from fer_tune.data.faces import Faces
 from fer_tune.data.trial_data import TrialData
-from fer_tune.model import FerNet, scaled
+from fer_tune.model import FerNet, scale_pixels
 from fer_tune.scoring.metrics import EpochResult, Scores, find_best_epoch
 from fer_tune.scoring.predictions import Predictions, build_confusion_matrix
 from fer_tune.trial import checkpoint
@@ -37,7 +37,7 @@ def train_and_test(
     spec: TrialSpec,
     data: TrialData,
     test_faces: Faces,
-    folder: Folder,
+    folder: Directory,
     on_epoch: Callable[[EpochResult], None],
     warn: Callable[[str], None] = warnings.warn,
 ) -> TrainedModel:
@@ -72,11 +72,11 @@ def predict_and_score(model: FerNet, faces: DeviceData, classes: int) -> tuple[S
 
     Their mirror images are read along, so that flip averaging needs no second reading.
     """
-    model, parts = model.fused(), []
+    model, parts = model.fuse_for_evaluation(), []
     for images in torch.split(faces.images, EVALUATION_BATCH):
         for view in (images, images.flip(-1)):
             with use_autocast(images.device):
-                logits = model(scaled(view))
+                logits = model(scale_pixels(view))
             parts.append(logits.double().log_softmax(dim=1).cpu())
     plain, mirrored = torch.cat(parts[::2]), torch.cat(parts[1::2])
     truth = faces.labels.cpu()

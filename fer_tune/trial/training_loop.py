@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from fer_tune.data.faces import Faces
 from fer_tune.data.trial_data import TrialData
-from fer_tune.model import FerNet, scaled
+from fer_tune.model import FerNet, scale_pixels
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics, find_best_epoch
 from fer_tune.trial.augment import MixFunction, augment_images, make_mixup
 from fer_tune.trial.cuda_graph import ForwardFunction, make_training_forward
@@ -105,7 +105,7 @@ def _train_epoch(
     for batch in torch.split(
         _draw_order(len(faces), sampling_weights).to(device), config.batch_size
     ):
-        images = augment_images(scaled(faces.images[batch]), config.augmentation)
+        images = augment_images(scale_pixels(faces.images[batch]), config.augmentation)
         images, labels = mix(images, faces.labels[batch])
         labels = distill_labels(labels, images, spec, state)
         logits = forward(images)
@@ -137,11 +137,11 @@ def evaluate_model(model: FerNet, faces: DeviceData, classes: int) -> Scores:
     device = faces.images.device
     loss = torch.zeros((), device=device)
     cells = torch.zeros(classes * classes, dtype=torch.int64, device=device)
-    model = model.fused()
+    model = model.fuse_for_evaluation()
     batches = (torch.split(tensor, EVALUATION_BATCH) for tensor in (faces.images, faces.labels))
     for images, labels in zip(*batches, strict=True):
         with use_autocast(device):
-            logits = model(scaled(images))
+            logits = model(scale_pixels(images))
         loss += functional.cross_entropy(logits.float(), labels, reduction="sum")
         cells += torch.bincount(labels * classes + logits.argmax(1), minlength=classes * classes)
     return Scores(float(loss) / len(faces), cells.view(classes, classes).cpu().numpy())

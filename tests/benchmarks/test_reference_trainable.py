@@ -8,7 +8,7 @@ from PIL import Image
 from benchmarks import reference_trainable as peer
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
-from fer_tune.model import FerNet, parameter_count
+from fer_tune.model import FerNet, count_parameters
 from fer_tune.model_config import ModelConfig
 
 COUNTS = {"angry": 9, "happy": 5, "sad": 2}
@@ -32,7 +32,7 @@ def test_its_network_is_ours_but_for_the_biases_of_its_convolutions(depth: int) 
     ours = FerNet(ModelConfig(depth=depth), 7)
     theirs = peer.network(depth, 0.25, 7)
     biases = sum(32 * 2**block for block in range(depth))
-    assert parameter_count(theirs) == parameter_count(ours) + biases
+    assert count_parameters(theirs) == count_parameters(ours) + biases
 
 
 @pytest.mark.parametrize("plan", DATA_PLANS)

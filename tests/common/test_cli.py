@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from fer_tune.common.cli import Parser, run
+from fer_tune.common.cli import CommandParser, run_command
 from fer_tune.common.errors import UserError
 
 
@@ -13,7 +13,7 @@ def code_of(error: BaseException | None) -> object:
             raise error
 
     with pytest.raises(SystemExit) as ended:
-        run(main, [])
+        run_command(main, [])
     return ended.value.code
 
 
@@ -42,7 +42,7 @@ def test_details_of_a_mistake_stand_below_it_each_in_one_line(
 
 def test_what_was_typed_breaks_no_line_either(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        Parser().parse_args(["--x\ny"])
+        CommandParser().parse_args(["--x\ny"])
     assert capsys.readouterr().err == (
         "error: unrecognized arguments: --x\\ny; --help lists the options\n"
     )
@@ -62,7 +62,7 @@ def test_a_command_in_the_background_of_a_script_ends_when_asked_to() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with pytest.raises(SystemExit, match="130"):
-            run(asked, [])
+            run_command(asked, [])
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -72,4 +72,4 @@ def test_a_bug_is_not_hidden() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run(main, [])
+        run_command(main, [])

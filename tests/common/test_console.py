@@ -4,7 +4,7 @@ import sys
 import pytest
 from rich.table import Table
 
-from fer_tune.common.console import new_console
+from fer_tune.common.console import create_console
 from fer_tune.terminal.formatting import build_plain_table, create_progress_bar
 
 PRINTS = """
@@ -39,14 +39,14 @@ SHOWN = "[red]a[/red] :smile: \\x1b[2J\\x07\\u202e"
 def test_names_are_shown_as_they_are_and_do_nothing(
     told: str | Table, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    new_console().print(told, width=200)
+    create_console().print(told, width=200)
     shown = capsys.readouterr().out
     assert SHOWN in shown
     assert "\x1b" not in shown
 
 
 def test_text_of_several_lines_keeps_them(capsys: pytest.CaptureFixture[str]) -> None:
-    new_console().print("one\ntwo")
+    create_console().print("one\ntwo")
     assert capsys.readouterr().out == "one\ntwo\n"
 
 
@@ -57,7 +57,7 @@ def test_in_ci_nothing_is_drawn_anew_or_coloured(
     for name, value in told.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    quiet = new_console()
+    quiet = create_console()
     with quiet.status("working"), create_progress_bar(quiet) as bar:
         bar.add_task("seed 0", total=3, shown="")
         quiet.print("loud", style="bold reverse")
@@ -74,8 +74,8 @@ def test_colours_are_for_terminals_that_want_them(
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    new_console().print("loud", style="red")
+    create_console().print("loud", style="red")
     assert "\x1b[31m" in capsys.readouterr().out
     monkeypatch.setenv(name, "dumb" if name == "TERM" else "1")
-    new_console().print("loud", style="red")
+    create_console().print("loud", style="red")
     assert "\x1b[31m" not in capsys.readouterr().out

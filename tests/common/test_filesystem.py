@@ -6,23 +6,23 @@ import pytest
 
 from fer_tune.common import atomic
 from fer_tune.common import filesystem as folders
-from fer_tune.common.filesystem import BucketFolder, DiskFolder, Folder, open_folder
+from fer_tune.common.filesystem import BucketDirectory, Directory, DiskDirectory, open_directory
 
 
 @pytest.fixture(params=["disk", "bucket"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Directory:
     """One that is not there yet."""
     if request.param == "disk":
-        return open_folder(str(tmp_path / "studies"))
-    return open_folder(f"{request.getfixturevalue('bucket')}/{secrets.token_hex(4)}")
+        return open_directory(str(tmp_path / "studies"))
+    return open_directory(f"{request.getfixturevalue('bucket')}/{secrets.token_hex(4)}")
 
 
 def test_an_address_with_a_scheme_is_a_bucket() -> None:
-    assert isinstance(open_folder("s3://faces/studies"), BucketFolder)
-    assert isinstance(open_folder("mlruns/studies"), DiskFolder)
+    assert isinstance(open_directory("s3://faces/studies"), BucketDirectory)
+    assert isinstance(open_directory("mlruns/studies"), DiskDirectory)
 
 
-def test_what_is_written_is_read_and_named(folder: Folder) -> None:
+def test_what_is_written_is_read_and_named(folder: Directory) -> None:
     folder.write("b", b"old")
     folder.write("b", b"new")
     folder.write("a", memoryview(b"whole"))
@@ -32,11 +32,11 @@ def test_what_is_written_is_read_and_named(folder: Folder) -> None:
         b"new",
         b"",
     )
-    assert folder.names() == ["a", "b", "more"]
+    assert folder.list_names() == ["a", "b", "more"]
 
 
-def test_of_a_folder_that_is_not_there_nothing_is_named_read_or_deleted(folder: Folder) -> None:
-    assert folder.names() == []
+def test_of_a_folder_that_is_not_there_nothing_is_named_read_or_deleted(folder: Directory) -> None:
+    assert folder.list_names() == []
     folder.delete("state.pt")
     folder.delete_parts()
     folder.delete_if_empty()
@@ -44,40 +44,40 @@ def test_of_a_folder_that_is_not_there_nothing_is_named_read_or_deleted(folder: 
         folder.read("state.pt")
 
 
-def test_a_file_is_deleted_alone_and_its_folder_once_it_is_empty(folder: Folder) -> None:
+def test_a_file_is_deleted_alone_and_its_folder_once_it_is_empty(folder: Directory) -> None:
     trial = folder / "trial"
     for name in ("state.pt", "notes.txt"):
         trial.write(name, b"weights")
     (folder / "other").write("state.pt", b"weights")
     trial.delete("state.pt")
     trial.delete_if_empty()
-    assert trial.names() == ["notes.txt"]
+    assert trial.list_names() == ["notes.txt"]
     trial.delete("notes.txt")
     trial.delete_if_empty()
-    assert folder.names() == ["other"]
+    assert folder.list_names() == ["other"]
 
 
 def test_a_half_written_file_of_a_killed_process_is_deleted_and_no_other(tmp_path: Path) -> None:
-    folder = DiskFolder(tmp_path)
+    folder = DiskDirectory(tmp_path)
     (folder / "trial").write("state.pt", b"whole")
     (folder / "trial").write("film.part", b"a download")
-    killed = atomic.opened(tmp_path / "trial" / "state.pt")
+    killed = atomic.open_file(tmp_path / "trial" / "state.pt")
     killed.__enter__().write(b"ha")
     folder.delete_parts()
-    assert len((folder / "trial").names()) == 3
+    assert len((folder / "trial").list_names()) == 3
     folder.delete_parts(deep=True)
-    assert (folder / "trial").names() == ["film.part", "state.pt"]
+    assert (folder / "trial").list_names() == ["film.part", "state.pt"]
     assert (folder / "trial").read("state.pt") == b"whole"
 
 
-def test_an_unfinished_folder_is_deleted_with_all_that_is_in_it(folder: Folder) -> None:
+def test_an_unfinished_folder_is_deleted_with_all_that_is_in_it(folder: Directory) -> None:
     (folder / atomic.name_part("run") / "trial").write("tuner.pkl", b"")
     (folder / "run").write("notes.txt", b"of the user")
     folder.delete_parts()
-    assert folder.names() == ["run"]
+    assert folder.list_names() == ["run"]
 
 
-def test_a_folder_travels_to_another_process(folder: Folder) -> None:
+def test_a_folder_travels_to_another_process(folder: Directory) -> None:
     folder.write("a", b"here")
     assert pickle.loads(pickle.dumps(folder)).read("a") == b"here"
 
@@ -85,6 +85,6 @@ def test_a_folder_travels_to_another_process(folder: Folder) -> None:
 @pytest.mark.usefixtures("bucket")
 @pytest.mark.parametrize("address", ["s3://no-such-bucket/studies", "nothing://faces/studies"])
 def test_a_bucket_that_cannot_be_reached_is_an_oserror(address: str) -> None:
-    folders._bucket.cache_clear()
+    folders._open_bucket.cache_clear()
     with pytest.raises(OSError, match=r"\w"):
-        open_folder(address).write("a", b"lost")
+        open_directory(address).write("a", b"lost")

@@ -209,6 +209,6 @@ def test_a_failed_write_leaves_what_was_there(
 
     monkeypatch.setattr(Path, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        atomic.write(source, b"new")
+        atomic.write_file(source, b"new")
     assert source.read_text() == "some content"
     assert list(source.parent.glob("*.part")) == []

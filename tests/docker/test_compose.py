@@ -129,12 +129,12 @@ def test_mlflow_reads_the_command_of_the_tracking_server_and_checks_hosts() -> N
 
 
 def test_the_search_reads_the_command_of_the_study_and_of_its_resumption() -> None:
-    from fer_tune.search.options import parse
+    from fer_tune.search.options import parse_options
 
     *_, call = called(FILLED["study"].command)
     assert call[:3] == ["python", "-m", "fer_tune.search"]
-    options = parse(call[3:])
+    options = parse_options(call[3:])
     assert (options.address, options.study, options.trials) == ("head:6379", "first", 12)
     assert options.tracking_uri == "http://tracking:5000"
     own = [word for word in call[3:] if word not in services()["study"]["command"]]
-    assert parse([*own, "--resume", "first"]).resume == "first"
+    assert parse_options([*own, "--resume", "first"]).resume == "first"

@@ -4,7 +4,7 @@ from importlib.metadata import version
 import kubernetes_validate
 import pytest
 
-from fer_tune.search.options import parse
+from fer_tune.search.options import parse_options
 from tests.docker.files import DOCKER, locked, manifest, pods
 
 
@@ -48,5 +48,5 @@ def test_versions_are_the_locked_ones() -> None:
 def test_the_search_reads_the_entrypoint() -> None:
     program, flag, module, *options = shlex.split(manifest()["spec"]["entrypoint"])
     assert (program, flag, module) == ("python", "-m", "fer_tune.search")
-    parsed = parse(options)
+    parsed = parse_options(options)
     assert (parsed.address, parsed.study, parsed.trials) == ("auto", "first", 12)

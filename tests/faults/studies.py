@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fer_tune.events import MAY_GO_ON, EpochEnded, TrialEnded, TrialStarted
+from fer_tune.events import RESUMABLE_ENDINGS, EpochEnded, TrialEnded, TrialStarted
 from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.settings import open_study
 from fer_tune.study.records.trial_record import TrialRecord
@@ -123,7 +123,7 @@ def _require_one_course(folder: Path) -> None:
             assert configs.setdefault(event.number, event.config) == event.config
         elif isinstance(event, EpochEnded):
             epochs[event.number, event.result.epoch] += 1
-        elif isinstance(event, TrialEnded) and event.ending not in MAY_GO_ON:
+        elif isinstance(event, TrialEnded) and event.ending not in RESUMABLE_ENDINGS:
             over.add(event.number)
     assert max(epochs.values()) == 1
     assert len(set(configs.values())) == len(configs)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from ray import tune
 
-from fer_tune.common.atomic import write
+from fer_tune.common.atomic import write_file
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.event_log import FILE, EventLog, EventLogReader, read_trials
@@ -77,7 +77,7 @@ class _Pace:
         return self.journal.read_bytes().count(b"\n")
 
     def allow(self, lines: float) -> None:
-        write(self.allowed, str(lines).encode())
+        write_file(self.allowed, str(lines).encode())
 
     def require_more(self) -> None:
         """Fails where the study does not go on; it then may for a while."""

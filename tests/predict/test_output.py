@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from fer_tune.common.console import new_console
+from fer_tune.common.console import create_console
 from fer_tune.predict.face_detector import FaceBox
 from fer_tune.predict.output import build_table, format_csv, format_json
 from fer_tune.predict.photos import PhotoFace, UnreadableFile
@@ -25,7 +25,7 @@ SEEN = pd.DataFrame({"angry": [0.7, 0.1, 1 / 3, 0.2], "happy": [0.3, 0.9, 2 / 3,
 
 def shown(faces: list[PhotoFace], width: int = 80, **how: Any) -> list[str]:
     plain = Console(width=width, **how)
-    plain.render_str = new_console().render_str  # type: ignore[method-assign]
+    plain.render_str = create_console().render_str  # type: ignore[method-assign]
     with plain.capture() as capture:
         plain.print(build_table(faces, SEEN[: len(faces)]))
     return [line.rstrip() for line in capture.get().splitlines()]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from fer_tune.common.filesystem import open_folder
+from fer_tune.common.filesystem import open_directory
 from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.sample_faces import (
@@ -49,14 +49,14 @@ def test_faces_are_judged_by_the_weights_of_the_best_epoch(
     with torch.no_grad():  # a later epoch, worse
         for parameter in state.model.parameters():
             parameter.zero_()
-    checkpoint.save_state(state, open_folder(str(tmp_path)))
-    chances = predict_validation(reported, validation, open_folder(str(tmp_path)))
+    checkpoint.save_state(state, open_directory(str(tmp_path)))
+    chances = predict_validation(reported, validation, open_directory(str(tmp_path)))
     state.model.load_state_dict(state.best_weights)
     confusion = evaluate_model(state.model, DeviceData.from_faces(validation, device), 7).confusion
     assert chances.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert np.bincount(chances.argmax(axis=1), minlength=7).tolist() == confusion.sum(0).tolist()
 
-    shown, wrong = build_face_sheets(reported, validation, open_folder(str(tmp_path)))
+    shown, wrong = build_face_sheets(reported, validation, open_directory(str(tmp_path)))
     assert len(shown.faces) == 28
     assert not any(face.is_correct for face in wrong.faces)
     assert all(face.image.startswith("data:image/png;base64,") for face in shown.faces)

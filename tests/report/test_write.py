@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune.common.console import new_console
+from fer_tune.common.console import create_console
 from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.data.faces import EMOTIONS
@@ -11,7 +11,7 @@ from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.report.__main__ import main
 from fer_tune.report.load_study import load_study
 from fer_tune.search import conclude
-from fer_tune.search.study_info import describe
+from fer_tune.search.study_info import build_study_info
 from fer_tune.study.records.event_log import EventLog
 from fer_tune.study.records.settings import StudySettings, create_study_directory
 from fer_tune.study.records.study_storage import StudyStorage
@@ -61,7 +61,9 @@ def begin(request: pytest.FixtureRequest, store: Store, storage: StudyStorage) -
         )
         folder = create_study_directory(storage.local_dir, settings)
         told = "python -m fer_tune.search --study tested"
-        recorder = EventRecorder(store, describe(settings, draw_demo_splits(), told), resume=False)
+        recorder = EventRecorder(
+            store, build_study_info(settings, draw_demo_splits(), told), resume=False
+        )
         journal = EventLog(folder)
         for trial in trials:
             told_events = events(trial)
@@ -112,7 +114,9 @@ def test_a_journal_of_another_study_of_that_name_is_not_taken_for_it(
 ) -> None:
     settings = begin(trial(0, 20), trial(1, 30))
     there = open_store(root=tmp_path / "mlruns")
-    recorder = EventRecorder(there, describe(settings, draw_demo_splits(), ""), resume=False)
+    recorder = EventRecorder(
+        there, build_study_info(settings, draw_demo_splits(), ""), resume=False
+    )
     recorder.record_events([each.model_copy(update={"time": 7}) for each in events(trial(0, 45))])
     here, elsewhere = (load_study(each, settings.name, storage) for each in (store, there))
     assert (here.has_local_log, len(here.trials)) == (True, 2)
@@ -125,7 +129,7 @@ def test_a_matrix_of_an_epoch_that_is_no_longer_the_best_is_left_out(
     settings = begin(interrupted := trial(0, 20, ending="interrupted"))
     nowhere = StudyStorage(str(tmp_path / "nothing"))
     assert load_study(store, settings.name, nowhere).trials[0].history[0].confusion
-    recorder = EventRecorder(store, describe(settings, draw_demo_splits(), ""), resume=True)
+    recorder = EventRecorder(store, build_study_info(settings, draw_demo_splits(), ""), resume=True)
     recorder.record_events([*events(interrupted)[:1], *events(trial(0, 20, 40))[2:-1]])
     study = load_study(store, settings.name, nowhere)
     assert [len(result.confusion) for result in study.trials[0].history] == [0, 0]
@@ -191,5 +195,5 @@ def test_a_report_that_fails_is_told_in_one_line_and_fails_nothing(
         raise ZeroDivisionError("first\nsecond")
 
     monkeypatch.setattr("fer_tune.report.page.gained", broken)
-    conclude._report(new_console(), store, name, storage, draw_demo_splits())
+    conclude._write_report(create_console(), store, name, storage, draw_demo_splits())
     assert capsys.readouterr().err == f"Warning: no report of study {name}: first\n"

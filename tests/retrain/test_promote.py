@@ -11,7 +11,12 @@ from rich.console import Console
 
 from fer_tune.data.faces import Faces, Splits
 from fer_tune.model import FerNet
-from fer_tune.retrain.promote import Retrained, chosen, decided, judge
+from fer_tune.retrain.promote import (
+    RetrainResult,
+    choose_alias,
+    choose_best_seed,
+    compare_and_register,
+)
 from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.scoring.predictions import Predictions, build_confusion_matrix
 from fer_tune.scoring.significance import McNemarResult
@@ -107,7 +112,9 @@ def judged(store: Store, splits: Splits) -> Judged:
                         TrainedModel(network, alone.best, alone.test, alone.predictions)
                     )
             options = {"paper": None, "flip": False, **changes}
-            judge(console, store, run, Retrained(what, splits, [kept], **options))
+            compare_and_register(
+                console, store, run, RetrainResult(what, splits, [kept], **options)
+            )
         found = store.create_client().search_model_versions(f"run_id = '{kept.run_id}'")
         assert len(found) == 1
         return store.create_client().get_model_version("fer_tune", found[0].version), shown.get()
@@ -233,13 +240,13 @@ def test_a_champion_of_the_demo_faces_gives_way_to_a_model_of_others(judged: Jud
 
 def test_the_validation_faces_choose_the_seed_and_the_test_faces_nothing(splits: Splits) -> None:
     outcomes = [outcome(splits, *each) for each in ((90, 0, 0.4), (10, 1, 0.6), (50, 2, 0.6))]
-    assert chosen(outcomes, METRIC).seed == 1
-    assert chosen(outcomes, "gap").seed == 0  # all the same: the first
+    assert choose_best_seed(outcomes, METRIC).seed == 1
+    assert choose_best_seed(outcomes, "gap").seed == 0  # all the same: the first
 
 
 @pytest.mark.parametrize("theirs", [0, 9, 20])
 def test_only_a_better_model_replaces_a_champion(theirs: int) -> None:
     test = McNemarResult(50, 9, theirs, 20, p=0.01 if theirs != 9 else 1.0)
-    alias, why = decided(Champion("7", "", {}), test)
+    alias, why = choose_alias(Champion("7", "", {}), test)
     assert alias == (CHAMPION if theirs == 0 else CHALLENGER)
     assert "version 7" in why

@@ -3,21 +3,21 @@ from typing import get_args
 
 import pytest
 
-from fer_tune.defaults import Scheduler
-from fer_tune.search.options import parse
+from fer_tune.defaults import SchedulerName
+from fer_tune.search.options import parse_options
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("2h", 7200), (" 5 m ", 300)]
 )
 def test_a_time_is_read_with_its_unit(text: str, seconds: float) -> None:
-    assert parse(["--time-budget", text]).time_budget == seconds
+    assert parse_options(["--time-budget", text]).time_budget == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0", "soon", "5d", "-5m", "1e3", "9" * 400])
 def test_what_is_no_time_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        parse([f"--time-budget={text}"])
+        parse_options([f"--time-budget={text}"])
     assert "write 90s, 30m or 2h" in capsys.readouterr().err
 
 
@@ -33,26 +33,26 @@ def test_what_a_study_settled_cannot_be_changed_at_its_resume(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
-        parse(["--resume", "any", option])
+        parse_options(["--resume", "any", option])
     assert f"{option.split('=')[0]} cannot be changed" in capsys.readouterr().err
 
 
 def test_every_scheduler_that_a_study_may_have_can_be_chosen() -> None:
-    names = get_args(Scheduler)
-    assert [parse(["--scheduler", name]).scheduler for name in names] == list(names)
+    names = get_args(SchedulerName)
+    assert [parse_options(["--scheduler", name]).scheduler for name in names] == list(names)
 
 
 def test_where_and_how_long_it_runs_can() -> None:
     options = ["--trials", "9", "--concurrent", "1", "--cpus-per-trial", "2", "--time-budget", "9"]
     places = ["--data", "moved", "--tracking-uri", "http://there", "--storage", "moved"]
-    assert parse(["--resume", "any", *options, *places]).resume == "any"
+    assert parse_options(["--resume", "any", *options, *places]).resume == "any"
 
 
 @pytest.mark.parametrize("option", ["--trials", "--epochs", "--seed", "--gpus-per-trial"])
 @pytest.mark.parametrize("value", ["x", "-1", "nan", "inf", ""])
 def test_a_number_that_is_none_is_refused(option: str, value: str) -> None:
     with pytest.raises(SystemExit, match="2"):
-        parse([f"{option}={value}"])
+        parse_options([f"{option}={value}"])
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_an_empty_value_is_refused_in_one_line(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
-        parse([f"{option}="])
+        parse_options([f"{option}="])
     assert capsys.readouterr().err.splitlines() == [
         f"error: argument {option}: it is empty; --help lists the options"
     ]
@@ -73,11 +73,11 @@ def test_a_value_that_no_record_could_hold_is_refused(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
-        parse([f"{option}={os.fsdecode(b'a' + bytes([255]))}"])
+        parse_options([f"{option}={os.fsdecode(b'a' + bytes([255]))}"])
     assert "a\\udcff is no UTF-8" in capsys.readouterr().err
 
 
 def test_a_seed_beyond_what_its_users_take_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        parse(["--seed", "5000000000"])
+        parse_options(["--seed", "5000000000"])
     assert "below 2147483648" in capsys.readouterr().err

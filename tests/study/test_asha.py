@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from ray.tune.schedulers import ASHAScheduler
 
-from fer_tune.defaults import Scheduler
+from fer_tune.defaults import SchedulerName
 from fer_tune.scoring.metrics import metric_direction
 from fer_tune.study.asha import Asha, make_asha
 from fer_tune.study.records.settings import StudySettings
@@ -16,7 +16,7 @@ from fer_tune.study.records.settings import StudySettings
 METRICS = ["val/macro_f1", "val/loss"]
 
 
-def _of(settings: StudySettings, scheduler: Scheduler, **changes: object) -> Asha:
+def _of(settings: StudySettings, scheduler: SchedulerName, **changes: object) -> Asha:
     return make_asha(settings.model_copy(update={"scheduler": scheduler, **changes}))
 
 
@@ -166,7 +166,7 @@ def test_a_trial_that_is_over_is_not_paused(promoting: Asha) -> None:
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "asha-promotion", "hyperband", "none"])
-def test_the_papers_trial_always_goes_on(settings: StudySettings, scheduler: Scheduler) -> None:
+def test_the_papers_trial_always_goes_on(settings: StudySettings, scheduler: SchedulerName) -> None:
     rungs = _of(settings, scheduler)
     for number in range(1, 60):
         rungs.decide(number, 1, 0.5)

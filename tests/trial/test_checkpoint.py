@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fer_tune.common.filesystem import DiskFolder
+from fer_tune.common.filesystem import DiskDirectory
 from fer_tune.data.resampling import apply_data_plan
 from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet
@@ -25,11 +25,11 @@ def task(config: TrialConfig) -> TrialSpec:
 
 
 def save(state: TrainState, folder: Path) -> None:
-    checkpoint.save_state(state, DiskFolder(folder))
+    checkpoint.save_state(state, DiskDirectory(folder))
 
 
 def load(state: TrainState, folder: Path) -> None:
-    checkpoint.load_state(state, DiskFolder(folder))
+    checkpoint.load_state(state, DiskDirectory(folder))
 
 
 def go_on(
@@ -37,7 +37,7 @@ def go_on(
 ) -> TrainState:
     """What is told goes to `problems`, where there must be none without them."""
     told = [] if problems is None else problems
-    state = checkpoint.load_or_init(lambda: fresh(task, faces), DiskFolder(folder), told.append)
+    state = checkpoint.load_or_init(lambda: fresh(task, faces), DiskDirectory(folder), told.append)
     assert problems is not None or not told
     return state
 
@@ -106,11 +106,11 @@ def test_the_best_epochs_weights_are_read_without_the_rest_of_the_state(
     state.best_weights = fresh(task, faces).model.state_dict()
     save(state, tmp_path)
     model = FerNet(task.config, len(faces.classes))
-    checkpoint.load_best_weights(model, DiskFolder(tmp_path))
+    checkpoint.load_best_weights(model, DiskDirectory(tmp_path))
     for name, tensor in copy_weights(model).items():
         assert torch.equal(tensor, state.best_weights[name])
     with pytest.raises(BadCheckpoint):
-        checkpoint.load_best_weights(FerNet(task.config, 99), DiskFolder(tmp_path))
+        checkpoint.load_best_weights(FerNet(task.config, 99), DiskDirectory(tmp_path))
 
 
 @pytest.mark.parametrize("share", [0, 0.001, 0.3, 0.9, 0.9999])

@@ -31,7 +31,7 @@ def half_way(config: TrialConfig, faces: TrialData, part: float) -> tuple[TrialS
 
 def predicted(network: FerNet) -> Tensor:
     with torch.no_grad():
-        logits: Tensor = network.fused()(IMAGES)
+        logits: Tensor = network.fuse_for_evaluation()(IMAGES)
     return logits.softmax(1)
 
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from fer_tune.common.filesystem import DiskFolder
+from fer_tune.common.filesystem import DiskDirectory
 from fer_tune.data.faces import Faces
 from fer_tune.data.trial_data import TrialData
-from fer_tune.model import scaled
+from fer_tune.model import scale_pixels
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.trial import checkpoint
 from fer_tune.trial import train_and_test as final
@@ -42,7 +42,7 @@ def run(
 ) -> tuple[TrainedModel, list[EpochResult]]:
     told: list[EpochResult] = []
     folder.mkdir(exist_ok=True)
-    return train_and_test(task, faces, test, DiskFolder(folder), told.append), told
+    return train_and_test(task, faces, test, DiskDirectory(folder), told.append), told
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])  # so that the best is not always the last
@@ -73,9 +73,9 @@ def test_a_stopped_training_goes_on_and_tells_of_its_earlier_epochs_again(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_and_test(task, faces, unseen, DiskFolder(stopped), stop)
+        train_and_test(task, faces, unseen, DiskDirectory(stopped), stop)
     state = init_state(task, 33, 4, CPU)
-    checkpoint.load_state(state, DiskFolder(stopped))
+    checkpoint.load_state(state, DiskDirectory(stopped))
     assert state.history == told[:3]
     resumed, told_again = run(task, faces, unseen, stopped)
     assert told_again == told
@@ -105,7 +105,7 @@ def test_what_is_said_of_each_face_and_of_its_mirror_image_is_kept(
     logits = []
     for images in (unseen.images, unseen.images[:, :, ::-1].copy()):
         with torch.inference_mode(), use_autocast(CPU):
-            logits.append(done.model.fused()(scaled(torch.from_numpy(images))))
+            logits.append(done.model.fuse_for_evaluation()(scale_pixels(torch.from_numpy(images))))
     plain, mirrored = (each.double().softmax(1).numpy() for each in logits)
     np.testing.assert_array_equal(said.predicted, plain.argmax(1))
     np.testing.assert_allclose(said.probability, plain.max(1))

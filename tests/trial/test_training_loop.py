@@ -10,7 +10,7 @@ from torch.nn import functional
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces, apply_data_plan
 from fer_tune.data.trial_data import TrialData
-from fer_tune.model import FerNet, scaled
+from fer_tune.model import FerNet, scale_pixels
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.trial import training_loop as loop
 from fer_tune.trial.augment import augment_images
@@ -30,7 +30,7 @@ def judged(model: FerNet, faces: Faces) -> tuple[float, float]:
     model.eval()
     labels = torch.from_numpy(faces.labels)
     with torch.no_grad(), use_autocast(CPU):
-        logits = model(scaled(torch.from_numpy(faces.images))).float()
+        logits = model(scale_pixels(torch.from_numpy(faces.images))).float()
     accuracy = (logits.argmax(1) == labels).double().mean()
     return float(accuracy), float(functional.cross_entropy(logits, labels))
 
@@ -87,7 +87,7 @@ def test_validation_faces_are_never_augmented_or_drawn_again(
         assert result.metrics["val/accuracy"] == accuracy
         assert result.metrics["val/loss"] == pytest.approx(loss, rel=1e-3)
     untouched = {
-        face.tobytes() for face in scaled(torch.from_numpy(faces.validation.images)).numpy()
+        face.tobytes() for face in scale_pixels(torch.from_numpy(faces.validation.images)).numpy()
     }
     assert sum(map(len, seen)) == 2 * len(faces.training.faces)
     assert not untouched & {face.numpy().tobytes() for batch in seen for face in batch}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_tune.common.errors import UserError, plain
+from fer_tune.common.errors import UserError, escape_unprintable
 from fer_tune.data.faces import SIDE, SPLIT_NAMES, Faces, SplitName
 from fer_tune.data.formats import class_and_split_names as names
 
@@ -60,7 +60,7 @@ class FaceCollector:
         """Remember that the row or image at `where` cannot be read."""
         self._bad_count += 1
         if len(self._bad) < _MAX_BAD_LISTED:
-            self._bad.append(plain(f"{location}: {reason}"))
+            self._bad.append(escape_unprintable(f"{location}: {reason}"))
 
     def to_decoded_faces(self) -> DecodedFaces:
         """Everything taken so far.

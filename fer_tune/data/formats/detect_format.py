@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from fer_tune.common.errors import UserError, plain
+from fer_tune.common.errors import UserError, escape_unprintable
 from fer_tune.data.formats import class_and_split_names as names
 from fer_tune.data.formats import csv_file
 from fer_tune.data.formats import image_file as images
@@ -65,7 +65,7 @@ def _read_kind(kinds: dict[str, list[SourceFile]], path: Path, collector: FaceCo
         case [("images", entries)]:
             folders.read_image_folders(entries, collector)
             if path.is_dir() and (without := find_empty_folders(path)):
-                first = plain(str(without[0].relative_to(path)))
+                first = escape_unprintable(str(without[0].relative_to(path)))
                 collector.notes[f"folders without images: {len(without):,} (first: {first})"] = None
         case [(".parquet", entries)]:
             for entry in entries:

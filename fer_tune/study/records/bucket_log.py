@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fer_tune.common import atomic
 from fer_tune.common.errors import UserError
-from fer_tune.common.filesystem import Folder
+from fer_tune.common.filesystem import Directory
 from fer_tune.events import Event
 
 LINES_PER_CHUNK = 256  # of a part, which is written anew with each of them
@@ -17,9 +17,9 @@ class BucketLog:
     journal: the file here, which may be ahead of the bucket by what a kill kept from it.
     """
 
-    def __init__(self, study_dir: Folder, local_log: Path) -> None:
+    def __init__(self, study_dir: Directory, local_log: Path) -> None:
         self._study, self._folder = study_dir, study_dir / "journal"
-        self._part = len(self._folder.names())
+        self._part = len(self._folder.list_names())
         self._lines: list[str] = []
         here = local_log.read_bytes() if local_log.exists() else b""
         ahead = here[len(read_parts(study_dir)) :]
@@ -55,10 +55,10 @@ def has_lines_of_its_own(journal: Path, whole: bytes) -> bool:
 def copy_journal(whole: bytes, journal: Path) -> None:
     """Make the journal here what the bucket has, unless it has that already, and more."""
     if not journal.exists() or not journal.read_bytes().startswith(whole):
-        atomic.write(journal, whole)
+        atomic.write_file(journal, whole)
 
 
-def read_parts(study: Folder) -> bytes:
+def read_parts(study: Directory) -> bytes:
     """Return the whole journal in the bucket."""
     parts = study / "journal"
-    return b"".join(parts.read(name) for name in parts.names())
+    return b"".join(parts.read(name) for name in parts.list_names())

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.filesystem import Folder
-from fer_tune.events import MAY_GO_ON, EpochEnded, Event, TrialEnded
+from fer_tune.common.filesystem import Directory
+from fer_tune.events import RESUMABLE_ENDINGS, EpochEnded, Event, TrialEnded
 from fer_tune.scoring.metrics import is_better, ranking_key
 from fer_tune.trial.checkpoint_file import delete_checkpoint
 
@@ -17,7 +17,7 @@ def trial_dirname(number: int) -> str:
     return f"trial-{number:06d}"
 
 
-def checkpoint_directory(study_dir: Folder, number: int) -> Folder:
+def checkpoint_directory(study_dir: Directory, number: int) -> Directory:
     """Where a trial of the study in `study` keeps its newest state."""
     return study_dir / CHECKPOINTS / trial_dirname(number)
 
@@ -29,7 +29,7 @@ class CheckpointPruner:
     checkpoint cannot be removed.
     """
 
-    def __init__(self, study_dir: Folder, metric: str, max_gap: float | None = None) -> None:
+    def __init__(self, study_dir: Directory, metric: str, max_gap: float | None = None) -> None:
         self._folder, self._metric, self._max_gap = study_dir, metric, max_gap
         # Of the trials that may go on, the metrics of their best epochs.
         self._scoring: dict[int, Mapping[str, float]] = {}
@@ -43,7 +43,7 @@ class CheckpointPruner:
                 if is_better(self._metric, result.metrics[self._metric], best):
                     self._scoring[number] = result.metrics
             case TrialEnded(number=number, ending=ending):
-                if ending not in MAY_GO_ON:
+                if ending not in RESUMABLE_ENDINGS:
                     loser = self._update_best(number, is_completed=ending == "finished")
                     if loser is not None and loser != self._best:
                         self._remove_checkpoint(loser)

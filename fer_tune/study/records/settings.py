@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fer_tune.common import atomic
 from fer_tune.common.errors import UserError
-from fer_tune.common.filesystem import DiskFolder
+from fer_tune.common.filesystem import DiskDirectory
 from fer_tune.common.lock import is_lock
-from fer_tune.defaults import SCHEDULER, Scheduler
+from fer_tune.defaults import SCHEDULER, SchedulerName
 from fer_tune.study.prior_trials import PriorTrial
 from fer_tune.study.search_space.parameters import Point
 from fer_tune.study.search_space.space import SearchSpace
@@ -51,7 +51,7 @@ class StudySettings(BaseModel):
     train_faces: int | None
     trials: Annotated[int, Field(ge=1)]
     epochs: Annotated[int, Field(ge=1)]
-    scheduler: Scheduler = SCHEDULER
+    scheduler: SchedulerName = SCHEDULER
     grace: Annotated[int, Field(ge=1)]
     reduction: Annotated[int, Field(ge=2)]
     metric: str
@@ -115,7 +115,7 @@ def _find_prior_trial_errors(settings: StudySettings) -> list[str]:
 
 def write_settings(folder: Path, settings: StudySettings) -> None:
     """Whole or not at all, and for its owner only: a tracking URI may hold a password."""
-    atomic.write(folder / FILE, settings.model_dump_json(indent=2).encode(), private=True)
+    atomic.write_file(folder / FILE, settings.model_dump_json(indent=2).encode(), private=True)
 
 
 def check_name_available(storage: Path, name: str) -> None:
@@ -123,7 +123,7 @@ def check_name_available(storage: Path, name: str) -> None:
     check_study_name(name)
     folder = storage / name
     try:
-        check_content(DiskFolder(folder).names(), name, str(storage))
+        check_content(DiskDirectory(folder).list_names(), name, str(storage))
     except OSError as error:
         raise UserError(
             f"{folder} cannot be a study's folder: {error.strerror}; take another --study name"

@@ -9,9 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.filesystem import Folder, is_bucket, open_folder
+from fer_tune.common.filesystem import Directory, is_bucket, open_directory
 from fer_tune.common.lock import LOCK, hold_lock
-from fer_tune.defaults import COPIES, STUDIES
+from fer_tune.defaults import BUCKET_COPIES_FOLDER, STUDIES_FOLDER
 from fer_tune.study.records import event_log as journal
 from fer_tune.study.records import settings
 from fer_tune.study.records.bucket_log import (
@@ -32,28 +32,28 @@ class StudyStorage:
     here: the folder of the studies' folders on this machine.
     """
 
-    address: str = str(STUDIES)
+    address: str = str(STUDIES_FOLDER)
 
     @property
     def local_dir(self) -> Path:
         if is_bucket(self.address):
             # Other addresses may read the same so.
             mark = sha256(self.address.encode()).hexdigest()[:8]
-            return COPIES / (re.sub(r"[^\w.-]+", "_", self.address) + f"-{mark}")
+            return BUCKET_COPIES_FOLDER / (re.sub(r"[^\w.-]+", "_", self.address) + f"-{mark}")
         return Path(self.address)
 
     def __str__(self) -> str:
         return self.address
 
-    def open_study_directory(self, name: str) -> Folder:
+    def open_study_directory(self, name: str) -> Directory:
         """The study's folder, as every machine of a cluster must reach it.
 
         Raises UserError where `name` is no name for a study, and may lead out of the storage.
         """
         settings.check_study_name(name)
         if is_bucket(self.address):
-            return open_folder(self.address) / name
-        return open_folder(str(self.local_dir.resolve())) / name
+            return open_directory(self.address) / name
+        return open_directory(str(self.local_dir.resolve())) / name
 
     def fetch_study(self, name: str) -> None:
         """Bring what this machine has of the study up to what its bucket has.
@@ -65,7 +65,7 @@ class StudyStorage:
             return
         study, copy = self.open_study_directory(name), self.local_dir / name / journal.FILE
         try:
-            content = study.read(settings.FILE) if settings.FILE in study.names() else None
+            content = study.read(settings.FILE) if settings.FILE in study.list_names() else None
             whole = read_parts(study) if content is not None else b""
         except OSError as error:
             raise make_storage_error(self.address, error) from error
@@ -76,7 +76,7 @@ class StudyStorage:
             return
         try:
             # It may hold a password.
-            open_folder(str(self.local_dir / name)).write(settings.FILE, content, private=True)
+            open_directory(str(self.local_dir / name)).write(settings.FILE, content, private=True)
             copy_journal(whole, copy)
         except OSError as error:
             raise UserError(
@@ -106,7 +106,7 @@ class StudyStorage:
         """
         if is_bucket(self.address):
             try:
-                files = self.open_study_directory(name).names()
+                files = self.open_study_directory(name).list_names()
             except OSError as error:
                 raise make_storage_error(self.address, error) from error
             settings.check_content(files, name, str(self))

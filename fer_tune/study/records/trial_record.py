@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from fer_tune.events import MAY_GO_ON, Ending, EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.events import RESUMABLE_ENDINGS, Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, find_best_epoch
 from fer_tune.trial_config import TrialConfig
 
@@ -45,7 +45,7 @@ class TrialRecord:
     @property
     def has_final_status(self) -> bool:
         """Whether the trial will not go on when the study does."""
-        return self.ending is not None and self.ending not in MAY_GO_ON
+        return self.ending is not None and self.ending not in RESUMABLE_ENDINGS
 
     def find_best_epoch(self, metric: str) -> EpochResult | None:
         """The epoch that scores the trial."""

@@ -8,7 +8,7 @@ from ray import tune
 
 from fer_tune.common.errors import UserError
 from fer_tune.events import (
-    MAY_GO_ON,
+    RESUMABLE_ENDINGS,
     Ending,
     EpochEnded,
     Event,
@@ -148,14 +148,14 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
     def _report_trial_end(self, number: int, ending: Ending, error: str | None = None) -> None:
         if number in self._running:
             del self._running[number]
-            if ending not in MAY_GO_ON:
+            if ending not in RESUMABLE_ENDINGS:
                 self._known.pop(number, None)
             self._notify_observers(TrialEnded(number=number, ending=ending, error=error))
 
     def _notify_observers(self, event: Event) -> None:
         try:
             for observer in self._observers:
-                observer.tell(event)
+                observer.on_event(event)
         except Exception as failure:
             self.failure = failure
             raise

@@ -6,13 +6,13 @@ from typing import Any
 
 from fer_tune.common import atomic
 from fer_tune.common.errors import UserError
-from fer_tune.common.filesystem import Folder
+from fer_tune.common.filesystem import Directory
 from fer_tune.study.records.study_storage import make_storage_error
 
 TIMEOUT_SECONDS = 60.0  # seconds for all machines to answer
 
 
-def check_storage_access(storage: str, study_dir: Folder) -> None:
+def check_storage_access(storage: str, study_dir: Directory) -> None:
     """Have each machine of the cluster read what is written here, and write beside it.
 
     Ray must be connected. storage: as the user gave it. Raises UserError where one cannot.
@@ -69,7 +69,7 @@ def _read_probe_result(reference: Any) -> str | None:
     return problem
 
 
-def _probe_storage(probe: Folder, node: str, token: str) -> str | None:
+def _probe_storage(probe: Directory, node: str, token: str) -> str | None:
     """Runs on the machine that is asked; what keeps it from reading or writing."""
     try:
         if probe.read("driver") != token.encode():

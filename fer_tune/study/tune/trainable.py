@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from ray import tune
 
-from fer_tune.common.filesystem import Folder
+from fer_tune.common.filesystem import Directory
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.tune.failure import TrialFailure, is_fatal_for_worker
@@ -31,7 +31,7 @@ class TrialOptions:
     metric: str
     seed: int
     threads: int
-    shared_dir: Folder
+    shared_dir: Directory
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tune.common import atomic
-from fer_tune.common.filesystem import DiskFolder, Folder
+from fer_tune.common.filesystem import Directory, DiskDirectory
 from fer_tune.events import Ending, Event, Observer, TrialEnded
 from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, trial_dirname
 from fer_tune.study.records.event_log import build_trials_from_events, read_events
@@ -36,7 +36,7 @@ class RunContext:
     """
 
     local_dir: Path
-    shared_dir: Folder
+    shared_dir: Directory
     resources: ResourceAllocation
     max_concurrent: int | None
     time_budget: float | None = None
@@ -44,7 +44,7 @@ class RunContext:
     @classmethod
     def on_this_machine(cls, folder: Path, resources: ResourceAllocation) -> "RunContext":
         """All of it on this machine."""
-        return cls(folder, DiskFolder(folder.resolve()), resources, resources.concurrent)
+        return cls(folder, DiskDirectory(folder.resolve()), resources, resources.concurrent)
 
 
 def run_study(
@@ -102,7 +102,7 @@ def _record_endings(
             event = TrialEnded(number=record.number, ending=ending)
             record.apply_event(event)
             for observer in observers:
-                observer.tell(event)
+                observer.on_event(event)
 
 
 def _find_missing_ending(
@@ -189,7 +189,7 @@ def _run_tuner(
         _delete_leftovers(context.shared_dir)
 
 
-def _delete_leftovers(study: Folder) -> None:
+def _delete_leftovers(study: Directory) -> None:
     """Delete what Ray Tune wrote, and files that a killed process did not finish."""
     study.delete_parts()
     (study / CHECKPOINTS).delete_parts(deep=True)

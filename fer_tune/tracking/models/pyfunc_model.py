@@ -11,7 +11,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 from safetensors.torch import load_file
 
-from fer_tune.model import FerNet, scaled
+from fer_tune.model import FerNet, scale_pixels
 from fer_tune.model_config import ModelConfig
 
 _BATCH_SIZE = 512  # faces on the device at once
@@ -34,7 +34,9 @@ class ServedModel(PythonModel):
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = FerNet(config, len(self._classes))
         model.load_state_dict(load_file(weights))
-        self._model = model.to(memory_format=torch.channels_last).to(self._device).fused()
+        self._model = (
+            model.to(memory_format=torch.channels_last).to(self._device).fuse_for_evaluation()
+        )
 
     def predict(
         self,
@@ -46,7 +48,7 @@ class ServedModel(PythonModel):
         faces = torch.from_numpy(np.ascontiguousarray(model_input))
         with torch.inference_mode():
             parts = [
-                self._model(scaled(part.to(self._device))).double().softmax(dim=1).cpu()
+                self._model(scale_pixels(part.to(self._device))).double().softmax(dim=1).cpu()
                 for part in torch.split(faces, _BATCH_SIZE)
             ]
         return pd.DataFrame(torch.cat(parts).numpy(), columns=self._classes)

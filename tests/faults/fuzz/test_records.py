@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.filesystem import DiskFolder
-from fer_tune.defaults import Scheduler
+from fer_tune.common.filesystem import DiskDirectory
+from fer_tune.defaults import SchedulerName
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner
@@ -103,10 +103,10 @@ def told() -> list[Event]:
     ]
 
 
-@pytest.mark.parametrize("kind", get_args(Scheduler))
+@pytest.mark.parametrize("kind", get_args(SchedulerName))
 @fuzzed(500)
 @given(jsons([event.model_dump_json().encode() + b"\n" for event in told()]))
-def test_a_journal_of_any_content(place: Path, kind: Scheduler, content: bytes) -> None:
+def test_a_journal_of_any_content(place: Path, kind: SchedulerName, content: bytes) -> None:
     study = STUDY.model_copy(update={"scheduler": kind})
     (place / "tested").mkdir(exist_ok=True)
     (place / "tested" / JOURNAL).write_bytes(content)
@@ -118,7 +118,7 @@ def test_a_journal_of_any_content(place: Path, kind: Scheduler, content: bytes) 
     shown = Console(file=io.StringIO(), width=100)
     table, tidier = (
         LiveTable(shown, STUDY),
-        CheckpointPruner(DiskFolder(place / "kept"), STUDY.metric),
+        CheckpointPruner(DiskDirectory(place / "kept"), STUDY.metric),
     )
     scheduler = StudyScheduler(study)
     for event in read_events(place / "tested"):
@@ -142,7 +142,7 @@ def kept() -> bytes:
     for weight in state.model.parameters():
         torch.nn.init.constant_(weight, 0.5)
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint.save_state(state, DiskFolder(Path(folder)))
+        checkpoint.save_state(state, DiskDirectory(Path(folder)))
         return (Path(folder) / checkpoint.FILE).read_bytes()
 
 
@@ -154,7 +154,7 @@ def test_a_checkpoint_of_any_content(
     content = damaged(KEPT, damage)
     (place / checkpoint.FILE).write_bytes(content if whole else content[: len(content) // 2])
     problems: list[str] = []
-    state = checkpoint.load_or_init(fresh_network, DiskFolder(place), problems.append)
+    state = checkpoint.load_or_init(fresh_network, DiskDirectory(place), problems.append)
     assert all(problem.isprintable() for problem in problems)
     halves = [bool((weight == 0.5).all()) for weight in state.model.parameters()]
     assert not any(halves) if problems else all(halves)

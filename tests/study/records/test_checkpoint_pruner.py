@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.common import atomic
-from fer_tune.common.filesystem import DiskFolder
+from fer_tune.common.filesystem import DiskDirectory
 from fer_tune.events import Ending, EpochEnded, TrialEnded
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner, checkpoint_directory
@@ -13,7 +13,7 @@ from fer_tune.study.records.checkpoint_pruner import CheckpointPruner, checkpoin
 def folder(tmp_path: Path) -> Path:
     """Six trials with a checkpoint each."""
     for number in range(6):
-        checkpoint_directory(DiskFolder(tmp_path), number).write("state.pt", b"weights")
+        checkpoint_directory(DiskDirectory(tmp_path), number).write("state.pt", b"weights")
     return tmp_path
 
 
@@ -29,12 +29,14 @@ def _tell(
 
 def _kept(folder: Path) -> set[int]:
     return {
-        number for number in range(6) if checkpoint_directory(DiskFolder(folder), number).names()
+        number
+        for number in range(6)
+        if checkpoint_directory(DiskDirectory(folder), number).list_names()
     }
 
 
 def test_the_best_trial_and_those_that_may_go_on_keep_their_checkpoints(folder: Path) -> None:
-    tidier = CheckpointPruner(DiskFolder(folder), "val/macro_f1")
+    tidier = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
     _tell(tidier, 0, 0.3, "finished")
     _tell(tidier, 1, 0.2, "stopped")
     _tell(tidier, 2, 0.5, "finished")
@@ -45,7 +47,7 @@ def test_the_best_trial_and_those_that_may_go_on_keep_their_checkpoints(folder: 
 
 
 def test_a_paused_trial_keeps_its_checkpoint_until_it_is_stopped(folder: Path) -> None:
-    tidier = CheckpointPruner(DiskFolder(folder), "val/macro_f1")
+    tidier = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
     _tell(tidier, 0, 0.5, "finished")
     _tell(tidier, 1, 0.3, "paused")
     _tell(tidier, 2, 0.6, "paused")
@@ -56,7 +58,7 @@ def test_a_paused_trial_keeps_its_checkpoint_until_it_is_stopped(folder: Path) -
 
 
 def test_the_best_trial_is_the_best_of_those_that_keep_to_the_largest_gap(folder: Path) -> None:
-    tidier = CheckpointPruner(DiskFolder(folder), "val/macro_f1", max_gap=0.1)
+    tidier = CheckpointPruner(DiskDirectory(folder), "val/macro_f1", max_gap=0.1)
     for number, epochs in enumerate(
         [
             [(0.3, 0.3)],
@@ -78,7 +80,7 @@ def test_files_of_others_beside_a_checkpoint_are_left(folder: Path) -> None:
     own = folder / "checkpoints/trial-000001"
     (own / "notes.txt").write_text("mine")
     (own / atomic.name_part("state.pt")).write_bytes(b"of a killed worker")
-    tidier = CheckpointPruner(DiskFolder(folder), "val/macro_f1")
+    tidier = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
     for number in (0, 1):
         _tell(tidier, number, None, "failed")
     assert not (folder / "checkpoints/trial-000000").exists()
@@ -86,7 +88,7 @@ def test_files_of_others_beside_a_checkpoint_are_left(folder: Path) -> None:
 
 
 def test_told_again_it_keeps_the_same(folder: Path) -> None:
-    tidier = CheckpointPruner(DiskFolder(folder), "val/macro_f1")
+    tidier = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
     for _ in range(2):
         _tell(tidier, 0, 0.3, "finished")
         _tell(tidier, 1, 0.5, "finished")

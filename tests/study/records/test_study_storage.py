@@ -34,7 +34,7 @@ def _tell(storage: StudyStorage, *events: Event) -> None:
     observers: list[Observer] = [journal, *storage.make_bucket_logs("tested")]
     for event in events:
         for observer in observers:
-            observer.tell(event)
+            observer.on_event(event)
     journal.close()
 
 
@@ -122,7 +122,7 @@ def test_the_copy_of_a_study_that_is_gone_from_the_bucket_is_set_aside_and_can_g
 
 def _delete_from_bucket(storage: StudyStorage) -> None:
     study = storage.open_study_directory("tested")
-    for name in (study / "journal").names():
+    for name in (study / "journal").list_names():
         (study / "journal").delete(name)
     (study / "journal").delete_if_empty()
     study.delete(SETTINGS)
@@ -161,7 +161,7 @@ def test_of_a_study_that_does_not_begin_the_settings_alone_are_deleted(
     storage.open_study_directory("tested").write("notes.txt", b"mine")
     (storage.local_dir / "tested" / "notes.txt").write_text("mine")
     storage.delete_settings("tested")
-    assert storage.open_study_directory("tested").names() == ["notes.txt"]
+    assert storage.open_study_directory("tested").list_names() == ["notes.txt"]
     assert [path.name for path in (storage.local_dir / "tested").iterdir()] == ["notes.txt"]
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
-from fer_tune.defaults import Scheduler
+from fer_tune.defaults import SchedulerName
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.settings import StudySettings
@@ -136,7 +136,7 @@ class Study:
 @pytest.mark.parametrize("kind", ["asha", "asha-promotion", "hyperband", "none"])
 @pytest.mark.parametrize("seed", range(3))
 def test_wherever_a_kill_cuts_the_journal_its_paused_trials_are_paused(
-    settings: StudySettings, kind: Scheduler, seed: int
+    settings: StudySettings, kind: SchedulerName, seed: int
 ) -> None:
     study = Study(settings.model_copy(update={"scheduler": kind, "trials": 40}), seed).run()
     waits = kind in ("asha-promotion", "hyperband")

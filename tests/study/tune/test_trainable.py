@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_tune.common.filesystem import DiskFolder
+from fer_tune.common.filesystem import DiskDirectory
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
 from fer_tune.data.trial_data import TrialData
@@ -45,7 +45,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def _options(folder: Path, epochs: int) -> TrialOptions:
-    return TrialOptions(epochs, "val/macro_f1", 0, 1, DiskFolder(folder))
+    return TrialOptions(epochs, "val/macro_f1", 0, 1, DiskDirectory(folder))
 
 
 def _epochs(reports: list[dict[str, Any]]) -> list[int]:

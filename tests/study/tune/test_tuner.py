@@ -79,9 +79,9 @@ def goes_on_where_it_was(
     number = config["number"]
     kept = checkpoint_directory(options.shared_dir, number)
     for epoch in range(1, options.epochs + 1):
-        if str(epoch) not in kept.names():
+        if str(epoch) not in kept.list_names():
             kept.write(str(epoch), str(os.getpid()).encode())
-        begun = RestoreInfo(len(kept.names()))
+        begun = RestoreInfo(len(kept.list_names()))
         score = number * 7 % 12 / 12
         report_epoch(
             EpochResult(epoch, {options.metric: score, "gap": 0}, []), options.metric, begun
@@ -203,7 +203,7 @@ def test_paused_trials_go_on_where_they_were_also_after_what_ended_the_study(
     assert not scheduler.asha.paused
     assert scheduler.pruned == {each.number for each in trials if each.ending == "stopped"}
     kept = [checkpoint_directory(place.shared_dir, each.number) for each in trials]
-    workers = {folder.read(name) for folder in kept for name in folder.names()}
+    workers = {folder.read(name) for folder in kept for name in folder.list_names()}
     assert len(workers) <= 4  # two at once, in two runs, whatever was paused
 
 

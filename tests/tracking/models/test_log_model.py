@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.model import FerNet, scaled
+from fer_tune.model import FerNet, scale_pixels
 from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.models.log_model import load_model, log_model
 from fer_tune.tracking.recorder import EventRecorder
@@ -56,7 +56,7 @@ def test_the_logged_model_takes_uint8_faces_and_names_its_probabilities(
     assert isinstance(table, pd.DataFrame)
     assert tuple(table.columns) == EMOTIONS
     with torch.inference_mode():
-        expected = model(scaled(torch.from_numpy(faces))).softmax(dim=1).numpy()
+        expected = model(scale_pixels(torch.from_numpy(faces))).softmax(dim=1).numpy()
     np.testing.assert_allclose(table.to_numpy(), expected, atol=1e-6)
     np.testing.assert_allclose(table.to_numpy().sum(axis=1), 1)
 
