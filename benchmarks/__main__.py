@@ -12,12 +12,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.benchmark_result import Row, Setup
+from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS_FOLDER = Path(__file__).parent / "results"
 
 # Each is a module, its function, and what that measures.
 BENCHMARKS = {
@@ -50,25 +50,27 @@ BENCHMARKS = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmarks that the command line names."""
-    options = _parse(argv)
-    rows: list[Row] = []
+    options = _parse_options(argv)
+    rows: list[BenchmarkResult] = []
     broken = False
     for name in options.names or BENCHMARKS:
         benchmark = getattr(import_module(f"benchmarks.{BENCHMARKS[name][0]}"), BENCHMARKS[name][1])
         with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
-            setup = Setup(options.faces, options.repeats, Path(folder), options.quick, _say)
+            setup = BenchmarkSetup(
+                options.faces, options.repeats, Path(folder), options.quick, _print_progress
+            )
             try:
                 rows += benchmark(setup)
             except Exception:  # the others are still worth their time
                 broken = True
                 traceback.print_exc()
-    _show(rows)
+    _print_results(rows)
     if not options.quick:
-        print(f"\nKept in {_keep(rows, options)}")
+        print(f"\nKept in {_write_results(rows, options)}")
     sys.exit(1 if broken else 0)
 
 
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+def _parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure fer_tune beside its peer and its targets, on this machine.",
@@ -85,7 +87,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="a fraction of the work, to see that all runs"
     )
-    parser.add_argument("--out", type=Path, help=f"of the JSON (default: a new file in {RESULTS})")
+    parser.add_argument(
+        "--out", type=Path, help=f"of the JSON (default: a new file in {RESULTS_FOLDER})"
+    )
     options = parser.parse_args(argv)
     if unknown := [name for name in options.names if name not in BENCHMARKS]:
         parser.error(f"no benchmark {unknown[0]}; there are: {', '.join(BENCHMARKS)}")
@@ -94,17 +98,17 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _say(line: str) -> None:
+def _print_progress(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
-def _show(rows: Sequence[Row]) -> None:
+def _print_results(results: Sequence[BenchmarkResult]) -> None:
     from rich.console import Console
 
-    Console(highlight=False, markup=False, width=110).print(_table(rows))
+    Console(highlight=False, markup=False, width=110).print(_build_table(results))
 
 
-def _table(rows: Sequence[Row]) -> "Table":
+def _build_table(results: Sequence[BenchmarkResult]) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -113,44 +117,44 @@ def _table(rows: Sequence[Row]) -> "Table":
     for name in ("median", "spread", "target", ""):
         table.add_column(name, justify="right", no_wrap=True)
     verdicts = {None: "", True: "met", False: "missed"}
-    for row in sorted(rows, key=lambda row: row.key):
-        low, high = row.spread
+    for row in sorted(results, key=lambda row: row.key):
+        low, high = row.min_and_max
         table.add_row(
             row.key,
             row.what,
-            f"{row.value:.3g} {row.unit}",
+            f"{row.median:.3g} {row.unit}",
             f"{low:.3g} .. {high:.3g}",
             str(row.target or ""),
-            verdicts[row.met],
+            verdicts[row.is_met],
         )
     return table
 
 
-def _keep(rows: Sequence[Row], options: argparse.Namespace) -> Path:
-    from benchmarks.machine_info import describe
+def _write_results(results: Sequence[BenchmarkResult], options: argparse.Namespace) -> Path:
+    from benchmarks.machine_info import describe_machine
 
-    path: Path = options.out or RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
+    path: Path = options.out or RESULTS_FOLDER / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     faces = options.faces.name if options.faces else "demo faces"
     content = {
-        "machine": describe(),
+        "machine": describe_machine(),
         "faces": faces,
         "repeats": options.repeats,
-        "rows": [asdict(row) | {"median": row.value, "met": row.met} for row in rows],
+        "rows": [asdict(row) | {"median": row.median, "met": row.is_met} for row in results],
     }
-    path.write_text(json.dumps(_rounded(content), indent=1) + "\n")
+    path.write_text(json.dumps(_round_floats(content), indent=1) + "\n")
     return path
 
 
-def _rounded(content: object) -> object:
+def _round_floats(content: object) -> object:
     """Four figures say all that a measurement knows."""
     match content:
         case float():
             return float(f"{content:.4g}")
         case dict():
-            return {key: _rounded(value) for key, value in content.items()}
+            return {key: _round_floats(value) for key, value in content.items()}
         case list() | tuple():
-            return [_rounded(value) for value in content]
+            return [_round_floats(value) for value in content]
     return content
 
 

@@ -12,16 +12,16 @@ from fer_tune.data.faces import Faces, Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.subsample import draw_stratified_sample
 
-FULL = 28_709  # training faces of FER2013
+FER2013_TRAIN_FACES = 28_709  # training faces of FER2013
 
 
-def bench_splits(path: Path | None) -> Splits:
+def load_benchmark_splits(path: Path | None) -> Splits:
     """The faces at `path`, else the demo faces, whatever the usual places hold."""
     return load_splits(path) if path else draw_demo_splits()
 
 
 @dataclass(frozen=True)
-class PeerFaces:
+class BenchmarkFaces:
     """What a study trains on and is judged by, for both sides.
 
     folder: holds train/<class>/*.png and validation/<class>/*.png.
@@ -33,22 +33,22 @@ class PeerFaces:
     folder: Path
 
 
-def peer_faces(splits: Splits, size: int, folder: Path) -> PeerFaces:
+def write_image_folders(splits: Splits, size: int, folder: Path) -> BenchmarkFaces:
     """The `size` training faces that a study of fer_tune draws (or all), written out as images."""
     train = draw_stratified_sample(splits.train, size, seed=0)
     for name, faces in (("train", train), ("validation", splits.validation)):
-        _write(faces, splits.classes, folder / name)
-    return PeerFaces(train, splits.validation, splits.classes, folder)
+        _write_images(faces, splits.classes, folder / name)
+    return BenchmarkFaces(train, splits.validation, splits.classes, folder)
 
 
-def _write(faces: Faces, classes: Sequence[str], folder: Path) -> None:
+def _write_images(faces: Faces, classes: Sequence[str], folder: Path) -> None:
     for name in classes:
         (folder / name).mkdir(parents=True)
     for index, (image, label) in enumerate(zip(faces.images, faces.labels, strict=True)):
         Image.fromarray(image).save(folder / classes[label] / f"{index:05d}.png")
 
 
-def repeated(faces: Faces, size: int) -> Faces:
+def repeat_faces(faces: Faces, size: int) -> Faces:
     """`size` faces in a random order, the same ones again where there are fewer."""
     mixed = np.random.default_rng(0).permutation(len(faces))
     return faces.take(np.resize(mixed, size))

@@ -8,7 +8,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Setup:
+class BenchmarkSetup:
     """What every benchmark is told.
 
     faces: a folder, CSV or zip that `load_splits` takes; None for the demo faces.
@@ -22,7 +22,7 @@ class Setup:
     repeats: int
     folder: Path
     quick: bool
-    say: Callable[[str], None]
+    report_progress: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Target:
     kind: Literal["at least", "at most"]
     bound: float
 
-    def met(self, value: float) -> bool:
+    def is_met(self, value: float) -> bool:
         return value >= self.bound if self.kind == "at least" else value <= self.bound
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchmarkResult:
     """One line of the table.
 
     key: the letter of the target that it belongs to.
@@ -58,18 +58,18 @@ class Row:
     details: Mapping[str, object] = field(default_factory=dict)
 
     @property
-    def value(self) -> float:
+    def median(self) -> float:
         return statistics.median(self.samples)
 
     @property
-    def spread(self) -> tuple[float, float]:
+    def min_and_max(self) -> tuple[float, float]:
         """The least and the largest sample."""
         return min(self.samples), max(self.samples)
 
     @property
-    def met(self) -> bool | None:
+    def is_met(self) -> bool | None:
         """None where nothing is asked."""
-        return self.target.met(self.value) if self.target else None
+        return self.target.is_met(self.median) if self.target else None
 
 
-Benchmark = Callable[[Setup], Sequence[Row]]
+Benchmark = Callable[[BenchmarkSetup], Sequence[BenchmarkResult]]

@@ -6,7 +6,7 @@ from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import several_processes
+from benchmarks.processes import start_process_pool
 
 Line = dict[str, Any]
 
@@ -16,20 +16,20 @@ def read_lines(path: Path) -> list[Line]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def run_all(
+def run_and_append(
     path: Path,
     run: Callable[..., Line],
-    left: Sequence[tuple[Any, ...]],
+    arguments: Sequence[tuple[Any, ...]],
     processes: int,
-    say: Callable[[int, Line], None],
+    report_progress: Callable[[int, Line], None],
 ) -> None:
     """Run `run` with each of the arguments in `left`, adding its line to the file.
 
     say: is told of each: how many are done, and the line.
     """
-    with several_processes(processes) as pool, path.open("a") as file:
-        jobs = [pool.submit(run, *each) for each in left]
+    with start_process_pool(processes) as pool, path.open("a") as file:
+        jobs = [pool.submit(run, *each) for each in arguments]
         for count, job in enumerate(as_completed(jobs), start=1):
             line = job.result()
             print(json.dumps(line), file=file, flush=True)
-            say(count, line)
+            report_progress(count, line)

@@ -13,11 +13,11 @@ PACKAGES = ("torch", "torchvision", "ray", "optuna", "mlflow", "numpy", "scikit-
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_tile", "asimd", "bf16")
 
 
-def describe() -> dict[str, object]:
+def describe_machine() -> dict[str, object]:
     """The machine, the versions and the commit, fit for JSON."""
     import torch
 
-    about = _processor()
+    about = _read_processor()
     flags = about.get("flags", about.get("Features", "")).split()
     return {
         "when": time.strftime("%Y-%m-%d %H:%M:%S %z"),
@@ -33,7 +33,7 @@ def describe() -> dict[str, object]:
     }
 
 
-def _processor() -> dict[str, str]:
+def _read_processor() -> dict[str, str]:
     try:
         first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
     except OSError:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def format_markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A row a line, below its headings."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -10,13 +10,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 
-def one_process() -> AbstractContextManager[ProcessPoolExecutor]:
+def start_process() -> AbstractContextManager[ProcessPoolExecutor]:
     """A fresh process, which stays warm between the jobs that it is given."""
-    return several_processes(1)
+    return start_process_pool(1)
 
 
 @contextmanager
-def several_processes(count: int) -> Iterator[ProcessPoolExecutor]:
+def start_process_pool(count: int) -> Iterator[ProcessPoolExecutor]:
     """Where an error ends the block, jobs that did not begin are dropped."""
     with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
         try:
@@ -26,7 +26,7 @@ def several_processes(count: int) -> Iterator[ProcessPoolExecutor]:
             raise
 
 
-def run(command: Sequence[str], where: Path, out: Path) -> float:
+def run_and_time(command: Sequence[str], folder: Path, out: Path) -> float:
     """Seconds that a command took; what it prints goes to a file in `out`.
 
     Raises RuntimeError with the end of that where the command fails.
@@ -36,23 +36,23 @@ def run(command: Sequence[str], where: Path, out: Path) -> float:
     began = time.perf_counter()
     with log.open("w") as printed:
         done = subprocess.run(
-            command, cwd=where, env=environment, stdout=printed, stderr=subprocess.STDOUT
+            command, cwd=folder, env=environment, stdout=printed, stderr=subprocess.STDOUT
         )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{log.read_text()[-3000:]}")
     return time.perf_counter() - began
 
 
-def held_by_trials(driver: int) -> int:
+def sum_trial_memory(driver_pid: int) -> int:
     """Bytes that the trials of a study hold, and those that its processes share; Linux only.
 
     The former is the anonymous memory of Ray's workers that train; the latter, Ray's store of
     objects among it, counts once for all processes below `driver` (proportional set size).
     """
     total = 0
-    for pid in _family(driver):
+    for pid in _list_descendants(driver_pid):
         try:
-            sizes = memory_of(pid)
+            sizes = read_process_memory(pid)
             trains = "ImplicitFunc" in Path(f"/proc/{pid}/cmdline").read_text()
         except OSError:  # it ended meanwhile
             continue
@@ -60,14 +60,14 @@ def held_by_trials(driver: int) -> int:
     return total
 
 
-def memory_of(pid: int | str) -> dict[str, int]:
+def read_process_memory(pid: int | str) -> dict[str, int]:
     """Bytes of a process by kind ("Pss_Anon", "Private_Dirty", ...); "self" for this one."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     pairs = (line.split(":") for line in lines)
     return {name: int(kilobytes.split()[0]) * 1024 for name, kilobytes in pairs}
 
 
-def _family(root: int) -> list[int]:
+def _list_descendants(root: int) -> list[int]:
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.reference_trainable import train_trial
 
 
-def run_study(options: argparse.Namespace) -> list[dict[str, Any]]:
+def run_reference_study(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The whole study; each trial's configuration, and the seconds of its epochs."""
     import ray
     from ray import tune
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=0, help="of each DataLoader")
     parser.add_argument("--reuse-actors", action="store_true")
     options = parser.parse_args(argv)
-    trials = run_study(options)
+    trials = run_reference_study(options)
     (options.out / "trials.json").write_text(json.dumps(trials))
 
 

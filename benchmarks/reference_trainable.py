@@ -23,7 +23,7 @@ COPIES = 11  # of each face in the balanced plan: itself and ten more
 Batches = DataLoader[tuple[Tensor, Tensor]]
 
 
-def network(depth: int, dropout: float, classes: int) -> nn.Sequential:
+def build_network(depth: int, dropout: float, classes: int) -> nn.Sequential:
     """The paper's network: `depth` blocks of convolution, then three linear layers."""
     layers: list[nn.Module] = []
     channels, side = 1, 48
@@ -37,7 +37,7 @@ def network(depth: int, dropout: float, classes: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def training_batches(faces: ImageFolder, plan: str, batch_size: int, workers: int) -> Batches:
+def make_training_batches(faces: ImageFolder, plan: str, batch_size: int, workers: int) -> Batches:
     """The training faces by data plan.
 
     The plans that fill classes up repeat faces as they are, which costs nothing here.
@@ -61,15 +61,15 @@ def training_batches(faces: ImageFolder, plan: str, batch_size: int, workers: in
     return load(Subset(faces, np.concatenate(chosen).tolist()), shuffle=True)
 
 
-def validation_batches(faces: ImageFolder, batch_size: int, workers: int) -> Batches:
+def make_validation_batches(faces: ImageFolder, batch_size: int, workers: int) -> Batches:
     return DataLoader(faces, batch_size, num_workers=workers, persistent_workers=workers > 0)
 
 
-def own_device() -> torch.device:
+def choose_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def faces_in(folder: Path) -> ImageFolder:
+def load_image_folder(folder: Path) -> ImageFolder:
     """Class folders of images, as (1, 48, 48) float32 in [0, 1]."""
     return ImageFolder(str(folder), Compose([Grayscale(), ToTensor()]))
 
@@ -120,11 +120,13 @@ def train_trial(config: dict[str, Any], folder: Path, epochs: int, workers: int)
     from ray import tune
 
     torch.set_num_threads(1)
-    device = own_device()
-    faces, batch_size = faces_in(folder / "train"), config["batch_size"]
-    training = training_batches(faces, config["data_plan"], batch_size, workers)
-    validation = validation_batches(faces_in(folder / "validation"), batch_size, workers)
-    model = network(config["depth"], config["dropout"], len(faces.classes)).to(device)
+    device = choose_device()
+    faces, batch_size = load_image_folder(folder / "train"), config["batch_size"]
+    training = make_training_batches(faces, config["data_plan"], batch_size, workers)
+    validation = make_validation_batches(
+        load_image_folder(folder / "validation"), batch_size, workers
+    )
+    model = build_network(config["depth"], config["dropout"], len(faces.classes)).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=config["learning_rate"])
     for _ in range(epochs):
         began = time.perf_counter()

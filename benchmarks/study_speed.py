@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.benchmark_faces import bench_splits, peer_faces
-from benchmarks.benchmark_result import Row, Setup, Target
-from benchmarks.processes import run
+from benchmarks.benchmark_faces import load_benchmark_splits, write_image_folders
+from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup, Target
+from benchmarks.processes import run_and_time
 from fer_tune.data.resampling import apply_data_plan
 from fer_tune.events import TrialEnded, TrialStarted
 from fer_tune.study.records.event_log import build_trials_from_events, read_events, read_trials
@@ -22,11 +22,11 @@ CONCURRENT = 2  # trials at once, each with one core
 GRACE, REDUCTION = 1, 2  # as in Ray's guide for PyTorch
 
 # Trials of equal length: the paper's network on all faces as they are, nothing stopped early.
-EQUAL = "parameters:\n  learning_rate: {type: float, low: 0.9e-4, high: 1.1e-4}\n"
+EQUAL_SPACE = "parameters:\n  learning_rate: {type: float, low: 0.9e-4, high: 1.1e-4}\n"
 
 
 @dataclass(frozen=True)
-class Size:
+class StudySize:
     """How large a study is."""
 
     trials: int
@@ -35,7 +35,7 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Ran:
+class StudyTimes:
     """A study that was run.
 
     wall: seconds from the command to its end.
@@ -43,71 +43,81 @@ class Ran:
     faces: trained on in all of them.
     """
 
-    wall: float
-    seconds: Sequence[float]
-    faces: int
+    wall_seconds: float
+    epoch_seconds: Sequence[float]
+    faces_trained: int
 
     @property
-    def faces_a_second(self) -> float:
-        return self.faces / self.wall
+    def faces_per_second(self) -> float:
+        return self.faces_trained / self.wall_seconds
 
-    def told(self) -> dict[str, float]:
+    def to_details(self) -> dict[str, float]:
         return {
-            "wall_s": self.wall,
-            "epochs": len(self.seconds),
-            "epoch_s": mean(self.seconds),
-            "faces_a_second": self.faces_a_second,
+            "wall_s": self.wall_seconds,
+            "epochs": len(self.epoch_seconds),
+            "epoch_s": mean(self.epoch_seconds),
+            "faces_a_second": self.faces_per_second,
         }
 
 
-def study(setup: Setup) -> list[Row]:
+def measure_study_speed(setup: BenchmarkSetup) -> list[BenchmarkResult]:
     """Trials an hour beside the peer's, and what a study adds to its training."""
-    return [*_beside_the_peer(setup), _beside_its_training(setup)]
+    return [*_compare_with_reference(setup), _compare_with_training(setup)]
 
 
-def _beside_the_peer(setup: Setup) -> list[Row]:
-    size = Size(3, 2, 500) if setup.quick else Size(8, 4, 6_000)
-    splits = bench_splits(setup.faces)
-    faces = peer_faces(splits, size.faces, setup.folder / "faces")
-    points = _points(size.trials)
+def _compare_with_reference(setup: BenchmarkSetup) -> list[BenchmarkResult]:
+    size = StudySize(3, 2, 500) if setup.quick else StudySize(8, 4, 6_000)
+    splits = load_benchmark_splits(setup.faces)
+    faces = write_image_folders(splits, size.faces, setup.folder / "faces")
+    points = _draw_points(size.trials)
     plans = {TrialConfig.model_validate(point).data_plan for point in points}
     plan_faces = {
         str(plan): len(apply_data_plan(plan, faces.train, seed=0).faces) for plan in plans
     }
     (setup.folder / "points.json").write_text(json.dumps(points))
-    (setup.folder / "space.yaml").write_text(_space_of(points))
-    ran: dict[str, list[Ran]] = {"ours": [], "peer": [], "peer, actors reused": []}
+    (setup.folder / "space.yaml").write_text(_make_space_yaml(points))
+    ran: dict[str, list[StudyTimes]] = {"ours": [], "peer": [], "peer, actors reused": []}
     for repeat in range(setup.repeats):
         for name, results in ran.items():
             out = setup.folder / f"{name.replace(', ', '-').replace(' ', '-')}-{repeat}"
             if name == "ours":
-                results.append(_our_study(setup, size, out, plan_faces))
+                results.append(_run_our_study(setup, size, out, plan_faces))
             else:
                 more = ["--reuse-actors"] if "reused" in name else []
-                results.append(_peer_study(setup.folder, size, out, plan_faces, more))
+                results.append(_run_reference_study(setup.folder, size, out, plan_faces, more))
             last = results[-1]
-            setup.say(
-                f"study: {repeat + 1}/{setup.repeats} {name}: {last.wall:.0f} s "
-                f"for {len(last.seconds)} epochs in {size.trials} trials"
+            setup.report_progress(
+                f"study: {repeat + 1}/{setup.repeats} {name}: {last.wall_seconds:.0f} s "
+                f"for {len(last.epoch_seconds)} epochs in {size.trials} trials"
             )
     counts = {"trials": size.trials, "epochs_at_most": size.epochs, "faces": len(faces.train)}
-    return [row for name in ("peer", "peer, actors reused") for row in _rows(name, ran, counts)]
-
-
-def _rows(name: str, ran: Mapping[str, Sequence[Ran]], counts: Mapping[str, int]) -> list[Row]:
-    """Ours over the peer's: by trials, and by faces, since ASHA may stop other trials there."""
-    pairs = list(zip(ran["ours"], ran[name], strict=True))
-    told = {"ours": [a.told() for a, _ in pairs], name: [b.told() for _, b in pairs], **counts}
-    by_trials = [theirs.wall / ours.wall for ours, theirs in pairs]
-    by_faces = [ours.faces_a_second / theirs.faces_a_second for ours, theirs in pairs]
-    target = Target("at least", 3) if name == "peer" else None
     return [
-        Row("c", f"study, trials an hour, over the {name}", "x", by_trials, target, told),
-        Row("c", f"study, faces trained an hour, over the {name}", "x", by_faces),
+        row for name in ("peer", "peer, actors reused") for row in _make_results(name, ran, counts)
     ]
 
 
-def _points(trials: int) -> list[Point]:
+def _make_results(
+    name: str, times: Mapping[str, Sequence[StudyTimes]], counts: Mapping[str, int]
+) -> list[BenchmarkResult]:
+    """Ours over the peer's: by trials, and by faces, since ASHA may stop other trials there."""
+    pairs = list(zip(times["ours"], times[name], strict=True))
+    told = {
+        "ours": [a.to_details() for a, _ in pairs],
+        name: [b.to_details() for _, b in pairs],
+        **counts,
+    }
+    by_trials = [theirs.wall_seconds / ours.wall_seconds for ours, theirs in pairs]
+    by_faces = [ours.faces_per_second / theirs.faces_per_second for ours, theirs in pairs]
+    target = Target("at least", 3) if name == "peer" else None
+    return [
+        BenchmarkResult(
+            "c", f"study, trials an hour, over the {name}", "x", by_trials, target, told
+        ),
+        BenchmarkResult("c", f"study, faces trained an hour, over the {name}", "x", by_faces),
+    ]
+
+
+def _draw_points(trials: int) -> list[Point]:
     """The trials of both sides: the space's own first ones, then drawn from it once for all."""
     import optuna
 
@@ -120,23 +130,25 @@ def _points(trials: int) -> list[Point]:
     return points[:trials]
 
 
-def _space_of(points: Sequence[Point]) -> str:
+def _make_space_yaml(points: Sequence[Point]) -> str:
     space = load_space(find_space_file("paper"))
     return space.model_copy(update={"first_trials": tuple(points[1:])}).to_yaml()
 
 
-def _our_study(setup: Setup, size: Size, out: Path, plan_faces: Mapping[str, int]) -> Ran:
+def _run_our_study(
+    setup: BenchmarkSetup, size: StudySize, out: Path, plan_faces: Mapping[str, int]
+) -> StudyTimes:
     asha = ["--grace", str(GRACE), "--reduction", str(REDUCTION)]
-    wall = run_search(setup.faces, setup.folder / "space.yaml", size, out, asha)
+    wall = run_search_command(setup.faces, setup.folder / "space.yaml", size, out, asha)
     seconds, seen = [], 0
-    for trial in read_trials(study_folder(out)):
+    for trial in read_trials(find_study_folder(out)):
         seconds += [result.seconds for result in trial.history]
         seen += len(trial.history) * plan_faces[trial.config.data_plan]
-    return Ran(wall, seconds, seen)
+    return StudyTimes(wall, seconds, seen)
 
 
-def run_search(
-    faces: Path | None, space: Path, size: Size, out: Path, more: Sequence[str] = ()
+def run_search_command(
+    faces: Path | None, space: Path, size: StudySize, out: Path, extra_options: Sequence[str] = ()
 ) -> float:
     """A study by the command, as people run it; the seconds that it took.
 
@@ -155,18 +167,24 @@ def run_search(
     }
     named = [str(part) for pair in given.items() for part in pair]
     out.mkdir()
-    return run([sys.executable, "-m", "fer_tune.search", *data, *named, *more], out, out)
+    return run_and_time(
+        [sys.executable, "-m", "fer_tune.search", *data, *named, *extra_options], out, out
+    )
 
 
-def study_folder(out: Path) -> Path:
+def find_study_folder(out: Path) -> Path:
     """Of the only study that ran in `out`."""
     (journal,) = out.glob("studies/*/journal.jsonl")
     return journal.parent
 
 
-def _peer_study(
-    folder: Path, size: Size, out: Path, plan_faces: Mapping[str, int], more: Sequence[str]
-) -> Ran:
+def _run_reference_study(
+    folder: Path,
+    size: StudySize,
+    out: Path,
+    plan_faces: Mapping[str, int],
+    extra_options: Sequence[str],
+) -> StudyTimes:
     given = {
         "--faces": folder / "faces",
         "--points": folder / "points.json",
@@ -178,29 +196,33 @@ def _peer_study(
     }
     named = [str(part) for pair in given.items() for part in pair]
     out.mkdir()
-    wall = run([sys.executable, "-m", "benchmarks.reference_study", *named, *more], ROOT, out)
+    wall = run_and_time(
+        [sys.executable, "-m", "benchmarks.reference_study", *named, *extra_options], ROOT, out
+    )
     trials = json.loads((out / "trials.json").read_text())
     seconds = [each for trial in trials for each in trial["seconds"]]
     seen = sum(len(each["seconds"]) * plan_faces[each["config"]["data_plan"]] for each in trials)
-    return Ran(wall, seconds, seen)
+    return StudyTimes(wall, seconds, seen)
 
 
-def _beside_its_training(setup: Setup) -> Row:
-    size = Size(2, 2, 300) if setup.quick else Size(8, 2, 6_000)
-    (space := setup.folder / "equal.yaml").write_text(EQUAL)
+def _compare_with_training(setup: BenchmarkSetup) -> BenchmarkResult:
+    size = StudySize(2, 2, 300) if setup.quick else StudySize(8, 2, 6_000)
+    (space := setup.folder / "equal.yaml").write_text(EQUAL_SPACE)
     ratios, details = [], []
     for repeat in range(setup.repeats):
         out = setup.folder / f"equal-{repeat}"
-        run_search(setup.faces, space, size, out, ["--grace", str(size.epochs)])
-        wall, training = wall_and_training(study_folder(out))
+        run_search_command(setup.faces, space, size, out, ["--grace", str(size.epochs)])
+        wall, training = measure_wall_and_training(find_study_folder(out))
         ratios.append(wall / training)
         details.append({"wall_s": wall, "training_s": training})
-        setup.say(f"study: {repeat + 1}/{setup.repeats} {wall:.1f} s for {training:.1f} s of it")
+        setup.report_progress(
+            f"study: {repeat + 1}/{setup.repeats} {wall:.1f} s for {training:.1f} s of it"
+        )
     what = "study, over its trials' training / 2 at once"
-    return Row("d", what, "x", ratios, Target("at most", 1.05), {"studies": details})
+    return BenchmarkResult("d", what, "x", ratios, Target("at most", 1.05), {"studies": details})
 
 
-def wall_and_training(folder: Path) -> tuple[float, float]:
+def measure_wall_and_training(folder: Path) -> tuple[float, float]:
     """Seconds from the first trial's beginning to the last one's end, and those of training.
 
     The latter are the epochs' own seconds, divided by how many trials run at once.

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.benchmark_faces import bench_splits
-from benchmarks.benchmark_result import Row, Setup, Target
-from benchmarks.processes import one_process
-from benchmarks.study_speed import CONCURRENT, EQUAL, Size, wall_and_training
+from benchmarks.benchmark_faces import load_benchmark_splits
+from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup, Target
+from benchmarks.processes import start_process
+from benchmarks.study_speed import CONCURRENT, EQUAL_SPACE, StudySize, measure_wall_and_training
 from fer_tune.data.faces import Splits
 from fer_tune.events import Observer
 from fer_tune.search.study_info import build_study_info
@@ -23,39 +23,41 @@ from fer_tune.tracking.store import open_store
 from fer_tune.tracking.writer import StudyWriter
 
 
-def tracking(setup: Setup) -> list[Row]:
+def measure_tracking_overhead(setup: BenchmarkSetup) -> list[BenchmarkResult]:
     """Alternately with and without; each study in a process of its own."""
-    size = Size(2, 2, 300) if setup.quick else Size(4, 3, 3_000)
+    size = StudySize(2, 2, 300) if setup.quick else StudySize(4, 3, 3_000)
     ratios, details = [], []
     for repeat in range(setup.repeats):
         took: dict[bool, float] = {}
         shares: dict[bool, float] = {}
         for recorded in (True, False):
             folder = setup.folder / f"{repeat}-{recorded}"
-            with one_process() as process:
-                job = process.submit(run, setup.faces, size, folder, recorded)
+            with start_process() as process:
+                job = process.submit(run_equal_study, setup.faces, size, folder, recorded)
                 took[recorded], training = job.result()
             shares[recorded] = took[recorded] / training
         ratios.append(took[True] / took[False])
         # Training runs faster or slower from minute to minute; that is not MLflow's.
         apart = shares[True] / shares[False]
         details.append({"with_s": took[True], "without_s": took[False], "by_training": apart})
-        setup.say(
+        setup.report_progress(
             f"tracking: {repeat + 1}/{setup.repeats} "
             f"with MLflow {took[True]:.1f} s, without {took[False]:.1f} s"
         )
     what = "study with MLflow, over the same without"
-    return [Row("e", what, "x", ratios, Target("at most", 1.03), {"studies": details})]
+    return [BenchmarkResult("e", what, "x", ratios, Target("at most", 1.03), {"studies": details})]
 
 
-def run(path: Path | None, size: Size, folder: Path, recorded: bool) -> tuple[float, float]:
+def run_equal_study(
+    path: Path | None, size: StudySize, folder: Path, with_mlflow: bool
+) -> tuple[float, float]:
     """A study of trials of equal length, in this process.
 
     Returns the seconds from the first trial's beginning until all is recorded, and those of its
     training divided by what runs at once.
     """
-    splits = bench_splits(path)
-    settings = equal_study(splits, size)
+    splits = load_benchmark_splits(path)
+    settings = make_equal_settings(splits, size)
     faces = build_study_data(splits, settings)
     place = RunContext.on_this_machine(
         create_study_directory(folder, settings),
@@ -64,7 +66,7 @@ def run(path: Path | None, size: Size, folder: Path, recorded: bool) -> tuple[fl
     with open_ray_session(None), closing(EventLog(place.local_dir)) as journal:
         observers: Sequence[Observer] = [journal]
         writer = None
-        if recorded:
+        if with_mlflow:
             store = open_store(str(folder / "mlruns"))
             described = build_study_info(settings, splits, "python -m benchmarks tracking")
             writer = StudyWriter(store, described, EventLogReader(place.local_dir))
@@ -74,16 +76,16 @@ def run(path: Path | None, size: Size, folder: Path, recorded: bool) -> tuple[fl
         if writer:
             writer.close("finished")
         closing_seconds = time.time() - ended
-    wall, training = wall_and_training(place.local_dir)
+    wall, training = measure_wall_and_training(place.local_dir)
     return wall + closing_seconds, training
 
 
-def equal_study(splits: Splits, size: Size) -> StudySettings:
+def make_equal_settings(splits: Splits, size: StudySize) -> StudySettings:
     """Trials of equal length, of which none is stopped."""
     return StudySettings(
         name="equal",
         space_name="equal",
-        space=parse_space(EQUAL, "equal"),
+        space=parse_space(EQUAL_SPACE, "equal"),
         data=splits.origin,
         skip_bad=False,
         faces_hash=splits.content_hash(),

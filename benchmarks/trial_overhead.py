@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from benchmarks.benchmark_result import Row, Setup, Target
-from benchmarks.processes import memory_of, one_process
+from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup, Target
+from benchmarks.processes import read_process_memory, start_process
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Event, Observer, TrialEnded
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
@@ -38,61 +38,69 @@ from fer_tune.trial import checkpoint
 
 METRIC = "val/macro_f1"
 CHECKPOINT = bytes(10_000)  # as many files as a trial's, but none of its weights
-EVERY = 20  # trials between two looks at the driver's memory
+MEMORY_INTERVAL = 20  # trials between two looks at the driver's memory
 
 # Trials and epochs of the studies that tell a study's fixed cost, a trial's and an epoch's apart.
 SIZES = ((20, 5), (200, 2), (200, 5), (200, 10))
-GROWN = 2000  # trials
-Job = tuple[int, int]
+GROWTH_TRIALS = 2000  # trials
+StudyShape = tuple[int, int]
 
 
-def overhead(setup: Setup) -> list[Row]:
+def measure_trial_overhead(setup: BenchmarkSetup) -> list[BenchmarkResult]:
     """The cost of a trial and of an epoch, and how it and memory grow with the trials."""
     sizes = [(trials // 10, epochs) for trials, epochs in SIZES] if setup.quick else list(SIZES)
     costs = []
     for repeat in range(setup.repeats):
-        with one_process() as process:
-            spent = process.submit(run_all, setup.folder / str(repeat), sizes).result()
-        costs.append(_costs(spent))
-        setup.say(
+        with start_process() as process:
+            spent = process.submit(run_empty_studies, setup.folder / str(repeat), sizes).result()
+        costs.append(_fit_overhead(spent))
+        setup.report_progress(
             f"overhead: {costs[-1].trial:.3f} s a trial, {costs[-1].epoch * 1e3:.1f} ms an epoch"
         )
     details = {"runs": [cost.runs for cost in costs]}
     return [
-        Row("f", "a trial", "s", [cost.trial for cost in costs], Target("at most", 0.25), details),
-        Row("f", "an epoch", "ms", [c.epoch * 1e3 for c in costs], Target("at most", 20)),
-        *growth(setup, 200 if setup.quick else GROWN),
+        BenchmarkResult(
+            "f", "a trial", "s", [cost.trial for cost in costs], Target("at most", 0.25), details
+        ),
+        BenchmarkResult(
+            "f", "an epoch", "ms", [c.epoch * 1e3 for c in costs], Target("at most", 20)
+        ),
+        *measure_growth(setup, 200 if setup.quick else GROWTH_TRIALS),
     ]
 
 
-def growth(setup: Setup, trials: int) -> list[Row]:
+def measure_growth(setup: BenchmarkSetup, trials: int) -> list[BenchmarkResult]:
     """One study of so many trials: the last fifth of them beside those before the 1,000th.
 
     The first hundreds do not count: until then the study runs ahead of its record. Memory is
     that of the second half, since MLflow remembers where the last 1,024 runs keep their files.
     """
-    with one_process() as process:
-        (spent,) = process.submit(run_all, setup.folder / "grown", [(trials, 5)]).result()
-    watch, early, tenth = spent.watch, min(1000, trials), trials // 10
-    first = watch.slice_ms(early * 6 // 10, early)
-    last = watch.slice_ms(trials * 8 // 10, trials)
-    slices = [watch.slice_ms(n * tenth + 1, (n + 1) * tenth) for n in range(10)]
-    numbers = [number for number in watch.memory if number > trials / 2]
-    memory = [watch.memory[number] / 1e3 for number in numbers]
-    details = {"trials": trials, "ms a trial by tenths": slices, "bytes by trials": watch.memory}
+    with start_process() as process:
+        (spent,) = process.submit(run_empty_studies, setup.folder / "grown", [(trials, 5)]).result()
+    watch, early, tenth = spent.monitor, min(1000, trials), trials // 10
+    first = watch.measure_ms_per_trial(early * 6 // 10, early)
+    last = watch.measure_ms_per_trial(trials * 8 // 10, trials)
+    slices = [watch.measure_ms_per_trial(n * tenth + 1, (n + 1) * tenth) for n in range(10)]
+    numbers = [number for number in watch.memory_by_trials if number > trials / 2]
+    memory = [watch.memory_by_trials[number] / 1e3 for number in numbers]
+    details = {
+        "trials": trials,
+        "ms a trial by tenths": slices,
+        "bytes by trials": watch.memory_by_trials,
+    }
     slope = float(np.polyfit(numbers, memory, 1)[0])
     what = f"a trial at {trials} over one at {early}"
     return [
-        Row("g", what, "x", [last / first], Target("at most", 1.2), details),
-        Row("g", "driver memory a trial", "KB", [slope], Target("at most", 20)),
+        BenchmarkResult("g", what, "x", [last / first], Target("at most", 1.2), details),
+        BenchmarkResult("g", "driver memory a trial", "KB", [slope], Target("at most", 20)),
     ]
 
 
-def run_all(folder: Path, sizes: Sequence[Job]) -> "list[Spent]":
+def run_empty_studies(folder: Path, sizes: Sequence[StudyShape]) -> "list[EmptyStudyTimes]":
     """A study for each of `sizes`, one after the other, with one Ray and one store."""
     store = open_store(root=folder / "mlruns")
     with open_ray_session(None):
-        return [run_empty(store, folder / "studies", *size) for size in sizes]
+        return [run_empty_study(store, folder / "studies", *size) for size in sizes]
 
 
 def train_nothing(config: dict[str, Any], faces: SharedStudyData, options: TrialOptions) -> None:  # noqa: ARG001
@@ -112,35 +120,37 @@ def train_nothing(config: dict[str, Any], faces: SharedStudyData, options: Trial
 
 
 @dataclass
-class Watch:
+class StudyMonitor:
     """When trials ended and what memory the driver had then; an observer of the study.
 
     ended: seconds since the study began, one a trial.
     memory: by the number of trials that had ended, the driver's own bytes (USS).
     """
 
-    began: float = field(default_factory=time.monotonic)
-    ended: list[float] = field(default_factory=list)
-    memory: dict[int, int] = field(default_factory=dict)
+    start_time: float = field(default_factory=time.monotonic)
+    end_times: list[float] = field(default_factory=list)
+    memory_by_trials: dict[int, int] = field(default_factory=dict)
 
-    def tell(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, TrialEnded):
-            self.ended.append(time.monotonic() - self.began)
-            if len(self.ended) % EVERY == 0:
-                self.memory[len(self.ended)] = own_memory()
+            self.end_times.append(time.monotonic() - self.start_time)
+            if len(self.end_times) % MEMORY_INTERVAL == 0:
+                self.memory_by_trials[len(self.end_times)] = measure_own_memory()
 
-    def slice_ms(self, first: int, last: int) -> float:
+    def measure_ms_per_trial(self, first: int, last: int) -> float:
         """Milliseconds a trial from the `first` to the `last` that ended."""
-        return (self.ended[last - 1] - self.ended[first - 1]) / (last - first) * 1e3
+        return (self.end_times[last - 1] - self.end_times[first - 1]) / (last - first) * 1e3
 
 
-def own_memory() -> int:
+def measure_own_memory() -> int:
     """Bytes that this process shares with no other; Linux only."""
-    return sum(size for kind, size in memory_of("self").items() if kind.startswith("Private_"))
+    return sum(
+        size for kind, size in read_process_memory("self").items() if kind.startswith("Private_")
+    )
 
 
 @dataclass(frozen=True)
-class Spent:
+class EmptyStudyTimes:
     """A study that was run.
 
     study: seconds until the last trial had ended; recorded: until MLflow had everything.
@@ -148,20 +158,22 @@ class Spent:
 
     trials: int
     epochs: int
-    study: float
-    recorded: float
-    watch: Watch
+    study_seconds: float
+    recorded_seconds: float
+    monitor: StudyMonitor
 
 
-def run_empty(store: Store, folder: Path, trials: int, epochs: int, space: str = "paper") -> Spent:
+def run_empty_study(
+    store: Store, folder: Path, trials: int, epochs: int, space: str = "paper"
+) -> EmptyStudyTimes:
     """One study of `trials` times `epochs`, recorded in `store`; Ray must be connected."""
-    settings = _settings(f"overhead-{trials}-{epochs}-{time.time_ns()}", trials, epochs, space)
+    settings = _make_settings(f"overhead-{trials}-{epochs}-{time.time_ns()}", trials, epochs, space)
     resources = allocate_resources([detect_machine()], trials, ResourceRequest())
     place = RunContext.on_this_machine(create_study_directory(folder, settings), resources)
-    watch = Watch()
+    watch = StudyMonitor()
     with (
         Path(os.devnull).open("w") as nowhere,
-        StudyWriter(store, _description(settings), EventLogReader(place.local_dir)) as writer,
+        StudyWriter(store, _make_study_info(settings), EventLogReader(place.local_dir)) as writer,
         closing(EventLog(place.local_dir)) as journal,
         LiveTable(Console(file=nowhere), settings) as table,
     ):
@@ -169,14 +181,14 @@ def run_empty(store: Store, folder: Path, trials: int, epochs: int, space: str =
         tidier = CheckpointPruner(place.shared_dir, settings.metric)
         observers: list[Observer] = [journal, writer, table, tidier, watch]
         run_study(settings, {}, place, observers, train_nothing)
-        study = time.monotonic() - watch.began
+        study = time.monotonic() - watch.start_time
         missing = writer.close("finished")
         assert missing is None, missing
-    return Spent(trials, epochs, study, time.monotonic() - watch.began, watch)
+    return EmptyStudyTimes(trials, epochs, study, time.monotonic() - watch.start_time, watch)
 
 
 @dataclass(frozen=True)
-class Cost:
+class OverheadFit:
     """Seconds of wall time until all was recorded, and the studies that tell it."""
 
     study: float
@@ -185,18 +197,23 @@ class Cost:
     runs: list[dict[str, float]]
 
 
-def _costs(spent: Sequence[Spent]) -> Cost:
+def _fit_overhead(times: Sequence[EmptyStudyTimes]) -> OverheadFit:
     """The least squares fit of the studies' wall time."""
-    sizes = np.array([[1, each.trials, each.trials * each.epochs] for each in spent])
-    (study, trial, epoch), *_ = np.linalg.lstsq(sizes, [each.recorded for each in spent])
+    sizes = np.array([[1, each.trials, each.trials * each.epochs] for each in times])
+    (study, trial, epoch), *_ = np.linalg.lstsq(sizes, [each.recorded_seconds for each in times])
     runs = [
-        {"trials": s.trials, "epochs": s.epochs, "study s": s.study, "recorded s": s.recorded}
-        for s in spent
+        {
+            "trials": s.trials,
+            "epochs": s.epochs,
+            "study s": s.study_seconds,
+            "recorded s": s.recorded_seconds,
+        }
+        for s in times
     ]
-    return Cost(float(study), float(trial), float(epoch), runs)
+    return OverheadFit(float(study), float(trial), float(epoch), runs)
 
 
-def _settings(name: str, trials: int, epochs: int, space: str) -> StudySettings:
+def _make_settings(name: str, trials: int, epochs: int, space: str) -> StudySettings:
     return StudySettings(
         name=name,
         space_name=space,
@@ -215,7 +232,7 @@ def _settings(name: str, trials: int, epochs: int, space: str) -> StudySettings:
     )
 
 
-def _description(settings: StudySettings) -> StudyInfo:
+def _make_study_info(settings: StudySettings) -> StudyInfo:
     return StudyInfo(
         name=settings.name,
         space=settings.space.to_yaml(),
@@ -234,8 +251,8 @@ def _description(settings: StudySettings) -> StudyInfo:
 def main(trials: int) -> None:
     """Print the growth over so many trials."""
     with tempfile.TemporaryDirectory(prefix="bench-overhead-") as folder:
-        for row in growth(Setup(None, 1, Path(folder), False, print), trials):
-            print(f"{row.what}: {row.value:.3g} {row.unit} ({row.target})")
+        for row in measure_growth(BenchmarkSetup(None, 1, Path(folder), False, print), trials):
+            print(f"{row.what}: {row.median:.3g} {row.unit} ({row.target})")
             print(*row.details.items(), sep="\n")
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from benchmarks.replay.surrogate_forest import Config, Forest, Parameters
+from benchmarks.replay.surrogate_forest import Config, Parameters, SurrogateForest
 from fer_tune.common.errors import UserError
 from fer_tune.study.search_space.parameters import Point
 from fer_tune.study.search_space.space import SearchSpace
@@ -20,7 +20,7 @@ from fer_tune.study.search_space.space import SearchSpace
 Score = Annotated[float, Field(ge=0, le=1)]
 
 
-class Curve(BaseModel):
+class RecordedCurve(BaseModel):
     """A line of the table: a configuration, and what each of its epochs gave.
 
     config: the parameters of the space that it has.
@@ -37,7 +37,7 @@ class Curve(BaseModel):
     seconds: tuple[Annotated[float, Field(gt=0)], ...]
 
 
-class Answer(NamedTuple):
+class PredictedCurve(NamedTuple):
     """A score an epoch, and the seconds that it took a core."""
 
     scores: tuple[float, ...]
@@ -45,14 +45,14 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Table:
+class CurveTable:
     """Learning curves of configurations of a space, and a forest that answers for all others.
 
     epochs: of full length.
     """
 
     space: SearchSpace
-    curves: tuple[Curve, ...]
+    curves: tuple[RecordedCurve, ...]
 
     @property
     def epochs(self) -> int:
@@ -60,7 +60,7 @@ class Table:
 
     @property
     def parameters(self) -> Parameters:
-        """Of the space, as `Forest` takes them."""
+        """Of the space, as `SurrogateForest` takes them."""
         described: Mapping[str, Any] = self.space.model_dump(mode="json", exclude_none=True)
         return dict(described["parameters"])
 
@@ -71,47 +71,55 @@ class Table:
     @cached_property
     def scores(self) -> NDArray[np.float64]:
         """(N, E); what diverged has 0 from there on."""
-        return np.array([_filled(each.scores, 0, self.epochs) for each in self.curves])
+        return np.array([_pad_values(each.scores, 0, self.epochs) for each in self.curves])
 
     @cached_property
     def seconds(self) -> NDArray[np.float64]:
         """(N, E); of what diverged, the last one's from there on."""
         return np.array(
-            [_filled(each.seconds, (1.0, *each.seconds)[-1], self.epochs) for each in self.curves]
+            [
+                _pad_values(each.seconds, (1.0, *each.seconds)[-1], self.epochs)
+                for each in self.curves
+            ]
         )
 
     @cached_property
-    def best(self) -> float:
+    def best_score(self) -> float:
         """The best score of any epoch of any of its configurations, as the forest answers."""
-        return max(float(self._score(config).max()) for config in self.configs)
+        return max(float(self._score_forest(config).max()) for config in self.configs)
 
     @property
-    def likeness(self) -> float:
+    def rank_correlation(self) -> float:
         """How well the forest tells a configuration's score that it does not know, 1 at most.
 
         Spearman's correlation of the two over the table, in ten folds.
         """
-        own, told = (pd.Series(each.max(axis=1)) for each in (self.scores, self._score.left_out()))
+        own, told = (
+            pd.Series(each.max(axis=1))
+            for each in (self.scores, self._score_forest.predict_left_out())
+        )
         return float(own.rank().corr(told.rank()))
 
-    def answer(self, config: Config) -> Answer:
+    def predict_curve(self, config: Config) -> PredictedCurve:
         """What a trial of the configuration gives."""
-        return Answer(tuple(self._score(config).tolist()), tuple(self._second(config).tolist()))
+        return PredictedCurve(
+            tuple(self._score_forest(config).tolist()), tuple(self._seconds_forest(config).tolist())
+        )
 
     @cached_property
-    def _score(self) -> Forest:
-        return Forest(self.parameters, self.configs, self.scores)
+    def _score_forest(self) -> SurrogateForest:
+        return SurrogateForest(self.parameters, self.configs, self.scores)
 
     @cached_property
-    def _second(self) -> Forest:
-        return Forest(self.parameters, self.configs, self.seconds)
+    def _seconds_forest(self) -> SurrogateForest:
+        return SurrogateForest(self.parameters, self.configs, self.seconds)
 
 
-def _filled(values: Sequence[float], beyond: float, count: int) -> list[float]:
+def _pad_values(values: Sequence[float], beyond: float, count: int) -> list[float]:
     return [*values, *[beyond] * (count - len(values))]
 
 
-def read_table(path: Path, space: SearchSpace) -> Table:
+def load_curve_table(path: Path, space: SearchSpace) -> CurveTable:
     """Read a table of configurations of `space`, one line of JSON each.
 
     Raises UserError: one line that names the file and its line.
@@ -123,18 +131,18 @@ def read_table(path: Path, space: SearchSpace) -> Table:
     curves = []
     for number, line in enumerate(lines, start=1):
         try:
-            curve = Curve.model_validate(json.loads(line))
-            _check(curve, space)
+            curve = RecordedCurve.model_validate(json.loads(line))
+            _check_curve(curve, space)
         except (ValidationError, ValueError) as error:
             told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise UserError(f"{path}, line {number}: {told}; record it again") from error
         curves.append(curve)
     if not any(curve.scores for curve in curves):
         raise UserError(f"{path}: holds no learning curve; record some first")
-    return Table(space, tuple(curves))
+    return CurveTable(space, tuple(curves))
 
 
-def _check(curve: Curve, space: SearchSpace) -> None:
+def _check_curve(curve: RecordedCurve, space: SearchSpace) -> None:
     """Raise ValueError where the space could not have given the line."""
     if not len(curve.scores) == len(curve.gaps) == len(curve.seconds):
         raise ValueError("scores, gaps and seconds are not of as many epochs")

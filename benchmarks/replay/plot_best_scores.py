@@ -6,15 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.replay.replay_statistics import Run, best_so_far
+from benchmarks.replay.replay_statistics import ReplayedStudy, estimate_best_so_far
 
 # Legible in black and white, too.
 STYLES = ("-", "--", ":", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = "osv^DPX*"
-POINTS = 60  # of a line
+POINTS_PER_LINE = 60  # of a line
 
 
-def draw(runs: Mapping[tuple[str, int], Sequence[Run]], target: float, path: Path) -> None:
+def plot_best_scores(
+    runs: Mapping[tuple[str, int], Sequence[ReplayedStudy]], target: float, path: Path
+) -> None:
     """Medians over seeds with their 95 % intervals, by (system, workers); the target dotted."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -26,10 +28,10 @@ def draw(runs: Mapping[tuple[str, int], Sequence[Run]], target: float, path: Pat
     for panel, count in zip(panels, workers, strict=True):
         of_panel = {name: each for (name, many), each in runs.items() if many == count}
         longest = max(run.epochs for each in of_panel.values() for run in each)
-        epochs = np.unique(np.geomspace(8, longest, POINTS).astype(np.int64))
+        epochs = np.unique(np.geomspace(8, longest, POINTS_PER_LINE).astype(np.int64))
         styles = zip(cycle(STYLES), cycle(MARKERS), strict=False)
         for (name, each), (style, marker) in zip(of_panel.items(), styles, strict=False):
-            middle, low, high = best_so_far(each, epochs)
+            middle, low, high = estimate_best_so_far(each, epochs)
             (line,) = panel.plot(
                 epochs, middle, linestyle=style, marker=marker, markevery=0.12, ms=4, label=name
             )

@@ -7,13 +7,13 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.replay.study_simulator import Ended
+from benchmarks.replay.study_simulator import SimulatedEpoch
 
-RESAMPLES = 2000
+RESAMPLE_COUNT = 2000
 
 
 @dataclass(frozen=True)
-class Run:
+class ReplayedStudy:
     """A study that was replayed.
 
     epochs: that it was let run, of all its trials together.
@@ -26,25 +26,27 @@ class Run:
     epochs: int
     gains: tuple[tuple[int, float, float], ...]
 
-    def best_after(self, epochs: NDArray[np.int64]) -> NDArray[np.float64]:
+    def find_best_scores(self, epochs: NDArray[np.int64]) -> NDArray[np.float64]:
         """(E,) the best score after so many epochs, NaN before the first."""
         at = np.searchsorted([gain[0] for gain in self.gains], epochs, side="right")
         return np.array([np.nan, *(gain[2] for gain in self.gains)])[at]
 
-    def reached(self, score: float) -> float:
+    def count_epochs_to_score(self, score: float) -> float:
         """The epochs until a trial had this score; infinite where none had."""
         return next((float(gain[0]) for gain in self.gains if gain[2] >= score), np.inf)
 
 
-def run_of(name: tuple[str, int, int], epochs: int, ended: Sequence[Ended]) -> Run:
+def summarize_study(
+    key: tuple[str, int, int], epochs: int, simulated: Sequence[SimulatedEpoch]
+) -> ReplayedStudy:
     """name: of the system, its workers and its seed."""
-    best = list(accumulate((each.score for each in ended), max))
+    best = list(accumulate((each.score for each in simulated), max))
     gains = tuple(
         (count + 1, round(each.time, 1), each.score)
-        for count, each in enumerate(ended)
+        for count, each in enumerate(simulated)
         if count == 0 or each.score > best[count - 1]
     )
-    return Run(*name, epochs, gains)
+    return ReplayedStudy(*key, epochs, gains)
 
 
 @dataclass(frozen=True)
@@ -56,41 +58,48 @@ class Estimate:
     high: float
 
 
-def epochs_to(runs: Sequence[Run], score: float) -> Estimate:
+def estimate_epochs_to_score(runs: Sequence[ReplayedStudy], score: float) -> Estimate:
     """Median epochs until a trial had the score."""
-    reached = np.array([run.reached(score) for run in runs])
-    return _estimate(_median(reached), _median(_resampled(reached)))
+    reached = np.array([run.count_epochs_to_score(score) for run in runs])
+    return _make_estimate(_take_upper_median(reached), _take_upper_median(_resample_seeds(reached)))
 
 
-def ratio(ours: Sequence[Run], theirs: Sequence[Run], score: float) -> Estimate:
+def estimate_epoch_ratio(
+    ours: Sequence[ReplayedStudy], theirs: Sequence[ReplayedStudy], score: float
+) -> Estimate:
     """Of the median epochs until a trial had the score: ours over theirs, seeds drawn apart.
 
     Theirs count as the epochs that they were let run where they did not get there, which makes
     the ratio too large rather than too small.
     """
-    a = np.array([run.reached(score) for run in ours])
-    b = np.array([min(run.reached(score), run.epochs) for run in theirs])
-    return _estimate(_median(a) / _median(b), _median(_resampled(a)) / _median(_resampled(b, 1)))
+    a = np.array([run.count_epochs_to_score(score) for run in ours])
+    b = np.array([min(run.count_epochs_to_score(score), run.epochs) for run in theirs])
+    return _make_estimate(
+        _take_upper_median(a) / _take_upper_median(b),
+        _take_upper_median(_resample_seeds(a)) / _take_upper_median(_resample_seeds(b, 1)),
+    )
 
 
-def best_so_far(runs: Sequence[Run], epochs: NDArray[np.int64]) -> NDArray[np.float64]:
+def estimate_best_so_far(
+    runs: Sequence[ReplayedStudy], epochs: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """(3, E): the median best score after so many epochs, and the ends of its interval."""
-    curves = np.stack([run.best_after(epochs) for run in runs])
-    medians = np.median(_resampled(curves), axis=1)
+    curves = np.stack([run.find_best_scores(epochs) for run in runs])
+    medians = np.median(_resample_seeds(curves), axis=1)
     return np.stack([np.median(curves, axis=0), *np.percentile(medians, (2.5, 97.5), axis=0)])
 
 
-def _resampled(values: NDArray[np.float64], seed: int = 0) -> NDArray[np.float64]:
+def _resample_seeds(values: NDArray[np.float64], seed: int = 0) -> NDArray[np.float64]:
     """(RESAMPLES, N, ...) the seeds' values, seeds drawn with replacement."""
-    drawn = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
+    drawn = np.random.default_rng(seed).integers(0, len(values), (RESAMPLE_COUNT, len(values)))
     return np.asarray(values[drawn])
 
 
-def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _take_upper_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Over the last axis, without averaging: half of an infinite time is no time."""
     return np.asarray(np.quantile(values, 0.5, axis=-1, method="higher"))
 
 
-def _estimate(value: NDArray[np.float64], drawn: NDArray[np.float64]) -> Estimate:
-    low, high = np.quantile(drawn, (0.025, 0.975), method="nearest")
+def _make_estimate(value: NDArray[np.float64], resampled: NDArray[np.float64]) -> Estimate:
+    low, high = np.quantile(resampled, (0.025, 0.975), method="nearest")
     return Estimate(float(value), float(low), float(high))

@@ -9,8 +9,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from benchmarks.replay.curve_table import Table
-from benchmarks.replay.study_simulator import METRIC, Judge, Search
+from benchmarks.replay.curve_table import CurveTable
+from benchmarks.replay.study_simulator import METRIC, SchedulerProtocol, SearcherProtocol
 from fer_tune.defaults import GRACE, REDUCTION, SchedulerName
 from fer_tune.study.asha import Asha, make_asha
 from fer_tune.study.records.settings import StudySettings
@@ -21,10 +21,10 @@ from fer_tune.trial_config import BASELINE
 # As in Ray's guide "How to use Tune with PyTorch".
 GUIDES_GRACE, GUIDES_REDUCTION = 1, 2
 
-Parts = tuple[Search, Judge]
+SearchPair = tuple[SearcherProtocol, SchedulerProtocol]
 
 
-class RaysJudge:
+class RaySchedulerAdapter:
     """A scheduler of Ray's that stops trials, asked as the clock asks."""
 
     def __init__(self, scheduler: TrialScheduler) -> None:
@@ -42,56 +42,62 @@ class RaysJudge:
         return "stop"
 
 
-def stock(
-    table: Table, seed: int, grace: int = GUIDES_GRACE, reduction: int = GUIDES_REDUCTION
-) -> Parts:
+def make_stock_search(
+    table: CurveTable, seed: int, grace: int = GUIDES_GRACE, reduction: int = GUIDES_REDUCTION
+) -> SearchPair:
     """Ray's OptunaSearch, as it comes, with Ray's ASHA."""
     search = OptunaSearch(table.space.suggest_point, metric=METRIC, mode="max", seed=seed)
-    return search, _asha(table, grace, reduction)
+    return search, _make_ray_asha(table, grace, reduction)
 
 
-def random(table: Table, seed: int) -> Parts:
+def make_random_search(table: CurveTable, seed: int) -> SearchPair:
     """Random search: every trial to its full length."""
-    return _sampled(table, RandomSampler(seed)), make_asha(settings(table, seed, "none"))
+    return _make_optuna_searcher(table, RandomSampler(seed)), make_asha(
+        make_settings(table, seed, "none")
+    )
 
 
-def random_asha(table: Table, seed: int) -> Parts:
-    return _sampled(table, RandomSampler(seed)), _asha(table, GUIDES_GRACE, GUIDES_REDUCTION)
+def make_random_asha(table: CurveTable, seed: int) -> SearchPair:
+    return _make_optuna_searcher(table, RandomSampler(seed)), _make_ray_asha(
+        table, GUIDES_GRACE, GUIDES_REDUCTION
+    )
 
 
-def ours(table: Table, seed: int, scheduler: SchedulerName = "asha") -> tuple[StudySearcher, Asha]:
+def make_our_search(
+    table: CurveTable, seed: int, scheduler: SchedulerName = "asha"
+) -> tuple[StudySearcher, Asha]:
     """The search and the rungs of a study as it runs by default, without the paper's trial.
 
     That trial and the space's first ones are left out since the others do not get them either.
     """
-    chosen = settings(table, seed, scheduler)
+    chosen = make_settings(table, seed, scheduler)
     paper = TrialRecord(BASELINE_TRIAL, "", BASELINE, ending="failed")  # so it is not given again
     rungs = make_asha(chosen)
     return StudySearcher(chosen, [paper], asha=rungs), rungs
 
 
-def ours_at_random(table: Table, seed: int, scheduler: SchedulerName) -> Parts:
+def make_our_random_search(table: CurveTable, seed: int, scheduler: SchedulerName) -> SearchPair:
     """Ours, but for the sampler."""
-    search, rungs = ours(table, seed, scheduler)
+    search, rungs = make_our_search(table, seed, scheduler)
     search._ot_study.sampler = RandomSampler(seed)
     return search, rungs
 
 
-SYSTEMS: dict[str, Callable[[Table, int], Parts]] = {
-    "random": random,
-    "random + ASHA": random_asha,
-    "OptunaSearch + ASHA": stock,
-    "OptunaSearch + ASHA, reduction 4": partial(stock, reduction=4),
-    "OptunaSearch + ASHA, our rungs": partial(stock, grace=GRACE, reduction=REDUCTION),
-    "ours, asha": ours,
-    "ours, asha-promotion": partial(ours, scheduler="asha-promotion"),
-    "ours, hyperband": partial(ours, scheduler="hyperband"),
-    "random, asha-promotion": partial(ours_at_random, scheduler="asha-promotion"),
+SYSTEMS: dict[str, Callable[[CurveTable, int], SearchPair]] = {
+    "random": make_random_search,
+    "random + ASHA": make_random_asha,
+    "OptunaSearch + ASHA": make_stock_search,
+    "OptunaSearch + ASHA, reduction 4": partial(make_stock_search, reduction=4),
+    "OptunaSearch + ASHA, our rungs": partial(make_stock_search, grace=GRACE, reduction=REDUCTION),
+    "ours, asha": make_our_search,
+    "ours, asha-promotion": partial(make_our_search, scheduler="asha-promotion"),
+    "ours, hyperband": partial(make_our_search, scheduler="hyperband"),
+    "random, asha-promotion": partial(make_our_random_search, scheduler="asha-promotion"),
 }
 STOCK = "OptunaSearch + ASHA"
 
 
-def settings(table: Table, seed: int, scheduler: SchedulerName) -> StudySettings:
+def make_settings(table: CurveTable, seed: int, scheduler: SchedulerName) -> StudySettings:
     """A study over the table with all else by default, and more trials than fit into any budget.
 
     Without the space's constraints, of which the others know nothing.
@@ -115,15 +121,15 @@ def settings(table: Table, seed: int, scheduler: SchedulerName) -> StudySettings
     )
 
 
-def _sampled(table: Table, sampler: BaseSampler) -> Search:
-    search: Search = OptunaSearch(
+def _make_optuna_searcher(table: CurveTable, sampler: BaseSampler) -> SearcherProtocol:
+    search: SearcherProtocol = OptunaSearch(
         table.space.suggest_point, metric=METRIC, mode="max", sampler=sampler
     )
     return search
 
 
-def _asha(table: Table, grace: int, reduction: int) -> Judge:
-    return RaysJudge(
+def _make_ray_asha(table: CurveTable, grace: int, reduction: int) -> SchedulerProtocol:
+    return RaySchedulerAdapter(
         ASHAScheduler(
             metric=METRIC,
             mode="max",

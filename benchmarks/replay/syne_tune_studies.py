@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.replay.surrogate_forest import Forest
+from benchmarks.replay.surrogate_forest import SurrogateForest
 
 # Schedulers in syne_tune.optimizer.baselines, as they come: grace 1, reduction 3.
 SYSTEMS = {"Syne Tune ASHA": "ASHA", "Syne Tune BOHB": "BOHB", "Syne Tune CQR": "ASHACQR"}
-POLL = 1.0  # simulated seconds between two looks at the trials
+POLL_SECONDS = 1.0  # simulated seconds between two looks at the trials
 
 
-def study(task: dict[str, Any], system: str, seed: int) -> list[tuple[float, int, int, float]]:
+def run_study(task: dict[str, Any], system: str, seed: int) -> list[tuple[float, int, int, float]]:
     """Time, trial, epoch and score of each epoch that was looked at, in order."""
     from syne_tune import StoppingCriterion, Tuner
     from syne_tune.backend.simulator_backend.simulator_callback import SimulatorCallback
@@ -30,7 +30,7 @@ def study(task: dict[str, Any], system: str, seed: int) -> list[tuple[float, int
 
     ended: list[tuple[float, int, int, float]] = []
 
-    class Recorder(SimulatorCallback):  # type: ignore[misc]
+    class EpochRecorder(SimulatorCallback):  # type: ignore[misc]
         def on_trial_result(
             self, trial: Any, status: str, result: dict[str, Any], decision: str
         ) -> None:
@@ -41,33 +41,34 @@ def study(task: dict[str, Any], system: str, seed: int) -> list[tuple[float, int
             """There is no table to write."""
 
     scheduler = getattr(baselines, SYSTEMS[system])(
-        _space(task), metric="score", time_attr="epoch", max_t=task["length"], do_minimize=False,
+        _convert_space(task), metric="score", time_attr="epoch", max_t=task["length"], do_minimize=False,
         random_seed=seed,
     )  # fmt: skip
     np.random.seed(seed)  # brackets are drawn by it
     Tuner(
-        trial_backend=_backend(task),
+        trial_backend=_make_backend(task),
         scheduler=scheduler,
         stop_criterion=StoppingCriterion(max_num_evaluations=task["epochs"]),
         n_workers=task["workers"],
         sleep_time=0,
-        callbacks=[Recorder()],
+        callbacks=[EpochRecorder()],
         save_tuner=False,
     ).run()
     return sorted(ended)[: task["epochs"]]
 
 
-def _backend(task: dict[str, Any]) -> Any:
+def _make_backend(task: dict[str, Any]) -> Any:
     """What answers from the table, in simulated time."""
     from syne_tune.blackbox_repository.blackbox import Blackbox
     from syne_tune.blackbox_repository.simulated_tabular_backend import UserBlackboxBackend
     from syne_tune.config_space import randint
 
     scores, seconds = (
-        Forest(task["parameters"], task["configs"], task[name]) for name in ("scores", "seconds")
+        SurrogateForest(task["parameters"], task["configs"], task[name])
+        for name in ("scores", "seconds")
     )
 
-    class Curves(Blackbox):  # type: ignore[misc]
+    class ForestBlackbox(Blackbox):  # type: ignore[misc]
         fidelity_values = np.arange(1, task["length"] + 1)
 
         def objective_function(
@@ -75,22 +76,24 @@ def _backend(task: dict[str, Any]) -> Any:
         ) -> Any:
             return np.column_stack([scores(configuration), np.cumsum(seconds(configuration))])
 
-    class Backend(UserBlackboxBackend):  # type: ignore[misc]
+    class ForestBackend(UserBlackboxBackend):  # type: ignore[misc]
         def config_objectives(self, config: dict[str, Any], seed: Any) -> list[dict[str, Any]]:
             rows = self.blackbox.objective_function(config)
             return [
                 {"epoch": n, "score": row[0], "elapsed": row[1]} for n, row in enumerate(rows, 1)
             ]
 
-    box = Curves(_space(task), {"epoch": randint(1, task["length"])}, ["score", "elapsed"])
-    return Backend(box, elapsed_time_attr="elapsed", tuner_sleep_time=POLL)
+    box = ForestBlackbox(
+        _convert_space(task), {"epoch": randint(1, task["length"])}, ["score", "elapsed"]
+    )
+    return ForestBackend(box, elapsed_time_attr="elapsed", tuner_sleep_time=POLL_SECONDS)
 
 
-def _space(task: dict[str, Any]) -> dict[str, Any]:
-    return {name: _domain(each) for name, each in task["parameters"].items()}
+def _convert_space(task: dict[str, Any]) -> dict[str, Any]:
+    return {name: _convert_parameter(each) for name, each in task["parameters"].items()}
 
 
-def _domain(parameter: dict[str, Any]) -> Any:
+def _convert_parameter(parameter: dict[str, Any]) -> Any:
     from syne_tune import config_space
 
     if parameter["type"] == "choice":
@@ -112,7 +115,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         os.environ["SYNETUNE_FOLDER"] = folder
         for seed in range(task["studies"]):
-            print(json.dumps(study(task, system, seed)), file=out, flush=True)
+            print(json.dumps(run_study(task, system, seed)), file=out, flush=True)
 
 
 if __name__ == "__main__":

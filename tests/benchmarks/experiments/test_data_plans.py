@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.experiments import data_plans as balance
-from benchmarks.experiments.data_plans import main, markdown, run
+from benchmarks.experiments.data_plans import format_table, main, train_with_plan
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.load import load_splits
 from fer_tune.data.resampling import DATA_PLANS
@@ -31,14 +31,14 @@ def line(plan: str, seed: int, accuracy: float) -> dict[str, object]:
 
 
 def test_a_row_has_the_mean_and_the_deviation_over_seeds() -> None:
-    table = markdown([line("balanced", 0, 0.25), line("balanced", 1, 0.35)])
+    table = format_table([line("balanced", 0, 0.25), line("balanced", 1, 0.35)])
     row = table.splitlines()[-1]
     assert row.startswith("| balanced | 4,796 (436) | 0.900 ± 0.000 | 0.400 ± 0.000 |")
     assert "| 0.300 ± 0.071 |" in row
 
 
 def test_a_plan_without_a_run_has_no_row() -> None:
-    assert len(markdown([line("original", 0, 0.5)]).splitlines()) == 3
+    assert len(format_table([line("original", 0, 0.5)]).splitlines()) == 3
 
 
 def test_runs_that_the_file_has_of_these_faces_are_not_trained_again(
@@ -66,7 +66,7 @@ def test_a_run_is_tested_on_the_test_faces_and_as_the_paper_did(
     training, testing = Mock(wraps=final.train_and_test), Mock(wraps=final.predict_and_score)
     monkeypatch.setattr(balance, "train_and_test", training)
     monkeypatch.setattr(balance, "tested", testing)
-    line = run(faces, "balanced", seed=0, epochs=1)
+    line = train_with_plan(faces, "balanced", seed=0, epochs=1)
     assert line["faces"] == line["originals"] * 11
     assert line["epoch"] == 1
     assert set(line["test"]) == set(line["papers_test"]) == {"accuracy", "macro_f1", *EMOTIONS}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.replay.curve_table import Answer, Table, read_table
+from benchmarks.replay.curve_table import CurveTable, PredictedCurve, load_curve_table
 from fer_tune.study.search_space.space import SearchSpace, parse_space
 
 SPACE = """
@@ -39,7 +39,7 @@ def space() -> SearchSpace:
 
 
 @pytest.fixture
-def table(tmp_path: Path, space: SearchSpace) -> Table:
+def table(tmp_path: Path, space: SearchSpace) -> CurveTable:
     """Four configurations of four epochs, one diverged after its first."""
     lines = [
         line(HIDDEN, [0.1, 0.2, 0.3, 0.4]),
@@ -48,19 +48,19 @@ def table(tmp_path: Path, space: SearchSpace) -> Table:
         line({**HIDDEN, "learning_rate": 1e-2}, [0.05]),
     ]
     (path := tmp_path / "table.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    return read_table(path, space)
+    return load_curve_table(path, space)
 
 
-def recorded(table: Table) -> Callable[[Mapping[str, Any]], Answer]:
+def recorded(table: CurveTable) -> Callable[[Mapping[str, Any]], PredictedCurve]:
     """What answers by the nearest learning rate, so that a clock's figures are round."""
 
-    def answer(config: Mapping[str, Any]) -> Answer:
+    def answer(config: Mapping[str, Any]) -> PredictedCurve:
         def apart(row: int) -> tuple[bool, float]:
             own = table.configs[row]
             other = own["head"] != config["head"] or own["dropout"] != config["dropout"]
             return other, abs(float(own["learning_rate"]) - config["learning_rate"])
 
         row = min(range(len(table.configs)), key=apart)
-        return Answer(tuple(table.scores[row].tolist()), tuple(table.seconds[row].tolist()))
+        return PredictedCurve(tuple(table.scores[row].tolist()), tuple(table.seconds[row].tolist()))
 
     return answer

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.replay.curve_table import Table, read_table
+from benchmarks.replay.curve_table import CurveTable, load_curve_table
 from fer_tune.common.errors import UserError
 from fer_tune.study.search_space.space import SearchSpace, parse_space
 from tests.benchmarks.replay.conftest import AVERAGE, HIDDEN, SPACE, line
 
 
 @pytest.fixture(scope="module")
-def slope(tmp_path_factory: pytest.TempPathFactory) -> Table:
+def slope(tmp_path_factory: pytest.TempPathFactory) -> CurveTable:
     """Sixty configurations; the score grows with dropout and with the epoch."""
     rng = np.random.default_rng(0)
     lines = []
@@ -22,30 +22,32 @@ def slope(tmp_path_factory: pytest.TempPathFactory) -> Table:
         lines.append(line(config, [round(dropout * part, 4) for part in (0.5, 1)]))
     path = tmp_path_factory.mktemp("slope") / "table.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)))
-    return read_table(path, parse_space(SPACE, "a test"))
+    return load_curve_table(path, parse_space(SPACE, "a test"))
 
 
-def test_a_configuration_is_answered_by_what_the_table_says_of_others_like_it(slope: Table) -> None:
-    low, high = (slope.answer({**AVERAGE, "dropout": each}) for each in (0.05, 0.45))
+def test_a_configuration_is_answered_by_what_the_table_says_of_others_like_it(
+    slope: CurveTable,
+) -> None:
+    low, high = (slope.predict_curve({**AVERAGE, "dropout": each}) for each in (0.05, 0.45))
     assert max(low.scores) < 0.15 < 0.35 < max(high.scores)
     assert high.scores[0] == pytest.approx(high.scores[1] / 2, rel=0.01)
     assert high.seconds == pytest.approx((1.0, 1.0))
 
 
-def test_the_table_says_how_well_it_knows_what_it_does_not_have(slope: Table) -> None:
-    assert 0.9 < slope.likeness < 1
+def test_the_table_says_how_well_it_knows_what_it_does_not_have(slope: CurveTable) -> None:
+    assert 0.9 < slope.rank_correlation < 1
 
 
-def test_the_best_is_one_that_an_answer_gives(slope: Table) -> None:
-    answers = [max(slope.answer(config).scores) for config in slope.configs]
-    assert slope.best == max(answers) < 0.5
+def test_the_best_is_one_that_an_answer_gives(slope: CurveTable) -> None:
+    answers = [max(slope.predict_curve(config).scores) for config in slope.configs]
+    assert slope.best_score == max(answers) < 0.5
 
 
-def test_what_a_configuration_does_not_have_makes_no_difference(slope: Table) -> None:
-    assert slope.answer({**AVERAGE, "hidden_1": 1024}) == slope.answer(AVERAGE)
+def test_what_a_configuration_does_not_have_makes_no_difference(slope: CurveTable) -> None:
+    assert slope.predict_curve({**AVERAGE, "hidden_1": 1024}) == slope.predict_curve(AVERAGE)
 
 
-def test_what_diverged_scores_nothing_from_there_on(table: Table) -> None:
+def test_what_diverged_scores_nothing_from_there_on(table: CurveTable) -> None:
     assert table.scores[3].tolist() == [0.05, 0, 0, 0]
     assert table.seconds[3].tolist() == [1, 1, 1, 1]
 
@@ -72,10 +74,10 @@ def test_a_line_that_the_space_cannot_have_given_is_named(
     lines = [line(AVERAGE, [0.1, 0.2]), line(config, [0.1, 0.2]) | own]
     (path := tmp_path / "table.jsonl").write_text("\n".join(map(json.dumps, lines)))
     with pytest.raises(UserError, match=f"table.jsonl, line 2: .*{told}"):
-        read_table(path, space)
+        load_curve_table(path, space)
 
 
 def test_a_table_without_a_curve_is_refused(tmp_path: Path, space: SearchSpace) -> None:
     (path := tmp_path / "table.jsonl").touch()
     with pytest.raises(UserError, match="holds no learning curve"):
-        read_table(path, space)
+        load_curve_table(path, space)

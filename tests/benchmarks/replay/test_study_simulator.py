@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.replay.curve_table import Table
-from benchmarks.replay.search_methods import SYSTEMS, RaysJudge, settings
-from benchmarks.replay.study_simulator import METRIC, Clock
+from benchmarks.replay.curve_table import CurveTable
+from benchmarks.replay.search_methods import SYSTEMS, RaySchedulerAdapter, make_settings
+from benchmarks.replay.study_simulator import METRIC, StudySimulator
 from fer_tune.study.asha import Asha, StoppingAsha, make_asha
 from tests.benchmarks.replay.conftest import AVERAGE, HIDDEN, recorded
 
@@ -29,13 +29,15 @@ class Given:
         self.told.append(("failed" if error else "complete", trial_id, epoch))
 
 
-def _all_the_way(table: Table) -> Asha:
-    return make_asha(settings(table, 0, "none"))
+def _all_the_way(table: CurveTable) -> Asha:
+    return make_asha(make_settings(table, 0, "none"))
 
 
-def test_workers_train_at_once_and_epochs_end_in_the_order_of_time(table: Table) -> None:
+def test_workers_train_at_once_and_epochs_end_in_the_order_of_time(table: CurveTable) -> None:
     slow = {**AVERAGE, "dropout": 0.5}
-    ended = Clock(Given(slow, HIDDEN, AVERAGE), _all_the_way(table), recorded(table), 2).run(100)
+    ended = StudySimulator(
+        Given(slow, HIDDEN, AVERAGE), _all_the_way(table), recorded(table), 2
+    ).simulate_epochs(100)
     assert [(each.time, each.trial, each.epoch) for each in ended[:4]] == [
         (1.0, 2, 1),
         (2.0, 2, 2),
@@ -49,19 +51,28 @@ def test_workers_train_at_once_and_epochs_end_in_the_order_of_time(table: Table)
     ]
 
 
-def test_a_study_ends_after_its_epochs(table: Table) -> None:
-    assert len(Clock(Given(HIDDEN, AVERAGE), _all_the_way(table), recorded(table), 1).run(6)) == 6
+def test_a_study_ends_after_its_epochs(table: CurveTable) -> None:
+    assert (
+        len(
+            StudySimulator(
+                Given(HIDDEN, AVERAGE), _all_the_way(table), recorded(table), 1
+            ).simulate_epochs(6)
+        )
+        == 6
+    )
 
 
-def test_a_search_is_told_what_ray_tells(table: Table) -> None:
+def test_a_search_is_told_what_ray_tells(table: CurveTable) -> None:
     search = Given(HIDDEN)
-    Clock(search, _all_the_way(table), recorded(table), 1).run(100)
+    StudySimulator(search, _all_the_way(table), recorded(table), 1).simulate_epochs(100)
     results = [("result", "1", epoch) for epoch in (1, 2, 3)]
     assert search.told == [*results, ("complete", "1", 4)]
 
 
-def test_a_paused_trial_goes_on_where_it_was(table: Table) -> None:
-    ended = Clock(*SYSTEMS["ours, asha-promotion"](table, 3), recorded(table), 1).run(60)
+def test_a_paused_trial_goes_on_where_it_was(table: CurveTable) -> None:
+    ended = StudySimulator(
+        *SYSTEMS["ours, asha-promotion"](table, 3), recorded(table), 1
+    ).simulate_epochs(60)
     epochs: dict[int, list[int]] = {}
     for each in ended:
         epochs.setdefault(each.trial, []).append(each.epoch)
@@ -76,11 +87,15 @@ def _last(order: list[int], number: int) -> int:
     return len(order) - order[::-1].index(number)
 
 
-def test_rays_asha_decides_as_ours_with_the_same_rungs(table: Table) -> None:
+def test_rays_asha_decides_as_ours_with_the_same_rungs(table: CurveTable) -> None:
     from ray.tune.schedulers import ASHAScheduler
 
-    chosen = settings(table, 0, "asha").model_copy(update={"grace": 1, "reduction": 2, "epochs": 9})
-    theirs = RaysJudge(ASHAScheduler(metric=METRIC, mode="max", max_t=9, reduction_factor=2))
+    chosen = make_settings(table, 0, "asha").model_copy(
+        update={"grace": 1, "reduction": 2, "epochs": 9}
+    )
+    theirs = RaySchedulerAdapter(
+        ASHAScheduler(metric=METRIC, mode="max", max_t=9, reduction_factor=2)
+    )
     ours = make_asha(chosen)
     assert isinstance(ours, StoppingAsha)
     for number, epoch, value in [(1, 1, 0.3), (2, 1, 0.2), (3, 1, 0.4), (1, 2, 0.3), (3, 2, 0.1)]:
@@ -89,9 +104,12 @@ def test_rays_asha_decides_as_ours_with_the_same_rungs(table: Table) -> None:
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_system_searches_and_the_same_seed_gives_the_same_study(
-    table: Table, name: str
+    table: CurveTable, name: str
 ) -> None:
-    first, second = (Clock(*SYSTEMS[name](table, 3), recorded(table), 2).run(40) for _ in range(2))
+    first, second = (
+        StudySimulator(*SYSTEMS[name](table, 3), recorded(table), 2).simulate_epochs(40)
+        for _ in range(2)
+    )
     assert first == second
     assert len(first) == 40
     assert max(each.score for each in first) >= 0.37
