@@ -23,26 +23,42 @@ RESULTS_FOLDER = Path(__file__).parent / "results"
 BENCHMARKS = {
     "train": (
         "training_speed",
-        "train",
+        "measure_training_speed",
         "a, b: one trial's training, beside the peer's loop and the floor",
     ),
     "study": (
         "study_speed",
-        "study",
+        "measure_study_speed",
         "c, d: a whole study beside the peer's, and beside its own training",
     ),
-    "tracking": ("tracking_overhead", "tracking", "e: a study with MLflow beside one without"),
+    "tracking": (
+        "tracking_overhead",
+        "measure_tracking_overhead",
+        "e: a study with MLflow beside one without",
+    ),
     "overhead": (
         "trial_overhead",
-        "overhead",
+        "measure_trial_overhead",
         "f, g: trials that train nothing, and growth with their number",
     ),
-    "memory": ("trial_memory", "memory", "h: what the faces of one more trial at once take"),
-    "start": ("startup_time", "start", "i: --help, the first training step, decoding, the cache"),
-    "predict": ("predict_and_retrain_speed", "predict", "j: prediction and retraining"),
+    "memory": (
+        "trial_memory",
+        "measure_trial_memory",
+        "h: what the faces of one more trial at once take",
+    ),
+    "start": (
+        "startup_time",
+        "measure_startup_time",
+        "i: --help, the first training step, decoding, the cache",
+    ),
+    "predict": (
+        "predict_and_retrain_speed",
+        "measure_predict_and_retrain_speed",
+        "j: prediction and retraining",
+    ),
     "sharing": (
         "gpu_sharing_speed",
-        "sharing",
+        "measure_gpu_sharing_speed",
         "trials an hour at 1, 2, 4 and 8 trials a GPU, where there is one",
     ),
 }

@@ -12,7 +12,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from benchmarks import reference_trainable as peer
+from benchmarks import reference_trainable
 from benchmarks.benchmark_faces import load_benchmark_splits, repeat_faces, write_image_folders
 from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import start_process, start_process_pool
@@ -135,7 +135,7 @@ def measure_our_epoch(job: TrainingJob) -> float:
 def _start_our_trial(job: TrainingJob) -> Iterator[EpochResult]:
     torch.set_num_threads(1)
     if not job.bfloat16:
-        mock.patch.object(training_device, "has_bfloat16", return_value=False).start()
+        mock.patch.object(training_device, "can_use_bfloat16", return_value=False).start()
     # Too few faces to evaluate on for the time to show.
     few = make_trial_data(job, validation=8)
     few = TrialData(few.training, few.validation, few.validation, few.classes)
@@ -163,24 +163,26 @@ def measure_reference_epoch(job: TrainingJob) -> float:
     """Images a second in one more epoch of the peer's loop."""
     model, batches, optimizer = _start_reference_trial(job.folder, seed=0)
     began = time.perf_counter()
-    peer.train_epoch(model, batches, optimizer, peer.choose_device())
+    reference_trainable.train_epoch(model, batches, optimizer, reference_trainable.choose_device())
     return job.faces / (time.perf_counter() - began)
 
 
 @cache
 def _start_reference_trial(
     folder: Path, seed: int
-) -> tuple[torch.nn.Module, peer.Batches, torch.optim.Optimizer]:
+) -> tuple[torch.nn.Module, reference_trainable.Batches, torch.optim.Optimizer]:
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    faces = peer.load_image_folder(folder / "train")
-    model = peer.build_network(BASELINE.depth, BASELINE.dropout, len(faces.classes)).to(
-        peer.choose_device()
-    )
+    faces = reference_trainable.load_image_folder(folder / "train")
+    model = reference_trainable.build_network(
+        BASELINE.depth, BASELINE.dropout, len(faces.classes)
+    ).to(reference_trainable.choose_device())
     optimizer = torch.optim.Adam(model.parameters(), lr=BASELINE.learning_rate)
     return (
         model,
-        peer.make_training_batches(faces, "original", BASELINE.batch_size, workers=0),
+        reference_trainable.make_training_batches(
+            faces, "original", BASELINE.batch_size, workers=0
+        ),
         optimizer,
     )
 
@@ -196,17 +198,24 @@ def measure_reference_accuracy(job: TrainingJob, epochs: int, seed: int) -> floa
     """Percent of the validation faces after so many epochs."""
     model, batches, optimizer = _start_reference_trial(job.folder, seed)
     for _ in range(epochs):
-        peer.train_epoch(model, batches, optimizer, peer.choose_device())
-    judged = peer.load_image_folder(job.folder / "validation")
-    validation = peer.make_validation_batches(judged, BASELINE.batch_size, workers=0)
-    return 100 * peer.validate(model, validation, peer.choose_device())["val_accuracy"]
+        reference_trainable.train_epoch(
+            model, batches, optimizer, reference_trainable.choose_device()
+        )
+    judged = reference_trainable.load_image_folder(job.folder / "validation")
+    validation = reference_trainable.make_validation_batches(judged, BASELINE.batch_size, workers=0)
+    return (
+        100
+        * reference_trainable.validate(model, validation, reference_trainable.choose_device())[
+            "val_accuracy"
+        ]
+    )
 
 
 def count_image_flops() -> float:
     """Floating-point operations of one face in training, forward and backward."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    model = peer.build_network(BASELINE.depth, BASELINE.dropout, classes=7)
+    model = reference_trainable.build_network(BASELINE.depth, BASELINE.dropout, classes=7)
     images = torch.zeros(BASELINE.batch_size, 1, 48, 48)
     with FlopCounterMode(display=False) as counter:
         model(images).sum().backward()

@@ -6,7 +6,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-from fer_tune.common import cli as command
+from fer_tune.common import cli as cli
 
 # Each is a package that can be run by itself; its `__main__` has a `main` and a `parser`.
 COMMANDS = {
@@ -28,8 +28,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command that is named first with the rest of the line, and leave the process."""
     typed = sys.argv[1:] if argv is None else list(argv)
     if typed and typed[0] in COMMANDS:
-        command.run_command(_import_command(typed[0]).main, typed[1:])
-    command.run_command(_run_without_command, typed)
+        cli.run_command(_import_command(typed[0]).main, typed[1:])
+    cli.run_command(_run_without_command, typed)
 
 
 def _import_command(name: str) -> Any:
@@ -43,10 +43,10 @@ def _run_without_command(argv: Sequence[str] | None) -> None:
     parser.parse_args(argv)
 
 
-def _build_parser(*, with_options: bool) -> command.CommandParser:
+def _build_parser(*, with_options: bool) -> cli.CommandParser:
     import shtab
 
-    parser = command.CommandParser(
+    parser = cli.CommandParser(
         prog="fer-tune",
         description="Find out what counters overfitting in small face-expression CNNs.",
         epilog=_EXAMPLES,
@@ -58,17 +58,19 @@ def _build_parser(*, with_options: bool) -> command.CommandParser:
     options.add_argument("--version", action="version", version=version("fer_tune"), help="show it")
     shtab.add_argument_to(options, "--print-completion", help="for a shell; see below")
     for name, what in COMMANDS.items():
-        parents = [_mark_file_arguments(_import_command(name).parser())] if with_options else []
+        parents = (
+            [_mark_file_arguments(_import_command(name).build_parser())] if with_options else []
+        )
         commands.add_parser(name, help=what, parents=parents, add_help=not with_options)
     return parser
 
 
-def _mark_file_arguments(parser: command.CommandParser) -> command.CommandParser:
+def _mark_file_arguments(parser: cli.CommandParser) -> cli.CommandParser:
     """Tell the shell which arguments are names of files."""
     import shtab
 
     for action in parser._actions:
-        if action.type is command.parse_path:
+        if action.type is cli.parse_path:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
     return parser
 

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.jsonl import Line, read_lines, run_and_append
 from benchmarks.markdown_table import format_markdown_table
-from fer_tune.common import cli as command
+from fer_tune.common import cli
 from fer_tune.common.filesystem import DiskDirectory
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
@@ -139,4 +139,4 @@ if __name__ == "__main__":
     # Of this module under its own name: workers cannot import from __main__.
     from benchmarks.experiments import data_plans as this
 
-    command.run_command(this.main)
+    cli.run_command(this.main)

@@ -14,7 +14,7 @@ import optuna
 import torch
 
 from benchmarks.jsonl import Line, read_lines, run_and_append
-from fer_tune.common import cli as command
+from fer_tune.common import cli as cli
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
@@ -135,4 +135,4 @@ if __name__ == "__main__":
     # Of this module under its own name: workers cannot import from __main__.
     from benchmarks.replay import record_curves as this
 
-    command.run_command(this.main)
+    cli.run_command(this.main)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from fer_tune.common.errors import UserError
 from fer_tune.data import cache
-from fer_tune.data.demo import demo_splits as demo
+from fer_tune.data.demo import demo_splits
 from fer_tune.data.faces import Splits
-from fer_tune.data.formats import read_faces
-from fer_tune.data.formats import source_files as entries
+from fer_tune.data.formats import read_faces, source_files
 from fer_tune.data.split import split_faces
 
 _DEFAULT_FOLDER = Path("data")
@@ -28,7 +27,7 @@ def load_splits(path: Path | None, *, skip_bad: bool = False) -> Splits:
     """
     found = path or _find_default_path()
     if found is None:
-        return demo.draw_demo_splits()
+        return demo_splits.draw_demo_splits()
     _check_readable(found)
     found = found.resolve()  # "." and links have no telling name
     try:
@@ -44,19 +43,23 @@ def load_splits(path: Path | None, *, skip_bad: bool = False) -> Splits:
 
 def reload_splits(path: Path | None, *, skip_bad: bool = False) -> Splits:
     """The faces that were once loaded from `origin` (`Splits.origin`)."""
-    return load_splits(path, skip_bad=skip_bad) if path else demo.draw_demo_splits()
+    return load_splits(path, skip_bad=skip_bad) if path else demo_splits.draw_demo_splits()
 
 
 def collect_remarks(splits: Splits) -> tuple[str, ...]:
     """What whoever looks at results on these faces must know, one sentence each."""
-    return (demo.DEMO_WARNING, *splits.notes) if splits.source == demo.DEMO_SOURCE else splits.notes
+    return (
+        (demo_splits.DEMO_WARNING, *splits.notes)
+        if splits.source == demo_splits.DEMO_SOURCE
+        else splits.notes
+    )
 
 
 def _find_default_path() -> Path | None:
     named = os.environ.get("FER_TUNE_DATA")
     if named:
         return Path(named)
-    if _DEFAULT_FOLDER.is_dir() and entries.scan_folder(_DEFAULT_FOLDER).files:
+    if _DEFAULT_FOLDER.is_dir() and source_files.scan_folder(_DEFAULT_FOLDER).files:
         return _DEFAULT_FOLDER
     return None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from fer_tune.common import cli as command
+from fer_tune.common import cli as cli
 from fer_tune.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ class PredictOptions:
     form: str
 
 
-def build_parser() -> command.CommandParser:
+def build_parser() -> cli.CommandParser:
     """What reads the command line."""
-    made = command.CommandParser(
-        prog=command.format_program_name("predict"),
+    made = cli.CommandParser(
+        prog=cli.format_program_name("predict"),
         description="Name the expressions of faces. The faces in a photograph are found; a small "
         "square image, or one in which no face is found, is taken as a face.",
         epilog=_EXAMPLE,
@@ -41,19 +41,19 @@ def build_parser() -> command.CommandParser:
     made.add_argument(
         "files",
         nargs="+",
-        type=command.parse_path,
+        type=cli.parse_path,
         metavar="FILE",
         help="images, folders or zips of them, or a pattern",
     )
     made.add_argument(
         "--model",
-        type=command.parse_nonempty,
+        type=cli.parse_nonempty,
         metavar="URI",
         help="models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID "
         "(default: models:/fer_tune@champion, else the newest retrained)",
     )
     made.add_argument(
-        "--tracking-uri", type=command.parse_nonempty, metavar="URI", help="as of the search"
+        "--tracking-uri", type=cli.parse_nonempty, metavar="URI", help="as of the search"
     )
     forms = made.add_mutually_exclusive_group()
     for form in ("json", "csv"):
@@ -90,7 +90,7 @@ def _print_predictions(
     import numpy as np
 
     from fer_tune.common.console import create_console
-    from fer_tune.predict import output as predictions
+    from fer_tune.predict import output
     from fer_tune.tracking.chosen import find_default_model_uri
     from fer_tune.tracking.models.log_model import load_model
     from fer_tune.tracking.store import open_store
@@ -106,11 +106,11 @@ def _print_predictions(
     seen = np.stack([face.image for face in faces])
     probabilities = cast("DataFrame", model.predict(seen))
     if options.form == "json":
-        console.out(predictions.format_json(address, faces, probabilities, unreadable), end="")
+        console.out(output.format_json(address, faces, probabilities, unreadable), end="")
     elif options.form == "csv":
-        console.out(predictions.format_csv(faces, probabilities), end="")
+        console.out(output.format_csv(faces, probabilities), end="")
     else:
-        console.print(predictions.build_table(faces, probabilities))
+        console.print(output.build_table(faces, probabilities))
         console.print(f"Model: {address}", soft_wrap=True)
 
 
@@ -132,4 +132,4 @@ def _extract_all_faces(
 
 
 if __name__ == "__main__":
-    command.run_command(main)
+    cli.run_command(main)

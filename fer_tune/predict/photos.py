@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats import image_file as images
+from fer_tune.data.formats import image_file as image_file
 from fer_tune.data.formats.source_files import READ_ERRORS, SourceFile, open_source
 from fer_tune.predict.face_detector import FaceBox, detect_faces
 
@@ -84,7 +84,7 @@ def _list_photos(path: Path, files: Sequence[SourceFile]) -> list[Photo]:
     match files:
         case [entry] if path.is_file() and entry.path.name == path.name:
             return [Photo(str(path), entry.read_bytes)]
-    found = [each for each in files if each.suffix in images.SUFFIXES]
+    found = [each for each in files if each.suffix in image_file.SUFFIXES]
     if not found:
         raise UserError("no images are in it")
     return [Photo(f"{path}/{entry.path}", entry.read_bytes) for entry in found]
@@ -97,16 +97,16 @@ def extract_faces(photo: Photo) -> list[PhotoFace]:
     Raises images.BrokenImageError for what is no whole, sane image.
     """
     try:
-        grey, _ = images.decode_grey(photo.read())
+        grey, _ = image_file.decode_grey(photo.read())
     except READ_ERRORS as error:
-        if isinstance(error, images.BrokenImageError):
+        if isinstance(error, image_file.BrokenImageError):
             raise
-        raise images.BrokenImageError(_describe_error(error)) from None
+        raise image_file.BrokenImageError(_describe_error(error)) from None
     if grey.width == grey.height <= _MAX_CUT_OUT_PIXELS:
-        return [PhotoFace(photo.file, images.resize_to_face(grey), "small square")]
+        return [PhotoFace(photo.file, image_file.resize_to_face(grey), "small square")]
     boxes = detect_faces(grey)
     if not boxes:
-        return [PhotoFace(photo.file, images.resize_to_face(grey), "no face found")]
+        return [PhotoFace(photo.file, image_file.resize_to_face(grey), "no face found")]
     return [PhotoFace(photo.file, _crop_face(grey, box), "found", box) for box in boxes]
 
 
@@ -115,4 +115,4 @@ def _describe_error(error: Exception) -> str:
 
 
 def _crop_face(grey: Image.Image, box: FaceBox) -> NDArray[np.uint8]:
-    return images.resize_to_face(grey.crop((box.x, box.y, box.x + box.side, box.y + box.side)))
+    return image_file.resize_to_face(grey.crop((box.x, box.y, box.x + box.side, box.y + box.side)))

@@ -9,7 +9,7 @@ from fer_tune.report.intervals import bootstrap_measure
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import draw_picture, truncate_names
 from fer_tune.report.section import FaceSheet, Picture, Section, Table
-from fer_tune.scoring import paper_results as paper
+from fer_tune.scoring import paper_results
 from fer_tune.scoring.metrics import Scores
 from fer_tune.scoring.significance import find_percentile_interval
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _MAX_MATRIX_CLASSES = 10  # classes whose counts fit into the cells of the matrix
 TITLE = "The best trial, class by class"
 NOTE = (
-    "On the validation faces, ± half of the 95 % bootstrap interval. " + paper.PAPER_REMARK + " No "
+    "On the validation faces, ± half of the 95 % bootstrap interval. "
+    + paper_results.PAPER_REMARK
+    + " No "
     "network was shown a test face for this page."
 )
 
@@ -82,7 +84,7 @@ def _build_score_table(classes: tuple[str, ...], confusion: NDArray[np.int64]) -
         ]
         for i, name in enumerate(classes)
     ]
-    theirs = [f"{value:.2f}" for value in paper.TEST_MACRO]
+    theirs = [f"{value:.2f}" for value in paper_results.TEST_MACRO]
     rows.append(
         [
             "macro mean",
@@ -100,7 +102,7 @@ def _format_cells(values: NDArray[np.float64], widths: NDArray[np.float64]) -> l
 
 
 def _format_paper_scores(name: str) -> list[str]:
-    theirs = paper.TEST_BY_CLASS.get(name)
+    theirs = paper_results.TEST_BY_CLASS.get(name)
     return [f"{value:.2f}" for value in theirs] if theirs else ["-"] * 3
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_tune.common import cli as command
+from fer_tune.common import cli as cli
 from fer_tune.common.errors import UserError
 from fer_tune.defaults import STUDIES_FOLDER
 
@@ -35,20 +35,20 @@ class RetrainOptions:
     storage: str
 
 
-def build_parser() -> command.CommandParser:
+def build_parser() -> cli.CommandParser:
     """What reads the command line."""
-    made = command.CommandParser(
-        prog=command.format_program_name("retrain"),
+    made = cli.CommandParser(
+        prog=cli.format_program_name("retrain"),
         description="Train a study's best trial again, to its full length and on all training "
         "faces; read the test faces, once; compare it with the paper's configuration and with the "
         "champion; and register its model.",
         epilog=_EXAMPLE,
     )
-    whole = command.make_number_parser(1, int)
-    made.add_argument("--study", type=command.parse_nonempty, required=True, metavar="NAME")
+    whole = cli.make_number_parser(1, int)
+    made.add_argument("--study", type=cli.parse_nonempty, required=True, metavar="NAME")
     made.add_argument(
         "--trial",
-        type=command.make_number_parser(0, int),
+        type=cli.make_number_parser(0, int),
         metavar="N",
         help="default: the study's best",
     )
@@ -71,19 +71,19 @@ def build_parser() -> command.CommandParser:
     return made
 
 
-def _add_location_options(made: command.CommandParser) -> None:
+def _add_location_options(made: cli.CommandParser) -> None:
     made.add_argument(
         "--data",
-        type=command.parse_path,
+        type=cli.parse_path,
         metavar="PATH",
         help="where the study's faces are now, if moved",
     )
     made.add_argument(
-        "--tracking-uri", type=command.parse_nonempty, metavar="URI", help="as of the search"
+        "--tracking-uri", type=cli.parse_nonempty, metavar="URI", help="as of the search"
     )
     made.add_argument(
         "--storage",
-        type=command.parse_nonempty,
+        type=cli.parse_nonempty,
         default=str(STUDIES_FOLDER),
         metavar="DIR",
         help="as of the search",
@@ -102,15 +102,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.common.lock import hold_lock
     from fer_tune.retrain.promote import RetrainResult, compare_and_register
     from fer_tune.retrain.train_seeds import load_or_train_baseline, load_or_train_seed
-    from fer_tune.terminal import formatting as tables
+    from fer_tune.terminal import formatting
     from fer_tune.tracking.retrain_run import open_retrain_run
     from fer_tune.tracking.store import open_store
 
     console = create_console()
     store = open_store(options.tracking_uri, create=False)
-    what = _make_spec(store, options, command.format_command_line("fer_tune.retrain", argv))
+    what = _make_spec(store, options, cli.format_command_line("fer_tune.retrain", argv))
     compared = options.against_paper and not what.is_baseline
-    tables.show_data_source(console, what.splits)
+    formatting.show_data_source(console, what.splits)
     console.print(_describe_plan(what, options.seeds, compared))
     described = what.to_retrain_info()
     try:
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         console.print(again, soft_wrap=True)
         raise
     records = [] if options.tracking_uri is None else ["--tracking-uri", options.tracking_uri]
-    use = command.format_command_line("fer_tune.predict", ["FILE", "--model", address, *records])
+    use = cli.format_command_line("fer_tune.predict", ["FILE", "--model", address, *records])
     console.print(f"To use it on images: {use}", soft_wrap=True)
 
 
@@ -176,4 +176,4 @@ def _describe_plan(spec: "RetrainSpec", seeds: int, with_baseline: bool) -> str:
 
 
 if __name__ == "__main__":
-    command.run_command(main)
+    cli.run_command(main)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from fer_tune.data.demo import demo_splits as demo
+from fer_tune.data.demo import demo_splits as demo_splits
 from fer_tune.data.duplicates import has_duplicate
 from fer_tune.data.faces import Splits
 from fer_tune.retrain.score_tables import build_class_table, build_overall_table
@@ -138,8 +138,8 @@ def _compare_with_champion(
     if current is None or (unlike := current.explain_incompatibility(result.description)):
         if (
             current
-            and current.source == demo.DEMO_SOURCE
-            and result.splits.source != demo.DEMO_SOURCE
+            and current.source == demo_splits.DEMO_SOURCE
+            and result.splits.source != demo_splits.DEMO_SOURCE
         ):
             return CHAMPION, f"version {current.version}, the champion until now, is of demo faces."
         return choose_alias(current, None if current is None else unlike)

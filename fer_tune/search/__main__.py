@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fer_tune import defaults
-from fer_tune.common import cli as command
+from fer_tune.common import cli as cli
 from fer_tune.common.errors import UserError
 from fer_tune.search.options import SearchOptions, parse_options
 from fer_tune.search.options import build_parser as build_parser  # for completion
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.data.load import load_splits, reload_splits
     from fer_tune.study.records.settings import open_study
     from fer_tune.study.records.study_storage import StudyStorage
-    from fer_tune.terminal import formatting as tables
+    from fer_tune.terminal import formatting as formatting
 
     console = create_console()
     storage = StudyStorage(options.storage)
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         splits = load_splits(options.data, skip_bad=bool(options.skip_bad))
         settings = _make_settings(options, splits, storage)
-    tables.show_data_source(console, splits)
+    formatting.show_data_source(console, splits)
     if options.warm_start:
         settings = _add_warm_start(console, options.warm_start, settings)
     if options.dry_run:
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.search.run import RunOptions, run_search
 
     around = RunOptions(
-        command=command.format_command_line("fer_tune.search", argv),
+        command=cli.format_command_line("fer_tune.search", argv),
         storage=storage,
         store_options=_list_store_options(settings, options),
         resource_request=_make_resource_request(options),
@@ -61,13 +61,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _make_settings(
     options: SearchOptions, splits: "Splits", storage: "StudyStorage"
 ) -> "StudySettings":
-    from fer_tune.data.demo import demo_splits as demo
+    from fer_tune.data.demo import demo_splits as demo_splits
     from fer_tune.study.records.settings import StudySettings, slugify
     from fer_tune.study.search_space.space import find_space_file, load_space
 
     path = find_space_file(options.space or defaults.SPACE)
     name = options.study or f"{slugify(path.stem)}-{time.strftime('%m%d-%H%M%S')}"
-    if splits.source == demo.DEMO_SOURCE and not name.startswith("demo"):
+    if splits.source == demo_splits.DEMO_SOURCE and not name.startswith("demo"):
         name = f"demo-{name}"
     storage.fetch_study(name)
     storage.check_not_in_bucket(name)
@@ -172,4 +172,4 @@ def _list_store_options(settings: "StudySettings", options: SearchOptions) -> li
 
 
 if __name__ == "__main__":
-    command.run_command(main)
+    cli.run_command(main)

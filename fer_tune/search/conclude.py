@@ -10,7 +10,7 @@ from fer_tune.data.faces import Splits
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.terminal import study_summary as outcome
+from fer_tune.terminal import study_summary
 from fer_tune.terminal.closing import show_next_steps, show_outcome
 from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.ui import build_study_url, build_ui_command
@@ -75,7 +75,7 @@ def _write_report(
 
 
 def _require_result(result: StudyResult) -> None:
-    if result.is_done and not outcome.rank_trials(result.trials, result.settings.metric):
+    if result.is_done and not study_summary.rank_trials(result.trials, result.settings.metric):
         raise SystemExit(
             "No trial gave a result: see error.txt of its run in MLflow; "
             f"--resume {result.settings.name} with more --trials tries others."

@@ -38,7 +38,7 @@ from fer_tune.study.tune.resources import (
 )
 from fer_tune.study.tune.shared_data import StudyData, build_study_data
 from fer_tune.study.tune.storage_check import check_storage_access
-from fer_tune.terminal import study_summary as outcome
+from fer_tune.terminal import study_summary as study_summary
 from fer_tune.terminal.closing import format_resume_line
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.tracking.store import Store, open_store
@@ -121,7 +121,7 @@ def _run_and_record(
             )
             unwritten = export_optuna_study(folder, settings, trials)
             over = _is_study_done(trials, settings)
-            note = outcome.render_summary(trials, settings)
+            note = study_summary.render_summary(trials, settings)
             front = format_pareto_front_csv(trials, settings.metric, settings.space)
             missing = writer.close("finished" if over else "interrupted", note, front)
     return StudyResult(settings, store, writer.run_id, trials, over, missing, unwritten)

@@ -14,7 +14,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from fer_tune.data.demo import demo_splits as demo
+from fer_tune.data.demo import demo_splits as demo_splits
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import collect_remarks
 
@@ -23,7 +23,7 @@ def show_data_source(console: Console, splits: Splits) -> None:
     """Which faces a command runs on, loudly where they are the demo faces."""
     console.print(f"Faces: {splits.source}. {splits.protocol}")
     for remark in collect_remarks(splits):
-        console.print(remark, style="bold reverse" if remark == demo.DEMO_WARNING else "")
+        console.print(remark, style="bold reverse" if remark == demo_splits.DEMO_WARNING else "")
 
 
 def create_progress_bar(console: Console) -> Progress:

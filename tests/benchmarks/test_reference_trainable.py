@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import reference_trainable as peer
+from benchmarks import reference_trainable as reference_trainable
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
 from fer_tune.model import FerNet, count_parameters
@@ -30,15 +30,15 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("depth", [1, 3, 5])
 def test_its_network_is_ours_but_for_the_biases_of_its_convolutions(depth: int) -> None:
     ours = FerNet(ModelConfig(depth=depth), 7)
-    theirs = peer.build_network(depth, 0.25, 7)
+    theirs = reference_trainable.build_network(depth, 0.25, 7)
     biases = sum(32 * 2**block for block in range(depth))
     assert count_parameters(theirs) == count_parameters(ours) + biases
 
 
 @pytest.mark.parametrize("plan", DATA_PLANS)
 def test_its_epochs_have_as_many_faces_as_ours(faces: Path, plan: DataPlan) -> None:
-    batches = peer.make_training_batches(
-        peer.load_image_folder(faces), plan, batch_size=4, workers=0
+    batches = reference_trainable.make_training_batches(
+        reference_trainable.load_image_folder(faces), plan, batch_size=4, workers=0
     )
     labels = np.repeat(np.arange(len(COUNTS)), list(COUNTS.values()))
     ours = apply_data_plan(plan, Faces(np.zeros((len(labels), 48, 48), np.uint8), labels), seed=0)
@@ -47,11 +47,15 @@ def test_its_epochs_have_as_many_faces_as_ours(faces: Path, plan: DataPlan) -> N
 
 def test_it_learns_and_is_judged_by_class(faces: Path) -> None:
     torch.manual_seed(0)
-    images = peer.load_image_folder(faces)
-    model, device = peer.build_network(1, 0.0, len(COUNTS)), torch.device("cpu")
-    batches = peer.make_training_batches(images, "original", batch_size=4, workers=0)
+    images = reference_trainable.load_image_folder(faces)
+    model, device = reference_trainable.build_network(1, 0.0, len(COUNTS)), torch.device("cpu")
+    batches = reference_trainable.make_training_batches(images, "original", batch_size=4, workers=0)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    first, *_, last = (peer.train_epoch(model, batches, optimizer, device) for _ in range(8))
+    first, *_, last = (
+        reference_trainable.train_epoch(model, batches, optimizer, device) for _ in range(8)
+    )
     assert last < first
-    metrics = peer.validate(model, peer.make_validation_batches(images, 8, workers=0), device)
+    metrics = reference_trainable.validate(
+        model, reference_trainable.make_validation_batches(images, 8, workers=0), device
+    )
     assert {"val_accuracy", "val_macro_f1", "val_recall_2"} <= metrics.keys()

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune.common import atomic
-from fer_tune.common import filesystem as folders
+from fer_tune.common import atomic, filesystem
 from fer_tune.common.filesystem import BucketDirectory, Directory, DiskDirectory, open_directory
 
 
@@ -85,6 +84,6 @@ def test_a_folder_travels_to_another_process(folder: Directory) -> None:
 @pytest.mark.usefixtures("bucket")
 @pytest.mark.parametrize("address", ["s3://no-such-bucket/studies", "nothing://faces/studies"])
 def test_a_bucket_that_cannot_be_reached_is_an_oserror(address: str) -> None:
-    folders._open_bucket.cache_clear()
+    filesystem._open_bucket.cache_clear()
     with pytest.raises(OSError, match=r"\w"):
         open_directory(address).write("a", b"lost")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats import source_files as entries
+from fer_tune.data.formats import source_files as source_files
 from fer_tune.data.load import load_splits
 
 
@@ -66,14 +66,14 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path: Path) -> None:
         file = tmp_path / "faces" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    assert entries.scan_folder(tmp_path / "faces") == entries.FolderScan([], 0)
+    assert source_files.scan_folder(tmp_path / "faces") == source_files.FolderScan([], 0)
     with pytest.raises(UserError, match="holds no faces; wanted"):
         load_splits(tmp_path / "faces")
 
 
 def test_an_entry_of_a_zip_is_read_without_unpacking(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "faces.zip", **{"sad/1.png": b"content"})
-    with entries.open_source(path) as found:
+    with source_files.open_source(path) as found:
         assert [(str(e.path), e.read_bytes()) for e in found] == [("sad/1.png", b"content")]
     assert list(tmp_path.glob("sad*")) == []
 
@@ -117,7 +117,7 @@ def test_a_link_in_a_zip_is_a_broken_image_and_leads_nowhere(tmp_path: Path) -> 
 
 def test_a_link_in_a_circle_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "a.png").symlink_to(tmp_path / "a.png")
-    assert entries.scan_folder(tmp_path) == entries.FolderScan([], 0)
+    assert source_files.scan_folder(tmp_path) == source_files.FolderScan([], 0)
 
 
 def test_folders_in_folders_without_end_are_one_clear_line(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_folders_in_folders_without_end_are_one_clear_line(tmp_path: Path) -> No
             os.chdir("a")
     try:
         with pytest.raises(UserError, match="folders in folders without end"):
-            entries.scan_folder(tmp_path)
+            source_files.scan_folder(tmp_path)
     finally:  # pytest cannot
         subprocess.run(["rm", "-r", tmp_path / "a"], check=True)
 
@@ -138,7 +138,7 @@ def test_a_file_larger_than_any_image_is_not_read_whole(tmp_path: Path) -> None:
     with (folder / "1.png").open("wb") as file:
         file.truncate(1 << 40)
     with (
-        entries.open_source(tmp_path / "faces") as (entry,),
+        source_files.open_source(tmp_path / "faces") as (entry,),
         pytest.raises(OSError, match="too large"),
     ):
         entry.read_bytes()

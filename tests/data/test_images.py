@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats import image_file as images
+from fer_tune.data.formats import image_file as image_file
 from fer_tune.data.load import load_splits
 
 FACE = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
@@ -24,85 +24,85 @@ def packed(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def decoded(image: Image.Image, kind: str = "PNG", **options: Any) -> NDArray[np.uint8]:
-    return images.decode_face(packed(image, kind, **options))[0]
+    return image_file.decode_face(packed(image, kind, **options))[0]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "GIF", "PPM"])
 def test_lossless_kinds_keep_every_pixel(kind: str) -> None:
-    pixels, converted = images.decode_face(packed(Image.fromarray(FACE), kind))
+    pixels, converted = image_file.decode_face(packed(Image.fromarray(FACE), kind))
     np.testing.assert_array_equal(pixels, FACE)
     assert converted == ()
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P"])
 def test_a_grey_face_kept_in_a_colour_mode_is_the_same_face(mode: str) -> None:
-    pixels, converted = images.decode_face(packed(Image.fromarray(FACE).convert(mode)))
+    pixels, converted = image_file.decode_face(packed(Image.fromarray(FACE).convert(mode)))
     np.testing.assert_array_equal(pixels, FACE)
     assert converted == ()
 
 
 def test_sixteen_bits_are_reduced_to_eight() -> None:
     deep = Image.fromarray(FACE.astype(np.uint16) * 257)
-    pixels, converted = images.decode_face(packed(deep))
+    pixels, converted = image_file.decode_face(packed(deep))
     np.testing.assert_array_equal(pixels, FACE)
-    assert converted == (images.DEEP,)
+    assert converted == (image_file.DEEP,)
 
 
 def test_colour_is_turned_grey_and_told() -> None:
     red = Image.new("RGB", (48, 48), "red")
-    pixels, converted = images.decode_face(packed(red))
+    pixels, converted = image_file.decode_face(packed(red))
     assert (pixels == 76).all()  # 0.299 of 255
-    assert converted == (images.COLOUR,)
+    assert converted == (image_file.COLOUR,)
 
 
 def test_transparent_pixels_are_white() -> None:
-    pixels, converted = images.decode_face(packed(Image.new("RGBA", (48, 48), (0, 0, 0, 0))))
+    pixels, converted = image_file.decode_face(packed(Image.new("RGBA", (48, 48), (0, 0, 0, 0))))
     assert (pixels == 255).all()
-    assert converted == (images.TRANSPARENT,)
+    assert converted == (image_file.TRANSPARENT,)
 
 
 def test_a_wide_picture_keeps_its_proportions() -> None:
     wide = np.zeros((96, 192), np.uint8)
     wide[:, 48:144] = 200  # the central square
-    pixels, converted = images.decode_face(packed(Image.fromarray(wide)))
+    pixels, converted = image_file.decode_face(packed(Image.fromarray(wide)))
     assert pixels.min() > 180  # the black beside it was cut off, not squeezed in
-    assert converted == (images.RESIZED,)
+    assert converted == (image_file.RESIZED,)
 
 
 def test_a_turned_photograph_is_set_upright() -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 3  # upside down
-    pixels, converted = images.decode_face(packed(Image.fromarray(FACE), exif=exif))
+    pixels, converted = image_file.decode_face(packed(Image.fromarray(FACE), exif=exif))
     np.testing.assert_array_equal(pixels, FACE[::-1, ::-1])
-    assert converted == (images.TURNED,)
+    assert converted == (image_file.TURNED,)
 
 
 def test_of_an_animation_the_first_frame_counts() -> None:
     frames = [Image.fromarray(FACE), Image.fromarray(255 - FACE)]
     data = packed(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    pixels, converted = images.decode_face(data)
+    pixels, converted = image_file.decode_face(data)
     np.testing.assert_array_equal(pixels, FACE)
-    assert converted == (images.ANIMATED,)
+    assert converted == (image_file.ANIMATED,)
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"no image at all"])
 def test_a_broken_image_is_told_in_words(data: bytes) -> None:
-    with pytest.raises(images.BrokenImageError):
-        images.decode_face(data)
+    with pytest.raises(image_file.BrokenImageError):
+        image_file.decode_face(data)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF"])
 def test_an_image_cut_short_is_broken(kind: str) -> None:
     data = packed(Image.fromarray(FACE), kind)[:900]
-    with pytest.raises(images.BrokenImageError):
-        images.decode_face(data)
+    with pytest.raises(image_file.BrokenImageError):
+        image_file.decode_face(data)
 
 
 @given(st.binary(max_size=300), st.integers(0, 60))
 def test_no_bytes_raise_anything_else(noise: bytes, kept: int) -> None:
     whole = packed(Image.fromarray(FACE))
-    with images.suppress_pillow_warnings(), contextlib.suppress(images.BrokenImageError):
-        images.decode_face(whole[:kept] + noise + whole[kept + len(noise) :])
+    with image_file.suppress_pillow_warnings(), contextlib.suppress(image_file.BrokenImageError):
+        image_file.decode_face(whole[:kept] + noise + whole[kept + len(noise) :])
 
 
 def test_no_program_is_run_for_what_only_calls_itself_an_image(
@@ -112,24 +112,24 @@ def test_no_program_is_run_for_what_only_calls_itself_an_image(
     (tmp_path / "gs").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     drawing = packed(Image.fromarray(FACE), "EPS")
-    with pytest.raises(images.BrokenImageError, match="not an image of a known kind"):
-        images.decode_face(drawing)
+    with pytest.raises(image_file.BrokenImageError, match="not an image of a known kind"):
+        image_file.decode_face(drawing)
     assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("kind", ["PCX", "TGA", "ICO", "JPEG2000", "PDF"])
 def test_kinds_that_no_set_of_faces_is_kept_in_are_left_unopened(kind: str) -> None:
-    with pytest.raises(images.BrokenImageError, match="not an image of a known kind"):
-        images.decode_face(packed(Image.fromarray(FACE), kind))
+    with pytest.raises(image_file.BrokenImageError, match="not an image of a known kind"):
+        image_file.decode_face(packed(Image.fromarray(FACE), kind))
 
 
 def test_an_image_of_absurd_size_is_refused_before_it_is_unpacked() -> None:
     bomb = packed(Image.new("1", (20_000, 20_000)))
     with (
-        images.suppress_pillow_warnings(),
-        pytest.raises(images.BrokenImageError, match="too many"),
+        image_file.suppress_pillow_warnings(),
+        pytest.raises(image_file.BrokenImageError, match="too many"),
     ):
-        images.decode_face(bomb)
+        image_file.decode_face(bomb)
 
 
 def write_folders(folder: Path, mode: str = "L", side: int = 48) -> None:
@@ -145,8 +145,8 @@ def write_folders(folder: Path, mode: str = "L", side: int = 48) -> None:
 def test_what_was_converted_is_noted_with_counts(tmp_path: Path) -> None:
     write_folders(tmp_path / "faces", mode="RGB", side=60)
     notes = load_splits(tmp_path / "faces").notes
-    assert images.COLOUR.format(18) in notes
-    assert images.RESIZED.format(18) in notes
+    assert image_file.COLOUR.format(18) in notes
+    assert image_file.RESIZED.format(18) in notes
 
 
 def test_a_broken_image_in_a_folder_is_named_and_can_be_skipped(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.demo import demo_splits as demo
+from fer_tune.data.demo import demo_splits as demo_splits
 from fer_tune.data.load import load_splits
 
 
@@ -18,13 +18,13 @@ def write_csv(path: Path) -> Path:
 
 
 def test_with_nothing_named_and_nothing_found_the_demo_faces_come() -> None:
-    assert load_splits(None).source == demo.DEMO_SOURCE
+    assert load_splits(None).source == demo_splits.DEMO_SOURCE
 
 
 def test_an_empty_data_folder_is_nothing_found() -> None:
     Path("data").mkdir()
     Path("data", "README.md").write_text("no faces yet")
-    assert load_splits(None).source == demo.DEMO_SOURCE
+    assert load_splits(None).source == demo_splits.DEMO_SOURCE
 
 
 def test_the_data_folder_is_found_unnamed() -> None:

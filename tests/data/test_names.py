@@ -1,7 +1,7 @@
 import pytest
 
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.data.formats import class_and_split_names as names
+from fer_tune.data.formats import class_and_split_names as class_and_split_names
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from fer_tune.data.formats import class_and_split_names as names
     ],
 )
 def test_emotions_are_known_in_their_common_spellings(spelled: str, meant: str | None) -> None:
-    assert names.match_emotion(spelled) == meant
+    assert class_and_split_names.match_emotion(spelled) == meant
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_emotions_are_known_in_their_common_spellings(spelled: str, meant: str |
     ],
 )
 def test_splits_are_known_in_their_common_spellings(spelled: str, meant: str | None) -> None:
-    assert names.match_split(spelled) == meant
+    assert class_and_split_names.match_split(spelled) == meant
 
 
 @pytest.mark.parametrize(
@@ -46,15 +46,15 @@ def test_splits_are_known_in_their_common_spellings(spelled: str, meant: str | N
     ],
 )
 def test_a_table_names_its_split(file: str, meant: str | None) -> None:
-    assert names.match_split_in_table_name(file) == meant
+    assert class_and_split_names.match_split_in_table_name(file) == meant
 
 
 def test_emotions_that_occur_keep_the_order_of_fer2013() -> None:
-    classes, index = names.index_classes(["neutral", "fearful", "fear", "Angry"])
+    classes, index = class_and_split_names.index_classes(["neutral", "fearful", "fear", "Angry"])
     assert classes == ("angry", "fear", "neutral")
     assert index == {"neutral": 2, "fearful": 1, "fear": 1, "Angry": 0}
 
 
 def test_one_foreign_name_makes_all_names_the_users_own() -> None:
     every = [*EMOTIONS, "contempt"]
-    assert names.index_classes(every)[0] == tuple(sorted(every))
+    assert class_and_split_names.index_classes(every)[0] == tuple(sorted(every))

@@ -7,7 +7,7 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.data.formats import parquet_file as parquet
+from fer_tune.data.formats import parquet_file as parquet_file
 from fer_tune.data.load import load_splits
 from tests.data.held import drawn_faces, write_plain_parquet
 
@@ -76,7 +76,7 @@ def test_a_parquet_that_claims_more_faces_than_there_are_is_not_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_plain_parquet(drawn_faces(), folder)
-    monkeypatch.setattr(parquet, "_MOST_ROWS", 10)
+    monkeypatch.setattr(parquet_file, "_MAX_ROWS", 10)
     with pytest.raises(UserError, match="claims 70 faces"):
         load_splits(path)
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fer_tune.report import learning_curves as curves
+from fer_tune.report import learning_curves
 from fer_tune.report.best_trial import summarize_classes as best_words
 from fer_tune.report.complexity import ComplexityPoint, count_trial_parameters
 from fer_tune.report.complexity import summarize_complexity as complexity_words
@@ -91,7 +91,7 @@ def test_parameters_that_may_decide_the_gap_as_much_are_told_too(
 
 
 def test_what_was_stopped_and_saved_is_counted(trial: Trial) -> None:
-    told = curves.summarize_stopping(
+    told = learning_curves.summarize_stopping(
         [trial(0, *[1] * 15), trial(1, 1, 1, 1, ending="stopped"), trial(2, ending="failed")], 15
     )
     assert "1 finished, 1 stopped, 1 failed" in told

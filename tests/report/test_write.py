@@ -194,6 +194,6 @@ def test_a_report_that_fails_is_told_in_one_line_and_fails_nothing(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("first\nsecond")
 
-    monkeypatch.setattr("fer_tune.report.page.gained", broken)
+    monkeypatch.setattr("fer_tune.report.page.build_improvement_section", broken)
     conclude._write_report(create_console(), store, name, storage, draw_demo_splits())
     assert capsys.readouterr().err == f"Warning: no report of study {name}: first\n"

@@ -14,8 +14,8 @@ from fer_tune.search import __main__ as search
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import find_study, list_trials
 from fer_tune.tracking.store import open_store
-from fer_tune.trial import train_and_test as final
-from fer_tune.trial import training_loop as loop
+from fer_tune.trial import train_and_test as train_and_test
+from fer_tune.trial import training_loop
 from fer_tune.trial.train_state import TrialSpec
 from fer_tune.trial_config import BASELINE, TrialConfig
 
@@ -53,13 +53,13 @@ def test_the_trial_is_trained_again_tested_and_kept_as_a_model(
 ) -> None:
     tested = []
 
-    read = final.predict_and_score
+    read = train_and_test.predict_and_score
 
-    def counted(model: FerNet, faces: loop.DeviceData, classes: int) -> Any:
+    def counted(model: FerNet, faces: training_loop.DeviceData, classes: int) -> Any:
         tested.append(len(faces))
         return read(model, faces, classes)
 
-    monkeypatch.setattr(final, "tested", counted)
+    monkeypatch.setattr(train_and_test, "predict_and_score", counted)
     retrain.main(["--study", study, "--trial", "1", "--epochs", "2", "--seeds", "2", *ALONE])
     splits = draw_demo_splits()
     assert tested == [len(splits.test)] * 2  # once a seed
@@ -92,7 +92,7 @@ def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
 ) -> None:
     arguments = ["--study", study, "--trial", "1", "--epochs", "3", "--seeds", "2", *ALONE]
     trained: list[int] = []
-    whole = loop._train_epoch
+    whole = training_loop._train_epoch
 
     def counted(*args: Any) -> None:
         trained.append(1)
@@ -104,7 +104,7 @@ def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
         counted(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_train_epoch", stopped)
+        patch.setattr(training_loop, "_train_epoch", stopped)
         with pytest.raises(KeyboardInterrupt):
             retrain.main(arguments)
     assert "The same command goes on" in capfd.readouterr().out
@@ -115,14 +115,14 @@ def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
     trained.clear()
     tested = []
 
-    read = final.predict_and_score
+    read = train_and_test.predict_and_score
 
-    def counted_test(model: FerNet, faces: loop.DeviceData, classes: int) -> Any:
+    def counted_test(model: FerNet, faces: training_loop.DeviceData, classes: int) -> Any:
         tested.append(len(faces))
         return read(model, faces, classes)
 
-    monkeypatch.setattr(loop, "_train_epoch", counted)
-    monkeypatch.setattr(final, "tested", counted_test)
+    monkeypatch.setattr(training_loop, "_train_epoch", counted)
+    monkeypatch.setattr(train_and_test, "predict_and_score", counted_test)
     retrain.main(arguments)
     assert (len(trained), len(tested)) == (2, 1)
     assert _retrainings("KILLED") == []
@@ -138,7 +138,7 @@ def test_a_retraining_deletes_its_checkpoints_once_it_is_over_and_no_file_of_oth
     arguments = ["--study", study, "--trial", "1", "--epochs", "4", *ALONE]
     kept = workplace / f"mlruns/studies/{study}/retrain-000001-4"
     trained: list[int] = []
-    whole = loop._train_epoch
+    whole = training_loop._train_epoch
 
     def stopped(*args: Any) -> None:
         if trained:
@@ -147,7 +147,7 @@ def test_a_retraining_deletes_its_checkpoints_once_it_is_over_and_no_file_of_oth
         whole(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_train_epoch", stopped)
+        patch.setattr(training_loop, "_train_epoch", stopped)
         with pytest.raises(KeyboardInterrupt):
             retrain.main(arguments)
     assert [path.name for path in kept.rglob("*")] == ["seed-0", "state.pt"]
@@ -163,7 +163,7 @@ def test_the_papers_configuration_is_trained_once_however_often_it_is_compared_w
     study: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[TrialConfig] = []
-    whole = loop._train_epoch
+    whole = training_loop._train_epoch
 
     def stopped_in_the_papers(task: TrialSpec, *args: Any) -> None:
         trained.append(task.config)
@@ -177,10 +177,10 @@ def test_the_papers_configuration_is_trained_once_however_often_it_is_compared_w
 
     arguments = ["--study", study, "--trial", "1", "--epochs", "1", "--flip"]
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_train_epoch", stopped_in_the_papers)
+        patch.setattr(training_loop, "_train_epoch", stopped_in_the_papers)
         with pytest.raises(KeyboardInterrupt):
             retrain.main(arguments)
-    monkeypatch.setattr(loop, "_train_epoch", counted)
+    monkeypatch.setattr(training_loop, "_train_epoch", counted)
     before = len(open_store().create_client().search_model_versions("name = 'fer_tune'"))
     retrain.main(arguments)
     assert [config == BASELINE for config in trained] == [False, True, True]

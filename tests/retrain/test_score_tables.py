@@ -2,8 +2,8 @@ import numpy as np
 from rich.console import Console
 
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.retrain import score_tables as scores
-from fer_tune.scoring import paper_results as paper
+from fer_tune.retrain import score_tables
+from fer_tune.scoring import paper_results as paper_results
 from fer_tune.scoring.metrics import EpochResult, Scores
 
 
@@ -15,13 +15,13 @@ def _text(table: object) -> str:
 
 
 def test_the_papers_macro_means_are_those_of_its_rows() -> None:
-    rows = np.array(list(paper.TEST_BY_CLASS.values()))
-    np.testing.assert_allclose(rows.mean(axis=0), paper.TEST_MACRO, atol=0.012)
+    rows = np.array(list(paper_results.TEST_BY_CLASS.values()))
+    np.testing.assert_allclose(rows.mean(axis=0), paper_results.TEST_MACRO, atol=0.012)
 
 
 def test_every_class_stands_beside_the_papers() -> None:
     tests = [Scores(1.0, np.diag([10] * 7)), Scores(1.0, np.full((7, 7), 2))]
-    lines = _text(scores.build_class_table(EMOTIONS, tests)).splitlines()
+    lines = _text(score_tables.build_class_table(EMOTIONS, tests)).splitlines()
     assert [line.split()[0] for line in lines[1:-1]] == list(EMOTIONS)
     assert lines[1].split() == [
         *("angry", "0.57", "±", "0.61", "0.57", "±", "0.61", "0.57", "±", "0.61"),
@@ -31,14 +31,16 @@ def test_every_class_stands_beside_the_papers() -> None:
 
 def test_classes_of_the_users_own_have_no_figures_of_the_papers() -> None:
     lines = _text(
-        scores.build_class_table(["cat", "dog"], [Scores(1.0, np.diag([3, 4]))])
+        score_tables.build_class_table(["cat", "dog"], [Scores(1.0, np.diag([3, 4]))])
     ).splitlines()
     assert lines[1].split() == ["cat", "1.00", "1.00", "1.00", "3", "-", "-", "-"]
 
 
 def test_one_seed_has_no_spread() -> None:
     best = EpochResult(1, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])
-    shown = _text(scores.build_overall_table([best], [Scores(1.0, np.array([[3, 1], [1, 3]]))], {}))
+    shown = _text(
+        score_tables.build_overall_table([best], [Scores(1.0, np.array([[3, 1], [1, 3]]))], {})
+    )
     assert "±" not in shown
     assert "0.300" in shown  # the gap
     assert "0.750" in shown
@@ -48,6 +50,8 @@ def test_one_seed_has_no_spread() -> None:
 def test_further_accuracies_stand_below_the_plain_one() -> None:
     best = [EpochResult(1, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])] * 2
     tests = [Scores(1.0, np.array([[3, 1], [1, 3]]))] * 2
-    lines = _text(scores.build_overall_table(best, tests, {"- flipped": [0.7, 0.8]})).splitlines()
+    lines = _text(
+        score_tables.build_overall_table(best, tests, {"- flipped": [0.7, 0.8]})
+    ).splitlines()
     plain = next(index for index, line in enumerate(lines) if line.startswith("test accuracy"))
     assert lines[plain + 1].split() == ["-", "flipped", "0.750", "±", "0.071", "-"]

@@ -6,7 +6,7 @@ from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from fer_tune.study import optuna_storage as recent
+from fer_tune.study import optuna_storage
 from fer_tune.study.optuna_storage import WindowedStorage
 
 Direction = Literal["maximize", "minimize"]
@@ -31,8 +31,8 @@ def _study(direction: Direction) -> Study:
 def test_of_a_long_study_the_best_and_the_newest_trials_are_seen(
     direction: Direction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recent, "RECENT", 4)
-    monkeypatch.setattr(recent, "BEST", 2)
+    monkeypatch.setattr(optuna_storage, "WINDOW_SIZE", 4)
+    monkeypatch.setattr(optuna_storage, "MAX_BEST", 2)
     study = _study(direction)
     # The best two of all are the first and the newest one.
     assert [trial.number for trial in study.trials] == [0, 6, 7, 8, 9]
@@ -42,8 +42,8 @@ def test_of_a_long_study_the_best_and_the_newest_trials_are_seen(
 def test_of_a_study_with_constraints_the_best_are_those_that_keep_to_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(recent, "RECENT", 2)
-    monkeypatch.setattr(recent, "BEST", 2)
+    monkeypatch.setattr(optuna_storage, "WINDOW_SIZE", 2)
+    monkeypatch.setattr(optuna_storage, "MAX_BEST", 2)
     study = optuna.create_study(
         storage=WindowedStorage(), sampler=RandomSampler(seed=0), direction="maximize"
     )

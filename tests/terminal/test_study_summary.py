@@ -8,7 +8,7 @@ from fer_tune.events import Ending
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.trial_record import TrialRecord, format_trial_name
 from fer_tune.study.search_space.space import find_space_file, load_space
-from fer_tune.terminal import study_summary as outcome
+from fer_tune.terminal import study_summary as study_summary
 from fer_tune.trial_config import TrialConfig
 
 METRIC = "val/macro_f1"
@@ -36,21 +36,23 @@ def trials() -> list[TrialRecord]:
 
 
 def test_trials_are_ranked_by_their_best_epoch(trials: list[TrialRecord]) -> None:
-    assert [each.number for each in outcome.rank_trials(trials, METRIC)] == [1, 0, 4, 2]
+    assert [each.number for each in study_summary.rank_trials(trials, METRIC)] == [1, 0, 4, 2]
 
 
 def test_trials_are_ranked_upwards_where_less_is_better(trials: list[TrialRecord]) -> None:
     trials[2].history[0] = EpochResult(1, {"val/loss": 1.0}, [])
-    assert outcome.rank_trials(trials, "val/loss")[0].number == 2
+    assert study_summary.rank_trials(trials, "val/loss")[0].number == 2
 
 
 def test_the_papers_configuration_stands_against_the_best(trials: list[TrialRecord]) -> None:
-    said = outcome.describe_improvement(trials, METRIC)
+    said = study_summary.describe_improvement(trials, METRIC)
     assert "paper's configuration: macro_f1 0.400" in said
     assert "trial 001: macro_f1 0.600" in said
-    assert "No trial was better" in outcome.describe_improvement([trials[0], trials[2]], METRIC)
-    assert "nothing to compare" in outcome.describe_improvement(trials[:1], METRIC)
-    said = outcome.describe_improvement([_trial(0, [], "failed"), *trials[1:3]], METRIC)
+    assert "No trial was better" in study_summary.describe_improvement(
+        [trials[0], trials[2]], METRIC
+    )
+    assert "nothing to compare" in study_summary.describe_improvement(trials[:1], METRIC)
+    said = study_summary.describe_improvement([_trial(0, [], "failed"), *trials[1:3]], METRIC)
     assert "no result to compare with. The best, trial 001: macro_f1 0.600" in said
 
 
@@ -58,13 +60,13 @@ def test_the_best_is_the_best_of_those_that_keep_to_the_largest_gap(
     trials: list[TrialRecord],
 ) -> None:
     _set_gap(trials[1], 0.3)
-    assert [each.number for each in outcome.rank_trials(trials, METRIC, 0.2)] == [0, 1, 4, 2]
-    assert "No trial with a gap of at most 0.2 was better" in outcome.describe_improvement(
+    assert [each.number for each in study_summary.rank_trials(trials, METRIC, 0.2)] == [0, 1, 4, 2]
+    assert "No trial with a gap of at most 0.2 was better" in study_summary.describe_improvement(
         trials, METRIC, 0.2
     )
     _set_gap(trials[0], 0.4)
     _set_gap(trials[1], 0.2)
-    said = outcome.describe_improvement(trials, METRIC, 0.2)
+    said = study_summary.describe_improvement(trials, METRIC, 0.2)
     assert "The best with a gap of at most 0.2, trial 001: macro_f1 0.600" in said
 
 
@@ -73,11 +75,11 @@ def test_where_none_keeps_to_the_largest_gap_it_says_so_and_names_the_closest(
 ) -> None:
     _set_gap(trials[1], 0.05)
     _set_gap(trials[2], 0.0)  # of one that was stopped
-    said = outcome.describe_improvement(trials, METRIC, 0.02)
+    said = study_summary.describe_improvement(trials, METRIC, 0.02)
     assert said.startswith("No trial that ran to its end has a gap of at most 0.02. The paper's ")
     assert "Closest, trial 001: macro_f1 0.600" in said
     _set_gap(trials[0], 0.03)
-    assert "Closest" not in outcome.describe_improvement(trials, METRIC, 0.02)
+    assert "Closest" not in study_summary.describe_improvement(trials, METRIC, 0.02)
 
 
 def _set_gap(trial: TrialRecord, gap: float) -> None:
@@ -88,7 +90,7 @@ def _set_gap(trial: TrialRecord, gap: float) -> None:
 
 def test_what_a_study_cost_and_what_stopping_saved_are_told(trials: list[TrialRecord]) -> None:
     trials[0].history = [replace(each, seconds=400.0) for each in trials[0].history]
-    assert outcome.summarize_cost(trials, epochs=3) == (
+    assert study_summary.summarize_cost(trials, epochs=3) == (
         "Trials: 5 (2 finished, 1 stopped, 1 failed, 1 running). "
         "Epochs: 8, 20 min of training in all, and 2 saved by stopping early."
     )
@@ -98,7 +100,7 @@ def test_the_leaderboard_fits_eighty_columns(trials: list[TrialRecord]) -> None:
     console = Console(width=80)
     space = load_space(find_space_file("regularize"))
     with console.capture() as shown:
-        console.print(outcome.build_leaderboard(trials, METRIC, space))
+        console.print(study_summary.build_leaderboard(trials, METRIC, space))
     lines = shown.get().splitlines()
     assert max(len(line) for line in lines) <= 80
     assert "001" in lines[1]

@@ -85,12 +85,12 @@ def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 class Story(list[Event]):
     """The events of a study, which are also their own source."""
 
-    def read(self, most: int) -> Sequence[Event]:
-        read = self[:most]
-        del self[:most]
+    def read_next(self, limit: int) -> Sequence[Event]:
+        read = self[:limit]
+        del self[:limit]
         return read
 
-    def left(self) -> int:
+    def count_unread(self) -> int:
         return len(self)
 
 

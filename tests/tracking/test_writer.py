@@ -42,12 +42,12 @@ class Told:
             self._events.append(event)
             writer.on_event(event)
 
-    def read(self, most: int) -> Sequence[Event]:
-        read = self._events[:most]
-        del self._events[:most]
+    def read_next(self, limit: int) -> Sequence[Event]:
+        read = self._events[:limit]
+        del self._events[:limit]
         return read
 
-    def left(self) -> int:
+    def count_unread(self) -> int:
         return len(self._events)
 
 
@@ -84,7 +84,7 @@ def test_a_store_that_fails_for_a_moment_loses_nothing_and_is_told_once(
             raise failure
         whole(self, events)
 
-    monkeypatch.setattr(EventRecorder, "record", record)
+    monkeypatch.setattr(EventRecorder, "record_events", record)
     told = Told(events(0, *map(result, range(1, 9)), ending="finished"))
     with StudyWriter(store, describe(), told) as writer:
         assert writer.close("finished") is None
@@ -114,7 +114,7 @@ def test_a_store_that_stays_away_is_reported_at_the_end(
     def record(self: EventRecorder, events: object) -> None:  # noqa: ARG001
         raise OSError("disk is full")
 
-    monkeypatch.setattr(EventRecorder, "record", record)
+    monkeypatch.setattr(EventRecorder, "record_events", record)
     monkeypatch.setattr("fer_tune.tracking.writer._PROGRESS_SECONDS", 0.5)
     missing = StudyWriter(store, describe(), Told(events(0))).close("finished")
     assert missing is not None
@@ -140,14 +140,14 @@ def test_a_store_that_never_answers_holds_up_neither_the_study_nor_its_end(
 
     for name, seconds in {"_GATHER": 0.0, "_PATIENCE": 0.2, "_SILENCE": 0.4}.items():
         monkeypatch.setattr(f"fer_tune.tracking.writer.{name}", seconds)
-    monkeypatch.setattr(EventRecorder, "record", record)
+    monkeypatch.setattr(EventRecorder, "record_events", record)
     told = Told(events(0, result(1)))
     writer = StudyWriter(store, describe(), told)
     asked.wait()
     for epoch in range(2, 5001):
         told.tell(writer, EpochEnded(number=0, result=result(epoch)))
     # No more than was read before is in memory.
-    assert told.left() == 4999
+    assert told.count_unread() == 4999
     missing = writer.close("finished")
     assert missing is not None
     assert "5002 records are missing" in missing
@@ -198,7 +198,7 @@ def test_what_may_pass_is_tried_again_and_what_is_refused_is_not(
             raise failure
         whole(self, events)
 
-    monkeypatch.setattr(EventRecorder, "record", record)
+    monkeypatch.setattr(EventRecorder, "record_events", record)
     monkeypatch.setattr("fer_tune.tracking.writer._FIRST_PAUSE", 0.0)
     missing = StudyWriter(store, describe(), Told(events(0))).close("finished")
     assert (missing is None) == is_kept

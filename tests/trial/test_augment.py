@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fer_tune.trial import augment as module
+from fer_tune.trial import augment
 from fer_tune.trial.augment import augment_images, make_mixup
 
 FACES = 400
@@ -14,7 +14,7 @@ FACES = 400
 def only(monkeypatch: pytest.MonkeyPatch, kept: str) -> None:
     """Switch off every change but one; half of the faces are still flipped."""
     for name in {"TURN", "SHIFT", "ZOOM", "BRIGHTNESS", "CONTRAST", "ERASE_CHANCE"} - {kept}:
-        monkeypatch.setattr(module, name, 0.0)
+        monkeypatch.setattr(augment, name, 0.0)
 
 
 def repeated(picture: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ def test_faces_are_turned_both_ways_by_up_to_15_degrees_and_keep_their_shape(
 def test_what_a_moved_face_leaves_bare_takes_the_colour_of_its_border(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "BRIGHTNESS", 0.0)
+    monkeypatch.setattr(augment, "BRIGHTNESS", 0.0)
     white = repeated(torch.ones(48, 48))
     torch.testing.assert_close(augment_images(white, 1.0), white)
 

@@ -33,7 +33,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
     zeros = torch.zeros
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
     monkeypatch.setattr(torch, "zeros", lambda *shape, **_: zeros(*shape))
-    monkeypatch.setattr("fer_tune.trial.cuda_graph.autocast", lambda _: torch.autocast("cpu"))
+    monkeypatch.setattr("fer_tune.trial.cuda_graph.use_autocast", lambda _: torch.autocast("cpu"))
     return seen
 
 

@@ -11,7 +11,7 @@ from fer_tune.data.trial_data import TrialData
 from fer_tune.model import scale_pixels
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.trial import checkpoint
-from fer_tune.trial import train_and_test as final
+from fer_tune.trial import train_and_test as module
 from fer_tune.trial.device import use_autocast
 from fer_tune.trial.train_and_test import TrainedModel, train_and_test
 from fer_tune.trial.train_state import TrialSpec, init_state
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def _on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(final, "pick_device", lambda: CPU)
+    monkeypatch.setattr(module, "pick_device", lambda: CPU)
 
 
 @pytest.fixture

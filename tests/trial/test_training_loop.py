@@ -12,7 +12,7 @@ from fer_tune.data.resampling import TrainingFaces, apply_data_plan
 from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet, scale_pixels
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.trial import training_loop as loop
+from fer_tune.trial import training_loop as training_loop
 from fer_tune.trial.augment import augment_images
 from fer_tune.trial.device import use_autocast
 from fer_tune.trial.train_state import TrialSpec, copy_weights, init_state
@@ -51,7 +51,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
         batches.append(images.clone())
         return augment_images(images, strength)
 
-    monkeypatch.setattr(loop, "augment", spy)
+    monkeypatch.setattr(training_loop, "augment_images", spy)
     return batches
 
 
@@ -110,7 +110,7 @@ def test_an_epoch_sees_every_face_once_in_an_order_of_its_own(
     config: TrialConfig, faces: TrialData, seen: list[Tensor]
 ) -> None:
     own = replace(faces, training=TrainingFaces(plain([30, 10])), classes=("sad", "happy"))
-    own = replace(own, sample=own.training.faces, validation=own.training.faces)
+    own = replace(own, train_sample=own.training.faces, validation=own.training.faces)
     train(TrialSpec(config, epochs=2, seed=0), own)
     first, second = greys(seen[:3]), greys(seen[3:])
     assert sorted(first) == sorted(second) == list(range(40))
@@ -121,7 +121,7 @@ def test_square_root_sampling_draws_the_rare_class_more_often(
     config: TrialConfig, faces: TrialData, seen: list[Tensor]
 ) -> None:
     training = apply_data_plan("sqrt_sampler", plain([225, 25]), seed=0)
-    own = replace(faces, training=training, sample=training.faces, validation=training.faces)
+    own = replace(faces, training=training, train_sample=training.faces, validation=training.faces)
     train(TrialSpec(config, epochs=4, seed=0), own)
     shown = np.array(greys(seen))
     assert len(shown) == 4 * 250
@@ -176,9 +176,11 @@ def test_averaged_weights_are_scored_and_leave_the_training_as_it_was(
         trained.append(state)
     plain, averaged = trained
     name = "head.1.weight"
-    assert plain.scored is plain.model
+    assert plain.evaluated_model is plain.model
     assert torch.equal(copy_weights(plain.model)[name], copy_weights(averaged.model)[name])
-    assert not torch.equal(copy_weights(averaged.model)[name], copy_weights(averaged.scored)[name])
+    assert not torch.equal(
+        copy_weights(averaged.model)[name], copy_weights(averaged.evaluated_model)[name]
+    )
 
 
 def test_the_average_reaches_back_as_far_as_it_is_told_to(config: TrialConfig) -> None:

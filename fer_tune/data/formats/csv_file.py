@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SIDE, SplitName
-from fer_tune.data.formats import class_and_split_names as names
+from fer_tune.data.formats import class_and_split_names
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.source_files import READ_ERRORS, SourceFile
 
@@ -86,7 +86,7 @@ def _parse_face(
         raise _BadRow(f"column emotion: {_quote_text(row[header.index('emotion')])} is not 0 to 6")
     if "usage" in header:
         usage = row[header.index("usage")]
-        split = names.match_split(usage)
+        split = class_and_split_names.match_split(usage)
         if split is None:
             raise _BadRow(
                 f"column Usage: {_quote_text(usage)} is not Training, PublicTest or PrivateTest"

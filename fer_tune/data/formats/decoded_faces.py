@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError, escape_unprintable
 from fer_tune.data.faces import SIDE, SPLIT_NAMES, Faces, SplitName
-from fer_tune.data.formats import class_and_split_names as names
+from fer_tune.data.formats import class_and_split_names as class_and_split_names
 
 _MAX_BAD_LISTED = 10
 
@@ -78,7 +78,7 @@ class FaceCollector:
                 f"{self.source}: some faces lie in train, validation or test and "
                 f"{len(self._labels[None]):,} in none of them; move or remove those"
             )
-        classes, index = names.index_classes(
+        classes, index = class_and_split_names.index_classes(
             name for part in self._labels.values() for name in part
         )
         _check_classes(classes, self.source)

@@ -4,11 +4,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from fer_tune.common.errors import UserError, escape_unprintable
-from fer_tune.data.formats import class_and_split_names as names
-from fer_tune.data.formats import csv_file
-from fer_tune.data.formats import image_file as images
-from fer_tune.data.formats import image_folders as folders
-from fer_tune.data.formats import parquet_file as parquet
+from fer_tune.data.formats import class_and_split_names as class_and_split_names
+from fer_tune.data.formats import csv_file, image_file, image_folders, parquet_file
 from fer_tune.data.formats.decoded_faces import DecodedFaces, FaceCollector
 from fer_tune.data.formats.source_files import (
     SourceFile,
@@ -45,7 +42,7 @@ def read_faces(path: Path, *, skip_bad: bool = False) -> DecodedFaces:
 def _group_by_kind(files: list[SourceFile], path: Path) -> dict[str, list[SourceFile]]:
     kinds: dict[str, list[SourceFile]] = {}
     for entry in files:
-        kind = "images" if entry.suffix in images.SUFFIXES else entry.suffix
+        kind = "images" if entry.suffix in image_file.SUFFIXES else entry.suffix
         kinds.setdefault(kind, []).append(entry)
     if path.is_file() and _has_magic(path, b"PAR1"):
         return {".parquet": files}
@@ -63,13 +60,13 @@ def _read_kind(kinds: dict[str, list[SourceFile]], path: Path, collector: FaceCo
         case [("images", [entry])] if path.is_file() and entry.path.name == path.name:
             raise UserError(f"{path} is a single image; name the folder with all of them")
         case [("images", entries)]:
-            folders.read_image_folders(entries, collector)
+            image_folders.read_image_folders(entries, collector)
             if path.is_dir() and (without := find_empty_folders(path)):
                 first = escape_unprintable(str(without[0].relative_to(path)))
                 collector.notes[f"folders without images: {len(without):,} (first: {first})"] = None
         case [(".parquet", entries)]:
             for entry in entries:
-                parquet.read_parquet(entry, collector)
+                parquet_file.read_parquet(entry, collector)
         case [(".zip", _)]:
             raise UserError(f"{path} is no whole zip file, or holds another one; unpack it first")
         case [(_, entries)]:
@@ -82,7 +79,9 @@ def _read_kind(kinds: dict[str, list[SourceFile]], path: Path, collector: FaceCo
 def _read_csv_files(files: list[SourceFile], path: Path, collector: FaceCollector) -> None:
     # Beside the challenge's train.csv lie a test.csv without labels and a sample submission.
     readable = [entry for entry in files if csv_file.has_faces(entry)] or files[:1]
-    splits = [names.match_split_in_table_name(entry.path.name) for entry in readable]
+    splits = [
+        class_and_split_names.match_split_in_table_name(entry.path.name) for entry in readable
+    ]
     if len(readable) > 1 and (None in splits or len(set(splits)) < len(splits)):
         found = ", ".join(str(entry.path) for entry in readable)
         raise UserError(f"{path} holds several data sets ({found}); name one of them")

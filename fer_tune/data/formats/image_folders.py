@@ -5,8 +5,8 @@ from pathlib import PurePosixPath
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SplitName
-from fer_tune.data.formats import class_and_split_names as names
-from fer_tune.data.formats import image_file as images
+from fer_tune.data.formats import class_and_split_names as class_and_split_names
+from fer_tune.data.formats import image_file as image_file
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.source_files import READ_ERRORS, SourceFile
 
@@ -37,15 +37,15 @@ def read_image_folders(files: list[SourceFile], collector: FaceCollector) -> Non
         raise UserError(
             f"{collector.source} holds several data sets ({', '.join(roots[:5])}); name one of them"
         )
-    with images.suppress_pillow_warnings():
+    with image_file.suppress_pillow_warnings():
         for entry, place in zip(files, places, strict=True):
             _read_image(entry, place, collector)
 
 
 def _read_image(file: SourceFile, location: _ImageLocation, collector: FaceCollector) -> None:
     try:
-        pixels, conversions = images.decode_face(file.read_bytes())
-    except images.BrokenImageError as error:
+        pixels, conversions = image_file.decode_face(file.read_bytes())
+    except image_file.BrokenImageError as error:
         collector.add_bad_face(str(file.path), str(error))
     except READ_ERRORS as error:
         collector.add_bad_face(str(file.path), f"cannot be read ({error})")
@@ -57,9 +57,16 @@ def _read_image(file: SourceFile, location: _ImageLocation, collector: FaceColle
 def _parse_location(path: PurePosixPath, source: str) -> _ImageLocation:
     folders = path.parts[:-1]
     # The innermost folder that names a split; the class lies right below it.
-    at = max((i for i, name in enumerate(folders) if names.match_split(name)), default=None)
+    at = max(
+        (i for i, name in enumerate(folders) if class_and_split_names.match_split(name)),
+        default=None,
+    )
     if at is not None and at + 1 < len(folders):
-        root, split, label = folders[:at], names.match_split(folders[at]), folders[at + 1]
+        root, split, label = (
+            folders[:at],
+            class_and_split_names.match_split(folders[at]),
+            folders[at + 1],
+        )
     elif at is None and folders:
         root, split, label = folders[:-1], None, folders[-1]
     else:
@@ -67,4 +74,6 @@ def _parse_location(path: PurePosixPath, source: str) -> _ImageLocation:
             f"{source}: {path} lies in no class folder; images belong in folders like "
             "train/happy/ or happy/"
         )
-    return _ImageLocation(root, names.match_split_in_image_name(path.name) or split, label)
+    return _ImageLocation(
+        root, class_and_split_names.match_split_in_image_name(path.name) or split, label
+    )

@@ -7,8 +7,8 @@ from typing import Any
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SplitName
-from fer_tune.data.formats import class_and_split_names as names
-from fer_tune.data.formats import image_file as images
+from fer_tune.data.formats import class_and_split_names as class_and_split_names
+from fer_tune.data.formats import image_file as image_file
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.source_files import READ_ERRORS, SourceFile
 
@@ -27,7 +27,7 @@ def read_parquet(entry: SourceFile, collector: FaceCollector) -> None:
     import pyarrow.parquet
 
     try:
-        with entry.open() as file, images.suppress_pillow_warnings():
+        with entry.open() as file, image_file.suppress_pillow_warnings():
             table = pyarrow.parquet.ParquetFile(file)
             if table.metadata.num_rows > _MAX_ROWS:
                 raise UserError(
@@ -68,7 +68,11 @@ class _FaceColumns:
     def read_row(self, values: dict[str, Any], location: str) -> None:
         into = self._into
         label = self._parse_label(values[self._label])
-        split = names.match_split(str(values[self._split])) if self._split else self._file_split
+        split = (
+            class_and_split_names.match_split(str(values[self._split]))
+            if self._split
+            else self._file_split
+        )
         image = values[self._image]
         data = image.get("bytes") if isinstance(image, dict) else image
         if label is None:
@@ -86,8 +90,8 @@ class _FaceColumns:
 
     def _add_face(self, split: SplitName | None, label: str, data: bytes, location: str) -> None:
         try:
-            pixels, conversions = images.decode_face(data)
-        except images.BrokenImageError as error:
+            pixels, conversions = image_file.decode_face(data)
+        except image_file.BrokenImageError as error:
             self._into.add_bad_face(location, f"column {self._image}: {error}")
         else:
             self._into.add_face(split, label, pixels)
@@ -141,6 +145,6 @@ def _is_image_type(kind: Any) -> bool:
 
 def _match_file_split(entry: SourceFile) -> SplitName | None:
     # train-00000-of-00004.parquet, or train/0000.parquet.
-    own = names.match_split_in_table_name(entry.path.name)
-    above = map(names.match_split, reversed(entry.path.parts[:-1]))
+    own = class_and_split_names.match_split_in_table_name(entry.path.name)
+    above = map(class_and_split_names.match_split, reversed(entry.path.parts[:-1]))
     return own or next(filter(None, above), None)

@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, NamedTuple
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats import image_file as images
+from fer_tune.data.formats import image_file as image_file
 
-DATA_SUFFIXES = images.SUFFIXES | {".csv", ".parquet", ".zip"}
+DATA_SUFFIXES = image_file.SUFFIXES | {".csv", ".parquet", ".zip"}
 _SYSTEM_FILES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 _BOMB_BYTES = 1 << 29  # fer2013.csv is half of that
 _BOMB_RATIO = 100  # fer2013.csv in a zip is 3, images are 1

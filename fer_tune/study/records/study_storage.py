@@ -12,8 +12,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import Directory, is_bucket, open_directory
 from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.defaults import BUCKET_COPIES_FOLDER, STUDIES_FOLDER
-from fer_tune.study.records import event_log as journal
-from fer_tune.study.records import settings
+from fer_tune.study.records import event_log, settings
 from fer_tune.study.records.bucket_log import (
     BucketLog,
     copy_journal,
@@ -63,7 +62,7 @@ class StudyStorage:
         """
         if not is_bucket(self.address):
             return
-        study, copy = self.open_study_directory(name), self.local_dir / name / journal.FILE
+        study, copy = self.open_study_directory(name), self.local_dir / name / event_log.FILE
         try:
             content = study.read(settings.FILE) if settings.FILE in study.list_names() else None
             whole = read_parts(study) if content is not None else b""
@@ -136,7 +135,7 @@ class StudyStorage:
         """The observers that keep the study's journal in its bucket, where it has one."""
         if is_bucket(self.address):
             return [
-                BucketLog(self.open_study_directory(name), self.local_dir / name / journal.FILE)
+                BucketLog(self.open_study_directory(name), self.local_dir / name / event_log.FILE)
             ]
         return []
 

@@ -105,7 +105,9 @@ def _measure_in_group(
         running += [trial.remote(part) for _ in range(trials - len(running))]
         try:
             for seconds in (0, MEASURE_SECONDS):  # the first epoch is slower
-                together = ray.get([each.rate.remote(seconds, 1 / trials) for each in running])
+                together = ray.get(
+                    [each.measure_throughput.remote(seconds, 1 / trials) for each in running]
+                )
         except Exception as error:
             if is_out_of_memory(error):
                 return

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.experiments import data_plans as balance
+from benchmarks.experiments import data_plans
 from benchmarks.experiments.data_plans import format_table, main, train_with_plan
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.load import load_splits
 from fer_tune.data.resampling import DATA_PLANS
-from fer_tune.trial import train_and_test as final
+from fer_tune.trial import train_and_test
 from tests.data.held import drawn_faces, write_csv
 
 
@@ -50,7 +50,9 @@ def test_runs_that_the_file_has_of_these_faces_are_not_trained_again(
     others = [line(plan, seed, 0.75) for plan in DATA_PLANS for seed in (0, 1)]
     out.write_text("".join(json.dumps(each) + "\n" for each in ours + others))
     asked: list[tuple[object, ...]] = []
-    monkeypatch.setattr(balance, "run_all", lambda _out, _run, left, *_: asked.extend(left))
+    monkeypatch.setattr(
+        data_plans, "run_and_append", lambda _out, _run, left, *_: asked.extend(left)
+    )
     main([str(faces), "--seeds", "2", "--out", str(out)])
     assert asked == [(faces, plan, 1, 20) for plan in DATA_PLANS]
     shown = capsys.readouterr().out
@@ -63,9 +65,12 @@ def test_a_run_is_tested_on_the_test_faces_and_as_the_paper_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faces = write_csv(drawn_faces(), tmp_path)
-    training, testing = Mock(wraps=final.train_and_test), Mock(wraps=final.predict_and_score)
-    monkeypatch.setattr(balance, "train_and_test", training)
-    monkeypatch.setattr(balance, "tested", testing)
+    training, testing = (
+        Mock(wraps=train_and_test.train_and_test),
+        Mock(wraps=train_and_test.predict_and_score),
+    )
+    monkeypatch.setattr(data_plans, "train_and_test", training)
+    monkeypatch.setattr(data_plans, "predict_and_score", testing)
     line = train_with_plan(faces, "balanced", seed=0, epochs=1)
     assert line["faces"] == line["originals"] * 11
     assert line["epoch"] == 1

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.replay import record_curves as record
+from benchmarks.replay import record_curves
 from fer_tune.common.errors import UserError
 from fer_tune.data.load import load_splits
 from tests.data.held import drawn_faces, write_csv
@@ -13,7 +13,7 @@ def test_a_table_of_other_faces_is_left_as_it_is(tmp_path: Path) -> None:
     faces, table = write_csv(drawn_faces(), tmp_path), tmp_path / "table.jsonl"
     table.write_text(before := json.dumps({"faces_hash": "others", "number": 0}) + "\n")
     with pytest.raises(UserError, match=r"table\.jsonl is of other faces"):
-        record.main([str(faces), "--table", str(table)])
+        record_curves.main([str(faces), "--table", str(table)])
     assert table.read_text() == before
 
 
@@ -23,7 +23,9 @@ def test_what_the_table_lacks_is_recorded(tmp_path: Path, monkeypatch: pytest.Mo
     table.write_text(json.dumps({"faces_hash": own, "number": 1}) + "\n")
     asked: list[int] = []
     monkeypatch.setattr(
-        record, "run_all", lambda _out, _run, left, *_: asked.extend(each[1] for each in left)
+        record_curves,
+        "run_all",
+        lambda _out, _run, left, *_: asked.extend(each[1] for each in left),
     )
-    record.main([str(faces), "--table", str(table), "--configurations", "3"])
+    record_curves.main([str(faces), "--table", str(table), "--configurations", "3"])
     assert asked == [0, 2]

@@ -26,7 +26,7 @@ from fer_tune.study.records.settings import open_study
 from fer_tune.study.search_space.space import find_space_file, load_space
 from fer_tune.study.tune.scheduler import StudyScheduler
 from fer_tune.study.tune.searcher import StudySearcher
-from fer_tune.terminal import study_summary as outcome
+from fer_tune.terminal import study_summary as study_summary
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.trial import checkpoint
 from fer_tune.trial.train_state import TrainState, TrialSpec, init_state
@@ -126,8 +126,8 @@ def test_a_journal_of_any_content(place: Path, kind: SchedulerName, content: byt
         tidier.on_event(event)
         scheduler.replay_event(event)
     shown.print(table.render_table())
-    shown.print(outcome.build_leaderboard(trials, STUDY.metric, STUDY.space))
-    assert outcome.render_summary(trials, STUDY)
+    shown.print(study_summary.build_leaderboard(trials, STUDY.metric, STUDY.space))
+    assert study_summary.render_summary(trials, STUDY)
     StudySearcher(study, trials, asha=scheduler.asha)
 
 

@@ -6,7 +6,7 @@ from fer_tune.common import atomic
 from fer_tune.common.errors import UserError
 from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.events import Event, Observer, TrialRemarked
-from fer_tune.study.records import bucket_log as mirror
+from fer_tune.study.records import bucket_log
 from fer_tune.study.records.event_log import FILE, EventLog, read_events
 from fer_tune.study.records.settings import FILE as SETTINGS
 from fer_tune.study.records.settings import StudySettings, create_study_directory, open_study
@@ -19,7 +19,7 @@ EVENTS = [TrialRemarked(number=0, remark=str(each)) for each in range(7)]
 def storage(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyStorage:
     """One in a bucket, empty, with parts of three lines."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(mirror, "LINES", 3)
+    monkeypatch.setattr(bucket_log, "LINES_PER_CHUNK", 3)
     return StudyStorage(f"{bucket}/{tmp_path.name}")
 
 

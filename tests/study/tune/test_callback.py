@@ -17,7 +17,7 @@ from fer_tune.study.tune.trainable import NOT_RESTORED, RestoreInfo
 class Heard(list[Event]):
     """An observer that remembers."""
 
-    tell = list.append
+    on_event = list.append
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_a_trial_that_cannot_be_kept_ends_the_study(relay: StudyCallback) -> Non
 
 def test_an_observer_that_fails_as_a_trial_ends_ends_the_study(settings: StudySettings) -> None:
     class Broken:
-        def tell(self, event: Event) -> None:
+        def on_event(self, event: Event) -> None:
             if isinstance(event, TrialEnded):
                 raise OSError("the bucket is away")
 

@@ -6,7 +6,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.data.trial_data import TrialData, build_trial_data
-from fer_tune.study.tune import gpu_sharing as sharing
+from fer_tune.study.tune import gpu_sharing
 from fer_tune.study.tune.gpu_sharing import (
     Throughput,
     choose_best_throughput,
@@ -59,7 +59,7 @@ def test_auto_gives_a_trial_the_part_of_a_gpu_that_was_measured_best(
         asked.append(there)
         return [Throughput(1, 100), Throughput(2, 190), Throughput(4, 195)]
 
-    monkeypatch.setattr(sharing, "rates", rates)
+    monkeypatch.setattr(gpu_sharing, "measure_throughputs", rates)
     wanted, found = resolve_gpu_share(
         ResourceRequest(gpus="auto"), [Machine(12, 2)], {"original": faces}
     )
@@ -71,8 +71,8 @@ def test_auto_gives_a_trial_the_part_of_a_gpu_that_was_measured_best(
 def test_trials_that_share_cores_are_measured_together(
     monkeypatch: pytest.MonkeyPatch, faces: TrialData
 ) -> None:
-    monkeypatch.setattr(sharing, "SECONDS", 0.0)
-    monkeypatch.setattr(sharing, "PATIENCE", 1.0)
+    monkeypatch.setattr(gpu_sharing, "MEASURE_SECONDS", 0.0)
+    monkeypatch.setattr(gpu_sharing, "TIMEOUT_SECONDS", 1.0)
     with open_ray_session(None):
         found = measure_throughputs(faces, {"CPU": 2})
         assert [rate.trials for rate in found] == [1, 2]

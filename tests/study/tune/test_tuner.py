@@ -29,7 +29,7 @@ from fer_tune.study.tune.tuner import RunContext, Trainable, run_study
 class Heard(list[Event]):
     """An observer that remembers."""
 
-    tell = list.append
+    on_event = list.append
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ class Full:
     def __init__(self, events: int) -> None:
         self._left = events
 
-    def tell(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         self._left -= 1
         if self._left < 0:
             raise UserError("the disk is full")
@@ -106,7 +106,7 @@ class Stumbles:
     def __init__(self) -> None:
         self._failed = False
 
-    def tell(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, TrialEnded) and not self._failed:
             self._failed = True
             raise UserError("the bucket was away")
