@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune.study.journal import checked_trials
-from fer_tune.study.settings import FILE, open_study
+from fer_tune.study.records.event_log import read_checked_trials
+from fer_tune.study.records.settings import FILE, open_study
 
 STUDIES = Path(__file__).parents[2] / "benchmarks" / "studies"
 NAMES = sorted(path.parent.name for path in STUDIES.glob(f"*/{FILE}"))
@@ -18,7 +18,7 @@ def test_no_study_is_missing() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_study_is_loaded(name: str) -> None:
     folder, settings = open_study(STUDIES, name)
-    trials = checked_trials(folder, settings)
+    trials = read_checked_trials(folder, settings)
     assert [each.number for each in trials] == list(range(len(trials)))
     assert 0 < len(trials) <= settings.trials
     assert all(each.history for each in trials if each.ending in ("finished", "stopped"))
