@@ -13,6 +13,16 @@ from fer_tune.trial_config import TrialConfig
 Ending = Literal["finished", "stopped", "paused", "failed", "interrupted"]
 RESUMABLE_ENDINGS: tuple[Ending, ...] = ("paused", "interrupted")
 
+# The recorded ending of a trial, as people read it; None is a trial that has not ended.
+STATUS_WORDS: dict[Ending | None, str] = {
+    "finished": "completed",
+    "stopped": "pruned",
+    "paused": "paused",
+    "failed": "failed",
+    "interrupted": "interrupted",
+    None: "running",
+}
+
 
 def current_time_ms() -> int:
     """Milliseconds since 1970, as MLflow counts time."""
