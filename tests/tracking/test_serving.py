@@ -1,4 +1,4 @@
-"""The model as MLflow's server serves it, started and asked by the lines of the README."""
+"""The model as MLflow's server serves it, started and asked by the lines of the guide."""
 
 import json
 import os
@@ -28,14 +28,14 @@ from tests.waiting import answers, wait_until
 
 pytestmark = pytest.mark.slow
 
-README = Path(__file__).parents[2] / "README.md"
+GUIDE = Path(__file__).parents[2] / "fer_tune" / "README.md"
 CONFIG = ModelConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
 FACE = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
 
 
 def documented(mark: str, port: int) -> str:
-    """The lines of the README that hold `mark`, for another port."""
-    (lines,) = [x for x in re.findall(r"```sh\n(.*?)```", README.read_text(), re.S) if mark in x]
+    """Return the lines of the guide that hold `mark`, for another port."""
+    (lines,) = [x for x in re.findall(r"```sh\n(.*?)```", GUIDE.read_text(), re.S) if mark in x]
     assert "5001" in lines
     return str(lines).replace("5001", str(port))
 
