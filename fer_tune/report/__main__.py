@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
 
     from fer_tune.common.console import create_console
-    from fer_tune.report.write import write_report
+    from fer_tune.report.page import write_report
     from fer_tune.study.records.study_storage import StudyStorage
     from fer_tune.tracking.store import open_store
 
