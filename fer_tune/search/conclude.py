@@ -11,7 +11,6 @@ from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal import study_summary
-from fer_tune.terminal.closing import show_next_steps, show_outcome
 from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.ui import build_study_url, build_ui_command
 
@@ -51,7 +50,7 @@ def finish_study(
     """
     for warning in filter(None, (result.tracking_warning, result.export_warning)):
         console.print(f"Warning: {warning}", style="bold", soft_wrap=True)
-    show_outcome(console, result.trials, result.settings)
+    study_summary.show_outcome(console, result.trials, result.settings)
     if with_report and not result.tracking_warning:
         _write_report(console, result.store, result.settings.name, storage, splits)
     _require_result(result)
@@ -63,7 +62,7 @@ def _write_report(
 ) -> None:
     """Write what the study found as a page; what keeps it from that is told, and no more."""
     try:
-        from fer_tune.report.write import write_report
+        from fer_tune.report.page import write_report
 
         with console.status("making the report (Ctrl-C leaves it out)"):
             page = write_report(store, name, storage, splits=splits)
@@ -88,6 +87,6 @@ def _show_next_commands(
     page = build_study_url(result.store, result.run_id)
     left = "Not all is recorded" if result.tracking_warning else None
     left = left if result.is_done else "Not all trials are done"
-    show_next_steps(
+    study_summary.show_next_steps(
         console, result.settings, build_ui_command(result.store), page, store_options, left
     )

@@ -38,8 +38,7 @@ from fer_tune.study.tune.resources import (
 )
 from fer_tune.study.tune.shared_data import StudyData, build_study_data
 from fer_tune.study.tune.storage_check import check_storage_access
-from fer_tune.terminal import study_summary as study_summary
-from fer_tune.terminal.closing import format_resume_line
+from fer_tune.terminal import study_summary
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.writer import StudyWriter
@@ -149,7 +148,10 @@ def _lock_study(console: Console, settings: StudySettings, options: RunOptions) 
                 if is_new:
                     files.delete_if_empty()
             elif isinstance(error, KeyboardInterrupt):  # a second one, or before the first trial
-                console.print(format_resume_line(settings, options.store_options), soft_wrap=True)
+                console.print(
+                    study_summary.format_resume_line(settings, options.store_options),
+                    soft_wrap=True,
+                )
             raise
 
 
