@@ -1,17 +1,17 @@
 """The best trial by class, beside the paper."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_tune.report.intervals import bootstrap_measure
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import draw_picture, truncate_names
 from fer_tune.report.section import FaceSheet, Picture, Section, Table
 from fer_tune.scoring import paper_results
 from fer_tune.scoring.metrics import Scores
-from fer_tune.scoring.significance import find_percentile_interval
+from fer_tune.scoring.significance import ConfidenceInterval, bootstrap_intervals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,42 +68,36 @@ def summarize_classes(number: int, classes: tuple[str, ...], confusion: NDArray[
 
 
 def _build_score_table(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Table:
-    scores = Scores(0.0, confusion)
-    values = np.array([scores.precision, scores.recall, scores.f1])
-    drawn = bootstrap_measure(confusion.tolist(), lambda s: np.array([s.precision, s.recall, s.f1]))
-    low, high = find_percentile_interval(drawn)
-    # The macro mean is of the same draws: classes do not vary together.
-    mean_low, mean_high = find_percentile_interval(drawn.mean(axis=2))
-    support = confusion.sum(axis=1)
+    scores, intervals = Scores(0.0, confusion), bootstrap_intervals(confusion)
+    values = (scores.precision, scores.recall, scores.f1)
+    by_class = (intervals.precision, intervals.recall, intervals.f1)
+    macro = (intervals.macro_precision, intervals.macro_recall, intervals.macro_f1)
+    faces = confusion.sum(axis=1)
     rows = [
         [
             name,
-            *_format_cells(values[:, i], high[:, i] - low[:, i]),
-            f"{support[i]:,}",
-            *_format_paper_scores(name),
+            *(
+                _format_cell(v[i], interval[i])
+                for v, interval in zip(values, by_class, strict=True)
+            ),
+            f"{faces[i]:,}",
+            *_format_paper_scores(paper_results.TEST_BY_CLASS.get(name)),
         ]
         for i, name in enumerate(classes)
     ]
-    theirs = [f"{value:.2f}" for value in paper_results.TEST_MACRO]
-    rows.append(
-        [
-            "macro mean",
-            *_format_cells(values.mean(axis=1), mean_high - mean_low),
-            f"{support.sum():,}",
-            *theirs,
-        ]
-    )
+    mean = [_format_cell(v.mean(), interval) for v, interval in zip(values, macro, strict=True)]
+    paper = _format_paper_scores(paper_results.TEST_MACRO)
+    rows.append(["macro mean", *mean, f"{faces.sum():,}", *paper])
     header = ["class", "precision", "recall", "F1", "faces", "paper's P", "R", "F1"]
     return Table(header, rows)
 
 
-def _format_cells(values: NDArray[np.float64], widths: NDArray[np.float64]) -> list[str]:
-    return [f"{v:.2f} ± {w / 2:.2f}" for v, w in zip(values, widths, strict=True)]
+def _format_cell(value: float, interval: ConfidenceInterval) -> str:
+    return f"{value:.2f} ± {(interval.high - interval.low) / 2:.2f}"
 
 
-def _format_paper_scores(name: str) -> list[str]:
-    theirs = paper_results.TEST_BY_CLASS.get(name)
-    return [f"{value:.2f}" for value in theirs] if theirs else ["-"] * 3
+def _format_paper_scores(scores: Sequence[float] | None) -> list[str]:
+    return [f"{value:.2f}" for value in scores] if scores else ["-"] * 3
 
 
 def _plot_confusion_matrix(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Picture:

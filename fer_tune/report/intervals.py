@@ -1,22 +1,12 @@
 """How far a number can be trusted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fer_tune.scoring.metrics import EpochResult, Scores
-from fer_tune.scoring.significance import find_percentile_interval, resample_confusion_matrix
-
-BOOTSTRAP_SAMPLES = 1000
-
-Measure = Callable[[Scores], float | NDArray[np.float64]]
-
-_MEASURES: dict[str, Measure] = {
-    "val/accuracy": lambda scores: scores.accuracy,
-    "val/macro_f1": lambda scores: scores.macro_f1,
-}
+from fer_tune.scoring.metrics import EpochResult
+from fer_tune.scoring.significance import bootstrap_intervals
 
 
 class Estimate(NamedTuple):
@@ -39,32 +29,24 @@ class Estimate(NamedTuple):
         return max(self.value - low, 0.0), max(high - self.value, 0.0)
 
 
-def bootstrap_measure(confusion: Sequence[Sequence[int]], measure: Measure) -> NDArray[np.float64]:
-    """The measure on DRAWS samples with replacement of the faces that were counted.
-
-    confusion: (C, C) counts.
-    Returns (DRAWS, ...), the rest as `measure` gives it. The same counts give the same numbers.
-    """
-    sampled = resample_confusion_matrix(np.asarray(confusion, dtype=np.int64), BOOTSTRAP_SAMPLES)
-    return np.array([measure(Scores(0.0, each)) for each in sampled])
-
-
 def estimate_metric(result: EpochResult, metric: str) -> Estimate:
     """A metric of an epoch, with what chance in the choice of validation faces does to it.
 
     The gap's interval takes both of its accuracies to be of as many faces; where `balanced` left
     fewer training faces to measure on, it is too narrow.
     """
-    value = result.metrics[metric]
-    if not np.sum(result.confusion):
+    value, confusion = result.metrics[metric], np.asarray(result.confusion, dtype=np.int64)
+    if not confusion.sum():
         return Estimate(value)
-    if metric in _MEASURES:
-        low, high = find_percentile_interval(bootstrap_measure(result.confusion, _MEASURES[metric]))
-        return Estimate(value, float(low), float(high))
+    if metric in ("val/accuracy", "val/macro_f1"):
+        intervals = bootstrap_intervals(confusion)
+        return Estimate(
+            value, *(intervals.accuracy if metric == "val/accuracy" else intervals.macro_f1)
+        )
     if metric == "gap":
         validation = result.metrics["val/accuracy"]
         both = np.array([validation, validation + value])
-        error = float(np.sqrt((both * (1 - both)).clip(0).sum() / np.sum(result.confusion)))
+        error = float(np.sqrt((both * (1 - both)).clip(0).sum() / confusion.sum()))
         return Estimate(value, value - 1.96 * error, value + 1.96 * error)
     return Estimate(value)
 

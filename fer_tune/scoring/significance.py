@@ -23,9 +23,14 @@ class ConfidenceInterval(NamedTuple):
 
 @dataclass(frozen=True)
 class ScoreIntervals:
-    """Bootstrap intervals of test scores; by class, in the order of the classes."""
+    """Bootstrap intervals of a model's scores; those by class are in the order of the classes.
+
+    macro_precision, macro_recall, macro_f1: of the mean over classes.
+    """
 
     accuracy: ConfidenceInterval
+    macro_precision: ConfidenceInterval
+    macro_recall: ConfidenceInterval
     macro_f1: ConfidenceInterval
     precision: tuple[ConfidenceInterval, ...]
     recall: tuple[ConfidenceInterval, ...]
@@ -36,39 +41,32 @@ def bootstrap_intervals(
     confusion: NDArray[np.int64],  # (C, C) counts; rows truth, columns prediction
     seed: int = 0,
 ) -> ScoreIntervals:
-    """Percentile intervals over resampled faces (Efron & Tibshirani 1993, chapter 13)."""
-    draws, total = resample_confusion_matrix(confusion, RESAMPLES, seed), int(confusion.sum())
-    right = np.diagonal(draws, axis1=1, axis2=2)  # (RESAMPLES, C), as all below
-    told, faces = draws.sum(axis=1), draws.sum(axis=2)
-    f1 = 2 * right / np.maximum(told + faces, 1)
+    """Return percentile intervals over resampled faces (Efron & Tibshirani 1993, chapter 13)."""
+    total = int(confusion.sum())
+    # One multinomial draw fills the cells as resampling the faces with replacement does.
+    rng = np.random.default_rng(seed)
+    cells = rng.multinomial(total, confusion.ravel() / total, RESAMPLES)
+    samples = cells.reshape(RESAMPLES, *confusion.shape)
+    correct = np.diagonal(samples, axis1=1, axis2=2)  # (RESAMPLES, C), as all below
+    predicted, faces = samples.sum(axis=1), samples.sum(axis=2)
+    precision = correct / np.maximum(predicted, 1)
+    recall = correct / np.maximum(faces, 1)
+    f1 = 2 * correct / np.maximum(predicted + faces, 1)
     return ScoreIntervals(
-        accuracy=_to_interval(right.sum(axis=1) / total),
+        accuracy=_to_interval(correct.sum(axis=1) / total),
+        macro_precision=_to_interval(precision.mean(axis=1)),
+        macro_recall=_to_interval(recall.mean(axis=1)),
         macro_f1=_to_interval(f1.mean(axis=1)),
-        precision=tuple(map(_to_interval, (right / np.maximum(told, 1)).T)),
-        recall=tuple(map(_to_interval, (right / np.maximum(faces, 1)).T)),
+        precision=tuple(map(_to_interval, precision.T)),
+        recall=tuple(map(_to_interval, recall.T)),
         f1=tuple(map(_to_interval, f1.T)),
     )
 
 
-def resample_confusion_matrix(
-    confusion: NDArray[np.int64], draws: int, seed: int = 0
-) -> NDArray[np.int64]:
-    """Confusion matrices of as many faces, drawn with replacement: (draws, C, C) from (C, C).
-
-    They fill the cells as one multinomial draw does, so the faces themselves are not needed.
-    """
-    faces = int(confusion.sum())
-    cells = np.random.default_rng(seed).multinomial(faces, confusion.ravel() / faces, draws)
-    return cells.reshape(draws, *confusion.shape)
-
-
-def find_percentile_interval(sampled: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The ends of the 95 % interval: (2, ...) from (draws, ...)."""
-    return np.asarray(np.quantile(sampled, _TAIL_QUANTILES, axis=0), dtype=np.float64)
-
-
-def _to_interval(values: NDArray[np.float64]) -> ConfidenceInterval:
-    low, high = find_percentile_interval(values)
+def _to_interval(
+    samples: NDArray[np.float64],  # (RESAMPLES,)
+) -> ConfidenceInterval:
+    low, high = np.quantile(samples, _TAIL_QUANTILES)
     return ConfidenceInterval(float(low), float(high))
 
 

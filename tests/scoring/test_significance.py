@@ -25,7 +25,8 @@ _matrices = arrays.arrays(np.int64, (CLASSES, CLASSES), elements=st.integers(0, 
 def test_intervals_lie_in_0_to_1_and_around_what_was_measured(matrix: NDArray[np.int64]) -> None:
     found, scores = bootstrap_intervals(matrix), Scores(0.0, matrix)
     assert 0 <= found.accuracy.low <= scores.accuracy <= found.accuracy.high <= 1
-    for low, high in (found.macro_f1, *found.precision, *found.recall, *found.f1):
+    macro = found.macro_precision, found.macro_recall, found.macro_f1
+    for low, high in (*macro, *found.precision, *found.recall, *found.f1):
         assert 0 <= low <= high <= 1
     assert len(found.f1) == CLASSES
 
