@@ -91,8 +91,8 @@ def _print_predictions(
 
     from fer_tune.common.console import create_console
     from fer_tune.predict import output
-    from fer_tune.tracking.chosen import find_default_model_uri
     from fer_tune.tracking.models.log_model import load_model
+    from fer_tune.tracking.registry import find_default_model_uri
     from fer_tune.tracking.store import open_store
 
     store = open_store(options.tracking_uri, create=False)

@@ -1,25 +1,67 @@
 """Events put into MLflow; each may come again without being recorded twice."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from fer_tune.common.errors import UserError
-from fer_tune.events import RESUMABLE_ENDINGS, Ending, EpochEnded, Event, TrialEnded, TrialStarted
+from fer_tune.events import (
+    RESUMABLE_ENDINGS,
+    Ending,
+    EpochEnded,
+    Event,
+    TrialEnded,
+    TrialRemarked,
+    TrialStarted,
+)
 from fer_tune.scoring.metrics import EpochResult, is_better
 from fer_tune.tracking import study_run, tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix
 from fer_tune.tracking.metric_names import to_best_metrics, to_epoch_metrics
-from fer_tune.tracking.parts import StudyEnded, TrialSegment, split_segments
 from fer_tune.tracking.queries import find_parent_run, list_trial_runs
 from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.study_run import StudyEnded
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 # MLflow takes a thousand things at once; this leaves room for parameters and tags.
 _METRICS_PER_BATCH = 900
+
+
+@dataclass
+class TrialSegment:
+    """Of what happened to a trial, a stretch from its start or a going on to its next ending.
+
+    Either end may be missing: it was recorded before, or is still to come.
+    """
+
+    number: int
+    started: TrialStarted | None = None
+    epochs: list[EpochEnded] = field(default_factory=list)
+    ended: TrialEnded | None = None
+
+
+def split_segments(events: Iterable[Event]) -> Iterator[TrialSegment]:
+    """The events of one trial, in order, as few parts."""
+    part: TrialSegment | None = None
+    for event in events:
+        if isinstance(event, TrialRemarked):
+            continue
+        if part and (part.ended or isinstance(event, TrialStarted)):
+            yield part
+            part = None
+        part = part or TrialSegment(event.number)
+        match event:
+            case TrialStarted():
+                part.started = event
+            case EpochEnded():
+                part.epochs.append(event)
+            case TrialEnded():
+                part.ended = event
+    if part:
+        yield part
 
 
 @dataclass

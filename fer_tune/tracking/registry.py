@@ -14,7 +14,7 @@ from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.seed_run import SeedOutcome, load_test_predictions
-from fer_tune.tracking.store import Store
+from fer_tune.tracking.store import Store, summarize_error
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MODEL_NAME = "fer_tune"
 CHAMPION, CHALLENGER = "champion", "challenger"
+CHAMPION_URI = f"models:/{MODEL_NAME}@{CHAMPION}"
 
 
 @dataclass(frozen=True)
@@ -133,3 +134,31 @@ def set_alias(store: Store, version: str, alias: str, description: str) -> None:
     client = store.create_client()
     client.update_model_version(MODEL_NAME, version, description)
     client.set_registered_model_alias(MODEL_NAME, alias, version)
+
+
+def find_default_model_uri(store: Store) -> str:
+    """The registry's champion, else the model that was trained again last.
+
+    Raises UserError where there is neither, or the store fails.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return CHAMPION_URI if find_champion(store) else _find_newest_model_uri(store)
+    except MlflowException as error:
+        raise UserError(f"tracking store {store}: {summarize_error(error)}") from error
+
+
+def _find_newest_model_uri(store: Store) -> str:
+    from mlflow.entities import LoggedModelStatus
+
+    newest_first = [{"field_name": "creation_timestamp", "ascending": False}]
+    for model in store.create_client().search_logged_models(
+        [store.experiment_id], order_by=newest_first
+    ):
+        if model.status == LoggedModelStatus.READY:  # others were broken off as they were written
+            return f"models:/{model.model_id}"
+    raise UserError(
+        f"no model in {store}; train one with python -m fer_tune.retrain --study NAME, "
+        "or say with --model which, and with --tracking-uri where it is"
+    )

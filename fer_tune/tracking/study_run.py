@@ -1,15 +1,14 @@
 """The run of a study itself, above those of its trials: begun, gone on with and ended."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fer_tune.events import Ending
 from fer_tune.tracking import tags
-from fer_tune.tracking.notes import render_study_note
-from fer_tune.tracking.parts import StudyEnded
+from fer_tune.tracking.metric_names import to_best_name
 from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.ui import build_study_path
-from fer_tune.tracking.view import build_view_tag
+from fer_tune.tracking.ui import build_study_path, build_view_tag
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,6 +21,31 @@ RUN_STATUS: dict[Ending, str] = {
     "failed": "FAILED",
     "interrupted": "KILLED",
 }
+
+_GUIDE = """\
+| where | what |
+|---|---|
+| `{score}` | a trial's score: `{metric}` of its best epoch, on validation faces |
+| `{best}...` | the other metrics of that epoch; `{best}gap` is train minus validation accuracy |
+| trial `000` | the paper's configuration, with which the others are compared |
+| `val_f1/`, `val_precision/`, `val_recall/` | of each class, epoch by epoch |
+| `confusion.png` of a trial | which classes it takes for which, at its best epoch |
+| `space.yaml`, `command.txt` | what was searched, and how to do it again |
+| `report.html`, `front.csv` | what was found, and the best trials by gap, once all is over |"""
+
+
+@dataclass(frozen=True)
+class StudyEnded:
+    """The last event of a study, which only its writer tells.
+
+    note: what came out, for the head of the study's page.
+    front: the table of its best trade-offs, CSV; empty without one.
+    """
+
+    ending: Ending
+    summary: str
+    time: int
+    pareto_front_csv: str = ""
 
 
 def create_study_run(store: Store, study: StudyInfo, replaced_run: "Run | None") -> str:
@@ -96,3 +120,19 @@ def _add_missing_info(store: Store, study: StudyInfo, run: "Run") -> None:
         client.log_text(run_id, texts[name], name)
     settings = {k: v for k, v in study.settings.items() if v is not None and k not in has}
     client.log_batch(run_id, params=[Param(k, str(v)) for k, v in settings.items()])
+
+
+def render_study_note(study: StudyInfo, page: str, summary: str = "") -> str:
+    """What is known of the study so far, and a guide to its page.
+
+    page: of its trials, in the same UI (see `fer_tune.tracking.ui.study_page`).
+    outcome: what it found, Markdown.
+    """
+    names = ", ".join(f"`{name}`" for name in study.parameters)
+    trials = f"**[Compare the trials]({page})**: a table, the best first, and charts."
+    guide = _GUIDE.format(
+        score=to_best_name(study.metric), metric=study.metric, best=tags.BEST_PREFIX
+    )
+    varied = names and f"They differ in {names}."
+    told = [summary, *study.notes, f"{trials} {varied}".strip(), guide]
+    return "\n\n".join(filter(None, told))

@@ -10,10 +10,10 @@ from typing import Protocol, Self
 
 from fer_tune.common.errors import UserError
 from fer_tune.events import Ending, Event, current_time_ms
-from fer_tune.tracking.parts import StudyEnded
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, stop_retries, summarize_error
+from fer_tune.tracking.study_run import StudyEnded
 
 _GATHER_SECONDS = 1.0  # seconds in which events gather: what is written at once costs less
 _MAX_EVENTS = 500  # events in memory

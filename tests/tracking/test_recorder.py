@@ -14,7 +14,6 @@ from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Ending, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
-from fer_tune.tracking.parts import StudyEnded
 from fer_tune.tracking.queries import (
     TrialRun,
     find_parent_run,
@@ -25,6 +24,7 @@ from fer_tune.tracking.queries import (
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.study_run import StudyEnded
 from fer_tune.trial_config import TrialConfig
 
 Describe = Callable[..., StudyInfo]

@@ -1,13 +1,93 @@
+import json
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
+from mlflow.entities import Run
+
+from fer_tune.scoring.metrics import EpochResult
+from fer_tune.study.search_space.space import find_space_file, load_space
+from fer_tune.tracking.metric_names import to_best_metrics, to_epoch_metrics
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.ui import build_study_url, build_ui_command
+from fer_tune.tracking.ui import build_study_url, build_ui_command, build_view_tag
+
+Describe = Callable[..., StudyInfo]
+
+RUN = cast(Run, SimpleNamespace(info=SimpleNamespace(run_id="ab12", start_time=7)))
+
+
+def _state(study: StudyInfo) -> dict[str, Any]:
+    view = json.loads(build_view_tag(study, RUN)[1])
+    return cast("dict[str, Any]", json.loads(view["state"]))
+
+
+def _parallel(study: StudyInfo) -> list[list[str]]:
+    charts = _state(study)["compareRunCharts"]
+    return [chart["selectedParams"] for chart in charts if chart["type"] == "PARALLEL"]
+
+
+def test_a_view_has_the_studys_name_and_its_runs_id_as_key(describe: Describe) -> None:
+    key, value = build_view_tag(describe(name="faces"), RUN)
+    assert key == "mlflow.sharedViewState.ab12"
+    assert json.loads(value)["name"] == "faces"
+
+
+@pytest.mark.parametrize(
+    ("metric", "column", "ascending", "of_all"),
+    [
+        ("val/macro_f1", "best/macro_f1", False, "max"),
+        ("train/loss", "best/train_loss", True, "min"),
+        ("gap", "best/gap", True, "min"),
+    ],
+)
+def test_the_best_trial_is_first_and_its_score_too(
+    describe: Describe, metric: str, column: str, ascending: bool, of_all: str
+) -> None:
+    state = _state(describe(metric=metric))
+    assert (state["orderByKey"], state["orderByAsc"]) == (f"metrics.`{column}`", ascending)
+    assert state["selectedColumns"][0] == state["orderByKey"]
+    assert len(set(state["selectedColumns"])) == len(state["selectedColumns"])
+    assert state["groupBy"]["aggregateFunction"] == of_all
+
+
+def test_every_metric_is_in_a_section_and_those_of_single_classes_are_folded_up(
+    describe: Describe, result: Callable[..., EpochResult]
+) -> None:
+    names = to_epoch_metrics(result(1)) | to_best_metrics(result(1), "val/macro_f1")
+    shown = {
+        section["name"]: section["display"] for section in _state(describe())["compareRunSections"]
+    }
+    used = {name.rpartition("/")[0] or "Model metrics" for name in names}
+    assert used == shown.keys() - {"Parameters and score", "Score against gap"}
+    folded = {name for name, unfolded in shown.items() if not unfolded}
+    assert folded == {"best", "val_f1", "val_precision", "val_recall"}
+
+
+def test_parameters_that_only_some_trials_have_are_compared_among_those(describe: Describe) -> None:
+    assert _parallel(describe(parameters={"depth": (), "width": ()})) == [["depth", "width"]]
+    some = {"head": (), "hidden_1": ("head",), "depth": (), "hidden_2": ("head",)}
+    assert _parallel(describe(parameters=some)) == [
+        ["head", "depth"],
+        ["head", "hidden_1", "hidden_2"],
+    ]
+
+
+def test_no_axis_is_drawn_twice_against_itself(describe: Describe) -> None:
+    scatter = _state(describe(metric="gap"))["compareRunCharts"][-1]
+    assert scatter["xaxis"] != scatter["yaxis"]
+
+
+def test_the_view_of_the_largest_space_fits_into_a_tag(describe: Describe) -> None:
+    space = load_space(find_space_file("regularize"))
+    parameters = {name: tuple(each.when or ()) for name, each in space.parameters.items()}
+    assert len(build_view_tag(describe(parameters=parameters), RUN)[1]) < 5000
 
 
 def test_the_ui_is_started_on_a_local_store_and_opened_on_a_server(
-    store: Store, describe: Callable[..., StudyInfo]
+    store: Store, describe: Describe
 ) -> None:
     run_id = EventRecorder(store, describe(), resume=False).run_id
     assert build_ui_command(store) == f"mlflow ui --backend-store-uri {store.uri} --port 5000"
@@ -21,7 +101,7 @@ def test_the_ui_is_started_on_a_local_store_and_opened_on_a_server(
 
 
 def test_the_address_names_the_view_that_the_experiment_has(
-    store: Store, describe: Callable[..., StudyInfo]
+    store: Store, describe: Describe
 ) -> None:
     run_id = EventRecorder(store, describe(), resume=False).run_id
     key = build_study_url(store, run_id).partition("viewStateShareKey=")[2]
@@ -30,7 +110,7 @@ def test_the_address_names_the_view_that_the_experiment_has(
 
 
 def test_a_study_that_goes_on_gets_a_view_where_it_had_none(
-    store: Store, describe: Callable[..., StudyInfo]
+    store: Store, describe: Describe
 ) -> None:
     run_id = EventRecorder(store, describe(), resume=False).run_id
     key = f"mlflow.sharedViewState.{run_id}"

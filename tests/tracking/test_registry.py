@@ -6,8 +6,8 @@ import torch
 from fer_tune.common.errors import UserError
 from fer_tune.model import FerNet
 from fer_tune.model_config import ModelConfig
-from fer_tune.tracking.chosen import CHAMPION_URI, find_default_model_uri
 from fer_tune.tracking.models.log_model import load_model, log_model
+from fer_tune.tracking.registry import CHAMPION_URI, find_default_model_uri
 from fer_tune.tracking.store import Store, open_store
 
 CONFIG = ModelConfig(depth=1, width=4, hidden_1=16, hidden_2=8)

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
-from fer_tune.tracking.notes import render_study_note
 from fer_tune.tracking.run_info import StudyInfo
+from fer_tune.tracking.study_run import render_study_note
 
 
 def test_the_outcome_is_first_and_the_page_of_the_trials_is_linked(
