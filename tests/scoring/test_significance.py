@@ -1,3 +1,4 @@
+from fractions import Fraction
 from math import comb
 
 import numpy as np
@@ -19,6 +20,13 @@ _labels = st.integers(1, 60).flatmap(
 _matrices = arrays.arrays(np.int64, (CLASSES, CLASSES), elements=st.integers(0, 60)).filter(
     lambda matrix: matrix.any()
 )
+
+
+def exact_mcnemar(only_ours: int, only_theirs: int) -> float:
+    """Return p of McNemar's exact test: twice the binomial tail, written out."""
+    differ, fewer = only_ours + only_theirs, min(only_ours, only_theirs)
+    tail = sum(Fraction(comb(differ, count), 2**differ) for count in range(fewer + 1))
+    return float(min(Fraction(1), 2 * tail))
 
 
 @given(_matrices)
@@ -69,7 +77,7 @@ def test_the_same_faces_give_the_same_interval_and_four_times_as_many_half_the_w
     assert widths[0] / widths[1] == pytest.approx(2, rel=0.1)
 
 
-@settings(deadline=None)  # the first call imports statsmodels
+@settings(deadline=None)  # the first call imports scipy
 @given(_labels)
 def test_every_face_is_in_one_cell_and_p_is_the_binomial_tests(labels: NDArray[np.int64]) -> None:
     truth, ours, theirs = labels
@@ -77,9 +85,25 @@ def test_every_face_is_in_one_cell_and_p_is_the_binomial_tests(labels: NDArray[n
     assert found.both + found.ours + found.theirs + found.neither == len(truth)
     assert found.both + found.ours == (ours == truth).sum()
     assert found.both + found.theirs == (theirs == truth).sum()
-    differ, fewer = found.ours + found.theirs, min(found.ours, found.theirs)
-    tail = sum(comb(differ, count) for count in range(fewer + 1)) / 2**differ
-    assert found.p == pytest.approx(min(1, 2 * tail))
+    assert found.p == pytest.approx(exact_mcnemar(found.ours, found.theirs))
+
+
+@pytest.mark.parametrize("only_ours", [0, 1, 2, 7, 30, 400])
+def test_p_is_that_of_mcnemars_exact_test_for_tables_of_any_size(only_ours: int) -> None:
+    for only_theirs in (0, 1, 2, 3, 8, 25, 31, 399, 400, 900):
+        differ, both = only_ours + only_theirs, 5
+        truth = np.zeros(differ + both, np.int64)
+        ours = np.array([0] * only_ours + [1] * only_theirs + [0] * both)
+        theirs = np.array([1] * only_ours + [0] * only_theirs + [0] * both)
+        found = run_mcnemar_test(truth, ours, theirs)
+        assert (found.both, found.ours, found.theirs) == (both, only_ours, only_theirs)
+        assert found.p == pytest.approx(exact_mcnemar(only_ours, only_theirs), rel=1e-9)
+
+
+def test_two_models_that_never_differ_have_p_1() -> None:
+    labels = np.array([0, 1, 1])
+    assert run_mcnemar_test(labels, labels, labels).p == 1.0
+    assert run_mcnemar_test(labels, 1 - labels, 1 - labels).p == 1.0
 
 
 @given(_labels)
