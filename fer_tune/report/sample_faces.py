@@ -80,7 +80,8 @@ def predict_validation(
     device = pick_device(0)  # a GPU may be full of a study's trials
     model = FerNet(study.best.config, len(study.classes))
     checkpoint.load_best_weights(model, checkpoint_directory)
-    model = model.to(device, memory_format=torch.channels_last).fused()  # type: ignore[call-overload]
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.fuse_for_evaluation()
     batches = torch.split(DeviceData.from_faces(validation, device).images, _BATCH_SIZE)
     with torch.inference_mode(), use_autocast(device):
         logits = torch.cat([model(scale_pixels(images)).float() for images in batches])
