@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import re
 import shlex
 import shutil
 import signal
@@ -11,9 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fer_tune.common.errors import UserError, escape_unprintable
-
-_PASSWORD = re.compile(r"(?<=://)\S*@")
+from fer_tune.common.errors import UserError
+from fer_tune.common.text import escape_unprintable, hide_passwords
 
 
 class _HelpFormatter(argparse.HelpFormatter):
@@ -110,10 +108,8 @@ def format_command_line(module: str, argv: Sequence[str] | None = None) -> str:
 
     For people and records, so passwords in addresses are left out.
     """
-    typed = shlex.join(
-        [find_python_command(), "-m", module, *(sys.argv[1:] if argv is None else argv)]
-    )
-    return _PASSWORD.sub("***@", typed)
+    arguments = sys.argv[1:] if argv is None else argv
+    return shlex.join([find_python_command(), "-m", module, *map(hide_passwords, arguments)])
 
 
 def find_python_command() -> str:

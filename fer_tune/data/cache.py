@@ -15,7 +15,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 
 from fer_tune.common import atomic
-from fer_tune.common.errors import escape_unprintable
+from fer_tune.common.text import escape_unprintable
 from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
 from fer_tune.data.formats.source_files import scan_folder
 

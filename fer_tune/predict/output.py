@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from fer_tune.common.errors import escape_unprintable
+from fer_tune.common.text import escape_unprintable
 from fer_tune.predict.photos import PhotoFace, UnreadableFile
 from fer_tune.terminal.formatting import build_plain_table
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fer_tune.common.text import pluralize
 from fer_tune.model_config import ModelConfig
-from fer_tune.report.intervals import pluralize
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import draw_picture, plot_trials
 from fer_tune.report.section import Picture, Section

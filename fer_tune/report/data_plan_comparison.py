@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fer_tune.common.text import pluralize
 from fer_tune.data.resampling import DATA_PLANS
-from fer_tune.report.intervals import Estimate, estimate_difference, pluralize, stdev
+from fer_tune.report.intervals import Estimate, estimate_difference, stdev
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import MARKERS, PALE, draw_picture, format_metric_name
 from fer_tune.report.section import Picture, Section

@@ -66,11 +66,6 @@ def estimate_difference(better: EpochResult, other: EpochResult, metric: str) ->
     return Estimate(value, value - below, value + above)
 
 
-def pluralize(number: int, noun: str) -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
 def stdev(values: Sequence[float]) -> float:
     """Their standard deviation; 0 of a single one."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from fer_tune.common.text import pluralize
 from fer_tune.data.resampling import DATA_PLANS
-from fer_tune.report.intervals import estimate_metric, pluralize
+from fer_tune.report.intervals import estimate_metric
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import MARKERS, draw_picture, format_metric_name, plot_trials
 from fer_tune.report.section import Picture, Section, Table

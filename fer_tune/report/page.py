@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fer_tune.common import atomic
 from fer_tune.common.errors import UserError
+from fer_tune.common.text import pluralize
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import reload_splits
 from fer_tune.report.best_trial import build_best_trial_section
@@ -14,7 +15,6 @@ from fer_tune.report.complexity import build_complexity_section
 from fer_tune.report.data_audit import build_data_audit_section
 from fer_tune.report.data_plan_comparison import build_data_plan_section
 from fer_tune.report.improvement import build_improvement_section
-from fer_tune.report.intervals import pluralize
 from fer_tune.report.learning_curves import build_learning_curves_section
 from fer_tune.report.load_study import ReportedStudy, load_study
 from fer_tune.report.overfitting import build_overfitting_section

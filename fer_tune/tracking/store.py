@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.text import hide_passwords
 from fer_tune.tracking.sqlite import RUN_SEARCH_HINT, ensure_sqlite_database
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Store:
     experiment_id: str
 
     def __str__(self) -> str:
-        return _redact_password(self.uri)
+        return hide_passwords(self.uri)
 
     @property
     def is_server(self) -> bool:
@@ -93,7 +93,7 @@ def open_store(
         _probe_database(uri)
         return _open_experiment(uri, root / "artifacts", create)
     raise UserError(
-        f"tracking store {_redact_password(uri)}: nothing known by '{scheme}:'; {_URI_HELP}"
+        f"tracking store {hide_passwords(uri)}: nothing known by '{scheme}:'; {_URI_HELP}"
     )
 
 
@@ -149,19 +149,19 @@ def _probe_server(uri: str) -> None:
     from mlflow.utils.rest_utils import http_request
 
     if not _has_host(uri):
-        raise UserError(f"tracking server {_redact_password(uri)}: is no address; {_URI_HELP}")
+        raise UserError(f"tracking server {hide_passwords(uri)}: is no address; {_URI_HELP}")
     try:
         answer = http_request(
             get_default_host_creds(uri), "/health", "GET", max_retries=0, timeout=_PROBE_SECONDS
         )
     except (MlflowException, OSError) as error:
         raise UserError(
-            f"tracking server {_redact_password(uri)}: does not answer; is it running, "
+            f"tracking server {hide_passwords(uri)}: does not answer; is it running, "
             "and is the address right?"
         ) from error
     if answer.status_code >= 500:
         raise UserError(
-            f"tracking server {_redact_password(uri)}: answers with status {answer.status_code}; "
+            f"tracking server {hide_passwords(uri)}: answers with status {answer.status_code}; "
             "see its log"
         )
 
@@ -184,11 +184,11 @@ def _probe_database(uri: str) -> None:
         engine.dispose()
     except ModuleNotFoundError as error:
         raise UserError(
-            f"tracking store {_redact_password(uri)}: needs the package {error.name}; install it"
+            f"tracking store {hide_passwords(uri)}: needs the package {error.name}; install it"
         ) from error
     except (sqlalchemy.exc.SQLAlchemyError, ValueError) as error:  # a port that is no number
         raise UserError(
-            f"tracking store {_redact_password(uri)}: {summarize_error(error)}; "
+            f"tracking store {hide_passwords(uri)}: {summarize_error(error)}; "
             "is the database running, and is the address right?"
         ) from error
 
@@ -228,13 +228,7 @@ def _find_or_create_experiment(store: Store, artifacts: Path | None, create: boo
     return str(found.experiment_id)
 
 
-def _redact_password(text: str) -> str:
-    """A password may itself hold colons, slashes and @s, so it ends at the last @."""
-    text = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", text)
-    return re.sub(r"(password=)[^&\s]*", r"\1***", text)
-
-
 def summarize_error(error: Exception) -> str:
     """What an error says, cut to one line that people read, without a password."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return textwrap.shorten(_redact_password(lines[0]), 200, placeholder=" ...")
+    return textwrap.shorten(hide_passwords(lines[0]), 200, placeholder=" ...")

@@ -8,10 +8,10 @@ from fer_tune.common.console import create_console
 from fer_tune.terminal.formatting import build_plain_table, create_progress_bar
 
 PRINTS = """
-from fer_tune.common.console import new_console
-told = new_console()
+from fer_tune.common.console import create_console
+console = create_console()
 for line in range(20_000):
-    told.print(line)
+    console.print(line)
 print("done", file=__import__("sys").stderr)
 """
 

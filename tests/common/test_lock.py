@@ -10,9 +10,9 @@ from fer_tune.common.lock import hold_lock
 WAITS = """
 import sys
 from pathlib import Path
-from fer_tune.common.lock import locked
+from fer_tune.common.lock import hold_lock
 print("here", flush=True)
-with locked(Path(sys.argv[1]), "a study", wait=True):
+with hold_lock(Path(sys.argv[1]), "a study", wait=True):
     print("its turn", flush=True)
 """
 

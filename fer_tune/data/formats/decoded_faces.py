@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_tune.common.errors import UserError, escape_unprintable
+from fer_tune.common.errors import UserError
+from fer_tune.common.text import escape_unprintable
 from fer_tune.data.faces import SIDE, SPLIT_NAMES, Faces, SplitName
 from fer_tune.data.formats import class_and_split_names as class_and_split_names
 

@@ -3,7 +3,8 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from fer_tune.common.errors import UserError, escape_unprintable
+from fer_tune.common.errors import UserError
+from fer_tune.common.text import escape_unprintable
 from fer_tune.data.formats import class_and_split_names as class_and_split_names
 from fer_tune.data.formats import csv_file, image_file, image_folders, parquet_file
 from fer_tune.data.formats.decoded_faces import DecodedFaces, FaceCollector

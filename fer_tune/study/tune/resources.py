@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.text import pluralize
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,10 @@ class ResourceAllocation:
     gpus: float
 
     def __str__(self) -> str:
-        shares = [_pluralize(self.cpus, "core")]
+        shares = [pluralize(self.cpus, "core")]
         if self.gpus:
-            shares.append(_pluralize(self.gpus, "GPU"))
-        return f"{_pluralize(self.concurrent, 'trial')} at once, each with {' and '.join(shares)}"
-
-
-def _pluralize(count: float, noun: str) -> str:
-    return f"{count:g} {noun}{'' if count == 1 else 's'}"
+            shares.append(pluralize(self.gpus, "GPU"))
+        return f"{pluralize(self.concurrent, 'trial')} at once, each with {' and '.join(shares)}"
 
 
 @dataclass(frozen=True)

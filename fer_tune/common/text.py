@@ -1,0 +1,26 @@
+"""Text that people read: plurals, and what must not reach a terminal or a record."""
+
+import re
+
+
+def pluralize(count: float, noun: str) -> str:
+    """Return `1 trial`, `2 trials` or `0.25 GPUs`."""
+    return f"{count:,.7g} {noun}{'' if count == 1 else 's'}"
+
+
+def hide_passwords(text: str) -> str:
+    """Return `text` with stars for users and passwords in addresses.
+
+    A password may contain colons, slashes and @, so it ends at the last @.
+    """
+    text = re.sub(r"://[^:/@]*(:.*)?@", "://***@", text)
+    return re.sub(r"(password=)[^&\s]*", r"\1***", text)
+
+
+def escape_unprintable(text: str) -> str:
+    r"""Return `text` as one line that a terminal shows unchanged.
+
+    Names of files may contain line breaks, bytes that are no text, and codes that move a cursor.
+    These are written as Python writes them: `\n`, `\udcff`, `\x1b`.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
