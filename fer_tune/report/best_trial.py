@@ -35,7 +35,7 @@ def build_best_trial_section(
     """
     if study.best is None:
         return Section(TITLE, "No trial has finished an epoch yet.")
-    confusion = np.array(study.find_best_epoch(study.best).confusion, dtype=np.int64)
+    confusion = np.array(study.best.best_epoch.confusion, dtype=np.int64)
     if not confusion.sum():
         later = "Its confusion matrix is not recorded in MLflow before the trial ends."
         return Section(TITLE, later, missing_reason, sheets=sheets)

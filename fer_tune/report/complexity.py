@@ -49,11 +49,11 @@ def build_complexity_section(study: ReportedStudy) -> Section:
         return Section(TITLE, "No trial has finished an epoch yet.")
     found = [
         ComplexityPoint(
-            count_trial_parameters(each.config, len(study.classes)),
-            each.config.augmentation,
-            study.find_best_epoch(each).metrics[SCORE_METRIC],
-            study.find_best_epoch(each).metrics["gap"],
-            each.ending == "finished",
+            count_trial_parameters(each.record.config, len(study.classes)),
+            each.record.config.augmentation,
+            each.metrics[SCORE_METRIC],
+            each.metrics["gap"],
+            each.is_completed,
         )
         for each in study.scored
     ]

@@ -47,7 +47,7 @@ class TrialPair:
 def find_trial_pairs(study: ReportedStudy) -> list[TrialPair]:
     """Every trial that has a twin on the original data, beside that."""
     alike: dict[str, dict[str, TrialRecord]] = defaultdict(dict)
-    for each in study.scored:
+    for each in (trial.record for trial in study.scored):
         settings = each.config.model_dump_json(exclude={"data_plan"})
         alike[settings].setdefault(each.config.data_plan, each)
     return [
@@ -74,9 +74,11 @@ def build_data_plan_section(study: ReportedStudy) -> Section:
         return Section(TITLE, "No trial has finished an epoch yet.")
     found = find_trial_pairs(study)
     by_plan: dict[str, list[float]] = {}
-    for each in sorted(study.scored, key=lambda each: DATA_PLANS.index(each.config.data_plan)):
-        values = by_plan.setdefault(each.config.data_plan, [])
-        values.append(study.find_best_epoch(each).metrics[study.metric])
+    for each in sorted(
+        study.scored, key=lambda each: DATA_PLANS.index(each.record.config.data_plan)
+    ):
+        values = by_plan.setdefault(each.record.config.data_plan, [])
+        values.append(each.metrics[study.metric])
     note = PAIRS_NOTE + NOTE if found else NOTE
     words = (
         summarize_pairs(found, study.metric) if found else summarize_plans(by_plan, study.metric)

@@ -6,12 +6,8 @@ from fer_tune.report.intervals import estimate_difference, estimate_metric
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import draw_picture, format_metric_name
 from fer_tune.report.section import Picture, Section
-from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.terminal.study_summary import (
-    SUMMARY_METRICS,
-    describe_improvement,
-    satisfies_constraint,
-)
+from fer_tune.study.ranking import ScoredTrial
+from fer_tune.terminal.study_summary import SUMMARY_METRICS, describe_improvement
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,9 +33,11 @@ def _summarize_improvement(study: ReportedStudy) -> str:
     if paper is None or len(study.scored) < 2:
         return describe_improvement(study.trials, metric, study.space.max_gap)
     if best is paper:
-        reached = f"whose {format_metric_name(metric)} is {estimate_metric(study.find_best_epoch(paper), metric)}"
+        reached = (
+            f"whose {format_metric_name(metric)} is {estimate_metric(paper.best_epoch, metric)}"
+        )
         return f"No trial was better than the paper's configuration, {reached}{_describe_constraint(study)}."
-    theirs, ours = study.find_best_epoch(paper), study.find_best_epoch(best)
+    theirs, ours = paper.best_epoch, best.best_epoch
     more = estimate_difference(ours, theirs, metric)
     gaps = f"{estimate_metric(theirs, 'gap')} to {estimate_metric(ours, 'gap')}"
     return (
@@ -55,12 +53,12 @@ def _describe_constraint(study: ReportedStudy) -> str:
     most, best = study.space.max_gap, study.best
     if most is None or best is None:
         return ""
-    if satisfies_constraint(best, study.metric, most):
+    if best.satisfies_constraint(most):
         return f" (the best of those with a gap of at most {most:g})"
     return f" (no trial that ran to its end has a gap of at most {most:g}; this one comes closest)"
 
 
-def _select_trials(study: ReportedStudy) -> dict[str, TrialRecord]:
+def _select_trials(study: ReportedStudy) -> dict[str, ScoredTrial]:
     """By how they are called: the paper's configuration and the best trial."""
     named = {"paper's configuration": study.baseline}
     if study.best is not study.baseline:
@@ -72,7 +70,7 @@ def _plot_improvement(study: ReportedStudy) -> Picture:
     names = list(dict.fromkeys([study.metric, *SUMMARY_METRICS]))
     shown = _select_trials(study)
     told = {
-        who: [estimate_metric(study.find_best_epoch(trial), name) for name in names]
+        who: [estimate_metric(trial.best_epoch, name) for name in names]
         for who, trial in shown.items()
     }
 

@@ -86,10 +86,10 @@ def _plot_trial_curve(panel: "Axes", study: ReportedStudy, trial: TrialRecord, m
     epochs = [each.epoch for each in trial.history]
     values = [each.metrics[metric] for each in trial.history]
     look: dict[str, Any]
-    if trial is study.best:
-        name = "best, the paper's" if trial is study.baseline else "best"
+    if study.best and trial is study.best.record:
+        name = "best, the paper's" if study.best is study.baseline else "best"
         look = {"color": "C0", "linewidth": 2.0, "marker": "o", "label": name, "zorder": 4}
-    elif trial is study.baseline:
+    elif study.baseline and trial is study.baseline.record:
         look = {"color": "black", "linestyle": "--", "marker": "s", "label": "paper's", "zorder": 3}
     else:
         look = {"color": PALE, "linewidth": 0.8}

@@ -7,14 +7,14 @@ from functools import cached_property
 from pathlib import Path
 
 from fer_tune.events import TrialStarted
-from fer_tune.scoring.metrics import EpochResult
+from fer_tune.study.ranking import ScoredTrial, rank_trials
 from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.settings import FILE as SETTINGS
 from fer_tune.study.records.settings import check_study_name, open_study
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
 from fer_tune.study.search_space.space import SearchSpace, parse_space
-from fer_tune.terminal.study_summary import SUMMARY_METRICS, rank_trials
+from fer_tune.terminal.study_summary import SUMMARY_METRICS
 from fer_tune.tracking.artifacts import load_metric_history, read_text_artifact
 from fer_tune.tracking.queries import StudyRun, TrialRun, find_start_time, find_study
 from fer_tune.tracking.queries import list_trials as trial_runs
@@ -47,24 +47,18 @@ class ReportedStudy:
         return self.run.metric
 
     @cached_property
-    def scored(self) -> list[TrialRecord]:
+    def scored(self) -> list[ScoredTrial]:
         """The trials with a result, best first."""
         return rank_trials(self.trials, self.metric, self.space.max_gap)
 
     @property
-    def best(self) -> TrialRecord | None:
+    def best(self) -> ScoredTrial | None:
         return self.scored[0] if self.scored else None
 
     @property
-    def baseline(self) -> TrialRecord | None:
+    def baseline(self) -> ScoredTrial | None:
         """The trial of the paper's configuration, where it has a result."""
         return next((each for each in self.scored if each.number == BASELINE_TRIAL), None)
-
-    def find_best_epoch(self, trial: TrialRecord) -> EpochResult:
-        """The epoch that scores a trial of `scored`."""
-        best = trial.find_best_epoch(self.metric)
-        assert best is not None
-        return best
 
 
 def load_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
@@ -125,7 +119,7 @@ def _load_from_mlflow(
     # How many there are; their order is that of a confusion matrix.
     classes = tuple(sorted({name for each in runs for name in _parse_class_names(each.metrics)}))
     by_number = {each.number: each for each in runs}
-    order = rank_trials(records, run.metric, max_gap)
+    order = [each.record for each in rank_trials(records, run.metric, max_gap)]
     # Of the many, the report looks closely at these alone.
     for record in {each.number: each for each in records[:1] + order[:1]}.values():
         classes = (

@@ -35,12 +35,12 @@ def build_overfitting_section(study: ReportedStudy) -> Section:
     """Validation macro F1 against the gap, and hyperparameter importances."""
     if not study.scored:
         return Section(TITLE, "No trial has finished an epoch yet.")
-    finished = [each for each in study.scored if each.ending == "finished"]
+    finished = [each for each in study.scored if each.is_completed]
     shares = {
         metric: estimate_importances(
-            finished,
+            [each.record for each in finished],
             study.space,
-            [study.find_best_epoch(each).metrics[metric] for each in finished],
+            [each.metrics[metric] for each in finished],
         )
         for metric in (SCORE_METRIC, "gap")
     }
@@ -66,9 +66,9 @@ def _build_front_table(study: ReportedStudy) -> Table:
     return Table(
         ["on the line", "ended", "epoch", "macro F1", "gap"],
         [
-            [f"{each.number:03d}", each.ending or "running", str(study.find_best_epoch(each).epoch)]
-            + [f"{study.find_best_epoch(each).metrics[name]:.3f}" for name in (SCORE_METRIC, "gap")]
-            for each in find_pareto_front(study.scored, study.metric)
+            [f"{each.number:03d}", each.record.ending or "running", str(each.best_epoch.epoch)]
+            + [f"{each.metrics[name]:.3f}" for name in (SCORE_METRIC, "gap")]
+            for each in find_pareto_front(study.trials, study.metric)
         ],
     )
 
@@ -79,12 +79,8 @@ def summarize_overfitting(
     """How many trials beat the paper's both ways, and what decides the gap."""
     told = f"The study has {pluralize(len(study.scored), 'trial')} with a result"
     if study.baseline is not None and len(study.scored) > 1:
-        theirs = study.find_best_epoch(study.baseline).metrics
-        others = [
-            study.find_best_epoch(each).metrics
-            for each in study.scored
-            if each is not study.baseline
-        ]
+        theirs = study.baseline.metrics
+        others = [each.metrics for each in study.scored if each is not study.baseline]
         higher = [each for each in others if each[SCORE_METRIC] > theirs[SCORE_METRIC]]
         both = [each for each in higher if each["gap"] < theirs["gap"]]
         smaller = f", {len(both) or 'none'} of them with a smaller gap" if higher else ""
@@ -110,16 +106,14 @@ def _describe_importance(shares: dict[str, tuple[float, float]]) -> str:
 
 def _plot_score_by_gap(study: ReportedStudy) -> Picture:
     plans = {
-        plan: [each for each in study.scored if each.config.data_plan == plan]
+        plan: [each for each in study.scored if each.record.config.data_plan == plan]
         for plan in DATA_PLANS
     }
 
     def plot_panels(axes: "list[Axes]") -> None:
         for index, (plan, trials) in enumerate(plans.items()):
             marker, color = MARKERS[index], f"C{index}"
-            found = [
-                (study.find_best_epoch(each).metrics, each.ending == "finished") for each in trials
-            ]
+            found = [(each.metrics, each.is_completed) for each in trials]
             points = [
                 (metrics["gap"], metrics[SCORE_METRIC], finished) for metrics, finished in found
             ]
@@ -141,7 +135,7 @@ def _mark_best_and_baseline(study: ReportedStudy, axes: "Axes") -> None:
     """The intervals of the best and the paper's, and a ring around the paper's."""
     marked = {each.number: each for each in (study.best, study.baseline) if each}
     for each in marked.values():
-        result = study.find_best_epoch(each)
+        result = each.best_epoch
         gap, score = estimate_metric(result, "gap"), estimate_metric(result, SCORE_METRIC)
         axes.errorbar(
             gap.value,
@@ -159,10 +153,7 @@ def _mark_best_and_baseline(study: ReportedStudy, axes: "Axes") -> None:
 
 def _draw_pareto_front(study: ReportedStudy, axes: "Axes") -> None:
     """The trials that no other beats in both, and the study's largest gap."""
-    some = [
-        study.find_best_epoch(each).metrics
-        for each in find_pareto_front(study.scored, study.metric)
-    ]
+    some = [each.metrics for each in find_pareto_front(study.trials, study.metric)]
     axes.step(
         [each["gap"] for each in some],
         [each[SCORE_METRIC] for each in some],

@@ -78,7 +78,7 @@ def predict_validation(
 
     assert study.best is not None
     device = pick_device(0)  # a GPU may be full of a study's trials
-    model = FerNet(study.best.config, len(study.classes))
+    model = FerNet(study.best.record.config, len(study.classes))
     checkpoint.load_best_weights(model, checkpoint_directory)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     model = model.fuse_for_evaluation()

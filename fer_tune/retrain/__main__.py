@@ -138,16 +138,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _make_spec(store: "Store", options: RetrainOptions, command_line: str) -> "RetrainSpec":
     from fer_tune.data.load import reload_splits
+    from fer_tune.retrain.choose_trial import choose_trial
     from fer_tune.retrain.train_seeds import RetrainSpec
     from fer_tune.scoring.metrics import list_metric_names
     from fer_tune.study.records.study_storage import StudyStorage
-    from fer_tune.tracking.queries import best_trial, find_study, find_trial
+    from fer_tune.tracking.queries import find_study
 
     study = find_study(store, options.study)
-    if options.trial is None:
-        trial = best_trial(store, study)
-    else:
-        trial = find_trial(store, study, options.trial)
+    trial = choose_trial(store, study, options.trial)
     splits = reload_splits(options.data or study.data, skip_bad=study.skip_bad)
     if splits.content_hash() != study.faces_hash:
         raise UserError(

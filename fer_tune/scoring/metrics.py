@@ -1,6 +1,5 @@
 """What one epoch is judged by, all of it from two confusion matrices and two losses."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -129,26 +128,6 @@ def find_best_epoch(history: Sequence[EpochResult], metric: str) -> EpochResult 
     """The epoch that scores its trial: the first of those best by `metric`; None without any."""
     pick = min if metric_direction(metric) == "min" else max
     return pick(history, key=lambda result: result.metrics[metric], default=None)
-
-
-def ranking_key(
-    metrics: Mapping[str, float],
-    metric: str,
-    max_gap: float | None = None,
-    *,
-    is_completed: bool = True,
-) -> tuple[float, float]:
-    """By what trials are compared: of two, that with the larger one is better.
-
-    metrics: of the epoch that scores the trial.
-    max_gap: a trial with a larger gap stands below every other, the lower the larger its gap.
-    is_whole: whether the trial ran to its end. The gap of one that did not is small because it
-        has hardly learnt yet: where there is a largest gap, it stands below all that did.
-    """
-    above = 0.0 if max_gap is None else max(0.0, metrics["gap"] - max_gap)
-    if max_gap is not None and not is_completed:
-        above = math.inf
-    return -above, metrics[metric] * (1 if metric_direction(metric) == "max" else -1)
 
 
 def list_metric_names(classes: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from fer_tune.data.faces import Splits
+from fer_tune.study.ranking import score_trials
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
@@ -74,7 +75,7 @@ def _write_report(
 
 
 def _require_result(result: StudyResult) -> None:
-    if result.is_done and not study_summary.rank_trials(result.trials, result.settings.metric):
+    if result.is_done and not score_trials(result.trials, result.settings.metric):
         raise SystemExit(
             "No trial gave a result: see error.txt of its run in MLflow; "
             f"--resume {result.settings.name} with more --trials tries others."

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from fer_tune.scoring.metrics import EpochResult
+from fer_tune.study.ranking import ScoredTrial, score_trials
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import SearchSpace
 
@@ -12,21 +12,20 @@ SCORE_METRIC = "val/macro_f1"
 _METRIC_COLUMNS = (SCORE_METRIC, "gap", "val/accuracy", "train/accuracy")
 
 
-def find_pareto_front(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
+def find_pareto_front(trials: Sequence[TrialRecord], metric: str) -> list[ScoredTrial]:
     """The trials that no other beats in both, the smallest gap first.
 
     Each is taken at the epoch that scores it by `metric`. Of equal trials the first is there.
     """
 
-    def sort_key(trial: TrialRecord) -> tuple[float, float]:
-        metrics = _find_best_epoch(trial, metric).metrics
-        return metrics["gap"], -metrics[SCORE_METRIC]
+    def sort_key(trial: ScoredTrial) -> tuple[float, float]:
+        return trial.metrics["gap"], -trial.metrics[SCORE_METRIC]
 
-    found: list[TrialRecord] = []
-    for each in sorted((trial for trial in trials if trial.history), key=sort_key):
-        if not found or sort_key(each)[1] < sort_key(found[-1])[1]:
-            found.append(each)
-    return found
+    front: list[ScoredTrial] = []
+    for trial in sorted(score_trials(trials, metric), key=sort_key):
+        if not front or sort_key(trial)[1] < sort_key(front[-1])[1]:
+            front.append(trial)
+    return front
 
 
 def format_pareto_front_csv(trials: Sequence[TrialRecord], metric: str, space: SearchSpace) -> str:
@@ -34,10 +33,10 @@ def format_pareto_front_csv(trials: Sequence[TrialRecord], metric: str, space: S
     rows = [
         {
             "trial": each.number,
-            "ended": each.ending or "running",
-            "epoch": _find_best_epoch(each, metric).epoch,
-            **{name: _find_best_epoch(each, metric).metrics[name] for name in _METRIC_COLUMNS},
-            **space.extract_point(each.config.model_dump()),
+            "ended": each.record.ending or "running",
+            "epoch": each.best_epoch.epoch,
+            **{name: each.metrics[name] for name in _METRIC_COLUMNS},
+            **space.extract_point(each.record.config.model_dump()),
         }
         for each in find_pareto_front(trials, metric)
     ]
@@ -47,9 +46,3 @@ def format_pareto_front_csv(trials: Sequence[TrialRecord], metric: str, space: S
     table.writeheader()
     table.writerows(rows)
     return text.getvalue()
-
-
-def _find_best_epoch(trial: TrialRecord, metric: str) -> EpochResult:
-    best = trial.find_best_epoch(metric)
-    assert best is not None
-    return best

@@ -12,7 +12,8 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
-from fer_tune.scoring.metrics import is_better, ranking_key
+from fer_tune.scoring.metrics import is_better
+from fer_tune.study.ranking import ranking_key
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import format_parameters, format_value
 from fer_tune.study.search_space.parameters import Point

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_tune.common import cli
-from fer_tune.scoring.metrics import ranking_key
+from fer_tune.study.ranking import ScoredTrial, rank_trials
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, format_parameters
 from fer_tune.study.search_space.space import SearchSpace
@@ -14,23 +14,6 @@ from fer_tune.terminal.formatting import build_plain_table, format_duration
 
 SUMMARY_METRICS = ("val/macro_f1", "val/accuracy", "gap")
 SHORT_NAMES = {"val/macro_f1": "F1", "val/accuracy": "acc", "gap": "gap"}
-
-
-def rank_trials(
-    trials: Sequence[TrialRecord], metric: str, max_gap: float | None = None
-) -> list[TrialRecord]:
-    """The trials that have a score, best first; equal ones by number.
-
-    Behind all others those with a larger gap than `max_gap`, the one that comes closest first,
-    and then those that did not run to their end.
-    """
-    scored = [
-        (ranking_key(best.metrics, metric, max_gap, is_completed=each.ending == "finished"), each)
-        for each in trials
-        if (best := each.find_best_epoch(metric))
-    ]
-    scored.sort(key=lambda pair: pair[0], reverse=True)
-    return [each for _, each in scored]
 
 
 def build_leaderboard(
@@ -42,13 +25,12 @@ def build_leaderboard(
     table = build_plain_table(headers, [])
     table.add_column("configuration", overflow="fold")
     for each in rank_trials(trials, metric, space.max_gap)[:rows]:
-        best = each.find_best_epoch(metric)
-        assert best is not None
+        record = each.record
         number = f"{each.number:03d}" + (" paper" if each.number == BASELINE_TRIAL else "")
-        epoch = f"{best.epoch}/{len(each.history)}"
-        values = [f"{best.metrics[name]:.3f}" for name in names]
-        varied = format_parameters(space.extract_point(each.config.model_dump()))
-        table.add_row(number, each.ending or "running", epoch, *values, varied)
+        epoch = f"{each.best_epoch.epoch}/{len(record.history)}"
+        values = [f"{each.metrics[name]:.3f}" for name in names]
+        varied = format_parameters(space.extract_point(record.config.model_dump()))
+        table.add_row(number, record.ending or "running", epoch, *values, varied)
     return table
 
 
@@ -65,7 +47,7 @@ def describe_improvement(
         return "There is nothing to compare the paper's configuration with yet."
     best, theirs = order[0], _format_metrics(paper, metric)
     limit = "" if max_gap is None else f" with a gap of at most {max_gap:g}"
-    if not satisfies_constraint(best, metric, max_gap):
+    if not best.satisfies_constraint(max_gap):
         told = (
             f"No trial that ran to its end has a gap of at most {max_gap:g}. "
             f"The paper's configuration: {theirs}."
@@ -80,18 +62,9 @@ def describe_improvement(
     )
 
 
-def satisfies_constraint(trial: TrialRecord, metric: str, max_gap: float | None) -> bool:
-    """Whether a trial with a score ran to its end and has no larger gap than `max_gap`."""
-    best = trial.find_best_epoch(metric)
-    assert best is not None
-    return max_gap is None or (trial.ending == "finished" and best.metrics["gap"] <= max_gap)
-
-
-def _format_metrics(trial: TrialRecord, metric: str) -> str:
-    best = trial.find_best_epoch(metric)
-    assert best is not None
+def _format_metrics(trial: ScoredTrial, metric: str) -> str:
     names = dict.fromkeys([metric, "val/accuracy", "gap"])
-    return ", ".join(f"{name.removeprefix('val/')} {best.metrics[name]:.3f}" for name in names)
+    return ", ".join(f"{name.removeprefix('val/')} {trial.metrics[name]:.3f}" for name in names)
 
 
 def summarize_cost(trials: Sequence[TrialRecord], epochs: int) -> str:

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from fer_tune.common.errors import UserError
-from fer_tune.scoring.metrics import ranking_key
 from fer_tune.tracking import tags
-from fer_tune.tracking.metric_names import to_best_name
 from fer_tune.tracking.store import Store, summarize_error
 
 if TYPE_CHECKING:
@@ -127,27 +125,6 @@ def find_trial(store: Store, study: StudyRun, number: int) -> TrialRun:
         has = f"trials {min(found)} to {max(found)}" if found else "no trials"
         raise UserError(f"trial {number}: study {study.name} has {has}")
     return found[number]
-
-
-def best_trial(store: Store, study: StudyRun) -> TrialRun:
-    """The trial with the best epoch, of those that keep to the study's largest gap.
-
-    Where none that ran to its end does, the one that comes closest. Raises UserError where none has
-    finished an epoch.
-    """
-    name = to_best_name(study.metric).removeprefix(tags.BEST_PREFIX)
-    scored = [
-        trial for trial in list_trials(store, study) if {name, "gap"} <= trial.best_metrics.keys()
-    ]
-    if not scored:
-        raise UserError(f"study {study.name} has no trial with a result yet; resume it")
-
-    def rank_trial(trial: TrialRun) -> tuple[float, float]:
-        metrics = {"gap": trial.best_metrics["gap"], study.metric: trial.best_metrics[name]}
-        is_whole = trial.ending == "finished"
-        return ranking_key(metrics, study.metric, study.max_gap, is_completed=is_whole)
-
-    return max(scored, key=rank_trial)
 
 
 def find_parent_run(store: Store, name: str) -> "Run | None":

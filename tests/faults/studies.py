@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_tune.events import RESUMABLE_ENDINGS, EpochEnded, TrialEnded, TrialStarted
+from fer_tune.retrain.choose_trial import choose_trial
+from fer_tune.study.ranking import rank_trials
 from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.settings import open_study
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.tune.scheduler import StudyScheduler
-from fer_tune.terminal.study_summary import rank_trials
-from fer_tune.tracking.queries import best_trial, find_parent_run, find_study, list_trial_runs
+from fer_tune.tracking.queries import find_parent_run, find_study, list_trial_runs
 from fer_tune.tracking.store import open_store
 
 SMALL = ["--space", "smoke", "--train-faces", "300"]
@@ -146,7 +147,7 @@ def require_recorded(uri: str, name: str, trials: Sequence[TrialRecord]) -> None
             history = client.get_metric_history(run.info.run_id, metric)
             assert [each.step for each in history] == list(told)
             assert [each.value for each in history] == [told[step][metric] for step in told]
-    best = best_trial(store, find_study(store, name))
+    best = choose_trial(store, find_study(store, name))
     assert best.number == rank_trials(trials, "val/macro_f1")[0].number
 
 

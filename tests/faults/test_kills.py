@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from fer_tune.study.ranking import rank_trials
 from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.terminal.study_summary import rank_trials
 from tests.faults.studies import (
     SMALL,
     Running,

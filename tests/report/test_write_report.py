@@ -103,10 +103,7 @@ def test_a_study_reads_the_same_from_its_journal_and_from_mlflow(
             assert second.metrics == {name: first.metrics[name] for name in second.metrics}
     assert here.best is not None
     assert elsewhere.best is not None
-    assert (
-        here.find_best_epoch(here.best).confusion
-        == elsewhere.find_best_epoch(elsewhere.best).confusion
-    )
+    assert here.best.best_epoch.confusion == elsewhere.best.best_epoch.confusion
 
 
 def test_a_journal_of_another_study_of_that_name_is_not_taken_for_it(

@@ -15,7 +15,6 @@ from fer_tune.scoring.metrics import (
     find_best_epoch,
     is_better,
     list_metric_names,
-    ranking_key,
 )
 
 confusions = st.integers(2, 9).flatmap(
@@ -129,27 +128,3 @@ def test_epoch_by_epoch_and_all_at_once_choose_the_same_best(
     assert best is not None
     assert kept is not None
     assert kept[0] == best.epoch
-
-
-@pytest.mark.parametrize(
-    ("metric", "max_gap", "order"),
-    [
-        ("val/macro_f1", None, [2, 1, 0, 3]),
-        ("val/macro_f1", 0.2, [1, 0, 3, 2]),
-        ("val/macro_f1", 0.05, [0, 1, 3, 2]),
-        ("val/loss", 0.2, [0, 1, 3, 2]),
-        ("gap", None, [0, 1, 3, 2]),
-    ],
-)
-def test_trials_with_a_larger_gap_than_allowed_stand_below_all_others(
-    metric: str, max_gap: float | None, order: list[int]
-) -> None:
-    trials = [
-        {"val/macro_f1": score, "val/loss": score, "gap": gap}
-        for score, gap in ((0.2, 0.1), (0.5, 0.2), (0.9, 0.4), (0.1, 0.3))
-    ]
-    places = sorted(range(4), key=lambda i: ranking_key(trials[i], metric, max_gap), reverse=True)
-    assert places == order
-    short = ranking_key({"val/macro_f1": 0.9, "gap": 0.0}, "val/macro_f1", 0.2, is_completed=False)
-    assert short < min(ranking_key(each, "val/macro_f1", 0.2) for each in trials)
-    assert ranking_key({"val/macro_f1": 0.9}, "val/macro_f1", is_completed=False) == (0.0, 0.9)

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from fer_tune.events import Ending
 from fer_tune.scoring.metrics import EpochResult
+from fer_tune.study.ranking import rank_trials
 from fer_tune.study.records.trial_record import TrialRecord, format_trial_name
 from fer_tune.study.search_space.space import find_space_file, load_space
 from fer_tune.terminal import study_summary as study_summary
@@ -35,15 +36,6 @@ def trials() -> list[TrialRecord]:
     ]
 
 
-def test_trials_are_ranked_by_their_best_epoch(trials: list[TrialRecord]) -> None:
-    assert [each.number for each in study_summary.rank_trials(trials, METRIC)] == [1, 0, 4, 2]
-
-
-def test_trials_are_ranked_upwards_where_less_is_better(trials: list[TrialRecord]) -> None:
-    trials[2].history[0] = EpochResult(1, {"val/loss": 1.0}, [])
-    assert study_summary.rank_trials(trials, "val/loss")[0].number == 2
-
-
 def test_the_papers_configuration_stands_against_the_best(trials: list[TrialRecord]) -> None:
     said = study_summary.describe_improvement(trials, METRIC)
     assert "paper's configuration: macro_f1 0.400" in said
@@ -60,7 +52,7 @@ def test_the_best_is_the_best_of_those_that_keep_to_the_largest_gap(
     trials: list[TrialRecord],
 ) -> None:
     _set_gap(trials[1], 0.3)
-    assert [each.number for each in study_summary.rank_trials(trials, METRIC, 0.2)] == [0, 1, 4, 2]
+    assert [each.number for each in rank_trials(trials, METRIC, 0.2)] == [0, 1, 4, 2]
     assert "No trial with a gap of at most 0.2 was better" in study_summary.describe_improvement(
         trials, METRIC, 0.2
     )

@@ -6,10 +6,10 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.events import Event
+from fer_tune.retrain.choose_trial import choose_trial
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.queries import (
-    best_trial,
     find_study,
     find_trial,
     list_study_names,
@@ -58,7 +58,7 @@ def test_trials_come_by_number_and_not_by_when_they_began(
     with pytest.raises(UserError, match="has trials 1 to 10"):
         find_trial(store, study, 7)
     with pytest.raises(UserError, match="no trial with a result yet"):
-        best_trial(store, study)
+        choose_trial(store, study)
 
 
 @pytest.mark.parametrize(("metric", "best"), [("val_f1/disgust", 1), ("val/loss", 0)])
@@ -69,7 +69,7 @@ def test_the_best_trial_is_found_by_any_metric(
     for number, right, loss in ((0, 40, 0.5), (1, 76, 0.9)):
         for event in events(number, result(1, right, loss)):
             recorder.record_events([event])
-    assert best_trial(store, find_study(store, describe().name)).number == best
+    assert choose_trial(store, find_study(store, describe().name)).number == best
 
 
 @pytest.mark.parametrize(("most", "best"), [(None, 2), (0.2, 1), (0.05, 0)])
@@ -91,7 +91,7 @@ def test_the_best_trial_keeps_to_the_largest_gap_or_comes_closest(
     recorder.record_events(events(3, stopped, ending="stopped"))
     study = find_study(store, describe().name)
     assert study.max_gap == most
-    assert best_trial(store, study).number == best
+    assert choose_trial(store, study).number == best
 
 
 @pytest.mark.parametrize("epochs", ["0", "many", None])

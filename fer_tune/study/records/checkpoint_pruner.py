@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import Directory
 from fer_tune.events import RESUMABLE_ENDINGS, EpochEnded, Event, TrialEnded
-from fer_tune.scoring.metrics import is_better, ranking_key
+from fer_tune.scoring.metrics import is_better
+from fer_tune.study.ranking import ranking_key
 from fer_tune.trial.checkpoint_file import delete_checkpoint
 
 CHECKPOINTS = "checkpoints"  # the folder of all of them, in a study's

@@ -1,0 +1,76 @@
+"""Which trial of a study is best."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fer_tune.scoring.metrics import EpochResult, metric_direction
+from fer_tune.study.records.trial_record import TrialRecord
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredTrial:
+    """A trial that has finished an epoch.
+
+    best_epoch: the best by the study's metric.
+    """
+
+    record: TrialRecord
+    best_epoch: EpochResult
+
+    @property
+    def number(self) -> int:
+        return self.record.number
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Metrics of the best epoch, by name."""
+        return self.best_epoch.metrics
+
+    @property
+    def is_completed(self) -> bool:
+        return self.record.ending == "finished"
+
+    def satisfies_constraint(self, max_gap: float | None) -> bool:
+        """Return whether the trial is completed with a gap of at most `max_gap` (None: any)."""
+        return max_gap is None or (self.is_completed and self.metrics["gap"] <= max_gap)
+
+
+def score_trials(trials: Iterable[TrialRecord], metric: str) -> list[ScoredTrial]:
+    """Return the trials that have finished an epoch, in the same order."""
+    return [ScoredTrial(trial, best) for trial in trials if (best := trial.find_best_epoch(metric))]
+
+
+def rank_trials(
+    trials: Iterable[TrialRecord], metric: str, max_gap: float | None = None
+) -> list[ScoredTrial]:
+    """Return the trials that have finished an epoch, the best first; see `ranking_key`.
+
+    Equal trials stay in their order.
+    """
+
+    def sort_key(trial: ScoredTrial) -> tuple[float, float]:
+        return ranking_key(trial.metrics, metric, max_gap, is_completed=trial.is_completed)
+
+    return sorted(score_trials(trials, metric), key=sort_key, reverse=True)
+
+
+def ranking_key(
+    metrics: Mapping[str, float],
+    metric: str,
+    max_gap: float | None = None,
+    *,
+    is_completed: bool = True,
+) -> tuple[float, float]:
+    """Return the sort key of a trial; the better trial has the larger key.
+
+    Trials with a larger gap than `max_gap` rank below all others, by how far they exceed it.
+
+    metrics: of the trial's best epoch.
+    is_completed: whether the trial ran all of its epochs. The gap of a shorter trial is small
+        because it has learnt little. If `max_gap` is set, such trials rank last.
+    """
+    excess = 0.0 if max_gap is None else max(0.0, metrics["gap"] - max_gap)
+    if max_gap is not None and not is_completed:
+        excess = math.inf
+    return -excess, metrics[metric] * (1 if metric_direction(metric) == "max" else -1)
