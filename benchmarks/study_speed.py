@@ -13,8 +13,8 @@ from benchmarks.processes import run_and_time
 from fer_tune.data.resampling import apply_data_plan
 from fer_tune.events import TrialEnded, TrialStarted
 from fer_tune.study.records.event_log import build_trials_from_events, read_events, read_trials
+from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.search_space.parameters import Point
-from fer_tune.study.search_space.space import find_space_file, load_space
 from fer_tune.trial_config import TrialConfig
 
 ROOT = Path(__file__).parents[1]

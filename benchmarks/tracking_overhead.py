@@ -14,7 +14,7 @@ from fer_tune.events import Observer
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.records.event_log import EventLog, EventLogReader
 from fer_tune.study.records.settings import StudySettings, create_study_directory
-from fer_tune.study.search_space.space import parse_space
+from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import ResourceAllocation
 from fer_tune.study.tune.shared_data import build_study_data

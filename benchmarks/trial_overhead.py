@@ -24,7 +24,7 @@ from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner, checkpoint_directory
 from fer_tune.study.records.event_log import EventLog, EventLogReader
 from fer_tune.study.records.settings import StudySettings, create_study_directory
-from fer_tune.study.search_space.space import find_space_file, load_space
+from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import ResourceRequest, allocate_resources, detect_machine
 from fer_tune.study.tune.shared_data import SharedStudyData

@@ -19,7 +19,7 @@ from benchmarks.replay.search_methods import SYSTEMS
 from benchmarks.replay.study_simulator import SimulatedEpoch, StudySimulator
 from benchmarks.replay.syne_tune_studies import SYSTEMS as SYNE_TUNE
 from fer_tune.common.errors import UserError
-from fer_tune.study.search_space.space import find_space_file, load_space
+from fer_tune.study.search_space.load_space import find_space_file, load_space
 
 ROOT = Path(__file__).parents[2]
 

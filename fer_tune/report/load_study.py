@@ -13,7 +13,8 @@ from fer_tune.study.records.settings import FILE as SETTINGS
 from fer_tune.study.records.settings import check_study_name, open_study
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
-from fer_tune.study.search_space.space import SearchSpace, parse_space
+from fer_tune.study.search_space.load_space import parse_space
+from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.terminal.study_summary import SUMMARY_METRICS
 from fer_tune.tracking.artifacts import load_metric_history, read_text_artifact
 from fer_tune.tracking.queries import StudyRun, TrialRun, find_start_time, find_study

@@ -63,7 +63,7 @@ def _make_settings(
 ) -> "StudySettings":
     from fer_tune.data.demo import demo_splits as demo_splits
     from fer_tune.study.records.settings import StudySettings, slugify
-    from fer_tune.study.search_space.space import find_space_file, load_space
+    from fer_tune.study.search_space.load_space import find_space_file, load_space
 
     path = find_space_file(options.space or defaults.SPACE)
     name = options.study or f"{slugify(path.stem)}-{time.strftime('%m%d-%H%M%S')}"

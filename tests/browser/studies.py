@@ -12,7 +12,8 @@ from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.trial_record import format_trial_name
-from fer_tune.study.search_space.space import SearchSpace, find_space_file, load_space
+from fer_tune.study.search_space.load_space import find_space_file, load_space
+from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, open_store

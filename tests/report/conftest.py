@@ -9,7 +9,7 @@ from fer_tune.events import Ending
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.search_space.space import parse_space
+from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.tracking import tags
 from fer_tune.tracking.queries import StudyRun
 from fer_tune.trial_config import BASELINE, TrialConfig

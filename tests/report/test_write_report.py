@@ -16,7 +16,7 @@ from fer_tune.study.records.event_log import EventLog
 from fer_tune.study.records.settings import StudySettings, create_study_directory
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.search_space.space import parse_space
+from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.tracking.artifacts import REPORT_FILE, read_text_artifact
 from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.recorder import EventRecorder

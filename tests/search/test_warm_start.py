@@ -10,7 +10,7 @@ from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.search.warm_start import warm_start
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.search_space.space import parse_space
+from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, open_store

@@ -6,7 +6,7 @@ from fer_tune.events import Ending
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.search_space.space import parse_space
+from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.trial_config import TrialConfig
 from tests.settings import made
 

@@ -1,6 +1,6 @@
 from fer_tune.study.parameter_importance import MIN_TRIALS, estimate_importances
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.search_space.space import parse_space
+from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.trial_config import TrialConfig
 
 SPACE = parse_space(

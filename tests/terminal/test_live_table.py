@@ -5,7 +5,8 @@ from rich.console import Console
 
 from fer_tune.events import EpochEnded, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.search_space.space import Constraints, UpperBound, find_space_file, load_space
+from fer_tune.study.search_space.load_space import find_space_file, load_space
+from fer_tune.study.search_space.space import Constraints, UpperBound
 from fer_tune.terminal.formatting import format_duration
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.trial_config import TrialConfig

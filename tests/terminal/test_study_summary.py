@@ -8,7 +8,7 @@ from fer_tune.events import Ending
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.ranking import rank_trials
 from fer_tune.study.records.trial_record import TrialRecord, format_trial_name
-from fer_tune.study.search_space.space import find_space_file, load_space
+from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.terminal import study_summary as study_summary
 from fer_tune.trial_config import TrialConfig
 

@@ -7,7 +7,7 @@ import pytest
 from mlflow.entities import Run
 
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.search_space.space import find_space_file, load_space
+from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.tracking.metric_names import to_best_metrics, to_epoch_metrics
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.run_info import StudyInfo

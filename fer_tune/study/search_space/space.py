@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from fer_tune.common.errors import UserError
 from fer_tune.data.resampling import DATA_PLANS, DataPlan
 from fer_tune.study.search_space import conditions
 from fer_tune.study.search_space.parameters import Parameter, Point, StrictModel, Value
-from fer_tune.study.search_space.validate_space import find_space_errors
-from fer_tune.study.search_space.yaml_loader import parse_yaml, truncate_value
 from fer_tune.trial_config import BASELINE, TrialConfig
 
 if TYPE_CHECKING:
     from optuna import Trial
     from optuna.distributions import BaseDistribution
 
-PACKAGE_DIR = Path(__file__).parents[2]
-# In a checkout, and inside an installed wheel.
-SPACE_DIRS = (PACKAGE_DIR.parent / "search_spaces", PACKAGE_DIR / "search_spaces")
-
 _BASELINE_POINT: Point = BASELINE.model_dump()
-
-_MAX_BYTES = 1 << 20  # bytes; a fer2013.csv given by mistake would be read for an hour
 
 
 class UpperBound(StrictModel):
@@ -155,69 +144,3 @@ class SearchSpace(StrictModel):
             width=100,
         )
         return text
-
-
-def find_space_file(name: str) -> Path:
-    """The file of a space given as a path or by the name of one that comes with the project.
-
-    Raises UserError where there is none.
-    """
-    candidates = [Path(name), *(folder / f"{name}.yaml" for folder in SPACE_DIRS)]
-    for path in candidates:
-        with suppress(OSError):  # such as a name too long
-            if path.is_file():
-                return path
-    known = sorted({path.stem for folder in SPACE_DIRS for path in folder.glob("*.yaml")})
-    raise UserError(f"no search space {name}: give a YAML file or one of {', '.join(known)}")
-
-
-def load_space(path: Path) -> SearchSpace:
-    """Read and check a space.
-
-    Raises UserError: one line that names the file, the key and the value.
-    """
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise UserError(f"{path}: is no search space: those are a few lines of YAML")
-        return parse_space(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
-
-
-def parse_space(text: str, source: str) -> SearchSpace:
-    """A space from YAML text; `source` names it in errors. Raises UserError."""
-    content = parse_yaml(text, source)
-    if not isinstance(content, dict):
-        raise UserError(f"{source}: holds no `parameters:`")
-    try:
-        space = SearchSpace.model_validate(content)
-    except ValidationError as error:
-        raise UserError(f"{source}: {_format_first_error(error)}") from error
-    if wrong := find_space_errors(space):
-        raise UserError(f"{source}: {wrong[0]}")
-    return space
-
-
-# What is said of a key instead of pydantic's words, which speak of its own types.
-_MESSAGES = {
-    "missing": "it is missing",
-    "extra_forbidden": "unknown key",
-    "union_tag_not_found": "its type is missing: float, int or choice",
-    "union_tag_invalid": "its type is none of float, int and choice",
-    "model_type": "needs keys and values",
-    "dict_type": "needs keys and values",
-    "model_attributes_type": "needs keys and values",
-    "tuple_type": "needs a list",
-}
-
-
-_TYPES = ("float", "int", "choice", "bool", "str")
-
-
-def _format_first_error(error: ValidationError) -> str:
-    first = error.errors()[0]
-    # Below a parameter or a value, pydantic also names the type by which it was read.
-    key = ".".join(str(part) for part in first["loc"] if part not in _TYPES)
-    value = "" if first["type"] == "missing" else f"{truncate_value(first['input'])}: "
-    told = _MESSAGES.get(first["type"], first["msg"].removeprefix("Value error, "))
-    return f"{key}: {value}{told}"

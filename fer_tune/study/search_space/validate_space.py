@@ -1,19 +1,14 @@
 """Whether the parts of a search space fit together."""
 
-from __future__ import annotations
-
 import difflib
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from fer_tune.study.search_space import conditions
 from fer_tune.study.search_space.parameters import Point
+from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.study.search_space.yaml_loader import truncate_value
 from fer_tune.trial_config import TrialConfig
-
-if TYPE_CHECKING:
-    from fer_tune.study.search_space.space import SearchSpace
 
 
 def find_space_errors(space: SearchSpace) -> list[str]:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from benchmarks.replay.curve_table import CurveTable, PredictedCurve, load_curve_table
-from fer_tune.study.search_space.space import SearchSpace, parse_space
+from fer_tune.study.search_space.load_space import parse_space
+from fer_tune.study.search_space.space import SearchSpace
 
 SPACE = """
 parameters:

@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks.replay.curve_table import CurveTable, load_curve_table
 from fer_tune.common.errors import UserError
-from fer_tune.study.search_space.space import SearchSpace, parse_space
+from fer_tune.study.search_space.load_space import parse_space
+from fer_tune.study.search_space.space import SearchSpace
 from tests.benchmarks.replay.conftest import AVERAGE, HIDDEN, SPACE, line
 
 

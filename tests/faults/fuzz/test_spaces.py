@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_tune.common.errors import UserError
-from fer_tune.study.search_space.space import SPACE_DIRS, find_space_file, load_space, parse_space
+from fer_tune.study.search_space.load_space import (
+    SPACE_DIRS,
+    find_space_file,
+    load_space,
+    parse_space,
+)
 from fer_tune.trial_config import TrialConfig
 from tests.faults.fuzz.damage import DAMAGE, VALUES, damaged, fuzzed, told_well
 

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_tune.common.errors import UserError
-from fer_tune.study.search_space.space import (
+from fer_tune.study.search_space.load_space import (
     SPACE_DIRS,
-    SearchSpace,
     find_space_file,
     load_space,
     parse_space,
 )
+from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.study.search_space.validate_space import find_space_errors
 from fer_tune.trial_config import BASELINE, TrialConfig
 

@@ -2,7 +2,7 @@ import numpy as np
 
 from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.search_space.space import find_space_file, load_space
+from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.tune.shared_data import build_study_data
 
 
