@@ -111,7 +111,7 @@ def judged(store: Store, splits: Splits) -> Judged:
                     kept = seed.log_outcome(
                         TrainedModel(network, alone.best, alone.test, alone.predictions)
                     )
-            options = {"paper": None, "flip": False, **changes}
+            options = {"baseline": None, "with_tta": False, **changes}
             compare_and_register(
                 console, store, run, RetrainResult(what, splits, [kept], **options)
             )
@@ -215,7 +215,7 @@ def test_the_papers_configuration_twins_and_mirror_images_stand_beside_the_plain
     store: Store, judged: Judged, splits: Splits
 ) -> None:
     paper = [outcome(splits, 75, seed=0, score=0.1), outcome(splits, 30, seed=1, score=0.3)]
-    version, shown = judged(700, 90, paper=paper, flip=True)
+    version, shown = judged(700, 90, baseline=paper, with_tta=True)
     told = " ".join(shown.split())
     assert "test accuracy 0.600" in told
     assert "without 2 twins of training faces 0.595" in told  # 88 of 148

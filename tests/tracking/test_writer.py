@@ -138,7 +138,11 @@ def test_a_store_that_never_answers_holds_up_neither_the_study_nor_its_end(
         answer.wait()
         whole(self, events)
 
-    for name, seconds in {"_GATHER": 0.0, "_PATIENCE": 0.2, "_SILENCE": 0.4}.items():
+    for name, seconds in {
+        "_GATHER_SECONDS": 0.0,
+        "_PROGRESS_SECONDS": 0.2,
+        "_SILENCE_SECONDS": 0.4,
+    }.items():
         monkeypatch.setattr(f"fer_tune.tracking.writer.{name}", seconds)
     monkeypatch.setattr(EventRecorder, "record_events", record)
     told = Told(events(0, result(1)))
