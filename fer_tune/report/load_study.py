@@ -1,6 +1,5 @@
 """The study that a report tells of: from its journal where that is at hand, else from MLflow."""
 
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,8 +15,15 @@ from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.terminal.study_summary import SUMMARY_METRICS
-from fer_tune.tracking.artifacts import load_metric_history, read_text_artifact
-from fer_tune.tracking.queries import StudyRun, TrialRun, find_start_time, find_study
+from fer_tune.tracking.artifacts import find_text
+from fer_tune.tracking.confusion_matrix import parse_confusion_csv
+from fer_tune.tracking.queries import (
+    StudyRun,
+    TrialRun,
+    find_start_time,
+    find_study,
+    load_metric_history,
+)
 from fer_tune.tracking.queries import list_trials as trial_runs
 from fer_tune.tracking.store import Store
 
@@ -70,7 +76,7 @@ def load_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
     """
     run = find_study(store, name)
     check_study_name(name)  # it becomes part of paths
-    command = read_text_artifact(store, run.run_id, "command.txt")
+    command = find_text(store, run.run_id, "command.txt")
     if (storage.local_dir / name / SETTINGS).exists():
         folder, settings = open_study(storage.local_dir, name)
         # Two studies can have one name, each in a store of its own.
@@ -80,7 +86,7 @@ def load_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
             records = read_trials(folder)
             classes = _find_classes(records)
             return ReportedStudy(run, settings.space, classes, records, command, has_local_log=True)
-    text = read_text_artifact(store, run.run_id, "space.yaml") or ""
+    text = find_text(store, run.run_id, "space.yaml") or ""
     space = parse_space(text, f"space.yaml of {name}")
     records, classes = _load_from_mlflow(store, run, space.max_gap)
     return ReportedStudy(run, space, classes, records, command)
@@ -136,15 +142,11 @@ def _fill_confusion_matrix(
 
     The one that is kept may be of an epoch that was the best when the trial was interrupted.
     """
-    import pandas as pd
-
-    best, text = (
-        record.find_best_epoch(metric),
-        read_text_artifact(store, trial.run_id, "confusion.csv"),
-    )
+    best = record.find_best_epoch(metric)
+    text = find_text(store, trial.run_id, "confusion.csv")
     if best is None or text is None:
         return ()
-    table = pd.read_csv(io.StringIO(text), index_col="true")
+    table = parse_confusion_csv(text)
     confusion, accuracy = table.to_numpy(), best.metrics["val/accuracy"]
     if abs(confusion.trace() - accuracy * confusion.sum()) < 0.5:
         record.history[record.history.index(best)] = replace(best, confusion=confusion.tolist())

@@ -1,50 +1,41 @@
-"""What a report reads of a study in MLflow, and leaves there."""
+"""Texts among the artifacts of a run: read in one place, and a study's report put there."""
 
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fer_tune.common.errors import UserError
-from fer_tune.scoring.metrics import EpochResult
-from fer_tune.tracking.queries import StudyRun, TrialRun
+from fer_tune.tracking.queries import StudyRun
 from fer_tune.tracking.store import Store, summarize_error
 
 REPORT_FILE = "report.html"
 
 
-def read_text_artifact(store: Store, run_id: str, name: str) -> str | None:
-    """A text among the artifacts of a run; None without one."""
-    from mlflow.exceptions import MlflowException
+def read_text(store: Store, run_id: str, name: str) -> str:
+    """Return a text among the artifacts of a run.
 
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = store.create_client().download_artifacts(run_id, name, folder)
-        except (MlflowException, OSError):
-            return None
+    Raises MlflowException or OSError if the run has none of this name, or the store fails.
+    """
+    # mlflow.artifacts.load_text does this too, but only in the global tracking URI.
+    with TemporaryDirectory() as folder:
+        path = store.create_client().download_artifacts(run_id, name, folder)
         return Path(path).read_text(encoding="utf-8")
 
 
-def load_metric_history(store: Store, trial: TrialRun, names: Sequence[str]) -> list[EpochResult]:
-    """The trial's epochs with these metrics; only those that have them all.
+def find_text(store: Store, run_id: str, name: str) -> str | None:
+    """Return a text among the artifacts of a run; None if it cannot be read."""
+    from mlflow.exceptions import MlflowException
 
-    Confusion matrices of single epochs are not in MLflow: they are left empty.
-    """
-    client = store.create_client()
-    values: dict[int, dict[str, float]] = {}
-    for name in names:
-        for metric in client.get_metric_history(trial.run_id, name):
-            values.setdefault(metric.step, {})[name] = metric.value
-    whole = {epoch: found for epoch, found in values.items() if len(found) == len(set(names))}
-    return [EpochResult(epoch, whole[epoch], ()) for epoch in sorted(whole)]
+    try:
+        return read_text(store, run_id, name)
+    except (MlflowException, OSError):
+        return None
 
 
 def log_report(store: Store, study: StudyRun, page: str) -> None:
-    """Put the page among the artifacts of the study's run. Raises UserError where that fails."""
+    """Put the page among the artifacts of the study's run. Raises UserError if that fails."""
     from mlflow.exceptions import MlflowException
 
     try:
         store.create_client().log_text(study.run_id, page, REPORT_FILE)
     except (MlflowException, OSError) as error:
-        raise UserError(
-            f"{store}: the report is not kept there ({summarize_error(error)})"
-        ) from error
+        raise UserError(f"{store}: cannot keep the report ({summarize_error(error)})") from error

@@ -1,16 +1,15 @@
 """A confusion matrix as a picture and as a table; rows are true classes, columns predicted."""
 
-import tempfile
+import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fer_tune.tracking.store import Store
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
     from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
@@ -73,6 +72,16 @@ def format_confusion_csv(confusion: Sequence[Sequence[int]], classes: Sequence[s
     return str(table.to_csv(index_label="true", lineterminator="\n"))
 
 
+def parse_confusion_csv(text: str) -> "DataFrame":
+    """Return the counts, int64: true classes as rows, predicted classes as columns.
+
+    Raises ValueError if the text is no confusion matrix.
+    """
+    import pandas as pd
+
+    return pd.read_csv(io.StringIO(text), index_col="true").astype(np.int64)
+
+
 def log_confusion_matrix(
     store: Store,
     run_id: str,
@@ -81,19 +90,7 @@ def log_confusion_matrix(
     classes: Sequence[str],
     title: str,
 ) -> None:
-    """Keep the picture and the table as artifacts of the run: `<name>.png` and `<name>.csv`."""
-    with tempfile.TemporaryDirectory() as folder:
-        picture = draw_confusion_matrix(confusion, classes, title)
-        picture.save(Path(folder) / f"{name}.png", compress_level=1)
-        table = format_confusion_csv(confusion, classes)
-        (Path(folder) / f"{name}.csv").write_text(table, encoding="utf-8")
-        store.create_client().log_artifacts(run_id, folder)
-
-
-def load_confusion_matrix(store: Store, run_id: str, name: str) -> NDArray[np.int64]:
-    """The (C, C) counts that `log_confusion_matrix` kept."""
-    import pandas as pd
-
-    with tempfile.TemporaryDirectory() as folder:
-        table = store.create_client().download_artifacts(run_id, f"{name}.csv", folder)
-        return pd.read_csv(table, index_col="true").to_numpy(dtype=np.int64)
+    """Log the matrix as artifacts of the run: `<name>.png` and `<name>.csv`."""
+    client = store.create_client()
+    client.log_image(run_id, draw_confusion_matrix(confusion, classes, title), f"{name}.png")
+    client.log_text(run_id, format_confusion_csv(confusion, classes), f"{name}.csv")

@@ -1,13 +1,14 @@
 """What the store knows of past and running studies."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from fer_tune.common.errors import UserError
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.store import Store, summarize_error
 
@@ -125,6 +126,20 @@ def find_trial(store: Store, study: StudyRun, number: int) -> TrialRun:
         has = f"trials {min(found)} to {max(found)}" if found else "no trials"
         raise UserError(f"trial {number}: study {study.name} has {has}")
     return found[number]
+
+
+def load_metric_history(store: Store, trial: TrialRun, names: Sequence[str]) -> list[EpochResult]:
+    """The trial's epochs with these metrics; only those that have them all.
+
+    Confusion matrices of single epochs are not in MLflow: they are left empty.
+    """
+    client = store.create_client()
+    values: dict[int, dict[str, float]] = {}
+    for name in names:
+        for metric in client.get_metric_history(trial.run_id, name):
+            values.setdefault(metric.step, {})[name] = metric.value
+    whole = {epoch: found for epoch, found in values.items() if len(found) == len(set(names))}
+    return [EpochResult(epoch, whole[epoch], ()) for epoch in sorted(whole)]
 
 
 def find_parent_run(store: Store, name: str) -> "Run | None":

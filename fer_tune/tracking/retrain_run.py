@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import mean, stdev
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from fer_tune.common.errors import UserError
 from fer_tune.tracking import tags
+from fer_tune.tracking.artifacts import read_text
 from fer_tune.tracking.models.log_model import CARD_FILE
 from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.seed_run import SeedOutcome, SeedRun, load_seed_outcome, log_metrics
@@ -114,9 +114,8 @@ class RetrainRun:
 
     def log_model_card(self, outcome: SeedOutcome) -> None:
         """The card of the model that was kept, here too."""
-        with TemporaryDirectory() as folder:
-            card = self._client.download_artifacts(outcome.run_id, CARD_FILE, folder)
-            self._client.log_artifact(self.run_id, card)
+        card = read_text(self._store, outcome.run_id, CARD_FILE)
+        self._client.log_text(self.run_id, card, CARD_FILE)
 
     def _build_match_tags(self, seed: int) -> dict[str, str]:
         return {tags.PARENT: self.run_id, tags.SEED: str(seed)}

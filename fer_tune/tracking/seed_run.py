@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fer_tune.events import current_time_ms
 from fer_tune.scoring.metrics import EpochResult, Scores, build_test_metrics, list_metric_names
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import bootstrap_intervals
 from fer_tune.tracking import tags
-from fer_tune.tracking.confusion_matrix import load_confusion_matrix, log_confusion_matrix
+from fer_tune.tracking.artifacts import read_text
+from fer_tune.tracking.confusion_matrix import log_confusion_matrix, parse_confusion_csv
 from fer_tune.tracking.metric_names import to_best_metrics, to_best_name, to_epoch_metrics
 from fer_tune.tracking.models.log_model import CARD_FILE, log_model
 from fer_tune.tracking.models.model_card import render_model_card
@@ -89,9 +91,9 @@ def load_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcom
         best = EpochResult(
             epoch=int(metrics[f"{tags.BEST_PREFIX}epoch"]),
             metrics={name: metrics[to_best_name(name)] for name in names},
-            confusion=load_confusion_matrix(store, run_id, "confusion").tolist(),
+            confusion=_load_confusion_matrix(store, run_id, "confusion").tolist(),
         )
-        test = Scores(metrics["test/loss"], load_confusion_matrix(store, run_id, "test_confusion"))
+        test = Scores(metrics["test/loss"], _load_confusion_matrix(store, run_id, "test_confusion"))
         predictions = load_test_predictions(store, run_id, info.classes)
         seed = int(run.data.tags[tags.SEED])
         outputs = store.create_client().get_run(run_id).outputs
@@ -102,9 +104,11 @@ def load_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcom
 
 def load_test_predictions(store: Store, run_id: str, classes: tuple[str, ...]) -> Predictions:
     """What the model of this run said of each test face."""
-    with TemporaryDirectory() as folder:
-        table = store.create_client().download_artifacts(run_id, PREDICTIONS_FILE, folder)
-        return Predictions.from_csv(Path(table).read_text(encoding="utf-8"), classes)
+    return Predictions.from_csv(read_text(store, run_id, PREDICTIONS_FILE), classes)
+
+
+def _load_confusion_matrix(store: Store, run_id: str, name: str) -> NDArray[np.int64]:
+    return parse_confusion_csv(read_text(store, run_id, f"{name}.csv")).to_numpy()
 
 
 def log_metrics(store: Store, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.search import __main__ as search
-from fer_tune.tracking.artifacts import REPORT_FILE, read_text_artifact
+from fer_tune.tracking.artifacts import REPORT_FILE, find_text
 from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.store import open_store
 
@@ -20,4 +20,4 @@ def test_the_end_of_a_search_writes_the_report_and_keeps_it_in_mlflow(
     page = written.read_text(encoding="utf-8")
     assert "<img" in page  # faces, from the best trial's checkpoint
     store = open_store()
-    assert read_text_artifact(store, find_study(store, "demo-reported").run_id, REPORT_FILE) == page
+    assert find_text(store, find_study(store, "demo-reported").run_id, REPORT_FILE) == page

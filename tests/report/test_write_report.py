@@ -17,7 +17,7 @@ from fer_tune.study.records.settings import StudySettings, create_study_director
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import parse_space
-from fer_tune.tracking.artifacts import REPORT_FILE, read_text_artifact
+from fer_tune.tracking.artifacts import REPORT_FILE, find_text
 from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store, open_store
@@ -144,7 +144,7 @@ def test_the_command_writes_the_page_and_keeps_it_with_the_study(
     main(["--study", name, "--tracking-uri", store.uri, "--storage", storage.address])
     written = storage.local_dir / name / REPORT_FILE
     assert f"Report: {written}" in capsys.readouterr().out
-    assert read_text_artifact(
+    assert find_text(
         store, find_study(store, name).run_id, REPORT_FILE
     ) == written.read_text("utf-8")
     assert "python -m fer_tune.search --study tested" in written.read_text("utf-8")

@@ -35,8 +35,8 @@ def test_the_larger_a_share_the_darker_its_cell() -> None:
 
 def test_a_picture_needs_neither_matplotlib_nor_a_display() -> None:
     code = (
-        "import sys; from fer_tune.tracking.confusion_matrix import confusion_picture;"
-        "confusion_picture([[1]], ['happy'], ''); sys.exit('matplotlib' in sys.modules)"
+        "import sys; from fer_tune.tracking.confusion_matrix import draw_confusion_matrix;"
+        "draw_confusion_matrix([[1]], ['happy'], ''); sys.exit('matplotlib' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={})
 

@@ -14,6 +14,7 @@ from fer_tune.tracking.queries import (
     find_trial,
     list_study_names,
     list_trials,
+    load_metric_history,
 )
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.run_info import StudyInfo
@@ -92,6 +93,21 @@ def test_the_best_trial_keeps_to_the_largest_gap_or_comes_closest(
     study = find_study(store, describe().name)
     assert study.max_gap == most
     assert choose_trial(store, study).number == best
+
+
+def test_the_epochs_of_a_trial_come_in_order_with_the_metrics_asked_for(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    EventRecorder(store, describe(), resume=False).record_events(
+        events(0, *(result(number, 40 + number) for number in range(1, 12)))
+    )
+    trial = find_trial(store, find_study(store, describe().name), 0)
+    history = load_metric_history(store, trial, ["val/macro_f1", "gap"])
+    assert [each.epoch for each in history] == list(range(1, 12))
+    assert history[3].metrics == {
+        name: result(4, 44).metrics[name] for name in ("val/macro_f1", "gap")
+    }
+    assert load_metric_history(store, trial, ["gap", "nothing"]) == []
 
 
 @pytest.mark.parametrize("epochs", ["0", "many", None])
