@@ -5,7 +5,7 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
-from fer_tune.common.errors import UserError
+from fer_tune.common.errors import UserError, escape_unprintable
 from fer_tune.data import cache
 from fer_tune.data.demo import demo_splits
 from fer_tune.data.faces import Splits
@@ -36,7 +36,7 @@ def load_splits(path: Path | None, *, skip_bad: bool = False) -> Splits:
             lambda: split_faces(read_faces(found, skip_bad=skip_bad), found.name),
             skip_bad=skip_bad,
         )
-        return replace(splits, origin=found)
+        return replace(splits, source=escape_unprintable(found.name), origin=found)
     except OSError as error:
         raise UserError(f"{error.filename or found} cannot be read: {error.strerror}") from None
 

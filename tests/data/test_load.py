@@ -53,6 +53,14 @@ def test_a_missing_path_in_the_environment_is_an_error(monkeypatch: pytest.Monke
         load_splits(None)
 
 
+def test_a_renamed_file_goes_by_its_new_name(tmp_path: Path) -> None:
+    old = write_csv(tmp_path / "old.csv")
+    assert load_splits(old).source == "old.csv"
+    for _ in range(2):
+        assert load_splits(old.rename(tmp_path / "new\n.csv")).source == "new\\n.csv"
+        old = tmp_path / "new\n.csv"
+
+
 def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "fer2013.csv").touch()
     with pytest.raises(UserError, match=r"fer2013.csv is empty"):
