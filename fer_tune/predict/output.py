@@ -1,10 +1,8 @@
-"""What a model sees in faces, as a table for people, and as JSON and CSV for programs."""
+"""Predictions as a table for people, and as JSON and CSV for programs."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -15,68 +13,65 @@ from fer_tune.terminal.formatting import build_plain_table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_WHOLE_IMAGE_TEXT = {"small square": "the image", "no face found": "none found: the image"}
+_WHOLE_IMAGE = {"small square": "whole image", "no face found": "none found, whole image"}
 
 
 def build_table(
     faces: Sequence[PhotoFace],
     probabilities: "DataFrame",  # (N, classes), columns by class name
 ) -> Table:
-    """A row for each face: its file, where in it the face is, and the likeliest class."""
-    top, most = probabilities.idxmax(axis=1), probabilities.max(axis=1)
+    """Return a table with a row a face: file, box and the most likely class."""
+    classes, highest = probabilities.idxmax(axis=1), probabilities.max(axis=1)
     rows = [
-        (escape_unprintable(face.file), _format_location(face), str(name), f"{value:.2f}")
-        for face, name, value in zip(faces, top, most, strict=True)
+        (escape_unprintable(face.file), _format_box(face), str(name), f"{probability:.2f}")
+        for face, name, probability in zip(faces, classes, highest, strict=True)
     ]
     table = build_plain_table(("file", "face at x, y, side", "expression", "probability"), rows)
-    # A name that is cut off names nothing.
+    # A file name that is cut off is of no use.
     table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
     table.columns[1].justify = table.columns[2].justify = "left"
     return table
 
 
-def _format_location(face: PhotoFace) -> str:
-    return ", ".join(map(str, face.box)) if face.box else _WHOLE_IMAGE_TEXT[face.origin]
+def _format_box(face: PhotoFace) -> str:
+    return ", ".join(map(str, face.box)) if face.box else _WHOLE_IMAGE[face.origin]
 
 
 def format_json(
     model: str,
     faces: Sequence[PhotoFace],
-    probabilities: "DataFrame",
-    unread: Sequence[UnreadableFile],
+    probabilities: "DataFrame",  # (N, classes)
+    unreadable: Sequence[UnreadableFile],
 ) -> str:
-    """One object: the model's address, the faces in order, and the files that cannot be read."""
-    seen = [
+    """Return one JSON object: the model's URI, the faces in order, the files not read."""
+    rounded = probabilities.round(6)
+    rows = zip(faces, rounded.idxmax(axis=1), rounded.to_dict("records"), strict=True)
+    lines = [
         {
             "file": face.file,
             "taken": face.origin,
             "box": face.box and face.box._asdict(),
-            **row,
+            "expression": name,
+            "probabilities": row,
         }
-        for face, row in zip(faces, _build_rows(probabilities), strict=True)
+        for face, name, row in rows
     ]
-    lines = ",\n".join(f"  {json.dumps(each)}" for each in seen)
-    head, tail = json.dumps(model), json.dumps([each._asdict() for each in unread])
-    return f'{{"model": {head},\n"faces": [\n{lines}\n],\n"unread": {tail}}}\n'
+    body = ",\n".join(f"  {json.dumps(line)}" for line in lines)
+    head, tail = json.dumps(model), json.dumps([file._asdict() for file in unreadable])
+    return f'{{"model": {head},\n"faces": [\n{body}\n],\n"unread": {tail}}}\n'
 
 
-def _build_rows(probabilities: "DataFrame") -> list[dict[str, Any]]:
-    return [
-        {"expression": max(row, key=row.__getitem__), "probabilities": row}
-        for row in probabilities.round(6).to_dict("records")
-    ]
+def format_csv(
+    faces: Sequence[PhotoFace],
+    probabilities: "DataFrame",  # (N, classes)
+) -> str:
+    """Return a CSV with a line a face; the last columns are the probabilities by class."""
+    import pandas as pd
 
-
-def format_csv(faces: Sequence[PhotoFace], probabilities: "DataFrame") -> str:
-    """A line for each face; the probabilities are the last columns, named by their classes."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    classes = list(probabilities.columns)
-    writer.writerow(["file", "taken", "x", "y", "side", "expression", *classes])
-    for face, row in zip(faces, _build_rows(probabilities), strict=True):
-        box = face.box or ("", "", "")
-        values = row["probabilities"].values()
-        writer.writerow(
-            [escape_unprintable(face.file), face.origin, *box, row["expression"], *values]
-        )
-    return text.getvalue()
+    rounded = probabilities.round(6)
+    table = pd.DataFrame([face.box or ("", "", "") for face in faces], columns=["x", "y", "side"])
+    table.insert(0, "file", [escape_unprintable(face.file) for face in faces])
+    table.insert(1, "taken", [face.origin for face in faces])
+    table["expression"] = rounded.idxmax(axis=1)
+    text = pd.concat([table, rounded], axis=1).to_csv(index=False, lineterminator="\n")
+    return str(text)

@@ -36,8 +36,8 @@ def test_the_table_has_a_row_for_each_face_and_says_where_it_is() -> None:
     assert [row.split() for row in rows] == [
         ["a.jpg", "10,", "20,", "300", "angry", "0.70"],
         ["a.jpg", "500,", "20,", "250", "happy", "0.90"],
-        ["crop.png", "the", "image", "happy", "0.67"],
-        ["wall.png", "none", "found:", "the", "image", "happy", "0.80"],
+        ["crop.png", "whole", "image", "happy", "0.67"],
+        ["wall.png", "none", "found,", "whole", "image", "happy", "0.80"],
     ]
 
 
@@ -71,7 +71,12 @@ def test_json_has_every_probability_and_what_cannot_be_read() -> None:
 
 
 def test_csv_has_a_line_for_each_face_and_a_column_for_each_class() -> None:
-    rows = list(csv.DictReader(io.StringIO(format_csv(FACES, SEEN))))
+    text = format_csv(FACES, SEEN)
+    assert text.splitlines()[2:4] == [
+        "a.jpg,found,500,20,250,happy,0.1,0.9",
+        "crop.png,small square,,,,happy,0.333333,0.666667",
+    ]
+    rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["file"] for row in rows] == ["a.jpg", "a.jpg", "crop.png", "wall.png"]
     assert [row["expression"] for row in rows] == ["angry", "happy", "happy", "happy"]
     assert (rows[1]["x"], rows[1]["y"], rows[1]["side"]) == ("500", "20", "250")
