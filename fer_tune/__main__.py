@@ -6,15 +6,15 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-from fer_tune.common import cli as cli
+from fer_tune.common import cli
 
-# Each is a package that can be run by itself; its `__main__` has a `main` and a `parser`.
+# Each command is a package; its `__main__` module has `main` and `build_parser`.
 COMMANDS = {
-    "search": "run a study, or go on with one",
-    "retrain": "train a study's best trial again, then test it",
-    "report": "show what a study found, as a page",
+    "search": "run or resume a study",
+    "retrain": "train the best trial of a study again, then test it",
+    "report": "write the results of a study as a page",
     "predict": "name the expressions of faces",
-    "data": "show what is in a set of faces, and what is wrong",
+    "data": "describe a data set of faces and its problems",
 }
 _EXAMPLES = """\
 examples:
@@ -25,11 +25,11 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command that is named first with the rest of the line, and leave the process."""
-    typed = sys.argv[1:] if argv is None else list(argv)
-    if typed and typed[0] in COMMANDS:
-        cli.run_command(_import_command(typed[0]).main, typed[1:])
-    cli.run_command(_run_without_command, typed)
+    """Run the command that the first argument names with the other arguments, and exit."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments and arguments[0] in COMMANDS:
+        cli.run_command(_import_command(arguments[0]).main, arguments[1:])
+    cli.run_command(_run_without_command, arguments)
 
 
 def _import_command(name: str) -> Any:
@@ -37,10 +37,10 @@ def _import_command(name: str) -> Any:
 
 
 def _run_without_command(argv: Sequence[str] | None) -> None:
-    """What can be typed instead of a command."""
-    # All options of all commands are gathered only for a shell.
-    parser = _build_parser(with_options=any(each.startswith("--print") for each in argv or ()))
-    parser.parse_args(argv)
+    """Parse options such as --help, which stand instead of a command."""
+    # Only completion needs the options of all commands, and their import takes time.
+    needs_options = any(argument.startswith("--print") for argument in argv or ())
+    _build_parser(with_options=needs_options).parse_args(argv)
 
 
 def _build_parser(*, with_options: bool) -> cli.CommandParser:
@@ -48,25 +48,25 @@ def _build_parser(*, with_options: bool) -> cli.CommandParser:
 
     parser = cli.CommandParser(
         prog="fer-tune",
-        description="Find out what counters overfitting in small face-expression CNNs.",
+        description="Find out what reduces overfitting in small CNNs for facial expressions.",
         epilog=_EXAMPLES,
         add_help=False,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     options = parser.add_argument_group("options")
-    options.add_argument("-h", "--help", action="help", help="show this and end")
-    options.add_argument("--version", action="version", version=version("fer_tune"), help="show it")
-    shtab.add_argument_to(options, "--print-completion", help="for a shell; see below")
-    for name, what in COMMANDS.items():
-        parents = (
-            [_mark_file_arguments(_import_command(name).build_parser())] if with_options else []
-        )
-        commands.add_parser(name, help=what, parents=parents, add_help=not with_options)
+    options.add_argument("-h", "--help", action="help", help="print this help")
+    options.add_argument(
+        "--version", action="version", version=version("fer_tune"), help="print the version"
+    )
+    shtab.add_argument_to(options, "--print-completion", help="for a shell; see the examples")
+    for name, summary in COMMANDS.items():
+        parents = [_complete_paths(_import_command(name).build_parser())] if with_options else []
+        commands.add_parser(name, help=summary, parents=parents, add_help=not with_options)
     return parser
 
 
-def _mark_file_arguments(parser: cli.CommandParser) -> cli.CommandParser:
-    """Tell the shell which arguments are names of files."""
+def _complete_paths(parser: cli.CommandParser) -> cli.CommandParser:
+    """Let the shell complete arguments that are paths."""
     import shtab
 
     for action in parser._actions:

@@ -1,1 +1,1 @@
-"""What every package needs and what knows nothing of faces, studies or models."""
+"""Modules that every package needs and that know nothing of faces, studies or models."""

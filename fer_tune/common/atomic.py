@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import os
 import re
@@ -8,36 +8,38 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-PARTIAL_SUFFIX = ".part"  # ends the name of what is not whole yet
-_PART_NAME = re.compile(r".+\.\d+-[0-9a-f]{8}\.part", re.DOTALL)
+_PARTIAL_NAME = re.compile(r".+\.\d+-[0-9a-f]{8}\.part", re.DOTALL)
 
 
-def name_part(name: str) -> str:
-    """Return a name for what this process has not finished of `name`; nobody else uses it."""
-    return f"{name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
+def make_partial_name(name: str) -> str:
+    """Return a name for the partial file or folder `name`, which no other process uses."""
+    return f"{name}.{os.getpid()}-{secrets.token_hex(4)}.part"
 
 
-def is_part(name: str) -> bool:
-    """Whether `name_part` made this name, in this process or in another."""
-    return _PART_NAME.fullmatch(name) is not None
+def is_partial_name(name: str) -> bool:
+    """Return whether this or another process made the name with `make_partial_name`."""
+    return _PARTIAL_NAME.fullmatch(name) is not None
 
 
 @contextmanager
 def open_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
-    """A file to write, which is at `path` when the context ends well; makes the folders above.
+    """Open a partial file for writing, and rename it to `path` if the context ends without error.
 
-    private: for its owner only.
-    Raises OSError, and then leaves whatever was at `path` before.
+    The folders above are created. After an error, the earlier file at `path` is unchanged.
+
+    private: let only its owner read the file.
+    Raises OSError if the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(name_part(path.name))
-    descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if private else 0o666)
+    partial = path.with_name(make_partial_name(path.name))
+    mode = 0o600 if private else 0o666
+    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
-        part.replace(path)
+        partial.replace(path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
 
 

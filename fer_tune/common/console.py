@@ -1,4 +1,4 @@
-"""What every command prints on."""
+"""The console that every command prints to."""
 
 import os
 import sys
@@ -12,25 +12,25 @@ from fer_tune.common.text import escape_unprintable
 
 
 class _PlainConsole(Console):
-    """One that shows text as it is, and goes on when nobody reads what it prints.
+    """A console that prints text unchanged, and continues if nobody reads its output.
 
-    Names of files, classes and studies are no markup, and move no terminal's cursor.
+    Names of files, classes and studies are not markup, and do not move a terminal's cursor.
     """
 
-    def render_str(self, text: str, **how: Any) -> Text:
-        return super().render_str("\n".join(map(escape_unprintable, text.split("\n"))), **how)
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str("\n".join(map(escape_unprintable, text.split("\n"))), **options)
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        with Path(os.devnull).open("w") as devnull:
+            os.dup2(devnull.fileno(), sys.stdout.fileno())
 
 
 def create_console() -> Console:
-    """A new one; where CI is set, as into a pipe, whatever is said of colours.
+    """Return a console that treats its output as a pipe, without colours, if CI is set.
 
-    The log of such a run would keep every picture of what is drawn anew on a terminal.
+    Otherwise the log of a CI run would contain every refresh of a progress bar.
     """
     in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
-    how = False if in_ci else None
-    return _PlainConsole(highlight=False, markup=False, emoji=False, force_terminal=how)
+    force_terminal = False if in_ci else None
+    return _PlainConsole(highlight=False, markup=False, emoji=False, force_terminal=force_terminal)

@@ -1,6 +1,7 @@
 """Errors that are not the fault of the program."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from fer_tune.common.text import escape_unprintable
 
@@ -20,3 +21,17 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return "\n  ".join(map(escape_unprintable, self._lines))
+
+
+@contextmanager
+def explain_os_errors(problem: str, advice: str = "") -> Iterator[None]:
+    """Raise UserError for an OSError: the problem, the system's reason, the advice.
+
+    problem: what cannot be done, such as "a.csv cannot be written".
+    advice: what the user can do.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = " ".join((error.strerror or str(error)).split())[:200]
+        raise UserError(f"{problem}: {reason}{advice and '; '}{advice}") from error

@@ -1,4 +1,4 @@
-"""Folders on a disk or in a bucket, of files that are there whole or not at all."""
+"""Folders on a disk or in a bucket, whose files are written completely or not at all."""
 
 import shutil
 from contextlib import suppress
@@ -10,44 +10,46 @@ from typing import TYPE_CHECKING, Protocol
 from fer_tune.common import atomic
 
 if TYPE_CHECKING:
-    from pyarrow.fs import FileInfo, FileSystem
+    from pyarrow.fs import FileSystem
 
 
 class Directory(Protocol):
-    """A folder, which need not exist. Where it cannot be reached, every call raises OSError."""
+    """A folder, which need not exist. If it cannot be reached, every call raises OSError."""
 
     def __truediv__(self, name: str) -> "Directory": ...
 
     def read(self, name: str) -> bytes:
-        """Raises FileNotFoundError where there is no such file."""
+        """Return the content of a file. Raises FileNotFoundError if there is no such file."""
 
     def write(self, name: str, content: bytes | memoryview, *, private: bool = False) -> None:
-        """Make the folder too. private: for its owner only, where the place knows owners."""
+        """Write a file, and create the folder.
+
+        private: let only its owner read the file, if the file system knows owners.
+        """
 
     def list_names(self) -> list[str]:
-        """Of the files and folders in it, sorted."""
+        """Return the names of its files and folders, sorted."""
 
     def delete(self, name: str) -> None:
-        """Delete one file, if it is there."""
+        """Delete one file, if it exists."""
 
     def delete_if_empty(self) -> None:
-        """Delete the folder itself, if nothing is in it."""
+        """Delete the folder itself, if it is empty."""
 
-    def delete_parts(self, *, deep: bool = False) -> None:
-        """Delete what killed processes did not finish, known by its name (`atomic.is_part`).
+    def delete_partial_files(self) -> None:
+        """Delete files and folders with a partial name (`atomic.is_partial_name`).
 
-        Of a folder with such a name, delete the content too. Nobody may be writing here.
-        deep: also in the folders below, on a disk; a bucket holds no file that is not whole.
+        Killed processes leave them. Nobody may be writing to the folder.
         """
 
 
 def open_directory(address: str) -> Directory:
-    """A folder by its path, or by an address such as s3://bucket/prefix."""
+    """Return the folder with this path, or with an address such as s3://bucket/prefix."""
     return BucketDirectory(address) if is_bucket(address) else DiskDirectory(Path(address))
 
 
 def is_bucket(address: str) -> bool:
-    """Whether `address` is of a bucket, not a path."""
+    """Return whether `address` is the address of a bucket, not a path."""
     return "://" in address
 
 
@@ -70,31 +72,30 @@ class DiskDirectory:
         atomic.write_file(self.path / name, content, private=private)
 
     def list_names(self) -> list[str]:
-        return sorted(each.name for each in self.path.iterdir()) if self.path.exists() else []
+        return sorted(path.name for path in self.path.iterdir()) if self.path.exists() else []
 
     def delete(self, name: str) -> None:
         (self.path / name).unlink(missing_ok=True)
 
     def delete_if_empty(self) -> None:
-        with suppress(OSError):  # something is in it, or it is not there
+        with suppress(OSError):  # it is not empty, or does not exist
             self.path.rmdir()
 
-    def delete_parts(self, *, deep: bool = False) -> None:
-        pattern = f"*{atomic.PARTIAL_SUFFIX}"
-        found = list(self.path.rglob(pattern) if deep else self.path.glob(pattern))
-        for part in filter(lambda path: atomic.is_part(path.name), found):
-            if part.is_dir() and not part.is_symlink():
-                shutil.rmtree(part, ignore_errors=True)
+    def delete_partial_files(self) -> None:
+        for name in filter(atomic.is_partial_name, self.list_names()):
+            path = self.path / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
             else:
-                part.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
 class BucketDirectory:
-    """A prefix in a bucket, by the address that pyarrow takes.
+    """A prefix in a bucket, reached through pyarrow.
 
-    The keys, and the endpoint of a store that is not Amazon's, are in the usual variables of the
-    environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION.
+    Keys and endpoint are in the usual environment variables: AWS_ACCESS_KEY_ID,
+    AWS_SECRET_ACCESS_KEY, AWS_REGION, and AWS_ENDPOINT_URL for a store that is not Amazon's.
     """
 
     address: str
@@ -111,13 +112,17 @@ class BucketDirectory:
             return bytes(file.read())
 
     def write(self, name: str, content: bytes | memoryview, *, private: bool = False) -> None:
-        # At once: what is written in parts is kept, cut off, where an error comes between.
+        # Without a buffer: after an error between two buffers, a truncated file would remain.
         files, path = self._open_filesystem()
         with files.open_output_stream(f"{path}/{name}", buffer_size=0) as file:
             file.write(content)
 
     def list_names(self) -> list[str]:
-        return sorted(each.base_name for each in self._infos())
+        from pyarrow.fs import FileSelector
+
+        files, path = self._open_filesystem()
+        entries = files.get_file_info(FileSelector(path, allow_not_found=True))
+        return sorted(entry.base_name for entry in entries)
 
     def delete(self, name: str) -> None:
         files, path = self._open_filesystem()
@@ -128,16 +133,9 @@ class BucketDirectory:
         if not self.list_names():  # pyarrow leaves an empty object as a mark of the folder
             self._delete_all()
 
-    def delete_parts(self, *, deep: bool = False) -> None:
-        for each in self._infos():
-            if not each.is_file and atomic.is_part(each.base_name):
-                (self / each.base_name)._delete_all()
-
-    def _infos(self) -> "list[FileInfo]":
-        from pyarrow.fs import FileSelector
-
-        files, path = self._open_filesystem()
-        return list(files.get_file_info(FileSelector(path, allow_not_found=True)))
+    def delete_partial_files(self) -> None:
+        for name in filter(atomic.is_partial_name, self.list_names()):
+            (self / name)._delete_all()  # a folder: a bucket holds no partial file
 
     def _delete_all(self) -> None:
         files, path = self._open_filesystem()
@@ -157,6 +155,6 @@ def _open_bucket(scheme: str, bucket: str) -> "tuple[FileSystem, str]":
 
     try:
         files, root = fs.FileSystem.from_uri(f"{scheme}://{bucket}")
-    except ValueError as error:  # an unknown scheme, no bucket
+    except ValueError as error:  # an unknown scheme, or no bucket
         raise OSError(str(error)) from error
     return files, root

@@ -1,41 +1,35 @@
-"""One process at a time."""
+"""Locks between processes."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from fer_tune.common.errors import UserError
+from fer_tune.common.errors import UserError, explain_os_errors
 
-LOCK = ".lock"  # of a study, in its folder
-
-_LOCK_NAME = re.compile(r"\.lock|\.retrain-\d+-\d+\.lock")
+LOCK = ".lock"  # the whole name of a folder's own lock, and the end of the names of others
 
 
-def is_lock(name: str) -> bool:
-    """Whether a file of this name in a study's folder is the lock of the study or a retraining."""
-    return _LOCK_NAME.fullmatch(name) is not None
+def is_lock_name(name: str) -> bool:
+    """Return whether a file of this name is a lock: hidden, with the ending of locks."""
+    return name.startswith(".") and name.endswith(LOCK)
 
 
 @contextmanager
 def hold_lock(file: Path, task: str, *, wait: bool = False) -> Iterator[None]:
-    """Hold `file` for this process; the lock goes with the process, however it ends.
+    """Hold the lock `file` for this process until the context, or the process, ends.
 
-    file: made with its folder, and left there.
-    what: runs under the lock, for people.
-    wait: until no other process holds it. Raises UserError where one does, otherwise.
+    file: created with its folder, and not deleted.
+    task: what runs under the lock, for the error message.
+    wait: until no other process holds the lock. Without it, raises UserError if one does.
     """
-    try:
+    with explain_os_errors(f"{file.parent} cannot be written"):
         file.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(file)
-        lock.acquire(timeout=-1 if wait else 0)
-    except Timeout:
-        raise UserError(f"{task} is running already, in another process; wait or stop it") from None
-    except OSError as error:
-        raise UserError(f"{file.parent} cannot be written: {error.strerror}") from error
-    try:
+        try:
+            lock = FileLock(file).acquire(timeout=-1 if wait else 0)
+        except Timeout:
+            message = f"{task} is running already, in another process; wait or stop it"
+            raise UserError(message) from None
+    with lock:
         yield
-    finally:
-        lock.release()

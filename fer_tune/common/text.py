@@ -1,4 +1,4 @@
-"""Text that people read: plurals, and what must not reach a terminal or a record."""
+"""Text for people: plurals, hidden passwords, escaped control characters."""
 
 import re
 
@@ -20,7 +20,7 @@ def hide_passwords(text: str) -> str:
 def escape_unprintable(text: str) -> str:
     r"""Return `text` as one line that a terminal shows unchanged.
 
-    Names of files may contain line breaks, bytes that are no text, and codes that move a cursor.
-    These are written as Python writes them: `\n`, `\udcff`, `\x1b`.
+    Names of files may contain line breaks, bytes that are not text, and codes that move a cursor.
+    The result has them as Python writes them: `\n`, `\udcff`, `\x1b`.
     """
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,4 +1,4 @@
-"""Which code a study was run with."""
+"""The version of the code, for the records of a study."""
 
 import subprocess
 from importlib.metadata import version
@@ -6,16 +6,15 @@ from pathlib import Path
 
 
 def read_code_version() -> str:
-    """The package's version, and the commit where it runs from a checkout."""
-    here = Path(__file__).parents[2]
+    """Return the package's version, with the commit if it runs from a checkout."""
+    package = version("fer_tune")
     try:
-        if (
-            Path(_run_git("rev-parse", "--show-toplevel")) != here
-        ):  # installed below somebody else's
-            return version("fer_tune")
-        return f"{version('fer_tune')}+{_run_git('describe', '--always', '--dirty', '--abbrev=12')}"
+        root = Path(__file__).parents[2]
+        if Path(_run_git("rev-parse", "--show-toplevel")) == root:  # not another project's checkout
+            package += f"+{_run_git('describe', '--always', '--dirty', '--abbrev=12')}"
     except (OSError, subprocess.CalledProcessError):
-        return version("fer_tune")
+        pass
+    return package
 
 
 def _run_git(*arguments: str) -> str:

@@ -20,13 +20,12 @@ def export_optuna_study(
     would hold every trial in the driver's memory.
     Returns one line about what kept it from being written, or None.
     """
-    part = folder / f"{FILE}{atomic.PARTIAL_SUFFIX}"
+    partial = folder / atomic.make_partial_name(FILE)
     try:
-        part.unlink(missing_ok=True)
-        _write_optuna_log(part, settings, trials)
-        part.replace(folder / FILE)
+        _write_optuna_log(partial, settings, trials)
+        partial.replace(folder / FILE)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         return f"{folder / FILE}, for optuna-dashboard, cannot be written: {error.strerror}"
     return None
 

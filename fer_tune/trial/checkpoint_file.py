@@ -11,5 +11,5 @@ def delete_checkpoint(folder: Directory) -> None:
     Raises OSError if it cannot be deleted.
     """
     folder.delete(FILE)
-    folder.delete_parts()
+    folder.delete_partial_files()
     folder.delete_if_empty()

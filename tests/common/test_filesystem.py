@@ -37,7 +37,7 @@ def test_what_is_written_is_read_and_named(folder: Directory) -> None:
 def test_of_a_folder_that_is_not_there_nothing_is_named_read_or_deleted(folder: Directory) -> None:
     assert folder.list_names() == []
     folder.delete("state.pt")
-    folder.delete_parts()
+    folder.delete_partial_files()
     folder.delete_if_empty()
     with pytest.raises(FileNotFoundError):
         folder.read("state.pt")
@@ -62,17 +62,17 @@ def test_a_half_written_file_of_a_killed_process_is_deleted_and_no_other(tmp_pat
     (folder / "trial").write("film.part", b"a download")
     killed = atomic.open_file(tmp_path / "trial" / "state.pt")
     killed.__enter__().write(b"ha")
-    folder.delete_parts()
+    folder.delete_partial_files()
     assert len((folder / "trial").list_names()) == 3
-    folder.delete_parts(deep=True)
+    (folder / "trial").delete_partial_files()
     assert (folder / "trial").list_names() == ["film.part", "state.pt"]
     assert (folder / "trial").read("state.pt") == b"whole"
 
 
 def test_an_unfinished_folder_is_deleted_with_all_that_is_in_it(folder: Directory) -> None:
-    (folder / atomic.name_part("run") / "trial").write("tuner.pkl", b"")
+    (folder / atomic.make_partial_name("run") / "trial").write("tuner.pkl", b"")
     (folder / "run").write("notes.txt", b"of the user")
-    folder.delete_parts()
+    folder.delete_partial_files()
     assert folder.list_names() == ["run"]
 
 

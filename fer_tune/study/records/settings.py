@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fer_tune.common import atomic
 from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import DiskDirectory
-from fer_tune.common.lock import is_lock
+from fer_tune.common.lock import is_lock_name
 from fer_tune.defaults import SCHEDULER, SchedulerName
 from fer_tune.study.prior_trials import PriorTrial
 from fer_tune.study.search_space.parameters import Point
@@ -136,7 +136,7 @@ def check_content(files: Iterable[str], name: str, storage: str) -> None:
     files: names of the files and folders in it.
     storage: the folder or bucket above it, for people.
     """
-    others = [file for file in files if not is_lock(file) and not atomic.is_part(file)]
+    others = [file for file in files if not is_lock_name(file) and not atomic.is_partial_name(file)]
     if FILE in others:
         raise UserError(
             f"study {name} is in {storage} already; "

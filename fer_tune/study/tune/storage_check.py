@@ -20,7 +20,7 @@ def check_storage_access(storage: str, study_dir: Directory) -> None:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    word, probe = secrets.token_hex(8), study_dir / atomic.name_part("probe")
+    word, probe = secrets.token_hex(8), study_dir / atomic.make_partial_name("probe")
     try:
         probe.write("driver", word.encode())
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from fer_tune.common import atomic
 from fer_tune.common.filesystem import Directory, DiskDirectory
 from fer_tune.events import Ending, Event, Observer, TrialEnded
-from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, trial_dirname
+from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, is_trial_dirname, trial_dirname
 from fer_tune.study.records.event_log import build_trials_from_events, read_events
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
@@ -171,7 +171,7 @@ def _run_tuner(
         ),
         run_config=tune.RunConfig(
             # Only this process writes there, so that all of it can be deleted.
-            name=atomic.name_part("run"),
+            name=atomic.make_partial_name("run"),
             storage_path=str(context.shared_dir),
             callbacks=[callback],
             failure_config=tune.FailureConfig(max_failures=MAX_RETRIES),
@@ -191,5 +191,7 @@ def _run_tuner(
 
 def _delete_leftovers(study: Directory) -> None:
     """Delete what Ray Tune wrote, and files that a killed process did not finish."""
-    study.delete_parts()
-    (study / CHECKPOINTS).delete_parts(deep=True)
+    study.delete_partial_files()
+    checkpoints = study / CHECKPOINTS
+    for name in filter(is_trial_dirname, checkpoints.list_names()):
+        (checkpoints / name).delete_partial_files()

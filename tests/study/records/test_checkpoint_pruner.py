@@ -79,7 +79,7 @@ def test_the_best_trial_is_the_best_of_those_that_keep_to_the_largest_gap(folder
 def test_files_of_others_beside_a_checkpoint_are_left(folder: Path) -> None:
     own = folder / "checkpoints/trial-000001"
     (own / "notes.txt").write_text("mine")
-    (own / atomic.name_part("state.pt")).write_bytes(b"of a killed worker")
+    (own / atomic.make_partial_name("state.pt")).write_bytes(b"of a killed worker")
     tidier = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
     for number in (0, 1):
         _tell(tidier, number, None, "failed")

@@ -60,7 +60,7 @@ def test_a_folder_with_nothing_but_what_a_killed_process_left_is_taken_over(
     tmp_path: Path, settings: StudySettings
 ) -> None:
     folder = tmp_path / "tested"
-    for left in (atomic.name_part(FILE), atomic.name_part("probe") + "/driver"):
+    for left in (atomic.make_partial_name(FILE), atomic.make_partial_name("probe") + "/driver"):
         (folder / left).parent.mkdir(parents=True, exist_ok=True)
         (folder / left).touch()
     for lock in (LOCK, ".retrain-000001-15.lock"):

@@ -150,7 +150,7 @@ def test_what_is_no_study_in_a_bucket_is_refused_and_left_as_it_is(storage: Stud
 
 
 def test_what_a_killed_beginning_left_in_a_bucket_is_taken_over(storage: StudyStorage) -> None:
-    (storage.open_study_directory("tested") / atomic.name_part("probe")).write("driver", b"")
+    (storage.open_study_directory("tested") / atomic.make_partial_name("probe")).write("driver", b"")
     storage.check_not_in_bucket("tested")
 
 
