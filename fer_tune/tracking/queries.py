@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from fer_tune.common.errors import UserError
+from fer_tune.events import STATUS_WORDS, Ending
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.store import Store, summarize_error
@@ -15,7 +16,6 @@ from fer_tune.tracking.store import Store, summarize_error
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from fer_tune.events import Ending
     from fer_tune.trial_config import TrialConfig
 
 
@@ -31,7 +31,7 @@ class StudyRun:
 
     name: str
     run_id: str
-    ending: "Ending | None"
+    ending: Ending | None
     metric: str
     tags: Mapping[str, str]
     settings: Mapping[str, str]
@@ -78,7 +78,7 @@ class TrialRun:
     run_id: str
     name: str
     config: "TrialConfig"
-    ending: "Ending | None"
+    ending: Ending | None
     epochs: int
     metrics: Mapping[str, float]
     best_metrics: Mapping[str, float]
@@ -96,10 +96,8 @@ def find_study(store: Store, name: str) -> StudyRun:
         raise UserError(
             f"study {name} is not in {store}; {_suggest_names(list_study_names(store), name)}"
         )
-    ending = cast("Ending | None", run.data.tags.get(tags.ENDED))
-    study = StudyRun(
-        name, run.info.run_id, ending, run.data.tags[tags.METRIC], run.data.tags, run.data.params
-    )
+    marks, params = run.data.tags, run.data.params
+    study = StudyRun(name, run.info.run_id, read_ending(run), marks[tags.METRIC], marks, params)
     with validate_run(run):
         if study.epochs < 1 or not study.faces_hash or not 0 <= (study.max_gap or 0) <= 1:
             raise ValueError("a study of no epochs or no faces")
@@ -142,6 +140,17 @@ def load_metric_history(store: Store, trial: TrialRun, names: Sequence[str]) -> 
     return [EpochResult(epoch, whole[epoch], ()) for epoch in sorted(whole)]
 
 
+def read_ending(run: "Run") -> Ending | None:
+    """Return how the run of a study or trial ended; None if its end is not recorded.
+
+    Older versions recorded the words of the events: "finished" for "completed", "stopped" for
+    "pruned".
+    """
+    word = run.data.tags.get(tags.ENDED)
+    ended = {word: ending for ending, word in STATUS_WORDS.items() if ending}
+    return ended.get(word or "", cast("Ending | None", word))
+
+
 def find_parent_run(store: Store, name: str) -> "Run | None":
     """The parent run of the study called `name`."""
     # Compared here: no quoting in MLflow's filters takes every name.
@@ -175,7 +184,7 @@ def _to_trial_run(run: "Run") -> TrialRun:
         run_id=run.info.run_id,
         name=run.info.run_name,
         config=config,
-        ending=cast("Ending | None", run.data.tags.get(tags.ENDED)),
+        ending=read_ending(run),
         epochs=int(metrics.get(tags.EPOCH, 0)),
         metrics={
             k: v

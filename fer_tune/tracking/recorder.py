@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from fer_tune.common.errors import UserError
 from fer_tune.events import (
     RESUMABLE_ENDINGS,
+    STATUS_WORDS,
     Ending,
     EpochEnded,
     Event,
@@ -18,7 +19,7 @@ from fer_tune.scoring.metrics import EpochResult, is_better
 from fer_tune.tracking import study_run, tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix
 from fer_tune.tracking.metric_names import to_best_metrics, to_epoch_metrics
-from fer_tune.tracking.queries import find_parent_run, list_trial_runs
+from fer_tune.tracking.queries import find_parent_run, list_trial_runs, read_ending
 from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_run import StudyEnded
@@ -194,7 +195,9 @@ class EventRecorder:
         from mlflow.entities import Param, RunTag
 
         params = [Param(k, str(v)) for k, v in _to_params(segment.started).items()]
-        marks: dict[str, str] = {tags.ENDED: segment.ended.ending} if segment.ended else {}
+        marks: dict[str, str] = (
+            {tags.ENDED: STATUS_WORDS[segment.ended.ending]} if segment.ended else {}
+        )
         if segment.ended and segment.ended.error:
             marks[tags.ERROR] = segment.ended.error.strip().splitlines()[-1][:500]
         while len(metrics) > _METRICS_PER_BATCH:
@@ -239,7 +242,5 @@ def _needs_reopening(trial: _RecordedTrial, segment: TrialSegment) -> bool:
 
 
 def _to_recorded_trial(run: "Run") -> _RecordedTrial:
-    ended = None
-    if run.info.status != "RUNNING":
-        ended = cast("Ending", run.data.tags.get(tags.ENDED, "interrupted"))
-    return _RecordedTrial(run.info.run_id, int(run.data.metrics.get(tags.EPOCH, 0)), ended)
+    ending = None if run.info.status == "RUNNING" else read_ending(run) or "interrupted"
+    return _RecordedTrial(run.info.run_id, int(run.data.metrics.get(tags.EPOCH, 0)), ending)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fer_tune.events import Ending
+from fer_tune.events import STATUS_WORDS, Ending
 from fer_tune.tracking import tags
 from fer_tune.tracking.metric_names import to_best_name
 from fer_tune.tracking.run_info import StudyInfo
@@ -81,7 +81,7 @@ def end_study_run(store: Store, study: StudyInfo, run_id: str, event: StudyEnded
     if event.pareto_front_csv:
         client.log_text(run_id, event.pareto_front_csv, "front.csv")
     client.set_terminated(run_id, RUN_STATUS[event.ending], event.time)
-    client.set_tag(run_id, tags.ENDED, event.ending)
+    client.set_tag(run_id, tags.ENDED, STATUS_WORDS[event.ending])
 
 
 def reopen_run(client: "MlflowClient", run_id: str) -> None:

@@ -3,7 +3,7 @@
 STUDY = "fer_tune.study"  # the study's name: on its parent run and on every trial's
 TRIAL = "fer_tune.trial"  # the trial's number
 METRIC = "fer_tune.metric"  # what decides a trial's best epoch; on parent runs only
-ENDED = "fer_tune.ended"  # an Ending; written last, so a run that has it is complete
+ENDED = "fer_tune.ended"  # "completed", "pruned", ... (STATUS_WORDS); written last: a run with it is complete
 ERROR = "fer_tune.error"  # the last line of what broke a trial
 SOURCE = "fer_tune.data"
 FACES_HASH = "fer_tune.faces_sha256"

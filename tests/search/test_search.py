@@ -67,7 +67,7 @@ def test_a_single_trial_study_lands_in_mlflow(single_study: str) -> None:
     assert parent.data.tags["fer_tune.data"] == "demo faces"
     assert "DEMO FACES" in parent.data.tags["mlflow.note.content"]
     assert trial.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    assert trial.data.tags["fer_tune.ended"] == "finished"
+    assert trial.data.tags["fer_tune.ended"] == "completed"
     assert trial.info.run_name.startswith("000 learning_rate=0.0001")
     assert trial.data.params["learning_rate"] == "0.0001"
     expected = {"train/accuracy", "train/loss", "val/accuracy", "val/loss", "val/macro_f1", "gap"}
@@ -90,8 +90,8 @@ def test_asha_stops_the_worse_of_two_trials(workplace: Path) -> None:
         ]
     )
     parent, (paper, hopeless) = _runs("demo-stop")
-    assert (paper.data.tags["fer_tune.ended"], _steps(paper, "gap")) == ("finished", [1, 2, 3, 4])
-    assert (hopeless.data.tags["fer_tune.ended"], _steps(hopeless, "gap")) == ("stopped", [1, 2])
+    assert (paper.data.tags["fer_tune.ended"], _steps(paper, "gap")) == ("completed", [1, 2, 3, 4])
+    assert (hopeless.data.tags["fer_tune.ended"], _steps(hopeless, "gap")) == ("pruned", [1, 2])
     assert hopeless.info.status == "FINISHED"
     # What is fixed holds for every trial but the paper's.
     assert (paper.data.params["width"], hopeless.data.params["width"]) == ("32", "4")

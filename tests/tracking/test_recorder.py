@@ -157,22 +157,41 @@ def test_parameters_give_the_configuration_back(
 
 
 @pytest.mark.parametrize(
-    ("ending", "status"),
+    ("ending", "word", "status"),
     [
-        ("finished", "FINISHED"),
-        ("stopped", "FINISHED"),
-        ("failed", "FAILED"),
-        ("paused", "SCHEDULED"),
-        ("interrupted", "KILLED"),
+        ("finished", "completed", "FINISHED"),
+        ("stopped", "pruned", "FINISHED"),
+        ("failed", "failed", "FAILED"),
+        ("paused", "paused", "SCHEDULED"),
+        ("interrupted", "interrupted", "KILLED"),
     ],
 )
 def test_a_trials_run_ends_as_the_trial_did(
-    store: Store, describe: Describe, events: Events, ending: Ending, status: str
+    store: Store, describe: Describe, events: Events, ending: Ending, word: str, status: str
 ) -> None:
     _record(EventRecorder(store, describe(), resume=False), events(0, ending=ending), "finished")
     (trial,) = _trials(store, describe)
     assert trial.ending == ending
+    assert store.create_client().get_run(trial.run_id).data.tags["fer_tune.ended"] == word
     assert _status(store, describe().name) == ["FINISHED", status]
+
+
+@pytest.mark.parametrize("ending", ["finished", "stopped", "paused", "interrupted"])
+def test_endings_in_the_words_of_older_versions_are_read(
+    store: Store, describe: Describe, result: Result, events: Events, ending: Ending
+) -> None:
+    told = events(0, result(1), ending=ending)
+    recorder, client = EventRecorder(store, describe(), resume=False), store.create_client()
+    _record(recorder, told, "finished")
+    (run,) = list_trial_runs(store, recorder.run_id)
+    for run_id, word in ((run.info.run_id, ending), (recorder.run_id, "finished")):
+        client.set_tag(run_id, "fer_tune.ended", word)
+    assert find_study(store, describe().name).ending == "finished"
+    assert [trial.ending for trial in _trials(store, describe)] == [ending]
+    before = client.get_run(run.info.run_id).info.end_time
+    _record(EventRecorder(store, describe(), resume=True), told, "finished")
+    assert client.get_run(run.info.run_id).info.end_time == before
+    assert client.get_run(recorder.run_id).data.tags["fer_tune.ended"] == "completed"
 
 
 def test_a_broken_trial_says_what_broke_it(
