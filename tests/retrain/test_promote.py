@@ -64,8 +64,8 @@ def splits() -> Splits:
     return Splits(CLASSES, test.take(np.arange(2)), noise(3), test, "faces.zip", "As drawn.")
 
 
-def described(number: int, source: str = "faces.zip") -> RetrainInfo:
-    marks = {tags.SOURCE: source, tags.PROTOCOL: "As drawn.", tags.FACES_HASH: source}
+def described(number: int, source: str = "faces.zip", protocol: str = "As drawn.") -> RetrainInfo:
+    marks = {tags.SOURCE: source, tags.PROTOCOL: protocol, tags.FACES_HASH: source}
     study = StudyRun("s", "0", "finished", METRIC, marks, {})
     trial = TrialRun(number, f"run {number}", "t", CONFIG, "finished", 1, {}, {})
     return RetrainInfo(study, trial, 1, CLASSES, "retrain", "0.1.0")
@@ -99,9 +99,13 @@ def judged(store: Store, splits: Splits) -> Judged:
     """Judges a model that tells so many test faces; gives its version and what was printed."""
 
     def run_it(
-        number: int, right: int, source: str = "faces.zip", **changes: Any
+        number: int,
+        right: int,
+        source: str = "faces.zip",
+        protocol: str = "As drawn.",
+        **changes: Any,
     ) -> tuple[ModelVersion, str]:
-        what, console = described(number, source), Console(width=80)
+        what, console = described(number, source, protocol), Console(width=80)
         alone = outcome(splits, right)
         with open_retrain_run(store, what) as run, console.capture() as shown:
             kept = run.find_finished_seed(0)
@@ -165,10 +169,17 @@ def test_a_champion_of_other_faces_is_not_compared_and_stays(judged: Judged, sto
     judged(400, 30, source="others.zip")
     version, shown = judged(401, 140)
     assert version.aliases == [CHALLENGER]
-    assert "it was trained on other faces (others.zip)" in " ".join(shown.split())
+    assert "it was trained on other faces or splits (others.zip)" in " ".join(shown.split())
     found = registry.find_champion(store)
     assert found is not None
     assert found.version == "1"
+
+
+def test_a_champion_whose_protocol_is_worded_otherwise_is_compared(judged: Judged) -> None:
+    judged(450, 90, protocol="Training trains, PublicTest validates.")
+    version, _ = judged(451, 110, protocol="Training is the training split.")
+    assert version.aliases == [CHAMPION]
+    assert "20 test faces" in " ".join(str(version.description).split())
 
 
 @pytest.mark.parametrize("method", ["set_registered_model_alias", "set_terminated"])
