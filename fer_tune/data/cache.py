@@ -74,12 +74,11 @@ def _load_npz(path: Path) -> Splits | None:
         # Opened by us: NumPy leaves a file open that it cannot read.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays[_ABOUT]))
-            faces = {
-                name: Faces(arrays[f"{name}_images"], arrays[f"{name}_labels"])
-                for name in SPLIT_NAMES
-            }
-        classes, notes = tuple(about.pop("classes")), tuple(about.pop("notes"))
-        return Splits(classes=classes, notes=notes, **faces, **about)
+            train, validation, test = (
+                Faces(arrays[f"{name}_images"], arrays[f"{name}_labels"]) for name in SPLIT_NAMES
+            )
+        about |= {name: tuple(about[name]) for name in ("classes", "notes")}
+        return Splits(train=train, validation=validation, test=test, **about)
     except Exception:  # NumPy and zipfile raise nearly anything for a damaged file
         return None
 

@@ -5,7 +5,8 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
-from fer_tune.common.errors import UserError, escape_unprintable
+from fer_tune.common.errors import UserError
+from fer_tune.common.text import escape_unprintable
 from fer_tune.data import cache
 from fer_tune.data.demo import demo_splits
 from fer_tune.data.faces import Splits

@@ -106,7 +106,9 @@ def test_where_nothing_can_be_read_no_model_is_asked_for(
 def test_without_a_model_it_says_how_to_get_one(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
     with pytest.raises(UserError, match="search"):
         main([str(place / "faces")])
-    assert list(tmp_path.iterdir()) == []
+    assert list(empty.iterdir()) == []
