@@ -1,1 +1,1 @@
-"""What people see of a study: while it runs, when it has ended, and the test scores."""
+"""What a study looks like in the terminal, while it runs and when it ends."""

@@ -1,6 +1,8 @@
-"""The look of tables, bars and lines."""
+"""How tables, progress bars, durations, means and metric names look in the terminal."""
 
+import re
 from collections.abc import Iterable, Sequence
+from statistics import mean, stdev
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +16,20 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from fer_tune.data.demo import demo_splits as demo_splits
+from fer_tune.data.demo.demo_splits import DEMO_WARNING
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import collect_remarks
 
 
 def show_data_source(console: Console, splits: Splits) -> None:
-    """Which faces a command runs on, loudly where they are the demo faces."""
+    """Print which faces a command uses; the warning about demo faces stands out."""
     console.print(f"Faces: {splits.source}. {splits.protocol}")
     for remark in collect_remarks(splits):
-        console.print(remark, style="bold reverse" if remark == demo_splits.DEMO_WARNING else "")
+        console.print(remark, style="bold reverse" if remark == DEMO_WARNING else "")
 
 
 def create_progress_bar(console: Console) -> Progress:
-    """A bar for epochs, with what the last one gave in the field `shown`."""
+    """Return a progress bar for epochs; its tasks need the field `shown`, the last scores."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -36,12 +38,12 @@ def create_progress_bar(console: Console) -> Progress:
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    # Epochs may take minutes each; by default only the last half minute tells the speed.
+    # Rich estimates the speed from the last 30 s, but one epoch may take minutes.
     return Progress(*columns, console=console, speed_estimate_period=3600)
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as people say them: `45 s`, `12 min`, `3 h 20 min`."""
+    """Return `45 s`, `12 min` or `3 h 20 min`."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
@@ -49,15 +51,21 @@ def format_duration(seconds: float) -> str:
 
 
 def format_mean_and_std(values: Sequence[float] | NDArray[np.float64], digits: int = 3) -> str:
-    """The mean, and where there are several values their standard deviation."""
-    mean = f"{np.mean(values):.{digits}f}"
-    return mean if len(values) < 2 else f"{mean} ± {np.std(values, ddof=1):.{digits}f}"
+    """Return the mean and, if there are several values, their sample standard deviation."""
+    text = f"{mean(values):.{digits}f}"
+    return text if len(values) < 2 else f"{text} ± {stdev(values):.{digits}f}"
+
+
+def format_metric_name(metric: str) -> str:
+    """Return a metric's name for people: `macro F1`, `gap`, or `sad F1` for `val_f1/sad`."""
+    name = re.sub(r"^val_(\w+)/(.+)", r"\2 \1", metric).removeprefix("val/")
+    return name.replace("_", " ").replace("f1", "F1")
 
 
 def build_plain_table(
     headers: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
 ) -> Table:
-    """A table of text, numbers to the right, without lines between rows."""
+    """Return a table without lines; the first column is left-aligned, all others right-aligned."""
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for index, header in enumerate(headers):
         table.add_column(header, justify="left" if index == 0 else "right", no_wrap=True)

@@ -1,98 +1,104 @@
-"""What a study found, in words and tables."""
+"""The end of a study in the terminal: its best trials, its cost, and the next commands."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from fer_tune.common import cli
+from fer_tune.events import STATUS_WORDS
 from fer_tune.study.ranking import ScoredTrial, rank_trials
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, format_parameters
 from fer_tune.study.search_space.space import SearchSpace
-from fer_tune.terminal.formatting import build_plain_table, format_duration
+from fer_tune.terminal.formatting import build_plain_table, format_duration, format_metric_name
 
 SUMMARY_METRICS = ("val/macro_f1", "val/accuracy", "gap")
-SHORT_NAMES = {"val/macro_f1": "F1", "val/accuracy": "acc", "gap": "gap"}
 
 
 def build_leaderboard(
     trials: Sequence[TrialRecord], metric: str, space: SearchSpace, rows: int = 10
 ) -> Table:
-    """The best trials: each at its best epoch, with the settings that the study varied."""
-    names = list(dict.fromkeys([metric, *SUMMARY_METRICS]))
-    headers = ["trial", "ended", "epoch", *(SHORT_NAMES.get(name, name) for name in names)]
-    table = build_plain_table(headers, [])
+    """Return a table of the best trials: scores at the best epoch, and the varied parameters."""
+    metrics = SUMMARY_METRICS if metric in SUMMARY_METRICS else (metric, "val/macro_f1", "gap")
+    names = ("trial", "status", "best epoch", *map(format_metric_name, metrics))
+    # In 80 columns, the configuration needs the room of broken headers and wide gaps.
+    table = build_plain_table([name.replace(" ", "\n") for name in names], [])
+    table.padding = (0, 1, 0, 0)
+    table.columns[1].justify = "left"
     table.add_column("configuration", overflow="fold")
-    for each in rank_trials(trials, metric, space.max_gap)[:rows]:
-        record = each.record
-        number = f"{each.number:03d}" + (" paper" if each.number == BASELINE_TRIAL else "")
-        epoch = f"{each.best_epoch.epoch}/{len(record.history)}"
-        values = [f"{each.metrics[name]:.3f}" for name in names]
-        varied = format_parameters(space.extract_point(record.config.model_dump()))
-        table.add_row(number, record.ending or "running", epoch, *values, varied)
+    for trial in rank_trials(trials, metric, space.max_gap)[:rows]:
+        record = trial.record
+        table.add_row(
+            f"{trial.number:03d}" + (" baseline" if trial.number == BASELINE_TRIAL else ""),
+            STATUS_WORDS[record.ending],
+            f"{trial.best_epoch.epoch} of {len(record.history)}",
+            *(f"{trial.metrics[name]:.3f}" for name in metrics),
+            format_parameters(space.extract_point(record.config.model_dump())),
+        )
     return table
 
 
 def describe_improvement(
     trials: Sequence[TrialRecord], metric: str, max_gap: float | None = None
 ) -> str:
-    """The paper's configuration against the best, in a sentence or two."""
-    order = rank_trials(trials, metric, max_gap)
-    paper = next((each for each in order if each.number == BASELINE_TRIAL), None)
-    if paper is None and order:
-        told = f"The best, trial {order[0].number:03d}: {_format_metrics(order[0], metric)}."
-        return f"The paper's configuration has no result to compare with. {told}"
-    if paper is None or len(order) < 2:
-        return "There is nothing to compare the paper's configuration with yet."
-    best, theirs = order[0], _format_metrics(paper, metric)
+    """Return one to three sentences that compare the best trial with the baseline."""
+    ranked = rank_trials(trials, metric, max_gap)
+    baseline = next((trial for trial in ranked if trial.number == BASELINE_TRIAL), None)
+    if not ranked or ranked == [baseline]:
+        return "There is nothing to compare the baseline with yet."
+    best = ranked[0]
+    best_text = f"{best.number:03d}: {_format_scores(best, metric)}."
+    if baseline is None:
+        return f"The baseline has no result. The best trial, {best_text}"
+    scores = _format_scores(baseline, metric)
+    baseline_text = f"The baseline (the paper's configuration): {scores}."
     limit = "" if max_gap is None else f" with a gap of at most {max_gap:g}"
     if not best.satisfies_constraint(max_gap):
-        told = (
-            f"No trial that ran to its end has a gap of at most {max_gap:g}. "
-            f"The paper's configuration: {theirs}."
-        )
-        closest = f" Closest, trial {best.number:03d}: {_format_metrics(best, metric)}."
-        return told if best is paper else told + closest
-    if best is paper:
-        return f"No trial{limit} was better than the paper's configuration ({theirs})."
-    return (
-        f"The paper's configuration: {theirs}. "
-        f"The best{limit}, trial {best.number:03d}: {_format_metrics(best, metric)}."
-    )
+        text = f"No completed trial has a gap of at most {max_gap:g}. {baseline_text}"
+        return text if best is baseline else f"{text} The closest trial, {best_text}"
+    if best is baseline:
+        return f"No trial{limit} is better than the baseline, the paper's configuration ({scores})."
+    return f"{baseline_text} The best trial{limit}, {best_text}"
 
 
-def _format_metrics(trial: ScoredTrial, metric: str) -> str:
+def _format_scores(trial: ScoredTrial, metric: str) -> str:
     names = dict.fromkeys([metric, "val/accuracy", "gap"])
-    return ", ".join(f"{name.removeprefix('val/')} {trial.metrics[name]:.3f}" for name in names)
+    return ", ".join(f"{format_metric_name(name)} {trial.metrics[name]:.3f}" for name in names)
+
+
+def count_statuses(trials: Sequence[TrialRecord]) -> str:
+    """Return the number of trials of each status: `2 completed, 1 pruned`."""
+    counts = Counter(STATUS_WORDS[trial.ending] for trial in trials)
+    return ", ".join(f"{count} {status}" for status, count in counts.items())
 
 
 def summarize_cost(trials: Sequence[TrialRecord], epochs: int) -> str:
-    """Trials by how they ended, and the epochs trained, their time, and those that stopping saved.
+    """Return the numbers of trials and epochs, the training time, and what pruning saved.
 
-    The time is that of all trials together: with a core each, core-hours.
+    The time is the sum over all trials. If each trial had one core, it is in core-hours.
     """
-    endings = [each.ending or "running" for each in trials]
-    counts = ", ".join(f"{endings.count(ending)} {ending}" for ending in dict.fromkeys(endings))
-    trained = [result for each in trials for result in each.history]
-    time = format_duration(sum(result.seconds for result in trained))
-    saved = sum(epochs - len(each.history) for each in trials if each.ending == "stopped")
+    results = [result for trial in trials for result in trial.history]
+    time = format_duration(sum(result.seconds for result in results))
+    saved = sum(epochs - len(trial.history) for trial in trials if trial.ending == "stopped")
     return (
-        f"Trials: {len(trials)} ({counts}). Epochs: {len(trained)}, {time} of training in all, "
-        f"and {saved} saved by stopping early."
+        f"Trials: {len(trials)} ({count_statuses(trials)}). Epochs: {len(results)}, {time} of "
+        f"training in all, and {saved} saved by stopping early."
     )
 
 
 def render_summary(trials: Sequence[TrialRecord], settings: StudySettings) -> str:
-    """The outcome as Markdown, for the head of the study's page."""
-    told = describe_improvement(trials, settings.metric, settings.space.max_gap)
-    return f"{told}\n\n{summarize_cost(trials, settings.epochs)}"
+    """Return the result of the study as Markdown, for the top of its page in MLflow."""
+    improvement = describe_improvement(trials, settings.metric, settings.space.max_gap)
+    return f"{improvement}\n\n{summarize_cost(trials, settings.epochs)}"
 
 
 def show_outcome(console: Console, trials: Sequence[TrialRecord], settings: StudySettings) -> None:
-    """What the study found."""
-    console.print(build_leaderboard(trials, settings.metric, settings.space))
-    console.print(describe_improvement(trials, settings.metric, settings.space.max_gap))
+    """Print the best trials, the comparison with the baseline, and the cost."""
+    metric, space = settings.metric, settings.space
+    console.print(build_leaderboard(trials, metric, space))
+    console.print(describe_improvement(trials, metric, space.max_gap))
     console.print(summarize_cost(trials, settings.epochs))
 
 
@@ -104,20 +110,31 @@ def show_next_steps(
     store_options: Sequence[str],
     resume_reason: str | None,
 ) -> None:
-    """What to type next, and what for; `left` is why the study has to go on."""
-    again = cli.format_command_line("fer_tune.retrain", ["--study", settings.name, *store_options])
-    steps = {
-        "To compare the trials": ui_command and f"{cli.find_python_command()} -m {ui_command}",
-        "and open" if ui_command else "Open": page_url,
-        "To train the best again and test it": again,
-        resume_reason or "": resume_reason and format_resume_line(settings, store_options),
-    }
-    for what, typed in steps.items():
-        if typed:
-            console.print(f"{what}: {typed}", soft_wrap=True)
+    """Print the commands that people may want next.
+
+    ui_command: starts MLflow's pages; None if a server shows them already.
+    page_url: the study's page in MLflow.
+    store_options: options that name the study's storage and tracking store.
+    resume_reason: why the study should be resumed; None if it is done.
+    """
+    retrain = cli.format_command_line(
+        "fer_tune.retrain", ["--study", settings.name, *store_options]
+    )
+    if ui_command:
+        lines = [f"To compare the trials: {cli.find_python_command()} -m {ui_command}"]
+        lines.append(f"and open: {page_url}")
+    else:
+        lines = [f"To compare the trials, open: {page_url}"]
+    lines.append(f"To train the best trial again and test it: {retrain}")
+    if resume_reason:
+        lines.append(f"{resume_reason}. {format_resume_line(settings, store_options)}")
+    for line in lines:
+        console.print(line, soft_wrap=True)
 
 
 def format_resume_line(settings: StudySettings, store_options: Sequence[str]) -> str:
-    """What to type to go on with the study."""
-    typed = cli.format_command_line("fer_tune.search", ["--resume", settings.name, *store_options])
-    return f"to go on: {typed}"
+    """Return the command that resumes the study, with a few words before it."""
+    command = cli.format_command_line(
+        "fer_tune.search", ["--resume", settings.name, *store_options]
+    )
+    return f"To resume the study: {command}"

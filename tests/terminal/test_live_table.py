@@ -7,7 +7,6 @@ from fer_tune.events import EpochEnded, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.search_space.space import Constraints, UpperBound
-from fer_tune.terminal.formatting import format_duration
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.trial_config import TrialConfig
 from tests.settings import made
@@ -19,7 +18,7 @@ def _result(epoch: int, score: float) -> EpochResult:
     return EpochResult(epoch, {"val/macro_f1": score, "gap": 0.1}, [])
 
 
-def _told(table: LiveTable, trials: int) -> None:
+def _feed(table: LiveTable, trials: int) -> None:
     for number in range(trials):
         table.on_event(TrialStarted(number=number, name="", config=TrialConfig()))
         table.on_event(EpochEnded(number=number, result=_result(1, number / 100)))
@@ -27,8 +26,8 @@ def _told(table: LiveTable, trials: int) -> None:
             table.on_event(TrialEnded(number=number, ending="stopped"))
 
 
-def _shown(table: LiveTable) -> str:
-    console = Console(width=80)
+def _render(table: LiveTable, width: int = 80) -> str:
+    console = Console(width=width)
     with console.capture() as capture:
         console.print(table.render_table())
     return capture.get()
@@ -42,24 +41,22 @@ def _shown(table: LiveTable) -> str:
         ("regularize", 80, "batch_size", "weight_decay"),
     ],
 )
-def test_as_many_parameters_are_shown_whole_as_the_terminal_has_room_for(
+def test_the_table_shows_as_many_whole_parameters_as_the_terminal_has_room_for(
     space: str, width: int, last: str, left_out: str
 ) -> None:
     table = LiveTable(
         Console(file=io.StringIO(), width=width),
         made("shown", space, load_space(find_space_file(space)), epochs=15),
     )
-    _told(table, 5)
-    with (console := Console(width=width)).capture() as capture:
-        console.print(table.render_table())
-    header, *rows = capture.get().splitlines()[1:]
+    _feed(table, 5)
+    header, *rows = _render(table, width).splitlines()[1:]
     assert last in header
     assert left_out not in header
     assert "…" not in "".join(rows)
     assert "0.0001" in rows[0]
 
 
-def test_the_best_so_far_is_the_best_of_those_that_keep_to_the_largest_gap() -> None:
+def test_the_best_so_far_satisfies_the_constraint() -> None:
     space = load_space(find_space_file("smoke")).model_copy(
         update={"constraints": Constraints(gap=UpperBound(at_most=0.2))}
     )
@@ -69,88 +66,83 @@ def test_the_best_so_far_is_the_best_of_those_that_keep_to_the_largest_gap() -> 
         metrics = {"val/macro_f1": score, "gap": gap}
         table.on_event(EpochEnded(number=number, result=EpochResult(epoch, metrics, [])))
         if number < 2:
-            assert "ended, no gap of at most 0.2 yet" in _shown(table)
-    assert "ended, best 0.500" in _shown(table)
+            assert "done, none with a gap of at most 0.2 yet" in _render(table)
+    assert "done, best 0.500" in _render(table)
 
 
 def test_the_table_shows_what_runs_the_best_so_far_and_the_time_left() -> None:
     table = LiveTable(Console(file=io.StringIO(), width=80), SETTINGS)
-    _told(table, 5)
-    shown = _shown(table)
-    assert "3 of 40 trials ended, best 0.040, about" in shown
-    assert shown.count("running") == 2
-    assert "1/9" in shown
+    _feed(table, 5)
+    text = _render(table)
+    assert "3 of 40 trials done, best 0.040, about" in text
+    assert text.count("running") == 2
+    assert "1/9" in text
 
 
-def test_of_a_study_that_is_over_no_time_is_left() -> None:
+def test_a_study_that_is_done_has_no_time_left() -> None:
     table = LiveTable(Console(file=io.StringIO(), width=80), SETTINGS)
-    _told(table, 40)
-    assert "left" in _shown(table)
+    _feed(table, 40)
+    assert "left" in _render(table)
     for number in range(40):
         table.on_event(TrialEnded(number=number, ending="finished"))
-    assert "left" not in _shown(table)
+    assert "left" not in _render(table)
 
 
 def test_a_long_study_does_not_outgrow_the_screen() -> None:
     table = LiveTable(Console(file=io.StringIO(), width=80), SETTINGS)
-    _told(table, 12)
+    _feed(table, 12)
     for number in (0, 3, 6, 9):
         table.on_event(TrialEnded(number=number, ending="finished"))
-    _told(table, 36)
-    lines = _shown(table).splitlines()
+    _feed(table, 36)
+    lines = _render(table).splitlines()
     assert len(lines) <= 16
     assert max(len(line) for line in lines) <= 80
 
 
-def test_into_a_pipe_goes_a_line_for_each_trial_that_ends() -> None:
+def test_a_pipe_gets_a_line_for_every_trial_that_ends() -> None:
     written = io.StringIO()
     with LiveTable(Console(file=written, width=200), SETTINGS) as table:
-        _told(table, 2)  # by an earlier process, which said so then
+        _feed(table, 2)  # by an earlier process, which printed its lines
         table.start_clock()
-        _told(table, 5)
+        _feed(table, 5)
         error = "Traceback\n...\nDiverged: the loss became nan"
         table.on_event(TrialEnded(number=3, ending="failed", error=error))
     lines = written.getvalue().splitlines()
     assert len(lines) == 4
-    assert lines[0].startswith("trial 001 stopped after 1 epochs, val/macro_f1 0.010")
+    assert lines[0].startswith("trial 001 pruned after 1 epoch, macro F1 0.010")
     assert "Diverged: the loss became nan" in lines[-1]
 
 
-def test_a_paused_trial_is_shown_as_one_until_it_goes_on_or_ends() -> None:
+def test_a_paused_trial_is_shown_as_paused_until_it_resumes_or_ends() -> None:
     table = LiveTable(Console(file=io.StringIO(), width=80), SETTINGS)
-    _told(table, 3)
+    _feed(table, 3)
     for number in (0, 1):
         table.on_event(TrialEnded(number=number, ending="paused"))
-    assert "1 of 40 trials ended, 2 paused, best 0.020" in _shown(table)
-    assert _shown(table).splitlines()[-3].split()[:3] == ["000", "paused", "1/9"]
+    assert "1 of 40 trials done, 2 paused, best 0.020" in _render(table)
+    assert _render(table).splitlines()[-3].split()[:3] == ["000", "paused", "1/9"]
     table.start_clock()
     table.on_event(TrialStarted(number=0, name="", config=TrialConfig()))
-    assert "1 of 40 trials ended, 1 paused" in _shown(table)
+    assert "1 of 40 trials done, 1 paused" in _render(table)
     table.on_event(TrialEnded(number=1, ending="stopped"))
-    assert "2 of 40 trials ended, best" in _shown(table)
+    assert "2 of 40 trials done, best" in _render(table)
 
 
-def test_into_a_pipe_goes_nothing_new_of_a_paused_trial_that_is_stopped() -> None:
+def test_a_pipe_gets_no_second_line_if_a_paused_trial_is_pruned() -> None:
     written = io.StringIO()
     with LiveTable(Console(file=written, width=200), SETTINGS) as table:
         table.start_clock()
-        _told(table, 1)
+        _feed(table, 1)
         for ending in ("paused", "stopped"):
             table.on_event(TrialEnded(number=0, ending=ending))
-    assert written.getvalue().startswith("trial 000 paused after 1 epochs")
+    assert written.getvalue().startswith("trial 000 paused after 1 epoch,")
     assert len(written.getvalue().splitlines()) == 1
 
 
-def test_what_is_remarked_of_a_trial_is_told_once_when_it_happens() -> None:
+def test_a_remark_about_a_trial_is_printed_once_when_it_happens() -> None:
     written = io.StringIO()
     with LiveTable(Console(file=written, width=200), SETTINGS) as table:
-        _told(table, 1)
+        _feed(table, 1)
         table.on_event(TrialRemarked(number=0, remark="its worker died long ago"))
         table.start_clock()
         table.on_event(TrialRemarked(number=0, remark="its worker died"))
     assert written.getvalue() == "trial 000: its worker died\n"
-
-
-def test_durations_read_as_people_say_them() -> None:
-    said = [format_duration(seconds) for seconds in (5, 59.4, 61, 3599, 12_000)]
-    assert said == ["5 s", "59 s", "1 min", "1 h 0 min", "3 h 20 min"]
