@@ -135,7 +135,7 @@ def measure_our_epoch(job: TrainingJob) -> float:
 def _start_our_trial(job: TrainingJob) -> Iterator[EpochResult]:
     torch.set_num_threads(1)
     if not job.bfloat16:
-        mock.patch.object(training_device, "can_use_bfloat16", return_value=False).start()
+        mock.patch.object(training_device, "has_bfloat16", return_value=False).start()
     # Too few faces to evaluate on for the time to show.
     few = make_trial_data(job, validation=8)
     few = TrialData(few.training, few.validation, few.validation, few.classes)

@@ -77,7 +77,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         if failure := result.get("failure"):
             self._failures[number] = failure
             if failure.kind == "storage":
-                self.failure = UserError(f"trial {number:03d} could not be kept: {failure.line}")
+                self.failure = UserError(f"trial {number:03d} could not be kept: {failure.last_line}")
                 raise self.failure
             return
         if number in self._beginning:

@@ -112,4 +112,4 @@ def test_a_trial_whose_gpu_torch_cannot_use_fails_and_does_not_train_on_the_cpu(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     train_trial(GIVEN | {"gpus": 0.25}, faces, _options(tmp_path, 1))
     (told,) = reports
-    assert told["failure"].line.endswith("torch has none; is it built for this one?")
+    assert told["failure"].last_line.endswith("torch has none; is it built for this one?")
