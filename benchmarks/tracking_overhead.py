@@ -13,7 +13,7 @@ from fer_tune.data.faces import Splits
 from fer_tune.events import Observer
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.records.event_log import EventLog, EventLogReader
-from fer_tune.study.records.settings import StudySettings, create_study_directory
+from fer_tune.study.records.settings import StudySettings, write_settings
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import ResourceAllocation
@@ -60,7 +60,7 @@ def run_equal_study(
     settings = make_equal_settings(splits, size)
     faces = build_study_data(splits, settings)
     place = RunContext.on_this_machine(
-        create_study_directory(folder, settings),
+        write_settings(folder, settings),
         ResourceAllocation(min(CONCURRENT, size.trials), 1, 0),
     )
     with open_ray_session(None), closing(EventLog(place.local_dir)) as journal:

@@ -15,7 +15,7 @@ from benchmarks.study_speed import StudySize
 from benchmarks.tracking_overhead import make_equal_settings
 from fer_tune.data.faces import Splits
 from fer_tune.study.records.event_log import EventLog
-from fer_tune.study.records.settings import create_study_directory
+from fer_tune.study.records.settings import write_settings
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import ResourceAllocation
 from fer_tune.study.tune.shared_data import SharedStudyData, build_study_data
@@ -96,7 +96,7 @@ def run_small_study(path: Path | None, case: MemoryCase, folder: Path) -> None:
     settings = make_equal_settings(splits, StudySize(case.concurrent, case.epochs, case.faces))
     faces = build_study_data(splits, settings)
     place = RunContext.on_this_machine(
-        create_study_directory(folder, settings), ResourceAllocation(case.concurrent, 1, 0)
+        write_settings(folder, settings), ResourceAllocation(case.concurrent, 1, 0)
     )
     with open_ray_session(None), closing(EventLog(place.local_dir)) as journal:
         run_study(settings, faces, place, [journal], train_small_trial)

@@ -23,7 +23,7 @@ from fer_tune.events import Event, Observer, TrialEnded
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner, checkpoint_directory
 from fer_tune.study.records.event_log import EventLog, EventLogReader
-from fer_tune.study.records.settings import StudySettings, create_study_directory
+from fer_tune.study.records.settings import StudySettings, write_settings
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import ResourceRequest, allocate_resources, detect_machine
@@ -169,7 +169,7 @@ def run_empty_study(
     """One study of `trials` times `epochs`, recorded in `store`; Ray must be connected."""
     settings = _make_settings(f"overhead-{trials}-{epochs}-{time.time_ns()}", trials, epochs, space)
     resources = allocate_resources([detect_machine()], trials, ResourceRequest())
-    place = RunContext.on_this_machine(create_study_directory(folder, settings), resources)
+    place = RunContext.on_this_machine(write_settings(folder, settings), resources)
     watch = StudyMonitor()
     with (
         Path(os.devnull).open("w") as nowhere,

@@ -1,4 +1,4 @@
-"""What happens in a study, as plain data: written to its journal, told to whoever watches it."""
+"""Events of a study, as plain data: the event log stores them, observers receive them."""
 
 import time
 from typing import Annotated, Literal, Protocol
@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.trial_config import TrialConfig
 
-# How a trial or a study ends. What was "interrupted" goes on when its study is resumed; a trial
-# that is "paused" may go on as the study does, and is "stopped" at the latest when that is over.
+# How a trial or a study ends, as records have it. An interrupted trial continues when its study is
+# resumed. A paused trial may continue while the study runs; it is stopped (pruned) at its end.
 Ending = Literal["finished", "stopped", "paused", "failed", "interrupted"]
 RESUMABLE_ENDINGS: tuple[Ending, ...] = ("paused", "interrupted")
 
-# The recorded ending of a trial, as people read it; None is a trial that has not ended.
+# The words that people read for them. None: the trial has not ended.
 STATUS_WORDS: dict[Ending | None, str] = {
     "finished": "completed",
     "stopped": "pruned",
@@ -25,7 +25,7 @@ STATUS_WORDS: dict[Ending | None, str] = {
 
 
 def current_time_ms() -> int:
-    """Milliseconds since 1970, as MLflow counts time."""
+    """Return the milliseconds since 1970, the time stamps of MLflow."""
     return time.time_ns() // 1_000_000
 
 
@@ -37,11 +37,12 @@ class _Event(BaseModel):
 
 
 class TrialStarted(_Event):
-    """A trial begins, or goes on.
+    """The start of a trial, or its resumption.
 
-    number: of the trial in its study, here and below; 0 is the paper's configuration.
+    number: the trial's number in its study, in all events; 0 is the baseline.
     name: for people.
-    absent: parameters of the space that this trial does not have; `config` has the paper's values.
+    config: all hyperparameters.
+    absent: parameters of the space that the trial lacks; `config` has their baseline values.
     """
 
     kind: Literal["started"] = "started"
@@ -51,23 +52,23 @@ class TrialStarted(_Event):
 
 
 class EpochEnded(_Event):
-    """A trial has reported an epoch."""
+    """The result of an epoch of a trial."""
 
     kind: Literal["epoch"] = "epoch"
     result: EpochResult
 
 
 class TrialRemarked(_Event):
-    """Something happened to a trial that people should know, and that does not end it."""
+    """A remark about a trial for people, which does not end the trial."""
 
     kind: Literal["remarked"] = "remarked"
     remark: str
 
 
 class TrialEnded(_Event):
-    """A trial ends.
+    """The end of a trial.
 
-    error: the traceback of what broke it.
+    error: the traceback, if the trial failed.
     """
 
     kind: Literal["ended"] = "ended"
@@ -81,9 +82,9 @@ Event = Annotated[
 
 
 class Observer(Protocol):
-    """Who wants to know what happens in a study: the journal, MLflow, the terminal.
+    """A receiver of a study's events: the event log, MLflow, the terminal.
 
-    Told in the order of events, by the driver's thread, which waits: return soon.
+    The driver's thread calls it with each event, in order, and waits, so it must return soon.
     """
 
     def on_event(self, event: Event) -> None: ...

@@ -55,10 +55,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from fer_tune.common.console import create_console
     from fer_tune.report.page import write_report
-    from fer_tune.study.records.study_storage import StudyStorage
+    from fer_tune.study.records.study_storage import open_storage
     from fer_tune.tracking.store import open_store
 
-    console, storage = create_console(), StudyStorage(args.storage)
+    console, storage = create_console(), open_storage(args.storage)
     with console.status("making the report"):
         store = open_store(args.tracking_uri, create=False)
         storage.fetch_study(args.study)

@@ -141,7 +141,7 @@ def _make_spec(store: "Store", options: RetrainOptions, command_line: str) -> "R
     from fer_tune.retrain.choose_trial import choose_trial
     from fer_tune.retrain.train_seeds import RetrainSpec
     from fer_tune.scoring.metrics import list_metric_names
-    from fer_tune.study.records.study_storage import StudyStorage
+    from fer_tune.study.records.study_storage import open_storage
     from fer_tune.tracking.queries import find_study
 
     study = find_study(store, options.study)
@@ -155,7 +155,7 @@ def _make_spec(store: "Store", options: RetrainOptions, command_line: str) -> "R
     if study.metric not in list_metric_names(splits.classes):
         raise UserError(f"study {study.name} says it was searched by {study.metric}, no metric")
     epochs = options.epochs or study.epochs
-    return RetrainSpec(study, trial, splits, epochs, StudyStorage(options.storage), command_line)
+    return RetrainSpec(study, trial, splits, epochs, open_storage(options.storage), command_line)
 
 
 def _describe_plan(spec: "RetrainSpec", seeds: int, with_baseline: bool) -> str:

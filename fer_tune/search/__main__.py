@@ -26,11 +26,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.common.console import create_console
     from fer_tune.data.load import load_splits, reload_splits
     from fer_tune.study.records.settings import open_study
-    from fer_tune.study.records.study_storage import StudyStorage
+    from fer_tune.study.records.study_storage import open_storage
     from fer_tune.terminal import formatting as formatting
 
     console = create_console()
-    storage = StudyStorage(options.storage)
+    storage = open_storage(options.storage)
     if options.resume is not None:
         storage.fetch_study(options.resume)
         settings = open_study(storage.local_dir, options.resume)[1]
@@ -70,7 +70,7 @@ def _make_settings(
     if splits.source == demo_splits.DEMO_SOURCE and not name.startswith("demo"):
         name = f"demo-{name}"
     storage.fetch_study(name)
-    storage.check_not_in_bucket(name)
+    storage.check_name_available(name)
     return StudySettings(
         name=name,
         space_name=path.stem,

@@ -25,7 +25,7 @@ from fer_tune.study.records.event_log import (
     read_events,
 )
 from fer_tune.study.records.settings import FILE as SETTINGS
-from fer_tune.study.records.settings import StudySettings, create_study_directory, write_settings
+from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.tune.gpu_sharing import resolve_gpu_share
@@ -210,13 +210,10 @@ def _open_writer(
 ) -> StudyWriter:
     """The writer to MLflow, once the study's folder and its run are there: both or neither."""
     folder = options.storage.local_dir / settings.name
-    if resume:
-        write_settings(folder, settings)
-    else:
-        options.storage.check_not_in_bucket(settings.name)
-        create_study_directory(options.storage.local_dir, settings)
+    if not resume:
+        options.storage.check_name_available(settings.name)
     try:
-        options.storage.upload_settings(settings.name)
+        options.storage.write_settings(settings)
         described = build_study_info(settings, splits, options.command)
         return StudyWriter(store, described, EventLogReader(folder), resume)
     except UserError:
@@ -241,7 +238,7 @@ def _run_trials(
             for observer in (table, tidier):
                 observer.on_event(event)
         table.start_clock()
-        mirrors = options.storage.make_bucket_logs(settings.name)
+        mirrors = options.storage.open_bucket_logs(settings.name)
         try:
             return run_study(settings, faces, context, [journal, *mirrors, writer, table, tidier])
         except UserError as error:

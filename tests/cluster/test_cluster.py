@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.study.records.event_log import read_events, read_trials
-from fer_tune.study.records.study_storage import StudyStorage
+from fer_tune.study.records.study_storage import open_storage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.tracking import tags
 from fer_tune.tracking.queries import find_study, list_trial_runs
@@ -48,7 +48,7 @@ fixed: {width: 24}
 
 def _copy(study: Machine, name: str) -> Path:
     """Where the machine that runs a study has its copy of what is in the bucket."""
-    return study.setup.folder / StudyStorage("s3://studies").local_dir / name
+    return study.setup.folder / open_storage("s3://studies").local_dir / name
 
 
 def _over(trials: list[TrialRecord]) -> int:

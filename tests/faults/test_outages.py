@@ -21,7 +21,7 @@ from fer_tune.common.atomic import write_file
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.event_log import FILE, EventLog, EventLogReader, read_trials
-from fer_tune.study.records.settings import create_study_directory
+from fer_tune.study.records.settings import write_settings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.tune.failure import TrialFailure
@@ -161,7 +161,7 @@ def test_a_server_that_goes_away_ten_times_holds_up_nothing_and_misses_nothing(
 ) -> None:
     # So that a frozen server has answers that come too late.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    folder = create_study_directory(tmp_path / STORAGE, SETTINGS)
+    folder = write_settings(tmp_path / STORAGE, SETTINGS)
     pace = _Pace(folder / FILE, tmp_path / "allowed")
     pace.allow(20)
     place = RunContext.on_this_machine(

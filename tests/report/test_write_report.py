@@ -13,7 +13,7 @@ from fer_tune.report.load_study import load_study
 from fer_tune.search import conclude
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.records.event_log import EventLog
-from fer_tune.study.records.settings import StudySettings, create_study_directory
+from fer_tune.study.records.settings import StudySettings, write_settings
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import parse_space
@@ -59,7 +59,7 @@ def begin(request: pytest.FixtureRequest, store: Store, storage: StudyStorage) -
             seed=0,
             tracking_uri=store.uri,
         )
-        folder = create_study_directory(storage.local_dir, settings)
+        folder = write_settings(storage.local_dir, settings)
         told = "python -m fer_tune.search --study tested"
         recorder = EventRecorder(
             store, build_study_info(settings, draw_demo_splits(), told), resume=False

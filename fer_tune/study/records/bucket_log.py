@@ -1,64 +1,60 @@
-"""A study's journal in a bucket, where nothing can be appended to: as numbered parts."""
+"""The event log of a study in a bucket: numbered chunks, since a bucket cannot append to a file."""
 
 from pathlib import Path
 
-from fer_tune.common import atomic
-from fer_tune.common.errors import UserError
+from fer_tune.common.errors import explain_os_errors
 from fer_tune.common.filesystem import Directory
 from fer_tune.events import Event
 
-LINES_PER_CHUNK = 256  # of a part, which is written anew with each of them
+LINES_PER_CHUNK = 256  # each event uploads its whole chunk again
+FOLDER = "journal"
 
 
 class BucketLog:
-    """Puts what is told into the bucket, as the journal writes it; an observer.
+    """An observer that uploads events to the bucket, after `EventLog` has written them.
 
-    study: the study's folder in the bucket.
-    journal: the file here, which may be ahead of the bucket by what a kill kept from it.
+    study_dir: the study's folder in the bucket.
+    local_log: the event log on this machine. Its events that are not in the bucket, because of a
+        kill, are uploaded first.
+    Raises UserError if the bucket cannot be written.
     """
 
     def __init__(self, study_dir: Directory, local_log: Path) -> None:
-        self._study, self._folder = study_dir, study_dir / "journal"
-        self._part = len(self._folder.list_names())
+        self._problem = f"{study_dir} cannot be written"
+        self._directory = study_dir / FOLDER
+        self._chunk = len(self._directory.list_names())
         self._lines: list[str] = []
-        here = local_log.read_bytes() if local_log.exists() else b""
-        ahead = here[len(read_parts(study_dir)) :]
-        if ahead:
-            self._upload_chunk(ahead)
-            self._part += 1
+        if missing := read_local_log(local_log)[len(read_bucket_log(study_dir)) :]:
+            self._upload_chunk(missing)
+            self._chunk += 1
 
     def on_event(self, event: Event) -> None:
         self._lines.append(event.model_dump_json() + "\n")
         self._upload_chunk("".join(self._lines).encode())
         if len(self._lines) == LINES_PER_CHUNK:
-            self._part += 1
+            self._chunk += 1
             self._lines.clear()
 
     def _upload_chunk(self, content: bytes) -> None:
-        try:
-            self._folder.write(f"{self._part:08d}.jsonl", content)
-        except OSError as error:
-            line = " ".join(str(error).split())
-            raise UserError(f"{self._study} cannot be written: {line}") from error
+        with explain_os_errors(self._problem):
+            self._directory.write(f"{self._chunk:08d}.jsonl", content)
 
 
-def has_lines_of_its_own(journal: Path, whole: bytes) -> bool:
-    """Whether the journal here went another way than `whole`, the bucket's.
+def read_bucket_log(study_dir: Directory) -> bytes:
+    """Return the event log in the bucket."""
+    chunks = study_dir / FOLDER
+    return b"".join(chunks.read(name) for name in chunks.list_names())
 
-    It did not if one of the two only has more events. A last line torn by a kill does not count.
+
+def read_local_log(path: Path) -> bytes:
+    """Return the event log on this machine, empty if there is none."""
+    return path.read_bytes() if path.exists() else b""
+
+
+def has_diverged(local: bytes, remote: bytes) -> bool:
+    """Return whether each of two event logs has events that the other lacks.
+
+    A last line that a kill tore does not count.
     """
-    here = journal.read_bytes() if journal.exists() else b""
-    here = here[: here.rfind(b"\n") + 1]
-    return not (here.startswith(whole) or whole.startswith(here))
-
-
-def copy_journal(whole: bytes, journal: Path) -> None:
-    """Make the journal here what the bucket has, unless it has that already, and more."""
-    if not journal.exists() or not journal.read_bytes().startswith(whole):
-        atomic.write_file(journal, whole)
-
-
-def read_parts(study: Directory) -> bytes:
-    """Return the whole journal in the bucket."""
-    parts = study / "journal"
-    return b"".join(parts.read(name) for name in parts.list_names())
+    local = local[: local.rfind(b"\n") + 1]
+    return not (local.startswith(remote) or remote.startswith(local))

@@ -1,4 +1,4 @@
-"""The study's own record: one line of JSON an event, appended, so that a kill loses nothing."""
+"""The event log of a study: one line of JSON an event, so that a kill loses nothing."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from fer_tune.common.errors import UserError
+from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.events import EpochEnded, Event, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.settings import StudySettings
@@ -18,117 +18,109 @@ from fer_tune.study.records.trial_record import TrialRecord
 FILE = "journal.jsonl"
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_BATCH = 256  # events in memory
 
 
 class EventLog:
-    """Writes the journal of one study; an observer of its trials.
+    """An observer that appends events to the log in a study's folder.
 
-    Raises UserError where it cannot be written to; the study must end then.
+    Raises UserError if the log cannot be written; the study must end then.
     """
 
     def __init__(self, folder: Path) -> None:
         path = folder / FILE
-        try:
+        self._problem = f"{path} cannot be written"
+        with explain_os_errors(self._problem):
             if path.exists():
-                _drop_torn_line(path)
+                _truncate_torn_line(path)
             self._file = path.open("a", encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{path} cannot be written: {error.strerror}") from error
 
     def on_event(self, event: Event) -> None:
-        try:
+        with explain_os_errors(self._problem):
             self._file.write(event.model_dump_json() + "\n")
             self._file.flush()
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise UserError(f"{self._file.name} cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
-        with suppress(OSError):  # told already, by the write that failed
+        with suppress(OSError):  # the write that failed has raised it
             self._file.close()
 
 
-def _drop_torn_line(path: Path) -> None:
+def _truncate_torn_line(path: Path) -> None:
     with path.open("rb+") as file:
         file.truncate(file.read().rfind(b"\n") + 1)
 
 
 class EventLogReader:
-    """Reads the journal of the study in `folder` on, from its start, while it is written."""
+    """A reader of the log in a study's folder, which may still be growing.
+
+    A last line without its end is left for later: it is being written, or a kill tore it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self._place = 0  # bytes
-        self._lines = 0
+        self._offset = 0  # bytes
+        self._line = 0
 
     def read_next(self, limit: int) -> list[Event]:
-        """The next events, at most so many; fewer where there are no more yet.
+        """Return the next events, at most `limit`; fewer if the log has no more.
 
-        A line that is not whole yet, or torn by a kill, is left for later. Raises UserError where
-        a line is broken, and comes no further.
+        Raises UserError if one of these lines is not an event, and then stays before them.
         """
-        events: list[Event] = []
-        place, number = self._place, self._lines
-        for line in islice(self._read_complete_lines(), limit):
-            place, number = place + len(line), number + 1
-            events.append(_parse_event(self._path, number, line))
-        self._place, self._lines = place, number
+        lines = list(islice(self._read_complete_lines(), limit))
+        events = [self._parse_event(n, line) for n, line in enumerate(lines, self._line + 1)]
+        self._offset += sum(map(len, lines))
+        self._line += len(lines)
         return events
 
     def count_unread(self) -> int:
-        """How many events there are that were not read yet."""
+        """Return the number of events that have not been read."""
         return sum(1 for _ in self._read_complete_lines())
 
     def _read_complete_lines(self) -> Iterator[bytes]:
         if self._path.exists():
             with self._path.open("rb") as lines:
-                lines.seek(self._place)
+                lines.seek(self._offset)
                 yield from takewhile(lambda line: line.endswith(b"\n"), lines)
+
+    def _parse_event(self, number: int, line: bytes) -> Event:
+        try:
+            return _EVENT.validate_json(line)
+        except ValidationError as error:
+            raise UserError(f"{self._path}: line {number} is no event; was it changed?") from error
 
 
 def read_events(folder: Path) -> Iterator[Event]:
-    """Every event of the study in `folder`, in order; none without a journal.
+    """Yield the events of the study in `folder`, in order; none if it has no log.
 
-    A last line torn by a kill is passed over. Raises UserError where another line is broken.
+    Raises UserError if a complete line is not an event.
     """
-    path = folder / FILE
-    if not path.exists():
-        return
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.endswith(b"\n"):
-                return
-            yield _parse_event(path, number, line)
-
-
-def _parse_event(path: Path, number: int, line: bytes) -> Event:
-    try:
-        return _EVENT.validate_json(line)
-    except ValidationError as error:
-        raise UserError(f"{path}: line {number} is no event; was it changed?") from error
+    reader = EventLogReader(folder)
+    while events := reader.read_next(_BATCH):
+        yield from events
 
 
 def read_checked_trials(folder: Path, settings: StudySettings) -> list[TrialRecord]:
-    """The trials of the study with these settings, as `build_trials_from_events` with its metric gives them.
+    """Return what `build_trials_from_events` returns, if the log fits the study's settings.
 
-    Raises UserError for an event that no such study tells: what reads the journal after this
-    relies on trials that begin before they go on, and on values that space and metric have.
+    Raises UserError for a line that does not fit. Later readers rely on trials that start before
+    their first epoch, and on values that the space and the metric allow.
     """
     return build_trials_from_events(_check_events(folder, settings), settings.metric)
 
 
 def _check_events(folder: Path, settings: StudySettings) -> Iterator[Event]:
-    begun, trained = set[int](), set[int]()
+    started, trained = set[int](), set[int]()
     for line, event in enumerate(read_events(folder), start=1):
-        fits = _is_consistent(event, settings)
+        is_valid = _is_consistent(event, settings)
         if isinstance(event, TrialStarted):
-            begun.add(event.number)
+            started.add(event.number)
         if isinstance(event, EpochEnded):
-            fits = fits and (event.number in trained or event.result.epoch == 1)
+            is_valid = is_valid and (event.number in trained or event.result.epoch == 1)
             trained.add(event.number)
-        if event.number not in begun or not fits:
-            told = f"line {line} does not belong to study {settings.name}"
-            raise UserError(f"{folder / FILE}: {told}; was it changed?")
+        if event.number not in started or not is_valid:
+            problem = f"line {line} does not belong to study {settings.name}"
+            raise UserError(f"{folder / FILE}: {problem}; was it changed?")
         yield event
 
 
@@ -142,17 +134,17 @@ def _is_consistent(event: Event, settings: StudySettings) -> bool:
 
 
 def read_trials(folder: Path) -> list[TrialRecord]:
-    """The trials of the study in `folder`, by number, as its events leave them."""
+    """Return the trials of the study in `folder`, sorted by number."""
     return build_trials_from_events(read_events(folder))
 
 
 def build_trials_from_events(
     events: Iterable[Event], metric: str | None = None
 ) -> list[TrialRecord]:
-    """The trials by number, as these events leave them.
+    """Return the trials after these events, sorted by number.
 
-    metric: spare a long study's memory: of an epoch, keep neither its confusion matrix nor the
-        scores of single classes, but for this metric.
+    metric: saves memory: epochs lose their confusion matrices, and the scores of single classes
+        except this metric.
     """
     records: dict[int, TrialRecord] = {}
     for event in events:
@@ -165,5 +157,5 @@ def build_trials_from_events(
 
 
 def _drop_details(result: EpochResult, metric: str) -> EpochResult:
-    kept = {k: v for k, v in result.metrics.items() if k == metric or not k.startswith("val_")}
-    return replace(result, metrics=kept, confusion=())
+    metrics = {k: v for k, v in result.metrics.items() if k == metric or not k.startswith("val_")}
+    return replace(result, metrics=metrics, confusion=())

@@ -1,150 +1,190 @@
-"""Where studies are kept."""
+"""The places that store studies: a folder, or a bucket with local copies."""
 
 import re
 import sys
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from fer_tune.common.errors import UserError
-from fer_tune.common.filesystem import Directory, is_bucket, open_directory
-from fer_tune.common.lock import LOCK, hold_lock
-from fer_tune.defaults import BUCKET_COPIES_FOLDER, STUDIES_FOLDER
-from fer_tune.study.records import event_log, settings
+from fer_tune.common import atomic
+from fer_tune.common.errors import UserError, explain_os_errors
+from fer_tune.common.filesystem import Directory, DiskDirectory, is_bucket, open_directory
+from fer_tune.common.lock import LOCK, hold_lock, is_lock_name
+from fer_tune.defaults import BUCKET_COPIES_FOLDER
+from fer_tune.study.records import event_log
 from fer_tune.study.records.bucket_log import (
     BucketLog,
-    copy_journal,
-    has_lines_of_its_own,
-    read_parts,
+    has_diverged,
+    read_bucket_log,
+    read_local_log,
 )
+from fer_tune.study.records.settings import FILE, StudySettings, check_study_name, write_settings
 
 
 @dataclass(frozen=True)
 class StudyStorage:
-    """A folder of the studies' folders, or a bucket of them.
+    """A folder that contains one folder a study.
 
-    Of a study in a bucket, this machine has a copy of all but the checkpoints, in which it works.
-
-    address: as the user gave it.
-    here: the folder of the studies' folders on this machine.
+    address: its path.
     """
 
-    address: str = str(STUDIES_FOLDER)
-
-    @property
-    def local_dir(self) -> Path:
-        if is_bucket(self.address):
-            # Other addresses may read the same so.
-            mark = sha256(self.address.encode()).hexdigest()[:8]
-            return BUCKET_COPIES_FOLDER / (re.sub(r"[^\w.-]+", "_", self.address) + f"-{mark}")
-        return Path(self.address)
+    address: str
 
     def __str__(self) -> str:
         return self.address
 
-    def open_study_directory(self, name: str) -> Directory:
-        """The study's folder, as every machine of a cluster must reach it.
+    @property
+    def local_dir(self) -> Path:
+        """The folder on this machine that contains one folder a study."""
+        return Path(self.address)
 
-        Raises UserError where `name` is no name for a study, and may lead out of the storage.
+    def open_study_directory(self, name: str) -> Directory:
+        """Return the study's folder, in a form that works on every machine of a cluster.
+
+        Raises UserError if a study cannot have this name: it may lead out of the storage.
         """
-        settings.check_study_name(name)
-        if is_bucket(self.address):
-            return open_directory(self.address) / name
-        return open_directory(str(self.local_dir.resolve())) / name
+        check_study_name(name)
+        return DiskDirectory(self.local_dir.resolve() / name)
 
     def fetch_study(self, name: str) -> None:
-        """Bring what this machine has of the study up to what its bucket has.
+        """Update this machine's copy of a study, if the storage is a bucket."""
 
-        A copy that does not match is set aside: the bucket has no such study, or other events.
-        Raises UserError if the bucket cannot be read.
+    def check_name_available(self, name: str) -> None:
+        """Raise UserError if a new study cannot have this name.
+
+        The name is taken, or a folder of this name contains other things.
         """
-        if not is_bucket(self.address):
-            return
-        study, copy = self.open_study_directory(name), self.local_dir / name / event_log.FILE
-        try:
-            content = study.read(settings.FILE) if settings.FILE in study.list_names() else None
-            whole = read_parts(study) if content is not None else b""
-        except OSError as error:
-            raise make_storage_error(self.address, error) from error
-        is_known = (self.local_dir / name / settings.FILE).exists()
-        if is_known and (content is None or has_lines_of_its_own(copy, whole)):
-            self._set_aside(name)
-        if content is None:
-            return
-        try:
-            # It may hold a password.
-            open_directory(str(self.local_dir / name)).write(settings.FILE, content, private=True)
-            copy_journal(whole, copy)
-        except OSError as error:
-            raise UserError(
-                f"{self.local_dir / name} cannot be written: {error.strerror}"
-            ) from error
+        check_study_name(name)
+        folder = self.local_dir / name
+        with explain_os_errors(f"{folder} cannot be a study's folder", "take another --study name"):
+            _check_empty(DiskDirectory(folder), name, str(self.local_dir))
 
-    def _set_aside(self, name: str) -> None:
-        """Move the copy of the study here to where `--storage` finds it, and say so."""
-        # No study's name begins like this.
-        aside = self.local_dir / "_set-aside" / time.strftime("%Y%m%d-%H%M%S")
-        try:
-            with hold_lock(self.local_dir / name / LOCK, f"study {name}"):
-                aside.mkdir(parents=True, exist_ok=True)
-                (self.local_dir / name).rename(aside / name)
-        except OSError as error:
-            raise UserError(f"{self.local_dir / name} cannot be moved: {error.strerror}") from error
-        print(
-            f"The copy of study {name} on this machine does not match {self}. It is in {aside} "
-            f"now; to go on with it: --resume {name} --storage {aside}",
-            file=sys.stderr,
-        )
-
-    def check_not_in_bucket(self, name: str) -> None:
-        """Raise UserError if no new study can have this name in the storage.
-
-        Either the name is taken, or a folder of that name is there which is no study.
-        """
-        if is_bucket(self.address):
-            try:
-                files = self.open_study_directory(name).list_names()
-            except OSError as error:
-                raise make_storage_error(self.address, error) from error
-            settings.check_content(files, name, str(self))
-        settings.check_name_available(self.local_dir, name)
-
-    def upload_settings(self, name: str) -> None:
-        """Put the settings of the study that are here into its bucket, where it has one."""
-        if is_bucket(self.address):
-            content = (self.local_dir / name / settings.FILE).read_bytes()
-            try:
-                self.open_study_directory(name).write(settings.FILE, content)
-            except OSError as error:
-                raise make_storage_error(self.address, error) from error
+    def write_settings(self, settings: StudySettings) -> None:
+        """Write the settings into the study's folder. Raises UserError if it cannot be written."""
+        write_settings(self.local_dir, settings)
 
     def delete_settings(self, name: str) -> None:
-        """Delete the settings that this process wrote for a study which then did not begin."""
-        path = self.local_dir / name / settings.FILE
-        content = path.read_bytes()
-        path.unlink()
-        if is_bucket(self.address):
-            study = self.open_study_directory(name)
-            with suppress(OSError):  # told already, by what kept the study from beginning
-                if study.read(settings.FILE) == content:  # and not another machine's
-                    study.delete(settings.FILE)
+        """Delete the settings that this process wrote for a study that could not begin."""
+        (self.local_dir / name / FILE).unlink(missing_ok=True)
 
-    def make_bucket_logs(self, name: str) -> list[BucketLog]:
-        """The observers that keep the study's journal in its bucket, where it has one."""
-        if is_bucket(self.address):
-            return [
-                BucketLog(self.open_study_directory(name), self.local_dir / name / event_log.FILE)
-            ]
+    def open_bucket_logs(self, name: str) -> list[BucketLog]:
+        """Return the observer that copies the event log to the bucket, if there is a bucket."""
         return []
 
 
-def make_storage_error(address: str, error: Exception) -> UserError:
-    """What to tell where a storage cannot be read or written."""
-    line = " ".join(str(error).split())[:200]
-    return UserError(
-        f"--storage {address}: {line}; is the address right, does the bucket exist, and are "
-        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for a store of your own, AWS_ENDPOINT_URL "
-        "set?"
+@dataclass(frozen=True)
+class BucketStorage(StudyStorage):
+    """A bucket that contains one folder a study.
+
+    This machine works in a copy of the study, which has no checkpoints.
+
+    address: of the bucket, such as s3://bucket/prefix.
+    """
+
+    @property
+    def local_dir(self) -> Path:
+        # Two addresses may look the same without their special characters.
+        digest = sha256(self.address.encode()).hexdigest()[:8]
+        return BUCKET_COPIES_FOLDER / (re.sub(r"[^\w.-]+", "_", self.address) + f"-{digest}")
+
+    def open_study_directory(self, name: str) -> Directory:
+        check_study_name(name)
+        return open_directory(self.address) / name
+
+    def fetch_study(self, name: str) -> None:
+        """Update this machine's copy of a study: its settings and its event log.
+
+        If the bucket has no such study, or other events, the copy is moved aside.
+        Raises UserError if the bucket cannot be read, or the copy cannot be written.
+        """
+        study, copy = self.open_study_directory(name), self.local_dir / name
+        log_path = copy / event_log.FILE
+        with explain_storage_errors(self.address):
+            settings = study.read(FILE) if FILE in study.list_names() else None
+            log = read_bucket_log(study)
+        is_other = settings is None or has_diverged(read_local_log(log_path), log)
+        if is_other and (copy / FILE).exists():
+            self._move_aside(name)
+        if settings is not None:
+            with explain_os_errors(f"{copy} cannot be written"):
+                atomic.write_file(copy / FILE, settings, private=True)  # it may hold a password
+                if not read_local_log(log_path).startswith(log):
+                    atomic.write_file(log_path, log)
+
+    def _move_aside(self, name: str) -> None:
+        """Move this machine's copy of a study to a storage of its own, and print the address."""
+        # No study's name begins with an underscore.
+        storage = self.local_dir / "_set-aside" / time.strftime("%Y%m%d-%H%M%S")
+        copy = self.local_dir / name
+        with (
+            explain_os_errors(f"{copy} cannot be moved"),
+            hold_lock(copy / LOCK, f"study {name}"),
+        ):
+            storage.mkdir(parents=True, exist_ok=True)
+            copy.rename(storage / name)
+        print(
+            f"The copy of study {name} on this machine does not match {self}. It was moved to "
+            f"{storage}; to resume it: --resume {name} --storage {storage}",
+            file=sys.stderr,
+        )
+
+    def check_name_available(self, name: str) -> None:
+        with explain_storage_errors(self.address):
+            _check_empty(self.open_study_directory(name), name, self.address)
+        super().check_name_available(name)
+
+    def write_settings(self, settings: StudySettings) -> None:
+        super().write_settings(settings)
+        content = (self.local_dir / settings.name / FILE).read_bytes()
+        with explain_storage_errors(self.address):
+            self.open_study_directory(settings.name).write(FILE, content)
+
+    def delete_settings(self, name: str) -> None:
+        study = self.open_study_directory(name)
+        with suppress(OSError):  # the error that stopped the study is printed already
+            # Another machine may have begun a study of this name in the meantime.
+            if study.read(FILE) == (self.local_dir / name / FILE).read_bytes():
+                study.delete(FILE)
+        super().delete_settings(name)
+
+    def open_bucket_logs(self, name: str) -> list[BucketLog]:
+        log_path = self.local_dir / name / event_log.FILE
+        return [BucketLog(self.open_study_directory(name), log_path)]
+
+
+def open_storage(address: str) -> StudyStorage:
+    """Return the storage with this address, a path or a bucket's."""
+    return BucketStorage(address) if is_bucket(address) else StudyStorage(address)
+
+
+def explain_storage_errors(address: str) -> AbstractContextManager[None]:
+    """Raise UserError for an OSError, with what may be wrong with a bucket."""
+    return explain_os_errors(
+        f"--storage {address}",
+        "is the address right, does the bucket exist, and are AWS_ACCESS_KEY_ID, "
+        "AWS_SECRET_ACCESS_KEY and, for a store of your own, AWS_ENDPOINT_URL set?",
     )
+
+
+def _check_empty(study_dir: Directory, name: str, storage: str) -> None:
+    """Raise UserError if a folder contains more than a killed process leaves.
+
+    storage: the folder or bucket above it, for people.
+    """
+    others = [
+        file
+        for file in study_dir.list_names()
+        if not is_lock_name(file) and not atomic.is_partial_name(file)
+    ]
+    if FILE in others:
+        raise UserError(
+            f"study {name} is in {storage} already; "
+            f"resume it with --resume {name}, or take another --study name"
+        )
+    if others:
+        raise UserError(
+            f"{name} in {storage} is no study, and {others[0]} is in it; "
+            "take another --study name, or another --storage"
+        )

@@ -1,4 +1,4 @@
-"""A trial as the study remembers it."""
+"""The record of one trial, built from its events."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,18 +8,19 @@ from fer_tune.events import RESUMABLE_ENDINGS, Ending, EpochEnded, Event, TrialE
 from fer_tune.scoring.metrics import EpochResult, find_best_epoch
 from fer_tune.trial_config import TrialConfig
 
-# Every study's first trial: the paper's own configuration.
+# The first trial of every study: the paper's configuration.
 BASELINE_TRIAL = 0
 
 
 @dataclass
 class TrialRecord:
-    """One trial from its proposal to its end.
+    """One trial, from its proposal to its end.
 
-    number: 0 is the paper's configuration.
+    number: in its study; 0 is the baseline.
     name: for people; see `format_trial_name`.
-    history: every epoch reported, in order, each once.
-    ending: None while it runs.
+    history: the results of the epochs, in order, without repetition.
+    ending: None while the trial runs.
+    error: the traceback, if the trial failed.
     """
 
     number: int
@@ -30,13 +31,13 @@ class TrialRecord:
     error: str | None = None
 
     def apply_event(self, event: Event) -> None:
-        """Become what the trial is after `event`."""
+        """Update the record by an event of its trial."""
         match event:
             case TrialStarted():
                 self.ending = self.error = None
             case EpochEnded(result=result):
-                # Of a trial that went through an epoch twice, the first stands, as it does with all
-                # who were told of it: rungs, the sampler and MLflow cannot take it back.
+                # If a trial repeats an epoch, the first result counts: the scheduler, the searcher
+                # and MLflow have it already.
                 if not self.history or result.epoch > self.history[-1].epoch:
                     self.history.append(result)
             case TrialEnded(ending=ending, error=error):
@@ -44,24 +45,24 @@ class TrialRecord:
 
     @property
     def has_final_status(self) -> bool:
-        """Whether the trial will not go on when the study does."""
+        """Whether the trial has ended and cannot be resumed."""
         return self.ending is not None and self.ending not in RESUMABLE_ENDINGS
 
     def find_best_epoch(self, metric: str) -> EpochResult | None:
-        """The epoch that scores the trial."""
+        """Return the epoch with the best value of the metric, the trial's score."""
         return find_best_epoch(self.history, metric)
 
 
 def format_trial_name(number: int, point: Mapping[str, object]) -> str:
-    """Number and the first four of the parameters that the trial has."""
+    """Return a trial's name: its number and the first four of its parameters."""
     return f"{number:03d} {format_parameters(dict(islice(point.items(), 4)))}"
 
 
 def format_parameters(point: Mapping[str, object]) -> str:
-    """`learning_rate=0.0001 depth=3`, for people."""
+    """Return parameters as text, such as `learning_rate=0.0001 depth=3`."""
     return " ".join(f"{name}={format_value(value)}" for name, value in point.items())
 
 
 def format_value(value: object) -> str:
-    """A value with three figures."""
+    """Return a value as text, a float with three significant digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

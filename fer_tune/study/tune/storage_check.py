@@ -7,7 +7,7 @@ from typing import Any
 from fer_tune.common import atomic
 from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import Directory
-from fer_tune.study.records.study_storage import make_storage_error
+from fer_tune.study.records.study_storage import explain_storage_errors
 
 TIMEOUT_SECONDS = 60.0  # seconds for all machines to answer
 
@@ -21,10 +21,8 @@ def check_storage_access(storage: str, study_dir: Directory) -> None:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     word, probe = secrets.token_hex(8), study_dir / atomic.make_partial_name("probe")
-    try:
+    with explain_storage_errors(storage):
         probe.write("driver", word.encode())
-    except OSError as error:
-        raise make_storage_error(storage, error) from error
     answer = ray.remote(num_cpus=0)(_probe_storage)
     nodes = _list_nodes()
     asked = {

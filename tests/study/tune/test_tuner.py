@@ -16,7 +16,7 @@ from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialS
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.records.event_log import EventLog, read_events, read_trials
-from fer_tune.study.records.settings import StudySettings, create_study_directory
+from fer_tune.study.records.settings import StudySettings, write_settings
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.ray_session import RAY_ENVIRONMENT
 from fer_tune.study.tune.resources import ResourceAllocation
@@ -59,7 +59,7 @@ def _fail(kind: Any, options: TrialOptions) -> None:
 
 def too_large_for_a_part(
     config: dict[str, Any], faces: SharedStudyData, options: TrialOptions
-) -> None:  # noqa: ARG001
+) -> None:
     """The second trial is; it takes an epoch to find out."""
     if config["number"] == 1 and config["gpus"] < 1:
         report_epoch(EpochResult(1, {options.metric: 1 - 1 / 4}, []), options.metric)
@@ -74,7 +74,7 @@ def broken(config: dict[str, Any], faces: SharedStudyData, options: TrialOptions
 
 def goes_on_where_it_was(
     config: dict[str, Any], faces: SharedStudyData, options: TrialOptions
-) -> None:  # noqa: ARG001
+) -> None:
     """Keeps the epochs that it has trained, each a file, where trials keep their checkpoints."""
     number = config["number"]
     kept = checkpoint_directory(options.shared_dir, number)
@@ -115,7 +115,7 @@ class Stumbles:
 def _run(folder: Path, settings: StudySettings, train: Trainable, gpus: float) -> list[Event]:
     heard = Heard()
     place = RunContext.on_this_machine(
-        create_study_directory(folder, settings), ResourceAllocation(2, 1, gpus)
+        write_settings(folder, settings), ResourceAllocation(2, 1, gpus)
     )
     run_study(settings, {}, place, [heard], train)
     return heard
@@ -165,7 +165,7 @@ def promoting(settings: StudySettings) -> StudySettings:
 @pytest.mark.usefixtures("_ray")
 def test_what_fails_once_as_a_trial_ends_ends_the_study(tmp_path: Path, few: StudySettings) -> None:
     place = RunContext.on_this_machine(
-        create_study_directory(tmp_path, few), ResourceAllocation(2, 1, 0)
+        write_settings(tmp_path, few), ResourceAllocation(2, 1, 0)
     )
     heard = Heard()
     with pytest.raises(UserError, match="was away"):
@@ -179,7 +179,7 @@ def test_paused_trials_go_on_where_they_were_also_after_what_ended_the_study(
     tmp_path: Path, promoting: StudySettings
 ) -> None:
     place = RunContext.on_this_machine(
-        create_study_directory(tmp_path, promoting), ResourceAllocation(2, 1, 0)
+        write_settings(tmp_path, promoting), ResourceAllocation(2, 1, 0)
     )
     with closing(EventLog(place.local_dir)) as journal:
         with pytest.raises(UserError, match="full"):
