@@ -1,1 +1,1 @@
-"""Each peer and ours, side by side in one run: `make bench`."""
+"""Benchmarks of fer_tune beside a reference study, in one run: `make bench`."""

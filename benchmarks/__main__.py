@@ -1,4 +1,4 @@
-"""python -m benchmarks: run them, print the ratios beside their targets, keep them as JSON."""
+"""python -m benchmarks: run benchmarks, print a table with their targets, write it as JSON."""
 
 import argparse
 import json
@@ -19,47 +19,18 @@ if TYPE_CHECKING:
 
 RESULTS_FOLDER = Path(__file__).parent / "results"
 
-# Each is a module, its function, and what that measures.
+# By name: the module with its function `measure_MODULE`, and what it measures.
 BENCHMARKS = {
-    "train": (
-        "training_speed",
-        "measure_training_speed",
-        "a, b: one trial's training, beside the peer's loop and the floor",
-    ),
-    "study": (
-        "study_speed",
-        "measure_study_speed",
-        "c, d: a whole study beside the peer's, and beside its own training",
-    ),
-    "tracking": (
-        "tracking_overhead",
-        "measure_tracking_overhead",
-        "e: a study with MLflow beside one without",
-    ),
-    "overhead": (
-        "trial_overhead",
-        "measure_trial_overhead",
-        "f, g: trials that train nothing, and growth with their number",
-    ),
-    "memory": (
-        "trial_memory",
-        "measure_trial_memory",
-        "h: what the faces of one more trial at once take",
-    ),
-    "start": (
-        "startup_time",
-        "measure_startup_time",
-        "i: --help, the first training step, decoding, the cache",
-    ),
-    "predict": (
-        "predict_and_retrain_speed",
-        "measure_predict_and_retrain_speed",
-        "j: prediction and retraining",
-    ),
+    "train": ("training_speed", "a, b: training of a trial, beside the reference and the hardware"),
+    "study": ("study_speed", "c, d: a whole study, beside the reference and its own training"),
+    "tracking": ("tracking_overhead", "e: a study with MLflow beside one without"),
+    "overhead": ("trial_overhead", "f, g: trials that train nothing, and growth with their number"),
+    "memory": ("trial_memory", "h: memory for the faces of one more trial at once"),
+    "start": ("startup_time", "i: --help, the first training step, decoding, the cache"),
+    "predict": ("predict_and_retrain_speed", "j: prediction and retraining"),
     "sharing": (
         "gpu_sharing_speed",
-        "measure_gpu_sharing_speed",
-        "trials an hour at 1, 2, 4 and 8 trials a GPU, where there is one",
+        "trials an hour at 1, 2, 4 and 8 trials a GPU, if there is one",
     ),
 }
 
@@ -70,28 +41,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows: list[BenchmarkResult] = []
     broken = False
     for name in options.names or BENCHMARKS:
-        benchmark = getattr(import_module(f"benchmarks.{BENCHMARKS[name][0]}"), BENCHMARKS[name][1])
+        module = BENCHMARKS[name][0]
+        measure = getattr(import_module(f"benchmarks.{module}"), f"measure_{module}")
         with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
             setup = BenchmarkSetup(
                 options.faces, options.repeats, Path(folder), options.quick, _print_progress
             )
             try:
-                rows += benchmark(setup)
-            except Exception:  # the others are still worth their time
+                rows += measure(setup)
+            except Exception:  # the remaining benchmarks still run
                 broken = True
                 traceback.print_exc()
     _print_results(rows)
     if not options.quick:
-        print(f"\nKept in {_write_results(rows, options)}")
+        print(f"\nWritten to {_write_results(rows, options)}")
     sys.exit(1 if broken else 0)
 
 
 def _parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure fer_tune beside its peer and its targets, on this machine.",
-        epilog="benchmarks:\n"
-        + "\n".join(f"  {n:<10}{what}" for n, (_, _, what) in BENCHMARKS.items()),
+        description="Compare fer_tune with a reference study and with targets, on this machine.",
+        epilog="benchmarks:\n" + "\n".join(f"  {n:<10}{w}" for n, (_, w) in BENCHMARKS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     # Not `choices`: with nargs="*" argparse refuses the empty list.
@@ -101,16 +72,18 @@ def _parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="default: 3")
     parser.add_argument(
-        "--quick", action="store_true", help="a fraction of the work, to see that all runs"
+        "--quick",
+        action="store_true",
+        help="do a fraction of the work, to check that everything runs",
     )
     parser.add_argument(
-        "--out", type=Path, help=f"of the JSON (default: a new file in {RESULTS_FOLDER})"
+        "--out", type=Path, help=f"the JSON file (default: a new file in {RESULTS_FOLDER})"
     )
     options = parser.parse_args(argv)
     if unknown := [name for name in options.names if name not in BENCHMARKS]:
-        parser.error(f"no benchmark {unknown[0]}; there are: {', '.join(BENCHMARKS)}")
+        parser.error(f"no benchmark {unknown[0]}; choose from: {', '.join(BENCHMARKS)}")
     if options.repeats < 1:
-        parser.error("--repeats is not 1 or more")
+        parser.error("--repeats must be 1 or more")
     return options
 
 
@@ -129,8 +102,8 @@ def _build_table(results: Sequence[BenchmarkResult]) -> "Table":
 
     table = Table(box=None, pad_edge=False)
     table.add_column("")
-    table.add_column("what", overflow="fold")
-    for name in ("median", "spread", "target", ""):
+    table.add_column("measurement", overflow="fold")
+    for name in ("median", "min .. max", "target", ""):
         table.add_column(name, justify="right", no_wrap=True)
     verdicts = {None: "", True: "met", False: "missed"}
     for row in sorted(results, key=lambda row: row.key):
@@ -163,7 +136,7 @@ def _write_results(results: Sequence[BenchmarkResult], options: argparse.Namespa
 
 
 def _round_floats(content: object) -> object:
-    """Four figures say all that a measurement knows."""
+    """Return the content with floats of four significant figures, the precision of a timing."""
     match content:
         case float():
             return float(f"{content:.4g}")

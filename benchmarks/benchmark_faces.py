@@ -1,4 +1,4 @@
-"""The faces that benchmarks train on, and the folders in which the peer wants them."""
+"""The faces that benchmarks train on, also as image folders for the reference study."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ FER2013_TRAIN_FACES = 28_709  # training faces of FER2013
 
 
 def load_benchmark_splits(path: Path | None) -> Splits:
-    """The faces at `path`, else the demo faces, whatever the usual places hold."""
+    """Return the faces at `path`, or the demo faces; the usual places are ignored."""
     return load_splits(path) if path else draw_demo_splits()
 
 
 @dataclass(frozen=True)
 class BenchmarkFaces:
-    """What a study trains on and is judged by, for both sides.
+    """Training and validation faces of a study, for fer_tune and the reference.
 
-    folder: holds train/<class>/*.png and validation/<class>/*.png.
+    folder: has train/<class>/*.png and validation/<class>/*.png.
     """
 
     train: Faces
@@ -34,7 +34,10 @@ class BenchmarkFaces:
 
 
 def write_image_folders(splits: Splits, size: int, folder: Path) -> BenchmarkFaces:
-    """The `size` training faces that a study of fer_tune draws (or all), written out as images."""
+    """Write the `size` training faces that a study draws, and the validation faces, as images.
+
+    If there are fewer training faces, all are written.
+    """
     train = draw_stratified_sample(splits.train, size, seed=0)
     for name, faces in (("train", train), ("validation", splits.validation)):
         _write_images(faces, splits.classes, folder / name)
@@ -49,6 +52,6 @@ def _write_images(faces: Faces, classes: Sequence[str], folder: Path) -> None:
 
 
 def repeat_faces(faces: Faces, size: int) -> Faces:
-    """`size` faces in a random order, the same ones again where there are fewer."""
+    """Return `size` faces in a random order; if there are fewer, faces repeat."""
     mixed = np.random.default_rng(0).permutation(len(faces))
     return faces.take(np.resize(mixed, size))

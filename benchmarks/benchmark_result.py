@@ -1,4 +1,4 @@
-"""What a benchmark is told, and what it gives back."""
+"""Input and output of a benchmark: setup, result, target."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -9,13 +9,13 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class BenchmarkSetup:
-    """What every benchmark is told.
+    """Input of every benchmark.
 
-    faces: a folder, CSV or zip that `load_splits` takes; None for the demo faces.
-    repeats: of each measurement; a row's value is their median.
-    folder: an empty one of the benchmark's own, removed afterwards.
-    quick: do a fraction of the work, to see that all runs; the figures then say nothing.
-    say: shows one line of progress.
+    faces: a folder, CSV or zip for `load_splits`; None for the demo faces.
+    repeats: number of measurements; a result's value is their median.
+    folder: an empty folder for this benchmark, removed afterwards.
+    quick: do a fraction of the work, to check that everything runs; the figures mean nothing.
+    report_progress: prints one line of progress.
     """
 
     faces: Path | None
@@ -27,7 +27,7 @@ class BenchmarkSetup:
 
 @dataclass(frozen=True)
 class Target:
-    """What a value is held to."""
+    """Bound for a value."""
 
     kind: Literal["at least", "at most"]
     bound: float
@@ -41,13 +41,13 @@ class Target:
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """One line of the table.
+    """One row of the table.
 
-    key: the letter of the target that it belongs to.
-    what: is measured, for people.
+    key: letter of the row, as in benchmarks/README.md.
+    what: the measurement, for people.
     unit: "x" for a ratio, else "s", "ms", "MB", ...
-    samples: one for each repeat, in that unit.
-    details: the raw figures behind it, and whatever helps to read it; fit for JSON.
+    samples: one value for each repeat, in this unit.
+    details: raw figures and context, as JSON values.
     """
 
     key: str
@@ -63,13 +63,10 @@ class BenchmarkResult:
 
     @property
     def min_and_max(self) -> tuple[float, float]:
-        """The least and the largest sample."""
+        """The smallest and the largest sample."""
         return min(self.samples), max(self.samples)
 
     @property
     def is_met(self) -> bool | None:
-        """None where nothing is asked."""
+        """Whether the median meets the target; None without a target."""
         return self.target.is_met(self.median) if self.target else None
-
-
-Benchmark = Callable[[BenchmarkSetup], Sequence[BenchmarkResult]]

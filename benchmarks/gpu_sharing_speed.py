@@ -1,4 +1,4 @@
-"""Trials an hour at 1, 2, 4 and 8 trials on one GPU."""
+"""Throughput of a GPU in trials an hour, with 1, 2, 4 and 8 trials at once."""
 
 from benchmarks.benchmark_faces import FER2013_TRAIN_FACES, load_benchmark_splits
 from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup
@@ -8,33 +8,34 @@ from fer_tune.study.tune.gpu_sharing import TRIAL_COUNTS, Throughput, measure_th
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import detect_machine
 
-EPOCHS = 20  # of the paper's trial
+EPOCHS = 20  # of a trial in the paper
 
 
 def measure_gpu_sharing_speed(setup: BenchmarkSetup) -> list[BenchmarkResult]:
-    """What `--gpus-per-trial auto` decides by; no rows where there is no GPU."""
+    """Measure what `--gpus-per-trial auto` decides by; return no rows without a GPU."""
     machine = detect_machine()
     if not machine.gpus:
-        setup.report_progress("sharing: there is no GPU here, so there is nothing to share")
+        setup.report_progress("sharing: skipped, because this machine has no GPU")
         return []
     splits = load_benchmark_splits(setup.faces)
     faces = build_trial_data(
         splits, draw_stratified_sample(splits.train, FER2013_TRAIN_FACES, 0), "original", 0
     )
-    there = {"CPU": min(machine.cores, TRIAL_COUNTS[-1]), "GPU": 1}
-    found: list[Throughput] = []
+    resources = {"CPU": min(machine.cores, TRIAL_COUNTS[-1]), "GPU": 1}
+    rates: list[Throughput] = []
     with open_ray_session(None):
         for repeat in range(setup.repeats):
-            found += measure_throughputs(faces, there)
+            rates += measure_throughputs(faces, resources)
             setup.report_progress(f"sharing: {repeat + 1}/{setup.repeats}")
-    return [_make_result(trials, found) for trials in sorted({rate.trials for rate in found})]
+    return [_make_result(trials, rates) for trials in sorted({rate.trials for rate in rates})]
 
 
-def _make_result(trials: int, throughputs: list[Throughput]) -> BenchmarkResult:
+def _make_result(trials: int, rates: list[Throughput]) -> BenchmarkResult:
     samples = [
         rate.faces_per_second * 3600 / (FER2013_TRAIN_FACES * EPOCHS)
-        for rate in throughputs
+        for rate in rates
         if rate.trials == trials
     ]
-    what = f"the paper's trial ({EPOCHS} epochs of {FER2013_TRAIN_FACES:,} faces), {trials} at once on a GPU"
+    size = f"{EPOCHS} epochs of {FER2013_TRAIN_FACES:,} faces"
+    what = f"baseline trials ({size}), {trials} at once on a GPU"
     return BenchmarkResult("gpu", what, "trials/h", samples)

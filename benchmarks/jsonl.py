@@ -1,4 +1,4 @@
-"""Runs that are kept as they end, a line of JSON each, so that a stopped benchmark goes on."""
+"""JSON lines of finished runs, so that a benchmark can resume after an interruption."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ Line = dict[str, Any]
 
 
 def read_lines(path: Path) -> list[Line]:
-    """What was run so far."""
+    """Return the lines of a file; an empty list if it does not exist."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
@@ -23,12 +23,12 @@ def run_and_append(
     processes: int,
     report_progress: Callable[[int, Line], None],
 ) -> None:
-    """Run `run` with each of the arguments in `left`, adding its line to the file.
+    """Call `run` with each tuple of arguments in a pool, and append each line to the file.
 
-    say: is told of each: how many are done, and the line.
+    report_progress: called with the number of finished calls and the newest line.
     """
     with start_process_pool(processes) as pool, path.open("a") as file:
-        jobs = [pool.submit(run, *each) for each in arguments]
+        jobs = [pool.submit(run, *args) for args in arguments]
         for count, job in enumerate(as_completed(jobs), start=1):
             line = job.result()
             print(json.dumps(line), file=file, flush=True)

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Hardware and software that the figures were measured on."""
 
 import os
 import platform
@@ -9,20 +9,20 @@ from pathlib import Path
 from fer_tune.common.version import read_code_version
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "mlflow", "numpy", "scikit-learn")
-# Of the processor's abilities, those that decide how fast it multiplies.
+# Flags of a processor that decide how fast it multiplies.
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_tile", "asimd", "bf16")
 
 
 def describe_machine() -> dict[str, object]:
-    """The machine, the versions and the commit, fit for JSON."""
+    """Return the machine, the versions and the commit, as JSON values."""
     import torch
 
-    about = _read_processor()
-    flags = about.get("flags", about.get("Features", "")).split()
+    cpu = _read_processor()
+    flags = cpu.get("flags", cpu.get("Features", "")).split()
     return {
         "when": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "commit": read_code_version(),
-        "processor": about.get("model name", platform.machine()),
+        "processor": cpu.get("model name", platform.machine()),
         "flags": [flag for flag in FLAGS if flag in flags],
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1),

@@ -1,9 +1,9 @@
-"""Tables as Markdown, to be pasted where the figures are shown."""
+"""Markdown tables, ready to paste into a document."""
 
 from collections.abc import Iterable, Sequence
 
 
 def format_markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A row a line, below its headings."""
+    """Return the table as text."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

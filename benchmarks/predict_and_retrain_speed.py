@@ -1,4 +1,4 @@
-"""What comes after a study: prediction with its model, and retraining."""
+"""Speed of the steps after a study: prediction with a registered model, and retraining."""
 
 import time
 from pathlib import Path
@@ -27,40 +27,39 @@ TEST_FACES = 3_589  # of FER2013's test split
 
 
 def measure_predict_and_retrain_speed(setup: BenchmarkSetup) -> list[BenchmarkResult]:
-    """The registered model's speed, and whether retraining is as fast as a trial."""
+    """Measure the first prediction, and an epoch of retraining beside one of a trial."""
     return [_measure_prediction(setup), _measure_retraining(setup)]
 
 
 def _measure_prediction(setup: BenchmarkSetup) -> BenchmarkResult:
     store = open_store(str(setup.folder / "mlruns"))
     run_id = store.create_client().create_run(store.experiment_id).info.run_id
-    address = log_model(store, run_id, FerNet(BASELINE, len(EMOTIONS)), BASELINE, EMOTIONS)
+    model_uri = log_model(store, run_id, FerNet(BASELINE, len(EMOTIONS)), BASELINE, EMOTIONS)
     samples, loads = [], []
     for repeat in range(setup.repeats):
         with start_process() as process:
-            load, took = process.submit(
-                measure_first_prediction, store.uri, address, setup.faces
-            ).result()
+            job = process.submit(measure_first_prediction, store.uri, model_uri, setup.faces)
+            load, seconds = job.result()
         loads.append(load)
-        samples.append(took)
+        samples.append(seconds)
         setup.report_progress(
-            f"predict: {repeat + 1}/{setup.repeats} {took:.2f} s, loading {load:.1f} s"
+            f"predict: {repeat + 1}/{setup.repeats} {seconds:.2f} s, loading {load:.1f} s"
         )
-    what = f"first prediction of {TEST_FACES:,} faces, model loaded"
+    what = f"first prediction of {TEST_FACES:,} faces, after the model is loaded"
     return BenchmarkResult("j", what, "s", samples, Target("at most", 4), {"loading_s": loads})
 
 
 def measure_first_prediction(uri: str, model_uri: str, path: Path | None) -> tuple[float, float]:
-    """Seconds of loading the model, and of its first prediction."""
+    """Return the seconds to load the model, and those of its first prediction."""
     images = repeat_faces(load_benchmark_splits(path).train, TEST_FACES).images
     began = time.perf_counter()
     model = load_model(open_store(uri), model_uri)
     loaded = time.perf_counter()
     table = model.predict(images)
-    took = time.perf_counter() - loaded
+    predicted = time.perf_counter()
     assert isinstance(table, pd.DataFrame)
     assert len(table) == TEST_FACES
-    return loaded - began, took
+    return loaded - began, predicted - loaded
 
 
 def _measure_retraining(setup: BenchmarkSetup) -> BenchmarkResult:
@@ -69,19 +68,20 @@ def _measure_retraining(setup: BenchmarkSetup) -> BenchmarkResult:
     with start_process() as process:
         for repeat in range(setup.repeats + 1):
             trial = process.submit(measure_trial_epoch, job).result()
-            again = process.submit(measure_retrain_epoch, job, setup.folder / str(repeat)).result()
-            if repeat:  # the first one warms up
-                samples.append(again / trial)
-                seconds.append([again, trial])
+            folder = setup.folder / str(repeat)
+            retrain = process.submit(measure_retrain_epoch, job, folder).result()
+            if repeat:  # the first repeat warms up
+                samples.append(retrain / trial)
+                seconds.append([retrain, trial])
     setup.report_progress(
-        f"predict: an epoch of retraining takes {median(samples):.2f} of a trial's"
+        f"predict: an epoch of retraining takes {median(samples):.2f} times a trial's"
     )
-    what = "an epoch of retraining, over the same of a trial"
+    what = "an epoch of retraining, over the same epoch of a trial"
     return BenchmarkResult("j", what, "x", samples, None, {"retraining_and_trial_s": seconds})
 
 
 def measure_trial_epoch(job: TrainingJob) -> float:
-    """Seconds of an epoch of a trial."""
+    """Return the seconds of an epoch of a trial."""
     torch.set_num_threads(1)
     faces, task = make_trial_data(job), TrialSpec(BASELINE, epochs=2, seed=0)
     state = init_state(task, len(faces.training.faces), len(faces.classes), pick_device())
@@ -89,7 +89,7 @@ def measure_trial_epoch(job: TrainingJob) -> float:
 
 
 def measure_retrain_epoch(job: TrainingJob, folder: Path) -> float:
-    """Seconds of an epoch as `fer_tune.retrain` trains."""
+    """Return the seconds of an epoch as `fer_tune.retrain` trains it."""
     torch.set_num_threads(1)
     faces, task = make_trial_data(job), TrialSpec(BASELINE, epochs=2, seed=0)
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""Processes that measure, and what they take."""
+"""Processes for measurements, and the time and memory that they take."""
 
 import multiprocessing
 import os
@@ -11,13 +11,13 @@ from pathlib import Path
 
 
 def start_process() -> AbstractContextManager[ProcessPoolExecutor]:
-    """A fresh process, which stays warm between the jobs that it is given."""
+    """Start a fresh process, which stays warm between its jobs."""
     return start_process_pool(1)
 
 
 @contextmanager
 def start_process_pool(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Where an error ends the block, jobs that did not begin are dropped."""
+    """Start `count` fresh processes; after an error, pending jobs are cancelled."""
     with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
         try:
             yield pool
@@ -27,57 +27,61 @@ def start_process_pool(count: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def run_and_time(command: Sequence[str], folder: Path, out: Path) -> float:
-    """Seconds that a command took; what it prints goes to a file in `out`.
+    """Run a command and return its seconds; its output goes to a file in `out`.
 
-    Raises RuntimeError with the end of that where the command fails.
+    Raises RuntimeError with the end of the output if the command fails.
     """
     environment = {name: value for name, value in os.environ.items() if name != "FER_TUNE_DATA"}
     log = out / "printed.txt"
     began = time.perf_counter()
-    with log.open("w") as printed:
-        done = subprocess.run(
-            command, cwd=folder, env=environment, stdout=printed, stderr=subprocess.STDOUT
+    with log.open("w") as output:
+        result = subprocess.run(
+            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
-    if done.returncode:
+    if result.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{log.read_text()[-3000:]}")
     return time.perf_counter() - began
 
 
 def sum_trial_memory(driver_pid: int) -> int:
-    """Bytes that the trials of a study hold, and those that its processes share; Linux only.
+    """Return the bytes that a study's trials hold, shared memory included; Linux only.
 
-    The former is the anonymous memory of Ray's workers that train; the latter, Ray's store of
-    objects among it, counts once for all processes below `driver` (proportional set size).
+    The sum has two parts: the anonymous memory of the workers that train, and the shared memory of
+    all processes below the driver. Shared memory, such as Ray's object store, counts once
+    (proportional set size).
     """
     total = 0
     for pid in _list_descendants(driver_pid):
         try:
             sizes = read_process_memory(pid)
             trains = "ImplicitFunc" in Path(f"/proc/{pid}/cmdline").read_text()
-        except OSError:  # it ended meanwhile
+        except OSError:  # the process has ended
             continue
         total += sizes["Pss_Shmem"] + (sizes["Pss_Anon"] if trains else 0)
     return total
 
 
 def read_process_memory(pid: int | str) -> dict[str, int]:
-    """Bytes of a process by kind ("Pss_Anon", "Private_Dirty", ...); "self" for this one."""
+    """Return the bytes of a process by kind ("Pss_Anon", "Private_Dirty", ...).
+
+    pid: the process; "self" for this process.
+    """
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     pairs = (line.split(":") for line in lines)
     return {name: int(kilobytes.split()[0]) * 1024 for name, kilobytes in pairs}
 
 
 def _list_descendants(root: int) -> list[int]:
-    parents: dict[int, list[int]] = {}
+    children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # The name, in parentheses, may itself hold spaces and parentheses.
+            # The name, in parentheses, may contain spaces and parentheses.
             parent = int(entry.read_text().rpartition(")")[2].split()[1])
-        except (OSError, IndexError, ValueError):  # it ended meanwhile
+        except (OSError, IndexError, ValueError):  # the process has ended
             continue
-        parents.setdefault(parent, []).append(int(entry.parent.name))
-    found, open_ones = [], [root]
-    while open_ones:
-        found.append(open_ones.pop())
-        open_ones += parents.get(found[-1], [])
-    return found
+        children.setdefault(parent, []).append(int(entry.parent.name))
+    descendants, pending = [], [root]
+    while pending:
+        descendants.append(pending.pop())
+        pending += children.get(descendants[-1], [])
+    return descendants

@@ -1,8 +1,8 @@
-"""The peer's trial, as the guides of Ray Tune and PyTorch lead to it, fairly written.
+"""Trainable of the reference study, written as the guides of Ray Tune and PyTorch show.
 
-It follows "How to use Tune with PyTorch" in Ray's documentation: image folders and a DataLoader in
-the trainable, a float32 network and Adam, a checkpoint with every report. Where the guide leaves a
-choice, it is the one that is faster for the peer. It uses no code of fer_tune.
+It follows "How to use Tune with PyTorch" in Ray's documentation. The trainable has image folders, a
+DataLoader, a float32 network and Adam, and reports a checkpoint in every epoch. If the guide
+leaves a choice, the reference takes the faster option. It uses no code of fer_tune.
 """
 
 import tempfile
@@ -18,13 +18,13 @@ from torch.utils.data import DataLoader, Subset, WeightedRandomSampler
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import Compose, Grayscale, ToTensor
 
-COPIES = 11  # of each face in the balanced plan: itself and ten more
+COPIES = 11  # of each face in the balanced plan: the face and ten copies
 
 Batches = DataLoader[tuple[Tensor, Tensor]]
 
 
 def build_network(depth: int, dropout: float, classes: int) -> nn.Sequential:
-    """The paper's network: `depth` blocks of convolution, then three linear layers."""
+    """Build the paper's network: `depth` convolution blocks, then three linear layers."""
     layers: list[nn.Module] = []
     channels, side = 1, 48
     for block in range(depth):
@@ -38,9 +38,9 @@ def build_network(depth: int, dropout: float, classes: int) -> nn.Sequential:
 
 
 def make_training_batches(faces: ImageFolder, plan: str, batch_size: int, workers: int) -> Batches:
-    """The training faces by data plan.
+    """Return batches of the training faces, resampled by data plan.
 
-    The plans that fill classes up repeat faces as they are, which costs nothing here.
+    Plans that fill up classes repeat unchanged faces, which costs the reference nothing.
     """
     load = partial(
         DataLoader, batch_size=batch_size, num_workers=workers, persistent_workers=workers > 0
@@ -55,10 +55,10 @@ def make_training_batches(faces: ImageFolder, plan: str, batch_size: int, worker
     least, most = counts.min(), counts.max()
     by_class = [np.flatnonzero(labels == label) for label in range(len(counts))]
     if plan == "balanced":
-        chosen = [np.tile(own[:least], COPIES) for own in by_class]
+        indices = [np.tile(own[:least], COPIES) for own in by_class]
     else:  # oversampled
-        chosen = [np.resize(own, most) for own in by_class]
-    return load(Subset(faces, np.concatenate(chosen).tolist()), shuffle=True)
+        indices = [np.resize(own, most) for own in by_class]
+    return load(Subset(faces, np.concatenate(indices).tolist()), shuffle=True)
 
 
 def make_validation_batches(faces: ImageFolder, batch_size: int, workers: int) -> Batches:
@@ -70,14 +70,14 @@ def choose_device() -> torch.device:
 
 
 def load_image_folder(folder: Path) -> ImageFolder:
-    """Class folders of images, as (1, 48, 48) float32 in [0, 1]."""
+    """Return class folders of images as a data set of (1, 48, 48) float32 in [0, 1]."""
     return ImageFolder(str(folder), Compose([Grayscale(), ToTensor()]))
 
 
 def train_epoch(
     model: nn.Module, batches: Batches, optimizer: torch.optim.Optimizer, device: torch.device
 ) -> float:
-    """One pass over the training faces; returns the mean loss of its batches."""
+    """Train for one epoch and return the mean loss of its batches."""
     model.train()
     total = 0.0
     for images, labels in batches:
@@ -92,7 +92,7 @@ def train_epoch(
 
 @torch.no_grad()
 def validate(model: nn.Module, batches: Batches, device: torch.device) -> dict[str, float]:
-    """Loss, accuracy, macro F1, and precision, recall and F1 by class."""
+    """Return loss, accuracy, macro F1, and precision, recall and F1 of each class."""
     from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
     model.eval()
@@ -116,7 +116,7 @@ def validate(model: nn.Module, batches: Batches, device: torch.device) -> dict[s
 
 
 def train_trial(config: dict[str, Any], folder: Path, epochs: int, workers: int) -> None:
-    """What Ray calls for a trial: train, validate, report with a checkpoint, every epoch."""
+    """Run a trial for Ray: train, validate and report with a checkpoint in every epoch."""
     from ray import tune
 
     torch.set_num_threads(1)
@@ -135,7 +135,7 @@ def train_trial(config: dict[str, Any], folder: Path, epochs: int, workers: int)
             **validate(model, validation, device),
             "seconds": time.perf_counter() - began,
         }
-        with tempfile.TemporaryDirectory() as kept:
+        with tempfile.TemporaryDirectory() as saved:
             state = (model.state_dict(), optimizer.state_dict())
-            torch.save(state, Path(kept) / "checkpoint.pt")
-            tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(kept))
+            torch.save(state, Path(saved) / "checkpoint.pt")
+            tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(saved))

@@ -1,4 +1,4 @@
-"""How soon a command answers, and how soon it trains."""
+"""Start-up time: until --help is printed, until training starts, until faces are decoded."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from fer_tune.trial_config import BASELINE
 
 FACES_BY_USAGE = {"Training": FER2013_TRAIN_FACES, "PublicTest": 3_589, "PrivateTest": 3_589}
 
-# Importing what loads faces is part of loading them; starting Python is not.
+# The time to load faces includes the imports, but not the start of Python.
 LOAD_SCRIPT = """
 import json, sys, time
 began = time.perf_counter()
@@ -32,7 +32,7 @@ print(json.dumps([imported - began, time.perf_counter() - imported, len(splits.t
 
 
 def measure_startup_time(setup: BenchmarkSetup) -> list[BenchmarkResult]:
-    """From the command line to help, to the first training step, and to decoded faces."""
+    """Measure the time until --help, the first training step and decoded faces."""
     return [_measure_help(setup), _measure_first_step(setup), *_measure_decoding(setup)]
 
 
@@ -43,16 +43,16 @@ def _measure_help(setup: BenchmarkSetup) -> BenchmarkResult:
     samples = [
         median(run_and_time(command, out, out) for _ in range(5)) for _ in range(setup.repeats)
     ]
-    setup.report_progress(f"start: --help after {median(samples):.2f} s")
+    setup.report_progress(f"start: --help takes {median(samples):.2f} s")
     return BenchmarkResult("i", "--help", "s", samples, Target("at most", 0.5))
 
 
 def _measure_first_step(setup: BenchmarkSetup) -> BenchmarkResult:
-    """A study of one trial with a single batch, until the epoch that is this step begins."""
+    """Measure the time from the command to the only epoch of a trial with a single batch."""
     (space := setup.folder / "one.yaml").write_text(
         "parameters:\n  dropout: {type: float, low: 0.2, high: 0.3}\n"
     )
-    load_benchmark_splits(setup.faces)  # from now on cached
+    load_benchmark_splits(setup.faces)  # fills the cache
     samples, reported = [], []
     for repeat in range(setup.repeats):
         out = setup.folder / f"first-{repeat}"
@@ -62,17 +62,16 @@ def _measure_first_step(setup: BenchmarkSetup) -> BenchmarkResult:
         reported.append(epoch.time / 1000 - began)
         samples.append(reported[-1] - epoch.result.seconds)
         setup.report_progress(
-            f"start: {repeat + 1}/{setup.repeats} training after {samples[-1]:.1f} s"
+            f"start: {repeat + 1}/{setup.repeats} training starts after {samples[-1]:.1f} s"
         )
-    what = "first training step, from the command, faces cached"
-    return BenchmarkResult(
-        "i", what, "s", samples, Target("at most", 12), {"epoch_reported_s": reported}
-    )
+    what = "from the command to the first training step, faces cached"
+    details = {"epoch_reported_s": reported}
+    return BenchmarkResult("i", what, "s", samples, Target("at most", 12), details)
 
 
 def _measure_decoding(setup: BenchmarkSetup) -> list[BenchmarkResult]:
     csv = setup.folder / "fer2013.csv"
-    setup.report_progress("start: writing a CSV as large as FER2013's")
+    setup.report_progress("start: writing a CSV of FER2013's size")
     _write_csv(csv, load_benchmark_splits(setup.faces).train, share=0.2 if setup.quick else 1)
     first, cached = [], []
     for repeat in range(setup.repeats):
@@ -84,20 +83,17 @@ def _measure_decoding(setup: BenchmarkSetup) -> list[BenchmarkResult]:
             f"cached {sum(cached[-1]):.2f} s"
         )
     size = f"{csv.stat().st_size / 1e6:.0f} MB"
-    rows = []
-    for what, times, bound in (("first decode", first, 6), ("cached start", cached, 0.3)):
-        parts = {"import_s": [each[0] for each in times], "load_s": [each[1] for each in times]}
+    results = []
+    for text, times, bound in (("decode {}", first, 6), ("load {} from the cache", cached, 0.3)):
+        imports, loads = map(list, zip(*times, strict=True))
+        what, details = text.format(f"a CSV of {size}"), {"import_s": imports, "load_s": loads}
         target = Target("at most", bound)
-        rows.append(
-            BenchmarkResult(
-                "i", f"{what} of a CSV of {size}", "s", [*map(sum, times)], target, parts
-            )
-        )
-    return rows
+        results.append(BenchmarkResult("i", what, "s", [*map(sum, times)], target, details))
+    return results
 
 
 def _write_csv(path: Path, faces: Faces, share: float) -> None:
-    texts = [str(value) for value in range(256)]
+    texts = [str(value) for value in range(256)]  # faster than str() of each pixel
     with path.open("w") as file:
         file.write("emotion,pixels,Usage\n")
         for usage, count in FACES_BY_USAGE.items():
@@ -108,13 +104,13 @@ def _write_csv(path: Path, faces: Faces, share: float) -> None:
 
 
 def _measure_loading(csv: Path, cache: Path) -> tuple[float, float]:
-    """Seconds of importing and of loading, in a fresh process."""
-    done = subprocess.run(
+    """Return the seconds to import and to load, in a fresh process."""
+    result = subprocess.run(
         [sys.executable, "-c", LOAD_SCRIPT, str(csv)],
         env=os.environ | {"FER_TUNE_CACHE": str(cache)},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    imported, loaded, _ = json.loads(done.stdout)
+    imported, loaded, _ = json.loads(result.stdout)
     return imported, loaded

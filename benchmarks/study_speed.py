@@ -1,4 +1,4 @@
-"""A whole study: ours beside the peer's, and beside the training that is in it."""
+"""Speed of a whole study, beside the reference study and beside its own training."""
 
 import json
 import sys
@@ -21,13 +21,13 @@ ROOT = Path(__file__).parents[1]
 CONCURRENT = 2  # trials at once, each with one core
 GRACE, REDUCTION = 1, 2  # as in Ray's guide for PyTorch
 
-# Trials of equal length: the paper's network on all faces as they are, nothing stopped early.
+# Trials of equal length: the baseline's network and data plan, and no trial is pruned.
 EQUAL_SPACE = "parameters:\n  learning_rate: {type: float, low: 0.9e-4, high: 1.1e-4}\n"
 
 
 @dataclass(frozen=True)
 class StudySize:
-    """How large a study is."""
+    """Size of a study."""
 
     trials: int
     epochs: int
@@ -36,11 +36,11 @@ class StudySize:
 
 @dataclass(frozen=True)
 class StudyTimes:
-    """A study that was run.
+    """Times of a study.
 
-    wall: seconds from the command to its end.
-    seconds: of every epoch of every trial.
-    faces: trained on in all of them.
+    wall_seconds: from the start of the command to its end.
+    epoch_seconds: of every epoch of every trial.
+    faces_trained: in all epochs together.
     """
 
     wall_seconds: float
@@ -61,7 +61,7 @@ class StudyTimes:
 
 
 def measure_study_speed(setup: BenchmarkSetup) -> list[BenchmarkResult]:
-    """Trials an hour beside the peer's, and what a study adds to its training."""
+    """Compare a study with the reference study and with the training in it."""
     return [*_compare_with_reference(setup), _compare_with_training(setup)]
 
 
@@ -76,9 +76,10 @@ def _compare_with_reference(setup: BenchmarkSetup) -> list[BenchmarkResult]:
     }
     (setup.folder / "points.json").write_text(json.dumps(points))
     (setup.folder / "space.yaml").write_text(_make_space_yaml(points))
-    ran: dict[str, list[StudyTimes]] = {"ours": [], "peer": [], "peer, actors reused": []}
+    # The names are keys of the recorded details.
+    times: dict[str, list[StudyTimes]] = {"ours": [], "peer": [], "peer, actors reused": []}
     for repeat in range(setup.repeats):
-        for name, results in ran.items():
+        for name, results in times.items():
             out = setup.folder / f"{name.replace(', ', '-').replace(' ', '-')}-{repeat}"
             if name == "ours":
                 results.append(_run_our_study(setup, size, out, plan_faces))
@@ -87,21 +88,23 @@ def _compare_with_reference(setup: BenchmarkSetup) -> list[BenchmarkResult]:
                 results.append(_run_reference_study(setup.folder, size, out, plan_faces, more))
             last = results[-1]
             setup.report_progress(
-                f"study: {repeat + 1}/{setup.repeats} {name}: {last.wall_seconds:.0f} s "
+                f"study: {repeat + 1}/{setup.repeats} {_label(name)}: {last.wall_seconds:.0f} s "
                 f"for {len(last.epoch_seconds)} epochs in {size.trials} trials"
             )
     counts = {"trials": size.trials, "epochs_at_most": size.epochs, "faces": len(faces.train)}
-    return [
-        row for name in ("peer", "peer, actors reused") for row in _make_results(name, ran, counts)
-    ]
+    return [row for name in list(times)[1:] for row in _make_results(name, times, counts)]
+
+
+def _label(name: str) -> str:
+    return name.replace("peer", "reference")
 
 
 def _make_results(
     name: str, times: Mapping[str, Sequence[StudyTimes]], counts: Mapping[str, int]
 ) -> list[BenchmarkResult]:
-    """Ours over the peer's: by trials, and by faces, since ASHA may stop other trials there."""
+    """Return two ratios over a reference: by trials, and by faces, since ASHA may prune others."""
     pairs = list(zip(times["ours"], times[name], strict=True))
-    told = {
+    details = {
         "ours": [a.to_details() for a, _ in pairs],
         name: [b.to_details() for _, b in pairs],
         **counts,
@@ -109,24 +112,23 @@ def _make_results(
     by_trials = [theirs.wall_seconds / ours.wall_seconds for ours, theirs in pairs]
     by_faces = [ours.faces_per_second / theirs.faces_per_second for ours, theirs in pairs]
     target = Target("at least", 3) if name == "peer" else None
+    trials, faces = (f"study, {n} an hour, over the {_label(name)}" for n in ("trials", "faces"))
     return [
-        BenchmarkResult(
-            "c", f"study, trials an hour, over the {name}", "x", by_trials, target, told
-        ),
-        BenchmarkResult("c", f"study, faces trained an hour, over the {name}", "x", by_faces),
+        BenchmarkResult("c", trials, "x", by_trials, target, details),
+        BenchmarkResult("c", faces, "x", by_faces),
     ]
 
 
 def _draw_points(trials: int) -> list[Point]:
-    """The trials of both sides: the space's own first ones, then drawn from it once for all."""
+    """Return the same trials for both sides: the space's first trials, then random points."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = load_space(find_space_file("paper"))
-    drawn = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     points = space.list_first_points()
     while len(points) < trials:
-        points.append(dict(drawn.ask(space.to_distributions()).params))
+        points.append(dict(study.ask(space.to_distributions()).params))
     return points[:trials]
 
 
@@ -140,22 +142,22 @@ def _run_our_study(
 ) -> StudyTimes:
     asha = ["--grace", str(GRACE), "--reduction", str(REDUCTION)]
     wall = run_search_command(setup.faces, setup.folder / "space.yaml", size, out, asha)
-    seconds, seen = [], 0
+    seconds, faces = [], 0
     for trial in read_trials(find_study_folder(out)):
         seconds += [result.seconds for result in trial.history]
-        seen += len(trial.history) * plan_faces[trial.config.data_plan]
-    return StudyTimes(wall, seconds, seen)
+        faces += len(trial.history) * plan_faces[trial.config.data_plan]
+    return StudyTimes(wall, seconds, faces)
 
 
 def run_search_command(
     faces: Path | None, space: Path, size: StudySize, out: Path, extra_options: Sequence[str] = ()
 ) -> float:
-    """A study by the command, as people run it; the seconds that it took.
+    """Run a study by the command line and return its seconds.
 
-    out: takes its records, MLflow's among them.
+    out: a new folder for its records, with the MLflow store.
     """
     data = [] if faces is None else ["--data", str(faces.resolve())]
-    given = {
+    options = {
         "--space": space,
         "--trials": size.trials,
         "--epochs": size.epochs,
@@ -165,17 +167,19 @@ def run_search_command(
         "--storage": "studies",
         "--tracking-uri": "mlruns",
     }
-    named = [str(part) for pair in given.items() for part in pair]
+    command = [sys.executable, "-m", "fer_tune.search", *data, *_list_arguments(options)]
     out.mkdir()
-    return run_and_time(
-        [sys.executable, "-m", "fer_tune.search", *data, *named, *extra_options], out, out
-    )
+    return run_and_time([*command, *extra_options], out, out)
+
+
+def _list_arguments(options: Mapping[str, object]) -> list[str]:
+    return [str(text) for option in options.items() for text in option]
 
 
 def find_study_folder(out: Path) -> Path:
-    """Of the only study that ran in `out`."""
-    (journal,) = out.glob("studies/*/journal.jsonl")
-    return journal.parent
+    """Return the folder of the only study in `out`."""
+    (event_log,) = out.glob("studies/*/journal.jsonl")
+    return event_log.parent
 
 
 def _run_reference_study(
@@ -185,7 +189,7 @@ def _run_reference_study(
     plan_faces: Mapping[str, int],
     extra_options: Sequence[str],
 ) -> StudyTimes:
-    given = {
+    options = {
         "--faces": folder / "faces",
         "--points": folder / "points.json",
         "--out": out,
@@ -194,15 +198,13 @@ def _run_reference_study(
         "--reduction": REDUCTION,
         "--concurrent": CONCURRENT,
     }
-    named = [str(part) for pair in given.items() for part in pair]
+    command = [sys.executable, "-m", "benchmarks.reference_study", *_list_arguments(options)]
     out.mkdir()
-    wall = run_and_time(
-        [sys.executable, "-m", "benchmarks.reference_study", *named, *extra_options], ROOT, out
-    )
+    wall = run_and_time([*command, *extra_options], ROOT, out)
     trials = json.loads((out / "trials.json").read_text())
-    seconds = [each for trial in trials for each in trial["seconds"]]
-    seen = sum(len(each["seconds"]) * plan_faces[each["config"]["data_plan"]] for each in trials)
-    return StudyTimes(wall, seconds, seen)
+    seconds = [epoch for trial in trials for epoch in trial["seconds"]]
+    faces = sum(len(t["seconds"]) * plan_faces[t["config"]["data_plan"]] for t in trials)
+    return StudyTimes(wall, seconds, faces)
 
 
 def _compare_with_training(setup: BenchmarkSetup) -> BenchmarkResult:
@@ -216,16 +218,16 @@ def _compare_with_training(setup: BenchmarkSetup) -> BenchmarkResult:
         ratios.append(wall / training)
         details.append({"wall_s": wall, "training_s": training})
         setup.report_progress(
-            f"study: {repeat + 1}/{setup.repeats} {wall:.1f} s for {training:.1f} s of it"
+            f"study: {repeat + 1}/{setup.repeats} {wall:.1f} s for {training:.1f} s of training"
         )
-    what = "study, over its trials' training / 2 at once"
+    what = "study, over half of its training (two trials at once)"
     return BenchmarkResult("d", what, "x", ratios, Target("at most", 1.05), {"studies": details})
 
 
 def measure_wall_and_training(folder: Path) -> tuple[float, float]:
-    """Seconds from the first trial's beginning to the last one's end, and those of training.
+    """Return the seconds from the first trial's start to the last trial's end, and of training.
 
-    The latter are the epochs' own seconds, divided by how many trials run at once.
+    The training seconds are those of all epochs, divided by the number of trials at once.
     """
     events = list(read_events(folder))
     began = min(event.time for event in events if isinstance(event, TrialStarted))

@@ -1,4 +1,4 @@
-"""A study that MLflow records, beside the same study without MLflow."""
+"""Overhead of tracking: a study with MLflow beside the same study without."""
 
 import time
 from collections.abc import Sequence
@@ -24,64 +24,64 @@ from fer_tune.tracking.writer import StudyWriter
 
 
 def measure_tracking_overhead(setup: BenchmarkSetup) -> list[BenchmarkResult]:
-    """Alternately with and without; each study in a process of its own."""
+    """Run studies alternately with and without MLflow, each in a fresh process."""
     size = StudySize(2, 2, 300) if setup.quick else StudySize(4, 3, 3_000)
     ratios, details = [], []
     for repeat in range(setup.repeats):
-        took: dict[bool, float] = {}
+        seconds: dict[bool, float] = {}
         shares: dict[bool, float] = {}
         for recorded in (True, False):
             folder = setup.folder / f"{repeat}-{recorded}"
             with start_process() as process:
                 job = process.submit(run_equal_study, setup.faces, size, folder, recorded)
-                took[recorded], training = job.result()
-            shares[recorded] = took[recorded] / training
-        ratios.append(took[True] / took[False])
-        # Training runs faster or slower from minute to minute; that is not MLflow's.
-        apart = shares[True] / shares[False]
-        details.append({"with_s": took[True], "without_s": took[False], "by_training": apart})
+                seconds[recorded], training = job.result()
+            shares[recorded] = seconds[recorded] / training
+        ratios.append(seconds[True] / seconds[False])
+        # This ratio excludes changes in training speed, which MLflow does not cause.
+        ratio = shares[True] / shares[False]
+        details.append({"with_s": seconds[True], "without_s": seconds[False], "by_training": ratio})
         setup.report_progress(
             f"tracking: {repeat + 1}/{setup.repeats} "
-            f"with MLflow {took[True]:.1f} s, without {took[False]:.1f} s"
+            f"with MLflow {seconds[True]:.1f} s, without {seconds[False]:.1f} s"
         )
-    what = "study with MLflow, over the same without"
+    what = "study with MLflow, over the same study without"
     return [BenchmarkResult("e", what, "x", ratios, Target("at most", 1.03), {"studies": details})]
 
 
 def run_equal_study(
     path: Path | None, size: StudySize, folder: Path, with_mlflow: bool
 ) -> tuple[float, float]:
-    """A study of trials of equal length, in this process.
+    """Run a study of trials of equal length in this process.
 
-    Returns the seconds from the first trial's beginning until all is recorded, and those of its
-    training divided by what runs at once.
+    Returns the seconds from the first trial's start until all is recorded. Also returns the seconds
+    of training, divided by the number of trials at once.
     """
     splits = load_benchmark_splits(path)
     settings = make_equal_settings(splits, size)
     faces = build_study_data(splits, settings)
-    place = RunContext.on_this_machine(
+    context = RunContext.on_this_machine(
         write_settings(folder, settings),
         ResourceAllocation(min(CONCURRENT, size.trials), 1, 0),
     )
-    with open_ray_session(None), closing(EventLog(place.local_dir)) as journal:
-        observers: Sequence[Observer] = [journal]
+    with open_ray_session(None), closing(EventLog(context.local_dir)) as event_log:
+        observers: Sequence[Observer] = [event_log]
         writer = None
         if with_mlflow:
             store = open_store(str(folder / "mlruns"))
-            described = build_study_info(settings, splits, "python -m benchmarks tracking")
-            writer = StudyWriter(store, described, EventLogReader(place.local_dir))
-            observers = [journal, writer]
-        run_study(settings, faces, place, observers)
+            info = build_study_info(settings, splits, "python -m benchmarks tracking")
+            writer = StudyWriter(store, info, EventLogReader(context.local_dir))
+            observers = [event_log, writer]
+        run_study(settings, faces, context, observers)
         ended = time.time()
         if writer:
             writer.close("finished")
         closing_seconds = time.time() - ended
-    wall, training = measure_wall_and_training(place.local_dir)
+    wall, training = measure_wall_and_training(context.local_dir)
     return wall + closing_seconds, training
 
 
 def make_equal_settings(splits: Splits, size: StudySize) -> StudySettings:
-    """Trials of equal length, of which none is stopped."""
+    """Return settings under which all trials have equal length and none is pruned."""
     return StudySettings(
         name="equal",
         space_name="equal",

@@ -1,4 +1,4 @@
-"""One trial's training: ours beside the peer's loop, and beside what the processor can reach."""
+"""Training speed of one trial, beside the reference's training loop and the hardware's limit."""
 
 import contextlib
 import time
@@ -12,10 +12,19 @@ from unittest import mock
 import numpy as np
 import torch
 
-from benchmarks import reference_trainable
 from benchmarks.benchmark_faces import load_benchmark_splits, repeat_faces, write_image_folders
 from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import start_process, start_process_pool
+from benchmarks.reference_trainable import (
+    Batches,
+    build_network,
+    choose_device,
+    load_image_folder,
+    make_training_batches,
+    make_validation_batches,
+    train_epoch,
+    validate,
+)
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
 from fer_tune.data.trial_data import TrialData
@@ -28,19 +37,19 @@ from fer_tune.trial_config import BASELINE
 
 BATCHES_PER_EPOCH = 20  # in a timed epoch
 SEEDS = 3
-# Student's t for a difference of two means of three, at 95 % (Welch, four degrees of freedom).
+# Student's t at 95 % for two means of three values each (Welch, four degrees of freedom).
 T_QUANTILE = 2.78
-MATRIX_SIDE = 2048  # of the matrices whose product is the floor
+MATRIX_SIDE = 2048  # of the matrices whose product shows the hardware's limit
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What a process trains on, small enough to be sent to it.
+    """Training job of a process, small enough to pickle.
 
-    path: of the faces; None for the demo faces.
-    folder: the same faces as the peer wants them.
-    faces: how many of them train.
-    bfloat16: whether it may be used where the processor has it.
+    path: the faces; None for the demo faces.
+    folder: the same faces as image folders for the reference.
+    faces: number of training faces.
+    bfloat16: whether training may use bfloat16 if the processor has it.
     """
 
     path: Path | None
@@ -50,7 +59,7 @@ class TrainingJob:
 
 
 def measure_training_speed(setup: BenchmarkSetup) -> list[BenchmarkResult]:
-    """Images a second, the share of the floor, and the accuracy that comes of it."""
+    """Measure images a second, the share of the hardware's limit, and the accuracy."""
     return [*_measure_speed(setup), *_compare_accuracy(setup)]
 
 
@@ -59,35 +68,37 @@ def _measure_speed(setup: BenchmarkSetup) -> Iterator[BenchmarkResult]:
     faces = write_image_folders(load_benchmark_splits(setup.faces), count, setup.folder / "speed")
     job = TrainingJob(setup.faces, faces.folder, count)
     plain = TrainingJob(setup.faces, faces.folder, count, bfloat16=False)
-    modes = {"bfloat16": job, "float32": plain} if can_use_bfloat16() else {"float32": plain}
+    modes = {"bfloat16": job, "float32": plain}
+    if not training_device.has_bfloat16(pick_device()):
+        del modes["bfloat16"]
     with contextlib.ExitStack() as stack:
-        theirs = stack.enter_context(start_process())
+        reference = stack.enter_context(start_process())
         ours = {name: stack.enter_context(start_process()) for name in modes}
         setup.report_progress("train: warming up")
-        theirs.submit(measure_reference_epoch, job).result()
-        for name, own in modes.items():
-            ours[name].submit(measure_our_epoch, own).result()
-        rates: dict[str, list[float]] = {name: [] for name in ("peer", *modes)}
-        floors: dict[str, list[float]] = {name: [] for name in modes}
+        reference.submit(measure_reference_epoch, job).result()
+        for name, mode in modes.items():
+            ours[name].submit(measure_our_epoch, mode).result()
+        rates: dict[str, list[float]] = {name: [] for name in ("reference", *modes)}
+        limits: dict[str, list[float]] = {name: [] for name in modes}
         for repeat in range(setup.repeats):
-            rates["peer"].append(theirs.submit(measure_reference_epoch, job).result())
-            for name, own in modes.items():
-                rates[name].append(ours[name].submit(measure_our_epoch, own).result())
-                floors[name].append(ours[name].submit(measure_matmul_flops, name).result())
-            shown = ", ".join(f"{name} {values[-1]:.0f}" for name, values in rates.items())
-            setup.report_progress(f"train: {repeat + 1}/{setup.repeats}, images a second: {shown}")
+            rates["reference"].append(reference.submit(measure_reference_epoch, job).result())
+            for name, mode in modes.items():
+                rates[name].append(ours[name].submit(measure_our_epoch, mode).result())
+                limits[name].append(ours[name].submit(measure_matmul_flops, name).result())
+            newest = ", ".join(f"{name} {values[-1]:.0f}" for name, values in rates.items())
+            setup.report_progress(f"train: {repeat + 1}/{setup.repeats}, images a second: {newest}")
     flops = count_image_flops()
     for name in modes:
         target = 2.5 if name == "bfloat16" else 1.3
-        ratios = [a / b for a, b in zip(rates[name], rates["peer"], strict=True)]
-        details = {"ours": rates[name], "peer": rates["peer"], "unit": "images/s, one thread"}
-        what = f"training images/s, {name}, over the peer's"
+        ratios = [a / b for a, b in zip(rates[name], rates["reference"], strict=True)]
+        details = {"ours": rates[name], "peer": rates["reference"], "unit": "images/s, one thread"}
+        what = f"training images/s, {name}, over the reference's"
         yield BenchmarkResult("a", what, "x", ratios, Target("at least", target), details)
     for name in modes:
-        shares = [100 * flops * a / b for a, b in zip(rates[name], floors[name], strict=True)]
-        reached = {"flop_an_image": flops, "product_gflops": [each / 1e9 for each in floors[name]]}
-        what = f"FLOP/s in training, {name}, of a matrix product's"
-        yield BenchmarkResult("b", what, "%", shares, Target("at least", 60), reached)
+        shares = [100 * flops * a / b for a, b in zip(rates[name], limits[name], strict=True)]
+        raw = {"flop_an_image": flops, "product_gflops": [n / 1e9 for n in limits[name]]}
+        what = f"FLOP/s in training, {name}, over a matrix product's"
+        yield BenchmarkResult("b", what, "%", shares, Target("at least", 60), raw)
 
 
 def _compare_accuracy(setup: BenchmarkSetup) -> Iterator[BenchmarkResult]:
@@ -96,36 +107,31 @@ def _compare_accuracy(setup: BenchmarkSetup) -> Iterator[BenchmarkResult]:
     faces = write_image_folders(splits, size, setup.folder / "accuracy")
     job = TrainingJob(setup.faces, faces.folder, len(faces.train))
     setup.report_progress(
-        f"train: {epochs} epochs with {SEEDS} seeds, ours and the peer's, two at once"
+        f"train: {epochs} epochs with {SEEDS} seeds, ours and the reference's, two at once"
     )
     with start_process_pool(2) as pool:
-        theirs = [
-            pool.submit(measure_reference_accuracy, job, epochs, seed) for seed in range(SEEDS)
+        runs = [
+            pool.map(measure, [job] * SEEDS, [epochs] * SEEDS, range(SEEDS))
+            for measure in (measure_reference_accuracy, measure_our_accuracy)
         ]
-        ours = [pool.submit(measure_our_accuracy, job, epochs, seed) for seed in range(SEEDS)]
-        own, peers = [each.result() for each in ours], [each.result() for each in theirs]
-    error = ((stdev(own) ** 2 + stdev(peers) ** 2) / SEEDS) ** 0.5
+        reference, ours = map(list, runs)
+    error = ((stdev(ours) ** 2 + stdev(reference) ** 2) / SEEDS) ** 0.5
     details = {
-        "ours": own,
-        "peer": peers,
-        "ours_mean_sd": [mean(own), stdev(own)],
-        "peer_mean_sd": [mean(peers), stdev(peers)],
+        "ours": ours,
+        "peer": reference,
+        "ours_mean_sd": [mean(ours), stdev(ours)],
+        "peer_mean_sd": [mean(reference), stdev(reference)],
         "epochs": epochs,
         "train_faces": len(faces.train),
         "metric": "validation accuracy of the last epoch, %",
     }
-    what = "accuracy apart from the peer's, within seed noise"
+    what = "difference of accuracy to the reference, within the noise of seeds"
     noise = Target("at most", round(T_QUANTILE * error, 2))
-    yield BenchmarkResult("a", what, "points", [abs(mean(own) - mean(peers))], noise, details)
-
-
-def can_use_bfloat16() -> bool:
-    """Whether training would use it here."""
-    return training_device.has_bfloat16(pick_device())
+    yield BenchmarkResult("a", what, "points", [abs(mean(ours) - mean(reference))], noise, details)
 
 
 def measure_our_epoch(job: TrainingJob) -> float:
-    """Images a second in one more epoch of a trial, evaluation left out."""
+    """Return the images a second of the trial's next epoch, almost without evaluation."""
     began = time.perf_counter()
     next(_start_our_trial(job))
     return job.faces / (time.perf_counter() - began)
@@ -136,7 +142,7 @@ def _start_our_trial(job: TrainingJob) -> Iterator[EpochResult]:
     torch.set_num_threads(1)
     if not job.bfloat16:
         mock.patch.object(training_device, "has_bfloat16", return_value=False).start()
-    # Too few faces to evaluate on for the time to show.
+    # So few validation faces that evaluation takes no measurable time.
     few = make_trial_data(job, validation=8)
     few = TrialData(few.training, few.validation, few.validation, few.classes)
     return _train_our_epochs(few, epochs=1_000_000, seed=0)
@@ -153,69 +159,54 @@ def make_trial_data(job: TrainingJob, validation: int | None = None) -> TrialDat
 
     splits = load_benchmark_splits(job.path)
     train = repeat_faces(draw_stratified_sample(splits.train, job.faces, seed=0), job.faces)
-    judged = splits.validation.take(np.arange(len(splits.validation))[:validation])
+    scored = splits.validation.take(np.arange(len(splits.validation))[:validation])
     training = TrainingFaces(train)
-    sample: Faces = draw_train_eval_sample(training, train, len(judged))
-    return TrialData(training, sample, judged, splits.classes)
+    sample: Faces = draw_train_eval_sample(training, train, len(scored))
+    return TrialData(training, sample, scored, splits.classes)
 
 
 def measure_reference_epoch(job: TrainingJob) -> float:
-    """Images a second in one more epoch of the peer's loop."""
+    """Return the images a second of the reference's next epoch."""
     model, batches, optimizer = _start_reference_trial(job.folder, seed=0)
     began = time.perf_counter()
-    reference_trainable.train_epoch(model, batches, optimizer, reference_trainable.choose_device())
+    train_epoch(model, batches, optimizer, choose_device())
     return job.faces / (time.perf_counter() - began)
 
 
 @cache
 def _start_reference_trial(
     folder: Path, seed: int
-) -> tuple[torch.nn.Module, reference_trainable.Batches, torch.optim.Optimizer]:
+) -> tuple[torch.nn.Module, Batches, torch.optim.Optimizer]:
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    faces = reference_trainable.load_image_folder(folder / "train")
-    model = reference_trainable.build_network(
-        BASELINE.depth, BASELINE.dropout, len(faces.classes)
-    ).to(reference_trainable.choose_device())
+    faces = load_image_folder(folder / "train")
+    model = build_network(BASELINE.depth, BASELINE.dropout, len(faces.classes)).to(choose_device())
     optimizer = torch.optim.Adam(model.parameters(), lr=BASELINE.learning_rate)
-    return (
-        model,
-        reference_trainable.make_training_batches(
-            faces, "original", BASELINE.batch_size, workers=0
-        ),
-        optimizer,
-    )
+    return model, make_training_batches(faces, "original", BASELINE.batch_size, 0), optimizer
 
 
 def measure_our_accuracy(job: TrainingJob, epochs: int, seed: int) -> float:
-    """Percent of the validation faces after so many epochs."""
+    """Return the validation accuracy in percent after so many epochs."""
     torch.set_num_threads(1)
     *_, last = _train_our_epochs(make_trial_data(job), epochs, seed)
     return 100 * last.metrics["val/accuracy"]
 
 
 def measure_reference_accuracy(job: TrainingJob, epochs: int, seed: int) -> float:
-    """Percent of the validation faces after so many epochs."""
+    """Return the validation accuracy in percent after so many epochs."""
     model, batches, optimizer = _start_reference_trial(job.folder, seed)
     for _ in range(epochs):
-        reference_trainable.train_epoch(
-            model, batches, optimizer, reference_trainable.choose_device()
-        )
-    judged = reference_trainable.load_image_folder(job.folder / "validation")
-    validation = reference_trainable.make_validation_batches(judged, BASELINE.batch_size, workers=0)
-    return (
-        100
-        * reference_trainable.validate(model, validation, reference_trainable.choose_device())[
-            "val_accuracy"
-        ]
-    )
+        train_epoch(model, batches, optimizer, choose_device())
+    scored = load_image_folder(job.folder / "validation")
+    batches = make_validation_batches(scored, BASELINE.batch_size, workers=0)
+    return 100 * validate(model, batches, choose_device())["val_accuracy"]
 
 
 def count_image_flops() -> float:
-    """Floating-point operations of one face in training, forward and backward."""
+    """Count the floating-point operations of one training face, forward and backward."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    model = reference_trainable.build_network(BASELINE.depth, BASELINE.dropout, classes=7)
+    model = build_network(BASELINE.depth, BASELINE.dropout, classes=7)
     images = torch.zeros(BASELINE.batch_size, 1, 48, 48)
     with FlopCounterMode(display=False) as counter:
         model(images).sum().backward()
@@ -223,13 +214,13 @@ def count_image_flops() -> float:
 
 
 def measure_matmul_flops(precision: str) -> float:
-    """Operations a second of a large matrix product, as many threads as training has."""
+    """Return the operations a second of a large matrix product, with the threads of training."""
     device, kind = pick_device(), getattr(torch, precision)
     left, right = (torch.randn(MATRIX_SIDE, MATRIX_SIDE, device=device).to(kind) for _ in range(2))
     seconds = []
     for _ in range(6):
         began = time.perf_counter()
         product = left @ right
-        float(product[0, 0])  # a GPU works on until it is asked
+        float(product[0, 0])  # waits for a GPU
         seconds.append(time.perf_counter() - began)
     return float(2 * MATRIX_SIDE**3 / median(seconds[1:]))

@@ -1,4 +1,4 @@
-"""What the faces of one more trial at once take."""
+"""Memory that the faces of one more trial at once take."""
 
 import os
 import time
@@ -23,92 +23,83 @@ from fer_tune.study.tune.trainable import TrialOptions, train_trial
 from fer_tune.study.tune.tuner import RunContext, run_study
 
 FEW_FACES = 2_000
-VALIDATION_FACES = 256  # validation faces with many as with few
-# Of the most that is ever held; with less, not all trials have begun, or one has ended.
+VALIDATION_FACES = 256  # the same with many and with few training faces
+# Share of the peak; below it, not all trials are training.
 TRAINING_SHARE = 0.8
-POLL_SECONDS = 0.1  # seconds between two looks
-# A network so small that what it computes does not hide what the faces take.
+POLL_SECONDS = 0.1
+# So small that the network's memory does not hide the memory of the faces.
 SMALL_NETWORK = {"depth": 5, "width": 4, "hidden_1": 8, "hidden_2": 8, "batch_size": 32}
 
 
 @dataclass(frozen=True)
 class MemoryCase:
-    """A study whose memory is looked at.
-
-    faces: that train.
-    """
+    """Training faces of a study, and its trials at once."""
 
     faces: int
     concurrent: int
 
     @property
     def epochs(self) -> int:
-        """So many that few faces are trained on in as many steps."""
+        """Epochs, chosen so that each case has about as many training steps."""
         return 2 * -(-FER2013_TRAIN_FACES // self.faces)
 
 
 def measure_trial_memory(setup: BenchmarkSetup) -> list[BenchmarkResult]:
-    """The second trial's memory with FER2013's number of faces, less that with few faces.
+    """Measure the second trial's memory with as many faces as FER2013, minus that with few.
 
-    What torch itself takes is in both and cancels out.
+    The memory of torch is in both and cancels out.
     """
     full = 2 * FEW_FACES if setup.quick else FER2013_TRAIN_FACES
     samples, details = [], []
     for repeat in range(setup.repeats):
-        megabytes = {
-            held: _measure_megabytes(setup, held)
-            for held in (
-                MemoryCase(faces, at_once) for faces in (full, FEW_FACES) for at_once in (1, 2)
-            )
-        }
+        cases = [MemoryCase(faces, trials) for faces in (full, FEW_FACES) for trials in (1, 2)]
+        megabytes = {case: _measure_megabytes(setup, case) for case in cases}
         second = {
             n: megabytes[MemoryCase(n, 2)] - megabytes[MemoryCase(n, 1)] for n in (full, FEW_FACES)
         }
         samples.append(second[full] - second[FEW_FACES])
-        details.append(
-            {f"{held.faces} faces, {held.concurrent}": megabytes[held] for held in megabytes}
-        )
+        details.append({f"{c.faces} faces, {c.concurrent}": megabytes[c] for c in cases})
         setup.report_progress(
             f"memory: {repeat + 1}/{setup.repeats} the second trial takes {second[full]:.0f} MB "
             f"with {full:,} faces, {second[FEW_FACES]:.0f} MB with {FEW_FACES}"
         )
-    what = f"memory of one more trial at once for its {full:,} faces"
+    what = f"memory for the {full:,} faces of one more trial at once"
     return [BenchmarkResult("h", what, "MB", samples, Target("at most", 10), {"pss_mb": details})]
 
 
 def _measure_megabytes(setup: BenchmarkSetup, case: MemoryCase) -> float:
-    """What the study's trials hold together while they train: the median of many looks."""
+    """Return the median memory of a study's trials while all of them train."""
     folder = setup.folder / str(time.time_ns())
     with start_process() as process:
         driver = process.submit(os.getpid).result()
         job = process.submit(run_small_study, setup.faces, case, folder)
-        looks = []
+        megabytes = []
         while not job.done():
-            looks.append(sum_trial_memory(driver) / 1e6)
+            megabytes.append(sum_trial_memory(driver) / 1e6)
             time.sleep(POLL_SECONDS)
         job.result()
-    return median(look for look in looks if look > TRAINING_SHARE * max(looks))
+    return median(size for size in megabytes if size > TRAINING_SHARE * max(megabytes))
 
 
 def run_small_study(path: Path | None, case: MemoryCase, folder: Path) -> None:
-    """A study of as many trials as run at once, in this process."""
+    """Run a study in this process, with all its trials at once."""
     splits = _resize_splits(load_benchmark_splits(path), case.faces)
     settings = make_equal_settings(splits, StudySize(case.concurrent, case.epochs, case.faces))
     faces = build_study_data(splits, settings)
-    place = RunContext.on_this_machine(
+    context = RunContext.on_this_machine(
         write_settings(folder, settings), ResourceAllocation(case.concurrent, 1, 0)
     )
-    with open_ray_session(None), closing(EventLog(place.local_dir)) as journal:
-        run_study(settings, faces, place, [journal], train_small_trial)
+    with open_ray_session(None), closing(EventLog(context.local_dir)) as event_log:
+        run_study(settings, faces, context, [event_log], train_small_trial)
 
 
 def train_small_trial(
     config: dict[str, Any], faces: SharedStudyData, options: TrialOptions
 ) -> None:
-    """What Ray calls for a trial here."""
+    """Run a trial for Ray, with the small network."""
     train_trial({**config, "trial": {**config["trial"], **SMALL_NETWORK}}, faces, options)
 
 
 def _resize_splits(splits: Splits, size: int) -> Splits:
-    judged = repeat_faces(splits.validation, VALIDATION_FACES)
-    return replace(splits, train=repeat_faces(splits.train, size), validation=judged)
+    validation = repeat_faces(splits.validation, VALIDATION_FACES)
+    return replace(splits, train=repeat_faces(splits.train, size), validation=validation)

@@ -1,6 +1,6 @@
-"""What a study costs beside its training: trials that train nothing, recorded as real ones are.
+"""Overhead of a study: trials that train nothing, but are recorded like real trials.
 
-python -m benchmarks.trial_overhead 10000     growth over so many trials; takes a quarter of an hour
+python -m benchmarks.trial_overhead 10000     growth over 10,000 trials, in a quarter of an hour
 """
 
 import os
@@ -37,56 +37,53 @@ from fer_tune.tracking.writer import StudyWriter
 from fer_tune.trial import checkpoint
 
 METRIC = "val/macro_f1"
-CHECKPOINT = bytes(10_000)  # as many files as a trial's, but none of its weights
-MEMORY_INTERVAL = 20  # trials between two looks at the driver's memory
+CHECKPOINT = bytes(10_000)  # a checkpoint file without weights
+MEMORY_INTERVAL = 20  # trials between two measurements of the driver's memory
 
-# Trials and epochs of the studies that tell a study's fixed cost, a trial's and an epoch's apart.
+# Trials and epochs of the studies; a fit separates the costs of a study, a trial and an epoch.
 SIZES = ((20, 5), (200, 2), (200, 5), (200, 10))
-GROWTH_TRIALS = 2000  # trials
-StudyShape = tuple[int, int]
+GROWTH_TRIALS = 2000
+StudyShape = tuple[int, int]  # trials and epochs
 
 
 def measure_trial_overhead(setup: BenchmarkSetup) -> list[BenchmarkResult]:
-    """The cost of a trial and of an epoch, and how it and memory grow with the trials."""
+    """Measure the cost of a trial and of an epoch, and how cost and memory grow with trials."""
     sizes = [(trials // 10, epochs) for trials, epochs in SIZES] if setup.quick else list(SIZES)
     costs = []
     for repeat in range(setup.repeats):
         with start_process() as process:
-            spent = process.submit(run_empty_studies, setup.folder / str(repeat), sizes).result()
-        costs.append(_fit_overhead(spent))
+            times = process.submit(run_empty_studies, setup.folder / str(repeat), sizes).result()
+        costs.append(_fit_overhead(times))
         setup.report_progress(
             f"overhead: {costs[-1].trial:.3f} s a trial, {costs[-1].epoch * 1e3:.1f} ms an epoch"
         )
     details = {"runs": [cost.runs for cost in costs]}
+    trials, epochs = [cost.trial for cost in costs], [cost.epoch * 1e3 for cost in costs]
     return [
-        BenchmarkResult(
-            "f", "a trial", "s", [cost.trial for cost in costs], Target("at most", 0.25), details
-        ),
-        BenchmarkResult(
-            "f", "an epoch", "ms", [c.epoch * 1e3 for c in costs], Target("at most", 20)
-        ),
+        BenchmarkResult("f", "a trial", "s", trials, Target("at most", 0.25), details),
+        BenchmarkResult("f", "an epoch", "ms", epochs, Target("at most", 20)),
         *measure_growth(setup, 200 if setup.quick else GROWTH_TRIALS),
     ]
 
 
 def measure_growth(setup: BenchmarkSetup, trials: int) -> list[BenchmarkResult]:
-    """One study of so many trials: the last fifth of them beside those before the 1,000th.
+    """Measure one study of so many trials: the last fifth beside trials 600 to 1,000.
 
-    The first hundreds do not count: until then the study runs ahead of its record. Memory is
-    that of the second half, since MLflow remembers where the last 1,024 runs keep their files.
+    The first hundreds do not count, because the study runs faster than MLflow records it. Memory
+    counts in the second half, because MLflow caches the artifact locations of 1,024 runs.
     """
     with start_process() as process:
-        (spent,) = process.submit(run_empty_studies, setup.folder / "grown", [(trials, 5)]).result()
-    watch, early, tenth = spent.monitor, min(1000, trials), trials // 10
-    first = watch.measure_ms_per_trial(early * 6 // 10, early)
-    last = watch.measure_ms_per_trial(trials * 8 // 10, trials)
-    slices = [watch.measure_ms_per_trial(n * tenth + 1, (n + 1) * tenth) for n in range(10)]
-    numbers = [number for number in watch.memory_by_trials if number > trials / 2]
-    memory = [watch.memory_by_trials[number] / 1e3 for number in numbers]
+        (times,) = process.submit(run_empty_studies, setup.folder / "grown", [(trials, 5)]).result()
+    monitor, early, tenth = times.monitor, min(1000, trials), trials // 10
+    first = monitor.measure_ms_per_trial(early * 6 // 10, early)
+    last = monitor.measure_ms_per_trial(trials * 8 // 10, trials)
+    slices = [monitor.measure_ms_per_trial(n * tenth + 1, (n + 1) * tenth) for n in range(10)]
+    numbers = [number for number in monitor.memory_by_trials if number > trials / 2]
+    memory = [monitor.memory_by_trials[number] / 1e3 for number in numbers]
     details = {
         "trials": trials,
         "ms a trial by tenths": slices,
-        "bytes by trials": watch.memory_by_trials,
+        "bytes by trials": monitor.memory_by_trials,
     }
     slope = float(np.polyfit(numbers, memory, 1)[0])
     what = f"a trial at {trials} over one at {early}"
@@ -97,34 +94,34 @@ def measure_growth(setup: BenchmarkSetup, trials: int) -> list[BenchmarkResult]:
 
 
 def run_empty_studies(folder: Path, sizes: Sequence[StudyShape]) -> "list[EmptyStudyTimes]":
-    """A study for each of `sizes`, one after the other, with one Ray and one store."""
+    """Run a study of each size, one after another, with one Ray session and one store."""
     store = open_store(root=folder / "mlruns")
     with open_ray_session(None):
         return [run_empty_study(store, folder / "studies", *size) for size in sizes]
 
 
 def train_nothing(config: dict[str, Any], faces: SharedStudyData, options: TrialOptions) -> None:  # noqa: ARG001
-    """Report as `train_trial` does, after keeping as many files as it does.
+    """Report and write checkpoints as `train_trial` does, but train nothing.
 
-    The score rises with the number of the trial, so that ASHA, which is asked, stops none.
+    The score rises with the trial's number, so that ASHA decides at each rung but prunes no trial.
     """
     number = config["number"]
     confusion = np.random.default_rng(number).integers(0, 100, (len(EMOTIONS), len(EMOTIONS)))
     scores = Scores(1.0, confusion)
-    kept = checkpoint_directory(options.shared_dir, number)
+    directory = checkpoint_directory(options.shared_dir, number)
     for epoch in range(1, options.epochs + 1):
         score = 1 - 1 / (2 + number + epoch / (options.epochs + 1))
         metrics = {**build_epoch_metrics(scores, scores, EMOTIONS), METRIC: score}
-        kept.write(checkpoint.FILE, CHECKPOINT)
+        directory.write(checkpoint.FILE, CHECKPOINT)
         report_epoch(EpochResult(epoch, metrics, confusion.tolist()), options.metric)
 
 
 @dataclass
 class StudyMonitor:
-    """When trials ended and what memory the driver had then; an observer of the study.
+    """Observer of a study that records when trials end, and the driver's memory.
 
-    ended: seconds since the study began, one a trial.
-    memory: by the number of trials that had ended, the driver's own bytes (USS).
+    end_times: seconds since the study's start, one value for each trial.
+    memory_by_trials: the driver's own bytes (USS) by the number of ended trials.
     """
 
     start_time: float = field(default_factory=time.monotonic)
@@ -138,12 +135,12 @@ class StudyMonitor:
                 self.memory_by_trials[len(self.end_times)] = measure_own_memory()
 
     def measure_ms_per_trial(self, first: int, last: int) -> float:
-        """Milliseconds a trial from the `first` to the `last` that ended."""
+        """Return the milliseconds a trial from the `first` to the `last` ended trial."""
         return (self.end_times[last - 1] - self.end_times[first - 1]) / (last - first) * 1e3
 
 
 def measure_own_memory() -> int:
-    """Bytes that this process shares with no other; Linux only."""
+    """Return the bytes that only this process uses; Linux only."""
     return sum(
         size for kind, size in read_process_memory("self").items() if kind.startswith("Private_")
     )
@@ -151,9 +148,10 @@ def measure_own_memory() -> int:
 
 @dataclass(frozen=True)
 class EmptyStudyTimes:
-    """A study that was run.
+    """Times of a study whose trials train nothing.
 
-    study: seconds until the last trial had ended; recorded: until MLflow had everything.
+    study_seconds: until the last trial has ended.
+    recorded_seconds: until MLflow has everything.
     """
 
     trials: int
@@ -166,30 +164,30 @@ class EmptyStudyTimes:
 def run_empty_study(
     store: Store, folder: Path, trials: int, epochs: int, space: str = "paper"
 ) -> EmptyStudyTimes:
-    """One study of `trials` times `epochs`, recorded in `store`; Ray must be connected."""
+    """Run a study of `trials` with `epochs` each, recorded in `store`; Ray must be connected."""
     settings = _make_settings(f"overhead-{trials}-{epochs}-{time.time_ns()}", trials, epochs, space)
     resources = allocate_resources([detect_machine()], trials, ResourceRequest())
-    place = RunContext.on_this_machine(write_settings(folder, settings), resources)
-    watch = StudyMonitor()
+    context = RunContext.on_this_machine(write_settings(folder, settings), resources)
+    monitor = StudyMonitor()
     with (
-        Path(os.devnull).open("w") as nowhere,
-        StudyWriter(store, _make_study_info(settings), EventLogReader(place.local_dir)) as writer,
-        closing(EventLog(place.local_dir)) as journal,
-        LiveTable(Console(file=nowhere), settings) as table,
+        Path(os.devnull).open("w") as devnull,
+        StudyWriter(store, _make_study_info(settings), EventLogReader(context.local_dir)) as writer,
+        closing(EventLog(context.local_dir)) as event_log,
+        LiveTable(Console(file=devnull), settings) as table,
     ):
         table.start_clock()
-        tidier = CheckpointPruner(place.shared_dir, settings.metric)
-        observers: list[Observer] = [journal, writer, table, tidier, watch]
-        run_study(settings, {}, place, observers, train_nothing)
-        study = time.monotonic() - watch.start_time
+        pruner = CheckpointPruner(context.shared_dir, settings.metric)
+        observers: list[Observer] = [event_log, writer, table, pruner, monitor]
+        run_study(settings, {}, context, observers, train_nothing)
+        study = time.monotonic() - monitor.start_time
         missing = writer.close("finished")
         assert missing is None, missing
-    return EmptyStudyTimes(trials, epochs, study, time.monotonic() - watch.start_time, watch)
+    return EmptyStudyTimes(trials, epochs, study, time.monotonic() - monitor.start_time, monitor)
 
 
 @dataclass(frozen=True)
 class OverheadFit:
-    """Seconds of wall time until all was recorded, and the studies that tell it."""
+    """Fitted wall seconds of a study, a trial and an epoch until recorded, with the raw runs."""
 
     study: float
     trial: float
@@ -198,9 +196,9 @@ class OverheadFit:
 
 
 def _fit_overhead(times: Sequence[EmptyStudyTimes]) -> OverheadFit:
-    """The least squares fit of the studies' wall time."""
-    sizes = np.array([[1, each.trials, each.trials * each.epochs] for each in times])
-    (study, trial, epoch), *_ = np.linalg.lstsq(sizes, [each.recorded_seconds for each in times])
+    """Fit the wall seconds of the studies by least squares."""
+    sizes = np.array([[1, s.trials, s.trials * s.epochs] for s in times])
+    (study, trial, epoch), *_ = np.linalg.lstsq(sizes, [s.recorded_seconds for s in times])
     runs = [
         {
             "trials": s.trials,
@@ -249,7 +247,7 @@ def _make_study_info(settings: StudySettings) -> StudyInfo:
 
 
 def main(trials: int) -> None:
-    """Print the growth over so many trials."""
+    """Print how cost and memory grow over so many trials."""
     with tempfile.TemporaryDirectory(prefix="bench-overhead-") as folder:
         for row in measure_growth(BenchmarkSetup(None, 1, Path(folder), False, print), trials):
             print(f"{row.what}: {row.median:.3g} {row.unit} ({row.target})")
@@ -257,7 +255,7 @@ def main(trials: int) -> None:
 
 
 if __name__ == "__main__":
-    # Of this module under its own name: workers cannot import from __main__.
+    # Imported by its own name, because workers cannot import from __main__.
     from benchmarks import trial_overhead as this
 
     this.main(int(sys.argv[1]))

@@ -1,1 +1,1 @@
-"""Experiments whose results the documents report."""
+"""Experiments on FER2013; their results are in benchmarks/README.md."""

@@ -1,6 +1,6 @@
-"""The paper's question about balance: four data plans, all else as in the paper.
+"""Train the baseline with each data plan, to see whether balanced training faces help.
 
-python -m benchmarks.experiments.data_plans fer2013.csv   two core-hours; resumes where it stopped
+python -m benchmarks.experiments.data_plans fer2013.csv   two core-hours; the same command resumes
 """
 
 import argparse
@@ -29,71 +29,68 @@ from fer_tune.trial_config import BASELINE
 
 DEFAULT_FILE = Path(__file__).parents[1] / "studies" / "balance.jsonl"
 METRIC = "val/macro_f1"
-# What is shown of each run: its heading, and where its line has it.
+# Columns of the table: heading, and keys of the run's line.
 COLUMNS = (
-    ("train acc", "train", "accuracy"),
+    ("train accuracy", "train", "accuracy"),
     ("gap", "train", "gap"),
-    ("test acc", "test", "accuracy"),
-    ("test macro F1", "test", "macro_f1"),
-    ("the paper's test acc", "papers_test", "accuracy"),
-    ("the paper's test macro F1", "papers_test", "macro_f1"),
+    ("accuracy", "test", "accuracy"),
+    ("macro F1", "test", "macro_f1"),
+    ("accuracy, balanced test", "papers_test", "accuracy"),
+    ("macro F1, balanced test", "papers_test", "macro_f1"),
 )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train what the file does not have of these faces yet, then print their table."""
+    """Train the runs that the file lacks for these faces, then print the table."""
     options = _parse_options(argv)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     faces_hash = _load_splits(options.faces).content_hash()
     done = {(line["plan"], line["seed"]) for line in _read_runs(options, faces_hash)}
-    wanted = [(plan, seed) for seed in range(options.seeds) for plan in DATA_PLANS]
-    left = [(options.faces, *each, options.epochs) for each in wanted if each not in done]
+    runs = [(plan, seed) for seed in range(options.seeds) for plan in DATA_PLANS]
+    missing = [(options.faces, *run, options.epochs) for run in runs if run not in done]
 
-    def say(count: int, line: Line) -> None:
-        print(f"{count} of {len(left)}: {line['plan']}, seed {line['seed']}", flush=True)
+    def report_progress(count: int, line: Line) -> None:
+        print(f"{count} of {len(missing)}: {line['plan']}, seed {line['seed']}", flush=True)
 
-    run_and_append(options.out, train_with_plan, left, options.workers, say)
+    run_and_append(options.out, train_with_plan, missing, options.workers, report_progress)
     print(format_table(_read_runs(options, faces_hash)))
 
 
 def _read_runs(options: argparse.Namespace, faces_hash: str) -> list[Line]:
-    like = (faces_hash, options.epochs)
-    lines = read_lines(options.out)
-    return [line for line in lines if (line["faces_hash"], line["epochs"]) == like]
+    key = (faces_hash, options.epochs)
+    return [x for x in read_lines(options.out) if (x["faces_hash"], x["epochs"]) == key]
 
 
 def _parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.experiments.data_plans", description=__doc__
+        prog="python -m benchmarks.experiments.data_plans", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("faces", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=20, help="the paper's: 20")
-    parser.add_argument("--workers", type=int, default=2, help="of one thread each")
-    parser.add_argument("--out", type=Path, default=DEFAULT_FILE, help="a line a run")
+    parser.add_argument("faces", type=Path, help="CSV, folder, zip or parquet")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each data plan (default: 3)")
+    parser.add_argument("--epochs", type=int, default=20, help="default: 20, as in the paper")
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+    parser.add_argument("--out", type=Path, default=DEFAULT_FILE, help="JSON lines, one for a run")
     return parser.parse_args(argv)
 
 
 def train_with_plan(path: Path, data_plan: DataPlan, seed: int, epochs: int) -> Line:
-    """Train the paper's configuration by a data plan; its scores on the test faces, twice.
+    """Train the baseline with a data plan and score it on two test sets.
 
-    test: the test faces as they are.
-    papers_test: balanced and augmented like the training faces, as the paper did to them (the
-        support in its table 5, 86,240, is 20 epochs of 7 classes of 56 faces, each eleven times).
+    The line has `test`, the scores on the unchanged test faces, and `papers_test`. For the latter,
+    the test faces are balanced and augmented like training faces, as in the paper. Its table 5
+    shows this: the support is 86,240 = 20 epochs x 7 classes x 56 faces x 11 copies.
     """
     torch.set_num_threads(1)
     splits = _load_splits(path)
     config = BASELINE.model_copy(update={"data_plan": data_plan})
     faces = build_trial_data(splits, splits.train, data_plan, seed)
     with tempfile.TemporaryDirectory() as folder:
-        task = TrialSpec(config, epochs, seed, METRIC)
-        final = train_and_test(
-            task, faces, splits.test, DiskDirectory(Path(folder)), lambda _: None
-        )
-    papers = DeviceData.from_faces(
-        apply_data_plan("balanced", splits.test, seed).faces, pick_device()
-    )
-    best = final.best
+        spec, checkpoints = TrialSpec(config, epochs, seed, METRIC), DiskDirectory(Path(folder))
+        trained = train_and_test(spec, faces, splits.test, checkpoints, lambda _: None)
+    balanced = apply_data_plan("balanced", splits.test, seed).faces
+    balanced_test = DeviceData.from_faces(balanced, pick_device())
+    balanced_scores, _ = predict_and_score(trained.model, balanced_test, len(splits.classes))
+    best = trained.best
     return {
         "faces_hash": splits.content_hash(),
         "plan": data_plan,
@@ -103,10 +100,8 @@ def train_with_plan(path: Path, data_plan: DataPlan, seed: int, epochs: int) -> 
         "faces": len(faces.training.faces),
         "originals": len(faces.training.originals),
         "train": {"accuracy": best.metrics["train/accuracy"], "gap": best.metrics["gap"]},
-        "test": _summarize_scores(final.test_scores, splits),
-        "papers_test": _summarize_scores(
-            predict_and_score(final.model, papers, len(splits.classes))[0], splits
-        ),
+        "test": _summarize_scores(trained.test_scores, splits),
+        "papers_test": _summarize_scores(balanced_scores, splits),
     }
 
 
@@ -121,22 +116,19 @@ def _summarize_scores(scores: Scores, splits: Splits) -> dict[str, float]:
 
 
 def format_table(lines: Sequence[Line]) -> str:
-    """A row a data plan: means over its seeds, and their standard deviations."""
+    """Return a table with a row for each data plan: means and standard deviations over seeds."""
     headings = ["data plan", "faces (originals)", *(column[0] for column in COLUMNS)]
     rows = []
     for plan in DATA_PLANS:
         if runs := [line for line in lines if line["plan"] == plan]:
             faces = f"{runs[0]['faces']:,} ({runs[0]['originals']:,})"
-            shown = [
-                format_mean_and_std([run[where][name] for run in runs])
-                for _, where, name in COLUMNS
-            ]
-            rows.append([plan, faces, *shown])
+            values = ([run[key][name] for run in runs] for _, key, name in COLUMNS)
+            rows.append([plan, faces, *map(format_mean_and_std, values)])
     return format_markdown_table(headings, rows)
 
 
 if __name__ == "__main__":
-    # Of this module under its own name: workers cannot import from __main__.
+    # Imported by its own name, because workers cannot import from __main__.
     from benchmarks.experiments import data_plans as this
 
     cli.run_command(this.main)

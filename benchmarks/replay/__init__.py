@@ -1,1 +1,1 @@
-"""Learning curves, recorded once and replayed through searches."""
+"""Search methods compared on recorded learning curves."""

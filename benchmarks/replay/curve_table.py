@@ -1,11 +1,11 @@
-"""The table of learning curves, read and checked."""
+"""Table of recorded learning curves, and a forest that predicts curves from it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,12 +21,12 @@ Score = Annotated[float, Field(ge=0, le=1)]
 
 
 class RecordedCurve(BaseModel):
-    """A line of the table: a configuration, and what each of its epochs gave.
+    """Line of the table: a configuration with the results of its epochs.
 
-    config: the parameters of the space that it has.
-    scores: on the validation faces, larger is better; fewer epochs than others have if it diverged.
-    gaps: train minus validation accuracy.
-    seconds: that an epoch took one core.
+    config: values of the space's active parameters.
+    scores: scores on the validation faces, larger is better; fewer epochs if training diverged.
+    gaps: training minus validation accuracy.
+    seconds: seconds of an epoch on one core.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,7 +38,7 @@ class RecordedCurve(BaseModel):
 
 
 class PredictedCurve(NamedTuple):
-    """A score an epoch, and the seconds that it took a core."""
+    """Score and core-seconds of each epoch."""
 
     scores: tuple[float, ...]
     seconds: tuple[float, ...]
@@ -46,65 +46,52 @@ class PredictedCurve(NamedTuple):
 
 @dataclass(frozen=True)
 class CurveTable:
-    """Learning curves of configurations of a space, and a forest that answers for all others.
-
-    epochs: of full length.
-    """
+    """Learning curves of configurations of a space, and forests that predict all others."""
 
     space: SearchSpace
     curves: tuple[RecordedCurve, ...]
 
     @property
     def epochs(self) -> int:
-        return max(len(each.scores) for each in self.curves)
+        """Epochs of a completed trial."""
+        return max(len(curve.scores) for curve in self.curves)
 
     @property
     def parameters(self) -> Parameters:
-        """Of the space, as `SurrogateForest` takes them."""
-        described: Mapping[str, Any] = self.space.model_dump(mode="json", exclude_none=True)
-        return dict(described["parameters"])
+        """Parameters of the space, as `SurrogateForest` takes them."""
+        return dict(self.space.model_dump(mode="json", exclude_none=True)["parameters"])
 
     @property
     def configs(self) -> list[Point]:
-        return [each.config for each in self.curves]
+        return [curve.config for curve in self.curves]
 
     @cached_property
     def scores(self) -> NDArray[np.float64]:
-        """(N, E); what diverged has 0 from there on."""
-        return np.array([_pad_values(each.scores, 0, self.epochs) for each in self.curves])
+        """(N, E); after divergence, scores are 0."""
+        return np.array([_pad_values(curve.scores, 0, self.epochs) for curve in self.curves])
 
     @cached_property
     def seconds(self) -> NDArray[np.float64]:
-        """(N, E); of what diverged, the last one's from there on."""
-        return np.array(
-            [
-                _pad_values(each.seconds, (1.0, *each.seconds)[-1], self.epochs)
-                for each in self.curves
-            ]
-        )
+        """(N, E); after divergence, the seconds of the last epoch."""
+        rows = [(curve.seconds, (1.0, *curve.seconds)[-1]) for curve in self.curves]
+        return np.array([_pad_values(values, last, self.epochs) for values, last in rows])
 
     @cached_property
     def best_score(self) -> float:
-        """The best score of any epoch of any of its configurations, as the forest answers."""
+        """Best score of any epoch and configuration of the table, as the forest predicts it."""
         return max(float(self._score_forest(config).max()) for config in self.configs)
 
     @property
     def rank_correlation(self) -> float:
-        """How well the forest tells a configuration's score that it does not know, 1 at most.
-
-        Spearman's correlation of the two over the table, in ten folds.
-        """
-        own, told = (
-            pd.Series(each.max(axis=1))
-            for each in (self.scores, self._score_forest.predict_left_out())
-        )
-        return float(own.rank().corr(told.rank()))
+        """Spearman's correlation of recorded and predicted best scores, cross-validated."""
+        predicted = self._score_forest.predict_left_out()
+        ranks = [pd.Series(scores.max(axis=1)).rank() for scores in (self.scores, predicted)]
+        return float(ranks[0].corr(ranks[1]))
 
     def predict_curve(self, config: Config) -> PredictedCurve:
-        """What a trial of the configuration gives."""
-        return PredictedCurve(
-            tuple(self._score_forest(config).tolist()), tuple(self._seconds_forest(config).tolist())
-        )
+        """Predict the learning curve of a configuration."""
+        forests = (self._score_forest, self._seconds_forest)
+        return PredictedCurve(*(tuple(forest(config).tolist()) for forest in forests))
 
     @cached_property
     def _score_forest(self) -> SurrogateForest:
@@ -115,14 +102,14 @@ class CurveTable:
         return SurrogateForest(self.parameters, self.configs, self.seconds)
 
 
-def _pad_values(values: Sequence[float], beyond: float, count: int) -> list[float]:
-    return [*values, *[beyond] * (count - len(values))]
+def _pad_values(values: Sequence[float], padding: float, count: int) -> list[float]:
+    return [*values, *[padding] * (count - len(values))]
 
 
 def load_curve_table(path: Path, space: SearchSpace) -> CurveTable:
-    """Read a table of configurations of `space`, one line of JSON each.
+    """Load a table of configurations of `space`, one JSON line for each.
 
-    Raises UserError: one line that names the file and its line.
+    Raises UserError if a line is not a curve of the space; the error names the file and the line.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -134,28 +121,28 @@ def load_curve_table(path: Path, space: SearchSpace) -> CurveTable:
             curve = RecordedCurve.model_validate(json.loads(line))
             _check_curve(curve, space)
         except (ValidationError, ValueError) as error:
-            told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-            raise UserError(f"{path}, line {number}: {told}; record it again") from error
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            raise UserError(f"{path}, line {number}: {reason}; record it again") from error
         curves.append(curve)
     if not any(curve.scores for curve in curves):
-        raise UserError(f"{path}: holds no learning curve; record some first")
+        raise UserError(f"{path}: has no learning curve; record some first")
     return CurveTable(space, tuple(curves))
 
 
 def _check_curve(curve: RecordedCurve, space: SearchSpace) -> None:
-    """Raise ValueError where the space could not have given the line."""
+    """Raise ValueError if the space cannot contain the configuration, or values are invalid."""
     if not len(curve.scores) == len(curve.gaps) == len(curve.seconds):
-        raise ValueError("scores, gaps and seconds are not of as many epochs")
+        raise ValueError("scores, gaps and seconds have different numbers of epochs")
     if set(curve.config) - set(space.parameters):
-        raise ValueError(f"parameters that the space lacks: {curve.config}")
+        raise ValueError(f"parameters that the space does not have: {curve.config}")
     if not np.isfinite(curve.gaps).all():
-        raise ValueError("a gap is no number")
+        raise ValueError("a gap is not a number")
     try:
         point = space.extract_point(curve.config)
     except KeyError as error:
         raise ValueError(f"parameter {error.args[0]} is missing") from error
     if point != curve.config:
-        raise ValueError("parameters that do not exist beside the others")
+        raise ValueError("parameters that are inactive in this configuration")
     for name, value in point.items():
         if not space.parameters[name].contains(value):
             raise ValueError(f"{name}: {value} is outside the space")

@@ -1,9 +1,8 @@
-"""All the studies of a benchmark, replayed by several processes."""
+"""Replay of all studies of a comparison, in several processes."""
 
 import json
 import subprocess
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass
@@ -28,12 +27,13 @@ Runs = Mapping[tuple[str, int], Sequence[ReplayedStudy]]  # by system and worker
 
 @dataclass(frozen=True)
 class ReplayPlan:
-    """What is replayed.
+    """Plan of a replay.
 
-    table, space: the file of the table, and the space's name or file.
-    epochs: that each study is let run.
-    seeds: how many studies of each system.
-    syne_tune: a Python that has it; None where there is none.
+    table: file of the learning curves.
+    space: name or file of the table's search space.
+    epochs: epochs of each study, over all its trials.
+    seeds: number of studies of each system.
+    syne_tune_python: a Python with Syne Tune; None to leave it out.
     """
 
     table: Path
@@ -44,7 +44,7 @@ class ReplayPlan:
 
 
 def load_plan_curves(plan: ReplayPlan) -> CurveTable:
-    """The table. Raises UserError where it cannot be used."""
+    """Load the plan's table, once a process. Raises UserError if it is invalid."""
     return _load_once(plan.table, plan.space)
 
 
@@ -54,12 +54,12 @@ def _load_once(path: Path, space: str) -> CurveTable:
 
 
 def list_systems(plan: ReplayPlan) -> list[str]:
-    """The systems that can be compared. CQR takes hours: it is replayed where it is asked for."""
+    """Return the names of all systems that can be compared."""
     return [*SYSTEMS, *(SYNE_TUNE if plan.syne_tune_python else ())]
 
 
 def list_default_systems(plan: ReplayPlan) -> list[str]:
-    """Those that are compared where nothing else is asked for."""
+    """Return the systems of a comparison by default: all except CQR, which takes hours."""
     return [name for name in list_systems(plan) if name != "Syne Tune CQR"]
 
 
@@ -70,43 +70,39 @@ def replay_systems(
     processes: int,
     report_progress: Callable[[str], None],
 ) -> Runs:
-    """Every system with each number of workers and every seed."""
+    """Replay each system with each number of workers and each seed."""
     if unknown := [name for name in systems if name not in list_systems(plan)]:
-        raise UserError(f"no system {unknown[0]}; there are: {', '.join(list_systems(plan))}")
-    found = {}
+        raise UserError(f"no system {unknown[0]}; choose from: {', '.join(list_systems(plan))}")
+    studies = {}
     with start_process_pool(processes) as pool:
-        # The slowest first, so that none is left alone in the end.
+        # The slowest systems first, so that no long job runs alone at the end.
         jobs = {
             pool.submit(_replay_system, plan, name, count): (name, count)
             for name in sorted(systems, key=list(reversed(list_systems(plan))).index)
             for count in workers
         }
         for done, job in enumerate(as_completed(jobs), start=1):
-            found[jobs[job]] = job.result()
             name, count = jobs[job]
-            report_progress(f"{done} of {len(jobs)}: {name}, {count} workers")
-    ordered: dict[tuple[str, int], Sequence[ReplayedStudy]] = defaultdict(list)
-    for name in systems:
-        for count in workers:
-            ordered[name, count] = found[name, count]
-    return ordered
+            studies[name, count] = job.result()
+            report_progress(f"{done} of {len(jobs)}: {name}, workers: {count}")
+    return {(name, count): studies[name, count] for name in systems for count in workers}
 
 
 def _replay_system(plan: ReplayPlan, name: str, workers: int) -> list[ReplayedStudy]:
-    studies = _run_syne_tune if name in SYNE_TUNE else _simulate_studies
+    run = _run_syne_tune if name in SYNE_TUNE else _simulate_studies
     return [
-        summarize_study((name, workers, seed), plan.epochs, ended)
-        for seed, ended in enumerate(studies(plan, name, workers))
+        summarize_study((name, workers, seed), plan.epochs, epochs)
+        for seed, epochs in enumerate(run(plan, name, workers))
     ]
 
 
 def _simulate_studies(plan: ReplayPlan, name: str, workers: int) -> list[list[SimulatedEpoch]]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     table = load_plan_curves(plan)
-    parts = (SYSTEMS[name](table, seed) for seed in range(plan.seeds))
+    pairs = (SYSTEMS[name](table, seed) for seed in range(plan.seeds))
     return [
-        StudySimulator(search, judge, table.predict_curve, workers).simulate_epochs(plan.epochs)
-        for search, judge in parts
+        StudySimulator(*pair, table.predict_curve, workers).simulate_epochs(plan.epochs)
+        for pair in pairs
     ]
 
 
@@ -125,9 +121,8 @@ def _run_syne_tune(plan: ReplayPlan, name: str, workers: int) -> list[list[Simul
     with tempfile.TemporaryDirectory() as folder:
         (path := Path(folder) / "task.json").write_text(json.dumps(task))
         command = [plan.syne_tune_python, "-m", "benchmarks.replay.syne_tune_studies", name, path]
-        done = subprocess.run([str(each) for each in command], cwd=ROOT, capture_output=True)
-    if done.returncode:
-        raise RuntimeError(f"{name}: {done.stderr.decode()[-3000:]}")
-    return [
-        [SimulatedEpoch(*each) for each in json.loads(line)] for line in done.stdout.splitlines()
-    ]
+        result = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True)
+    if result.returncode:
+        raise RuntimeError(f"{name}: {result.stderr.decode()[-3000:]}")
+    lines = map(json.loads, result.stdout.splitlines())
+    return [[SimulatedEpoch(*epoch) for epoch in line] for line in lines]

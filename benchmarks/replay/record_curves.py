@@ -1,6 +1,6 @@
-"""Record learning curves: configurations drawn at random from a space, each trained in full.
+"""Record learning curves of random configurations of a search space.
 
-python -m benchmarks.replay.record_curves fer2013.csv     goes on where it was stopped; hours in all
+python -m benchmarks.replay.record_curves fer2013.csv     takes hours; the same command resumes
 """
 
 import argparse
@@ -14,7 +14,7 @@ import optuna
 import torch
 
 from benchmarks.jsonl import Line, read_lines, run_and_append
-from fer_tune.common import cli as cli
+from fer_tune.common import cli
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
@@ -32,45 +32,45 @@ CURVES_FILE = Path(__file__).parent / "regularize.jsonl"
 SPACE_FILE = str(CURVES_FILE.with_suffix(".yaml"))
 METRIC = "val/macro_f1"
 EPOCHS = 16
-# A tenth of FER2013, so that so many configurations can be trained on two cores.
+# A tenth of FER2013, so that two cores can train all configurations in hours.
 TRAIN_FACES, VALIDATION_FACES = 2400, 1000
 SEED = 0
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train what the table does not have yet, adding a line for each.
+    """Train the configurations that the table lacks, and append a line for each.
 
-    Raises UserError where it was recorded on other faces.
+    Raises UserError if the table was recorded on other faces.
     """
     options = _parse_options(argv)
     points, lines = draw_points(options.configurations), read_lines(options.table)
     if {line["faces_hash"] for line in lines} - {_load_splits(options.faces).content_hash()}:
-        raise UserError(f"{options.table} is of other faces; record these in another --table")
+        raise UserError(f"{options.table} has curves of other faces; give another --table")
     done = {line["number"] for line in lines}
-    left = [(options.faces, n, point) for n, point in enumerate(points) if n not in done]
+    missing = [(options.faces, n, point) for n, point in enumerate(points) if n not in done]
     began = time.monotonic()
 
-    def say(count: int, line: Line) -> None:
+    def report_progress(count: int, line: Line) -> None:
         best = max(line["scores"], default=float("nan"))
         minutes = (time.monotonic() - began) / 60
-        print(f"{count} of {len(left)}, {minutes:.1f} min: {line['number']:03d} best {best:.3f}")
+        print(f"{count} of {len(missing)}, {minutes:.1f} min: {line['number']:03d} best {best:.3f}")
 
-    run_and_append(options.table, record_curve, left, options.workers, say)
+    run_and_append(options.table, record_curve, missing, options.workers, report_progress)
 
 
 def _parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.replay.record_curves", description=__doc__
+        prog="python -m benchmarks.replay.record_curves", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("faces", type=Path)
-    parser.add_argument("--table", type=Path, default=CURVES_FILE)
-    parser.add_argument("--configurations", type=int, default=160)
-    parser.add_argument("--workers", type=int, default=2, help="of one thread each")
+    parser.add_argument("faces", type=Path, help="CSV, folder, zip or parquet")
+    parser.add_argument("--table", type=Path, default=CURVES_FILE, help="JSON lines to append to")
+    parser.add_argument("--configurations", type=int, default=160, help="lines in all")
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     return parser.parse_args(argv)
 
 
 def draw_points(count: int) -> list[Point]:
-    """The first `count` of the configurations that the table is to have."""
+    """Draw the first `count` configurations of the table."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=SEED))
     space = load_space(find_space_file(SPACE_FILE))
@@ -78,19 +78,19 @@ def draw_points(count: int) -> list[Point]:
 
 
 def record_curve(path: Path, number: int, point: Point) -> Line:
-    """A line of the table: scores, gaps and the core's seconds by epochs; fewer if it diverged.
+    """Train a configuration; return its line of the table, with fewer epochs if it diverged.
 
-    path: of the faces.
+    path: the faces.
     """
     torch.set_num_threads(1)
     config = TrialConfig.model_validate(point)
-    task = TrialSpec(config, EPOCHS, derive_trial_seed(SEED, number), METRIC)
+    spec = TrialSpec(config, EPOCHS, derive_trial_seed(SEED, number), METRIC)
     faces, device = _load_trial_data(path, config), pick_device()
-    state = init_state(task, len(faces.training.faces), len(faces.classes), device)
+    state = init_state(spec, len(faces.training.faces), len(faces.classes), device)
     scores, gaps, seconds = [], [], []
     before = time.process_time()
     try:
-        for result in fit(task, state, faces, device):
+        for result in fit(spec, state, faces, device):
             scores.append(round(result.metrics[METRIC], 4))
             gaps.append(round(result.metrics["gap"], 4))
             seconds.append(round(time.process_time() - before, 2))
@@ -132,7 +132,7 @@ def _round_value(value: object) -> object:
 
 
 if __name__ == "__main__":
-    # Of this module under its own name: workers cannot import from __main__.
+    # Imported by its own name, because workers cannot import from __main__.
     from benchmarks.replay import record_curves as this
 
     cli.run_command(this.main)

@@ -1,4 +1,4 @@
-"""What the runs of a system say: how good its best trial is, and what finding it took."""
+"""Statistics of replayed studies: the best score, and the epochs until a score is reached."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ RESAMPLE_COUNT = 2000
 
 @dataclass(frozen=True)
 class ReplayedStudy:
-    """A study that was replayed.
+    """Replayed study.
 
-    epochs: that it was let run, of all its trials together.
-    gains: each time its best score rose: the epochs and the seconds until then, and the score.
+    epochs: epochs of the study, over all its trials.
+    gains: epochs, seconds and score at each rise of the best score.
     """
 
     system: str
@@ -27,31 +27,35 @@ class ReplayedStudy:
     gains: tuple[tuple[int, float, float], ...]
 
     def find_best_scores(self, epochs: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(E,) the best score after so many epochs, NaN before the first."""
-        at = np.searchsorted([gain[0] for gain in self.gains], epochs, side="right")
-        return np.array([np.nan, *(gain[2] for gain in self.gains)])[at]
+        """Return the best score (E,) after so many epochs; NaN before the first epoch."""
+        index = np.searchsorted([gain[0] for gain in self.gains], epochs, side="right")
+        return np.array([np.nan, *(gain[2] for gain in self.gains)])[index]
 
     def count_epochs_to_score(self, score: float) -> float:
-        """The epochs until a trial had this score; infinite where none had."""
+        """Count the epochs until a trial reaches the score; infinite if no trial does."""
         return next((float(gain[0]) for gain in self.gains if gain[2] >= score), np.inf)
 
 
 def summarize_study(
     key: tuple[str, int, int], epochs: int, simulated: Sequence[SimulatedEpoch]
 ) -> ReplayedStudy:
-    """name: of the system, its workers and its seed."""
-    best = list(accumulate((each.score for each in simulated), max))
+    """Summarize a study's epochs.
+
+    key: system, workers and seed.
+    epochs: epochs that the study may use.
+    """
+    best = list(accumulate((epoch.score for epoch in simulated), max))
     gains = tuple(
-        (count + 1, round(each.time, 1), each.score)
-        for count, each in enumerate(simulated)
-        if count == 0 or each.score > best[count - 1]
+        (count + 1, round(epoch.time, 1), epoch.score)
+        for count, epoch in enumerate(simulated)
+        if count == 0 or epoch.score > best[count - 1]
     )
     return ReplayedStudy(*key, epochs, gains)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % bootstrap interval over seeds; infinite beyond the epochs run."""
+    """Value with its 95 % bootstrap interval over seeds; infinite if not reached."""
 
     value: float
     low: float
@@ -59,7 +63,7 @@ class Estimate:
 
 
 def estimate_epochs_to_score(runs: Sequence[ReplayedStudy], score: float) -> Estimate:
-    """Median epochs until a trial had the score."""
+    """Estimate the median epochs until a trial reaches the score."""
     reached = np.array([run.count_epochs_to_score(score) for run in runs])
     return _make_estimate(_take_upper_median(reached), _take_upper_median(_resample_seeds(reached)))
 
@@ -67,10 +71,10 @@ def estimate_epochs_to_score(runs: Sequence[ReplayedStudy], score: float) -> Est
 def estimate_epoch_ratio(
     ours: Sequence[ReplayedStudy], theirs: Sequence[ReplayedStudy], score: float
 ) -> Estimate:
-    """Of the median epochs until a trial had the score: ours over theirs, seeds drawn apart.
+    """Estimate the ratio of the median epochs until the score: ours over theirs.
 
-    Theirs count as the epochs that they were let run where they did not get there, which makes
-    the ratio too large rather than too small.
+    A study of theirs that never reaches the score counts with its full budget of epochs. The true
+    ratio is then even smaller. Seeds are resampled independently.
     """
     a = np.array([run.count_epochs_to_score(score) for run in ours])
     b = np.array([min(run.count_epochs_to_score(score), run.epochs) for run in theirs])
@@ -83,20 +87,20 @@ def estimate_epoch_ratio(
 def estimate_best_so_far(
     runs: Sequence[ReplayedStudy], epochs: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """(3, E): the median best score after so many epochs, and the ends of its interval."""
+    """Return the median best score after so many epochs, and its interval's ends: (3, E)."""
     curves = np.stack([run.find_best_scores(epochs) for run in runs])
     medians = np.median(_resample_seeds(curves), axis=1)
     return np.stack([np.median(curves, axis=0), *np.percentile(medians, (2.5, 97.5), axis=0)])
 
 
 def _resample_seeds(values: NDArray[np.float64], seed: int = 0) -> NDArray[np.float64]:
-    """(RESAMPLES, N, ...) the seeds' values, seeds drawn with replacement."""
+    """Return the values of seeds drawn with replacement: (RESAMPLE_COUNT, N, ...)."""
     drawn = np.random.default_rng(seed).integers(0, len(values), (RESAMPLE_COUNT, len(values)))
     return np.asarray(values[drawn])
 
 
 def _take_upper_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Over the last axis, without averaging: half of an infinite time is no time."""
+    """Return the median over the last axis, without averaging infinite values."""
     return np.asarray(np.quantile(values, 0.5, axis=-1, method="higher"))
 
 

@@ -1,11 +1,11 @@
-"""The searches that are compared: what proposes trials, and what stops them."""
+"""Search methods that are compared: pairs of a searcher and a scheduler."""
 
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
 from typing import Literal
 
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import RandomSampler
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
@@ -25,7 +25,7 @@ SearchPair = tuple[SearcherProtocol, SchedulerProtocol]
 
 
 class RaySchedulerAdapter:
-    """A scheduler of Ray's that stops trials, asked as the clock asks."""
+    """Adapter of a Ray scheduler that stops trials, for `StudySimulator`."""
 
     def __init__(self, scheduler: TrialScheduler) -> None:
         self._scheduler = scheduler
@@ -45,42 +45,41 @@ class RaySchedulerAdapter:
 def make_stock_search(
     table: CurveTable, seed: int, grace: int = GUIDES_GRACE, reduction: int = GUIDES_REDUCTION
 ) -> SearchPair:
-    """Ray's OptunaSearch, as it comes, with Ray's ASHA."""
-    search = OptunaSearch(table.space.suggest_point, metric=METRIC, mode="max", seed=seed)
-    return search, _make_ray_asha(table, grace, reduction)
+    """Make the stock combination: Ray's OptunaSearch by default, with Ray's ASHA."""
+    searcher = OptunaSearch(table.space.suggest_point, metric=METRIC, mode="max", seed=seed)
+    return searcher, _make_ray_asha(table, grace, reduction)
 
 
 def make_random_search(table: CurveTable, seed: int) -> SearchPair:
-    """Random search: every trial to its full length."""
-    return _make_optuna_searcher(table, RandomSampler(seed)), make_asha(
-        make_settings(table, seed, "none")
-    )
+    """Make random search without early stopping."""
+    return _make_random_searcher(table, seed), make_asha(make_settings(table, seed, "none"))
 
 
 def make_random_asha(table: CurveTable, seed: int) -> SearchPair:
-    return _make_optuna_searcher(table, RandomSampler(seed)), _make_ray_asha(
-        table, GUIDES_GRACE, GUIDES_REDUCTION
-    )
+    """Make random search with Ray's ASHA."""
+    asha = _make_ray_asha(table, GUIDES_GRACE, GUIDES_REDUCTION)
+    return _make_random_searcher(table, seed), asha
 
 
 def make_our_search(
     table: CurveTable, seed: int, scheduler: SchedulerName = "asha"
 ) -> tuple[StudySearcher, Asha]:
-    """The search and the rungs of a study as it runs by default, without the paper's trial.
+    """Make the search of fer_tune by default, without the baseline and first trials.
 
-    That trial and the space's first ones are left out since the others do not get them either.
+    The compared systems do not get these trials.
     """
-    chosen = make_settings(table, seed, scheduler)
-    paper = TrialRecord(BASELINE_TRIAL, "", BASELINE, ending="failed")  # so it is not given again
-    rungs = make_asha(chosen)
-    return StudySearcher(chosen, [paper], asha=rungs), rungs
+    settings = make_settings(table, seed, scheduler)
+    asha = make_asha(settings)
+    # A failed baseline is not proposed again.
+    baseline = TrialRecord(BASELINE_TRIAL, "", BASELINE, ending="failed")
+    return StudySearcher(settings, [baseline], asha=asha), asha
 
 
 def make_our_random_search(table: CurveTable, seed: int, scheduler: SchedulerName) -> SearchPair:
-    """Ours, but for the sampler."""
-    search, rungs = make_our_search(table, seed, scheduler)
-    search._ot_study.sampler = RandomSampler(seed)
-    return search, rungs
+    """Make the search of fer_tune with a random sampler."""
+    searcher, asha = make_our_search(table, seed, scheduler)
+    searcher._ot_study.sampler = RandomSampler(seed)
+    return searcher, asha
 
 
 SYSTEMS: dict[str, Callable[[CurveTable, int], SearchPair]] = {
@@ -98,9 +97,9 @@ STOCK = "OptunaSearch + ASHA"
 
 
 def make_settings(table: CurveTable, seed: int, scheduler: SchedulerName) -> StudySettings:
-    """A study over the table with all else by default, and more trials than fit into any budget.
+    """Make settings of a study over the table, with more trials than any budget of epochs.
 
-    Without the space's constraints, of which the others know nothing.
+    The space has no constraints, because the compared systems do not know them.
     """
     return StudySettings(
         name="replay",
@@ -121,11 +120,11 @@ def make_settings(table: CurveTable, seed: int, scheduler: SchedulerName) -> Stu
     )
 
 
-def _make_optuna_searcher(table: CurveTable, sampler: BaseSampler) -> SearcherProtocol:
-    search: SearcherProtocol = OptunaSearch(
-        table.space.suggest_point, metric=METRIC, mode="max", sampler=sampler
+def _make_random_searcher(table: CurveTable, seed: int) -> SearcherProtocol:
+    searcher: SearcherProtocol = OptunaSearch(
+        table.space.suggest_point, metric=METRIC, mode="max", sampler=RandomSampler(seed)
     )
-    return search
+    return searcher
 
 
 def _make_ray_asha(table: CurveTable, grace: int, reduction: int) -> SchedulerProtocol:

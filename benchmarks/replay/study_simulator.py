@@ -1,4 +1,4 @@
-"""A study in simulated time: trials take the seconds that were recorded."""
+"""Study in simulated time: epochs take their recorded seconds."""
 
 import heapq
 from collections.abc import Callable
@@ -11,7 +11,7 @@ METRIC = "val/macro_f1"
 
 
 class SearcherProtocol(Protocol):
-    """What proposes trials: any of Ray Tune's search algorithms."""
+    """Any of Ray Tune's search algorithms."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None: ...
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None: ...
@@ -21,7 +21,7 @@ class SearcherProtocol(Protocol):
 
 
 class SchedulerProtocol(Protocol):
-    """What decides which trials go on: see `fer_tune.study.asha.Rungs`."""
+    """Decides whether a trial continues: see `fer_tune.study.asha.Asha`."""
 
     def decide(
         self, number: int, epoch: int, value: float
@@ -30,9 +30,9 @@ class SchedulerProtocol(Protocol):
 
 @dataclass(frozen=True)
 class SimulatedEpoch:
-    """An epoch that a trial has ended.
+    """Ended epoch of a trial.
 
-    time: in seconds since the study began.
+    time: seconds since the study's start.
     """
 
     time: float
@@ -42,11 +42,11 @@ class SimulatedEpoch:
 
 
 class StudySimulator:
-    """Runs trials on `workers` workers, and tells `search` and `judge` what Ray would tell them.
+    """Simulates trials on several workers, and calls searcher and scheduler as Ray does.
 
-    The order of calls is Ray's (`TuneController._process_trial_result`): the judge first; the
-    search hears of a result unless the trial stops at it, and then of its end. To Ray, a trial that
-    is paused has ended; the search gives its number again when it is to go on.
+    The order of calls is Ray's (`TuneController._process_trial_result`): the scheduler decides
+    first. Then the searcher receives the result, or the trial's end if the trial does not continue.
+    For Ray, a paused trial has ended. The searcher suggests its number again to resume it.
     """
 
     def __init__(
@@ -56,17 +56,16 @@ class StudySimulator:
         predict_curve: Callable[[dict[str, Any]], PredictedCurve],
         workers: int,
     ) -> None:
-        self._search, self._judge, self._answer = searcher, scheduler, predict_curve
+        self._searcher, self._scheduler, self._predict_curve = searcher, scheduler, predict_curve
         self._workers = workers
-        self._answers: dict[int, PredictedCurve] = {}
-        self._epochs: dict[int, int] = {}  # that a trial has ended
-        self._given = 0  # how often the search gave a trial; Ray has an id for each
-        self._ids: dict[int, str] = {}  # the last of each trial
-        # When the epoch that is being trained ends, and of which trial.
-        self._running: list[tuple[float, int]] = []
+        self._curves: dict[int, PredictedCurve] = {}
+        self._epochs: dict[int, int] = {}  # ended epochs of each trial
+        self._suggestions = 0  # Ray has an id for each suggestion
+        self._ids: dict[int, str] = {}  # the newest id of each trial
+        self._running: list[tuple[float, int]] = []  # a heap: end of the epoch, trial
 
     def simulate_epochs(self, epochs: int) -> list[SimulatedEpoch]:
-        """The first `epochs` epochs of the study, of all trials together, as they end."""
+        """Simulate the first `epochs` epochs over all trials; return them in the order they end."""
         ended: list[SimulatedEpoch] = []
         for _ in range(self._workers):
             self._start_trial(0.0)
@@ -77,30 +76,30 @@ class StudySimulator:
 
     def _end_epoch(self, now: float, number: int) -> SimulatedEpoch:
         epoch = self._epochs[number] = self._epochs[number] + 1
-        score = self._answers[number].scores[epoch - 1]
-        decision = self._judge.decide(number, epoch, score)
+        score = self._curves[number].scores[epoch - 1]
+        decision = self._scheduler.decide(number, epoch, score)
         result = {METRIC: score, "epoch": epoch, "training_iteration": epoch}
         if decision == "continue":
-            self._search.on_trial_result(self._ids[number], result)
+            self._searcher.on_trial_result(self._ids[number], result)
             self._schedule_epoch(now, number)
         else:
-            self._search.on_trial_complete(self._ids[number], result)
+            self._searcher.on_trial_complete(self._ids[number], result)
             self._start_trial(now)
         return SimulatedEpoch(now, number, epoch, score)
 
     def _start_trial(self, now: float) -> None:
-        """Give a worker that is free what the search gives: a new trial, or one that was paused."""
-        self._given += 1
-        given = self._search.suggest(name := str(self._given))
-        if not isinstance(given, dict):
+        """Start the suggested trial on a free worker; it is new or was paused."""
+        self._suggestions += 1
+        config = self._searcher.suggest(trial_id := str(self._suggestions))
+        if not isinstance(config, dict):
             return
-        number = given.get("number", self._given)
-        self._ids[number] = name
-        if number not in self._answers:
-            self._answers[number] = self._answer(given.get("trial", given))
+        number = config.get("number", self._suggestions)
+        self._ids[number] = trial_id
+        if number not in self._curves:
+            self._curves[number] = self._predict_curve(config.get("trial", config))
             self._epochs[number] = 0
         self._schedule_epoch(now, number)
 
     def _schedule_epoch(self, now: float, number: int) -> None:
-        seconds = self._answers[number].seconds[self._epochs[number]]
+        seconds = self._curves[number].seconds[self._epochs[number]]
         heapq.heappush(self._running, (now + seconds, number))

@@ -1,6 +1,6 @@
-"""What answers for a configuration that is not in the table: a forest. Knows no fer_tune.
+"""Random forest that predicts the learning curve of any configuration.
 
-Every system asks through this, also one that runs under a Python of its own.
+All compared systems use it, also those in another Python. It therefore imports nothing of fer_tune.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,67 +11,66 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.ensemble import RandomForestRegressor
 
 TREE_COUNT = 200
-MIN_LEAF_SIZE = 5  # configurations at least, so that no single one's luck is an answer
+MIN_LEAF_SIZE = 5  # averages out the luck of single configurations
 FOLD_COUNT = 10
 
-# By its name, each parameter of a space as a search space's file has it.
+# Parameters by name, with the keys of a search space's file.
 Parameters = Mapping[str, Mapping[str, Any]]
 Config = Mapping[str, Any]
 
 
 class SurrogateForest:
-    """Curves by configuration, learnt from those of a table.
+    """Model of learning curves by configuration, fitted to a table.
 
-    As surrogates of benchmarks are made (Eggensperger et al. 2015, section 4, where random forests
-    were the best of eight models).
+    Source: Eggensperger et al. 2015, section 4: random forests are the best of eight surrogates.
 
-    curves: (N, E) a value an epoch, of the N configurations.
+    curves: (N, E), a value for each configuration and epoch.
     """
 
     def __init__(
         self, parameters: Parameters, configs: Sequence[Config], curves: ArrayLike
     ) -> None:
         self._parameters = parameters
-        self._codes = np.array([self._encode_config(each) for each in configs])
+        self._codes = np.array([self._encode_config(config) for config in configs])
         self._curves = np.asarray(curves, dtype=np.float64)
         self._trees = _fit_trees(self._codes, self._curves)
-        self._known: dict[bytes, NDArray[np.float64]] = {}
+        self._cache: dict[bytes, NDArray[np.float64]] = {}
 
     def __call__(self, config: Config) -> NDArray[np.float64]:
-        """(E,) the curve of a configuration."""
+        """Predict the curve (E,) of a configuration."""
         code = np.array([self._encode_config(config)])
-        if code.tobytes() not in self._known:
-            self._known[code.tobytes()] = _predict_curves(self._trees, code)[0]
-        return self._known[code.tobytes()]
+        if (key := code.tobytes()) not in self._cache:
+            self._cache[key] = _predict_curves(self._trees, code)[0]
+        return self._cache[key]
 
     def predict_left_out(self) -> NDArray[np.float64]:
-        """(N, E) the curves as forests tell them that do not know them, in ten folds."""
-        told = np.empty_like(self._curves)
-        folds = np.random.default_rng(0).permutation(len(told)) % FOLD_COUNT
+        """Predict each curve (N, E) by a forest that has not seen it, in ten folds."""
+        predicted = np.empty_like(self._curves)
+        folds = np.random.default_rng(0).permutation(len(predicted)) % FOLD_COUNT
         for fold in set(folds.tolist()):
             out = folds == fold
             trees = _fit_trees(self._codes[~out], self._curves[~out])
-            told[out] = _predict_curves(trees, self._codes[out])
-        return told
+            predicted[out] = _predict_curves(trees, self._codes[out])
+        return predicted
 
     def _encode_config(self, config: Config) -> list[float]:
-        """Numbers on [0, 1], choices a column each; what a configuration does not have is apart."""
+        """Encode numbers on [0, 1] and choices one-hot; an inactive number is -1."""
         code: list[float] = []
-        has = select_active_parameters(self._parameters, config)
+        active = select_active_parameters(self._parameters, config)
         for name, parameter in self._parameters.items():
             if parameter["type"] == "choice":
-                code += [float(has.get(name) == value) for value in parameter["values"]]
+                code += [float(active.get(name) == value) for value in parameter["values"]]
             else:
-                code.append(_scale_to_unit(parameter, has[name]) if name in has else -1.0)
+                code.append(_scale_to_unit(parameter, active[name]) if name in active else -1.0)
         return code
 
 
 def select_active_parameters(parameters: Parameters, config: Config) -> dict[str, Any]:
-    """Of the values of a configuration, those of the parameters that it has by their `when`."""
+    """Return the values of the parameters that are active by their `when`."""
 
     def is_active(name: str) -> bool:
-        asked = parameters[name].get("when") or {}
-        return all(is_active(other) and config[other] in asked[other] for other in asked)
+        when = parameters[name].get("when") or {}
+        return all(is_active(key) and config[key] in values for key, values in when.items())
 
     return {name: config[name] for name in parameters if is_active(name)}
 
@@ -87,11 +86,11 @@ def _fit_trees(codes: NDArray[np.float64], curves: NDArray[np.float64]) -> list[
     forest = RandomForestRegressor(
         TREE_COUNT, min_samples_leaf=MIN_LEAF_SIZE, max_features=0.5, random_state=0, n_jobs=1
     )
-    return [each.tree_ for each in forest.fit(codes, curves).estimators_]
+    return [tree.tree_ for tree in forest.fit(codes, curves).estimators_]
 
 
 def _predict_curves(trees: Sequence[Any], codes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, E); the trees are asked directly, which takes a tenth of the time for a single one."""
-    asked = codes.astype(np.float32)
-    told = np.mean([each.predict(asked) for each in trees], axis=0)
-    return np.asarray(told).reshape(len(codes), -1)
+    """Predict curves (N, E) by the trees directly, ten times as fast as the forest for one code."""
+    inputs = codes.astype(np.float32)
+    curves = np.mean([tree.predict(inputs) for tree in trees], axis=0)
+    return np.asarray(curves).reshape(len(codes), -1)

@@ -1,6 +1,6 @@
-"""Studies by Syne Tune on the same table, in its own simulator.
+"""Studies by Syne Tune on the same table, in Syne Tune's own simulator.
 
-Runs under a Python that has Syne Tune and knows nothing of fer_tune:
+Runs in a Python with Syne Tune and without fer_tune:
 python -m benchmarks.replay.syne_tune_studies SYSTEM TASK.json   prints JSON
 """
 
@@ -16,13 +16,13 @@ import numpy as np
 
 from benchmarks.replay.surrogate_forest import SurrogateForest
 
-# Schedulers in syne_tune.optimizer.baselines, as they come: grace 1, reduction 3.
+# Schedulers of syne_tune.optimizer.baselines with their defaults: grace 1, reduction 3.
 SYSTEMS = {"Syne Tune ASHA": "ASHA", "Syne Tune BOHB": "BOHB", "Syne Tune CQR": "ASHACQR"}
-POLL_SECONDS = 1.0  # simulated seconds between two looks at the trials
+POLL_SECONDS = 1.0  # simulated seconds between two polls of the trials
 
 
 def run_study(task: dict[str, Any], system: str, seed: int) -> list[tuple[float, int, int, float]]:
-    """Time, trial, epoch and score of each epoch that was looked at, in order."""
+    """Run a study; return time, trial, epoch and score of each polled epoch, in order."""
     from syne_tune import StoppingCriterion, Tuner
     from syne_tune.backend.simulator_backend.simulator_callback import SimulatorCallback
     from syne_tune.constants import ST_TUNER_TIME
@@ -38,13 +38,17 @@ def run_study(task: dict[str, Any], system: str, seed: int) -> list[tuple[float,
             ended.append((when, trial.trial_id, int(result["epoch"]), float(result["score"])))
 
         def store_results(self) -> None:
-            """There is no table to write."""
+            """Write nothing."""
 
     scheduler = getattr(baselines, SYSTEMS[system])(
-        _convert_space(task), metric="score", time_attr="epoch", max_t=task["length"], do_minimize=False,
+        _convert_space(task),
+        metric="score",
+        time_attr="epoch",
+        max_t=task["length"],
+        do_minimize=False,
         random_seed=seed,
-    )  # fmt: skip
-    np.random.seed(seed)  # brackets are drawn by it
+    )
+    np.random.seed(seed)  # seeds the draw of brackets
     Tuner(
         trial_backend=_make_backend(task),
         scheduler=scheduler,
@@ -58,7 +62,7 @@ def run_study(task: dict[str, Any], system: str, seed: int) -> list[tuple[float,
 
 
 def _make_backend(task: dict[str, Any]) -> Any:
-    """What answers from the table, in simulated time."""
+    """Return a backend that predicts from the table, in simulated time."""
     from syne_tune.blackbox_repository.blackbox import Blackbox
     from syne_tune.blackbox_repository.simulated_tabular_backend import UserBlackboxBackend
     from syne_tune.config_space import randint
@@ -90,7 +94,7 @@ def _make_backend(task: dict[str, Any]) -> Any:
 
 
 def _convert_space(task: dict[str, Any]) -> dict[str, Any]:
-    return {name: _convert_parameter(each) for name, each in task["parameters"].items()}
+    return {name: _convert_parameter(value) for name, value in task["parameters"].items()}
 
 
 def _convert_parameter(parameter: dict[str, Any]) -> Any:
@@ -108,7 +112,7 @@ def _convert_parameter(parameter: dict[str, Any]) -> Any:
 
 
 def main() -> None:
-    """A line of JSON for each seed."""
+    """Print a JSON line for each seed."""
     system, path = sys.argv[1:]
     task = json.loads(Path(path).read_text())
     out = sys.stdout

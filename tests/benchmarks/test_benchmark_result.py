@@ -15,5 +15,5 @@ def test_a_bound_is_itself_within_the_target(value: float, met: bool) -> None:
     assert BenchmarkResult("d", "share", "x", [value], Target("at most", 1.05)).is_met is met
 
 
-def test_where_nothing_is_asked_nothing_is_missed() -> None:
+def test_a_row_without_a_target_is_neither_met_nor_missed() -> None:
     assert BenchmarkResult("c", "for comparison", "x", [0.1]).is_met is None

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import reference_trainable as reference_trainable
+from benchmarks import reference_trainable
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
 from fer_tune.model import FerNet, count_parameters
@@ -16,7 +16,7 @@ COUNTS = {"angry": 9, "happy": 5, "sad": 2}
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Class folders of noise."""
+    """Return class folders of noise images."""
     folder = tmp_path_factory.mktemp("faces")
     rng = np.random.default_rng(0)
     for name, count in COUNTS.items():
@@ -28,15 +28,15 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("depth", [1, 3, 5])
-def test_its_network_is_ours_but_for_the_biases_of_its_convolutions(depth: int) -> None:
+def test_the_network_is_ours_except_for_biases_of_convolutions(depth: int) -> None:
     ours = FerNet(ModelConfig(depth=depth), 7)
-    theirs = reference_trainable.build_network(depth, 0.25, 7)
+    reference = reference_trainable.build_network(depth, 0.25, 7)
     biases = sum(32 * 2**block for block in range(depth))
-    assert count_parameters(theirs) == count_parameters(ours) + biases
+    assert count_parameters(reference) == count_parameters(ours) + biases
 
 
 @pytest.mark.parametrize("plan", DATA_PLANS)
-def test_its_epochs_have_as_many_faces_as_ours(faces: Path, plan: DataPlan) -> None:
+def test_epochs_have_as_many_faces_as_ours(faces: Path, plan: DataPlan) -> None:
     batches = reference_trainable.make_training_batches(
         reference_trainable.load_image_folder(faces), plan, batch_size=4, workers=0
     )
@@ -45,7 +45,7 @@ def test_its_epochs_have_as_many_faces_as_ours(faces: Path, plan: DataPlan) -> N
     assert sum(len(truth) for _, truth in batches) == len(ours.faces)
 
 
-def test_it_learns_and_is_judged_by_class(faces: Path) -> None:
+def test_the_reference_learns_and_has_scores_by_class(faces: Path) -> None:
     torch.manual_seed(0)
     images = reference_trainable.load_image_folder(faces)
     model, device = reference_trainable.build_network(1, 0.0, len(COUNTS)), torch.device("cpu")

@@ -19,6 +19,6 @@ def test_no_study_is_missing() -> None:
 def test_a_study_is_loaded(name: str) -> None:
     folder, settings = open_study(STUDIES, name)
     trials = read_checked_trials(folder, settings)
-    assert [each.number for each in trials] == list(range(len(trials)))
+    assert [trial.number for trial in trials] == list(range(len(trials)))
     assert 0 < len(trials) <= settings.trials
-    assert all(each.history for each in trials if each.ending in ("finished", "stopped"))
+    assert all(trial.history for trial in trials if trial.ending in ("finished", "stopped"))

@@ -16,52 +16,53 @@ from fer_tune.trial import train_and_test
 from tests.data.held import drawn_faces, write_csv
 
 
-def line(plan: str, seed: int, accuracy: float) -> dict[str, object]:
+def make_line(plan: str, seed: int, accuracy: float) -> dict[str, object]:
     scores = {"accuracy": accuracy, "macro_f1": 0.5}
-    train = {"accuracy": 0.9, "gap": 0.4}
-    of = {
+    return {
         "faces_hash": "others",
         "plan": plan,
         "seed": seed,
         "epochs": 20,
         "faces": 4796,
         "originals": 436,
+        "train": {"accuracy": 0.9, "gap": 0.4},
+        "test": scores,
+        "papers_test": scores,
     }
-    return of | {"train": train, "test": scores, "papers_test": scores}
 
 
-def test_a_row_has_the_mean_and_the_deviation_over_seeds() -> None:
-    table = format_table([line("balanced", 0, 0.25), line("balanced", 1, 0.35)])
+def test_a_row_has_the_mean_and_standard_deviation_over_seeds() -> None:
+    table = format_table([make_line("balanced", 0, 0.25), make_line("balanced", 1, 0.35)])
     row = table.splitlines()[-1]
     assert row.startswith("| balanced | 4,796 (436) | 0.900 ± 0.000 | 0.400 ± 0.000 |")
     assert "| 0.300 ± 0.071 |" in row
 
 
 def test_a_plan_without_a_run_has_no_row() -> None:
-    assert len(format_table([line("original", 0, 0.5)]).splitlines()) == 3
+    assert len(format_table([make_line("original", 0, 0.5)]).splitlines()) == 3
 
 
-def test_runs_that_the_file_has_of_these_faces_are_not_trained_again(
+def test_recorded_runs_of_the_same_faces_are_not_trained_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faces, out = write_csv(drawn_faces(), tmp_path), tmp_path / "balance.jsonl"
     own = {"faces_hash": load_splits(faces).content_hash()}
-    ours = [line(plan, 0, 0.25) | own for plan in DATA_PLANS]
-    others = [line(plan, seed, 0.75) for plan in DATA_PLANS for seed in (0, 1)]
-    out.write_text("".join(json.dumps(each) + "\n" for each in ours + others))
-    asked: list[tuple[object, ...]] = []
+    ours = [make_line(plan, 0, 0.25) | own for plan in DATA_PLANS]
+    others = [make_line(plan, seed, 0.75) for plan in DATA_PLANS for seed in (0, 1)]
+    out.write_text("".join(json.dumps(line) + "\n" for line in ours + others))
+    runs: list[tuple[object, ...]] = []
     monkeypatch.setattr(
-        data_plans, "run_and_append", lambda _out, _run, left, *_: asked.extend(left)
+        data_plans, "run_and_append", lambda _out, _run, missing, *_: runs.extend(missing)
     )
     main([str(faces), "--seeds", "2", "--out", str(out)])
-    assert asked == [(faces, plan, 1, 20) for plan in DATA_PLANS]
-    shown = capsys.readouterr().out
-    assert shown.count("\n") == 2 + len(DATA_PLANS)
-    assert "0.250" in shown
-    assert "0.750" not in shown
+    assert runs == [(faces, plan, 1, 20) for plan in DATA_PLANS]
+    output = capsys.readouterr().out
+    assert output.count("\n") == 2 + len(DATA_PLANS)
+    assert "0.250" in output
+    assert "0.750" not in output
 
 
-def test_a_run_is_tested_on_the_test_faces_and_as_the_paper_did(
+def test_a_run_is_scored_on_the_test_faces_and_on_balanced_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faces = write_csv(drawn_faces(), tmp_path)
@@ -76,13 +77,13 @@ def test_a_run_is_tested_on_the_test_faces_and_as_the_paper_did(
     assert line["epoch"] == 1
     assert set(line["test"]) == set(line["papers_test"]) == {"accuracy", "macro_f1", *EMOTIONS}
     test = load_splits(faces).test
-    assert _pixels(training.call_args.args[2].images) == _pixels(test.images)
-    papers = testing.call_args.args[1]
+    assert _image_bytes(training.call_args.args[2].images) == _image_bytes(test.images)
+    balanced = testing.call_args.args[1]
     rarest = int(np.bincount(test.labels).min())
-    assert np.bincount(papers.labels).tolist() == [11 * rarest] * len(EMOTIONS)
-    seen = Counter(_pixels(papers.images.reshape(-1, 48, 48).numpy()))
-    assert sum(seen[each] for each in set(_pixels(test.images))) >= rarest * len(EMOTIONS)
+    assert np.bincount(balanced.labels).tolist() == [11 * rarest] * len(EMOTIONS)
+    counts = Counter(_image_bytes(balanced.images.reshape(-1, 48, 48).numpy()))
+    assert sum(counts[face] for face in set(_image_bytes(test.images))) >= rarest * len(EMOTIONS)
 
 
-def _pixels(images: NDArray[np.uint8]) -> list[bytes]:
+def _image_bytes(images: NDArray[np.uint8]) -> list[bytes]:
     return [image.tobytes() for image in images]

@@ -28,10 +28,10 @@ HIDDEN = {
 AVERAGE = {"learning_rate": 1e-4, "dropout": 0.1, "head": "average", "data_plan": "balanced"}
 
 
-def line(config: dict[str, Any], scores: list[float], **own: Any) -> dict[str, Any]:
-    """Of a table; every epoch takes a second."""
-    usual = {"config": config, "scores": scores, "gaps": [0.0] * len(scores)}
-    return {**usual, "seconds": [1.0] * len(scores), **own}
+def make_line(config: dict[str, Any], scores: list[float], **changes: Any) -> dict[str, Any]:
+    """Return a line of a table; each epoch takes a second."""
+    defaults = {"config": config, "scores": scores, "gaps": [0.0] * len(scores)}
+    return {**defaults, "seconds": [1.0] * len(scores), **changes}
 
 
 @pytest.fixture
@@ -41,27 +41,27 @@ def space() -> SearchSpace:
 
 @pytest.fixture
 def table(tmp_path: Path, space: SearchSpace) -> CurveTable:
-    """Four configurations of four epochs, one diverged after its first."""
+    """Return a table of four configurations with four epochs; one diverged after its first."""
     lines = [
-        line(HIDDEN, [0.1, 0.2, 0.3, 0.4]),
-        line(AVERAGE, [0.3, 0.35, 0.36, 0.37]),
-        line({**AVERAGE, "dropout": 0.5}, [0.1, 0.1, 0.1, 0.1], seconds=[3.0] * 4),
-        line({**HIDDEN, "learning_rate": 1e-2}, [0.05]),
+        make_line(HIDDEN, [0.1, 0.2, 0.3, 0.4]),
+        make_line(AVERAGE, [0.3, 0.35, 0.36, 0.37]),
+        make_line({**AVERAGE, "dropout": 0.5}, [0.1, 0.1, 0.1, 0.1], seconds=[3.0] * 4),
+        make_line({**HIDDEN, "learning_rate": 1e-2}, [0.05]),
     ]
     (path := tmp_path / "table.jsonl").write_text("\n".join(map(json.dumps, lines)))
     return load_curve_table(path, space)
 
 
-def recorded(table: CurveTable) -> Callable[[Mapping[str, Any]], PredictedCurve]:
-    """What answers by the nearest learning rate, so that a clock's figures are round."""
+def nearest_curve(table: CurveTable) -> Callable[[Mapping[str, Any]], PredictedCurve]:
+    """Return a predictor by the nearest learning rate, so that simulated times are round."""
 
-    def answer(config: Mapping[str, Any]) -> PredictedCurve:
-        def apart(row: int) -> tuple[bool, float]:
-            own = table.configs[row]
-            other = own["head"] != config["head"] or own["dropout"] != config["dropout"]
-            return other, abs(float(own["learning_rate"]) - config["learning_rate"])
+    def predict(config: Mapping[str, Any]) -> PredictedCurve:
+        def distance(row: int) -> tuple[bool, float]:
+            recorded = table.configs[row]
+            differs = any(recorded[name] != config[name] for name in ("head", "dropout"))
+            return differs, abs(float(recorded["learning_rate"]) - config["learning_rate"])
 
-        row = min(range(len(table.configs)), key=apart)
+        row = min(range(len(table.configs)), key=distance)
         return PredictedCurve(tuple(table.scores[row].tolist()), tuple(table.seconds[row].tolist()))
 
-    return answer
+    return predict

@@ -9,23 +9,25 @@ from fer_tune.data.load import load_splits
 from tests.data.held import drawn_faces, write_csv
 
 
-def test_a_table_of_other_faces_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_table_of_other_faces_is_not_changed(tmp_path: Path) -> None:
     faces, table = write_csv(drawn_faces(), tmp_path), tmp_path / "table.jsonl"
     table.write_text(before := json.dumps({"faces_hash": "others", "number": 0}) + "\n")
-    with pytest.raises(UserError, match=r"table\.jsonl is of other faces"):
+    with pytest.raises(UserError, match=r"table\.jsonl has curves of other faces"):
         record_curves.main([str(faces), "--table", str(table)])
     assert table.read_text() == before
 
 
-def test_what_the_table_lacks_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_configurations_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     faces, table = write_csv(drawn_faces(), tmp_path), tmp_path / "table.jsonl"
     own = load_splits(faces).content_hash()
     table.write_text(json.dumps({"faces_hash": own, "number": 1}) + "\n")
-    asked: list[int] = []
+    recorded: list[int] = []
     monkeypatch.setattr(
         record_curves,
-        "run_all",
-        lambda _out, _run, left, *_: asked.extend(each[1] for each in left),
+        "run_and_append",
+        lambda _out, _run, missing, *_: recorded.extend(number for _, number, _ in missing),
     )
     record_curves.main([str(faces), "--table", str(table), "--configurations", "3"])
-    assert asked == [0, 2]
+    assert recorded == [0, 2]
