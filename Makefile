@@ -1,4 +1,4 @@
-# make search | test | check: everything else installs itself on the first call.
+# Usage: make search, make test, ... The first call installs all dependencies into .venv.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -9,25 +9,26 @@ ARGS   ?=
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make search [ARGS='--trials 20']   run a study (the first call installs)"
-	@echo "make retrain ARGS='--study NAME'   train a study's best trial again, then test it"
-	@echo "make report ARGS='--study NAME'    what a study found, as a page"
-	@echo "make predict ARGS='FILE...'        the emotions in images, by the champion"
-	@echo "make ui                            open the MLflow UI on mlruns/"
-	@echo "make test                          ruff, mypy, import-linter and the tests"
-	@echo "make test-all                      the slow suites, beside those of make test"
-	@echo "make check                         ruff, mypy, import-linter and make lint-docker only"
-	@echo "make lint-docker                   what runs a cluster: Dockerfile, compose files, manifest"
-	@echo "make audit                         known vulnerabilities of the locked dependencies"
-	@echo "make bench [ARGS='--faces PATH']   measure speed beside a peer's and the targets (an hour)"
-	@echo "make cluster-secrets               fresh passwords for docker/compose.yaml, in docker/.env"
-	@echo "make lock                          resolve requirements.lock and the image's anew"
+	@echo "make search [ARGS='--trials 20']   run a study (the first call installs everything)"
+	@echo "make retrain ARGS='--study NAME'   train a study's best trial again and evaluate it"
+	@echo "make report ARGS='--study NAME'    write a study's results as a page"
+	@echo "make predict ARGS='FILE...'        classify the expressions in images"
+	@echo "make ui                            start the MLflow UI on mlruns/"
+	@echo "make test                          run make check and the tests"
+	@echo "make test-all                      run the slow tests, which make test leaves out"
+	@echo "make check                         run ruff, mypy, import-linter and make lint-docker"
+	@echo "make lint-docker                   check the Dockerfile and the YAML files in docker/"
+	@echo "make audit                         look for known vulnerabilities in locked dependencies"
+	@echo "make bench [ARGS='--faces PATH']   compare speed with a reference and targets (an hour)"
+	@echo "make cluster-secrets               write passwords for docker/compose.yaml to docker/.env"
+	@echo "make lock                          update both lock files to the newest versions"
+	@echo "make clean                         delete .venv and the caches of the tools"
 
 install: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "make: $(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12"; exit 2; }
+	  { echo "make: $(PYTHON) is older than Python 3.11; use a newer one: make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -61,7 +62,7 @@ lint-docker: $(STAMP)
 	$(BIN)/yamllint --strict --config-file docker/yamllint.yaml docker
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml docker/compose.cuda.yaml
 
-# Strict: an audit that could not ask about a package has failed.
+# With --strict, the audit fails if it cannot check a package.
 audit: $(STAMP)
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes \
 	  -r requirements.lock -r docker/requirements.lock $(ARGS)
@@ -77,13 +78,13 @@ bench: $(STAMP)
 
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade
 
-# The image's is without what only contributors need, and with what only KubeRay needs.
+# The image's lock file has no development tools, but has what KubeRay needs.
 lock: $(STAMP)
 	$(BIN)/uv pip compile pyproject.toml --extra cluster --group dev $(LOCKED) -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra kubernetes -c requirements.lock \
 	  --no-annotate $(LOCKED) -o docker/requirements.lock
 
-# One that is there stays: it opens the volumes that were made with it.
+# An existing password stays, because the existing volumes need it.
 cluster-secrets:
 	@umask 077; grep -qs RAY_AUTH_TOKEN docker/.env || { made=$$($(PYTHON) -c 'import secrets; \
 	  [print(f"{name}={secrets.token_hex(32)}") for name in \
