@@ -1,6 +1,6 @@
-"""What is wrong with a set of faces before anything is trained on it."""
+"""An audit of a data set before training: imbalance, exact duplicates, leaks, blank images."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from fer_tune.data.duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, SplitName, Splits
 
+_Hashes = Mapping[SplitName, NDArray[np.uint64]]  # of the images of each split
+
 
 @dataclass(frozen=True)
 class Leak:
-    """Faces of one split whose twin stands in an earlier one.
+    """The faces of one split with an exact duplicate in an earlier split.
 
-    faces: how many of the `of` faces in `split` have a twin in `earlier`.
-    same_label: how many of them have one there with their own label.
+    faces: number of these faces.
+    of: number of all faces in `split`.
+    same_label: number of these faces with a duplicate of their own label.
     """
 
     earlier: SplitName
@@ -28,14 +31,16 @@ class Leak:
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """Figures on one `Splits`. Twins are faces with exactly the same pixels.
+    """The figures of an audit. Duplicates are faces of exactly the same pixels.
 
-    counts: by split, (C,) faces of each class.
-    redundant: by split, faces of which the same split holds an earlier twin.
+    counts: (C,) faces of each class, by split.
+    redundant: faces with an earlier duplicate in the same split, by split.
     leaks: train to validation, train to test, validation to test.
-    conflict_groups, conflict_faces: twins that carry different labels, in all splits together.
-    blank: by split, images of one grey but for JPEG's noise (a standard deviation below 1 of 255).
-    mean, deviation: of the training pixels, in [0, 1].
+    conflict_groups: groups of duplicates with different labels, over all splits.
+    conflict_faces: faces in these groups.
+    blank: images of a single grey, by split. JPEG's noise is allowed: a standard deviation below
+        1 of 255.
+    mean, deviation: mean and standard deviation of the training pixels, in [0, 1].
     """
 
     classes: tuple[str, ...]
@@ -49,47 +54,51 @@ class Audit:
     deviation: float
 
     def summarize_findings(self) -> tuple[str, ...]:
-        """The audit in plain sentences."""
-        return tuple(_iterate_findings(self))
+        """Return the audit in plain sentences, the imbalance first."""
+        conflicts = f"{self.conflict_groups:,} groups, {self.conflict_faces:,} faces"
+        return (
+            _describe_imbalance(self),
+            f"Exact duplicates inside a split: {_format_by_split(self.redundant)}.",
+            *map(_describe_leak, self.leaks),
+            "Exact duplicates with conflicting labels: "
+            f"{conflicts if self.conflict_groups else 'none'}.",
+            f"Blank images (a single grey): {_format_by_split(self.blank)}.",
+            f"Training pixels in [0, 1]: mean {self.mean:.4f}, "
+            f"standard deviation {self.deviation:.4f}.",
+        )
 
 
 def audit_splits(splits: Splits) -> Audit:
-    """Count what a class distribution alone does not show."""
-    prints = {name: hash_images(splits[name].images) for name in SPLIT_NAMES}
-    groups, faces = _count_conflicts(splits, prints)
-    mean, deviation = _measure_mean_and_deviation(splits.train.images)
+    """Return what a class distribution alone does not show."""
+    hashes = {name: hash_images(splits[name].images) for name in SPLIT_NAMES}
+    groups, faces = _count_conflicts(splits, hashes)
+    mean, deviation = _measure_pixels(splits.train.images)
     return Audit(
         classes=splits.classes,
         counts={name: splits[name].count_by_class(len(splits.classes)) for name in SPLIT_NAMES},
-        redundant={name: len(own) - len(np.unique(own)) for name, own in prints.items()},
-        leaks=tuple(_find_leak(splits, prints, *pair) for pair in combinations(SPLIT_NAMES, 2)),
+        redundant={name: len(own) - len(np.unique(own)) for name, own in hashes.items()},
+        leaks=tuple(_find_leak(splits, hashes, *pair) for pair in combinations(SPLIT_NAMES, 2)),
         conflict_groups=groups,
         conflict_faces=faces,
-        blank={name: _count_blank(splits[name].images) for name in SPLIT_NAMES},
+        blank={name: sum(bool(i.std() < 1) for i in splits[name].images) for name in SPLIT_NAMES},
         mean=mean,
         deviation=deviation,
     )
 
 
-def _find_leak(
-    splits: Splits,
-    hashes: Mapping[SplitName, NDArray[np.uint64]],
-    earlier: SplitName,
-    later: SplitName,
-) -> Leak:
-    seen = np.isin(hashes[later], hashes[earlier])
-    labelled = set(zip(hashes[earlier].tolist(), splits[earlier].labels.tolist(), strict=True))
-    leaked = zip(hashes[later][seen].tolist(), splits[later].labels[seen].tolist(), strict=True)
-    same = sum(pair in labelled for pair in leaked)
-    return Leak(earlier, later, int(seen.sum()), len(seen), same)
+def _find_leak(splits: Splits, hashes: _Hashes, earlier: SplitName, later: SplitName) -> Leak:
+    is_leaked = np.isin(hashes[later], hashes[earlier])
+    known = set(zip(hashes[earlier].tolist(), splits[earlier].labels.tolist(), strict=True))
+    leaked = hashes[later][is_leaked].tolist(), splits[later].labels[is_leaked].tolist()
+    same_label = sum(pair in known for pair in zip(*leaked, strict=True))
+    return Leak(earlier, later, int(is_leaked.sum()), len(is_leaked), same_label)
 
 
-def _count_conflicts(
-    splits: Splits, hashes: Mapping[SplitName, NDArray[np.uint64]]
-) -> tuple[int, int]:
-    every = np.concatenate([hashes[name] for name in SPLIT_NAMES])
+def _count_conflicts(splits: Splits, hashes: _Hashes) -> tuple[int, int]:
+    """Return how many groups of duplicates have different labels, and their faces."""
+    all_hashes = np.concatenate([hashes[name] for name in SPLIT_NAMES])
     labels = np.concatenate([splits[name].labels for name in SPLIT_NAMES])
-    _, group, sizes = np.unique(every, return_inverse=True, return_counts=True)
+    _, group, sizes = np.unique(all_hashes, return_inverse=True, return_counts=True)
     lowest = np.full(len(sizes), len(splits.classes))
     highest = np.full(len(sizes), -1)
     np.minimum.at(lowest, group, labels)
@@ -98,11 +107,8 @@ def _count_conflicts(
     return int(conflicting.sum()), int(sizes[conflicting].sum())
 
 
-def _count_blank(images: NDArray[np.uint8]) -> int:
-    return sum(bool(image.std() < 1) for image in images)
-
-
-def _measure_mean_and_deviation(images: NDArray[np.uint8]) -> tuple[float, float]:
+def _measure_pixels(images: NDArray[np.uint8]) -> tuple[float, float]:
+    """Return mean and standard deviation in [0, 1]."""
     # From the histogram: exact, and without a float copy of all pixels.
     weights = np.bincount(images.ravel(), minlength=256) / images.size
     greys = np.arange(256) / 255
@@ -110,40 +116,27 @@ def _measure_mean_and_deviation(images: NDArray[np.uint8]) -> tuple[float, float
     return mean, float(np.sqrt(weights @ (greys - mean) ** 2))
 
 
-def _iterate_findings(audit: Audit) -> Iterator[str]:
-    yield _describe_imbalance(audit)
-    yield f"Redundant faces, of which the same split holds a twin: {_format_by_split(audit.redundant)}."
-    yield from map(_describe_leak, audit.leaks)
-    conflicts = f"{audit.conflict_groups:,} groups of twins, {audit.conflict_faces:,} faces"
-    yield f"Twins with conflicting labels: {conflicts if audit.conflict_groups else 'none'}."
-    yield f"Blank images, all of one grey: {_format_by_split(audit.blank)}."
-    yield (
-        f"Training pixels in [0, 1]: mean {audit.mean:.4f}, standard deviation "
-        f"{audit.deviation:.4f}."
-    )
-
-
 def _describe_imbalance(audit: Audit) -> str:
     train = audit.counts["train"]
-    most, least = int(train.argmax()), int(train.argmin())
-    if train[most] == train[least]:
-        return f"Imbalance: none, {train[most]:,} training faces of each class."
+    largest, smallest = int(train.argmax()), int(train.argmin())
+    if train[largest] == train[smallest]:
+        return f"Imbalance: none, the training split has {train[0]:,} faces of each class."
     return (
-        f"Imbalance: for one {audit.classes[least]} face in train there are "
-        f"{train[most] / train[least]:.1f} {audit.classes[most]} ones."
+        f"Imbalance: the training split has {train[largest] / train[smallest]:.1f} "
+        f"{audit.classes[largest]} faces for each {audit.classes[smallest]} face."
     )
 
 
 def _describe_leak(leak: Leak) -> str:
-    told = f"Leak from {leak.earlier} to {leak.split}: "
+    start = f"Leak from {leak.earlier} to {leak.split}:"
     if not leak.faces:
-        return f"{told}none."
+        return f"{start} none."
     return (
-        f"{told}{leak.faces:,} of {leak.of:,} {leak.split} faces ({leak.faces / leak.of:.1%}) "
-        f"have a twin there, {leak.same_label / leak.faces:.0%} of them with the same label."
+        f"{start} {leak.faces:,} of {leak.of:,} {leak.split} faces ({leak.faces / leak.of:.1%}) "
+        f"have an exact duplicate in {leak.earlier}, {leak.same_label / leak.faces:.0%} of them "
+        "with the same label."
     )
 
 
-def _format_by_split(figures: Mapping[SplitName, int]) -> str:
-    told = [f"{number:,} in {name}" for name, number in figures.items() if number]
-    return ", ".join(told) or "none"
+def _format_by_split(counts: Mapping[SplitName, int]) -> str:
+    return ", ".join(f"{count:,} in {name}" for name, count in counts.items() if count) or "none"

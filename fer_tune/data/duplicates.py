@@ -1,4 +1,4 @@
-"""Faces with exactly the same pixels."""
+"""Exact duplicates: faces of the same pixels."""
 
 from hashlib import blake2b
 
@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def hash_images(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """(N,) uint64 from (N, 48, 48) uint8: equal for twins, as good as random otherwise."""
+def hash_images(
+    images: NDArray[np.uint8],  # (N, 48, 48)
+) -> NDArray[np.uint64]:  # (N,)
+    """Return a hash of each image: equal for duplicates, as good as random otherwise."""
     digests = (blake2b(image.tobytes(), digest_size=8).digest() for image in images)
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
@@ -16,5 +18,5 @@ def has_duplicate(
     images: NDArray[np.uint8],  # (N, 48, 48)
     others: NDArray[np.uint8],  # (M, 48, 48)
 ) -> NDArray[np.bool_]:  # (N,)
-    """Which of the images have a twin among the others."""
+    """Return for each image whether it has an exact duplicate among the others."""
     return np.isin(hash_images(images), hash_images(others))

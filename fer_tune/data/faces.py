@@ -1,4 +1,4 @@
-"""The faces themselves: arrays of one fixed shape, whatever file they came from."""
+"""Faces as arrays of one fixed shape, whatever file they come from."""
 
 import hashlib
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """Grey faces and what they show.
+    """Grey faces with their labels.
 
-    images: (N, 48, 48) uint8, 0 black to 255 white.
-    labels: (N,) int64, indices into the class names of the splits they belong to.
+    images: (N, 48, 48) uint8, 0 is black and 255 white.
+    labels: (N,) int64, indices into the class names of the splits.
     """
 
     images: NDArray[np.uint8]
@@ -38,23 +38,23 @@ class Faces:
         return len(self.labels)
 
     def take(self, index: NDArray[np.int64]) -> "Faces":
-        """The faces at `index`, (M,) int64, in that order."""
+        """Return the faces at `index`, (M,) int64, in that order."""
         return Faces(self.images[index], self.labels[index])
 
     def count_by_class(self, classes: int) -> NDArray[np.int64]:
-        """Faces of each class: (classes,) int64."""
+        """Return the number of faces of each class, (classes,) int64."""
         return np.bincount(self.labels, minlength=classes).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """The faces of one study, divided once.
+    """A data set divided into train, validation and test.
 
-    classes: class names; the labels index them.
-    source: what the faces were read from, for people ("fer2013.csv", "demo faces").
-    protocol: one sentence saying which faces train, validate and test.
-    notes: what was converted or left out on the way in, one sentence each.
-    origin: the file or folder that they were read from, absolute; None for the demo faces.
+    classes: class names; the labels are indices into them.
+    source: name of the data set for people ("fer2013.csv", "demo faces").
+    protocol: a sentence or two that say which faces train, validate and test.
+    notes: sentences that say what was converted or left out.
+    origin: absolute path of the file or folder; None for the demo faces.
     """
 
     classes: tuple[str, ...]
@@ -71,7 +71,7 @@ class Splits:
         return faces
 
     def content_hash(self) -> str:
-        """SHA-256 over class names, pixels and labels: equal for equal faces in any format."""
+        """Return SHA-256 of class names, pixels and labels: equal faces in any format match."""
         digest = hashlib.sha256("\0".join(self.classes).encode())
         for name in SPLIT_NAMES:
             digest.update(np.ascontiguousarray(self[name].images).data)

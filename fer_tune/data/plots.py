@@ -1,4 +1,4 @@
-"""Two pictures of the data: how many faces each class has, and what some of them look like."""
+"""Plots of a data set: faces by class as bars, and sample faces of each class."""
 
 import io
 import warnings
@@ -16,16 +16,16 @@ from fer_tune.data.resampling import TrainingFaces
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_FACES_PER_CLASS = 12  # faces of each class on a sheet
+_FACES_PER_CLASS = 12
 _MARGIN = 4  # white pixels around each face
 _DPI = 200
-_NAMES_INCHES, _TITLE_INCHES = 1.0, 0.35  # inches left of and above the faces of a sheet
+_NAMES_INCHES, _TITLE_INCHES = 1.0, 0.35  # left of and above the faces
 
 
 def plot_class_distribution(
     counts: Mapping[SplitName, NDArray[np.int64]], classes: Sequence[str], path: Path
 ) -> None:
-    """Bars of the faces of each class, a panel a split, as a PNG at `path`."""
+    """Write a PNG at `path`: the number of faces of each class as bars, one panel a split."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 1.2 + 0.34 * len(classes)), layout="constrained")
@@ -33,10 +33,10 @@ def plot_class_distribution(
     for panel, name in zip(panels, SPLIT_NAMES, strict=True):
         own = counts[name]
         bars = panel.barh(range(len(classes)), own, height=0.72, color="0.45")
-        shares = [f"{n:,}  ({n / own.sum():.1%})" for n in own]
-        panel.bar_label(bars, shares, padding=3, fontsize=8)
+        labels = [f"{count:,}  ({count / own.sum():.1%})" for count in own]
+        panel.bar_label(bars, labels, padding=3, fontsize=8)
         panel.set_title(f"{name}: {own.sum():,} faces", fontsize=10, loc="left")
-        panel.set_xlim(0, own.max() * 1.6)  # room for the figures beside the bars
+        panel.set_xlim(0, own.max() * 1.6)  # room for the labels beside the bars
         panel.set_xticks([])
         panel.tick_params(length=0)
         panel.spines[["top", "right", "bottom"]].set_visible(False)
@@ -48,24 +48,24 @@ def plot_class_distribution(
 def plot_faces_by_class(
     training: TrainingFaces, classes: Sequence[str], path: Path, *, title: str, seed: int = 0
 ) -> None:
-    """A row of faces for each class as a PNG at `path`.
+    """Write a PNG at `path`: one row of random faces for each class.
 
-    The faces are drawn as a trial would draw them, without repeats.
+    Faces are drawn as a trial draws them, but without repeats.
     """
     from matplotlib.figure import Figure
 
     rng = np.random.default_rng(seed)
     rows = [_draw_face_row(training, label, rng) for label in range(len(classes))]
     sheet = np.concatenate(rows)
-    # A pixel of a face is two dots wide; the rest is room for names and the title, in inches.
+    # In inches. A pixel of a face is two dots wide; the names and the title need more room.
     width, height = (2 * side / _DPI for side in reversed(sheet.shape))
-    whole = (width + _NAMES_INCHES, height + _TITLE_INCHES)
-    figure = Figure(figsize=whole)
-    axes = figure.add_axes((_NAMES_INCHES / whole[0], 0, width / whole[0], height / whole[1]))
+    total = (width + _NAMES_INCHES, height + _TITLE_INCHES)
+    figure = Figure(figsize=total)
+    axes = figure.add_axes((_NAMES_INCHES / total[0], 0, width / total[0], height / total[1]))
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     counts = training.faces.count_by_class(len(classes))
     cell = len(rows[0])
-    ticks = [f"{name}\n{n:,}" for name, n in zip(classes, counts, strict=True)]
+    ticks = [f"{name}\n{count:,}" for name, count in zip(classes, counts, strict=True)]
     axes.set_yticks([cell * (row + 0.5) for row in range(len(classes))], ticks, fontsize=8)
     axes.set_xticks([])
     axes.tick_params(length=0)
@@ -80,7 +80,7 @@ def _draw_face_row(
     cell = SIDE + 2 * _MARGIN
     row = np.full((cell, cell * _FACES_PER_CLASS), 255, np.uint8)
     members = np.flatnonzero(training.faces.labels == label)
-    # Chances differ between classes only in some plans, but never inside a class.
+    # The sampling weights of a plan are equal inside a class.
     chosen = rng.choice(members, min(_FACES_PER_CLASS, len(members)), replace=False)
     for column, image in enumerate(training.faces.images[chosen]):
         left = column * cell + _MARGIN
@@ -89,8 +89,8 @@ def _draw_face_row(
 
 
 def _save_png(figure: "Figure", path: Path) -> None:
-    drawn = io.BytesIO()
+    png = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # names in letters that its font lacks
-        figure.savefig(drawn, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.08)
-    atomic.write_file(path, drawn.getvalue())
+        warnings.filterwarnings("ignore", "Glyph")  # letters of names that the font lacks
+        figure.savefig(png, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.08)
+    atomic.write_file(path, png.getvalue())

@@ -1,4 +1,4 @@
-"""Data plans: how the training faces of a trial are drawn. No other split of a study does."""
+"""Data plans: how the training faces of a trial are resampled. Other splits stay unchanged."""
 
 import os
 from collections.abc import Callable
@@ -13,17 +13,19 @@ from fer_tune.data.faces import Faces
 DataPlan = Literal["original", "balanced", "oversampled", "sqrt_sampler"]
 DATA_PLANS: tuple[DataPlan, ...] = get_args(DataPlan)
 
-BALANCED_COPIES = 10  # of each original in the balanced plan, as in the paper
+BALANCED_COPIES = 10  # augmented copies of each original in the balanced plan, as in the paper
+
+_Labels = NDArray[np.int64]  # (N,), also positions of faces
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingFaces:
-    """What one data plan lets a trial train on.
+    """The faces of one data plan.
 
-    faces: originals, and with some plans augmented copies of them behind all originals.
-    copies: how many of the faces, the last ones, are augmented copies of those before them.
-    chances: (N,) float64, of a face to be drawn, summing to 1; None where an epoch sees each face
-        once.
+    faces: the originals, followed by augmented copies of them in some plans.
+    copies: number of augmented copies, the last of `faces`.
+    sampling_weights: (N,) float64, probability of drawing each face; they sum to 1. None if an
+        epoch draws every face once.
     """
 
     faces: Faces
@@ -32,18 +34,18 @@ class TrainingFaces:
 
     @property
     def originals(self) -> Faces:
-        """The faces without the copies."""
+        """The faces without the augmented copies."""
         return self.faces.take(np.arange(len(self.faces) - self.copies))
 
 
 def apply_data_plan(plan: DataPlan, train: Faces, seed: int) -> TrainingFaces:
-    """What the plan `name` makes of the training faces; the same for the same faces and seed.
+    """Return the training faces of a plan; the same faces and seed give the same result.
 
-    original: the faces as they are.
-    balanced: the paper's plan: as many originals of each class as the smallest class has, and ten
-        augmented copies of each. Most faces of the large classes are thrown away.
-    oversampled: every face, and each class filled up with augmented copies to the largest one.
-    sqrt_sampler: every face, drawn with a chance in proportion to 1/sqrt(frequency of its class).
+    - original: the faces unchanged.
+    - balanced: the paper's plan. It draws as many originals of each class as the smallest class
+      has, adds ten augmented copies of each, and drops most faces of the large classes.
+    - oversampled: every face, and augmented copies that make all classes as large as the largest.
+    - sqrt_sampler: every face, drawn with probability proportional to 1/sqrt(size of its class).
     """
     if plan == "original":
         return TrainingFaces(train)
@@ -52,34 +54,26 @@ def apply_data_plan(plan: DataPlan, train: Faces, seed: int) -> TrainingFaces:
     rng = np.random.default_rng(seed)
     originals, copied = COPY_SELECTORS[plan](train.labels, rng)
     copies = _augment_images(train.images[copied], seed)
-    return TrainingFaces(
-        Faces(
-            np.concatenate([train.images[originals], copies]),
-            train.labels[np.concatenate([originals, copied])],
-        ),
-        copies=len(copied),
-    )
+    images = np.concatenate([train.images[originals], copies])
+    labels = train.labels[np.concatenate([originals, copied])]
+    return TrainingFaces(Faces(images, labels), copies=len(copied))
 
 
-def _weigh_by_sqrt_frequency(labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    chances = 1 / np.sqrt(np.bincount(labels)[labels])
-    return np.asarray(chances / chances.sum(), dtype=np.float64)
+def _weigh_by_sqrt_frequency(labels: _Labels) -> NDArray[np.float64]:
+    weights = 1 / np.sqrt(np.bincount(labels)[labels])
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
-def _select_balanced(
-    labels: NDArray[np.int64], rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions of the originals kept, and of the original of every copy."""
+def _select_balanced(labels: _Labels, rng: np.random.Generator) -> tuple[_Labels, _Labels]:
+    """Return the positions of the originals, and that of the original of every copy."""
     classes, counts = np.unique(labels, return_counts=True)
-    kept = [rng.choice(np.flatnonzero(labels == c), counts.min(), replace=False) for c in classes]
-    originals = np.sort(np.concatenate(kept))
+    drawn = [rng.choice(np.flatnonzero(labels == c), counts.min(), replace=False) for c in classes]
+    originals = np.sort(np.concatenate(drawn))
     return originals, np.repeat(originals, BALANCED_COPIES)
 
 
-def _select_oversampled(
-    labels: NDArray[np.int64], rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions of the originals kept, and of the original of every copy."""
+def _select_oversampled(labels: _Labels, rng: np.random.Generator) -> tuple[_Labels, _Labels]:
+    """Return the positions of the originals, and that of the original of every copy."""
     classes, counts = np.unique(labels, return_counts=True)
     # np.resize repeats a class's shuffled faces in turn: copies spread evenly over its originals.
     copied = [
@@ -89,15 +83,14 @@ def _select_oversampled(
     return np.arange(len(labels)), np.concatenate(copied)
 
 
-# The plans that make augmented copies, and what chooses for them as `_select_balanced` says.
+# The plans that make augmented copies, with the function that selects the originals.
 COPY_SELECTORS: dict[
-    DataPlan,
-    Callable[[NDArray[np.int64], np.random.Generator], tuple[NDArray[np.int64], NDArray[np.int64]]],
+    DataPlan, Callable[[_Labels, np.random.Generator], tuple[_Labels, _Labels]]
 ] = {"balanced": _select_balanced, "oversampled": _select_oversampled}
 
 
 def _augment_images(images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
-    """Each face, (N, 48, 48), turned, mirrored, scaled, brightened and contrasted at random."""
+    """Return each face, (N, 48, 48), rotated, mirrored, scaled and relit at random."""
     transform = _build_transform(seed)
     copies = np.empty_like(images)
     for copy, image in zip(copies, images, strict=True):
@@ -106,22 +99,15 @@ def _augment_images(images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
 
 
 def _build_transform(seed: int) -> Callable[..., dict[str, Any]]:
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else it asks the network at import
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks the network
     import albumentations as A
     import cv2
 
-    transform: Callable[..., dict[str, Any]] = A.Compose(
-        [
-            A.HorizontalFlip(p=0.5),
-            A.Affine(
-                rotate=(-15, 15),
-                scale=(0.9, 1.1),
-                keep_ratio=True,
-                border_mode=cv2.BORDER_REPLICATE,
-                p=1,
-            ),
-            A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=1),
-        ],
-        seed=seed,
-    )
+    border = {"keep_ratio": True, "border_mode": cv2.BORDER_REPLICATE}
+    steps = [
+        A.HorizontalFlip(p=0.5),
+        A.Affine(rotate=(-15, 15), scale=(0.9, 1.1), p=1, **border),
+        A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=1),
+    ]
+    transform: Callable[..., dict[str, Any]] = A.Compose(steps, seed=seed)
     return transform

@@ -1,4 +1,4 @@
-"""Smaller sets of faces in which every class has its share."""
+"""Stratified samples: smaller sets of faces with the same class shares."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,49 +7,50 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
 
-# Of the training faces on which train scores are taken: the same in every study and retraining,
-# so that their gaps compare.
+# One seed for the faces of every train score, so that gaps of all studies are comparable.
 TRAIN_EVAL_SEED = 0
 
 
 def draw_stratified_sample(faces: Faces, size: int, seed: int) -> Faces:
-    """`size` of the faces, every class in proportion; all of them where there are no more.
+    """Return `size` faces with the same class shares, or all of them if there are no more.
 
-    Raises UserError where `size` is too small for a face of every class.
+    Raises UserError if `size` is too small for one face of each class.
     """
     counts = np.bincount(faces.labels)
-    if size < np.count_nonzero(counts):
-        raise UserError(f"cannot draw {size} faces: there are {np.count_nonzero(counts)} classes")
-    return (
-        faces if size >= len(faces) else _draw_by_quota(faces, _allocate_quotas(counts, size), seed)
-    )
+    classes = np.count_nonzero(counts)
+    if size < classes:
+        raise UserError(f"cannot draw {size} faces of {classes} classes; draw {classes} or more")
+    if size >= len(faces):
+        return faces
+    return _draw_by_quota(faces, _allocate_quotas(counts, size), seed)
 
 
 def draw_train_eval_sample(training: TrainingFaces, train: Faces, size: int) -> Faces:
-    """The faces on which a trial's train scores are taken: ones that it trains on, as they are.
+    """Return the faces on which the train scores of a trial are measured.
 
-    `size` of them, with the class shares of `train`, so that the gap to validation compares like
-    with like; fewer where the plan threw away too many of a class.
+    The trial trains on all of them, and they are not augmented. They have the class shares of
+    `train`, as the validation split has, so the gap between the two is a fair comparison.
 
-    training: what the trial trains on.
-    train: the split that it was made from.
+    training: faces that the trial trains on.
+    train: split from which the data plan made `training`.
+    size: number of faces. There are fewer if the plan dropped too many of a class.
     """
     shares = np.bincount(train.labels)
     originals = training.originals
-    kept = np.bincount(originals.labels, minlength=len(shares))
-    there = shares > 0
-    most = int((kept[there] / shares[there]).min() * len(train))
-    quotas = _allocate_quotas(shares, max(min(size, most), int(np.count_nonzero(there))))
-    return _draw_by_quota(originals, np.minimum(quotas, kept), TRAIN_EVAL_SEED)
+    available = np.bincount(originals.labels, minlength=len(shares))
+    present = shares > 0
+    largest = int((available[present] / shares[present]).min() * len(train))
+    quotas = _allocate_quotas(shares, max(min(size, largest), int(np.count_nonzero(present))))
+    return _draw_by_quota(originals, np.minimum(quotas, available), TRAIN_EVAL_SEED)
 
 
 def _allocate_quotas(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """`size` divided by `counts`: the largest remainders are rounded up, no class is left out."""
+    """Return `size` divided in proportion to `counts`, by largest remainder; no class gets 0."""
     exact = np.maximum(counts * (size / counts.sum()), counts > 0)
     quotas: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     by_remainder = np.argsort(quotas - exact, kind="stable")
     quotas[by_remainder[: max(0, size - quotas.sum())]] += 1
-    # What tiny classes were given beyond their share comes from the largest, face by face.
+    # Tiny classes got more than their share; the largest class gives these faces back.
     while quotas.sum() > size:
         quotas[quotas.argmax()] -= 1
     return quotas

@@ -1,4 +1,4 @@
-"""The faces that one trial sees."""
+"""The faces that one trial trains on and is scored on."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,12 @@ from fer_tune.data.subsample import draw_train_eval_sample
 
 @dataclass(frozen=True, eq=False)
 class TrialData:
-    """What a trial trains on and what it is judged by; the test faces are not among them.
+    """The faces of a trial; the test faces are not among them.
 
-    sample: faces that it trains on, as they are, about as many as validation has (`balanced` may
-        not have kept so many), on which the train scores are taken.
-    validation: the same for every trial of a study.
+    training: faces to train on.
+    train_sample: some of these faces, not augmented, for the train scores. Their number is that
+        of the validation faces, or less if the data plan dropped too many.
+    validation: faces for the validation scores, the same for every trial of a study.
     """
 
     training: TrainingFaces
@@ -23,9 +24,9 @@ class TrialData:
 
 
 def build_trial_data(splits: Splits, train: Faces, data_plan: DataPlan, seed: int) -> TrialData:
-    """The faces of the trials that follow `plan`.
+    """Return the faces for trials with this data plan.
 
-    train: the training faces, or the sample of them that the study is held to.
+    train: the training split, or the study's sample of it.
     """
     training = apply_data_plan(data_plan, train, seed)
     sample = draw_train_eval_sample(training, train, len(splits.validation))

@@ -18,28 +18,28 @@ def faces(number: int, seed: int = 0) -> Faces:
     return Faces(images, np.arange(number) % 2)
 
 
-def decoded(**parts: Faces) -> DecodedFaces:
-    named: dict[SplitName, Faces] = {name: parts[name] for name in SPLIT_NAMES if name in parts}
-    return DecodedFaces(CLASSES, named)
+def decoded(**own: Faces) -> DecodedFaces:
+    splits: dict[SplitName, Faces] = {name: own[name] for name in SPLIT_NAMES if name in own}
+    return DecodedFaces(CLASSES, splits)
 
 
-def test_three_parts_stay_as_the_data_divides_them() -> None:
+def test_three_splits_are_used_unchanged() -> None:
     splits = split_faces(
         decoded(train=faces(20, 1), validation=faces(6, 2), test=faces(8, 3)), "source"
     )
     assert [len(splits[name]) for name in SPLIT_NAMES] == [20, 6, 8]
-    assert splits.protocol == ("As the data divides itself: 20 faces train, 6 validate, 8 test.")
+    assert splits.protocol == "The data set's own splits: 20 faces train, 6 validate, 8 test."
 
 
 @pytest.mark.parametrize("held_out", ["validation", "test"])
-def test_of_two_parts_the_held_out_one_tests(held_out: str) -> None:
+def test_of_two_splits_the_held_out_one_tests(held_out: str) -> None:
     splits = split_faces(decoded(train=faces(200, 1), **{held_out: faces(30, 2)}), "source")
     assert [len(splits[name]) for name in SPLIT_NAMES] == [180, 20, 30]
     assert set(hash_images(splits.test.images)) == set(hash_images(faces(30, 2).images))
 
 
 @pytest.mark.parametrize("only", SPLIT_NAMES)
-def test_of_one_part_a_tenth_validates_and_a_tenth_tests(only: str) -> None:
+def test_of_one_split_a_tenth_validates_and_a_tenth_tests(only: str) -> None:
     splits = split_faces(decoded(**{only: faces(200)}), "source")
     assert [len(splits[name]) for name in SPLIT_NAMES] == [162, 18, 20]
     for name in SPLIT_NAMES:
@@ -48,15 +48,15 @@ def test_of_one_part_a_tenth_validates_and_a_tenth_tests(only: str) -> None:
 
 
 def test_the_order_of_the_faces_does_not_matter() -> None:
-    everything = faces(100)
-    shuffled = everything.take(np.random.default_rng(1).permutation(100))
-    one, other = (split_faces(decoded(train=f), "source") for f in (everything, shuffled))
+    original = faces(100)
+    shuffled = original.take(np.random.default_rng(1).permutation(100))
+    one, other = (split_faces(decoded(train=f), "source") for f in (original, shuffled))
     assert one.content_hash() == other.content_hash()
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 1)), max_size=80))
-def test_twins_are_never_parted_and_no_face_is_lost(drawn: list[tuple[int, int]]) -> None:
-    # Three distinct faces of each class, so that every split gets some, and any number of twins.
+def test_duplicates_stay_together_and_no_face_is_lost(drawn: list[tuple[int, int]]) -> None:
+    # Three distinct faces of each class, so that every split gets some; any number of duplicates.
     pairs = [*((100 + n, n % 2) for n in range(6)), *drawn]
     images = np.zeros((len(pairs), 48, 48), np.uint8)
     images[:, 0, 0] = [face for face, _ in pairs]
@@ -70,12 +70,12 @@ def test_twins_are_never_parted_and_no_face_is_lost(drawn: list[tuple[int, int]]
     assert sum(len(splits[name]) for name in SPLIT_NAMES) == len(pairs)
 
 
-def test_held_out_parts_alone_are_an_error() -> None:
+def test_held_out_splits_alone_are_an_error() -> None:
     with pytest.raises(UserError, match="none to train"):
         split_faces(decoded(validation=faces(10), test=faces(10)), "source")
 
 
 def test_a_class_missing_from_a_split_is_named() -> None:
     lopsided = faces(10).take(np.arange(0, 10, 2))
-    with pytest.raises(UserError, match="no faces of sad to test on"):
+    with pytest.raises(UserError, match="the test split has no faces of sad"):
         split_faces(decoded(train=faces(20), validation=faces(6), test=lopsided), "source")

@@ -42,7 +42,7 @@ def test_the_clean_sample_has_every_class_though_the_plan_kept_one_face_of_each(
 
 
 def test_fewer_faces_than_classes_are_refused() -> None:
-    with pytest.raises(UserError, match="there are 3 classes"):
+    with pytest.raises(UserError, match="cannot draw 2 faces of 3 classes"):
         draw_stratified_sample(_faces([5, 5, 5]), 2, seed=0)
 
 

@@ -1,4 +1,4 @@
-"""Portraits: grey faces drawn from a table of expressions, no two of them the same person."""
+"""Portraits: grey faces drawn from a table of expressions, each of another person."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -11,15 +11,15 @@ from PIL import Image, ImageDraw, ImageFilter
 from fer_tune.data.faces import SIDE
 
 Array = NDArray[Any]
-Value = Array | float  # (N, 1), or one for all faces
+Value = Array | float  # (N, 1), or one value for all faces
 Pair = tuple[Value, Value] | Array
 Traits = Mapping[str, Array]  # (N, 1) float64 each
 
-SCALE = 3  # drawn so many times larger, then averaged down
+SCALE = 3  # faces are drawn larger by this factor, then averaged down
 JITTER = 0.15  # standard deviation of each muscle around its expression
-CLUTTER = 6  # things in the background
+CLUTTER = 6  # discs in the background
 
-# What each expression does to a face at rest (Ekman & Friesen 1975, "Unmasking the Face").
+# How each expression changes a face at rest (Ekman & Friesen 1975, "Unmasking the Face").
 MUSCLES = (
     "brow_in", "brow_out", "frown", "lid", "squint", "corner", "open", "wide", "lip", "teeth",
     "nose", "cheek", "forehead",
@@ -34,11 +34,11 @@ EXPRESSIONS: dict[str, tuple[float, ...]] = {
     "neutral":  (0.0,) * len(MUSCLES),
 }  # fmt: skip
 
-# What differs from person to person and picture to picture: (low, high). Lengths are in half
-# faces, angles in radians, tones from 0 to 255; what may be there is there above 0.
+# Ranges (low, high) of all that differs between people and pictures. Lengths are in half faces,
+# angles in radians, tones from 0 to 255. A beard, glasses and the like are drawn if above 0.
 LOOKS: dict[str, tuple[float, float]] = {
     "strength": (0.55, 1.1),  # of the expression
-    # how the head is held and framed
+    # pose and framing of the head
     "turn": (-0.45, 0.45), "nod": (-0.2, 0.2), "roll": (-0.2, 0.2),
     "zoom": (0.82, 1.08), "left": (-0.12, 0.12), "top": (-0.1, 0.1),
     # the person
@@ -47,7 +47,7 @@ LOOKS: dict[str, tuple[float, float]] = {
     "brow_width": (2, 5.5), "mouth_width": (0.85, 1.15), "beard": (-5, 1), "bald": (-8, 1),
     "hair": (10, 110), "grey": (-9, 1), "hair_end": (-0.7, 1), "hairline": (-0.78, -0.55),
     "parting": (-0.25, 0.25),
-    # what is around and before it
+    # background, clothes, glasses, objects before the face
     "ground": (0, 255), "clothes": (20, 240), "glasses": (-4, 1),
     "cover": (-4, 1), "cover_side": (-1.2, 1.2), "cover_tone": (10, 240),
     # the photograph
@@ -55,16 +55,19 @@ LOOKS: dict[str, tuple[float, float]] = {
     "blur": (0, 0.4), "grain": (5, 20),
 }  # fmt: skip
 
-ALONG = -np.cos(np.linspace(0, np.pi, 13))[None]  # (1, 13) from end to end of a lid, lip or brow
+ALONG = -np.cos(np.linspace(0, np.pi, 13))[None]  # (1, 13), along a lid, lip or brow
 ARCH = 1 - ALONG**2
 ROUND = np.linspace(0, 2 * np.pi, 28, endpoint=False)[None]  # (1, 28)
 SIDES = (-1, 1)
 
 
 class Shape(NamedTuple):
-    """One part of N faces: a filled outline, or a line where `width`, in drawn pixels, is above 0.
+    """A filled outline, or a line, in each of N faces.
 
     points: (N or 1, P, 2), x to the right and y down, in half faces from the middle of the face.
+    tone: grey from 0 to 255.
+    visible: faces in which the shape is drawn.
+    width: width of the line in drawn pixels; 0 for a filled outline.
     """
 
     points: Array
@@ -74,7 +77,7 @@ class Shape(NamedTuple):
 
 
 def draw_portraits(expressions: Sequence[str], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """One face, (N, 48, 48), for each of N names from EXPRESSIONS, each of another person."""
+    """Return (N, 48, 48), a face for each of N names from EXPRESSIONS."""
     n = len(expressions)
     look = {name: rng.uniform(*ends, (n, 1)) for name, ends in LOOKS.items()}
     look["hair"] = np.where(look["grey"] > 0, 190, look["hair"])
@@ -87,25 +90,25 @@ def draw_portraits(expressions: Sequence[str], rng: np.random.Generator) -> NDAr
     return _apply_light(_draw_shapes(shapes, look), look, rng)
 
 
-def _make_line(x: Array, y: Array, tone: Value, width: Value, visible: Value = True) -> Shape:
+def _line(x: Array, y: Array, tone: Value, width: Value, visible: Value = True) -> Shape:
     return Shape(np.stack(np.broadcast_arrays(x, y), axis=-1), tone, visible, width)
 
 
-def _make_disc(middle: Pair, radii: Pair, tone: Value, visible: Value = True) -> Shape:
+def _disc(middle: Pair, radii: Pair, tone: Value, visible: Value = True) -> Shape:
     x, y = middle[0] + radii[0] * np.cos(ROUND), middle[1] + radii[1] * np.sin(ROUND)
-    return _make_line(x, y, tone, 0, visible)
+    return _line(x, y, tone, 0, visible)
 
 
-def _make_band(x: Array, upper: Array, lower: Array, tone: Value, visible: Value = True) -> Shape:
-    """The area between two curves over the same x."""
+def _band(x: Array, upper: Array, lower: Array, tone: Value, visible: Value = True) -> Shape:
+    """Return the area between two curves over the same x."""
     x, upper, lower = np.broadcast_arrays(x, upper, lower)
     outline = np.hstack([upper, lower[:, ::-1]])
-    return _make_line(np.hstack([x, x[:, ::-1]]), outline, tone, 0, visible)
+    return _line(np.hstack([x, x[:, ::-1]]), outline, tone, 0, visible)
 
 
 def _make_background(n: int, rng: np.random.Generator) -> list[Shape]:
     middles, radii = rng.uniform(-1.3, 1.3, (CLUTTER, 2, n, 1)), rng.uniform(0.1, 0.6, (2, n, 1))
-    return [_make_disc(middle, radii, rng.uniform(0, 255, (n, 1))) for middle in middles]
+    return [_disc(middle, radii, rng.uniform(0, 255, (n, 1))) for middle in middles]
 
 
 def _make_head(look: Traits) -> list[Shape]:
@@ -116,13 +119,13 @@ def _make_head(look: Traits) -> list[Shape]:
     beard = 0.4 * skin + 0.4 * hair
     jaw = np.cos(ROUND) * width * (1 - look["jaw"] * np.maximum(np.sin(ROUND), 0) ** 2)
     return [
-        _make_band(1.15 * width * ALONG, -1.12 * arc, end * arc**0.5, hair * 0.8, haired),
-        _make_disc((0, 1.5), (1.5, 0.5), look["clothes"]),
-        _make_disc((0, 0.9), (0.42, 0.4), skin * 0.7),
-        *(_make_disc((side * (width + 0.02), -0.05), (0.08, 0.2), skin * 0.85) for side in SIDES),
-        _make_line(jaw, np.sin(ROUND), skin, 0),
-        _make_band(0.94 * width * ALONG, 0.1 + 0.53 * arc, 0.2 + 0.77 * arc, beard, look["beard"] > 0),
-        _make_band(1.02 * width * ALONG, -1.1 * arc, fringe, hair, haired),
+        _band(1.15 * width * ALONG, -1.12 * arc, end * arc**0.5, hair * 0.8, haired),
+        _disc((0, 1.5), (1.5, 0.5), look["clothes"]),
+        _disc((0, 0.9), (0.42, 0.4), skin * 0.7),
+        *(_disc((side * (width + 0.02), -0.05), (0.08, 0.2), skin * 0.85) for side in SIDES),
+        _line(jaw, np.sin(ROUND), skin, 0),
+        _band(0.94 * width * ALONG, 0.1 + 0.53 * arc, 0.2 + 0.77 * arc, beard, look["beard"] > 0),
+        _band(1.02 * width * ALONG, -1.1 * arc, fringe, hair, haired),
     ]  # fmt: skip
 
 
@@ -140,24 +143,24 @@ def _make_eye(side: int, look: Traits, muscle: Traits) -> list[Shape]:
     raised = muscle["brow_in"] * (1 - ALONG) / 2 + muscle["brow_out"] * (1 + ALONG) / 2
     bag = -0.2 + (below + 0.07 * muscle["squint"].clip(0)) * ARCH
     return [
-        _make_band(x, -0.2 - above * ARCH, -0.2 + below * ARCH, 60 + skin * 0.75),
-        _make_line(middle + iris, -0.2 + iris_y, 15, 0),
-        _make_line(x, -0.2 - above * ARCH, skin * 0.3, 2),
-        _make_line(x, bag, skin * 0.75, 1),
-        _make_line(brow, -0.43 - 0.13 * raised - 0.05 * ARCH, hair, look["brow_width"]),
+        _band(x, -0.2 - above * ARCH, -0.2 + below * ARCH, 60 + skin * 0.75),
+        _line(middle + iris, -0.2 + iris_y, 15, 0),
+        _line(x, -0.2 - above * ARCH, skin * 0.3, 2),
+        _line(x, bag, skin * 0.75, 1),
+        _line(brow, -0.43 - 0.13 * raised - 0.05 * ARCH, hair, look["brow_width"]),
     ]
 
 
 def _make_nose(look: Traits, muscle: Traits) -> list[Shape]:
     skin, wrinkled = look["skin"], muscle["nose"].clip(0)
     width, tip = look["nose_width"] * (1 + 0.3 * wrinkled), 0.2 - 0.06 * wrinkled
+    creased, heights = muscle["nose"] > 0.4, (-0.26, -0.17, -0.08)
     return [
-        _make_line(-0.065 + 0 * ALONG, -0.05 + 0.15 * ALONG, skin * 0.82, 2),
-        _make_line(width * ALONG, tip - 0.04 * ALONG**2, skin * 0.65, 3),
-        *(_make_disc((s * width * 0.55, tip - 0.01), (0.03, 0.025), skin * 0.25) for s in SIDES),
-        *(_make_line(0.11 * ALONG, y - 0.04 * ARCH, skin * 0.5, 2, muscle["nose"] > 0.4)
-            for y in (-0.26, -0.17, -0.08)),
-    ]  # fmt: skip
+        _line(-0.065 + 0 * ALONG, -0.05 + 0.15 * ALONG, skin * 0.82, 2),
+        _line(width * ALONG, tip - 0.04 * ALONG**2, skin * 0.65, 3),
+        *(_disc((s * width * 0.55, tip - 0.01), (0.03, 0.025), skin * 0.25) for s in SIDES),
+        *(_line(0.11 * ALONG, y - 0.04 * ARCH, skin * 0.5, 2, creased) for y in heights),
+    ]
 
 
 def _make_mouth(look: Traits, muscle: Traits) -> list[Shape]:
@@ -170,62 +173,63 @@ def _make_mouth(look: Traits, muscle: Traits) -> list[Shape]:
     teeth = np.minimum(gap * 0.9, 0.11) * muscle["teeth"].clip(0, 1)
     bared = (muscle["teeth"] > 0.3) & (muscle["open"] > 0.08)
     return [
-        _make_band(x, upper - 0.055 * ARCH, lower + 0.08 * ARCH, skin * 0.62),
-        _make_band(x, upper, lower, 18),
-        _make_band(0.92 * x, upper, upper + teeth, 235, bared),
-        _make_line(x, upper, skin * 0.3, 2),
+        _band(x, upper - 0.055 * ARCH, lower + 0.08 * ARCH, skin * 0.62),
+        _band(x, upper, lower, 18),
+        _band(0.92 * x, upper, upper + teeth, 235, bared),
+        _line(x, upper, skin * 0.3, 2),
     ]
 
 
 def _make_folds(look: Traits, muscle: Traits) -> list[Shape]:
-    """From nose to mouth, between the brows, across the forehead."""
+    """Return the folds from nose to mouth, between the brows and across the forehead."""
     tone = look["skin"] * 0.68
-    cheek = 0.32 + 0.12 * ALONG + 0.08 * ARCH
+    cheek, brows = 0.32 + 0.12 * ALONG + 0.08 * ARCH, -0.42 + 0.1 * ALONG
+    smiles, frowns = muscle["cheek"] > 0.45, muscle["frown"] > 0.6
+    raised = muscle["forehead"] > 0.45
     return [
-        *(_make_line(s * cheek, 0.37 + 0.17 * ALONG, tone, 2, muscle["cheek"] > 0.45) for s in SIDES),
-        *(_make_line(s * 0.05 + 0 * ALONG, -0.42 + 0.1 * ALONG, tone, 2, muscle["frown"] > 0.6) for s in SIDES),
-        *(_make_line(0.34 * ALONG, y - 0.03 * ARCH, tone, 1, muscle["forehead"] > 0.45)
-            for y in (-0.68, -0.61)),
-    ]  # fmt: skip
+        *(_line(s * cheek, 0.37 + 0.17 * ALONG, tone, 2, smiles) for s in SIDES),
+        *(_line(s * 0.05 + 0 * ALONG, brows, tone, 2, frowns) for s in SIDES),
+        *(_line(0.34 * ALONG, y - 0.03 * ARCH, tone, 1, raised) for y in (-0.68, -0.61)),
+    ]
 
 
 def _make_coverings(look: Traits) -> list[Shape]:
-    """Glasses, and a hand or a scarf that hides a part of the face."""
+    """Return glasses, and a disc that hides some of the face like a hand or a scarf."""
     worn, side, hidden = look["glasses"] > 0, look["cover_side"], look["cover"] > 0
-    rims = [_make_disc((s * look["eye_gap"], -0.18), (0.25, 0.2), 25, worn) for s in SIDES]
+    rims = [_disc((s * look["eye_gap"], -0.18), (0.25, 0.2), 25, worn) for s in SIDES]
     return [
         *(rim._replace(width=2) for rim in rims),
-        _make_line(0.1 * ALONG, -0.2 + 0 * ALONG, 25, 2, worn),
-        _make_disc((side, 0.9 - 0.3 * side**2), (0.35, 0.5), look["cover_tone"], hidden),
+        _line(0.1 * ALONG, -0.2 + 0 * ALONG, 25, 2, worn),
+        _disc((side, 0.9 - 0.3 * side**2), (0.35, 0.5), look["cover_tone"], hidden),
     ]
 
 
 def _draw_shapes(shapes: Sequence[Shape], look: Traits) -> NDArray[np.float32]:  # (N, 48, 48)
     n = len(look["skin"])
     points = np.hstack([np.broadcast_to(s.points, (n, *s.points.shape[1:])) for s in shapes])
-    tones, shown, widths = (
+    tones, visible, widths = (
         np.hstack([np.broadcast_to(trait, (n, 1)) for trait in traits]).astype(int)
         for traits in zip(*((s.tone, s.visible, s.width) for s in shapes), strict=True)
     )
     ends = np.cumsum([2 * s.points.shape[1] for s in shapes]).tolist()
-    parts = [slice(start, end) for start, end in pairwise([0, *ends])]
+    slices = [slice(start, end) for start, end in pairwise([0, *ends])]
     images = np.empty((n, SIDE, SIDE), np.float32)
     for face, path in enumerate(_turn_heads(points, look).reshape(n, -1)):
         image = Image.new("L", (SCALE * SIDE, SCALE * SIDE), int(look["ground"][face, 0]))
         draw, coordinates = ImageDraw.Draw(image), path.tolist()
-        for shape in np.flatnonzero(shown[face]).tolist():
+        for shape in np.flatnonzero(visible[face]).tolist():
             tone, width = int(tones[face, shape]), int(widths[face, shape])
             if width:
-                draw.line(coordinates[parts[shape]], tone, width)
+                draw.line(coordinates[slices[shape]], tone, width)
             else:
-                draw.polygon(coordinates[parts[shape]], tone)
+                draw.polygon(coordinates[slices[shape]], tone)
         lens = ImageFilter.BoxBlur(float(look["blur"][face, 0]))
         images[face] = np.asarray(image.reduce(SCALE).filter(lens))
     return images
 
 
 def _turn_heads(points: Array, look: Traits) -> Array:
-    """(N, P, 2) on the canvas, each point moved as a part of a round head that turns and nods."""
+    """Return the points of turned and nodding round heads: (N, P, 2) on the canvas."""
     x, y = points[..., 0], points[..., 1]
     depth = 0.6 * np.sqrt(np.clip(1 - (x / 0.9) ** 2 - (y / 1.2) ** 2, 0, 1))
     x = x * np.cos(look["turn"]) + depth * np.sin(look["turn"]) + look["left"]
@@ -236,7 +240,7 @@ def _turn_heads(points: Array, look: Traits) -> Array:
 
 
 def _apply_light(images: Array, look: Traits, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Light from one side, contrast and grain."""
+    """Add light from one side, contrast and grain."""
     angle, strength, contrast, grain = (
         look[name][..., None].astype(np.float32)
         for name in ("light", "light_strength", "contrast", "grain")
