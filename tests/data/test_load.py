@@ -93,5 +93,5 @@ def test_a_single_image_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_name_that_no_record_could_hold_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"f\\udcffr.csv has a name that is no UTF-8"):
+    with pytest.raises(UserError, match=r"f\\udcffr.csv has a name that is not UTF-8"):
         load_splits(write_csv(tmp_path / os.fsdecode(b"f\xffr.csv")))
