@@ -1,6 +1,6 @@
-"""Which trials go on, which wait and which stop: successive halving by the numbers of trials.
+"""ASHA and asynchronous Hyperband: which trials continue, pause or stop, by their numbers.
 
-It knows nothing of Ray: who runs trials, or replays them, tells it of their epochs.
+Nothing in this module knows Ray: the scheduler of a study and the benchmarks' simulator call it.
 """
 
 import math
@@ -18,7 +18,7 @@ Decision = Literal["continue", "pause", "stop"]
 
 
 def make_asha(settings: StudySettings) -> "Asha":
-    """What decides in a study with these settings."""
+    """Return the algorithm that the study's settings name."""
     levels = _list_rung_epochs(settings)
     match settings.scheduler:
         case "asha":
@@ -33,7 +33,6 @@ def make_asha(settings: StudySettings) -> "Asha":
 
 
 def _list_rung_epochs(settings: StudySettings) -> list[int]:
-    """The epochs at which trials are compared, below their full length."""
     levels, level = [], settings.grace
     while level < settings.epochs:
         levels.append(level)
@@ -42,25 +41,25 @@ def _list_rung_epochs(settings: StudySettings) -> list[int]:
 
 
 class Asha:
-    """Lets every trial go on to its full length; the base of what does not.
+    """The base class: every trial continues to its last epoch.
 
-    To run a study by it, in whatever kind of time:
+    How to run a study with it:
 
-    - when a trial has ended an epoch, call `decide` and do as it says; a trial that is to "pause"
-      or "stop" frees its slot;
-    - when a slot is free, call `promote`. The trial that it names goes on where it was paused;
-      where it names none, a new one may begin (`StudySearcher` asks this itself, on a cluster one
-      trial ahead where nothing says how many run at once);
-    - when no trial runs, none is named and no more are to begin, the study is over, and those
-      in `paused` are stopped.
+    - When a trial ends an epoch, call `decide`. A trial that has to "pause" or "stop" frees its
+      slot.
+    - When a slot is free, call `promote`. The trial that it returns resumes. If it returns None, a
+      new trial may start. (`StudySearcher` calls `promote`. On a cluster without `--concurrent` it
+      calls one trial early.)
+    - When no trial runs, `promote` returns None and all trials have started, the study is done.
+      Trials in `paused` are stopped.
 
-    What it says follows from the settings and from the calls, in their order. The paper's trial
-    always goes on: it is what the others are compared with.
+    The answers depend only on the settings and on the order of the calls. The baseline always
+    continues, as all trials are compared with it.
 
-    pauses: whether it may say "pause".
-    paused: the numbers of the trials that may go on later.
-    brackets: the levels of each, in epochs, ascending. A trial is compared with those of its
-        bracket alone.
+    can_pause: whether `decide` may return "pause".
+    paused: numbers of the paused trials.
+    brackets: epochs of the rungs of each bracket, ascending. A trial is compared only with trials
+        of its bracket.
     """
 
     can_pause = False
@@ -68,19 +67,21 @@ class Asha:
     def __init__(self, settings: StudySettings, brackets: Sequence[Sequence[int]]) -> None:
         self._epochs, self._seed, self._eta = settings.epochs, settings.seed, settings.reduction
         self._sign = 1 if metric_direction(settings.metric) == "max" else -1
-        self._brackets = [[_Rung(level) for level in reversed(each)] for each in brackets]
+        self._brackets = [[_Rung(level) for level in reversed(levels)] for levels in brackets]
         rungs = [rung for bracket in self._brackets for rung in bracket]
-        self._highest_first = sorted(rungs, key=lambda each: each.level, reverse=True)
-        self._waits: dict[int, _Rung] = {}  # where each paused trial does
+        self._highest_first = sorted(rungs, key=lambda rung: rung.level, reverse=True)
+        self._rung_by_paused: dict[int, _Rung] = {}
 
     @property
     def paused(self) -> Set[int]:
-        return self._waits.keys()
+        return self._rung_by_paused.keys()
 
     def decide(self, number: int, epoch: int, value: float) -> Decision:
-        """What becomes of a trial that has this value of the metric; at its full length, "stop".
+        """Return what a trial does after an epoch; after its last epoch always "stop".
 
-        An epoch that was told before decides nothing.
+        A repeated epoch changes nothing.
+
+        value: the metric in this epoch.
         """
         self.remove_paused(number)
         if epoch >= self._epochs:
@@ -92,44 +93,44 @@ class Asha:
         return "continue"
 
     def promote(self) -> int | None:
-        """The paused trial that goes on in a free slot; None where none is to."""
+        """Return the paused trial that resumes in a free slot, if any, and mark it as running."""
         number = self.find_promotable()
         if number is not None:
             self.remove_paused(number)
         return number
 
     def find_promotable(self) -> int | None:
-        """What `promote` would name."""
+        """Return the trial that `promote` would return."""
         return None
 
     def remove_paused(self, number: int) -> None:
-        """Note that a trial is not paused any more: it goes on, or is over."""
-        if rung := self._waits.pop(number, None):
+        """Mark a trial as no longer paused: it resumes, or has ended."""
+        if rung := self._rung_by_paused.pop(number, None):
             rung.remove_paused(number)
 
     def _draw_bracket(self, number: int) -> "list[_Rung]":
-        """Its rungs, the highest first.
+        """Return the rungs of a trial's bracket, the highest first.
 
-        Drawn for each trial, with the chances that Hyperband's numbers of trials give (Li et al.
-        2018, JMLR, algorithm 1), so that no trial need wait for a bracket to be full.
+        Each trial draws its bracket with the probabilities that Hyperband's numbers of trials give
+        (Li et al. 2018, JMLR, algorithm 1). No trial has to wait until a bracket is full.
         """
         if len(self._brackets) == 1:
             return self._brackets[0]
         count = len(self._brackets)
-        levels = [len(bracket) for bracket in self._brackets]
-        trials = np.array([math.ceil(count / (each + 1) * self._eta**each) for each in levels])
-        draw = np.random.default_rng([self._seed, number])
-        return self._brackets[draw.choice(count, p=trials / trials.sum())]
+        rungs = [len(bracket) for bracket in self._brackets]
+        trials = np.array([math.ceil(count / (n + 1) * self._eta**n) for n in rungs])
+        rng = np.random.default_rng([self._seed, number])
+        return self._brackets[rng.choice(count, p=trials / trials.sum())]
 
     def _decide_at_rung(self, rung: "_Rung", number: int, value: float) -> Decision:
-        """What becomes of a trial that has come to a rung; here and below, more is better."""
+        """Return what a trial does at a rung. Here and in `_Rung`, larger values are better."""
         return "continue"
 
 
 class StoppingAsha(Asha):
-    """ASHA that stops, once and for all, what is not among the best at a rung so far.
+    """ASHA that stops a trial if it is not among the best 1/eta of the rung so far.
 
-    Its decisions are those of Ray's ASHAScheduler, which looks at all values of a rung each time.
+    It decides as Ray's ASHAScheduler does, which goes through all values of a rung each time.
     """
 
     def _decide_at_rung(self, rung: "_Rung", number: int, value: float) -> Decision:
@@ -139,11 +140,12 @@ class StoppingAsha(Asha):
 
 
 class PromotionAsha(Asha):
-    """ASHA that pauses at each rung, and resumes the best (Li et al. 2018, arXiv:1810.05934).
+    """ASHA that pauses trials at each rung and resumes the best (Li et al. 2018, arXiv:1810.05934).
 
-    As its algorithm 2: at each free slot, of the highest rung where one of the best 1/eta did not
-    go on yet, the best such trial does; where there is none, a new one begins. A trial that would
-    go on at once is not paused. With several brackets, an asynchronous Hyperband (section 3.2).
+    As in its algorithm 2, a free slot resumes the best paused trial that is among the best 1/eta of
+    its rung, from the highest such rung. If no rung has one, a new trial starts. A trial that would
+    resume at once is not paused. With several brackets it is an asynchronous Hyperband (section
+    3.2).
     """
 
     can_pause = True
@@ -154,31 +156,29 @@ class PromotionAsha(Asha):
             return "stop"
         if number != BASELINE_TRIAL:
             rung.add_paused(number)
-            self._waits[number] = rung
+            self._rung_by_paused[number] = rung
         if self.find_promotable() != number:
             return "pause"
         self.remove_paused(number)
         return "continue"
 
     def find_promotable(self) -> int | None:
-        for rung in self._highest_first:
-            number = rung.find_promotable(self._eta)
-            if number is not None:
-                return number
-        return None
+        numbers = (rung.find_promotable(self._eta) for rung in self._highest_first)
+        return next((number for number in numbers if number is not None), None)
 
 
 class _Rung:
-    """What each trial had reached when it came to a level.
+    """The values of the trials that have reached a rung.
 
-    values: by number, NaN among them.
+    values: by the trial's number; may be NaN.
     """
 
     def __init__(self, level: int) -> None:
         self.level = level
         self.values: dict[int, float] = {}
-        self._order: list[tuple[float, int]] = []  # best first, the earlier of equal ones; no NaN
-        self._waiting: list[tuple[float, int]] = []  # in the same order
+        # Best first; of equal values, the smaller number first. Without NaN.
+        self._order: list[tuple[float, int]] = []
+        self._paused: list[tuple[float, int]] = []
 
     def add_value(self, number: int, value: float) -> None:
         self.values[number] = value
@@ -186,25 +186,25 @@ class _Rung:
             insort(self._order, (-value, number))
 
     def add_paused(self, number: int) -> None:
-        insort(self._waiting, (-self.values[number], number))
+        insort(self._paused, (-self.values[number], number))
 
     def remove_paused(self, number: int) -> None:
-        del self._waiting[bisect_left(self._waiting, (-self.values[number], number))]
+        del self._paused[bisect_left(self._paused, (-self.values[number], number))]
 
     def find_promotable(self, eta: int) -> int | None:
-        """The best of those that wait, if it is among the best 1/eta of all."""
-        if not self._waiting:
+        """Return the best paused trial, if it is among the best 1/eta of the rung."""
+        if not self._paused:
             return None
-        rank = bisect_left(self._order, self._waiting[0])
-        return self._waiting[0][1] if rank < len(self.values) // eta else None
+        rank = bisect_left(self._order, self._paused[0])
+        return self._paused[0][1] if rank < len(self.values) // eta else None
 
     def quantile(self, share: float) -> float:
-        """As np.nanquantile of the values, to the last bit; NaN without any."""
+        """Return np.nanquantile of the values, to the last bit; NaN without values."""
         if not self._order:
             return math.nan
         last = len(self._order) - 1
-        place = last * share
-        below = math.floor(place)
+        position = last * share
+        below = math.floor(position)
         low, high = -self._order[last - below][0], -self._order[max(last - below - 1, 0)][0]
-        part = place - below
-        return low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)
+        rest = position - below
+        return low + (high - low) * rest if rest < 0.5 else high - (high - low) * (1 - rest)

@@ -1,10 +1,9 @@
-"""A study as Optuna keeps one, in a file that optuna-dashboard opens."""
+"""Export of a study to a file that optuna-dashboard opens."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from fer_tune.common import atomic
-from fer_tune.scoring.metrics import metric_direction
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 
@@ -14,11 +13,12 @@ FILE = "optuna.log"
 def export_optuna_study(
     folder: Path, settings: StudySettings, trials: Sequence[TrialRecord]
 ) -> str | None:
-    """Put the trials that are over, and those known of others, into an Optuna study in `folder`.
+    """Write the prior trials, and the trials that have ended, as an Optuna study into `folder`.
 
-    Whole or not at all, and from the start: while it runs, a study does without such a file, which
-    would hold every trial in the driver's memory.
-    Returns one line about what kept it from being written, or None.
+    The file is written anew, and completely or not at all. A running study has no such file, as
+    Optuna would hold every trial in the driver's memory.
+
+    Returns a line for people if the file cannot be written, else None.
     """
     partial = folder / atomic.make_partial_name(FILE)
     try:
@@ -31,17 +31,12 @@ def export_optuna_study(
 
 
 def _write_optuna_log(path: Path, settings: StudySettings, trials: Sequence[TrialRecord]) -> None:
-    import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    from fer_tune.study.optuna_trials import to_frozen_trials
+    from fer_tune.study.optuna_trials import create_study, to_frozen_trials
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(path))),
-        study_name=settings.name,
-        direction="minimize" if metric_direction(settings.metric) == "min" else "maximize",
-    )
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    study = create_study(settings, storage=storage, study_name=settings.name)
     study.set_user_attr("metric", settings.metric)
     study.add_trials(to_frozen_trials(trials, settings))

@@ -1,9 +1,12 @@
-"""What Optuna is told of trials that are over."""
+"""Optuna's view of a study: its direction, and the trials that have ended."""
 
 from collections.abc import Iterable
+from typing import Any
 
+import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from fer_tune.scoring.metrics import metric_direction
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 
@@ -14,30 +17,42 @@ _STATES = {
 }
 
 
+def create_study(settings: StudySettings, **options: Any) -> optuna.Study:
+    """Return an Optuna study without trials.
+
+    options: of `optuna.create_study`.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(
+        direction="minimize" if metric_direction(settings.metric) == "min" else "maximize",
+        **options,
+    )
+
+
 def to_frozen_trials(records: Iterable[TrialRecord], settings: StudySettings) -> list[FrozenTrial]:
-    """Those that the study knows of others, then its own that are over.
+    """Return the prior trials of the study, then those of its trials that have ended.
 
-    Told are the score of one of full length, and what each reported.
-
-    Where the space has a largest gap, also by how much each was above it, when it was best.
+    A completed trial has its score as its value. Every trial has the metric of each epoch and, if
+    the space limits the gap, the excess of the gap in its best epoch as a constraint.
     """
     metric, space = settings.metric, settings.space
     distributions = space.to_distributions()
-    told = [known.to_frozen_trial(space) for known in settings.known]
+    trials = [prior.to_frozen_trial(space) for prior in settings.known]
     for record in records:
         if not record.has_final_status:
             continue
         best = record.find_best_epoch(metric)
-        value = best.metrics[metric] if best and record.ending == "finished" else None
-        told.append(
+        trials.append(
             create_trial(
                 state=_STATES[record.ending or "failed"],
-                value=value,
+                value=best.metrics[metric] if best and record.ending == "finished" else None,
                 params=(params := space.extract_point(record.config.model_dump())),
                 distributions={name: distributions[name] for name in params},
                 user_attrs={"trial": record.number},
-                intermediate_values={each.epoch: each.metrics[metric] for each in record.history},
+                intermediate_values={
+                    epoch.epoch: epoch.metrics[metric] for epoch in record.history
+                },
                 constraints=space.evaluate_constraints(best.metrics.get("gap") if best else None),
             )
         )
-    return told
+    return trials

@@ -1,4 +1,4 @@
-"""The trade-off between macro F1 and the gap."""
+"""The Pareto front of validation macro F1 and the generalization gap."""
 
 import csv
 import io
@@ -13,9 +13,11 @@ _METRIC_COLUMNS = (SCORE_METRIC, "gap", "val/accuracy", "train/accuracy")
 
 
 def find_pareto_front(trials: Sequence[TrialRecord], metric: str) -> list[ScoredTrial]:
-    """The trials that no other beats in both, the smallest gap first.
+    """Return the trials that no trial beats in both macro F1 and gap, the smallest gap first.
 
-    Each is taken at the epoch that scores it by `metric`. Of equal trials the first is there.
+    Of equal trials, the first is returned.
+
+    metric: decides the best epoch, at which a trial is compared.
     """
 
     def sort_key(trial: ScoredTrial) -> tuple[float, float]:
@@ -29,20 +31,19 @@ def find_pareto_front(trials: Sequence[TrialRecord], metric: str) -> list[Scored
 
 
 def format_pareto_front_csv(trials: Sequence[TrialRecord], metric: str, space: SearchSpace) -> str:
-    """The front as CSV: scores, and the parameters that each trial has."""
-    rows = [
-        {
-            "trial": each.number,
-            "ended": each.record.ending or "running",
-            "epoch": each.best_epoch.epoch,
-            **{name: each.metrics[name] for name in _METRIC_COLUMNS},
-            **space.extract_point(each.record.config.model_dump()),
-        }
-        for each in find_pareto_front(trials, metric)
-    ]
-    columns = ["trial", "ended", "epoch", *_METRIC_COLUMNS, *space.parameters]
+    """Return the Pareto front as CSV: scores, and the parameters of each trial."""
     text = io.StringIO()
+    columns = ["trial", "ended", "epoch", *_METRIC_COLUMNS, *space.parameters]
     table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
-    table.writerows(rows)
+    for trial in find_pareto_front(trials, metric):
+        table.writerow(
+            {
+                "trial": trial.number,
+                "ended": trial.record.ending or "running",
+                "epoch": trial.best_epoch.epoch,
+                **{name: trial.metrics[name] for name in _METRIC_COLUMNS},
+                **space.extract_point(trial.record.config.model_dump()),
+            }
+        )
     return text.getvalue()

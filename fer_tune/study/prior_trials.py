@@ -1,4 +1,4 @@
-"""Trials of other studies that a study starts from."""
+"""Trials of other studies with which a study starts (warm start)."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,14 +14,14 @@ FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class PriorTrial(StrictModel):
-    """One that this study does not run, and that Optuna is told of before all others.
+    """A trial of another study, which Optuna gets before the study's own trials.
 
-    study, number: whose it is.
-    point: the parameters that it has in this study's space.
-    epochs: that it ran.
-    is_whole: whether that is the full length of a trial of this study.
-    best, gap: value of the metric, and the gap, in its best epoch.
-    last: value of the metric in its last epoch.
+    study, number: the other study, and the trial's number in it.
+    point: its parameters in the space of the new study.
+    epochs: the number of epochs that it ran.
+    is_whole: whether `epochs` is the full length of a trial of the new study.
+    best, gap: the metric and the gap in its best epoch.
+    last: the metric in its last epoch.
     """
 
     study: str
@@ -34,7 +34,7 @@ class PriorTrial(StrictModel):
     last: FiniteFloat
 
     def to_frozen_trial(self, space: SearchSpace) -> "FrozenTrial":
-        """A shorter trial is one that was stopped."""
+        """Return the trial for Optuna; a shorter trial is pruned."""
         from optuna.trial import TrialState, create_trial
 
         return create_trial(

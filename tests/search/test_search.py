@@ -68,7 +68,7 @@ def test_a_single_trial_study_lands_in_mlflow(single_study: str) -> None:
     assert "DEMO FACES" in parent.data.tags["mlflow.note.content"]
     assert trial.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert trial.data.tags["fer_tune.ended"] == "completed"
-    assert trial.info.run_name.startswith("000 learning_rate=0.0001")
+    assert trial.info.run_name == "000 baseline"
     assert trial.data.params["learning_rate"] == "0.0001"
     expected = {"train/accuracy", "train/loss", "val/accuracy", "val/loss", "val/macro_f1", "gap"}
     expected |= {"val/polarity_accuracy", "best/macro_f1", "best/gap"}

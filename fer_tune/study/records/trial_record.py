@@ -54,7 +54,9 @@ class TrialRecord:
 
 
 def format_trial_name(number: int, point: Mapping[str, object]) -> str:
-    """Return a trial's name: its number and the first four of its parameters."""
+    """Return a trial's name: its number and its first four parameters, or `000 baseline`."""
+    if number == BASELINE_TRIAL:
+        return f"{number:03d} baseline"
     return f"{number:03d} {format_parameters(dict(islice(point.items(), 4)))}"
 
 

@@ -1,1 +1,1 @@
-"""The search space: loaded from YAML, validated, sampled."""
+"""Search spaces: loaded from YAML, validated, sampled."""

@@ -53,7 +53,7 @@ def load_space(path: Path) -> SearchSpace:
     """
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise UserError(f"{path}: is no search space: those are a few lines of YAML")
+            raise UserError(f"{path}: too large for a search space, a few lines of YAML")
         return parse_space(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
@@ -68,7 +68,7 @@ def parse_space(text: str, source: str) -> SearchSpace:
     """
     content = parse_yaml(text, source)
     if not isinstance(content, dict):
-        raise UserError(f"{source}: holds no `parameters:`")
+        raise UserError(f"{source}: has no `parameters:`")
     try:
         space = SearchSpace.model_validate(content)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The kinds of parameter that a search space varies."""
+"""Types of parameters in a search space: float, int, choice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Value = bool | int | float | str
 Point = dict[str, Value]
-# No parameter needs more, and numbers beyond the largest float have none of its arithmetic.
+# No parameter needs larger numbers, and arithmetic fails above the largest float.
 Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 
 
@@ -25,14 +25,17 @@ def _to_tuple(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else (value,)
 
 
-# One value may stand alone.
+# A single value needs no list.
 Values = Annotated[tuple[Value, ...], BeforeValidator(_to_tuple), Field(min_length=1)]
-# The values that each of these others may have, where a trial has a parameter; None: all have it.
+# A trial has a parameter only if each of these parameters has one of the values. None: always.
 When = Annotated[dict[str, Values], Field(min_length=1)] | None
 
 
 class FloatRange(StrictModel):
-    """From low to high, both included; log: drawn evenly in the logarithm."""
+    """A float from low to high, both included.
+
+    log: sample uniformly in the logarithm.
+    """
 
     type: Literal["float"]
     low: float
@@ -61,7 +64,7 @@ class FloatRange(StrictModel):
 
 
 class IntRange(StrictModel):
-    """Whole numbers from low to high, both included, in steps."""
+    """An integer from low to high, both included, in steps."""
 
     type: Literal["int"]
     low: Int32
@@ -95,7 +98,7 @@ class IntRange(StrictModel):
 
 
 class Choice(StrictModel):
-    """One of the values."""
+    """One of a list of values."""
 
     type: Literal["choice"]
     values: Annotated[tuple[Value, ...], Field(min_length=1)]

@@ -1,8 +1,8 @@
-"""Search spaces: search_spaces/*.yaml, checked when read."""
+"""The search space of a study."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import yaml
@@ -21,29 +21,30 @@ _BASELINE_POINT: Point = BASELINE.model_dump()
 
 
 class UpperBound(StrictModel):
-    """A metric is not to be larger."""
+    """An upper bound of a metric."""
 
     at_most: Annotated[float, Field(ge=0, le=1)]
 
 
 class Constraints(StrictModel):
-    """What the best trial of a study has to keep to.
+    """The constraints on the best trial of a study.
 
-    gap: at the epoch that scores the trial.
+    gap: bound of the gap at the trial's best epoch.
     """
 
     gap: UpperBound
 
 
 class SearchSpace(StrictModel):
-    """What a study varies.
+    """The parameters that a study varies, and how.
 
-    parameters: by their names in TrialConfig. Each that the paper's configuration has contains
-        its value there, since that is every study's first trial. Of one that a trial does not
-        have, the trial has the paper's value.
-    fixed: other values than the paper's, for every trial but that first one.
-    first_trials: points to try right after it; what a point leaves out is as in the paper.
-    constraints: the best trial is the best of those that keep to them.
+    parameters: by their names in TrialConfig. The baseline is the first trial of every study, so
+        a parameter's range includes the baseline's value if the baseline has the parameter. A
+        trial without a parameter uses the baseline's value.
+    fixed: values that differ from the baseline's, for all trials except the baseline.
+    first_trials: points to try directly after the baseline. Values that a point omits are the
+        baseline's.
+    constraints: the best trial is the best of those that satisfy them.
     """
 
     parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
@@ -57,32 +58,39 @@ class SearchSpace(StrictModel):
         return self.constraints.gap.at_most if self.constraints else None
 
     def evaluate_constraints(self, gap: float | None) -> dict[str, float]:
-        """As Optuna takes them, of a trial with this gap: by how much it is above the largest."""
+        """Return the constraints of a trial for Optuna: how far its gap exceeds the limit."""
         return {} if gap is None or self.max_gap is None else {"gap": gap - self.max_gap}
 
     def list_first_points(self) -> list[Point]:
-        """The first trials, complete: the paper's, then the space's own."""
-        paper, own = self.complete_point({}), list[Point]()
+        """Return the complete points of the first trials: the baseline, then the space's own."""
+        baseline, own = self.complete_point({}), list[Point]()
         for point in map(self.complete_point, self.first_trials):
-            # With other fixed values, the paper's point is another trial than the paper's.
-            if point not in own and (self.fixed or point != paper):
+            # With `fixed` values, a trial at the baseline's point differs from the baseline.
+            if point not in own and (self.fixed or point != baseline):
                 own.append(point)
-        return [paper, *own]
+        return [baseline, *own]
 
     def complete_point(self, point: Point) -> Point:
-        """The point of a trial with these values, and else with the paper's."""
+        """Return the point with the baseline's value for each parameter that it omits."""
         return self.extract_point({**_BASELINE_POINT, **point})
 
     def extract_point(self, values: Mapping[str, Value]) -> Point:
-        """Of the values of a configuration, those of the parameters that the trial has."""
-        found: Point = {}
+        """Return the parameters that a trial has, from the values of its configuration."""
+        return self._build_point(values.__getitem__)
+
+    def suggest_point(self, trial: Trial) -> Point:
+        """Return the parameters that `trial` has, with the values that Optuna suggests."""
+        return self._build_point(lambda name: self.parameters[name].suggest_value(name, trial))
+
+    def _build_point(self, get_value: Callable[[str], Value]) -> Point:
+        point: Point = {}
         for name in conditions.sort_parents_first(self.parameters):
-            if conditions.is_active(self.parameters[name], found):
-                found[name] = values[name]
-        return {name: found[name] for name in self.parameters if name in found}
+            if conditions.is_active(self.parameters[name], point):
+                point[name] = get_value(name)
+        return {name: point[name] for name in self.parameters if name in point}
 
     def fill_inactive(self, config: TrialConfig) -> Point:
-        """A value for every parameter; of one that the trial does not have, always the same."""
+        """Return a value for every parameter; those that the trial lacks get a constant."""
         values = config.model_dump()
         return {
             name: values[name] if each.contains(values[name]) else each.representative_values()[0]
@@ -90,53 +98,45 @@ class SearchSpace(StrictModel):
         }
 
     def contains_config(self, config: TrialConfig) -> bool:
-        """Whether every parameter has a value that a trial of this space can have."""
+        """Return whether a trial of this space can have these values of the parameters."""
         return not self.parameters.keys() & self.find_settings_outside(config)
 
     def contains_point(self, point: Point) -> bool:
-        """Whether a trial of this space can have these parameters, with these values."""
+        """Return whether a trial of this space can have exactly these parameters and values."""
         return point.keys() <= self.parameters.keys() and (
             self.complete_point(point) == point
             and all(self.parameters[name].contains(value) for name, value in point.items())
         )
 
     def find_settings_outside(self, config: TrialConfig) -> list[str]:
-        """The settings that no trial of this space has so, but for the paper's."""
-        values, usual = config.model_dump(), {**_BASELINE_POINT, **self.fixed}
+        """Return the names of the values that no trial of this space has, except the baseline."""
+        values, defaults = config.model_dump(), {**_BASELINE_POINT, **self.fixed}
         point = self.extract_point(values)
         return [
             name
             for name, value in values.items()
             if not (
-                self.parameters[name].contains(value) if name in point else value == usual[name]
+                self.parameters[name].contains(value) if name in point else value == defaults[name]
             )
         ]
 
-    def suggest_point(self, trial: Trial) -> Point:
-        """The parameters that `trial` has, with the values that Optuna suggests."""
-        point: Point = {}
-        for name in conditions.sort_parents_first(self.parameters):
-            if conditions.is_active(self.parameters[name], point):
-                point[name] = self.parameters[name].suggest_value(name, trial)
-        return {name: point[name] for name in self.parameters if name in point}
-
     @property
     def is_conditional(self) -> bool:
-        """Whether some trials have parameters that others have not."""
-        return any(each.when for each in self.parameters.values())
+        """Whether some trials have parameters that others lack."""
+        return any(parameter.when for parameter in self.parameters.values())
 
     def to_distributions(self) -> dict[str, BaseDistribution]:
-        """The parameters as Optuna takes them."""
+        """Return the parameters as Optuna's distributions."""
         return {name: each.to_distribution() for name, each in self.parameters.items()}
 
     def data_plans(self) -> list[DataPlan]:
-        """The data plans that trials may ask for; `original` always, for the paper's."""
+        """Return the data plans that trials may have; always `original`, for the baseline."""
         parameter = self.parameters.get("data_plan")
-        asked = parameter.representative_values() if parameter else (self.fixed.get("data_plan"),)
-        return [plan for plan in DATA_PLANS if plan in asked or plan == BASELINE.data_plan]
+        plans = parameter.representative_values() if parameter else (self.fixed.get("data_plan"),)
+        return [plan for plan in DATA_PLANS if plan in plans or plan == BASELINE.data_plan]
 
     def to_yaml(self) -> str:
-        """The space as it was understood, defaults filled in."""
+        """Return the space as YAML, including defaults."""
         text: str = yaml.safe_dump(
             self.model_dump(mode="json", exclude_none=True),
             sort_keys=False,

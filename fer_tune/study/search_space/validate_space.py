@@ -1,4 +1,4 @@
-"""Whether the parts of a search space fit together."""
+"""Validation of a search space as a whole."""
 
 import difflib
 
@@ -12,25 +12,29 @@ from fer_tune.trial_config import TrialConfig
 
 
 def find_space_errors(space: SearchSpace) -> list[str]:
-    """What is wrong with the space as a whole, `key: problem` each."""
-    found = [
-        f"{where}.{name}: unknown parameter{_suggest_name(name)}"
-        for where, names in _list_names(space)
-        for name in names
+    """Return the errors of the space, as `key: problem`."""
+    points = {f"first_trials[{index}]": point for index, point in enumerate(space.first_trials)}
+    names = {"parameters": list(space.parameters), "fixed": list(space.fixed)}
+    errors = [
+        f"{key}.{name}: unknown parameter{_suggest_name(name)}"
+        for key, known in (names | {key: list(point) for key, point in points.items()}).items()
+        for name in known
         if name not in TrialConfig.model_fields
     ]
-    found += [f"fixed.{name}: also a parameter" for name in space.fixed if name in space.parameters]
-    found = found or list(conditions.find_condition_errors(space.parameters))
-    if found:
-        return found
+    errors += [
+        f"fixed.{name}: also a parameter" for name in space.fixed if name in space.parameters
+    ]
+    errors = errors or list(conditions.find_condition_errors(space.parameters))
+    if errors:
+        return errors
     for name, parameter in space.parameters.items():
         for value in parameter.representative_values():
-            found += _find_invalid_values("parameters", {name: value})
-    found += _find_out_of_range(space, space.complete_point({}), "parameters.{}: the default {}")
-    found += _find_invalid_values("fixed", space.fixed)
-    for index, point in enumerate(space.first_trials):
-        found += _find_point_errors(space, point, f"first_trials[{index}]")
-    return found
+            errors += _find_invalid_values("parameters", {name: value})
+    errors += _find_out_of_range(space, space.complete_point({}), "parameters.{}: the default {}")
+    errors += _find_invalid_values("fixed", space.fixed)
+    for key, point in points.items():
+        errors += _find_point_errors(space, point, key)
+    return errors
 
 
 def _find_out_of_range(space: SearchSpace, point: Point, template: str) -> list[str]:
@@ -41,37 +45,27 @@ def _find_out_of_range(space: SearchSpace, point: Point, template: str) -> list[
     ]
 
 
-def _find_point_errors(space: SearchSpace, point: Point, location: str) -> list[str]:
+def _find_point_errors(space: SearchSpace, point: Point, key: str) -> list[str]:
     for name in point:
         if name not in space.parameters:
-            return [f"{location}.{name}: not a parameter of this space"]
-    if found := _find_out_of_range(space, point, f"{location}.{{}}: {{}}"):
-        return found
-    whole = space.complete_point(point)
-    left_out = {name: value for name, value in whole.items() if name not in point}
-    ruled_out = "there is none at this point: its `when` does not hold"
-    found = [f"{location}.{name}: {ruled_out}" for name in point if name not in whole]
-    return found + _find_out_of_range(
-        space, left_out, f"{location}.{{}}: is missing, and the default {{}}"
+            return [f"{key}.{name}: not a parameter of this space"]
+    if errors := _find_out_of_range(space, point, f"{key}.{{}}: {{}}"):
+        return errors
+    complete = space.complete_point(point)
+    reason = "the trial does not have it: its `when` does not hold"
+    errors = [f"{key}.{name}: {reason}" for name in point if name not in complete]
+    omitted = {name: value for name, value in complete.items() if name not in point}
+    return errors + _find_out_of_range(
+        space, omitted, f"{key}.{{}}: is missing, and the default {{}}"
     )
 
 
-def _list_names(space: SearchSpace) -> list[tuple[str, list[str]]]:
-    places: list[tuple[str, list[str]]] = [
-        ("parameters", list(space.parameters)),
-        ("fixed", list(space.fixed)),
-    ]
-    for index, point in enumerate(space.first_trials):
-        places.append((f"first_trials[{index}]", list(point)))
-    return places
-
-
-def _find_invalid_values(location: str, values: Point) -> list[str]:
+def _find_invalid_values(key: str, values: Point) -> list[str]:
     try:
-        TrialConfig.model_validate(values, strict=True)  # else 2.5 blocks would do for depth
+        TrialConfig.model_validate(values, strict=True)  # otherwise depth could be 2.5
     except ValidationError as error:
         return [
-            f"{location}.{each['loc'][0]}: {truncate_value(each['input'])}: {each['msg']}"
+            f"{key}.{each['loc'][0]}: {truncate_value(each['input'])}: {each['msg']}"
             for each in error.errors()
         ]
     return []

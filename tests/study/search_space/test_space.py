@@ -20,29 +20,29 @@ OURS = sorted(SPACE_DIRS[0].glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
-def test_every_space_that_comes_with_the_project_is_sound(path: Path) -> None:
+def test_every_space_of_the_project_is_valid(path: Path) -> None:
     space = load_space(path)
     for point in space.list_first_points():
         TrialConfig.model_validate({**space.fixed, **point})
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
-def test_the_first_trial_is_the_papers_configuration(path: Path) -> None:
+def test_the_first_trial_is_the_baseline(path: Path) -> None:
     assert TrialConfig.model_validate(load_space(path).list_first_points()[0]) == BASELINE
 
 
-def test_the_papers_space_begins_with_the_papers_two_configurations() -> None:
+def test_the_paper_space_begins_with_the_papers_two_configurations() -> None:
     first, second = load_space(find_space_file("paper")).list_first_points()
     assert second == {**first, "data_plan": "balanced"}
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("", "f.yaml: holds no `parameters:`"),
+        ("", "f.yaml: has no `parameters:`"),
         ("parameters: {}", "f.yaml: parameters: "),
         ("parameters: [", "f.yaml: not YAML: "),
-        ("[" * 20_000 + "]" * 20_000, "f.yaml: nested far too deep"),
+        ("[" * 20_000 + "]" * 20_000, "f.yaml: nested too deeply"),
         ("spam: 1", "f.yaml: parameters: it is missing"),
         (
             "parameters: {lerning_rate: {type: float, low: 0.1, high: 1}}",
@@ -100,7 +100,7 @@ def test_the_papers_space_begins_with_the_papers_two_configurations() -> None:
             "f.yaml: not YAML: '2001-99-99' is no timestamp in \"<unicode string>\", line 1",
         ),
         ("parameters: !!bool maybe", "f.yaml: not YAML: 'maybe' is no bool"),
-        ("parameters: !!set 1", "f.yaml: not YAML: keys and values belong here"),
+        ("parameters: !!set 1", "f.yaml: not YAML: needs keys and values"),
         ("parameters: !!int ''", "f.yaml: not YAML: '' is no int"),
         (
             "parameters: !!python/object/apply:os.mkdir [made]",
@@ -125,7 +125,7 @@ def test_the_papers_space_begins_with_the_papers_two_configurations() -> None:
         ),
         (
             "parameters: {depth: {type: int, low: 1, high: 5, low: 2}}",
-            "f.yaml: not YAML: the key 'low' stands there twice",
+            "f.yaml: not YAML: the key 'low' is repeated",
         ),
         (
             "parameters: {depth: {type: int, low: 1, high: 5}}\nfixed: {width: 1}",
@@ -145,10 +145,10 @@ def test_the_papers_space_begins_with_the_papers_two_configurations() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line_with_file_key_and_value(text: str, told: str) -> None:
+def test_an_invalid_space_is_one_line_with_file_key_and_value(text: str, message: str) -> None:
     with pytest.raises(UserError) as error:
         parse_space(text, "f.yaml")
-    assert str(error.value).startswith(told)
+    assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
 
 
@@ -165,15 +165,15 @@ first_trials:
 LIMITED = f"{CONDITIONAL}constraints: {{gap: {{at_most: 0.1}}}}"
 
 
-def test_a_trial_has_a_parameter_only_where_its_conditions_all_hold() -> None:
+def test_a_trial_has_a_parameter_only_if_all_its_conditions_hold() -> None:
     space = parse_space(CONDITIONAL, "f.yaml")
-    paper, shallow, mixed = space.list_first_points()
-    assert paper == {"depth": 3, "schedule": "constant", "dropout": 0.25}
+    baseline, shallow, mixed = space.list_first_points()
+    assert baseline == {"depth": 3, "schedule": "constant", "dropout": 0.25}
     assert shallow == {"depth": 2, "schedule": "constant"}
     assert mixed == {"depth": 4, "schedule": "cosine", "mixup": 0.2, "dropout": 0.25}
 
 
-def test_what_asks_about_a_parameter_that_is_not_there_is_not_there_either() -> None:
+def test_a_parameter_is_inactive_if_its_parent_is_inactive() -> None:
     text = """
     parameters:
       dropout: {type: float, low: 0, high: 0.7, when: {depth: 3}}
@@ -186,7 +186,7 @@ def test_what_asks_about_a_parameter_that_is_not_there_is_not_there_either() -> 
     assert list(space.extract_point(cosine)) == ["dropout", "depth", "schedule"]
 
 
-def test_a_configuration_has_the_papers_value_of_what_its_trial_does_not_have() -> None:
+def test_a_configuration_has_the_baseline_value_of_an_inactive_parameter() -> None:
     space = parse_space(CONDITIONAL, "f.yaml")
     assert space.contains_config(TrialConfig(depth=2))
     assert not space.contains_config(TrialConfig(depth=2, dropout=0.5))
@@ -196,7 +196,7 @@ def test_a_configuration_has_the_papers_value_of_what_its_trial_does_not_have() 
 
 
 @pytest.mark.parametrize(
-    ("parameters", "told"),
+    ("parameters", "message"),
     [
         ("{dropout: DROPOUT, depth: DEPTH}", None),
         ("{dropout: DROPOUT}", "dropout.when.depth: not a parameter of this space"),
@@ -212,11 +212,11 @@ def test_a_configuration_has_the_papers_value_of_what_its_trial_does_not_have() 
         (
             "{depth: {type: int, low: 1, high: 5, when: {width: 32}},"
             " width: {type: int, low: 8, high: 64, when: {depth: 3}}}",
-            "depth.when: a circle: depth asks about width asks about depth",
+            "depth.when: a cycle: depth depends on width depends on depth",
         ),
         (
             "{depth: {type: int, low: 1, high: 5, when: {depth: 3}}}",
-            "depth.when: a circle: depth asks about depth",
+            "depth.when: a cycle: depth depends on depth",
         ),
         (
             "{depth: {type: int, low: 1, high: 5, when: {}}}",
@@ -233,26 +233,26 @@ def test_a_configuration_has_the_papers_value_of_what_its_trial_does_not_have() 
         ),
     ],
 )
-def test_a_condition_that_can_never_hold_or_cannot_be_told_is_refused(
-    parameters: str, told: str | None
+def test_a_condition_that_can_never_hold_or_be_decided_is_refused(
+    parameters: str, message: str | None
 ) -> None:
     text = f"parameters: {parameters}"
     text = text.replace("DROPOUT", "{type: float, low: 0, high: 0.7, when: {depth: [4, 5]}}")
     text = text.replace("DEPTH", "{type: int, low: 1, high: 5}")
-    if told is None:
+    if message is None:
         assert parse_space(text, "f.yaml").is_conditional
         return
     with pytest.raises(UserError) as error:
         parse_space(text, "f.yaml")
-    assert str(error.value).startswith(f"f.yaml: parameters.{told}")
+    assert str(error.value).startswith(f"f.yaml: parameters.{message}")
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("point", "told"),
+    ("point", "message"),
     [
-        ("{depth: 4, mixup: 0.2}", "mixup: there is none at this point: its `when` does not hold"),
-        ("{depth: 2, dropout: 0.3}", "dropout: there is none at this point"),
+        ("{depth: 4, mixup: 0.2}", "mixup: the trial does not have it: its `when` does not hold"),
+        ("{depth: 2, dropout: 0.3}", "dropout: the trial does not have it"),
         (
             "{depth: 4, schedule: cosine}",
             "mixup: is missing, and the default 0.0 is outside its range",
@@ -260,13 +260,13 @@ def test_a_condition_that_can_never_hold_or_cannot_be_told_is_refused(
         ("{depth: 9, mixup: 0.2}", "depth: 9 is outside its range"),
     ],
 )
-def test_a_first_trial_that_there_cannot_be_is_refused(point: str, told: str) -> None:
+def test_an_impossible_first_trial_is_refused(point: str, message: str) -> None:
     with pytest.raises(UserError) as error:
         parse_space(f"{CONDITIONAL}  - {point}", "f.yaml")
-    assert str(error.value).startswith(f"f.yaml: first_trials[2].{told}")
+    assert str(error.value).startswith(f"f.yaml: first_trials[2].{message}")
 
 
-def test_aliases_of_aliases_fill_no_memory() -> None:
+def test_nested_aliases_fill_no_memory() -> None:
     levels = [
         f"{own}: &{own} [{', '.join([f'*{below}'] * 9)}]" for below, own in pairwise("abcdefgh")
     ]
@@ -277,7 +277,7 @@ def test_aliases_of_aliases_fill_no_memory() -> None:
 
 def test_a_file_of_faces_given_as_a_space_is_refused_unread(tmp_path: Path) -> None:
     (tmp_path / "fer2013.csv").write_bytes(b"1 " * (1 << 20))
-    with pytest.raises(UserError, match="is no search space"):
+    with pytest.raises(UserError, match="too large for a search space"):
         load_space(tmp_path / "fer2013.csv")
 
 
@@ -289,23 +289,23 @@ def test_a_number_may_be_written_with_an_exponent_and_no_point() -> None:
     assert parse_space(text, "f.yaml").list_first_points()[1] == {"learning_rate": 0.001}
 
 
-def test_a_space_that_is_not_there_is_answered_with_those_that_are() -> None:
+def test_an_unknown_space_is_refused_with_the_known_names() -> None:
     with pytest.raises(UserError, match="paper, regularize, smoke"):
         find_space_file("papre")
 
 
-def test_a_space_in_bytes_that_are_no_text_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_no_text_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "f.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="cannot be read"):
         load_space(tmp_path / "f.yaml")
 
 
-def test_a_first_trial_that_is_the_papers_is_not_tried_twice() -> None:
+def test_a_first_trial_equal_to_the_baseline_is_not_repeated() -> None:
     text = "parameters: {depth: {type: int, low: 1, high: 5}}\nfirst_trials: [{}, {depth: 2}]"
     assert parse_space(text, "f.yaml").list_first_points() == [{"depth": 3}, {"depth": 2}]
 
 
-def test_a_first_trial_like_the_papers_is_tried_where_other_values_are_fixed() -> None:
+def test_a_first_trial_like_the_baseline_is_tried_if_other_values_are_fixed() -> None:
     text = """
     parameters: {depth: {type: int, low: 1, high: 5}}
     fixed: {width: 16}
@@ -323,7 +323,7 @@ def test_the_resolved_space_reads_back_as_itself() -> None:
     assert "null" not in space.to_yaml()
 
 
-def test_only_plans_that_trials_can_ask_for_are_named() -> None:
+def test_only_data_plans_that_trials_can_have_are_listed() -> None:
     assert load_space(find_space_file("smoke")).data_plans() == ["original", "sqrt_sampler"]
     fixed = "parameters: {depth: {type: int, low: 1, high: 5}}\nfixed: {data_plan: balanced}"
     assert parse_space(fixed, "f.yaml").data_plans() == ["original", "balanced"]
@@ -334,7 +334,7 @@ def test_only_plans_that_trials_can_ask_for_are_named() -> None:
     high=st.floats(1e-4, 1.0, exclude_min=True),
     log=st.booleans(),
 )
-def test_every_sound_range_around_the_papers_value_is_taken(
+def test_every_valid_range_around_the_baseline_value_is_accepted(
     low: float, high: float, log: bool
 ) -> None:
     space = SearchSpace.model_validate(
