@@ -67,8 +67,9 @@ audit: $(STAMP)
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes \
 	  -r requirements.lock -r docker/requirements.lock $(ARGS)
 
+# One process for each core, at most four, since each takes 2 GB of memory.
 test: check
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 $(ARGS)
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -1,11 +1,84 @@
+import functools
+import io
+import os
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.small_study import NAME, TWO_TRIALS, FinishedStudy
 
 FACES = Path(__file__).parents[2] / "shared" / "data" / "fer2013-images.zip"
 
 KEYS = {"AWS_ACCESS_KEY_ID": "tested", "AWS_SECRET_ACCESS_KEY": "tested", "AWS_REGION": "us-east-1"}
+
+# Only one process runs these.
+STARTS_RAY = (
+    "tests/report/test_search_end.py",
+    "tests/study/tune/test_tuner.py",
+    "tests/study/tune/test_ray_session.py",
+    "tests/study/tune/test_gpu_sharing.py",
+    "tests/retrain/test_retrain.py",
+    "tests/search/test_search.py",
+)
+
+
+def pytest_configure() -> None:
+    """Give each of several test processes its share of the cores, before torch is imported."""
+    root = Path(__file__).parents[1]
+    missing = [module for module in STARTS_RAY if not (root / module).exists()]
+    if missing:
+        raise pytest.UsageError(f"tests/conftest.py: STARTS_RAY: there is no {', '.join(missing)}")
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if processes > 1:
+        threads = max(1, (os.cpu_count() or 1) // processes)
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that start Ray, since together they take longest."""
+    items.sort(key=lambda item: _find_group(item.nodeid) != "ray")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return a scheduler that gives each test process whole groups, in order of collection."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    config.option.loadscopereorder = False
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = _find_group
+    return scheduler
+
+
+def _find_group(test: str) -> str:
+    """Return the module of a test, or "ray" for all tests that start Ray.
+
+    So a module is set up once, and only one process runs a Ray at a time.
+    """
+    module = test.partition("::")[0]
+    return "ray" if module in STARTS_RAY else module
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_this_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep test processes from sharing a cache of faces, with each other or with a person."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_TUNE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _demo_faces_are_drawn_once() -> Iterator[None]:
+    """Draw the demo faces, which takes a second, once for all tests that run a command on them."""
+    from fer_tune.data.demo import demo_splits
+
+    with pytest.MonkeyPatch.context() as patch:
+        draw = functools.cache(demo_splits.draw_demo_splits)
+        patch.setattr(demo_splits, "draw_demo_splits", draw)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +93,19 @@ def real_faces() -> Path:
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One working folder, with one local store, for every study of the tests."""
     return tmp_path_factory.mktemp("workplace")
+
+
+@pytest.fixture(scope="session")
+def small_study(workplace: Path) -> FinishedStudy:
+    """A completed study: the baseline, and one narrow network, which is quick to retrain."""
+    from fer_tune.search import __main__ as search
+
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        patch.chdir(workplace)
+        patch.delenv("FER_TUNE_DATA", raising=False)
+        search.main([*TWO_TRIALS, "--study", NAME])
+    return FinishedStudy(NAME, printed.getvalue())
 
 
 @pytest.fixture(scope="session")

@@ -144,9 +144,9 @@ def test_the_command_writes_the_page_and_keeps_it_with_the_study(
     main(["--study", name, "--tracking-uri", store.uri, "--storage", storage.address])
     written = storage.local_dir / name / REPORT_FILE
     assert f"Report: {written}" in capsys.readouterr().out
-    assert find_text(
-        store, find_study(store, name).run_id, REPORT_FILE
-    ) == written.read_text("utf-8")
+    assert find_text(store, find_study(store, name).run_id, REPORT_FILE) == written.read_text(
+        "utf-8"
+    )
     assert "python -m fer_tune.search --study tested" in written.read_text("utf-8")
 
 

@@ -10,7 +10,6 @@ from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet
 from fer_tune.retrain import __main__ as retrain
-from fer_tune.search import __main__ as search
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import find_study, list_trials
 from fer_tune.tracking.store import open_store
@@ -18,8 +17,9 @@ from fer_tune.trial import train_and_test as train_and_test
 from fer_tune.trial import training_loop
 from fer_tune.trial.train_state import TrialSpec
 from fer_tune.trial_config import BASELINE, TrialConfig
+from tests.small_study import NAME as STUDY
+from tests.small_study import FinishedStudy
 
-STUDY = "demo-retrained"
 ALONE = ["--no-against-paper"]
 
 
@@ -29,14 +29,9 @@ def _here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FER_TUNE_DATA", raising=False)
 
 
-@pytest.fixture(scope="module")
-def study(workplace: Path) -> str:
-    """A finished study: the paper's trial, and one narrow network, which is quick to retrain."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(workplace)
-        small = ["--space", "smoke", "--train-faces", "300", "--trials", "2", "--epochs", "1"]
-        search.main([*small, "--study", STUDY])
-    return STUDY
+@pytest.fixture
+def study(small_study: FinishedStudy) -> str:
+    return small_study.name
 
 
 def _retrainings(status: str) -> list[str]:

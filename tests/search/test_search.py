@@ -17,13 +17,11 @@ from fer_tune.search import __main__ as search
 from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.tracking.queries import find_study, list_trial_runs, list_trials
 from fer_tune.tracking.store import open_store
+from tests.small_study import ONE_TRIAL, SMALL, TWO_TRIALS, FinishedStudy
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-
-SMALL = ["--space", "smoke", "--train-faces", "300"]
-SINGLE = [*SMALL, "--trials", "1", "--epochs", "2"]
 
 # The second trial cannot learn, so that ASHA stops it at its first rung.
 HOPELESS = """
@@ -41,19 +39,11 @@ def _here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FER_TUNE_CACHE", str(workplace / "cache"))
 
 
-@pytest.fixture(scope="module")
-def single_study(workplace: Path) -> str:
-    """A finished study of one trial, for several tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(workplace)
-        search.main([*SINGLE, "--study", "demo-single"])
-    return "demo-single"
-
-
 def _runs(name: str) -> tuple["Run", list["Run"]]:
     store = open_store()
     parent = store.create_client().get_run(find_study(store, name).run_id)
-    return parent, list_trial_runs(store, parent.info.run_id)
+    runs = list_trial_runs(store, parent.info.run_id)
+    return parent, sorted(runs, key=lambda run: int(run.data.tags["fer_tune.trial"]))
 
 
 def _steps(run: "Run", metric: str) -> list[int]:
@@ -61,8 +51,8 @@ def _steps(run: "Run", metric: str) -> list[int]:
     return [each.step for each in history]
 
 
-def test_a_single_trial_study_lands_in_mlflow(single_study: str) -> None:
-    parent, (trial,) = _runs(single_study)
+def test_a_study_lands_in_mlflow(small_study: FinishedStudy) -> None:
+    parent, (trial, _) = _runs(small_study.name)
     assert parent.info.status == trial.info.status == "FINISHED"
     assert parent.data.tags["fer_tune.data"] == "demo faces"
     assert "DEMO FACES" in parent.data.tags["mlflow.note.content"]
@@ -84,9 +74,9 @@ def test_asha_stops_the_worse_of_two_trials(workplace: Path) -> None:
     (workplace / "hopeless.yaml").write_text(HOPELESS)
     search.main(
         [
-            *("--space", "hopeless.yaml", "--train-faces", "600", "--metric", "val/loss"),
-            *("--trials", "2", "--epochs", "4", "--grace", "2", "--concurrent", "1"),
-            *("--study", "demo-stop"),
+            *("--space", "hopeless.yaml", "--train-faces", "300", "--metric", "val/loss"),
+            *("--trials", "2", "--epochs", "4", "--grace", "2", "--study", "demo-stop"),
+            *("--concurrent", "1", "--cpus-per-trial", "1"),
         ]
     )
     parent, (paper, hopeless) = _runs("demo-stop")
@@ -157,36 +147,36 @@ def test_a_study_asked_to_stop_says_how_to_go_on_and_loses_nothing(
 
 
 def test_a_finished_study_runs_nothing_when_resumed_and_says_what_it_found(
-    single_study: str, capfd: pytest.CaptureFixture[str]
+    small_study: FinishedStudy, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    before = [run.info.run_id for run in _runs(single_study)[1]]
-    search.main(["--resume", single_study])
-    assert [run.info.run_id for run in _runs(single_study)[1]] == before
+    before = [run.info.run_id for run in _runs(small_study.name)[1]]
+    search.main(["--resume", small_study.name])
+    assert [run.info.run_id for run in _runs(small_study.name)[1]] == before
     shown = capfd.readouterr().out
     assert "DEMO FACES" in shown
-    assert "Trials: 1 (1 finished)" in shown
+    assert "Trials: 2 (2 completed)" in shown
     assert "mlflow ui --backend-store-uri" in shown
-    assert f"-m fer_tune.retrain --study {single_study}" in shown
+    assert f"-m fer_tune.retrain --study {small_study.name}" in shown
 
 
-def test_the_same_study_gives_the_same_numbers(single_study: str) -> None:
-    search.main([*SINGLE, "--study", "demo-twin"])
+def test_the_same_study_gives_the_same_numbers(small_study: FinishedStudy) -> None:
+    search.main([*TWO_TRIALS, "--study", "demo-twin"])
     store = open_store()
     first, second = (
         [(trial.config, trial.metrics) for trial in list_trials(store, find_study(store, name))]
-        for name in (single_study, "demo-twin")
+        for name in (small_study.name, "demo-twin")
     )
     assert first == second
 
 
 def test_a_resumed_study_names_the_store_of_its_runs(
-    single_study: str, workplace: Path, capfd: pytest.CaptureFixture[str]
+    small_study: FinishedStudy, workplace: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     studies = workplace / "mlruns/studies"
     elsewhere = ["--tracking-uri", f"sqlite:///{workplace}/elsewhere/mlflow.db"]
-    shutil.copytree(studies / single_study, studies / "demo-moved")
+    shutil.copytree(studies / small_study.name, studies / "demo-moved")
     settings = studies / "demo-moved/study.json"
-    settings.write_text(settings.read_text().replace(single_study, "demo-moved"))
+    settings.write_text(settings.read_text().replace(small_study.name, "demo-moved"))
     for there in (elsewhere, []):
         search.main(["--resume", "demo-moved", *there])
         assert " ".join(["--study demo-moved", *elsewhere]) in capfd.readouterr().out
@@ -211,15 +201,15 @@ def test_a_dry_run_does_not_judge_a_cluster_by_this_machine(
 
 
 def test_a_study_says_how_much_of_another_it_starts_from(
-    single_study: str, workplace: Path, capfd: pytest.CaptureFixture[str]
+    small_study: FinishedStudy, workplace: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     space = workplace / "depth.yaml"
     space.write_text("parameters: {depth: {type: int, low: 1, high: 5}}")
     small = ["--space", str(space), "--train-faces", "300", "--epochs", "2"]
-    search.main([*small, "--warm-start", single_study, "--dry-run"])
-    assert f"Starting from 1 of 1 trials of {single_study}." in capfd.readouterr().out
-    search.main([*SMALL, "--warm-start", single_study, "--dry-run"])
-    left_out = "Starting from 0 of 1 trials of demo-single (left out: 1 outside the space in "
+    search.main([*small, "--warm-start", small_study.name, "--dry-run"])
+    assert f"Starting from 1 of 2 trials of {small_study.name} " in capfd.readouterr().out
+    search.main([*SMALL, "--warm-start", small_study.name, "--dry-run"])
+    left_out = "Starting from 1 of 2 trials of demo-small (left out: 1 outside the space in "
     assert left_out in capfd.readouterr().out
 
 
@@ -281,20 +271,20 @@ def test_a_study_that_does_not_begin_leaves_the_folders_of_others_as_they_were(
 def test_a_name_that_only_mlflow_knows_is_refused_with_a_way_out(
     workplace: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    search.main([*SINGLE, "--study", "demo-away"])
+    search.main([*ONE_TRIAL, "--study", "demo-away"])
     begun = workplace / "mlruns/studies/demo-away"
     shutil.move(begun, tmp_path / "demo-away")
     told = "study demo-away is already in .* take another --study name, or --resume demo-away with"
     with pytest.raises(UserError, match=told) as error:
-        search.main([*SINGLE, "--study", "demo-away"])
+        search.main([*ONE_TRIAL, "--study", "demo-away"])
     assert "\n" not in str(error.value)
     assert not begun.exists()
     capfd.readouterr()
     search.main(["--resume", "demo-away", "--storage", str(tmp_path)])
-    assert "Trials: 1 (1 finished)" in capfd.readouterr().out
+    assert "Trials: 2 (2 completed)" in capfd.readouterr().out
     # Without its run in MLflow the name is free again.
     open_store().create_client().delete_run(find_study(open_store(), "demo-away").run_id)
-    search.main([*SINGLE, "--study", "demo-away"])
+    search.main([*ONE_TRIAL, "--study", "demo-away"])
     assert [_steps(run, "gap") for run in _runs("demo-away")[1]] == [[1, 2]]
 
 

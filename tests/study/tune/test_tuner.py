@@ -164,9 +164,7 @@ def promoting(settings: StudySettings) -> StudySettings:
 
 @pytest.mark.usefixtures("_ray")
 def test_what_fails_once_as_a_trial_ends_ends_the_study(tmp_path: Path, few: StudySettings) -> None:
-    place = RunContext.on_this_machine(
-        write_settings(tmp_path, few), ResourceAllocation(2, 1, 0)
-    )
+    place = RunContext.on_this_machine(write_settings(tmp_path, few), ResourceAllocation(2, 1, 0))
     heard = Heard()
     with pytest.raises(UserError, match="was away"):
         run_study(few, {}, place, [heard, Stumbles()], goes_on_where_it_was)
