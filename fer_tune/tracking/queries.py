@@ -1,4 +1,4 @@
-"""What the store knows of past and running studies."""
+"""Studies and trials in MLflow: which there are, how they ended, what they measured."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 
     from fer_tune.trial_config import TrialConfig
 
+_MAX_SUGGESTIONS = 8  # names of studies in an error message
+
 
 @dataclass(frozen=True)
 class StudyRun:
-    """A study's parent run.
+    """Parent run of a study.
 
-    ending: None while it runs, or where it was killed.
-    metric: decides a trial's best epoch.
-    tags: the run's, by the names in `fer_tune.tracking.tags`.
-    settings: as the study was described with, in text.
+    ending: None while the study runs, and if it was killed.
+    metric: chooses a trial's best epoch.
+    tags: tags of the run, by the names in `fer_tune.tracking.tags`.
+    settings: parameters of the run, as text (see `StudyInfo.settings`).
     """
 
     name: str
@@ -38,40 +40,40 @@ class StudyRun:
 
     @property
     def faces_hash(self) -> str:
-        """Of the faces that it ran on (`Splits.content_hash`)."""
+        """Hash of the study's faces (`Splits.content_hash`)."""
         return self.tags[tags.FACES_HASH]
 
     @property
     def data(self) -> Path | None:
-        """Where its faces were; None for the demo faces."""
+        """File or folder of the faces; None for the demo faces."""
         path = self.settings.get("data")
         return Path(path) if path else None
 
     @property
     def epochs(self) -> int:
-        """Full length of a trial."""
+        """Epochs of a completed trial."""
         return int(self.settings["epochs"])
 
     @property
     def max_gap(self) -> float | None:
-        """The largest gap that its best trial may have; None for any."""
-        most = self.settings.get("max_gap")
-        return float(most) if most else None
+        """Largest gap that the best trial may have; None for any."""
+        max_gap = self.settings.get("max_gap")
+        return float(max_gap) if max_gap else None
 
     @property
     def skip_bad(self) -> bool:
-        """Whether it left out faces that could not be read."""
+        """Whether unreadable faces were left out."""
         return self.settings.get("skip_bad") == "True"
 
 
 @dataclass(frozen=True)
 class TrialRun:
-    """A trial's run.
+    """Run of a trial.
 
-    ending: None while it runs, or where it was killed.
-    epochs: how many were recorded.
-    metrics: of its last epoch, by the names in `fer_tune.scoring.metrics.named_metrics`.
-    best: of its best epoch, without the prefix: `epoch`, `macro_f1`, `gap`, `train_accuracy`, ...
+    ending: None while the trial runs, and if it was killed.
+    epochs: number of epochs that are recorded.
+    metrics: metrics of the last epoch, named as by `build_epoch_metrics`.
+    best_metrics: metrics of the best epoch, named without `best/`: `epoch`, `macro_f1`, `gap`, ...
     """
 
     number: int
@@ -85,17 +87,19 @@ class TrialRun:
 
 
 def list_study_names(store: Store) -> list[str]:
-    """Every study's name, the oldest first."""
+    """Return the names of all studies, oldest first."""
     return [run.data.tags[tags.STUDY] for run in _list_study_runs(store)]
 
 
 def find_study(store: Store, name: str) -> StudyRun:
-    """The study called `name`. Raises UserError, with the closest names, where there is none."""
+    """Return the study called `name`.
+
+    Raises UserError, with the closest names, if the store has no such study.
+    """
     run = find_parent_run(store, name)
     if run is None:
-        raise UserError(
-            f"study {name} is not in {store}; {_suggest_names(list_study_names(store), name)}"
-        )
+        names = list_study_names(store)
+        raise UserError(f"study {name} is not in {store}; {_suggest_names(names, name)}")
     marks, params = run.data.tags, run.data.params
     study = StudyRun(name, run.info.run_id, read_ending(run), marks[tags.METRIC], marks, params)
     with validate_run(run):
@@ -105,106 +109,78 @@ def find_study(store: Store, name: str) -> StudyRun:
 
 
 def list_trials(store: Store, study: StudyRun) -> list[TrialRun]:
-    """The study's trials by number."""
+    """Return the study's trials by number."""
     runs = list_trial_runs(store, study.run_id)
-    # A run without parameters was cut off as it began.
-    return sorted((_to_trial_run(run) for run in runs if run.data.params), key=lambda t: t.number)
-
-
-def find_start_time(store: Store, study: StudyRun) -> int | None:
-    """When its first trial began, in milliseconds since 1970; None before it has."""
-    where = f"tags.`{tags.PARENT}` = '{study.run_id}' AND tags.`{tags.TRIAL}` = '0'"
-    return next((run.info.start_time for run in store.search_runs(where)), None)
+    # A run without parameters was cut off when it began.
+    trials = [_to_trial_run(run) for run in runs if run.data.params]
+    return sorted(trials, key=lambda trial: trial.number)
 
 
 def find_trial(store: Store, study: StudyRun, number: int) -> TrialRun:
-    """One trial of the study. Raises UserError where it has none of that number."""
-    found = {trial.number: trial for trial in list_trials(store, study)}
-    if number not in found:
-        has = f"trials {min(found)} to {max(found)}" if found else "no trials"
-        raise UserError(f"trial {number}: study {study.name} has {has}")
-    return found[number]
+    """Return one trial of the study. Raises UserError if it has no trial of this number."""
+    trials = {trial.number: trial for trial in list_trials(store, study)}
+    if number not in trials:
+        known = f"trials {min(trials)} to {max(trials)}" if trials else "no trials"
+        raise UserError(f"trial {number}: study {study.name} has {known}")
+    return trials[number]
+
+
+def find_start_time(store: Store, study: StudyRun) -> int | None:
+    """Return when trial 0 began, in milliseconds since 1970; None before it began."""
+    runs = store.search_runs(f"{_filter_children(study.run_id)} AND tags.`{tags.TRIAL}` = '0'")
+    return next((run.info.start_time for run in runs), None)
 
 
 def load_metric_history(store: Store, trial: TrialRun, names: Sequence[str]) -> list[EpochResult]:
-    """The trial's epochs with these metrics; only those that have them all.
+    """Return the trial's epochs that have all of these metrics.
 
-    Confusion matrices of single epochs are not in MLflow: they are left empty.
+    Their confusion matrices are empty: MLflow has only the best epoch's.
     """
-    client = store.create_client()
-    values: dict[int, dict[str, float]] = {}
+    client, epochs = store.create_client(), dict[int, dict[str, float]]()
     for name in names:
         for metric in client.get_metric_history(trial.run_id, name):
-            values.setdefault(metric.step, {})[name] = metric.value
-    whole = {epoch: found for epoch, found in values.items() if len(found) == len(set(names))}
-    return [EpochResult(epoch, whole[epoch], ()) for epoch in sorted(whole)]
+            epochs.setdefault(metric.step, {})[name] = metric.value
+    wanted = set(names)
+    return [
+        EpochResult(epoch, epochs[epoch], ())
+        for epoch in sorted(epochs)
+        if epochs[epoch].keys() == wanted
+    ]
 
 
 def read_ending(run: "Run") -> Ending | None:
-    """Return how the run of a study or trial ended; None if its end is not recorded.
+    """Return how the study or trial of the run ended; None if its end is not recorded.
 
-    Older versions recorded the words of the events: "finished" for "completed", "stopped" for
-    "pruned".
+    Older versions wrote "finished" for "completed" and "stopped" for "pruned".
     """
     word = run.data.tags.get(tags.ENDED)
-    ended = {word: ending for ending, word in STATUS_WORDS.items() if ending}
-    return ended.get(word or "", cast("Ending | None", word))
+    endings = {word: ending for ending, word in STATUS_WORDS.items() if ending}
+    return endings.get(word or "", cast("Ending | None", word))
 
 
 def find_parent_run(store: Store, name: str) -> "Run | None":
-    """The parent run of the study called `name`."""
-    # Compared here: no quoting in MLflow's filters takes every name.
+    """Return the parent run of the study called `name`."""
+    # Compared in Python, because no quoting in MLflow's filters allows every name.
     runs = [run for run in _list_study_runs(store) if run.data.tags.get(tags.STUDY) == name]
-    # One without parameters was cut off as it began.
+    # A run without parameters was cut off when it began.
     return max(runs, key=lambda run: len(run.data.params), default=None)
 
 
 def list_trial_runs(store: Store, parent_id: str) -> "list[Run]":
-    """The runs of a study's trials, oldest first. Raises UserError for one without a number."""
-    where = f"tags.`{tags.PARENT}` = '{parent_id}' AND tags.`{tags.TRIAL}` != ''"
-    runs = list(store.search_runs(where))
+    """Return the runs of a study's trials, oldest first.
+
+    Raises UserError for a run whose number or last epoch is no number.
+    """
+    runs = list(store.search_runs(f"{_filter_children(parent_id)} AND tags.`{tags.TRIAL}` != ''"))
     for run in runs:
         with validate_run(run):
             int(run.data.tags[tags.TRIAL]), int(run.data.metrics.get(tags.EPOCH, 0))
     return runs
 
 
-def _list_study_runs(store: Store) -> "list[Run]":
-    return list(store.search_runs(f"tags.`{tags.METRIC}` != ''"))
-
-
-def _to_trial_run(run: "Run") -> TrialRun:
-    from fer_tune.trial_config import TrialConfig
-
-    metrics = run.data.metrics
-    with validate_run(run):
-        config = TrialConfig.model_validate(run.data.params)
-    return TrialRun(
-        number=int(run.data.tags[tags.TRIAL]),
-        run_id=run.info.run_id,
-        name=run.info.run_name,
-        config=config,
-        ending=read_ending(run),
-        epochs=int(metrics.get(tags.EPOCH, 0)),
-        metrics={
-            k: v
-            for k, v in metrics.items()
-            if not k.startswith(tags.BEST_PREFIX) and k != tags.SECONDS
-        },
-        best_metrics={
-            k.removeprefix(tags.BEST_PREFIX): v
-            for k, v in metrics.items()
-            if k.startswith(tags.BEST_PREFIX)
-        },
-    )
-
-
 @contextmanager
 def validate_run(run: "Run") -> Iterator[None]:
-    """Around reading a run of this package's: others may write to a store too.
-
-    Raises UserError for what is not there or no number.
-    """
+    """Raise UserError for a missing or unreadable value of a run: something may have changed it."""
     try:
         yield
     except (LookupError, ValueError) as error:
@@ -214,9 +190,38 @@ def validate_run(run: "Run") -> Iterator[None]:
         ) from error
 
 
+def _list_study_runs(store: Store) -> "list[Run]":
+    return list(store.search_runs(f"tags.`{tags.METRIC}` != ''"))
+
+
+def _filter_children(parent_id: str) -> str:
+    return f"tags.`{tags.PARENT}` = '{parent_id}'"
+
+
+def _to_trial_run(run: "Run") -> TrialRun:
+    from fer_tune.trial_config import TrialConfig
+
+    metrics, prefix = run.data.metrics, tags.BEST_PREFIX
+    with validate_run(run):
+        config = TrialConfig.model_validate(run.data.params)
+    best = {k.removeprefix(prefix): v for k, v in metrics.items() if k.startswith(prefix)}
+    return TrialRun(
+        number=int(run.data.tags[tags.TRIAL]),
+        run_id=run.info.run_id,
+        name=run.info.run_name,
+        config=config,
+        ending=read_ending(run),
+        epochs=int(metrics.get(tags.EPOCH, 0)),
+        metrics={k: metrics[k] for k in metrics if not k.startswith(prefix) and k != tags.SECONDS},
+        best_metrics=best,
+    )
+
+
 def _suggest_names(names: list[str], name: str) -> str:
     if not names:
         return "it has no studies yet"
     close = difflib.get_close_matches(name, names, n=len(names), cutoff=0)
-    shown = ", ".join(close[:8])
-    return f"it has {shown}" + (f" and {len(close) - 8} more" if len(close) > 8 else "")
+    rest = len(close) - _MAX_SUGGESTIONS
+    return f"it has {', '.join(close[:_MAX_SUGGESTIONS])}" + (
+        f" and {rest} more" if rest > 0 else ""
+    )

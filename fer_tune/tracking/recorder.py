@@ -1,8 +1,8 @@
-"""Events put into MLflow; each may come again without being recorded twice."""
+"""Records events of a study in MLflow. An event that comes again is not recorded twice."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fer_tune.common.errors import UserError
 from fer_tune.events import (
@@ -27,15 +27,15 @@ from fer_tune.tracking.study_run import StudyEnded
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
-# MLflow takes a thousand things at once; this leaves room for parameters and tags.
+# MLflow takes 1,000 items in a batch; this leaves room for parameters and tags.
 _METRICS_PER_BATCH = 900
 
 
 @dataclass
 class TrialSegment:
-    """Of what happened to a trial, a stretch from its start or a going on to its next ending.
+    """The events of one trial between a start or resume and the next end.
 
-    Either end may be missing: it was recorded before, or is still to come.
+    Start or end may be missing if it was recorded earlier or has not happened yet.
     """
 
     number: int
@@ -45,52 +45,52 @@ class TrialSegment:
 
 
 def split_segments(events: Iterable[Event]) -> Iterator[TrialSegment]:
-    """The events of one trial, in order, as few parts."""
-    part: TrialSegment | None = None
+    """Split the events of one trial, in order, into as few segments as possible."""
+    segment: TrialSegment | None = None
     for event in events:
         if isinstance(event, TrialRemarked):
             continue
-        if part and (part.ended or isinstance(event, TrialStarted)):
-            yield part
-            part = None
-        part = part or TrialSegment(event.number)
+        if segment and (segment.ended or isinstance(event, TrialStarted)):
+            yield segment
+            segment = None
+        segment = segment or TrialSegment(event.number)
         match event:
             case TrialStarted():
-                part.started = event
+                segment.started = event
             case EpochEnded():
-                part.epochs.append(event)
+                segment.epochs.append(event)
             case TrialEnded():
-                part.ended = event
-    if part:
-        yield part
+                segment.ended = event
+    if segment:
+        yield segment
 
 
 @dataclass
 class _RecordedTrial:
     run_id: str
-    last_epoch: int = 0  # the last epoch in MLflow
+    last_epoch: int = 0  # in MLflow
     ending: Ending | None = None  # None while the run is RUNNING
-    best: EpochResult | None = None  # not of one that will not go on
+    best: EpochResult | None = None  # None once the trial cannot be resumed
 
 
 class EventRecorder:
-    """A study's parent run and the runs of its trials.
+    """Writes a study's parent run and the runs of its trials.
 
-    With `resume`, the runs that the store has of the study go on; without, it must have none.
-    Raises UserError where the study's name is taken, MlflowException where the store fails.
+    resume: continue the runs of the study that the store has. Otherwise it must have none.
+    Raises UserError if the study's name is taken, MlflowException if the store fails.
     """
 
     def __init__(self, store: Store, study: StudyInfo, resume: bool) -> None:
         self._client, self._store, self._study = store.create_client(), store, study
         self._trials: dict[int, _RecordedTrial] = {}
-        self._unsure: set[int] = set()  # trials of which a run may be there unknown to us
-        self._may_have_doubles = resume  # of what a driver asked for before it was killed
+        self._unsure: set[int] = set()  # trials that may have a run whose ID is not known
+        self._may_have_doubles = resume  # created at the request of a driver that was killed
         parent = find_parent_run(store, study.name)
         if parent is None or (not resume and not parent.data.params):
             self.run_id = study_run.create_study_run(store, study, replaced_run=parent)
         elif resume:
             self.run_id = parent.info.run_id
-            self._trials = self._delete_duplicate_runs(self.run_id)
+            self._trials = self._delete_duplicate_runs()
             study_run.resume_study_run(store, study, parent)
         else:
             raise UserError(
@@ -99,70 +99,64 @@ class EventRecorder:
             )
 
     def record_events(self, events: Sequence[Event | StudyEnded]) -> None:
-        """Put events into MLflow, or raise and leave what was there fit for another try.
+        """Record events in MLflow. After an exception the same call can be repeated.
 
-        events: of one trial, in order, or the study's end. The more at once, the less each costs.
+        events: of one trial, in order, or the study's end. Many at once cost less.
         """
-        for part in split_segments(event for event in events if not isinstance(event, StudyEnded)):
-            self._record_segment(part)
+        for segment in split_segments(e for e in events if not isinstance(e, StudyEnded)):
+            self._record_segment(segment)
         for event in events:
             if isinstance(event, StudyEnded):
                 self._end_study(event)
 
-    def _delete_duplicate_runs(self, parent_id: str) -> dict[int, _RecordedTrial]:
-        """The one run of each trial; what else a server made, its answer lost, is deleted."""
-        ours, runs = {trial.run_id for trial in self._trials.values()}, dict[int, "Run"]()
+    def _delete_duplicate_runs(self) -> dict[int, _RecordedTrial]:
+        """Return the run of each trial; delete others, which a server created unanswered."""
+        known, runs = {trial.run_id for trial in self._trials.values()}, dict[int, "Run"]()
 
-        def rank_run(run: "Run") -> tuple[bool, int, int]:
-            return run.info.run_id in ours, len(run.data.metrics), len(run.data.params)
+        def sort_key(run: "Run") -> tuple[bool, int, int]:
+            return run.info.run_id in known, len(run.data.metrics), len(run.data.params)
 
-        for run in sorted(list_trial_runs(self._store, parent_id), key=rank_run, reverse=True):
+        for run in sorted(list_trial_runs(self._store, self.run_id), key=sort_key, reverse=True):
             if runs.setdefault(int(run.data.tags[tags.TRIAL]), run) is not run:
                 self._client.delete_run(run.info.run_id)
         return {number: _to_recorded_trial(run) for number, run in runs.items()}
 
     def _record_segment(self, segment: TrialSegment) -> None:
-        if segment.number not in self._trials and segment.number in self._unsure:
-            self._trials = self._delete_duplicate_runs(self.run_id) | self._trials
-        trial = self._trials.get(segment.number)
-        if trial is None:
-            assert segment.started is not None
-            # Known from here on, lest another try make a second run.
-            trial = self._trials[segment.number] = _RecordedTrial(
-                self._create_trial_run(segment.started)
-            )
+        trial, ended = self._find_or_create_trial(segment), segment.ended
         metrics, best = self._collect_new_metrics(trial, segment.epochs)
-        if trial.ending is not None:
-            if not _needs_reopening(trial, segment):
-                trial.best = best if trial.ending in RESUMABLE_ENDINGS else None
-                return
-            study_run.reopen_run(self._client, trial.run_id)
-            trial.ending = None
-        if segment.ended and segment.ended.ending != "paused":
-            self._log_artifacts(trial.run_id, segment.ended, best)
-        self._log_segment(trial.run_id, segment, metrics)
-        trial.best = best
-        trial.last_epoch = max(
-            [trial.last_epoch, *(event.result.epoch for event in segment.epochs)]
-        )
-        if segment.ended:
-            ending = segment.ended.ending
-            self._client.set_terminated(
-                trial.run_id, study_run.RUN_STATUS[ending], segment.ended.time
-            )
-            trial.ending, trial.best = ending, best if ending in RESUMABLE_ENDINGS else None
+        if trial.ending is None or _needs_reopening(trial, segment):
+            if trial.ending is not None:
+                study_run.reopen_run(self._client, trial.run_id)
+                trial.ending = None
+            if ended and ended.ending != "paused":
+                self._log_artifacts(trial.run_id, ended, best)
+            self._log_segment(trial.run_id, segment, metrics)
+            epochs = [event.result.epoch for event in segment.epochs]
+            trial.last_epoch = max([trial.last_epoch, *epochs])
+            if ended:
+                status = study_run.RUN_STATUS[ended.ending]
+                self._client.set_terminated(trial.run_id, status, ended.time)
+                trial.ending = ended.ending
+        trial.best = best if trial.ending in (None, *RESUMABLE_ENDINGS) else None
+
+    def _find_or_create_trial(self, segment: TrialSegment) -> _RecordedTrial:
+        number, started = segment.number, segment.started
+        if number not in self._trials and number in self._unsure:
+            self._trials = self._delete_duplicate_runs() | self._trials
+        if number not in self._trials:
+            assert started is not None
+            self._trials[number] = _RecordedTrial(self._create_trial_run(started))
+        return self._trials[number]
 
     def _create_trial_run(self, event: TrialStarted) -> str:
+        marks = study_run.build_study_tags(self._study)
+        marks |= {tags.PARENT: self.run_id, tags.TRIAL: str(event.number)}
         try:
-            own = {tags.PARENT: self.run_id, tags.TRIAL: str(event.number)}
             run = self._client.create_run(
-                self._store.experiment_id,
-                start_time=event.time,
-                tags=study_run.build_study_tags(self._study) | own,
-                run_name=event.name,
+                self._store.experiment_id, event.time, tags=marks, run_name=event.name
             )
         except Exception:
-            # It may be made nevertheless, and later than another: the answer alone was lost.
+            # The run may exist, now or later, if only the answer was lost.
             self._unsure.add(event.number)
             self._may_have_doubles = True
             raise
@@ -171,7 +165,7 @@ class EventRecorder:
     def _collect_new_metrics(
         self, trial: _RecordedTrial, epochs: Sequence[EpochEnded]
     ) -> "tuple[list[Metric], EpochResult | None]":
-        """The metrics of those epochs that are not recorded yet, and the best epoch of all."""
+        """Return the metrics that are not recorded yet, and the best epoch of the trial."""
         from mlflow.entities import Metric
 
         name, best, recorded = self._study.metric, trial.best, trial.last_epoch
@@ -181,36 +175,39 @@ class EventRecorder:
             values = to_epoch_metrics(result)
             if is_better(name, result.metrics[name], best.metrics[name] if best else None):
                 best = result
-                # First: MLflow's page of compared runs begins with the first metric of each.
+                # The score comes first: MLflow's comparison of runs begins with it.
                 values = to_best_metrics(result, name) | values
             if result.epoch > recorded:
                 recorded = result.epoch
-                # Last what tells that the epoch is recorded.
+                # The epoch's number comes last: it says that the epoch is recorded.
                 values[tags.EPOCH] = values.pop(tags.EPOCH)
                 metrics += [Metric(k, v, event.time, result.epoch) for k, v in values.items()]
         return metrics, best
 
     def _log_segment(self, run_id: str, segment: TrialSegment, metrics: "Sequence[Metric]") -> None:
-        """Parameters first, and last the mark of what is complete."""
+        """Log metrics, parameters and tags; the tag that marks the trial as ended comes last."""
         from mlflow.entities import Param, RunTag
 
-        params = [Param(k, str(v)) for k, v in _to_params(segment.started).items()]
-        marks: dict[str, str] = (
-            {tags.ENDED: STATUS_WORDS[segment.ended.ending]} if segment.ended else {}
+        started, ended, marks = segment.started, segment.ended, dict[str, str]()
+        # Parameters that the trial does not have are left out; they read back as the baseline's.
+        config = (
+            started.config.model_dump(mode="json", exclude={*started.absent}) if started else {}
         )
-        if segment.ended and segment.ended.error:
-            marks[tags.ERROR] = segment.ended.error.strip().splitlines()[-1][:500]
+        if ended:
+            marks[tags.ENDED] = STATUS_WORDS[ended.ending]
+            if ended.error:
+                marks[tags.ERROR] = ended.error.strip().splitlines()[-1][:500]
         while len(metrics) > _METRICS_PER_BATCH:
             self._client.log_batch(run_id, metrics=metrics[:_METRICS_PER_BATCH])
             metrics = metrics[_METRICS_PER_BATCH:]
-        if metrics or params or marks:
+        if metrics or config or marks:
+            params = [Param(name, str(value)) for name, value in config.items()]
             batch = [RunTag(name, mark) for name, mark in marks.items()]
             self._client.log_batch(run_id, metrics, params, batch)
 
     def _log_artifacts(self, run_id: str, event: TrialEnded, best: EpochResult | None) -> None:
         if best is not None:
-            title = f"validation faces, epoch {best.epoch}"
-            classes = self._study.classes
+            title, classes = f"validation split, epoch {best.epoch}", self._study.classes
             log_confusion_matrix(self._store, run_id, "confusion", best.confusion, classes, title)
         if event.error:
             self._client.log_text(run_id, event.error, "error.txt")
@@ -221,17 +218,12 @@ class EventRecorder:
                 interrupted = TrialEnded(number=number, ending="interrupted", time=event.time)
                 self._record_segment(TrialSegment(number, ended=interrupted))
         if self._may_have_doubles:
-            self._delete_duplicate_runs(self.run_id)
+            self._delete_duplicate_runs()
         study_run.end_study_run(self._store, self._study, self.run_id, event)
 
 
-def _to_params(started: TrialStarted | None) -> dict[str, Any]:
-    """The configuration of a trial, but for what it does not have: reading it back, the paper's."""
-    return started.config.model_dump(mode="json", exclude={*started.absent}) if started else {}
-
-
 def _needs_reopening(trial: _RecordedTrial, segment: TrialSegment) -> bool:
-    """Whether the part tells of more than what is recorded of a trial that has ended."""
+    """Return whether the segment has something new about a trial that has ended."""
     if any(event.result.epoch > trial.last_epoch for event in segment.epochs):
         return True
     if trial.ending not in RESUMABLE_ENDINGS:

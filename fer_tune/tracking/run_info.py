@@ -1,8 +1,10 @@
-"""What MLflow is told of a study or a retraining, once, at its start."""
+"""What is logged of a study or a retraining when it starts."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from fer_tune.tracking import tags
 
 if TYPE_CHECKING:
     from fer_tune.tracking.queries import StudyRun, TrialRun
@@ -10,16 +12,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudyInfo:
-    """What a study is.
+    """Description of a study.
 
     name: unique in the store.
-    space: the resolved search space, YAML.
-    command: the command line that began it.
-    source, faces_hash, protocol: of the faces (see `fer_tune.data.faces.Splits`).
-    metric: decides a trial's best epoch; less is better for losses and the gap.
-    settings: parameters of the study's own run: `data`, `epochs`, ...; None is left out.
-    notes: one sentence each, for the head of the study's page.
-    parameters: that the space varies, by name: those that decide whether a trial has it.
+    space: resolved search space, YAML.
+    command: command line that began the study.
+    source, faces_hash, protocol: see `fer_tune.data.faces.Splits`.
+    metric: chooses a trial's best epoch. Losses and the gap are minimized.
+    settings: parameters of the study's run (`data`, `epochs`, ...); None is left out.
+    notes: sentences for the head of the study's page.
+    parameters: for each parameter of the space, the parameters that decide whether a trial has it.
     """
 
     name: str
@@ -39,14 +41,14 @@ class StudyInfo:
 
 @dataclass(frozen=True)
 class RetrainInfo:
-    """What a retraining is.
+    """Description of a retraining.
 
-    study, trial: where its configuration comes from.
-    epochs: full length of each training.
-    classes: of the faces, by label.
-    command: the command line that began it.
-    note: for the head of its page.
-    counts: faces of each class, in the order of the classes, by split.
+    study, trial: source of the configuration.
+    epochs: epochs of each training.
+    classes: class names; the labels index them.
+    command: command line that began the retraining.
+    note: text for the head of its page.
+    counts: faces of each class by split, in the order of `classes`.
     """
 
     study: "StudyRun"
@@ -57,3 +59,13 @@ class RetrainInfo:
     code_version: str
     note: str = ""
     counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    @property
+    def origin_tags(self) -> dict[str, str]:
+        """Tags that say which trial was retrained, on which faces and by which code."""
+        return {
+            **{name: self.study.tags[name] for name in tags.DATA_TAGS},
+            tags.CODE_VERSION: self.code_version,
+            tags.RETRAINED_STUDY: self.study.name,
+            tags.RETRAINED_TRIAL: str(self.trial.number),
+        }

@@ -1,4 +1,4 @@
-"""The SQLite file of a local store: made whole, or found fit to be written to."""
+"""The SQLite database of a local store: created completely, or checked to be writable."""
 
 import os
 import sqlite3
@@ -8,19 +8,22 @@ from pathlib import Path
 
 from fer_tune.common.errors import UserError
 
-RUN_SEARCH_HINT = "run a search first, or say where with --tracking-uri"
+RUN_SEARCH_HINT = "run a search first, or name the store with --tracking-uri"
 
 
 def ensure_sqlite_database(database: Path, create: bool) -> None:
-    """Make sure that MLflow can open the file.
+    """Make sure that MLflow can open the database.
 
-    database: absolute.
-    create: it and its folder, if missing.
-    Raises UserError where it is missing, cannot be written to or is something else.
+    database: absolute path of the file.
+    create: create the file and its folder if they are missing.
+    Raises UserError if the file is missing, cannot be written to or is no database.
     """
     folder = database.parent
-    if {"?", "%"} & set(str(database)):  # they would lead elsewhere, and MLflow tries for minutes
-        raise UserError(f"tracking store {database}: no database's address may hold '?' or '%'")
+    # In an address these characters mean something else, and MLflow would retry for minutes.
+    if {"?", "%"} & set(str(database)):
+        raise UserError(
+            f"tracking store {database}: its path may not hold '?' or '%'; choose another"
+        )
     if not create and not database.exists():
         raise UserError(f"no studies in {folder}; {RUN_SEARCH_HINT}")
     try:
@@ -32,23 +35,19 @@ def ensure_sqlite_database(database: Path, create: bool) -> None:
         with closing(sqlite3.connect(database)) as connection:
             connection.execute("PRAGMA schema_version")
     except OSError as error:
-        raise UserError(
-            f"tracking store {folder}: cannot be written to ({error.strerror}); "
-            "give another with --tracking-uri"
-        ) from error
+        problem = f"cannot be written to ({error.strerror}); choose another with --tracking-uri"
+        raise UserError(f"tracking store {folder}: {problem}") from error
     except sqlite3.DatabaseError as error:
-        raise UserError(
-            f"tracking store {database}: {error}; move the file away or give another store"
-        ) from error
+        hint = "move the file away or choose another store"
+        raise UserError(f"tracking store {database}: {error}; {hint}") from error
     if not os.access(database, os.W_OK):
         raise UserError(f"tracking store {database}: is read-only; make it writable")
 
 
 def _create_database(database: Path) -> None:
-    """Beside its place and then moved there whole.
+    """Create the database in a temporary folder, then move it to its path.
 
-    MLflow's migration takes seconds, spoils a database if it is killed, and two of them in one new
-    database spoil each other.
+    MLflow's migration takes seconds. If it is killed, or if two run at once, the database breaks.
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -56,9 +55,9 @@ def _create_database(database: Path) -> None:
         fresh = Path(folder) / database.name
         store = SqlAlchemyStore(f"sqlite:///{fresh}", (database.parent / "artifacts").as_uri())
         store.engine.dispose()
-        # Unlike a rename, a link never takes the place of a database made meanwhile.
+        # Unlike a rename, a link never replaces a database that was created in the meantime.
         try:
             os.link(fresh, database)
-        except OSError:  # it is there, or the filesystem has no links
+        except OSError:  # the database exists, or the filesystem has no links
             if not database.exists():
                 fresh.rename(database)

@@ -1,9 +1,9 @@
-"""Where runs are kept: a local folder, a database or a tracking server, reached and checked."""
+"""The tracking store: a local folder, a database or a server, checked before it is used."""
 
 import logging
 import os
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from fer_tune.common.errors import UserError
 from fer_tune.common.text import hide_passwords
+from fer_tune.events import current_time_ms
 from fer_tune.tracking.sqlite import RUN_SEARCH_HINT, ensure_sqlite_database
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ _URI_HELP = (
 
 @dataclass(frozen=True)
 class Store:
-    """A store that answered.
+    """A tracking store that answered.
 
-    uri: as MLflow takes it; may hold a password, so people are shown `str(store)`.
-    experiment_id: of the experiment `fer_tune` in it.
+    uri: address for MLflow. It may hold a password: show people `str(store)`.
+    experiment_id: ID of the experiment `fer_tune`.
     """
 
     uri: str
@@ -44,46 +45,57 @@ class Store:
 
     @property
     def is_server(self) -> bool:
-        """Whether it is an MLflow tracking server, with an interface of its own."""
+        """Whether it is an MLflow tracking server, which has a UI of its own."""
         return self.uri.startswith(("http:", "https:"))
 
     def create_client(self) -> "MlflowClient":
-        """A client of this store; MLflow's global tracking URI is neither read nor set."""
+        """Return a client of this store; MLflow's global tracking URI is neither read nor set."""
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def search_runs(self, filter_string: str) -> Iterator["Run"]:
-        """The experiment's runs that MLflow's filter `where` selects, oldest first."""
+        """Yield the runs of the experiment that MLflow's filter selects, oldest first."""
         client, token = self.create_client(), None
+        ids, order = [self.experiment_id], ["attributes.start_time ASC"]
         while True:
-            page = client.search_runs(
-                [self.experiment_id],
-                filter_string,
-                max_results=1000,
-                order_by=["attributes.start_time ASC"],
-                page_token=token,
-            )
+            page = client.search_runs(ids, filter_string, order_by=order, page_token=token)
             yield from page
             token = page.token
             if not token:
                 return
 
+    def log_params(self, run_id: str, params: Mapping[str, object]) -> None:
+        """Log parameters of a run in one call."""
+        from mlflow.entities import Param
+
+        batch = [Param(name, str(value)) for name, value in params.items()]
+        self.create_client().log_batch(run_id, params=batch)
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Log metrics of a run in one call."""
+        from mlflow.entities import Metric
+
+        batch = [Metric(name, value, current_time_ms(), step) for name, value in metrics.items()]
+        self.create_client().log_batch(run_id, metrics=batch)
+
 
 def open_store(
     uri: str | None = None, root: Path = _DEFAULT_FOLDER, *, create: bool = True
 ) -> Store:
-    """Reach the store at `uri` and make sure that it has the experiment `fer_tune`.
+    """Return the store at `uri`, with the experiment `fer_tune`.
 
-    uri: a folder (holding `mlflow.db` and `artifacts/`, made if missing), or a sqlite:, http(s):,
-        postgresql:, mysql: or mssql: address; None is the folder `root`.
-    root: also takes the artifacts of the runs in a database on a server.
-    create: without it nothing is made, and a store without studies is an error.
-    Raises UserError within seconds where the store cannot be written to or does not answer.
+    uri: a folder that holds `mlflow.db` and `artifacts/`, or an address that begins with sqlite:,
+        http:, https:, postgresql:, mysql: or mssql:. None is the folder `root`.
+    root: also the folder of the artifacts if `uri` is a database on a server.
+    create: make what is missing. Otherwise a store without studies is an error.
+    Raises UserError within seconds if the store does not answer or cannot be written to.
     """
     _configure_mlflow()
     if database := _resolve_local_database(uri, root):
-        return _open_sqlite(database, create)
+        database = database.absolute()
+        ensure_sqlite_database(database, create)
+        return _open_experiment(f"sqlite:///{database}", database.parent / "artifacts", create)
     assert uri is not None
     scheme = uri.split(":")[0].split("+")[0]
     if scheme in _SERVERS:
@@ -93,28 +105,26 @@ def open_store(
         _probe_database(uri)
         return _open_experiment(uri, root / "artifacts", create)
     raise UserError(
-        f"tracking store {hide_passwords(uri)}: nothing known by '{scheme}:'; {_URI_HELP}"
+        f"tracking store {hide_passwords(uri)}: unknown kind of address '{scheme}:'; {_URI_HELP}"
     )
 
 
 def is_default_store(uri: str | None) -> bool:
-    """Whether the store at `uri` is the one that `open_store` opens where nothing is said."""
+    """Return whether `uri` is the store that `open_store` opens without an address."""
     database = _resolve_local_database(uri, _DEFAULT_FOLDER)
-    return (
-        database is not None
-        and database.absolute() == (_DEFAULT_FOLDER / _DATABASE_FILE).absolute()
-    )
+    default = (_DEFAULT_FOLDER / _DATABASE_FILE).absolute()
+    return database is not None and database.absolute() == default
 
 
 def _resolve_local_database(uri: str | None, root: Path) -> Path | None:
-    """The file of a local store; None for an address of another kind."""
+    """Return the database file of a local store; None for a server or a database on one."""
     if uri is None or ":" not in uri:
         return Path(uri or root) / _DATABASE_FILE
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 def _configure_mlflow() -> None:
-    """Before MLflow is imported: no telemetry, no chatter, and retries in seconds, not minutes."""
+    """Turn off MLflow's telemetry and messages, and limit its retries; before it is imported."""
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -125,22 +135,17 @@ def _configure_mlflow() -> None:
     }.items():
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    # It logs the traceback of every database error before raising it.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    # Both log the traceback of an error that is also raised, or of Ctrl-C during a call.
+    for name in ("mlflow.store.db.utils", "sqlalchemy.pool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def stop_retries() -> None:
-    """From now on MLflow asks a server once, and whoever uses it has to try again.
+    """Make MLflow send each request to a server once; the caller retries.
 
-    It asks again after a lost answer too, and so makes two runs.
+    MLflow also repeats a request whose answer was lost, and so creates two runs.
     """
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-
-
-def _open_sqlite(database: Path, create: bool) -> Store:
-    database = database.absolute()
-    ensure_sqlite_database(database, create)
-    return _open_experiment(f"sqlite:///{database}", database.parent / "artifacts", create)
 
 
 def _probe_server(uri: str) -> None:
@@ -148,49 +153,42 @@ def _probe_server(uri: str) -> None:
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
+    server = f"tracking server {hide_passwords(uri)}"
     if not _has_host(uri):
-        raise UserError(f"tracking server {hide_passwords(uri)}: is no address; {_URI_HELP}")
+        raise UserError(f"{server}: is no address; {_URI_HELP}")
     try:
         answer = http_request(
             get_default_host_creds(uri), "/health", "GET", max_retries=0, timeout=_PROBE_SECONDS
         )
     except (MlflowException, OSError) as error:
-        raise UserError(
-            f"tracking server {hide_passwords(uri)}: does not answer; is it running, "
-            "and is the address right?"
-        ) from error
+        hint = "is it running, and is the address right?"
+        raise UserError(f"{server}: does not answer; {hint}") from error
     if answer.status_code >= 500:
-        raise UserError(
-            f"tracking server {hide_passwords(uri)}: answers with status {answer.status_code}; "
-            "see its log"
-        )
+        raise UserError(f"{server}: answers with status {answer.status_code}; see its log")
 
 
 def _has_host(uri: str) -> bool:
     try:
         parts = urlsplit(uri)
         return bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, a bracket without its partner
+    except ValueError:  # a port that is no number, or a bracket without its partner
         return False
 
 
 def _probe_database(uri: str) -> None:
     import sqlalchemy
 
+    store = f"tracking store {hide_passwords(uri)}"
     try:
         engine = sqlalchemy.create_engine(uri, connect_args={"connect_timeout": _PROBE_SECONDS})
         with engine.connect():
             pass
         engine.dispose()
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"tracking store {hide_passwords(uri)}: needs the package {error.name}; install it"
-        ) from error
+        raise UserError(f"{store}: needs the package {error.name}; install it") from error
     except (sqlalchemy.exc.SQLAlchemyError, ValueError) as error:  # a port that is no number
-        raise UserError(
-            f"tracking store {hide_passwords(uri)}: {summarize_error(error)}; "
-            "is the database running, and is the address right?"
-        ) from error
+        hint = "is the database running, and is the address right?"
+        raise UserError(f"{store}: {summarize_error(error)}; {hint}") from error
 
 
 def _open_experiment(uri: str, artifacts: Path | None, create: bool) -> Store:
@@ -200,35 +198,35 @@ def _open_experiment(uri: str, artifacts: Path | None, create: bool) -> Store:
     try:
         return Store(uri, _find_or_create_experiment(store, artifacts, create))
     except MlflowException as error:
-        what = "answers, but not as an MLflow server does: " if artifacts is None else ""
-        raise UserError(f"tracking store {store}: {what}{summarize_error(error)}") from error
+        hint = "answers, but not as an MLflow server does: " if artifacts is None else ""
+        raise UserError(f"tracking store {store}: {hint}{summarize_error(error)}") from error
 
 
 def _find_or_create_experiment(store: Store, artifacts: Path | None, create: bool) -> str:
     from mlflow.exceptions import MlflowException
 
     client = store.create_client()
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found is None and not create:
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None and not create:
         raise UserError(f"no studies in {store}; {RUN_SEARCH_HINT}")
-    if found is None:
+    if experiment is None:
         location = artifacts.absolute().as_uri() if artifacts else None
         try:
             return client.create_experiment(EXPERIMENT, artifact_location=location)
         except MlflowException:
-            # Another study that began at the same moment may have made it.
-            found = client.get_experiment_by_name(EXPERIMENT)
-            if found is None:
+            # A study that began at the same moment may have created it.
+            experiment = client.get_experiment_by_name(EXPERIMENT)
+            if experiment is None:
                 raise
-    if found.lifecycle_stage != "active":
+    if experiment.lifecycle_stage != "active":
         raise UserError(
-            f"experiment {EXPERIMENT} was deleted; bring it back with "
-            f"mlflow experiments restore --experiment-id {found.experiment_id}"
+            f"experiment {EXPERIMENT} was deleted; restore it with "
+            f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
         )
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def summarize_error(error: Exception) -> str:
-    """What an error says, cut to one line that people read, without a password."""
+    """Return the first line of an error's message, shortened and without passwords."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return textwrap.shorten(hide_passwords(lines[0]), 200, placeholder=" ...")

@@ -1,4 +1,4 @@
-"""The run of a study itself, above those of its trials: begun, gone on with and ended."""
+"""The parent run of a study: created, resumed and ended, with the note at the head of its page."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,21 +25,22 @@ RUN_STATUS: dict[Ending, str] = {
 _GUIDE = """\
 | where | what |
 |---|---|
-| `{score}` | a trial's score: `{metric}` of its best epoch, on validation faces |
-| `{best}...` | the other metrics of that epoch; `{best}gap` is train minus validation accuracy |
-| trial `000` | the paper's configuration, with which the others are compared |
-| `val_f1/`, `val_precision/`, `val_recall/` | of each class, epoch by epoch |
-| `confusion.png` of a trial | which classes it takes for which, at its best epoch |
-| `space.yaml`, `command.txt` | what was searched, and how to do it again |
-| `report.html`, `front.csv` | what was found, and the best trials by gap, once all is over |"""
+| `{score}` | score of a trial: `{metric}` of its best epoch, on the validation split |
+| `{best}...` | its other metrics; `{best}gap` is train minus validation accuracy |
+| trial `000` | the baseline, which is the paper's configuration |
+| `val_f1/`, `val_precision/`, `val_recall/` | scores of each class, epoch by epoch |
+| `confusion.png` of a trial | which classes the trial confuses, at its best epoch |
+| `space.yaml`, `command.txt` | the search space, and the command that began the study |
+| `report.html`, `front.csv` | the results, and the best trials by gap, at the end |"""
 
 
 @dataclass(frozen=True)
 class StudyEnded:
-    """The last event of a study, which only its writer tells.
+    """Last event of a study, which only `StudyWriter` creates.
 
-    note: what came out, for the head of the study's page.
-    front: the table of its best trade-offs, CSV; empty without one.
+    summary: results of the study for the head of its page, Markdown.
+    time: milliseconds since 1970.
+    pareto_front_csv: the Pareto front, CSV; empty without one.
     """
 
     ending: Ending
@@ -49,35 +50,33 @@ class StudyEnded:
 
 
 def create_study_run(store: Store, study: StudyInfo, replaced_run: "Run | None") -> str:
-    """A new run's id; `replaced_run` one that was cut off as it began, or is another's beginning."""
+    """Create the parent run of a study, and return its ID.
+
+    replaced_run: an incomplete run of the same study, cut off when it began. It ends as killed.
+    """
     client = store.create_client()
     if replaced_run is not None:
         client.set_terminated(replaced_run.info.run_id, "KILLED")
-    run = client.create_run(
-        store.experiment_id,
-        tags=build_study_tags(study) | {tags.METRIC: study.metric},
-        run_name=study.name,
-    )
+    marks = build_study_tags(study) | {tags.METRIC: study.metric}
+    run = client.create_run(store.experiment_id, tags=marks, run_name=study.name)
     try:
         _add_missing_info(store, study, run)
-    except BaseException:  # nobody can use half a study
+    except BaseException:  # an incomplete study is of no use
         client.delete_run(run.info.run_id)
         raise
     return str(run.info.run_id)
 
 
 def resume_study_run(store: Store, study: StudyInfo, run: "Run") -> None:
-    """Let the study's run go on."""
+    """Mark the study's run as running, and add what it lacks."""
     _add_missing_info(store, study, run)
     reopen_run(store.create_client(), run.info.run_id)
 
 
 def end_study_run(store: Store, study: StudyInfo, run_id: str, event: StudyEnded) -> None:
-    """End the study's run, and keep there what came out."""
-    client = store.create_client()
-    client.set_tag(
-        run_id, tags.NOTE, render_study_note(study, build_study_path(store, run_id), event.summary)
-    )
+    """End the study's run, and log the summary and the Pareto front."""
+    client, path = store.create_client(), build_study_path(store, run_id)
+    client.set_tag(run_id, tags.NOTE, render_study_note(study, path, event.summary))
     if event.pareto_front_csv:
         client.log_text(run_id, event.pareto_front_csv, "front.csv")
     client.set_terminated(run_id, RUN_STATUS[event.ending], event.time)
@@ -85,15 +84,15 @@ def end_study_run(store: Store, study: StudyInfo, run_id: str, event: StudyEnded
 
 
 def reopen_run(client: "MlflowClient", run_id: str) -> None:
-    """Take back that a run, of a study or of a trial, has ended."""
+    """Mark the ended run of a study or trial as running again."""
     client.update_run(run_id, status="RUNNING")
-    # A run that was cut off as it ended has no such tag.
+    # A run that was cut off while it ended has no such tag.
     if tags.ENDED in client.get_run(run_id).data.tags:
         client.delete_tag(run_id, tags.ENDED)
 
 
 def build_study_tags(study: StudyInfo) -> dict[str, str]:
-    """What the runs of the study and of its trials have in common."""
+    """Return the tags that the runs of the study and of its trials share."""
     return {
         tags.STUDY: study.name,
         tags.SOURCE: study.source,
@@ -104,35 +103,31 @@ def build_study_tags(study: StudyInfo) -> dict[str, str]:
     }
 
 
-def _add_missing_info(store: Store, study: StudyInfo, run: "Run") -> None:
-    """Add what the run lacks: all of it if it is new or was cut off as it began.
+def render_study_note(study: StudyInfo, path: str, summary: str = "") -> str:
+    """Return the note at the head of the study's page in MLflow, Markdown.
 
-    Parameters last: a run that has them is complete.
-    """
-    from mlflow.entities import Param
-
-    client, run_id, has = store.create_client(), run.info.run_id, run.data.params
-    client.set_experiment_tag(store.experiment_id, *build_view_tag(study, run))
-    client.set_tag(run_id, tags.NOTE, render_study_note(study, build_study_path(store, run_id)))
-    there = {file.path for file in client.list_artifacts(run_id)}
-    texts = {"space.yaml": study.space, "command.txt": study.command + "\n"}
-    for name in texts.keys() - there:
-        client.log_text(run_id, texts[name], name)
-    settings = {k: v for k, v in study.settings.items() if v is not None and k not in has}
-    client.log_batch(run_id, params=[Param(k, str(v)) for k, v in settings.items()])
-
-
-def render_study_note(study: StudyInfo, page: str, summary: str = "") -> str:
-    """What is known of the study so far, and a guide to its page.
-
-    page: of its trials, in the same UI (see `fer_tune.tracking.ui.study_page`).
-    outcome: what it found, Markdown.
+    path: address of its trials in the UI (see `build_study_path`).
+    summary: results of the study, Markdown; empty before it ends.
     """
     names = ", ".join(f"`{name}`" for name in study.parameters)
-    trials = f"**[Compare the trials]({page})**: a table, the best first, and charts."
-    guide = _GUIDE.format(
-        score=to_best_name(study.metric), metric=study.metric, best=tags.BEST_PREFIX
-    )
-    varied = names and f"They differ in {names}."
-    told = [summary, *study.notes, f"{trials} {varied}".strip(), guide]
-    return "\n\n".join(filter(None, told))
+    varied = names and f" The trials differ in {names}."
+    score, best = to_best_name(study.metric), tags.BEST_PREFIX
+    guide = _GUIDE.format(score=score, metric=study.metric, best=best)
+    trials = f"**[Compare the trials]({path})**: a table, the best first, and charts.{varied}"
+    return "\n\n".join(filter(None, [summary, *study.notes, trials, guide]))
+
+
+def _add_missing_info(store: Store, study: StudyInfo, run: "Run") -> None:
+    """Log the parts of the description that the run lacks, the parameters last.
+
+    A run that has parameters is complete.
+    """
+    client, run_id = store.create_client(), run.info.run_id
+    client.set_experiment_tag(store.experiment_id, *build_view_tag(study, run))
+    client.set_tag(run_id, tags.NOTE, render_study_note(study, build_study_path(store, run_id)))
+    logged = {file.path for file in client.list_artifacts(run_id)}
+    texts = {"space.yaml": study.space, "command.txt": study.command + "\n"}
+    for name in texts.keys() - logged:
+        client.log_text(run_id, texts[name], name)
+    settings = {name: value for name, value in study.settings.items() if value is not None}
+    store.log_params(run_id, {k: v for k, v in settings.items() if k not in run.data.params})

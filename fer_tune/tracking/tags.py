@@ -1,28 +1,31 @@
-"""The names under which runs are found again."""
+"""The names of the tags and metrics by which runs are found in MLflow."""
 
-STUDY = "fer_tune.study"  # the study's name: on its parent run and on every trial's
+STUDY = "fer_tune.study"  # the study's name, on its parent run and on the runs of its trials
 TRIAL = "fer_tune.trial"  # the trial's number
-METRIC = "fer_tune.metric"  # what decides a trial's best epoch; on parent runs only
-ENDED = "fer_tune.ended"  # "completed", "pruned", ... (STATUS_WORDS); written last: a run with it is complete
-ERROR = "fer_tune.error"  # the last line of what broke a trial
+METRIC = "fer_tune.metric"  # the metric that chooses a trial's best epoch; on parent runs only
+# "completed", "pruned", ... (`STATUS_WORDS`). Written last, so a run that has it lacks nothing.
+ENDED = "fer_tune.ended"
+ERROR = "fer_tune.error"  # the last line of the traceback of a failed trial
 SOURCE = "fer_tune.data"
 FACES_HASH = "fer_tune.faces_sha256"
 PROTOCOL = "fer_tune.protocol"
 CODE_VERSION = "fer_tune.code_version"
 SEED = "fer_tune.seed"
 
-# Of retrainings: the study, the number of the trial, and the trial's run.
+DATA_TAGS = (SOURCE, FACES_HASH, PROTOCOL)
+
+# On retrainings: the study, the trial's number, and the ID of the trial's run.
 RETRAINED_STUDY = "fer_tune.retrained_study"
 RETRAINED_TRIAL = "fer_tune.retrained_trial"
 RETRAINED_RUN = "fer_tune.retrained_run"
-RETRAINED_EPOCHS = "fer_tune.retrained_epochs"  # on the parent runs of retrainings only
-RETRAINED_METRIC = "fer_tune.retrained_metric"  # chose the kept epoch; on the runs of seeds only
+RETRAINED_EPOCHS = "fer_tune.retrained_epochs"  # on parent runs only
+RETRAINED_METRIC = "fer_tune.retrained_metric"  # chose the best epoch; on the runs of seeds only
 
-# MLflow's own.
+# MLflow's own tags.
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 
 # Metrics beside those of `fer_tune.scoring.metrics.named_metrics`.
 EPOCH = "epoch"  # the last epoch recorded
-SECONDS = "seconds"  # that training and evaluating the epoch took
+SECONDS = "seconds"  # training and evaluation of the epoch
 BEST_PREFIX = "best/"

@@ -114,7 +114,7 @@ def test_a_server_that_is_not_mlflow_is_told_in_one_line(stranger: str) -> None:
 
 @pytest.mark.parametrize("name", ["what?", "100%41"])
 def test_a_folder_that_an_address_would_lead_out_of_is_refused(tmp_path: Path, name: str) -> None:
-    assert "no database's address may hold" in _told(root=tmp_path / name / "mlruns")
+    assert "its path may not hold" in _told(root=tmp_path / name / "mlruns")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -131,7 +131,7 @@ def test_an_address_of_no_known_kind_is_told_with_what_to_write(uri: str) -> Non
         ("http://host:port", "is no address"),
         ("https://[::1", "is no address"),
         ("postgresql://h:port/runs", "is the address right?"),
-        ("postgres://u:secret@h/db", "nothing known by 'postgres:'"),
+        ("postgres://u:secret@h/db", "unknown kind of address 'postgres:'"),
         ("http://me:secret@127.0.0.1:9", "does not answer"),
         ("http://me:secret@127.0.0.1:port", "is no address"),
         ("mysql://me:se/c:r@et@h/db", "mysql"),
@@ -160,7 +160,7 @@ def test_a_password_is_never_shown(uri: str) -> None:
 def test_without_create_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
     told = _told(root=tmp_path / "mlruns", create=False)
     assert told == (
-        f"no studies in {tmp_path / 'mlruns'}; run a search first, or say where with --tracking-uri"
+        f"no studies in {tmp_path / 'mlruns'}; run a search first, or name the store with --tracking-uri"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -12,7 +12,7 @@ def test_the_outcome_is_first_and_the_page_of_the_trials_is_linked(
     assert notes[0] == "Best: trial 3."
     assert notes[1] == "Drawn faces."
     assert "[Compare the trials](#/runs)" in notes[2]
-    assert notes[2].endswith("They differ in `depth`, `width`.")
+    assert notes[2].endswith("The trials differ in `depth`, `width`.")
     assert "`best/loss`" in notes[3]
 
 
