@@ -78,7 +78,7 @@ def make_our_search(
 def make_our_random_search(table: CurveTable, seed: int, scheduler: SchedulerName) -> SearchPair:
     """Make the search of fer_tune with a random sampler."""
     searcher, asha = make_our_search(table, seed, scheduler)
-    searcher._ot_study.sampler = RandomSampler(seed)
+    searcher.study.sampler = RandomSampler(seed)
     return searcher, asha
 
 

@@ -34,7 +34,7 @@ def _config(suggestion: dict[str, Any]) -> TrialConfig:
 
 
 def _told(search: StudySearcher) -> list[FrozenTrial]:
-    return [trial for trial in search._ot_study.trials if trial.state.is_finished()]
+    return [trial for trial in search.study.trials if trial.state.is_finished()]
 
 
 def test_the_first_trial_is_the_papers_whatever_the_space_fixes(settings: StudySettings) -> None:
@@ -196,7 +196,7 @@ def _epoch(rungs: Asha, search: StudySearcher, number: int, epoch: int, score: f
 
 def _states(search: StudySearcher) -> list[tuple[TrialState, dict[int, float]]]:
     """What the sampler sees of the trials that were given."""
-    trials = search._ot_study.get_trials(deepcopy=False)
+    trials = search.study.get_trials(deepcopy=False)
     given = [each for each in trials if each.state != TrialState.WAITING]
     return [(each.state, each.intermediate_values) for each in given]
 
@@ -223,7 +223,7 @@ def test_the_sampler_sees_a_paused_trial_as_pruned_until_it_goes_on(
     search.on_trial_result("1 again", {"epoch": 2, "val/macro_f1": 0.6})
     search.on_trial_complete("1 again", {"epoch": 9, "val/macro_f1": 0.2})
     assert _states(search)[1] == (TrialState.COMPLETE, {1: 0.5, 2: 0.6, 9: 0.2})
-    assert search._ot_study.best_value == 0.6
+    assert search.study.best_value == 0.6
 
 
 def test_while_a_trial_runs_that_may_let_a_paused_one_go_on_it_does_not_finish(
@@ -450,7 +450,7 @@ def test_a_trial_that_went_on_is_told_with_how_far_it_is_above_the_largest_gap_i
     _suggest_as(search, "0", "1", "2")
 
     def seen(number: int) -> dict[str, float]:
-        return dict(search._ot_study.get_trials(deepcopy=False)[number].constraints)
+        return dict(search.study.get_trials(deepcopy=False)[number].constraints)
 
     for number, score in ((1, 0.5), (2, 0.3), (0, 0.2)):
         rungs.decide(number, 1, score)
