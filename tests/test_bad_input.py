@@ -36,8 +36,8 @@ def drawing() -> bytes:
 # What the file is called, what is in it, and what is told of it.
 FACES = {
     "an empty file": ("f.csv", b"", "f.csv is empty"),
-    "a header alone": ("f.csv", b"emotion,pixels\n", "holds no faces"),
-    "a row cut short": ("f.csv", csv()[:-6000], "row 13: columns: 2 where the header has 3"),
+    "a header alone": ("f.csv", b"emotion,pixels\n", "holds no readable faces"),
+    "a row cut short": ("f.csv", csv()[:-6000], "row 13: columns: 2, but the header has 3"),
     "2,303 pixels": ("f.csv", csv(f"0,{PIXELS[2:]},Training"), "row 14: column pixels: 2,303"),
     "a pixel of 256": ("f.csv", csv(f"0,256{PIXELS[1:]},Training"), "number 1 is '256'"),
     "a pixel of -1": ("f.csv", csv(f"0,-1{PIXELS[1:]},Training"), "number 1 is '-1'"),
@@ -49,9 +49,9 @@ FACES = {
     "a broken image": ("f.zip", zipped("train/sad/1.png", b"\x89PNG"), "train/sad/1.png: "),
     "a program": ("f.zip", zipped("train/sad/1.png", drawing()), "not an image of a known kind"),
     "a zip of paths outside it": ("f.zip", zipped("../1.png"), "a path outside itself (../1.png)"),
-    "a zip cut short": ("f.zip", zipped("train/sad/1.png")[:60], "no whole zip file"),
+    "a zip cut short": ("f.zip", zipped("train/sad/1.png")[:60], "broken zip file"),
     "a zip in a zip": ("f.zip", zipped("in.zip"), "unpack it first"),
-    "broken parquet": ("f.parquet", b"PAR1" * 9, "is no whole parquet file"),
+    "broken parquet": ("f.parquet", b"PAR1" * 9, "is a broken parquet file"),
     "a class called [red]": ("f.zip", zipped("[red]/1.png", drawing()), "not an image"),
     "a name of control characters": ("\x1b[2J\n.csv", b"", "\\x1b[2J\\n.csv is empty"),
     "a name that is no text": (os.fsdecode(b"\xff.csv"), b"x", "\\udcff.csv is no UTF-8"),
@@ -158,7 +158,7 @@ def test_of_many_bad_rows_the_count_and_the_first_ten_are_told(
     with pytest.raises(SystemExit, match="2"):
         run_command(importlib.import_module("fer_tune.search.__main__").main, ["--data", "f.csv"])
     first, *rows = capsys.readouterr().err.splitlines()
-    assert first == ("error: f.csv: 25 bad faces (--skip-bad goes on without them); the first 10:")
+    assert first == ("error: f.csv: 25 bad faces (--skip-bad leaves them out); the first 10:")
     assert rows == [
         f"  f.csv, row {row}: column emotion: '7' is not 0 to 6" for row in range(14, 24)
     ]

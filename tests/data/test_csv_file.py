@@ -45,7 +45,7 @@ def test_pixels_are_read_back_as_they_were_written(pixels: np.ndarray) -> None:
 
 @given(st.integers(0, 5000).filter(lambda n: n != 2304))
 def test_any_other_number_of_pixels_is_refused(number: int) -> None:
-    with pytest.raises(ValueError, match=f"^{number:,} pixels where 2,304"):
+    with pytest.raises(ValueError, match=f"^{number:,} pixels instead of 2,304"):
         parse_pixels(" ".join(["7"] * number))
 
 
@@ -59,7 +59,7 @@ def test_a_single_wrong_number_is_found_by_its_place(place: int, token: str) -> 
 
 @given(st.text(max_size=200))
 def test_text_of_any_kind_is_refused_in_words(text: str) -> None:
-    with pytest.raises(ValueError, match=r"pixels where 2,304|number \d+ is "):
+    with pytest.raises(ValueError, match=r"pixels instead of 2,304|number \d+ is "):
         parse_pixels(text)
 
 
@@ -72,10 +72,13 @@ def test_text_of_any_kind_is_refused_in_words(text: str) -> None:
         (row().replace(" ", "", 1), "column pixels: "),
         (row().replace(" ", " 256 ", 1), "column pixels: number 2 is '256', outside 0 to 255"),
         (row().replace(" ", " -1 ", 1), "column pixels: number 2 is '-1', outside 0 to 255"),
-        (row().replace(" ", " x ", 1), "column pixels: number 2 is 'x', which is no whole number"),
-        ("3,1 2 3", "columns: 2 where the header has 3"),
-        (f"3,{' '.join(['7'] * 2303)},Training", "column pixels: 2,303 pixels where 2,304"),
-        (f"3,{' '.join(['255'] * 40_000)},Training", "column pixels: 40,000 pixels where 2,304"),
+        (row().replace(" ", " x ", 1), "column pixels: number 2 is 'x', not a whole number"),
+        ("3,1 2 3", "columns: 2, but the header has 3"),
+        (f"3,{' '.join(['7'] * 2303)},Training", "column pixels: 2,303 pixels instead of 2,304"),
+        (
+            f"3,{' '.join(['255'] * 40_000)},Training",
+            "column pixels: 40,000 pixels instead of 2,304",
+        ),
     ],
 )
 def test_a_bad_row_is_named_by_number_and_column(bad: str, told: str, tmp_path: Path) -> None:
@@ -106,7 +109,7 @@ def test_of_many_bad_rows_the_first_ten_and_the_count_are_told(tmp_path: Path) -
 def test_a_truncated_last_row_is_named_by_its_number(tmp_path: Path) -> None:
     path = write(tmp_path, *good_rows())
     path.write_bytes(path.read_bytes()[:-3000])
-    with pytest.raises(UserError, match="row 13: columns: 2 where the header has 3"):
+    with pytest.raises(UserError, match="row 13: columns: 2, but the header has 3"):
         load_splits(path)
 
 
@@ -122,8 +125,8 @@ def test_a_missing_column_is_named(header: str, told: str, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("rest", "message"),
     [
-        ("1 " * 100_000, "fer2013.csv, row 2: columns: 2 where the header has 3"),
-        ("1 1 1\n" * 200_000, r"fer2013.csv is no CSV of faces: .* \(near line \d+\)"),
+        ("1 " * 100_000, "fer2013.csv, row 2: columns: 2, but the header has 3"),
+        ("1 1 1\n" * 200_000, r"fer2013.csv is not a CSV of faces: .* \(near line \d+\)"),
     ],
 )
 def test_an_endless_quote_is_one_clear_line(rest: str, message: str, tmp_path: Path) -> None:

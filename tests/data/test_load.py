@@ -70,7 +70,7 @@ def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("header", ["emotion,pixels", "emotion,pixels\n", "emotion,pixels\n\n\n"])
 def test_a_header_alone_is_an_error(header: str, tmp_path: Path) -> None:
     (tmp_path / "fer2013.csv").write_text(header)
-    with pytest.raises(UserError, match="holds no faces"):
+    with pytest.raises(UserError, match="holds no readable faces"):
         load_splits(tmp_path / "fer2013.csv")
 
 

@@ -20,7 +20,7 @@ def test_parquet_labels_without_names_are_noted(folder: Path) -> None:
 def test_broken_parquet_is_one_clear_line(folder: Path) -> None:
     path = write_plain_parquet(drawn_faces(), folder)
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(UserError, match="no whole parquet file"):
+    with pytest.raises(UserError, match="a broken parquet file"):
         load_splits(path)
 
 
@@ -56,7 +56,7 @@ def test_text_in_parquet_that_is_no_text_is_one_clear_line(folder: Path) -> None
     broken = pa.StringArray.from_buffers(len(labels), *labels.buffers()[1:])
     table = pa.table({"image": [f.png for f in faces], "label": broken})
     pyarrow.parquet.write_table(table, folder / "x.parquet")
-    with pytest.raises(UserError, match=r"x.parquet is no whole parquet file \('utf-8'"):
+    with pytest.raises(UserError, match=r"x.parquet is a broken parquet file \('utf-8'"):
         load_splits(folder)
 
 
@@ -68,7 +68,7 @@ def test_parquet_in_a_broken_zip_is_one_clear_line(folder: Path) -> None:
     data = bytearray((folder / "fer.zip").read_bytes())
     data[5000] ^= 1
     (folder / "fer.zip").write_bytes(data)
-    with pytest.raises(UserError, match=r"fer.parquet is no whole parquet file \(Bad CRC-32"):
+    with pytest.raises(UserError, match=r"fer.parquet is a broken parquet file \(Bad CRC-32"):
         load_splits(folder)
 
 
@@ -93,5 +93,5 @@ def test_a_parquet_label_without_a_class_is_named_by_its_row(folder: Path) -> No
     faces = drawn_faces()
     table = pa.table({"image": [f.png for f in faces], "label": [9, *(f.label for f in faces[1:])]})
     pyarrow.parquet.write_table(table, folder / "x.parquet")
-    with pytest.raises(UserError, match=r"x.parquet, row 1: column label: 9 is no class"):
+    with pytest.raises(UserError, match=r"x.parquet, row 1: column label: 9 is not a class"):
         load_splits(folder)

@@ -1,4 +1,4 @@
-"""Every format that people hold faces in, read into one shape: `DecodedFaces`."""
+"""The formats of data sets, all decoded into one shape: `DecodedFaces`."""
 
 from fer_tune.data.formats.decoded_faces import DecodedFaces
 from fer_tune.data.formats.detect_format import read_faces

@@ -1,4 +1,4 @@
-"""fer2013.csv and its relatives: one face a row, its pixels as numbers in one column."""
+"""CSV files like fer2013.csv: one face a row, with its pixels as numbers in one column."""
 
 import csv
 import io
@@ -12,50 +12,50 @@ from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SIDE, SplitName
-from fer_tune.data.formats import class_and_split_names
+from fer_tune.data.formats.class_and_split_names import match_split
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.source_files import READ_ERRORS, SourceFile
 
 _PIXELS = SIDE * SIDE
-_MAX_LINE_LENGTH = 1 << 20  # characters; a face takes 9,216 at most
+_MAX_LINE_LENGTH = 1 << 20  # characters; a face has 9,216 at most
 _LABEL_NAMES = {str(label): name for label, name in enumerate(EMOTIONS)}
 
 
-class _BadRow(ValueError):
-    pass
-
-
-def has_faces(entry: SourceFile) -> bool:
-    """Whether the header names labels and pixels (the challenge's test.csv has no labels)."""
-    with _open_rows(entry) as rows:
+def has_faces(file: SourceFile) -> bool:
+    """Return whether the header has labels and pixels (the challenge's test.csv lacks labels)."""
+    with _open_rows(file) as rows:
         return {"emotion", "pixels"} <= set(_read_header(rows))
 
 
-def read_csv(entry: SourceFile, split: SplitName | None, collector: FaceCollector) -> None:
-    """Read every row; `match_split` is that of the faces of a file without a Usage column.
+def read_csv(file: SourceFile, split: SplitName | None, collector: FaceCollector) -> None:
+    """Read every row of a file into the collector.
 
-    Raises UserError where the header lacks a column or the file is no text of that kind.
+    split: split of the faces if the file has no column Usage.
+
+    Raises UserError if the header lacks a column or the file is not such a CSV.
     """
-    with _open_rows(entry) as rows:
+    with _open_rows(file) as rows:
         header = _read_header(rows)
-        _check_header(header, entry.path.name)
+        _check_header(header, file.path.name)
         for number, row in enumerate(rows, start=2):
             if not row:  # a blank line
                 continue
             try:
-                collector.add_face(*_parse_face(header, row, split))
-            except _BadRow as error:
-                collector.add_bad_face(f"{entry.path.name}, row {number}", str(error))
+                face = _parse_face(header, row, split)
+            except ValueError as error:
+                collector.add_bad_face(f"{file.path.name}, row {number}", str(error))
+            else:
+                collector.add_face(*face)
 
 
 def parse_pixels(text: str) -> NDArray[np.uint8]:
-    """(2304,) uint8 from 2,304 numbers with spaces between them.
+    """Return (2304,) uint8 from 2,304 numbers with spaces between them.
 
     Raises ValueError that says what is wrong.
     """
     try:
         pixels = np.fromstring(text, dtype=np.int64, sep=" ")
-    except (ValueError, DeprecationWarning):  # NumPy only warns of text that is no number
+    except (ValueError, DeprecationWarning):  # NumPy only warns of text that is not a number
         raise ValueError(_explain_bad_pixels(text)) from None
     if len(pixels) != _PIXELS or pixels.min() < 0 or pixels.max() > 255:
         raise ValueError(_explain_bad_pixels(text))
@@ -66,34 +66,33 @@ def _parse_face(
     header: list[str], row: list[str], split: SplitName | None
 ) -> tuple[SplitName | None, str, NDArray[np.uint8]]:
     if len(row) != len(header):
-        raise _BadRow(f"columns: {len(row)} where the header has {len(header)}; is it cut short?")
+        raise ValueError(f"columns: {len(row)}, but the header has {len(header)}; is it cut short?")
     label = _LABEL_NAMES.get(row[header.index("emotion")].strip())
     if label is None:
-        raise _BadRow(f"column emotion: {_quote_text(row[header.index('emotion')])} is not 0 to 6")
+        raise ValueError(f"column emotion: {_quote(row[header.index('emotion')])} is not 0 to 6")
     if "usage" in header:
         usage = row[header.index("usage")]
-        split = class_and_split_names.match_split(usage)
+        split = match_split(usage)
         if split is None:
-            raise _BadRow(
-                f"column Usage: {_quote_text(usage)} is not Training, PublicTest or PrivateTest"
-            )
+            known = "Training, PublicTest or PrivateTest"
+            raise ValueError(f"column Usage: {_quote(usage)} is not {known}")
     try:
         return split, label, parse_pixels(row[header.index("pixels")])
     except ValueError as error:
-        raise _BadRow(f"column pixels: {error}") from None
+        raise ValueError(f"column pixels: {error}") from None
 
 
 def _explain_bad_pixels(text: str) -> str:
     tokens = text.split()
-    for place, token in enumerate(tokens, start=1):
+    for position, token in enumerate(tokens, start=1):
         if not re.fullmatch(r"[+-]?[0-9]+", token):
-            return f"number {place} is {_quote_text(token)}, which is no whole number"
+            return f"number {position} is {_quote(token)}, not a whole number"
         if not 0 <= int(token) <= 255:
-            return f"number {place} is {_quote_text(token)}, outside 0 to 255"
-    return f"{len(tokens):,} pixels where {_PIXELS:,} ({SIDE} x {SIDE}) belong"
+            return f"number {position} is {_quote(token)}, outside 0 to 255"
+    return f"{len(tokens):,} pixels instead of {_PIXELS:,} ({SIDE} x {SIDE})"
 
 
-def _quote_text(text: str) -> str:
+def _quote(text: str) -> str:
     return repr(text if len(text) <= 20 else f"{text[:20]}...")
 
 
@@ -105,12 +104,12 @@ def _check_header(header: list[str], name: str) -> None:
     missing = [column for column in ("emotion", "pixels") if column not in header]
     if missing == ["emotion"]:
         raise UserError(
-            f"{name} has pixels but no column emotion, so no labels to learn from (the "
-            "challenge's test.csv is like that); name its train.csv or icml_face_data.csv"
+            f"{name} has no column emotion, so no labels to learn from (like the challenge's "
+            "test.csv); name its train.csv or icml_face_data.csv"
         )
     if missing:
-        found = ", ".join(_quote_text(column) for column in header[:5]) or "nothing"
-        raise UserError(f"{name}, row 1: no columns emotion and pixels; found {found}")
+        columns = ", ".join(map(_quote, header[:5])) or "nothing"
+        raise UserError(f"{name}, row 1: no columns emotion and pixels; found {columns}")
 
 
 def _read_lines(text: io.TextIOWrapper) -> Iterator[str]:
@@ -121,20 +120,21 @@ def _read_lines(text: io.TextIOWrapper) -> Iterator[str]:
 
 
 @contextmanager
-def _open_rows(entry: SourceFile) -> Iterator[Iterator[list[str]]]:
-    name = entry.path.name
+def _open_rows(file: SourceFile) -> Iterator[Iterator[list[str]]]:
+    name = file.path.name
     # Larger faces than 48 x 48 exceed csv's own limit; such a row has a message of its own.
     field_limit = csv.field_size_limit(_MAX_LINE_LENGTH)
     try:
         with (
-            entry.open() as file,
-            io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="") as text,
+            file.open() as binary,
+            io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline="") as text,
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("error", DeprecationWarning)  # see parse_pixels
             yield (rows := csv.reader(_read_lines(text)))
     except csv.Error as error:
-        raise UserError(f"{name} is no CSV of faces: {error} (near line {rows.line_num})") from None
+        where = f"near line {rows.line_num}"
+        raise UserError(f"{name} is not a CSV of faces: {error} ({where})") from None
     except READ_ERRORS as error:
         raise UserError(f"{name} cannot be read: {error}") from None
     finally:

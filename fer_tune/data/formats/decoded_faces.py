@@ -1,4 +1,4 @@
-"""The one shape that every format is read into, and how it is filled face by face."""
+"""The result of decoding any format, and the collector that builds it face by face."""
 
 import re
 import reprlib
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from fer_tune.common.errors import UserError
 from fer_tune.common.text import escape_unprintable
 from fer_tune.data.faces import SIDE, SPLIT_NAMES, Faces, SplitName
-from fer_tune.data.formats import class_and_split_names as class_and_split_names
+from fer_tune.data.formats.class_and_split_names import index_classes
 
 _MAX_BAD_LISTED = 10
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedFaces:
-    """Faces as a source divides them, before any protocol.
+    """The faces of a data set in its own splits.
 
-    parts: by the split that the source names; all under "train" where it names none.
-    notes: what was converted or left out, one sentence each.
+    splits: faces by the data set's own split; all are in "train" if it has none.
+    notes: sentences that say what was converted or left out.
     """
 
     classes: tuple[str, ...]
@@ -30,18 +30,18 @@ class DecodedFaces:
     notes: tuple[str, ...] = ()
 
 
-# Classes name metrics in MLflow, which knows these characters only, and takes names for paths.
+# Names of metrics contain class names. MLflow allows these characters only, and reads paths.
 _CLASS_PATTERN = re.compile(r"[\w-][\w .-]{0,99}")
 _MAX_CLASSES = 100
 
 
 class FaceCollector:
-    """Takes the good faces of a source, remembers the bad ones and counts what was converted."""
+    """A collector of a data set's good faces, bad faces and conversions."""
 
     def __init__(self, source: str, *, skip_bad: bool = False) -> None:
         self.source = source
-        self.notes: dict[str, None] = {}  # a set that keeps its order
-        self.conversions: Counter[str] = Counter()  # by sentence, with {} for the count
+        self.notes: dict[str, None] = {}  # an ordered set
+        self.conversions: Counter[str] = Counter()  # by sentence, which has {} for the count
         self._skip_bad = skip_bad
         self._pixels: defaultdict[SplitName | None, bytearray] = defaultdict(bytearray)
         self._labels: defaultdict[SplitName | None, list[str]] = defaultdict(list)
@@ -58,38 +58,37 @@ class FaceCollector:
         self._labels[split].append(label)
 
     def add_bad_face(self, location: str, reason: str) -> None:
-        """Remember that the row or image at `where` cannot be read."""
+        """Record that the row or image at `location` cannot be read."""
         self._bad_count += 1
         if len(self._bad) < _MAX_BAD_LISTED:
             self._bad.append(escape_unprintable(f"{location}: {reason}"))
 
     def to_decoded_faces(self) -> DecodedFaces:
-        """Everything taken so far.
+        """Return all faces collected.
 
-        Raises UserError for bad faces (unless they are to be skipped), for no faces, and where
-        only some faces say which split they belong to.
+        Raises UserError for bad faces (unless they are skipped), for no faces at all, and if only
+        some faces have a split.
         """
         if self._bad_count and not self._skip_bad:
             raise self._build_bad_faces_error()
         if not self._labels:
-            left = f"; all {self._bad_count:,} are bad ({self._bad[0]})" if self._bad_count else ""
-            raise UserError(f"{self.source} holds no faces that can be read{left}")
+            bad = f"; all {self._bad_count:,} are bad ({self._bad[0]})" if self._bad_count else ""
+            raise UserError(f"{self.source} holds no readable faces{bad}")
         if None in self._labels and len(self._labels) > 1:
             raise UserError(
-                f"{self.source}: some faces lie in train, validation or test and "
-                f"{len(self._labels[None]):,} in none of them; move or remove those"
+                f"{self.source}: {len(self._labels[None]):,} faces are in none of train, "
+                "validation and test, but others are; move or remove them"
             )
-        classes, index = class_and_split_names.index_classes(
-            name for part in self._labels.values() for name in part
-        )
+        labels = (label for own in self._labels.values() for label in own)
+        classes, index = index_classes(labels)
         _check_classes(classes, self.source)
-        parts = {
+        splits = {
             name: self._build_faces(key, index)
             for name in SPLIT_NAMES
             for key in self._labels
             if (key or "train") == name
         }
-        return DecodedFaces(classes, parts, self._collect_notes())
+        return DecodedFaces(classes, splits, self._collect_notes())
 
     def _build_faces(self, key: SplitName | None, index: Mapping[str, int]) -> Faces:
         images = np.frombuffer(self._pixels[key], np.uint8).reshape(-1, SIDE, SIDE)
@@ -97,28 +96,27 @@ class FaceCollector:
 
     def _build_bad_faces_error(self) -> UserError:
         if self._bad_count == 1:
-            return UserError(f"{self._bad[0]} (--skip-bad goes on without it)")
-        told = f"{self.source}: {self._bad_count:,} bad faces (--skip-bad goes on without them)"
-        if self._bad_count > _MAX_BAD_LISTED:
-            told += f"; the first {_MAX_BAD_LISTED}"
-        return UserError(f"{told}:", self._bad)
+            return UserError(f"{self._bad[0]} (--skip-bad leaves it out)")
+        listed = f"; the first {_MAX_BAD_LISTED}" if self._bad_count > _MAX_BAD_LISTED else ""
+        message = f"{self.source}: {self._bad_count:,} bad faces (--skip-bad leaves them out)"
+        return UserError(f"{message}{listed}:", self._bad)
 
     def _collect_notes(self) -> tuple[str, ...]:
-        converted = [sentence.format(f"{n:,}") for sentence, n in sorted(self.conversions.items())]
+        counts = [text.format(f"{count:,}") for text, count in sorted(self.conversions.items())]
         if self._bad_count:
-            converted.append(f"bad faces left out: {self._bad_count:,} (first: {self._bad[0]})")
-        return (*self.notes, *converted)
+            counts.append(f"bad faces left out: {self._bad_count:,} (first: {self._bad[0]})")
+        return (*self.notes, *counts)
 
 
 def _check_classes(classes: Sequence[str], source: str) -> None:
     for name in classes:
         if not _CLASS_PATTERN.fullmatch(name):
             raise UserError(
-                f"{source}: class name {reprlib.repr(name)}: use letters, digits, spaces, '.', "
-                "'_' and '-', not beginning with a space or a dot, at most 100"
+                f"{source}: class name {reprlib.repr(name)}: use at most 100 letters, digits, "
+                "spaces, '.', '_' and '-', and begin with a letter, a digit, '_' or '-'"
             )
     if len(classes) > _MAX_CLASSES:
         raise UserError(
-            f"{source} holds {len(classes):,} classes ({', '.join(classes[:3])}, ...), and "
-            f"{_MAX_CLASSES} is the most; are these the folders of expressions?"
+            f"{source} holds {len(classes):,} classes ({', '.join(classes[:3])}, ...), more than "
+            f"{_MAX_CLASSES}; are these the folders of expressions?"
         )

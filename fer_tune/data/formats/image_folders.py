@@ -1,21 +1,20 @@
-"""Folders of image files: train/angry/1.jpg, angry/1.jpg, or the common Kaggle copy."""
+"""Folders of image files: train/angry/1.jpg, angry/1.jpg, or Kaggle's copy of FER2013."""
 
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SplitName
-from fer_tune.data.formats import class_and_split_names as class_and_split_names
-from fer_tune.data.formats import image_file as image_file
+from fer_tune.data.formats import image_file
+from fer_tune.data.formats.class_and_split_names import match_split, match_split_in_image_name
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.source_files import READ_ERRORS, SourceFile
 
 
-@dataclass(frozen=True)
-class _ImageLocation:
+class _ImageLocation(NamedTuple):
     """What the path of an image says.
 
-    root: the folders above its split, or above its class where no folder names a split.
+    root: folders above that of its split, or above that of its class if no folder is a split.
     """
 
     root: tuple[str, ...]
@@ -24,22 +23,22 @@ class _ImageLocation:
 
 
 def read_image_folders(files: list[SourceFile], collector: FaceCollector) -> None:
-    """Read every image.
+    """Read every image into the collector.
 
-    A file name that starts with Training_, PublicTest_ or PrivateTest_ gives the split, before
-    any folder does: the common copy keeps both test splits in one folder.
+    A file name that starts with Training_, PublicTest_ or PrivateTest_ decides the split, whatever
+    its folder. Kaggle's copy has both test splits in one folder.
 
     Raises UserError for images outside class folders and for several data sets side by side.
     """
-    places = [_parse_location(entry.path, collector.source) for entry in files]
-    roots = sorted({"/".join(place.root) or "." for place in places})
+    locations = [_parse_location(file.path, collector.source) for file in files]
+    roots = sorted({"/".join(location.root) or "." for location in locations})
     if len(roots) > 1:
         raise UserError(
             f"{collector.source} holds several data sets ({', '.join(roots[:5])}); name one of them"
         )
     with image_file.suppress_pillow_warnings():
-        for entry, place in zip(files, places, strict=True):
-            _read_image(entry, place, collector)
+        for file, location in zip(files, locations, strict=True):
+            _read_image(file, location, collector)
 
 
 def _read_image(file: SourceFile, location: _ImageLocation, collector: FaceCollector) -> None:
@@ -56,24 +55,15 @@ def _read_image(file: SourceFile, location: _ImageLocation, collector: FaceColle
 
 def _parse_location(path: PurePosixPath, source: str) -> _ImageLocation:
     folders = path.parts[:-1]
-    # The innermost folder that names a split; the class lies right below it.
-    at = max(
-        (i for i, name in enumerate(folders) if class_and_split_names.match_split(name)),
-        default=None,
-    )
-    if at is not None and at + 1 < len(folders):
-        root, split, label = (
-            folders[:at],
-            class_and_split_names.match_split(folders[at]),
-            folders[at + 1],
-        )
-    elif at is None and folders:
+    # The innermost folder that is a split; the class is the folder right below it.
+    depth = max((i for i, name in enumerate(folders) if match_split(name)), default=None)
+    if depth is not None and depth + 1 < len(folders):
+        root, split, label = folders[:depth], match_split(folders[depth]), folders[depth + 1]
+    elif depth is None and folders:
         root, split, label = folders[:-1], None, folders[-1]
     else:
         raise UserError(
-            f"{source}: {path} lies in no class folder; images belong in folders like "
-            "train/happy/ or happy/"
+            f"{source}: {path} is in no class folder; put images into folders like train/happy/ "
+            "or happy/"
         )
-    return _ImageLocation(
-        root, class_and_split_names.match_split_in_image_name(path.name) or split, label
-    )
+    return _ImageLocation(root, match_split_in_image_name(path.name) or split, label)

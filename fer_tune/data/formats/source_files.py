@@ -1,4 +1,4 @@
-"""The files of a source, whether they lie in a folder, in a zip or alone."""
+"""The files of a data set, in a folder, in a zip or alone."""
 
 import errno
 import lzma
@@ -9,19 +9,21 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, NamedTuple
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats import image_file as image_file
+from fer_tune.data.formats.image_file import SUFFIXES
 
-DATA_SUFFIXES = image_file.SUFFIXES | {".csv", ".parquet", ".zip"}
+DATA_SUFFIXES = SUFFIXES | {".csv", ".parquet", ".zip"}
 _SYSTEM_FILES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
-_BOMB_BYTES = 1 << 29  # fer2013.csv is half of that
-_BOMB_RATIO = 100  # fer2013.csv in a zip is 3, images are 1
+# Limits for decompression bombs.
+_BOMB_BYTES = 1 << 29  # fer2013.csv has half of that
+_BOMB_RATIO = 100  # compression of fer2013.csv is 3, that of images 1
 
-# What reading an entry raises where its file, or the zip around it, is broken.
-# ValueError: a name that is no UTF-8; RuntimeError: a kind of packing that is not known.
+# What reading a file raises if it, or the zip around it, is broken.
+# ValueError: a name that is not UTF-8; RuntimeError: an unknown kind of compression.
 READ_ERRORS = (
     *(OSError, EOFError, RuntimeError, ValueError, struct.error),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
@@ -30,7 +32,7 @@ READ_ERRORS = (
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file: where it lies in its source, and how to open it."""
+    """One file of a data set: its path inside the data set, and how to open it."""
 
     path: PurePosixPath
     open: Callable[[], IO[bytes]]
@@ -40,7 +42,7 @@ class SourceFile:
         return self.path.suffix.lower()
 
     def read_bytes(self) -> bytes:
-        """All of the file. Raises one of UNREADABLE, also where it is larger than any image."""
+        """Return the content; raises one of READ_ERRORS, also if it is larger than any image."""
         with self.open() as file:
             content = file.read(_BOMB_BYTES + 1)
         if len(content) > _BOMB_BYTES:
@@ -49,23 +51,24 @@ class SourceFile:
 
 
 class FolderScan(NamedTuple):
-    """The data files under a folder, sorted, and how many links were not followed."""
+    """The data files under a folder, sorted, and the number of links not followed."""
 
     files: list[Path]
     links: int
 
 
 def scan_folder(root: Path) -> FolderScan:
-    """Look through a folder.
+    """Return the data files under `root`.
 
-    Hidden files and those that systems leave behind are passed over, and so is any link that
-    leads out of the folder. Raises UserError for a folder that may not be read.
+    Hidden files, files that systems leave behind and links out of the folder are ignored.
+
+    Raises UserError if a folder cannot be read.
     """
     resolved, files, links = root.resolve(), list[Path](), 0
     for folder, folders, names in _walk_folders(root):
         links += sum((folder / name).is_symlink() for name in folders)
         for path in (folder / name for name in names):
-            # A link may also lead nowhere, or in a circle, which `resolve` does not forgive.
+            # First is_file(): a link may lead nowhere or in a circle, and then `resolve` raises.
             if path.suffix.lower() not in DATA_SUFFIXES or not path.is_file():
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(resolved):
@@ -76,7 +79,7 @@ def scan_folder(root: Path) -> FolderScan:
 
 
 def find_empty_folders(root: Path) -> list[Path]:
-    """The folders under `root` without a data file and without folders in them, sorted."""
+    """Return the folders under `root` with neither data files nor folders in them, sorted."""
     return [
         folder
         for folder, folders, names in _walk_folders(root)
@@ -85,49 +88,49 @@ def find_empty_folders(root: Path) -> list[Path]:
 
 
 def _walk_folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Each folder with the names of the folders and of the files in it."""
+    """Yield each folder with the names of its folders and files."""
     try:
         for folder, folders, names in os.walk(root, onerror=_raise_unreadable):
             folders[:] = sorted(filter(_is_relevant, folders))
             yield Path(folder), folders, sorted(filter(_is_relevant, names))
     except RecursionError:
-        raise UserError(f"{root} holds folders in folders without end; name one of them") from None
+        raise UserError(f"{root} holds too many nested folders; name one of them") from None
 
 
 @contextmanager
 def open_source(path: Path) -> Iterator[list[SourceFile]]:
-    """The data files of a folder, a zip or a lone file."""
+    """Open a folder, a zip or a single file; yields its data files."""
     if path.is_dir():
         yield [
             SourceFile(PurePosixPath(*file.relative_to(path).parts), _make_opener(file))
             for file in scan_folder(path).files
         ]
     elif zipfile.is_zipfile(path):
-        with _open_archive(path, path.name) as entries:
-            yield entries
+        with _open_zip(path, path.name) as members:
+            yield members
     else:
         yield [SourceFile(PurePosixPath(path.name), _make_opener(path))]
 
 
 @contextmanager
 def open_nested_zip(zip_file: SourceFile) -> Iterator[list[SourceFile]]:
-    """The data files of a zip that lies in a folder."""
-    with zip_file.open() as file, _open_archive(file, zip_file.path.name) as entries:
-        yield entries
+    """Open a zip inside a folder; yields its data files."""
+    with zip_file.open() as file, _open_zip(file, zip_file.path.name) as members:
+        yield members
 
 
 @contextmanager
-def _open_archive(file: Path | IO[bytes], name: str) -> Iterator[list[SourceFile]]:
+def _open_zip(file: Path | IO[bytes], name: str) -> Iterator[list[SourceFile]]:
     try:
         archive = zipfile.ZipFile(file)
     except READ_ERRORS as error:
-        raise UserError(f"{name} is not a whole zip file ({error})") from None
+        raise UserError(f"{name} is a broken zip file ({error})") from None
     with archive:
-        # Not is_dir(), which fails on a name that is empty.
+        # Not is_dir(), which fails for an empty name.
         members = [info for info in archive.infolist() if not info.filename.endswith("/")]
         _refuse_unsafe(members, archive, name)
         yield [
-            SourceFile(PurePosixPath(info.filename), _make_member_opener(archive, info))
+            SourceFile(PurePosixPath(info.filename), partial(archive.open, info))
             for info in members
             if all(map(_is_relevant, PurePosixPath(info.filename).parts))
             and PurePosixPath(info.filename).suffix.lower() in DATA_SUFFIXES
@@ -136,10 +139,10 @@ def _open_archive(file: Path | IO[bytes], name: str) -> Iterator[list[SourceFile
 
 def _refuse_unsafe(members: list[zipfile.ZipInfo], archive: zipfile.ZipFile, name: str) -> None:
     for info in members:
-        # Read as a Windows path, which knows both separators and drive letters.
+        # A Windows path knows both separators and drive letters.
         path = PureWindowsPath(info.orig_filename)
         if path.anchor or ".." in path.parts:
-            raise UserError(f"{name} holds a path outside itself ({info.filename}); not opened")
+            raise UserError(f"{name} has a path outside itself ({info.filename}); not opened")
         if info.flag_bits & 0x1:
             raise UserError(f"{name} is encrypted ({info.filename}); unpack it first")
     unpacked = sum(info.file_size for info in members)
@@ -147,17 +150,13 @@ def _refuse_unsafe(members: list[zipfile.ZipInfo], archive: zipfile.ZipFile, nam
     packed = archive.fp.seek(0, os.SEEK_END)
     if unpacked > max(_BOMB_BYTES, _BOMB_RATIO * packed):
         raise UserError(
-            f"{name} would unpack from {packed:,} to {unpacked:,} bytes, which no zip of faces "
-            "does; not opened"
+            f"{name} would unpack from {packed:,} to {unpacked:,} bytes, more than any zip of "
+            "faces; not opened"
         )
 
 
 def _make_opener(path: Path) -> Callable[[], IO[bytes]]:
     return lambda: path.open("rb")
-
-
-def _make_member_opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
-    return lambda: archive.open(info)
 
 
 def _is_relevant(name: str) -> bool:
