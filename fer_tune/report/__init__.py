@@ -1,1 +1,1 @@
-"""What a study found, as one page of HTML that needs nothing beside it."""
+"""The report of a study: one HTML page that needs no network and no other file."""

@@ -1,14 +1,8 @@
-"""python -m fer_tune.report: what a study found, as one page."""
+"""The command report: write one HTML page about a study."""
 
 from collections.abc import Sequence
 
-from fer_tune.common.cli import (
-    CommandParser,
-    format_program_name,
-    parse_nonempty,
-    parse_path,
-    run_command,
-)
+from fer_tune.common import cli
 from fer_tune.defaults import STUDIES_FOLDER
 
 _EXAMPLE = """\
@@ -17,40 +11,28 @@ example:
 """
 
 
-def build_parser() -> CommandParser:
-    """What reads the command line."""
-    made = CommandParser(
-        prog=format_program_name("report"),
-        description="Write what a study found, or has found so far, as one HTML page, and keep it "
-        "with the study in MLflow.",
+def build_parser() -> cli.CommandParser:
+    """Return the parser of the command line."""
+    parser = cli.CommandParser(
+        prog=cli.format_program_name("report"),
+        description="Write the results of a study, which may still be running, as one HTML page. "
+        "The page is also stored with the study in MLflow.",
         epilog=_EXAMPLE,
     )
-    made.add_argument("--study", type=parse_nonempty, required=True, metavar="NAME")
-    made.add_argument("--tracking-uri", type=parse_nonempty, metavar="URI", help="as of the search")
-    made.add_argument(
-        "--storage",
-        type=parse_nonempty,
-        default=str(STUDIES_FOLDER),
-        metavar="DIR",
-        help="as of the search",
-    )
-    made.add_argument(
-        "--data",
-        type=parse_path,
-        metavar="PATH",
-        help="where the study's faces are now, if moved",
-    )
-    made.add_argument(
-        "--output",
-        type=parse_path,
-        metavar="FILE",
-        help="default: report.html beside the study's journal",
-    )
-    return made
+    add = parser.add_argument
+    text, path = cli.parse_nonempty, cli.parse_path
+    add("--study", type=text, required=True, metavar="NAME", help="the study")
+    add("--tracking-uri", type=text, metavar="URI", help="as for the search")
+    storage = str(STUDIES_FOLDER)
+    add("--storage", type=text, default=storage, metavar="DIR", help="as for the search")
+    add("--data", type=path, metavar="PATH", help="the study's faces, if they have moved")
+    page = "the page (default: report.html next to the event log)"
+    add("--output", type=path, metavar="FILE", help=page)
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write the report that the command line asks for, and say where it is."""
+    """Write the report that the command line asks for, and print its path."""
     args = build_parser().parse_args(argv)
 
     from fer_tune.common.console import create_console
@@ -59,12 +41,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.tracking.store import open_store
 
     console, storage = create_console(), open_storage(args.storage)
-    with console.status("making the report"):
+    with console.status("writing the report"):
         store = open_store(args.tracking_uri, create=False)
         storage.fetch_study(args.study)
-        written = write_report(store, args.study, storage, data=args.data, output=args.output)
-    console.print(f"Report: {written}", soft_wrap=True)
+        page = write_report(store, args.study, storage, data=args.data, output=args.output)
+    console.print(f"Report: {page}", soft_wrap=True)
 
 
 if __name__ == "__main__":
-    run_command(main)
+    cli.run_command(main)

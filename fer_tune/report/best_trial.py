@@ -1,4 +1,4 @@
-"""The best trial by class, beside the paper."""
+"""The section with the scores of the best trial by class, beside the paper's scores."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import draw_picture, truncate_names
-from fer_tune.report.section import FaceSheet, Picture, Section, Table
+from fer_tune.report.section import NO_RESULT, FaceSheet, Picture, Section, Table
 from fer_tune.scoring import paper_results
 from fer_tune.scoring.metrics import Scores
 from fer_tune.scoring.significance import ConfidenceInterval, bootstrap_intervals
@@ -16,29 +16,27 @@ from fer_tune.scoring.significance import ConfidenceInterval, bootstrap_interval
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MAX_MATRIX_CLASSES = 10  # classes whose counts fit into the cells of the matrix
-TITLE = "The best trial, class by class"
+_MAX_MATRIX_CLASSES = 10  # with more classes, the cells are too small for numbers
+TITLE = "The best trial by class"
 NOTE = (
-    "On the validation faces, ± half of the 95 % bootstrap interval. "
-    + paper_results.PAPER_REMARK
-    + " No "
-    "network was shown a test face for this page."
+    "Scores are measured on the validation faces. The number after ± is half the width of the 95 % "
+    f"bootstrap interval. {paper_results.PAPER_REMARK} This page uses no test faces."
 )
 
 
 def build_best_trial_section(
     study: ReportedStudy, sheets: list[FaceSheet], missing_reason: str = ""
 ) -> Section:
-    """Scores by class, the confusion matrix, and faces where there are some.
+    """Return the section: scores by class, the confusion matrix and sheets of faces.
 
-    without: says why there are none.
+    missing_reason: why there are no sheets.
     """
-    if study.best is None:
-        return Section(TITLE, "No trial has finished an epoch yet.")
+    if not study.scored:
+        return Section(TITLE, NO_RESULT)
     confusion = np.array(study.best.best_epoch.confusion, dtype=np.int64)
     if not confusion.sum():
-        later = "Its confusion matrix is not recorded in MLflow before the trial ends."
-        return Section(TITLE, later, missing_reason, sheets=sheets)
+        summary = "Its confusion matrix is not recorded in MLflow before the trial ends."
+        return Section(TITLE, summary, missing_reason, sheets=sheets)
     return Section(
         TITLE,
         summarize_classes(study.best.number, study.classes, confusion),
@@ -50,49 +48,46 @@ def build_best_trial_section(
 
 
 def summarize_classes(number: int, classes: tuple[str, ...], confusion: NDArray[np.int64]) -> str:
-    """The class told best, the one told worst, and what is mistaken most often."""
+    """Return the classes with the best and worst F1, and the most frequent mistake."""
     f1 = Scores(0.0, confusion).f1
     high, low = classes[int(f1.argmax())], classes[int(f1.argmin())]
-    told = f"Trial {number:03d} tells {high} best (F1 {f1.max():.2f})"
+    text = f"Trial {number:03d} recognizes {high} best (F1 {f1.max():.2f})"
     if low != high:
-        told += f" and {low} worst (F1 {f1.min():.2f})"
+        text += f" and {low} worst (F1 {f1.min():.2f})"
     wrong = confusion - np.diag(np.diag(confusion))
-    if wrong.any():
-        share = wrong / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-        truth, taken = divmod(int(share.argmax()), len(classes))
-        told += (
-            f"; most often, {share.max():.0%} of the {classes[truth]} faces are taken for "
-            f"{classes[taken]}"
-        )
-    return told + "."
+    if not wrong.any():
+        return f"{text}."
+    share = wrong / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    truth, predicted = divmod(int(share.argmax()), len(classes))
+    mistake = f"{share.max():.0%} of the {classes[truth]} faces are predicted as"
+    return f"{text}. The most frequent mistake: {mistake} {classes[predicted]}."
 
 
 def _build_score_table(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Table:
     scores, intervals = Scores(0.0, confusion), bootstrap_intervals(confusion)
-    values = (scores.precision, scores.recall, scores.f1)
-    by_class = (intervals.precision, intervals.recall, intervals.f1)
-    macro = (intervals.macro_precision, intervals.macro_recall, intervals.macro_f1)
+    measures = (
+        (scores.precision, intervals.precision, intervals.macro_precision),
+        (scores.recall, intervals.recall, intervals.macro_recall),
+        (scores.f1, intervals.f1, intervals.macro_f1),
+    )
     faces = confusion.sum(axis=1)
     rows = [
         [
             name,
-            *(
-                _format_cell(v[i], interval[i])
-                for v, interval in zip(values, by_class, strict=True)
-            ),
+            *(_format_score(values[i], by_class[i]) for values, by_class, _ in measures),
             f"{faces[i]:,}",
             *_format_paper_scores(paper_results.TEST_BY_CLASS.get(name)),
         ]
         for i, name in enumerate(classes)
     ]
-    mean = [_format_cell(v.mean(), interval) for v, interval in zip(values, macro, strict=True)]
+    means = [_format_score(values.mean(), macro) for values, _, macro in measures]
     paper = _format_paper_scores(paper_results.TEST_MACRO)
-    rows.append(["macro mean", *mean, f"{faces.sum():,}", *paper])
+    rows.append(["macro mean", *means, f"{faces.sum():,}", *paper])
     header = ["class", "precision", "recall", "F1", "faces", "paper's P", "R", "F1"]
     return Table(header, rows)
 
 
-def _format_cell(value: float, interval: ConfidenceInterval) -> str:
+def _format_score(value: float, interval: ConfidenceInterval) -> str:
     return f"{value:.2f} ± {(interval.high - interval.low) / 2:.2f}"
 
 
@@ -117,7 +112,7 @@ def _plot_confusion_matrix(classes: tuple[str, ...], confusion: NDArray[np.int64
         axes[0].grid(False)
         axes[0].tick_params(length=0)
 
-    alt = "Confusion matrix: faces, and their share of the true class. Told right: " + ", ".join(
+    alt = "Confusion matrix: faces, and their share of the true class. Correct: " + ", ".join(
         f"{name} {share[index, index]:.0%}" for index, name in enumerate(classes)
     )
     return draw_picture("confusion", alt, plot_panels, height=min(4.6, 1.4 + 0.46 * count))

@@ -1,16 +1,15 @@
-"""How the strength of augmentation and the complexity of the network trade off."""
+"""The section on the trade-off between augmentation and model size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from fer_tune.common.text import pluralize
 from fer_tune.model_config import ModelConfig
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import draw_picture, plot_trials
-from fer_tune.report.section import Picture, Section
+from fer_tune.report.section import NO_RESULT, Picture, Section
 from fer_tune.study.pareto_front import SCORE_METRIC
 from fer_tune.terminal.formatting import format_mean_and_std
 from fer_tune.trial_config import TrialConfig
@@ -18,23 +17,20 @@ from fer_tune.trial_config import TrialConfig
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TITLE = "Augmentation against model complexity"
+TITLE = "Augmentation and model size"
 NOTE = (
-    "Complexity is the number of trainable parameters. Each trial is taken at its best epoch. "
-    "Filled points ran to their end, hollow ones did not, and a trial that has hardly learnt yet "
-    "has no gap; ± is the standard deviation over trials."
+    "Model size is the number of trainable parameters. Each point is a trial at its best epoch. "
+    "Filled points are completed trials, hollow points are not. A trial that has hardly learned "
+    "yet has no gap. The number after ± is the standard deviation over trials."
 )
 MIN_TRIALS = 4
-_STRENGTHS = {"none or weak (below 1/3)": 1 / 3, "middling": 2 / 3, "strong (2/3 or more)": 2.0}
+_STRENGTHS = {"none or weak (below 1/3)": 1 / 3, "medium": 2 / 3, "strong (2/3 or more)": 2.0}
 _SHAPE_PARAMETERS = set(ModelConfig.model_fields) - {"dropout"}
 
 
 @dataclass(frozen=True)
 class ComplexityPoint:
-    """A trial: trainable parameters, strength of augmentation from 0 to 1, and what it reached.
-
-    finished: whether it ran to its end.
-    """
+    """A trial: number of trainable parameters, strength of augmentation (0 to 1), and results."""
 
     parameters: int
     augmentation: float
@@ -44,103 +40,93 @@ class ComplexityPoint:
 
 
 def build_complexity_section(study: ReportedStudy) -> Section:
-    """Macro F1 and gap by size of the network and strength of augmentation."""
+    """Return the section: macro F1 and gap by model size and strength of augmentation."""
     if not study.scored:
-        return Section(TITLE, "No trial has finished an epoch yet.")
-    found = [
+        return Section(TITLE, NO_RESULT)
+    points = [
         ComplexityPoint(
-            count_trial_parameters(each.record.config, len(study.classes)),
-            each.record.config.augmentation,
-            each.metrics[SCORE_METRIC],
-            each.metrics["gap"],
-            each.is_completed,
+            count_trial_parameters(trial.record.config, len(study.classes)),
+            trial.record.config.augmentation,
+            trial.metrics[SCORE_METRIC],
+            trial.metrics["gap"],
+            trial.is_completed,
         )
-        for each in study.scored
+        for trial in study.scored
     ]
-    return Section(
-        TITLE,
-        summarize_complexity(found, set(study.space.parameters)),
-        NOTE,
-        [_plot_complexity(found)],
-    )
+    summary = summarize_complexity(points, set(study.space.parameters))
+    return Section(TITLE, summary, NOTE, [_plot_complexity(points)])
 
 
 def count_trial_parameters(config: TrialConfig, classes: int) -> int:
-    """Trainable parameters of the network, which takes no memory for it."""
+    """Return the number of trainable parameters of a trial's network."""
     import torch
 
-    from fer_tune.model import FerNet
-    from fer_tune.model import count_parameters as count
+    from fer_tune.model import FerNet, count_parameters
 
-    with torch.device("meta"):
-        return count(FerNet(config, classes))
+    with torch.device("meta"):  # takes no memory
+        return count_parameters(FerNet(config, classes))
 
 
 def summarize_complexity(points: Sequence[ComplexityPoint], varied: set[str]) -> str:
-    """What stronger augmentation did to the gap in smaller and in larger networks.
+    """Return the gap by model size and, if possible, by augmentation.
 
-    It is told of the trials that ran to their end, where there are enough to part them twice.
+    Only completed trials count, if there are at least MIN_TRIALS.
+
+    varied: names of the parameters that the study varies.
     """
-    finished = [each for each in points if each.is_completed]
-    found = finished if len(finished) >= MIN_TRIALS else points
-    if not _SHAPE_PARAMETERS & varied or len({each.parameters for each in found}) < 2:
-        return "The study does not vary the size of the network, so there is no trade-off to see."
-    if "augmentation" not in varied:
-        return _summarize_sizes(found, "The study varies no augmentation")
-    size = float(np.median([each.parameters for each in found]))
-    half = float(np.median([each.augmentation for each in found]))
-    told = []
-    for name, some in _split_by_size(found, size).items():
-        weak = [each.gap for each in some if each.augmentation <= half]
-        strong = [each.gap for each in some if each.augmentation > half]
-        if weak and strong:
-            told.append(
-                f"the gap of the {name} networks is {format_mean_and_std(weak)} with augmentation up "
-                f"to {half:.2g} and {format_mean_and_std(strong)} above ({len(weak)} and "
-                f"{len(strong)} trials)"
-            )
-    if not told:
-        return _summarize_sizes(found, "Too few trials differ in augmentation")
-    whose = "The trials that ran to their end, parted" if found is finished else "Parted"
-    return f"{whose} at {size / 1e6:.2g} million parameters: {'; '.join(told)}."
-
-
-def _split_by_size(
-    points: Sequence[ComplexityPoint], size: float
-) -> dict[str, list[ComplexityPoint]]:
-    return {
-        "smaller": [each for each in points if each.parameters <= size],
-        "larger": [each for each in points if each.parameters > size],
+    completed = [point for point in points if point.is_completed]
+    points = completed if len(completed) >= MIN_TRIALS else points
+    if not _SHAPE_PARAMETERS & varied or len({point.parameters for point in points}) < 2:
+        return "The study does not vary the size of the network, so there is no trade-off to show."
+    size = median(point.parameters for point in points)
+    half = median(point.augmentation for point in points)
+    trials = "completed trials" if points is completed else "trials"
+    sizes = {
+        f"with up to {size / 1e6:.2g} million parameters": [
+            point for point in points if point.parameters <= size
+        ],
+        f"with more than {size / 1e6:.2g} million parameters": [
+            point for point in points if point.parameters > size
+        ],
     }
-
-
-def _summarize_sizes(points: Sequence[ComplexityPoint], reason: str) -> str:
-    size = float(np.median([each.parameters for each in points]))
-    told = [
-        f"{format_mean_and_std([each.gap for each in some])} in the {name} ones "
-        f"({pluralize(len(some), 'trial')})"
-        for name, some in _split_by_size(points, size).items()
+    parts = []
+    for name, some in sizes.items():
+        weak = [point.gap for point in some if point.augmentation <= half]
+        strong = [point.gap for point in some if point.augmentation > half]
+        if weak and strong:
+            parts.append(
+                f"{name}, the gap is {_format_gap(weak)} with augmentation up to {half:.2g} and "
+                f"{_format_gap(strong)} above"
+            )
+    if "augmentation" in varied and parts:
+        return f"For {trials} {'; '.join(parts)}."
+    gaps = " and ".join(
+        f"{_format_gap([point.gap for point in some])} {name}"
+        for name, some in sizes.items()
         if some
-    ]
-    return (
-        f"{reason}, so only the size of the network is seen here: parted at {size / 1e6:.2g} "
-        f"million parameters, the gap is {' and '.join(told)}."
     )
+    reason = "Too few trials differ in augmentation"
+    if "augmentation" not in varied:
+        reason = "The study does not vary augmentation"
+    return f"{reason}, so only model size is compared. The gap of the {trials} is {gaps}."
+
+
+def _format_gap(gaps: Sequence[float]) -> str:
+    return f"{format_mean_and_std(gaps)} ({pluralize(len(gaps), 'trial')})"
 
 
 def _plot_complexity(points: Sequence[ComplexityPoint]) -> Picture:
     def plot_panels(axes: "list[Axes]") -> None:
         from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-        least = -1.0
-        for index, (name, most) in enumerate(_STRENGTHS.items()):
-            some = [each for each in points if least <= each.augmentation < most]
-            least = most
+        low = -1.0
+        for index, (name, high) in enumerate(_STRENGTHS.items()):
+            some = [point for point in points if low <= point.augmentation < high]
+            low = high
             marker, color = "o^s"[index], f"C{index}"
-            scores = [(each.parameters / 1e6, each.score, each.is_completed) for each in some]
-            gaps = [(each.parameters / 1e6, each.gap, each.is_completed) for each in some]
-            plot_trials(axes[0], scores, marker=marker, color=color)
-            plot_trials(axes[1], gaps, marker=marker, color=color)
+            for panel, measure in zip(axes, ("score", "gap"), strict=True):
+                values = [(p.parameters / 1e6, getattr(p, measure), p.is_completed) for p in some]
+                plot_trials(panel, values, marker=marker, color=color)
             if some:
                 axes[0].plot([], [], marker, color=color, fillstyle="none", label=name)
         axes[1].set_xscale("log")
@@ -152,7 +138,7 @@ def _plot_complexity(points: Sequence[ComplexityPoint]) -> Picture:
         axes[1].set_xlabel("trainable parameters, in millions")
         axes[0].legend(title="augmentation", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 
-    sizes = [each.parameters for each in points]
+    sizes = [point.parameters for point in points]
     alt = (
         f"Macro F1 and gap of {len(points)} trials by trainable parameters, from {min(sizes):,} to "
         f"{max(sizes):,}, and by strength of augmentation."

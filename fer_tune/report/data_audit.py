@@ -1,4 +1,4 @@
-"""What the data audit found."""
+"""The section with the audit of the faces."""
 
 from typing import TYPE_CHECKING
 
@@ -13,30 +13,29 @@ from fer_tune.report.section import Picture, Section
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TITLE = "What the data audit found"
+TITLE = "Data audit"
 
 
 def build_data_audit_section(splits: Splits | None, missing_reason: str = "") -> Section:
-    """Counts, twins, leaks, conflicts and blanks; `without` says why there are no faces."""
+    """Return the section: class counts, duplicates, leaks, conflicting labels and blank images.
+
+    splits: the study's faces; None if they are not available.
+    missing_reason: why they are not available.
+    """
     if splits is None:
         return Section(TITLE, missing_reason)
-    found = audit_splits(splits)
-    imbalance, *rest = found.summarize_findings()
-    return Section(
-        TITLE,
-        imbalance,
-        splits.protocol,
-        [_plot_split_counts(found)],
-        findings=[*collect_remarks(splits), *rest],
-    )
+    audit = audit_splits(splits)
+    imbalance, *rest = audit.summarize_findings()
+    pictures, findings = [_plot_split_counts(audit)], [*collect_remarks(splits), *rest]
+    return Section(TITLE, imbalance, splits.protocol, pictures, findings=findings)
 
 
-def _plot_split_counts(result: Audit) -> Picture:
-    count = len(result.classes)
+def _plot_split_counts(audit: Audit) -> Picture:
+    count = len(audit.classes)
 
     def plot_panels(axes: "list[Axes]") -> None:
         for index, name in enumerate(SPLIT_NAMES):
-            counts = result.counts[name]
+            counts = audit.counts[name]
             axes[0].barh(
                 np.arange(count) + 0.27 * (index - 1),
                 100 * counts / max(counts.sum(), 1),
@@ -47,13 +46,13 @@ def _plot_split_counts(result: Audit) -> Picture:
                 linewidth=0.5,
                 label=f"{name} ({counts.sum():,} faces)",
             )
-        axes[0].set_yticks(range(count), truncate_names(result.classes))
+        axes[0].set_yticks(range(count), truncate_names(audit.classes))
         axes[0].invert_yaxis()
         axes[0].set_xlabel("share of the split, in %")
         axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
-    train = result.counts["train"]
+    train = audit.counts["train"]
     alt = "Classes by split. Training faces: " + ", ".join(
-        f"{name} {number:,}" for name, number in zip(result.classes, train, strict=True)
+        f"{name} {number:,}" for name, number in zip(audit.classes, train, strict=True)
     )
     return draw_picture("audit", alt, plot_panels, height=1.2 + 0.36 * count)

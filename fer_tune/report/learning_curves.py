@@ -1,4 +1,4 @@
-"""Learning curves, and what stopping trials early saved."""
+"""The section with the learning curves, and what pruning saved."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,95 +6,82 @@ from typing import TYPE_CHECKING, Any
 
 from fer_tune.common.text import pluralize
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import PALE, draw_picture, format_metric_name
+from fer_tune.report.plotting import PALE, draw_picture
 from fer_tune.report.section import Picture, Section
 from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.terminal.formatting import format_metric_name
+from fer_tune.terminal.study_summary import count_statuses
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TITLE = "How the trials learnt, and which were stopped"
+TITLE = "Learning curves and pruned trials"
 NOTE = (
-    "Every trial by epoch: pale where it is neither the best nor the paper's. A cross marks where "
-    "a trial was stopped."
+    "Each line is a trial; all but the best trial and the baseline are pale. A cross marks the "
+    "last epoch of a pruned trial."
 )
 
 
 def build_learning_curves_section(study: ReportedStudy) -> Section:
-    """Score and gap of every trial by epoch."""
-    trained = [each for each in study.trials if each.history]
-    if not trained:
-        return Section(
-            TITLE, f"{summarize_stopping(study.trials, study.run.epochs)} None finished an epoch."
-        )
-    return Section(
-        TITLE,
-        summarize_stopping(study.trials, study.run.epochs),
-        NOTE,
-        [_plot_curves(study, trained)],
-    )
+    """Return the section: score and gap of every trial by epoch."""
+    summary = summarize_pruning(study.trials, study.run.epochs)
+    if not study.scored:
+        return Section(TITLE, f"{summary} None has finished an epoch.")
+    return Section(TITLE, summary, NOTE, [_plot_curves(study, summary)])
 
 
-def summarize_stopping(trials: Sequence[TrialRecord], epochs: int) -> str:
-    """How the trials ended, how many were stopped after which epoch, and what that saved."""
-    endings = Counter(each.ending or "running" for each in trials)
-    told = ", ".join(f"{count} {ending}" for ending, count in endings.most_common())
-    stopped = Counter(len(each.history) for each in trials if each.ending == "stopped")
-    if not stopped:
-        return f"Of {pluralize(len(trials), 'trial')} ({told or 'none begun'}), none was stopped."
-    saved = sum((epochs - after) * count for after, count in stopped.items())
-    used = sum(len(each.history) for each in trials)
-    after = ", ".join(f"{stopped[epoch]} after epoch {epoch}" for epoch in sorted(stopped))
-    return (
-        f"Of {len(trials)} trials ({told}), stopping {after} saved {saved} of "
-        f"{saved + used} epochs ({saved / (saved + used):.0%})."
-    )
+def summarize_pruning(trials: Sequence[TrialRecord], epochs: int) -> str:
+    """Return the statuses of the trials, when trials were pruned, and how many epochs it saved.
+
+    epochs: of a completed trial.
+    """
+    statuses = f"{pluralize(len(trials), 'trial')}: {count_statuses(trials) or 'none started'}."
+    pruned = Counter(len(trial.history) for trial in trials if trial.ending == "stopped")
+    if not pruned:
+        return f"{statuses} None was pruned."
+    saved = sum((epochs - after) * count for after, count in pruned.items())
+    total = saved + sum(len(trial.history) for trial in trials)
+    counts = ", ".join(f"{count} after epoch {epoch}" for epoch, count in sorted(pruned.items()))
+    return f"{statuses} Pruning {counts} saved {saved} of {total} epochs ({saved / total:.0%})."
 
 
-def _plot_curves(study: ReportedStudy, trained: Sequence[TrialRecord]) -> Picture:
-    measures = (study.metric, "gap") if study.metric != "gap" else ("val/macro_f1", "gap")
+def _plot_curves(study: ReportedStudy, summary: str) -> Picture:
+    metrics = ("val/macro_f1" if study.metric == "gap" else study.metric, "gap")
+    trained = [trial for trial in study.trials if trial.history]
 
     def plot_panels(axes: "list[Axes]") -> None:
         from matplotlib.ticker import MaxNLocator
 
-        for panel, metric in zip(axes, measures, strict=True):
-            for each in trained:
-                _plot_trial_curve(panel, study, each, metric)
-            panel.set_ylabel(
-                format_metric_name(metric) + (" in accuracy" if metric == "gap" else "")
-            )
+        for panel, metric in zip(axes, metrics, strict=True):
+            for trial in trained:
+                _plot_trial_curve(panel, study, trial, metric)
+            panel.set_ylabel("gap in accuracy" if metric == "gap" else format_metric_name(metric))
         axes[1].set_xlabel("epoch")
         axes[1].set_xlim(left=0.5, right=study.run.epochs + 0.5)
         axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        handles = {
-            text: line
-            for panel in axes[:1]
-            for line, text in zip(*panel.get_legend_handles_labels(), strict=True)
-        }
+        lines, labels = axes[0].get_legend_handles_labels()
+        legend = dict(zip(labels, lines, strict=True))
         axes[0].legend(
-            handles.values(), handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3
+            legend.values(), legend, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3
         )
 
-    alt = (
-        f"{format_metric_name(measures[0])} and gap by epoch of {len(trained)} trials. "
-        + summarize_stopping(study.trials, study.run.epochs)
-    )
+    name = format_metric_name(metrics[0])
+    alt = f"{name} and gap by epoch of {pluralize(len(trained), 'trial')}. {summary}"
     return draw_picture("curves", alt, plot_panels, height=4.4, panels=2)
 
 
 def _plot_trial_curve(panel: "Axes", study: ReportedStudy, trial: TrialRecord, metric: str) -> None:
-    epochs = [each.epoch for each in trial.history]
-    values = [each.metrics[metric] for each in trial.history]
-    look: dict[str, Any]
-    if study.best and trial is study.best.record:
-        name = "best, the paper's" if study.best is study.baseline else "best"
-        look = {"color": "C0", "linewidth": 2.0, "marker": "o", "label": name, "zorder": 4}
+    epochs = [result.epoch for result in trial.history]
+    values = [result.metrics[metric] for result in trial.history]
+    style: dict[str, Any] = {"color": PALE, "linewidth": 0.8}
+    if trial is study.best.record:
+        label = "best (baseline)" if study.best is study.baseline else "best"
+        style = {"color": "C0", "linewidth": 2.0, "marker": "o", "label": label, "zorder": 4}
     elif study.baseline and trial is study.baseline.record:
-        look = {"color": "black", "linestyle": "--", "marker": "s", "label": "paper's", "zorder": 3}
-    else:
-        look = {"color": PALE, "linewidth": 0.8}
-    panel.plot(epochs, values, **{"markersize": 3.5} | look)
+        style = {"color": "black", "linestyle": "--", "marker": "s", "zorder": 3}
+        style["label"] = "baseline"
+    panel.plot(epochs, values, **{"markersize": 3.5} | style)
     if trial.ending == "stopped":
-        panel.plot(epochs[-1], values[-1], "x", color="0.25", markersize=5, label="stopped")
+        panel.plot(epochs[-1], values[-1], "x", color="0.25", markersize=5, label="pruned")
     elif len(epochs) == 1:
         panel.plot(epochs, values, ".", color=PALE)

@@ -1,4 +1,4 @@
-"""The study that a report tells of: from its journal where that is at hand, else from MLflow."""
+"""The study that a report describes, loaded from its event log or from MLflow."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +19,11 @@ from fer_tune.tracking.artifacts import find_text
 from fer_tune.tracking.confusion_matrix import parse_confusion_csv
 from fer_tune.tracking.queries import (
     StudyRun,
-    TrialRun,
     find_start_time,
     find_study,
+    list_trials,
     load_metric_history,
 )
-from fer_tune.tracking.queries import list_trials as trial_runs
 from fer_tune.tracking.store import Store
 
 _CLASS_F1_PREFIX = "val_f1/"
@@ -32,13 +31,13 @@ _CLASS_F1_PREFIX = "val_f1/"
 
 @dataclass(frozen=True, eq=False)
 class ReportedStudy:
-    """A study as far as it has come.
+    """A study in its present state; it may still be running.
 
-    run: in MLflow.
-    classes: of the faces, by label; none before the first epoch.
-    trials: by number; confusion matrices may be missing (see `load_study`).
-    command: that began it; None where it is not recorded.
-    is_here: whether the storage has its journal, and with it checkpoints.
+    run: the study's run in MLflow.
+    classes: class names by label; empty before the first epoch.
+    trials: all trials by number; confusion matrices may be missing (see `load_study`).
+    command: the command that started the study; None if it is not recorded.
+    has_local_log: whether the storage has the event log, and so the checkpoints too.
     """
 
     run: StudyRun
@@ -50,46 +49,49 @@ class ReportedStudy:
 
     @property
     def metric(self) -> str:
-        """By whose best epoch trials are scored."""
+        """Name of the metric that decides a trial's best epoch."""
         return self.run.metric
 
     @cached_property
     def scored(self) -> list[ScoredTrial]:
-        """The trials with a result, best first."""
+        """The trials that have finished an epoch, the best first."""
         return rank_trials(self.trials, self.metric, self.space.max_gap)
 
     @property
-    def best(self) -> ScoredTrial | None:
-        return self.scored[0] if self.scored else None
+    def best(self) -> ScoredTrial:
+        """The best trial. Raises IndexError if no trial has finished an epoch."""
+        return self.scored[0]
 
     @property
     def baseline(self) -> ScoredTrial | None:
-        """The trial of the paper's configuration, where it has a result."""
-        return next((each for each in self.scored if each.number == BASELINE_TRIAL), None)
+        """The baseline, if it has finished an epoch."""
+        return next((trial for trial in self.scored if trial.number == BASELINE_TRIAL), None)
 
 
 def load_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
-    """The study called `name`, its trials from the journal where the storage has it.
+    """Return the study called `name`, with the trials of its event log if the storage has it.
 
-    Else they come from MLflow, which has the confusion matrices of the best epochs of trials that
-    have ended, and no others. Raises UserError without such a study.
+    Otherwise the trials come from MLflow. Then only the baseline and the best trial have a
+    confusion matrix, at their best epoch, and only if they have ended.
+
+    Raises UserError if the store has no such study.
     """
     run = find_study(store, name)
     check_study_name(name)  # it becomes part of paths
     command = find_text(store, run.run_id, "command.txt")
     if (storage.local_dir / name / SETTINGS).exists():
         folder, settings = open_study(storage.local_dir, name)
-        # Two studies can have one name, each in a store of its own.
-        if settings.faces_hash == run.faces_hash and _find_start_time(folder) == find_start_time(
-            store, run
-        ):
-            records = read_trials(folder)
-            classes = _find_classes(records)
-            return ReportedStudy(run, settings.space, classes, records, command, has_local_log=True)
+        # Two studies may have the same name, each in its own store.
+        same_faces = settings.faces_hash == run.faces_hash
+        if same_faces and _find_start_time(folder) == find_start_time(store, run):
+            trials = read_trials(folder)
+            metrics = next((trial.history[0].metrics for trial in trials if trial.history), ())
+            classes = tuple(_parse_classes(metrics))
+            return ReportedStudy(run, settings.space, classes, trials, command, has_local_log=True)
     text = find_text(store, run.run_id, "space.yaml") or ""
     space = parse_space(text, f"space.yaml of {name}")
-    records, classes = _load_from_mlflow(store, run, space.max_gap)
-    return ReportedStudy(run, space, classes, records, command)
+    trials, classes = _load_from_mlflow(store, run, space.max_gap)
+    return ReportedStudy(run, space, classes, trials, command)
 
 
 def _find_start_time(folder: Path) -> int | None:
@@ -97,57 +99,41 @@ def _find_start_time(folder: Path) -> int | None:
     return next((event.time for event in started if event.number == BASELINE_TRIAL), None)
 
 
-def _find_classes(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
-    first = next((each.history[0].metrics for each in trials if each.history), {})
-    return tuple(_parse_class_names(first))
-
-
-def _parse_class_names(metrics: Iterable[str]) -> list[str]:
-    return [
-        name.removeprefix(_CLASS_F1_PREFIX) for name in metrics if name.startswith(_CLASS_F1_PREFIX)
-    ]
+def _parse_classes(metrics: Iterable[str]) -> list[str]:
+    prefix = _CLASS_F1_PREFIX
+    return [name.removeprefix(prefix) for name in metrics if name.startswith(prefix)]
 
 
 def _load_from_mlflow(
     store: Store, run: StudyRun, max_gap: float | None
 ) -> tuple[list[TrialRecord], tuple[str, ...]]:
     names = tuple(dict.fromkeys([run.metric, *SUMMARY_METRICS]))
-    runs = trial_runs(store, run)
+    runs = {trial.number: trial for trial in list_trials(store, run)}
     records = [
-        TrialRecord(
-            each.number,
-            each.name,
-            each.config,
-            load_metric_history(store, each, names),
-            each.ending,
-        )
-        for each in runs
+        TrialRecord(number, t.name, t.config, load_metric_history(store, t, names), t.ending)
+        for number, t in runs.items()
     ]
-    # How many there are; their order is that of a confusion matrix.
-    classes = tuple(sorted({name for each in runs for name in _parse_class_names(each.metrics)}))
-    by_number = {each.number: each for each in runs}
-    order = [each.record for each in rank_trials(records, run.metric, max_gap)]
-    # Of the many, the report looks closely at these alone.
-    for record in {each.number: each for each in records[:1] + order[:1]}.values():
-        classes = (
-            _fill_confusion_matrix(store, by_number[record.number], record, run.metric) or classes
-        )
+    # Sorted by name, not by label; without a confusion matrix only their number matters.
+    classes = tuple(
+        sorted({name for trial in runs.values() for name in _parse_classes(trial.metrics)})
+    )
+    ranked = rank_trials(records, run.metric, max_gap)
+    for trial in ranked:
+        if trial is ranked[0] or trial.number == BASELINE_TRIAL:
+            text = find_text(store, runs[trial.number].run_id, "confusion.csv")
+            classes = (text and _fill_confusion_matrix(trial, text)) or classes
     return records, classes
 
 
-def _fill_confusion_matrix(
-    store: Store, trial: TrialRun, record: TrialRecord, metric: str
-) -> tuple[str, ...]:
-    """Fill the confusion matrix of the best epoch; the classes by label, none without it.
+def _fill_confusion_matrix(trial: ScoredTrial, text: str) -> tuple[str, ...]:
+    """Fill in the matrix of the best epoch, and return the classes by label.
 
-    The one that is kept may be of an epoch that was the best when the trial was interrupted.
+    An interrupted trial logs the matrix of its best epoch so far. The trial may have a better
+    epoch since, so the matrix must agree with the epoch's accuracy.
     """
-    best = record.find_best_epoch(metric)
-    text = find_text(store, trial.run_id, "confusion.csv")
-    if best is None or text is None:
-        return ()
-    table = parse_confusion_csv(text)
-    confusion, accuracy = table.to_numpy(), best.metrics["val/accuracy"]
+    table, history = parse_confusion_csv(text), trial.record.history
+    confusion, accuracy = table.to_numpy(), trial.metrics["val/accuracy"]
     if abs(confusion.trace() - accuracy * confusion.sum()) < 0.5:
-        record.history[record.history.index(best)] = replace(best, confusion=confusion.tolist())
+        index = history.index(trial.best_epoch)
+        history[index] = replace(trial.best_epoch, confusion=confusion.tolist())
     return tuple(map(str, table.columns))

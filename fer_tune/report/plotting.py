@@ -1,4 +1,4 @@
-"""Drawings in one style, as SVG for the middle of a page."""
+"""Pictures in one style, as SVG that can stand inside a page."""
 
 import io
 import re
@@ -13,37 +13,31 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 STYLE_FILE = Path(__file__).with_name("report.mplstyle")
-WIDTH_INCHES = 4.8  # inches: read on a phone as on a desk
+WIDTH_INCHES = 4.8  # fits a phone and a desk
 
-# Told apart without colours as well.
+# Shapes differ too, for readers who do not see the colours.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 PALE = "0.7"
-_MAX_LETTERS = 14  # letters
-
-
-def format_metric_name(metric: str) -> str:
-    """A metric's name for people: val/macro_f1 is macro F1."""
-    return metric.removeprefix("val/").replace("macro_f1", "macro F1").replace("_", " ")
+_MAX_LETTERS = 14
 
 
 def truncate_names(names: Sequence[str]) -> list[str]:
-    """Names that leave room for what is drawn beside them."""
+    """Return names that leave room for the picture beside them."""
     return [name if len(name) <= _MAX_LETTERS else f"{name[: _MAX_LETTERS - 1]}…" for name in names]
 
 
 def plot_trials(
     axes: "Axes", trials: Sequence[tuple[float, float, bool]], *, marker: str, color: str
 ) -> None:
-    """A point a trial, at (x, y): filled where it ran to its end, else hollow."""
+    """Plot one point a trial: filled if it is completed, else hollow.
+
+    trials: x, y and whether the trial is completed.
+    """
     for filled in (True, False):
-        some = [(x, y) for x, y, finished in trials if finished is filled]
-        axes.plot(
-            [x for x, _ in some],
-            [y for _, y in some],
-            marker,
-            color=color,
-            fillstyle="full" if filled else "none",
-        )
+        points = [(x, y) for x, y, is_completed in trials if is_completed is filled]
+        style = "full" if filled else "none"
+        xs, ys = [x for x, _ in points], [y for _, y in points]
+        axes.plot(xs, ys, marker, color=color, fillstyle=style)
 
 
 def draw_picture(
@@ -54,23 +48,24 @@ def draw_picture(
     height: float,
     panels: int = 1,
 ) -> Picture:
-    """What `paint` paints into the panels, one below the other with a common x axis.
+    """Return a picture of one or more panels, one below the other, with a common x axis.
 
-    name: unlike any other on the page, and fit for an id.
+    name: prefix of all ids in the picture; unique on the page.
+    plot_panels: plots into the panels.
     height: inches.
     """
     from matplotlib import style
     from matplotlib.figure import Figure
 
-    written = io.StringIO()
+    text = io.StringIO()
     with style.context(STYLE_FILE), warnings.catch_warnings():
-        # Of letters that the font at hand lacks, though the reader's may have them, and the like.
+        # This machine's font may lack letters that the reader's font has.
         warnings.simplefilter("ignore", UserWarning)
         figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
         plot_panels(list(figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]))
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(written, format="svg", metadata=nothing)
-    svg = written.getvalue()
+        no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(text, format="svg", metadata=no_metadata)
+    svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
-    # Ids are the page's: those of two drawings must differ.
+    # Matplotlib uses the same ids in every picture; on one page they must differ.
     return Picture(re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg), alt)

@@ -1,4 +1,4 @@
-"""Validation faces as the best trial sees them."""
+"""Validation faces with the predictions of the best trial."""
 
 import base64
 import io
@@ -15,60 +15,63 @@ from fer_tune.report.section import FaceSheet, PredictedFace
 if TYPE_CHECKING:
     from fer_tune.common.filesystem import Directory
 
-_FACES_PER_CLASS, _MAX_FACES, _MAX_MISTAKES = 4, 40, 24  # faces
+_FACES_PER_CLASS, _MAX_FACES, _MAX_MISTAKES = 4, 40, 24
 _BATCH_SIZE = 512
 
 
 def build_face_sheets(
     study: ReportedStudy, validation: Faces, checkpoint_directory: "Directory"
 ) -> list[FaceSheet]:
-    """Some faces of each class, and the most confident mistakes.
+    """Return a sheet with faces of every class, and a sheet with the most confident mistakes.
 
-    kept: where the best trial's checkpoint is.
-    Raises OSError or BadCheckpoint where it cannot be used.
+    checkpoint_directory: holds the checkpoint of the best trial.
+    Raises OSError or BadCheckpoint if the checkpoint cannot be used.
     """
-    chances = predict_validation(study, validation, checkpoint_directory)
-
-    def build_faces(chosen: Sequence[int]) -> list[PredictedFace]:
-        return [_build_face(study.classes, validation, chances, index) for index in chosen]
-
+    probabilities = predict_validation(study, validation, checkpoint_directory)
+    sheets = {
+        "Random validation faces": sample_per_class(validation.labels, len(study.classes)),
+        "The most confident mistakes": find_worst_mistakes(validation.labels, probabilities),
+    }
     return [
         FaceSheet(
-            "Validation faces, drawn at random: truth, and what the trial says",
-            build_faces(sample_per_class(validation.labels, len(study.classes))),
-        ),
-        FaceSheet(
-            "Its worst mistakes: wrong, and sure of it",
-            build_faces(find_worst_mistakes(validation.labels, chances)),
-        ),
+            heading,
+            [
+                _build_face(study.classes, validation, probabilities[index], index)
+                for index in indices
+            ],
+        )
+        for heading, indices in sheets.items()
     ]
 
 
 def sample_per_class(labels: NDArray[np.int64], classes: int) -> list[int]:
-    """Faces at random, as many of each class; the same for the same labels."""
+    """Return the indices of random faces, equally many of each class.
+
+    The same labels give the same indices.
+    """
     rng = np.random.default_rng(0)
-    each = max(1, min(_FACES_PER_CLASS, _MAX_FACES // classes))
-    chosen: list[int] = []
+    count = max(1, min(_FACES_PER_CLASS, _MAX_FACES // classes))
+    indices: list[int] = []
     for label in range(classes):
         members = np.flatnonzero(labels == label)
-        chosen += rng.choice(members, min(each, len(members)), replace=False).tolist()
-    return chosen[:_MAX_FACES]
+        indices += rng.choice(members, min(count, len(members)), replace=False).tolist()
+    return indices[:_MAX_FACES]
 
 
 def find_worst_mistakes(
     labels: NDArray[np.int64],  # (N,)
     probabilities: NDArray[np.float32],  # (N, C)
 ) -> list[int]:
-    """The wrong ones, the most confident first."""
-    told, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    """Return the indices of wrongly predicted faces, the most confident first."""
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
-    return [int(index) for index in order if told[index] != labels[index]][:_MAX_MISTAKES]
+    return [int(i) for i in order if predicted[i] != labels[i]][:_MAX_MISTAKES]
 
 
 def predict_validation(
     study: ReportedStudy, validation: Faces, checkpoint_directory: "Directory"
 ) -> NDArray[np.float32]:
-    """The probabilities that the best trial's best weights give: (N, C), rows summing to 1."""
+    """Return (N, C) probabilities from the weights of the best trial's best epoch."""
     import torch
 
     from fer_tune.model import FerNet, scale_pixels
@@ -76,8 +79,7 @@ def predict_validation(
     from fer_tune.trial.device import pick_device, use_autocast
     from fer_tune.trial.training_loop import DeviceData
 
-    assert study.best is not None
-    device = pick_device(0)  # a GPU may be full of a study's trials
+    device = pick_device(0)  # trials of a study may fill the GPU
     model = FerNet(study.best.record.config, len(study.classes))
     checkpoint.load_best_weights(model, checkpoint_directory)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -85,19 +87,22 @@ def predict_validation(
     batches = torch.split(DeviceData.from_faces(validation, device).images, _BATCH_SIZE)
     with torch.inference_mode(), use_autocast(device):
         logits = torch.cat([model(scale_pixels(images)).float() for images in batches])
-    chances: NDArray[np.float32] = logits.softmax(dim=1).cpu().numpy()
-    return chances
+    probabilities: NDArray[np.float32] = logits.softmax(dim=1).cpu().numpy()
+    return probabilities
 
 
 def _build_face(
-    classes: Sequence[str], faces: Faces, probabilities: NDArray[np.float32], index: int
+    classes: Sequence[str],
+    faces: Faces,
+    probabilities: NDArray[np.float32],  # (C,)
+    index: int,
 ) -> PredictedFace:
-    own = probabilities[index]
+    label = int(probabilities.argmax())
     return PredictedFace(
         image=_encode_png(faces.images[index]),
         truth=classes[faces.labels[index]],
-        predicted=classes[int(own.argmax())],
-        confidence=float(own.max()),
+        predicted=classes[label],
+        confidence=float(probabilities[label]),
     )
 
 

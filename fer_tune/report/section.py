@@ -1,15 +1,17 @@
-"""What a page is made of."""
+"""The parts of a report: sections with pictures, tables and sheets of faces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+NO_RESULT = "No trial has finished an epoch yet."
 
 
 @dataclass(frozen=True)
 class Picture:
     """A drawing.
 
-    svg: an <svg> element that needs nothing beside it.
-    alt: what it shows, for those who cannot see it.
+    svg: an <svg> element that needs no other file.
+    alt: a description for readers who cannot see it.
     """
 
     svg: str
@@ -18,7 +20,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells of text; the first of a row names it."""
+    """Cells of text; the first cell of a row is its name."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -26,10 +28,10 @@ class Table:
 
 @dataclass(frozen=True)
 class PredictedFace:
-    """One face of a sheet.
+    """A face with its true and its predicted class.
 
-    image: as a data: address.
-    truth, told: class names; with how much confidence `told` is told, from 0 to 1.
+    image: a data: URL.
+    confidence: probability of the predicted class, 0 to 1.
     """
 
     image: str
@@ -52,12 +54,12 @@ class FaceSheet:
 
 @dataclass(frozen=True)
 class Section:
-    """An answer.
+    """The answer to one question about a study.
 
-    words: in one sentence, what was found.
-    note: how it was measured and how to read it.
-    findings: further sentences, one below the other.
-    code: to be shown as typed.
+    summary: the answer in a few sentences.
+    note: how the numbers were measured, and how to read the pictures.
+    findings: further sentences, each a paragraph.
+    code: texts that are shown as typed.
     """
 
     title: str

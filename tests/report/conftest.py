@@ -26,7 +26,7 @@ parameters:
 
 @pytest.fixture
 def epoch() -> Callable[..., EpochResult]:
-    """Makes an epoch's result: of 50 validation faces of each class, `right` are told."""
+    """Make an epoch's result: of 50 validation faces of each class, `right` are correct."""
 
     def result(
         number: int, right: int = 30, gap: float = 0.1, classes: Sequence[str] = EMOTIONS
@@ -42,7 +42,7 @@ def epoch() -> Callable[..., EpochResult]:
 
 @pytest.fixture
 def trial(epoch: Callable[..., EpochResult]) -> Callable[..., TrialRecord]:
-    """Makes a trial that told so many faces of 50 in each of its epochs."""
+    """Make a trial; `right` is the number of correct faces of 50 in each of its epochs."""
 
     def record(
         number: int,
@@ -52,7 +52,8 @@ def trial(epoch: Callable[..., EpochResult]) -> Callable[..., TrialRecord]:
         **config: Any,
     ) -> TrialRecord:
         history = [
-            epoch(i, each, (i + number % 7) / 50, classes) for i, each in enumerate(right, start=1)
+            epoch(i, count, (i + number % 7) / 50, classes)
+            for i, count in enumerate(right, start=1)
         ]
         settings = TrialConfig.model_validate(BASELINE.model_dump() | config)
         return TrialRecord(number, f"{number:03d}", settings, history, ending)
@@ -62,7 +63,7 @@ def trial(epoch: Callable[..., EpochResult]) -> Callable[..., TrialRecord]:
 
 @pytest.fixture
 def study() -> Callable[..., ReportedStudy]:
-    """Makes a study of these trials, 15 epochs at most."""
+    """Make a study of these trials, each of at most 15 epochs."""
 
     def reported(
         *trials: TrialRecord, classes: Sequence[str] = EMOTIONS, ending: Ending | None = "finished"
@@ -78,7 +79,7 @@ def study() -> Callable[..., ReportedStudy]:
 
 @pytest.fixture
 def many(trial: Callable[..., TrialRecord], study: Callable[..., ReportedStudy]) -> ReportedStudy:
-    """A study of 60 trials, of which 20 ran through all 15 epochs."""
+    """A study of 60 trials, of which 20 are completed with 15 epochs."""
     rng = np.random.default_rng(0)
     trials = [trial(0, *range(15, 30))]
     for number in range(1, 60):

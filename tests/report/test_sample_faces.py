@@ -38,7 +38,7 @@ def test_many_classes_do_not_make_a_long_sheet() -> None:
     assert len(sample_per_class(np.arange(200).repeat(2), 200)) == 40
 
 
-def test_faces_are_judged_by_the_weights_of_the_best_epoch(
+def test_faces_are_predicted_with_the_weights_of_the_best_epoch(
     trial: Callable[..., TrialRecord], study: Callable[..., ReportedStudy], tmp_path: Path
 ) -> None:
     validation = draw_demo_splits().validation

@@ -40,7 +40,7 @@ def storage(tmp_path: Path) -> StudyStorage:
 
 @pytest.fixture
 def begin(request: pytest.FixtureRequest, store: Store, storage: StudyStorage) -> Begin:
-    """Records a study of these trials, named after the test, in MLflow and in a journal."""
+    """Records a study of these trials, named after the test, in MLflow and in an event log."""
 
     def study(*trials: TrialRecord) -> StudySettings:
         settings = StudySettings(
@@ -60,17 +60,17 @@ def begin(request: pytest.FixtureRequest, store: Store, storage: StudyStorage) -
             tracking_uri=store.uri,
         )
         folder = write_settings(storage.local_dir, settings)
-        told = "python -m fer_tune.search --study tested"
+        command = "python -m fer_tune.search --study tested"
         recorder = EventRecorder(
-            store, build_study_info(settings, draw_demo_splits(), told), resume=False
+            store, build_study_info(settings, draw_demo_splits(), command), resume=False
         )
-        journal = EventLog(folder)
+        event_log = EventLog(folder)
         for trial in trials:
-            told_events = events(trial)
-            recorder.record_events(told_events)
-            for event in told_events:
-                journal.on_event(event)
-        journal.close()
+            trial_events = events(trial)
+            recorder.record_events(trial_events)
+            for event in trial_events:
+                event_log.on_event(event)
+        event_log.close()
         return settings
 
     return study
@@ -85,39 +85,38 @@ def events(trial: TrialRecord) -> Sequence[Event]:
     ]
 
 
-def test_a_study_reads_the_same_from_its_journal_and_from_mlflow(
+def test_a_study_is_the_same_from_its_event_log_and_from_mlflow(
     trial: Trial, begin: Begin, store: Store, storage: StudyStorage, tmp_path: Path
 ) -> None:
     name = begin(
         trial(0, 20, 22, 21), trial(1, 30, ending="stopped", depth=2), trial(2, ending="failed")
     ).name
-    here, elsewhere = (
-        load_study(store, name, each) for each in (storage, StudyStorage(str(tmp_path / "nothing")))
+    local, remote = (
+        load_study(store, name, place)
+        for place in (storage, StudyStorage(str(tmp_path / "nothing")))
     )
-    assert here.classes == elsewhere.classes == EMOTIONS
-    assert here.space == elsewhere.space
-    for one, other in zip(here.trials, elsewhere.trials, strict=True):
+    assert local.classes == remote.classes == EMOTIONS
+    assert local.space == remote.space
+    for one, other in zip(local.trials, remote.trials, strict=True):
         assert (one.number, one.config, one.ending) == (other.number, other.config, other.ending)
         for first, second in zip(one.history, other.history, strict=True):
             assert first.epoch == second.epoch
             assert second.metrics == {name: first.metrics[name] for name in second.metrics}
-    assert here.best is not None
-    assert elsewhere.best is not None
-    assert here.best.best_epoch.confusion == elsewhere.best.best_epoch.confusion
+    assert local.best.best_epoch.confusion == remote.best.best_epoch.confusion
 
 
-def test_a_journal_of_another_study_of_that_name_is_not_taken_for_it(
+def test_an_event_log_of_another_study_with_this_name_is_not_used(
     trial: Trial, begin: Begin, store: Store, storage: StudyStorage, tmp_path: Path
 ) -> None:
     settings = begin(trial(0, 20), trial(1, 30))
-    there = open_store(root=tmp_path / "mlruns")
+    other_store = open_store(root=tmp_path / "mlruns")
     recorder = EventRecorder(
-        there, build_study_info(settings, draw_demo_splits(), ""), resume=False
+        other_store, build_study_info(settings, draw_demo_splits(), ""), resume=False
     )
     recorder.record_events([each.model_copy(update={"time": 7}) for each in events(trial(0, 45))])
-    here, elsewhere = (load_study(each, settings.name, storage) for each in (store, there))
-    assert (here.has_local_log, len(here.trials)) == (True, 2)
-    assert (elsewhere.has_local_log, len(elsewhere.trials)) == (False, 1)
+    first, second = (load_study(each, settings.name, storage) for each in (store, other_store))
+    assert (first.has_local_log, len(first.trials)) == (True, 2)
+    assert (second.has_local_log, len(second.trials)) == (False, 1)
 
 
 def test_a_matrix_of_an_epoch_that_is_no_longer_the_best_is_left_out(
@@ -133,7 +132,7 @@ def test_a_matrix_of_an_epoch_that_is_no_longer_the_best_is_left_out(
     assert study.classes == EMOTIONS
 
 
-def test_the_command_writes_the_page_and_keeps_it_with_the_study(
+def test_the_command_writes_the_page_and_logs_it_to_mlflow(
     trial: Trial,
     begin: Begin,
     store: Store,
@@ -158,12 +157,12 @@ def test_the_page_goes_where_the_user_wants_it(
     assert output.read_text("utf-8").startswith("<!doctype html>")
 
 
-def test_a_study_that_is_not_there_is_told_in_one_line(store: Store) -> None:
+def test_a_study_that_does_not_exist_is_reported_in_one_line(store: Store) -> None:
     with pytest.raises(UserError, match="study nothing is not in"):
         main(["--study", "nothing", "--tracking-uri", store.uri])
 
 
-def test_other_faces_than_the_studys_are_refused_where_they_were_named(
+def test_named_faces_of_another_study_are_refused(
     trial: Trial, begin: Begin, store: Store, tmp_path: Path
 ) -> None:
     name = begin(trial(0, 20)).name
@@ -178,7 +177,7 @@ def test_other_faces_than_the_studys_are_refused_where_they_were_named(
         main(["--study", name, "--tracking-uri", store.uri, "--data", str(faces)])
 
 
-def test_a_report_that_fails_is_told_in_one_line_and_fails_nothing(
+def test_a_report_that_fails_is_one_warning_and_fails_nothing(
     trial: Trial,
     begin: Begin,
     store: Store,
