@@ -1,1 +1,1 @@
-"""The command `search`: a study is run or resumed."""
+"""The command `search`: run or resume a study."""

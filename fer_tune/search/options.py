@@ -1,14 +1,15 @@
-"""The options of `python -m fer_tune.search`, checked before anything is read or started."""
+"""The options of the command `search`, checked before anything is read or started."""
 
 import argparse
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from fer_tune import defaults
 from fer_tune.common.cli import (
     CommandParser,
     format_program_name,
@@ -16,32 +17,20 @@ from fer_tune.common.cli import (
     parse_nonempty,
     parse_path,
 )
-from fer_tune.defaults import (
-    EPOCHS,
-    GRACE,
-    METRIC,
-    REDUCTION,
-    SCHEDULER,
-    SEED,
-    SPACE,
-    STUDIES_FOLDER,
-    TRIALS,
-    SchedulerName,
-)
 
 _SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
 _EXAMPLES = """\
 examples:
   %(prog)s                             the demo faces, about five minutes
   %(prog)s --data fer2013.csv --space regularize --trials 60
-  %(prog)s --resume NAME --trials 80   go on, with more trials
+  %(prog)s --resume NAME --trials 80   resume a study, with more trials
   %(prog)s --data fer2013.csv --space regularize --warm-start NAME
 """
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """The command line of a search; None where the user left an option out.
+    """The parsed command line; None for an option that the user left out.
 
     time_budget: seconds.
     """
@@ -56,7 +45,7 @@ class SearchOptions:
     warm_start: list[str] | None
     metric: str | None
     seed: int | None
-    scheduler: SchedulerName | None
+    scheduler: defaults.SchedulerName | None
     grace: int | None
     reduction: int | None
     concurrent: int | None
@@ -70,179 +59,112 @@ class SearchOptions:
     dry_run: bool
 
 
-def build_parser() -> CommandParser:
-    """What reads the command line."""
-    made = CommandParser(
-        prog=format_program_name("search"),
-        description="Run a hyperparameter study: find out what counters overfitting.",
-        epilog=_EXAMPLES,
-    )
-    _add_study_options(made)
-    _add_search_options(made)
-    _add_machine_options(made)
-    _add_record_options(made)
-    return made
+# Options that a resumed study cannot change. The path of its faces can: they may have been moved.
+_FIXED_STUDY_OPTIONS = ("skip_bad", "space", "epochs", "train_faces", "study")
+_FIXED_SEARCH_OPTIONS = ("warm_start", "metric", "seed", "scheduler", "grace", "reduction")
 
 
 def parse_options(argv: Sequence[str] | None) -> SearchOptions:
-    """The command line; exits with code 2 where it is wrong."""
-    reader = build_parser()
-    options = reader.parse_args(argv)
-    if options.resume is not None:
-        _refuse_changes(reader, options)
+    """Return the options of a command line; exit with code 2 after a mistake."""
+    parser = build_parser()
+    options = parser.parse_args(argv)
+    for name in (*_FIXED_STUDY_OPTIONS, *_FIXED_SEARCH_OPTIONS):
+        if options.resume is not None and getattr(options, name) is not None:
+            option = f"--{name.replace('_', '-')}"
+            parser.error(f"{option} cannot be changed in a resumed study; leave it out")
     return SearchOptions(**vars(options))
 
 
-def _add_study_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the study")
-    group.add_argument(
-        "--data",
-        type=parse_path,
-        metavar="PATH",
-        help="faces: fer2013.csv, image folders, a zip or parquet "
-        "(default: $FER_TUNE_DATA, else data/, else drawn demo faces)",
+def build_parser() -> CommandParser:
+    """Return the parser of the command line."""
+    parser = CommandParser(
+        prog=format_program_name("search"),
+        description="Run a hyperparameter study: find out what reduces overfitting.",
+        epilog=_EXAMPLES,
     )
-    group.add_argument(
-        "--skip-bad", action="store_true", default=None, help="go on without unreadable faces"
-    )
-    group.add_argument(
-        "--space",
-        type=parse_nonempty,
-        metavar="SPACE",
-        help="search space: a YAML file, also of parameters that exist only under others' values "
-        "(when:) and with a largest gap (constraints:), or one of paper, regularize, smoke "
-        f"(default: {SPACE})",
-    )
-    group.add_argument(
-        "--trials", type=make_number_parser(1, int), metavar="N", help=f"default: {TRIALS}"
-    )
-    group.add_argument(
-        "--epochs",
-        type=make_number_parser(1, int),
-        metavar="N",
-        help=f"of a full trial (default: {EPOCHS})",
-    )
-    group.add_argument(
-        "--train-faces",
-        type=make_number_parser(1, int),
-        metavar="N",
-        help="train on a stratified sample",
-    )
-    group.add_argument(
-        "--study", type=parse_nonempty, metavar="NAME", help="default: the space and the time"
-    )
+    _add_study_options(parser.add_argument_group("study"))
+    _add_search_options(parser.add_argument_group("search"))
+    _add_machine_options(parser.add_argument_group("machine"))
+    _add_record_options(parser.add_argument_group("records"))
+    return parser
 
 
-def _add_search_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the search")
-    group.add_argument(
-        "--metric", type=parse_nonempty, metavar="NAME", help=f"to search by (default: {METRIC})"
-    )
-    group.add_argument(
-        "--seed", type=make_number_parser(0, int, 2**31), metavar="N", help=f"default: {SEED}"
-    )
-    group.add_argument(
-        "--warm-start",
-        type=parse_nonempty,
-        nargs="+",
-        metavar="STUDY",
-        help="start from what these studies found on the same faces",
-    )
-    group.add_argument(
-        "--scheduler",
-        choices=get_args(SchedulerName),
-        help="of weak trials at a rung, asha stops them; asha-promotion pauses them, and resumes "
-        "those that turn out to be among the best; hyperband does so too, with first rungs that "
-        "are drawn for each trial, by the seed; none trains all in full "
-        f"(default: {SCHEDULER})",
-    )
-    group.add_argument(
-        "--grace",
-        type=make_number_parser(1, int),
-        metavar="N",
-        help=f"epochs before the first rung (default: {GRACE})",
-    )
-    group.add_argument(
-        "--reduction",
-        type=make_number_parser(2, int),
-        metavar="N",
-        help=f"at each rung, one trial in N goes on (default: {REDUCTION})",
-    )
+Group = argparse._ArgumentGroup
 
 
-def _add_machine_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the machine")
-    group.add_argument(
-        "--concurrent",
-        type=make_number_parser(1, int),
-        metavar="N",
-        help="trials at once (default: as fit)",
-    )
-    group.add_argument(
-        "--cpus-per-trial", type=make_number_parser(1, int), metavar="N", help="cores and threads"
-    )
-    group.add_argument(
-        "--gpus-per-trial",
-        type=_parse_gpus,
-        metavar="X",
-        help="a fraction shares a GPU, auto measures which is best (default: 0.25 of one)",
-    )
-    group.add_argument(
-        "--time-budget", type=_parse_seconds, metavar="TIME", help="stop then: 90s, 30m, 2h"
-    )
-    group.add_argument(
-        "--address",
-        type=parse_nonempty,
-        default=os.environ.get("RAY_ADDRESS") or None,
-        metavar="ADDRESS",
-        help="of a Ray cluster (default: RAY_ADDRESS, else Ray is started here)",
-    )
+def _add_option(
+    group: Group, name: str, parse: Callable[[str], object], metavar: str, help_text: str
+) -> None:
+    group.add_argument(name, type=parse, metavar=metavar, help=help_text)
 
 
-def _add_record_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("records")
-    group.add_argument(
-        "--tracking-uri",
-        type=parse_nonempty,
-        metavar="URI",
-        help="of MLflow (default: mlruns/ in this folder)",
+def _add_study_options(group: Group) -> None:
+    text = (
+        "faces: fer2013.csv, image folders, a zip or parquet (default: $FER_TUNE_DATA, else "
+        "data/, else drawn demo faces)"
     )
-    group.add_argument(
-        "--storage",
-        type=parse_nonempty,
-        default=str(STUDIES_FOLDER),
-        metavar="DIR",
-        help=f"journals and checkpoints: a folder, or s3://bucket/... (default: {STUDIES_FOLDER})",
+    _add_option(group, "--data", parse_path, "PATH", text)
+    text = "leave out faces that cannot be read"
+    group.add_argument("--skip-bad", action="store_true", default=None, help=text)
+    text = (
+        "search space: paper, regularize, smoke, or a YAML file, which may have conditions (when:) "
+        f"and a limit for the gap (constraints:) (default: {defaults.SPACE})"
     )
-    group.add_argument(
-        "--resume", type=parse_nonempty, metavar="STUDY", help="go on with a study that was stopped"
-    )
-    group.add_argument(
-        "--dry-run", action="store_true", help="show space, resources and three trials; run nothing"
-    )
+    _add_option(group, "--space", parse_nonempty, "SPACE", text)
+    _add_option(group, "--trials", _parse_count, "N", f"default: {defaults.TRIALS}")
+    _add_option(group, "--epochs", _parse_count, "N", f"of a trial (default: {defaults.EPOCHS})")
+    text = "train on a stratified sample of N faces"
+    _add_option(group, "--train-faces", _parse_count, "N", text)
+    _add_option(group, "--study", parse_nonempty, "NAME", "default: the space and the time")
 
 
-# What a study settled when it began. The place of its faces is not: they may have been moved.
-_FIXED_OPTIONS = (
-    "skip_bad",
-    "space",
-    "epochs",
-    "train_faces",
-    "study",
-    "warm_start",
-    "metric",
-    "seed",
-    "scheduler",
-    "grace",
-    "reduction",
-)
+def _add_search_options(group: Group) -> None:
+    text = f"the score of a trial (default: {defaults.METRIC})"
+    _add_option(group, "--metric", parse_nonempty, "NAME", text)
+    parse_seed = make_number_parser(0, int, 2**31)
+    _add_option(group, "--seed", parse_seed, "N", f"default: {defaults.SEED}")
+    text = "start with the trials of these studies of the same faces"
+    group.add_argument("--warm-start", type=parse_nonempty, nargs="+", metavar="STUDY", help=text)
+    text = (
+        "asha prunes weak trials at rungs; asha-promotion pauses them, and resumes those that turn "
+        "out to be among the best; hyperband does so too, and draws the first rung of each trial; "
+        f"none prunes no trial (default: {defaults.SCHEDULER})"
+    )
+    group.add_argument("--scheduler", choices=get_args(defaults.SchedulerName), help=text)
+    text = f"epochs before the first rung (default: {defaults.GRACE})"
+    _add_option(group, "--grace", _parse_count, "N", text)
+    text = f"at each rung, one trial in N continues (default: {defaults.REDUCTION})"
+    _add_option(group, "--reduction", make_number_parser(2, int), "N", text)
 
 
-def _refuse_changes(parser: CommandParser, options: argparse.Namespace) -> None:
-    given = [name for name in _FIXED_OPTIONS if getattr(options, name) is not None]
-    if given:
-        option = f"--{given[0].replace('_', '-')}"
-        parser.error(f"{option} cannot be changed in a resumed study; leave it out")
+def _add_machine_options(group: Group) -> None:
+    text = "trials at once (default: as many as fit)"
+    _add_option(group, "--concurrent", _parse_count, "N", text)
+    _add_option(group, "--cpus-per-trial", _parse_count, "N", "CPU cores and threads of a trial")
+    text = "a fraction shares a GPU, auto measures the best one (default: 0.25)"
+    _add_option(group, "--gpus-per-trial", _parse_gpus, "X", text)
+    _add_option(group, "--time-budget", _parse_seconds, "TIME", "stop after it: 90s, 30m, 2h")
+    text = "of a Ray cluster (default: RAY_ADDRESS, else Ray starts on this machine)"
+    _add_option(group, "--address", parse_nonempty, "ADDRESS", text)
+    group.set_defaults(address=os.environ.get("RAY_ADDRESS") or None)
+
+
+def _add_record_options(group: Group) -> None:
+    text = "of MLflow (default: mlruns/ in this folder)"
+    _add_option(group, "--tracking-uri", parse_nonempty, "URI", text)
+    text = (
+        "event logs and checkpoints: a folder, or s3://bucket/... "
+        f"(default: {defaults.STUDIES_FOLDER})"
+    )
+    _add_option(group, "--storage", parse_nonempty, "DIR", text)
+    group.set_defaults(storage=str(defaults.STUDIES_FOLDER))
+    text = "resume a study that was stopped"
+    _add_option(group, "--resume", parse_nonempty, "STUDY", text)
+    text = "print the space, the resources and three sampled trials; run nothing"
+    group.add_argument("--dry-run", action="store_true", help=text)
+
+
+_parse_count = make_number_parser(1, int)
 
 
 def _parse_gpus(text: str) -> float | str:

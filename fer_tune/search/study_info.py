@@ -1,4 +1,4 @@
-"""A study as its run in MLflow is to show it."""
+"""The description of a study for its run in MLflow."""
 
 from fer_tune.common.version import read_code_version
 from fer_tune.data.faces import Splits
@@ -6,24 +6,17 @@ from fer_tune.data.load import collect_remarks
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.tracking.run_info import StudyInfo
 
-# Parameters of the study's run in MLflow. The number of trials is not among them: a resumed
-# study may get more.
-LOGGED_SETTINGS = {
-    "space_name",
-    "data",
-    "skip_bad",
-    "train_faces",
-    "epochs",
-    "scheduler",
-    "grace",
-    "reduction",
-    "metric",
-    "seed",
-}
+# Settings that are no parameters of the study's run in MLflow. It has some of them elsewhere. A
+# parameter cannot change, but a resumed study may get more trials.
+_NO_PARAMETERS = {"name", "space", "faces_hash", "trials", "tracking_uri", "known"}
 
 
 def build_study_info(settings: StudySettings, splits: Splits, command: str) -> StudyInfo:
-    """What MLflow is told of the study at its start; `told` is the command line."""
+    """Return what MLflow stores of a study when it begins.
+
+    command: the command line that begins or resumes it.
+    """
+    prior_studies = dict.fromkeys(known.study for known in settings.known)
     return StudyInfo(
         name=settings.name,
         space=settings.space.to_yaml(),
@@ -35,13 +28,8 @@ def build_study_info(settings: StudySettings, splits: Splits, command: str) -> S
         code_version=read_code_version(),
         seed=settings.seed,
         metric=settings.metric,
-        parameters={k: tuple(each.when or ()) for k, each in settings.space.parameters.items()},
-        settings=settings.model_dump(mode="json", include=LOGGED_SETTINGS)
-        | {"max_gap": settings.space.max_gap, "warm_start": _join_warm_start_studies(settings)},
+        parameters={k: tuple(v.when or ()) for k, v in settings.space.parameters.items()},
+        settings=settings.model_dump(mode="json", exclude=_NO_PARAMETERS)
+        | {"max_gap": settings.space.max_gap, "warm_start": ", ".join(prior_studies) or None},
         notes=collect_remarks(splits),
     )
-
-
-def _join_warm_start_studies(settings: StudySettings) -> str | None:
-    """Those that the study starts from."""
-    return ", ".join(dict.fromkeys(known.study for known in settings.known)) or None

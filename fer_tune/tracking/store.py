@@ -109,11 +109,10 @@ def open_store(
     )
 
 
-def is_default_store(uri: str | None) -> bool:
-    """Return whether `uri` is the store that `open_store` opens without an address."""
+def resolve_tracking_uri(uri: str | None) -> str:
+    """Return the address of the store that `open_store` opens for `uri`, as MLflow takes it."""
     database = _resolve_local_database(uri, _DEFAULT_FOLDER)
-    default = (_DEFAULT_FOLDER / _DATABASE_FILE).absolute()
-    return database is not None and database.absolute() == default
+    return f"sqlite:///{database.absolute()}" if database else str(uri)
 
 
 def _resolve_local_database(uri: str | None, root: Path) -> Path | None:

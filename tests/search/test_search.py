@@ -197,7 +197,7 @@ def test_a_dry_run_does_not_judge_a_cluster_by_this_machine(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     search.main(["--dry-run", "--address", "10.0.0.1:6379", "--gpus-per-trial", "1"])
-    assert "Resources: as the cluster at 10.0.0.1:6379 has them" in capfd.readouterr().out
+    assert "Resources: those of the cluster at 10.0.0.1:6379" in capfd.readouterr().out
 
 
 def test_a_study_says_how_much_of_another_it_starts_from(
@@ -207,9 +207,9 @@ def test_a_study_says_how_much_of_another_it_starts_from(
     space.write_text("parameters: {depth: {type: int, low: 1, high: 5}}")
     small = ["--space", str(space), "--train-faces", "300", "--epochs", "2"]
     search.main([*small, "--warm-start", small_study.name, "--dry-run"])
-    assert f"Starting from 1 of 2 trials of {small_study.name} " in capfd.readouterr().out
+    assert f"Starting with 1 of 2 trials of {small_study.name} " in capfd.readouterr().out
     search.main([*SMALL, "--warm-start", small_study.name, "--dry-run"])
-    left_out = "Starting from 1 of 2 trials of demo-small (left out: 1 outside the space in "
+    left_out = "Starting with 1 of 2 trials of demo-small (left out: 1 outside the space in "
     assert left_out in capfd.readouterr().out
 
 

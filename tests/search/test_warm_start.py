@@ -88,7 +88,7 @@ def test_trials_that_this_study_could_have_are_taken_over(store: Store) -> None:
     ]
     _record(store, "fits", trials)
     (whole, stopped), told = warm_start(store, ["fits", "fits"], _settings())
-    assert told == "Starting from 2 of 2 trials of fits."
+    assert told == "Starting with 2 of 2 trials of fits."
     assert (whole.study, whole.number, whole.epochs, whole.is_whole) == ("fits", 0, 3, True)
     assert (whole.best, whole.gap, whole.last) == (0.6, 0.3, 0.4)
     assert whole.point == {"learning_rate": 1e-3, "schedule": "constant"}
@@ -109,7 +109,7 @@ def test_what_does_not_fit_is_counted_and_told_with_the_reason(store: Store) -> 
     known, told = warm_start(store, ["partly"], _settings())
     assert [each.number for each in known] == [0]
     assert told == (
-        "Starting from 1 of 6 trials of partly (left out: 2 not ended with a result; "
+        "Starting with 1 of 6 trials of partly (left out: 2 without an end or a result; "
         "1 outside the space in width; 1 outside the space in learning_rate; "
         "1 outside the space in mixup)."
     )
@@ -118,10 +118,10 @@ def test_what_does_not_fit_is_counted_and_told_with_the_reason(store: Store) -> 
 @pytest.mark.parametrize(
     ("theirs", "told"),
     [
-        ({"faces_hash": "cd" * 32}, "1 on other faces"),
-        ({"train_faces": 300}, "1 on other faces"),
-        ({"metric": "val/accuracy"}, "1 searched by val/accuracy"),
-        ({"epochs": 4}, "1 of up to 4 epochs, more than here"),
+        ({"faces_hash": "cd" * 32}, "1 with other faces"),
+        ({"train_faces": 300}, "1 with other faces"),
+        ({"metric": "val/accuracy"}, "1 with the metric val/accuracy"),
+        ({"epochs": 4}, "1 of up to 4 epochs, more than in this study"),
     ],
 )
 def test_a_study_that_does_not_compare_is_left_out_whole(
@@ -131,7 +131,7 @@ def test_a_study_that_does_not_compare_is_left_out_whole(
     _record(store, name, [_trial(0, [0.2], "stopped")], **theirs)
     known, line = warm_start(store, [name], _settings())
     assert known == ()
-    assert line == f"Starting from 0 of 1 trials of {name} (left out: {told})."
+    assert line == f"Starting with 0 of 1 trial of {name} (left out: {told})."
 
 
 @pytest.mark.parametrize(("seed", "fits"), [(0, True), (1, False)])
@@ -142,7 +142,7 @@ def test_a_sample_of_the_faces_is_the_same_only_by_its_seed(
     _record(store, name, [_trial(0, [0.2], "stopped")], train_faces=300, seed=seed)
     known, line = warm_start(store, [name], _settings(train_faces=300))
     assert len(known) == fits
-    assert ("of another seed" in line) != fits
+    assert ("as the seed differs" in line) != fits
 
 
 def test_a_trial_of_the_full_length_of_a_shorter_study_counts_as_stopped(store: Store) -> None:

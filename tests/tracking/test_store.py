@@ -13,7 +13,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.tracking.store import (
     EXPERIMENT,
     Store,
-    is_default_store,
+    resolve_tracking_uri,
     open_store,
     stop_retries,
     summarize_error,
@@ -75,9 +75,10 @@ def test_the_usual_store_is_known_by_each_of_its_addresses(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     here = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
-    assert all(map(is_default_store, (None, "mlruns", "sqlite:///mlruns/mlflow.db", here)))
+    addresses = (None, "mlruns", "sqlite:///mlruns/mlflow.db", here)
+    assert {resolve_tracking_uri(address) for address in addresses} == {here}
     others = ("sqlite:////tmp/mlruns/mlflow.db", "http://127.0.0.1:5000", "elsewhere")
-    assert not any(map(is_default_store, others))
+    assert here not in map(resolve_tracking_uri, others)
 
 
 def test_a_store_below_a_file_is_told_in_one_line(tmp_path: Path) -> None:

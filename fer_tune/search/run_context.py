@@ -1,0 +1,64 @@
+"""What a study needs to run: the tracking store, Ray, and the resources of a trial."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from fer_tune.search.search_plan import SearchPlan
+from fer_tune.study.tune.gpu_sharing import resolve_gpu_share
+from fer_tune.study.tune.ray_session import open_ray_session
+from fer_tune.study.tune.resources import Machine, allocate_resources
+from fer_tune.study.tune.shared_data import StudyData
+from fer_tune.study.tune.storage_check import check_storage_access
+from fer_tune.tracking.store import Store, open_store
+
+if TYPE_CHECKING:
+    from fer_tune.study.tune.tuner import RunContext
+
+
+@contextmanager
+def open_store_and_ray(
+    plan: SearchPlan, *, with_ray: bool
+) -> Iterator[tuple[Store, Sequence[Machine]]]:
+    """Open the tracking store and connect to Ray at the same time, as each takes seconds.
+
+    Yields the store and Ray's machines; no machines without Ray.
+    Raises UserError if one of them cannot be opened, after closing the other.
+    """
+    with ThreadPoolExecutor(1) as executor:
+        opening = executor.submit(open_store, plan.settings.tracking_uri)
+        with suppress(TimeoutError):  # report a wrong address before Ray starts
+            opening.result(timeout=0.2)
+        session = open_ray_session(plan.ray_address) if with_ray else nullcontext[list[Machine]]([])
+        with session as machines:
+            yield opening.result(), machines
+
+
+def make_run_context(
+    console: Console, plan: SearchPlan, machines: Sequence[Machine], faces: StudyData
+) -> "RunContext":
+    """Return where the study runs and the resources of each trial, measured if the user asks.
+
+    faces: training faces, to measure how many trials share a GPU best.
+    Raises UserError if a machine cannot reach the storage, or no machine has the resources.
+    """
+    from fer_tune.study.tune.tuner import RunContext  # importing Ray Tune takes a second
+
+    settings, storage = plan.settings, plan.storage
+    shared_dir = storage.open_study_directory(settings.name)
+    if plan.ray_address is not None:
+        with console.status("checking that every machine reaches the storage"):
+            check_storage_access(str(storage), shared_dir)
+    with console.status("choosing the resources of a trial"):
+        request, throughputs = resolve_gpu_share(plan.request, machines, faces)
+    for throughput in throughputs:
+        speed = f"{throughput.faces_per_second:,.0f} faces a second together"
+        console.print(f"Trials at once on a GPU: {throughput.trials}, {speed}.")
+    resources = allocate_resources(machines, settings.trials, request)
+    console.print(f"Study {settings.name}: {settings.trials} trials, {resources}.")
+    # A cluster may grow while the study runs.
+    at_once = resources.concurrent if plan.ray_address is None else request.concurrent
+    return RunContext(plan.folder, shared_dir, resources, at_once, plan.time_budget)

@@ -1,0 +1,170 @@
+"""The plan of a search: all that its options decide, before anything is created or started."""
+
+import difflib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from fer_tune import defaults
+from fer_tune.common.errors import UserError
+from fer_tune.data.demo.demo_splits import DEMO_SOURCE
+from fer_tune.data.faces import Splits
+from fer_tune.data.load import load_splits, reload_splits
+from fer_tune.scoring.metrics import list_metric_names
+from fer_tune.search.options import SearchOptions
+from fer_tune.search.warm_start import warm_start
+from fer_tune.study.records.settings import StudySettings, open_study, slugify
+from fer_tune.study.records.study_storage import StudyStorage, open_storage
+from fer_tune.study.records.trial_record import format_parameters
+from fer_tune.study.search_space.load_space import find_space_file, load_space
+from fer_tune.study.tune.resources import ResourceRequest, allocate_resources, detect_machine
+from fer_tune.terminal.formatting import show_data_source
+from fer_tune.tracking.store import open_store, resolve_tracking_uri
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """A study, and where and how long it runs.
+
+    is_resumed: whether the study exists already.
+    command: the command line that begins or resumes it.
+    request: the resources that the user asks for.
+    ray_address: of a Ray cluster; None starts Ray on this machine.
+    time_budget: seconds; None for no limit.
+    """
+
+    settings: StudySettings
+    splits: Splits
+    storage: StudyStorage
+    is_resumed: bool
+    command: str
+    request: ResourceRequest
+    ray_address: str | None
+    time_budget: float | None
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder on this machine."""
+        return self.storage.local_dir / self.settings.name
+
+    @property
+    def store_options(self) -> list[str]:
+        """The options with which other commands find the study."""
+        options, uri = [], self.settings.tracking_uri
+        if uri and uri != resolve_tracking_uri(None):
+            options += ["--tracking-uri", uri]
+        if str(self.storage) != str(defaults.STUDIES_FOLDER):
+            options += ["--storage", str(self.storage)]
+        return options
+
+
+def make_plan(console: Console, options: SearchOptions, command: str) -> SearchPlan:
+    """Return the plan for these options; print the faces and the prior trials that it uses.
+
+    command: the command line, for the records.
+    Raises UserError for a mistake in the options.
+    """
+    storage = open_storage(options.storage)
+    request = ResourceRequest(options.concurrent, options.cpus_per_trial, options.gpus_per_trial)
+    if options.resume is None:
+        splits, settings = _make_settings(options, storage)
+    else:
+        splits, settings = _load_settings(options, storage, options.resume)
+    if options.address is None and request != ResourceRequest():
+        allocate_resources([detect_machine()], settings.trials, request)
+    show_data_source(console, splits)
+    if options.warm_start:
+        store = open_store(settings.tracking_uri, create=False)
+        known, summary = warm_start(store, options.warm_start, settings)
+        console.print(summary, soft_wrap=True)
+        settings = settings.model_copy(update={"known": known})
+    return SearchPlan(
+        settings=settings,
+        splits=splits,
+        storage=storage,
+        is_resumed=options.resume is not None,
+        command=command,
+        request=request,
+        ray_address=options.address,
+        time_budget=options.time_budget,
+    )
+
+
+def _make_settings(options: SearchOptions, storage: StudyStorage) -> tuple[Splits, StudySettings]:
+    """Return the faces and the settings of a new study."""
+    splits = load_splits(options.data, skip_bad=bool(options.skip_bad))
+    path = find_space_file(options.space or defaults.SPACE)
+    name = options.study or f"{slugify(path.stem)}-{time.strftime('%m%d-%H%M%S')}"
+    if splits.source == DEMO_SOURCE and not name.startswith("demo"):
+        name = f"demo-{name}"
+    storage.fetch_study(name)
+    storage.check_name_available(name)
+    return splits, StudySettings(
+        name=name,
+        space_name=path.stem,
+        space=load_space(path),
+        data=splits.origin,
+        skip_bad=bool(options.skip_bad),
+        faces_hash=splits.content_hash(),
+        train_faces=options.train_faces,
+        trials=options.trials or defaults.TRIALS,
+        epochs=options.epochs or defaults.EPOCHS,
+        scheduler=options.scheduler or defaults.SCHEDULER,
+        grace=options.grace or defaults.GRACE,
+        reduction=options.reduction or defaults.REDUCTION,
+        metric=_check_metric(options.metric or defaults.METRIC, splits),
+        seed=defaults.SEED if options.seed is None else options.seed,
+        tracking_uri=resolve_tracking_uri(options.tracking_uri),
+    )
+
+
+def _load_settings(
+    options: SearchOptions, storage: StudyStorage, name: str
+) -> tuple[Splits, StudySettings]:
+    """Return the faces and the settings of a study to resume, with what the options change."""
+    storage.fetch_study(name)
+    settings = open_study(storage.local_dir, name)[1]
+    splits = reload_splits(options.data or settings.data, skip_bad=settings.skip_bad)
+    if splits.content_hash() != settings.faces_hash:
+        raise UserError(
+            f"study {name} began with other faces than those of {splits.origin or splits.source}; "
+            "give their new path with --data"
+        )
+    _check_metric(settings.metric, splits)
+    trials = options.trials or settings.trials
+    if trials < settings.trials:
+        raise UserError(f"--trials {trials}: the study has {settings.trials} already; give more")
+    uri = resolve_tracking_uri(options.tracking_uri or settings.tracking_uri)
+    changes = {"trials": trials, "data": splits.origin, "tracking_uri": uri}
+    return splits, settings.model_copy(update=changes)
+
+
+def _check_metric(name: str, splits: Splits) -> str:
+    known = list_metric_names(splits.classes)
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known
+        raise UserError(f"--metric {name}: there is no such metric; closest: {', '.join(close)}")
+    return name
+
+
+def show_plan(console: Console, plan: SearchPlan) -> None:
+    """Print the search space, the resources, the first trials and three sampled ones."""
+    from fer_tune.study.tune.searcher import sample_points
+
+    settings = plan.settings
+    resources = f"those of the cluster at {plan.ray_address}"
+    if plan.ray_address is None:
+        resources = str(allocate_resources([detect_machine()], settings.trials, plan.request))
+    console.print(f"Study {settings.name}, space {settings.space_name}:")
+    console.print(settings.space.to_yaml(), end="")
+    console.print(f"Resources: {resources}")
+    sampled = {
+        "First trials:": settings.list_untried_first_points(),
+        "Three sampled:": sample_points(settings, 3),
+    }
+    for title, points in sampled.items():
+        console.print(title)
+        for point in points:
+            console.print(f"  {format_parameters(point)}", soft_wrap=True)
