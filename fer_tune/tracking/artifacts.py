@@ -1,4 +1,4 @@
-"""Texts among the artifacts of a run: read in one place, and a study's report put there."""
+"""Text files among the artifacts of a run."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,9 +11,9 @@ REPORT_FILE = "report.html"
 
 
 def read_text(store: Store, run_id: str, name: str) -> str:
-    """Return a text among the artifacts of a run.
+    """Return the text of an artifact.
 
-    Raises MlflowException or OSError if the run has none of this name, or the store fails.
+    Raises MlflowException or OSError if the run has no artifact of this name, or the store fails.
     """
     # mlflow.artifacts.load_text does this too, but only in the global tracking URI.
     with TemporaryDirectory() as folder:
@@ -22,7 +22,7 @@ def read_text(store: Store, run_id: str, name: str) -> str:
 
 
 def find_text(store: Store, run_id: str, name: str) -> str | None:
-    """Return a text among the artifacts of a run; None if it cannot be read."""
+    """Return the text of an artifact; None if it cannot be read."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -32,7 +32,7 @@ def find_text(store: Store, run_id: str, name: str) -> str | None:
 
 
 def log_report(store: Store, study: StudyRun, page: str) -> None:
-    """Put the page among the artifacts of the study's run. Raises UserError if that fails."""
+    """Log the report as an artifact of the study's run. Raises UserError if that fails."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,4 +1,4 @@
-"""A confusion matrix as a picture and as a table; rows are true classes, columns predicted."""
+"""A confusion matrix as a picture and as CSV; rows are true classes, columns predicted ones."""
 
 import io
 from collections.abc import Sequence
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
-
-_CELL, _MARGIN, _LETTERS = 64, 12, 13  # pixels
+_CELL, _MARGIN, _FONT_SIZE = 64, 12, 13  # pixels
 _PALE, _DARK = np.array([247, 251, 255]), np.array([8, 48, 107])
 
 
@@ -23,15 +22,15 @@ def draw_confusion_matrix(
     classes: Sequence[str],
     title: str,
 ) -> "Image":
-    """Counts, and below them the share of their row, which also gives the colour.
+    """Return a picture with each count and its share of its row, which sets the colour.
 
-    Drawn without matplotlib, which takes 200 ms for it; this takes 10.
+    Pillow draws it in 10 ms; matplotlib takes 200.
     """
     from PIL import Image, ImageDraw, ImageFont
 
     counts = np.asarray(confusion)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    font, side = ImageFont.load_default(_LETTERS), _CELL * len(classes)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    font, side = ImageFont.load_default(_FONT_SIZE), _CELL * len(classes)
     names = _draw_class_names(classes, font)
     left, top = names.width, _CELL
     picture = Image.new("RGB", (left + side + _MARGIN, top + side + left), "white")
@@ -41,31 +40,30 @@ def draw_confusion_matrix(
     draw.text((_MARGIN, _MARGIN), title, "black", font)
     draw.text((_MARGIN, 2.5 * _MARGIN), "rows: true, columns: predicted", "black", font)
     for (row, column), count in np.ndenumerate(counts):
-        part = share[row, column]
+        share = shares[row, column]
         x, y = left + column * _CELL, top + row * _CELL
-        fill = tuple((_PALE + part * (_DARK - _PALE)).astype(int).tolist())
+        fill = tuple((_PALE + share * (_DARK - _PALE)).astype(int).tolist())
         draw.rectangle((x, y, x + _CELL - 1, y + _CELL - 1), fill)
-        ink, middle = "white" if part > 0.5 else "black", x + _CELL / 2
-        draw.text((middle, y + _CELL / 2 - 2), str(count), ink, font, anchor="md")
-        draw.text((middle, y + _CELL / 2 + 2), f"{part:.0%}", ink, font, anchor="ma")
+        ink, center, middle = "white" if share > 0.5 else "black", x + _CELL / 2, y + _CELL / 2
+        draw.text((center, middle - 2), str(count), ink, font, anchor="md")
+        draw.text((center, middle + 2), f"{share:.0%}", ink, font, anchor="ma")
     return picture
 
 
 def _draw_class_names(classes: Sequence[str], font: "FreeTypeFont | ImageFont") -> "Image":
-    """The classes one below the other, as they stand beside the rows."""
+    """Return a picture of the class names, one below the other, each beside its row."""
     from PIL import Image, ImageDraw
 
     width = 2 * _MARGIN + int(max(font.getlength(name) for name in classes))
     band = Image.new("RGB", (width, _CELL * len(classes)), "white")
     draw = ImageDraw.Draw(band)
     for row, name in enumerate(classes):
-        place = (width - _MARGIN, (row + 0.5) * _CELL)
-        draw.text(place, name, "black", font, anchor="rm")
+        draw.text((width - _MARGIN, (row + 0.5) * _CELL), name, "black", font, anchor="rm")
     return band
 
 
 def format_confusion_csv(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
-    """CSV with a row a true class and a column a predicted one."""
+    """Return CSV with a row for each true class and a column for each predicted class."""
     import pandas as pd
 
     table = pd.DataFrame(confusion, index=list(classes), columns=list(classes))

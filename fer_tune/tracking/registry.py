@@ -1,4 +1,4 @@
-"""The models that are in use: MLflow's registry, where `@champion` is the best one known."""
+"""MLflow's model registry, with the aliases `@champion` (the best model) and `@challenger`."""
 
 import json
 from collections.abc import Mapping
@@ -27,10 +27,10 @@ CHAMPION_URI = f"models:/{MODEL_NAME}@{CHAMPION}"
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that holds the alias.
+    """Version of the registered model that has the alias `@champion`.
 
-    run_id: of the training that gave it; empty where it was registered by hand.
-    tags: by the names in `fer_tune.tracking.tags`.
+    run_id: ID of the training's run; empty if the model was registered by hand.
+    tags: tags of the version, by the names in `fer_tune.tracking.tags`.
     """
 
     version: str
@@ -39,7 +39,7 @@ class Champion:
 
     @property
     def source(self) -> str | None:
-        """The faces that it was trained on, for people; None where it is not known."""
+        """Data that it was trained on, for people; None if it is not known."""
         return self.tags.get(tags.SOURCE)
 
     def explain_incompatibility(self, info: RetrainInfo) -> str | None:
@@ -47,13 +47,12 @@ class Champion:
         # The hash covers the faces of each split. The protocol is a sentence, which gets reworded.
         if self.tags.get(tags.FACES_HASH) == info.study.faces_hash:
             return None
-        return "it was trained on other faces or splits" + (
-            f" ({self.source})" if self.source else ""
-        )
+        source = f" ({self.source})" if self.source else ""
+        return f"it was trained on other faces or splits{source}"
 
 
 def find_champion(store: Store) -> Champion | None:
-    """The version that is `@champion`; None where there is none yet."""
+    """Return the version that is `@champion`; None if there is no champion yet."""
     from mlflow.exceptions import MlflowException
 
     client = store.create_client()
@@ -65,38 +64,36 @@ def find_champion(store: Store) -> Champion | None:
         raise
     if number is None:
         return None
-    found = client.get_model_version(MODEL_NAME, number)
-    return Champion(str(found.version), found.run_id or "", found.tags)
+    version = client.get_model_version(MODEL_NAME, number)
+    return Champion(str(version.version), version.run_id or "", version.tags)
 
 
 def load_champion_predictions(
     store: Store, champion: Champion, faces: Faces, classes: tuple[str, ...]
 ) -> NDArray[np.int64]:  # (N,)
-    """What the champion says of the test faces.
+    """Return the classes that the champion predicts for the test faces.
 
-    As it was written down when it was tested; where that is gone, the model is asked.
-    Raises UserError where the model cannot be loaded.
+    They are read from the run of its training. If they are missing, the model predicts again.
+    Raises UserError if the model cannot be loaded or has other classes.
     """
     from mlflow.exceptions import MlflowException
 
     try:
-        told = load_test_predictions(store, champion.run_id, classes)
-        if np.array_equal(told.truth, faces.labels):
-            return told.predicted
+        recorded = load_test_predictions(store, champion.run_id, classes)
+        if np.array_equal(recorded.truth, faces.labels):
+            return recorded.predicted
     except (MlflowException, OSError, ValueError):
         pass
-    table = cast(
-        "DataFrame",
-        load_model(store, f"models:/{MODEL_NAME}/{champion.version}").predict(faces.images),
-    )
+    model = load_model(store, f"models:/{MODEL_NAME}/{champion.version}")
+    table = cast("DataFrame", model.predict(faces.images))
     if set(table.columns) != set(classes):
         raise UserError(f"model {MODEL_NAME}/{champion.version} has other classes")
-    says: NDArray[np.int64] = table[list(classes)].to_numpy().argmax(axis=1)
-    return says
+    predicted: NDArray[np.int64] = table[list(classes)].to_numpy().argmax(axis=1)
+    return predicted
 
 
 def register_model(store: Store, outcome: SeedOutcome, info: RetrainInfo) -> "ModelVersion":
-    """The version of the kept model, made where there is none yet."""
+    """Return the version of the seed's model in the registry; register it if it has none."""
     from mlflow.exceptions import MlflowException
 
     client, model_id = store.create_client(), outcome.model_uri.removeprefix("models:/")
@@ -105,43 +102,34 @@ def register_model(store: Store, outcome: SeedOutcome, info: RetrainInfo) -> "Mo
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    of_this_run = client.search_model_versions(
-        f"name = '{MODEL_NAME}' AND run_id = '{outcome.run_id}'"
-    )
-    if of_this_run:
-        return of_this_run[0]
-    marks = {name: info.study.tags[name] for name in (tags.SOURCE, tags.FACES_HASH, tags.PROTOCOL)}
+    own = client.search_model_versions(f"name = '{MODEL_NAME}' AND run_id = '{outcome.run_id}'")
+    if own:
+        return own[0]
     version = client.create_model_version(
         MODEL_NAME,
-        # Not its address: a database store looks for that in the global tracking URI.
+        # Not the address models:/...: a database store resolves it in the global tracking URI.
         source=client.get_logged_model(model_id).artifact_location,
         run_id=outcome.run_id,
         model_id=model_id,
-        tags={
-            **marks,
-            tags.CODE_VERSION: info.code_version,
-            tags.RETRAINED_STUDY: info.study.name,
-            tags.RETRAINED_TRIAL: str(info.trial.number),
-            tags.SEED: str(outcome.seed),
-        },
+        tags={**info.origin_tags, tags.SEED: str(outcome.seed)},
     )
-    # MLflow's UI shows a model's versions by this.
-    told = json.dumps([{"name": MODEL_NAME, "version": version.version}])
-    client.set_logged_model_tags(model_id, {"mlflow.modelVersions": told})
+    # MLflow's UI lists a model's versions by this tag.
+    listed = json.dumps([{"name": MODEL_NAME, "version": version.version}])
+    client.set_logged_model_tags(model_id, {"mlflow.modelVersions": listed})
     return version
 
 
 def set_alias(store: Store, version: str, alias: str, description: str) -> None:
-    """Give the version its alias, and say why in its description."""
+    """Give a version an alias and a description."""
     client = store.create_client()
     client.update_model_version(MODEL_NAME, version, description)
     client.set_registered_model_alias(MODEL_NAME, alias, version)
 
 
 def find_default_model_uri(store: Store) -> str:
-    """The registry's champion, else the model that was trained again last.
+    """Return the address of the champion; without a champion, of the newest model.
 
-    Raises UserError where there is neither, or the store fails.
+    Raises UserError if the store has no model, or fails.
     """
     from mlflow.exceptions import MlflowException
 
@@ -154,13 +142,12 @@ def find_default_model_uri(store: Store) -> str:
 def _find_newest_model_uri(store: Store) -> str:
     from mlflow.entities import LoggedModelStatus
 
-    newest_first = [{"field_name": "creation_timestamp", "ascending": False}]
-    for model in store.create_client().search_logged_models(
-        [store.experiment_id], order_by=newest_first
-    ):
-        if model.status == LoggedModelStatus.READY:  # others were broken off as they were written
+    order = [{"field_name": "creation_timestamp", "ascending": False}]
+    models = store.create_client().search_logged_models([store.experiment_id], order_by=order)
+    for model in models:
+        if model.status == LoggedModelStatus.READY:  # others were interrupted while written
             return f"models:/{model.model_id}"
     raise UserError(
         f"no model in {store}; train one with python -m fer_tune.retrain --study NAME, "
-        "or say with --model which, and with --tracking-uri where it is"
+        "or name a model with --model and its store with --tracking-uri"
     )

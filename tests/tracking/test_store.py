@@ -160,9 +160,8 @@ def test_a_password_is_never_shown(uri: str) -> None:
 
 def test_without_create_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
     told = _told(root=tmp_path / "mlruns", create=False)
-    assert told == (
-        f"no studies in {tmp_path / 'mlruns'}; run a search first, or name the store with --tracking-uri"
-    )
+    hint = "run a search first, or name the store with --tracking-uri"
+    assert told == f"no studies in {tmp_path / 'mlruns'}; {hint}"
     assert list(tmp_path.iterdir()) == []
 
 
