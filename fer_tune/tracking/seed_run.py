@@ -1,13 +1,11 @@
-"""One training of a retraining, as its run in MLflow keeps it."""
+"""The run of one training of a retraining, with one seed."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_tune.events import current_time_ms
 from fer_tune.scoring.metrics import EpochResult, Scores, build_test_metrics, list_metric_names
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import bootstrap_intervals
@@ -31,12 +29,12 @@ PREDICTIONS_FILE = "test_predictions.csv"
 
 @dataclass(frozen=True, eq=False)
 class SeedOutcome:
-    """What came out of one seed.
+    """Results of one training.
 
-    run_id, model: its run, and its model's address, `models:/<id>`.
-    best: the kept epoch; read back from a finished run, it lacks the metrics of single classes.
-    test: that epoch on the test faces.
-    predictions: what it said of each of them.
+    model_uri: address of the model, `models:/<id>`.
+    best: best epoch. If it is read from a finished run, it lacks the metrics of single classes.
+    test: scores of the best epoch's weights on the test split.
+    predictions: predictions for the test faces.
     """
 
     seed: int
@@ -48,43 +46,46 @@ class SeedOutcome:
 
 
 class SeedRun:
-    """The run of one training; its metrics have the names that a trial's have, and `test/...`."""
+    """Open run of one training. Its metrics have the names of a trial's metrics, and `test/...`."""
 
     def __init__(self, store: Store, info: RetrainInfo, run: "Run") -> None:
-        self._store, self._what = store, info
+        self._store, self._info = store, info
         self.run_id: str = run.info.run_id
         self._seed = int(run.data.tags[tags.SEED])
-        self._recorded = int(run.data.metrics.get(tags.EPOCH, 0))
+        self._last_epoch = int(run.data.metrics.get(tags.EPOCH, 0))
 
     def log_epoch(self, result: EpochResult) -> None:
-        """Record the epoch, unless it was recorded before the run was broken off."""
-        if result.epoch > self._recorded:
-            log_metrics(self._store, self.run_id, to_epoch_metrics(result), result.epoch)
-            self._recorded = result.epoch
+        """Log the metrics of the epoch, unless they were logged before an interrupt."""
+        if result.epoch > self._last_epoch:
+            self._store.log_metrics(self.run_id, to_epoch_metrics(result), result.epoch)
+            self._last_epoch = result.epoch
 
     def log_outcome(self, trained: "TrainedModel") -> SeedOutcome:
-        """Record the kept epoch, the test scores, what was said of each face, and the model."""
+        """Log the best epoch, the test scores, the predictions and the model."""
         store, run_id, client = self._store, self.run_id, self._store.create_client()
-        what, best, test = self._what, trained.best, trained.test_scores
-        within = bootstrap_intervals(test.confusion)
-        values = to_best_metrics(best, what.study.metric) | build_test_metrics(test, what.classes)
-        for name, interval in (("accuracy", within.accuracy), ("macro_f1", within.macro_f1)):
+        best, test, classes = trained.best, trained.test_scores, self._info.classes
+        intervals = bootstrap_intervals(test.confusion)
+        values = to_best_metrics(best, self._info.study.metric) | build_test_metrics(test, classes)
+        for name, interval in (("accuracy", intervals.accuracy), ("macro_f1", intervals.macro_f1)):
             values |= {f"test/{name}_low": interval.low, f"test/{name}_high": interval.high}
-        log_metrics(store, run_id, values)
+        store.log_metrics(run_id, values)
         for name, confusion, title in (
-            ("confusion", best.confusion, f"validation faces, epoch {best.epoch}"),
-            ("test_confusion", test.confusion.tolist(), "test faces"),
+            ("confusion", best.confusion, f"validation split, epoch {best.epoch}"),
+            ("test_confusion", test.confusion.tolist(), "test split"),
         ):
-            log_confusion_matrix(store, run_id, name, confusion, what.classes, title)
-        client.log_text(run_id, trained.predictions.to_csv(what.classes), PREDICTIONS_FILE)
-        card = render_model_card(what, self._seed, best, test)
+            log_confusion_matrix(store, run_id, name, confusion, classes, title)
+        client.log_text(run_id, trained.predictions.to_csv(classes), PREDICTIONS_FILE)
+        card = render_model_card(self._info, self._seed, best, test)
         client.log_text(run_id, card, CARD_FILE)
-        model = log_model(store, run_id, trained.model, trained.model.config, what.classes, card)
-        return SeedOutcome(self._seed, run_id, model, best, test, trained.predictions)
+        uri = log_model(store, run_id, trained.model, classes, card)
+        return SeedOutcome(self._seed, run_id, uri, best, test, trained.predictions)
 
 
 def load_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcome:
-    """What `SeedRun.log_final` recorded."""
+    """Return the results that `SeedRun.log_outcome` logged in a finished run.
+
+    Raises UserError if something has changed the run.
+    """
     metrics, run_id = run.data.metrics, run.info.run_id
     names = [name for name in list_metric_names(info.classes) if to_best_name(name) in metrics]
     with validate_run(run):
@@ -98,22 +99,17 @@ def load_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcom
         seed = int(run.data.tags[tags.SEED])
         outputs = store.create_client().get_run(run_id).outputs
         assert outputs is not None
-        model = f"models:/{outputs.model_outputs[-1].model_id}"
-    return SeedOutcome(seed, run_id, model, best, test, predictions)
+        uri = f"models:/{outputs.model_outputs[-1].model_id}"
+    return SeedOutcome(seed, run_id, uri, best, test, predictions)
 
 
 def load_test_predictions(store: Store, run_id: str, classes: tuple[str, ...]) -> Predictions:
-    """What the model of this run said of each test face."""
+    """Return the predictions for the test faces that the run has.
+
+    Raises MlflowException or OSError without them, ValueError if they are of other classes.
+    """
     return Predictions.from_csv(read_text(store, run_id, PREDICTIONS_FILE), classes)
 
 
 def _load_confusion_matrix(store: Store, run_id: str, name: str) -> NDArray[np.int64]:
     return parse_confusion_csv(read_text(store, run_id, f"{name}.csv")).to_numpy()
-
-
-def log_metrics(store: Store, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
-    """Record the metrics in one batch."""
-    from mlflow.entities import Metric
-
-    batch = [Metric(name, value, current_time_ms(), step) for name, value in metrics.items()]
-    store.create_client().log_batch(run_id, metrics=batch)

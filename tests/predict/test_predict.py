@@ -31,7 +31,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = open_store(root=folder / "mlruns")
     torch.manual_seed(0)
     run_id = store.create_client().create_run(store.experiment_id).info.run_id
-    log_model(store, run_id, FerNet(CONFIG, len(EMOTIONS)), CONFIG, EMOTIONS)
+    log_model(store, run_id, FerNet(CONFIG, len(EMOTIONS)), EMOTIONS)
     (folder / "faces").mkdir()
     for n, face in enumerate(PIXELS):
         Image.fromarray(face).save(folder / "faces" / f"{n}.png")

@@ -21,7 +21,7 @@ def empty(tmp_path: Path) -> Store:
 def logged(store: Store) -> str:
     torch.manual_seed(0)
     run = store.create_client().create_run(store.experiment_id)
-    return log_model(store, run.info.run_id, FerNet(CONFIG, 2), CONFIG, ["happy", "sad"])
+    return log_model(store, run.info.run_id, FerNet(CONFIG, 2), ["happy", "sad"])
 
 
 def test_the_newest_model_is_meant_until_there_is_a_champion(empty: Store) -> None:

@@ -45,7 +45,7 @@ def model() -> FerNet:
 @pytest.fixture
 def address(store: Store, model: FerNet, describe: Callable[..., StudyInfo]) -> str:
     run_id = EventRecorder(store, describe(), resume=False).run_id
-    return log_model(store, run_id, model, CONFIG, EMOTIONS)
+    return log_model(store, run_id, model, EMOTIONS)
 
 
 def test_the_logged_model_takes_uint8_faces_and_names_its_probabilities(
@@ -134,9 +134,8 @@ def test_a_registered_version_is_loaded_by_its_alias_also_where_it_names_a_model
 
 def test_a_card_lies_beside_the_model(store: Store, model: FerNet, address: str) -> None:
     logged = store.create_client().get_logged_model(address.removeprefix("models:/"))
-    with_card = log_model(
-        store, str(logged.source_run_id), model, CONFIG, EMOTIONS, "# Known to be weak\n"
-    )
+    run_id = str(logged.source_run_id)
+    with_card = log_model(store, run_id, model, EMOTIONS, "# Known to be weak\n")
     (card,) = _kept(store, with_card).rglob("model_card.md")
     assert card.read_text() == "# Known to be weak\n"
     assert not list(_kept(store, address).rglob("model_card.md"))

@@ -10,37 +10,38 @@ from fer_tune.trial_config import BASELINE
 CLASSES = ("cat", "dog", "owl")
 
 
-def _told(*rows: list[int]) -> list[str]:
+def _weaknesses(*rows: list[int]) -> list[str]:
     return list(describe_weaknesses(CLASSES, Scores(1.0, np.array(rows))))
 
 
-def test_what_a_class_is_taken_for_is_told_the_worst_first() -> None:
-    assert _told([80, 20, 0], [40, 160, 0], [0, 150, 150]) == [
+def test_confusions_are_listed_the_worst_first() -> None:
+    assert _weaknesses([80, 20, 0], [40, 160, 0], [0, 150, 150]) == [
         "It takes 50% of the owl faces for dog (150 of 300).",
         "It takes 20% of the cat faces for dog (20 of 100).",
         "It takes 20% of the dog faces for cat (40 of 200).",
     ]
 
 
-def test_a_class_that_is_never_said_is_told() -> None:
-    assert "It never says cat, owl." in _told([0, 200, 0], [0, 200, 0], [0, 200, 0])
+def test_a_class_that_is_never_predicted_is_listed() -> None:
+    assert "It never predicts cat, owl." in _weaknesses([0, 200, 0], [0, 200, 0], [0, 200, 0])
 
 
-def test_a_class_of_which_most_faces_are_missed_is_told() -> None:
-    told = _told([40, 30, 130], [0, 200, 0], [0, 1, 199])
-    assert "It tells fewer than half of the faces of cat (20%)." in told
+def test_a_class_of_which_most_faces_are_missed_is_listed() -> None:
+    listed = _weaknesses([40, 30, 130], [0, 200, 0], [0, 1, 199])
+    assert "It recognizes fewer than half of the faces of cat (20%)." in listed
 
 
-def test_classes_with_few_test_faces_are_told() -> None:
-    told = _told([6, 0, 0], [0, 200, 0], [0, 0, 99])
-    assert told == ["Few test faces show cat (6), owl (99): these figures are uncertain."]
+def test_classes_with_few_test_faces_are_listed() -> None:
+    listed = _weaknesses([6, 0, 0], [0, 200, 0], [0, 0, 99])
+    few = "The test split has few faces of cat (6), owl (99)"
+    assert listed == [f"{few}: the scores of these classes are uncertain."]
 
 
-def test_a_model_without_a_weakness_has_none_told() -> None:
-    assert _told([200, 0, 0], [0, 200, 0], [0, 0, 200]) == []
+def test_a_model_without_a_weakness_has_none_listed() -> None:
+    assert _weaknesses([200, 0, 0], [0, 200, 0], [0, 0, 200]) == []
 
 
-def test_the_card_tells_the_data_the_scores_the_weaknesses_and_the_use() -> None:
+def test_the_card_describes_the_data_the_scores_the_weaknesses_and_the_use() -> None:
     marks = {
         "fer_tune.data": "faces.zip",
         "fer_tune.protocol": "Training trains.",
@@ -58,7 +59,7 @@ def test_the_card_tells_the_data_the_scores_the_weaknesses_and_the_use() -> None
     assert headings == [
         "# A network that names 7 facial expressions",
         "## Data",
-        "## How well it does",
+        "## Test scores",
         "## Known weaknesses",
         "## What it must not be used for",
         "## Training",
@@ -68,9 +69,9 @@ def test_the_card_tells_the_data_the_scores_the_weaknesses_and_the_use() -> None
         "A note.",
         "| disgust | 1 | 100 |",
         "accuracy 0.647 (0.6",
-        "**Deciding about people.**",
-        "Epoch 4 of 5 was kept",
+        "**Decisions about people.**",
+        "epoch 4 of 5, the best by val/macro_f1",
         "learning_rate: 0.0001",
-        "accuracy 0.900 there",
+        "It overfits: its accuracy is 0.900 on the training split, 0.600 on the validation split",
     ):
         assert part in card
