@@ -1,5 +1,6 @@
 """The run of a retraining, linked to the trial it came from, with a nested run for each seed."""
 
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import mean, stdev
@@ -118,9 +119,11 @@ def _open_run(
             client.update_run(run.info.run_id, status="RUNNING")
             yield run
             status = "FINISHED"
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             status = "KILLED"
             stop_retries()  # which would take minutes if a server hangs
+            # A call that was interrupted keeps SQLite's lock while its frames hold the cursor.
+            traceback.clear_frames(interrupt.__traceback__)
             raise
         finally:
             client.set_terminated(run.info.run_id, status)

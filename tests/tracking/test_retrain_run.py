@@ -3,12 +3,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from sqlalchemy.engine.default import DefaultDialect
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
@@ -149,6 +151,26 @@ def test_what_breaks_off_ends_both_runs(
 ) -> None:
     _broken_off(store, what, error)
     assert _status(store, what) == [status, status]
+
+
+def test_ctrl_c_in_the_middle_of_a_write_leaves_the_database_unlocked(
+    store: Store, what: RetrainInfo, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = DefaultDialect.do_executemany
+
+    def interrupted(dialect: DefaultDialect, cursor: Any, *args: Any, **kwargs: Any) -> None:
+        whole(dialect, cursor, *args, **kwargs)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    def retrain() -> None:
+        with open_retrain_run(store, what) as run, run.open_seed_run(0) as seed_run:
+            monkeypatch.setattr(DefaultDialect, "do_executemany", interrupted)
+            seed_run.log_epoch(result(1))
+
+    with pytest.raises(KeyboardInterrupt):
+        retrain()
+    assert _status(store, what) == ["KILLED", "KILLED"]
 
 
 @pytest.mark.parametrize("method", ["log_batch", "log_text"])
