@@ -56,7 +56,7 @@ def _build_parser(*, with_options: bool) -> cli.CommandParser:
     options = parser.add_argument_group("options")
     options.add_argument("-h", "--help", action="help", help="print this help")
     options.add_argument(
-        "--version", action="version", version=version("fer_tune"), help="print the version"
+        "--version", action="version", version=version("fer_tune"), help="print it"
     )
     shtab.add_argument_to(options, "--print-completion", help="for a shell; see the examples")
     for name, summary in COMMANDS.items():

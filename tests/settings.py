@@ -1,4 +1,4 @@
-"""The settings of a study that most tests need one of and few care about."""
+"""Settings of a study, for tests to which most of them do not matter."""
 
 from typing import Any
 
@@ -6,9 +6,12 @@ from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.search_space.space import SearchSpace
 
 
-def made(name: str, space_name: str, space: SearchSpace, **own: Any) -> StudySettings:
-    """Ten trials of nine epochs at most, ASHA's rungs at 1, 3 and 9, where `own` says nothing."""
-    usual = {
+def make_settings(name: str, space_name: str, space: SearchSpace, **changes: Any) -> StudySettings:
+    """Return settings: ten trials of nine epochs, ASHA's rungs at 1, 3 and 9, unless changed.
+
+    changes: fields of StudySettings.
+    """
+    defaults = {
         "data": None,
         "skip_bad": False,
         "faces_hash": "0",
@@ -21,4 +24,4 @@ def made(name: str, space_name: str, space: SearchSpace, **own: Any) -> StudySet
         "seed": 0,
         "tracking_uri": None,
     }
-    return StudySettings(name=name, space_name=space_name, space=space, **(usual | own))
+    return StudySettings(name=name, space_name=space_name, space=space, **(defaults | changes))

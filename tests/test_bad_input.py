@@ -1,4 +1,4 @@
-"""Each mistake a person makes, through the commands: one line, exit code 2, nothing written."""
+"""Mistakes of people, through the commands: one line, exit code 2, nothing written."""
 
 import importlib
 import io
@@ -16,43 +16,55 @@ USAGES = ("Training", "PublicTest", "PrivateTest")
 ROWS = [f"{n % 2},{' '.join([str(n)] * 2304)},{USAGES[n % 3]}" for n in range(12)]
 
 
-def csv(*rows: str) -> bytes:
+def make_csv(*rows: str) -> bytes:
     return "\n".join(["emotion,pixels,Usage", *ROWS, *rows, ""]).encode()
 
 
-def zipped(name: str, content: bytes = b"x") -> bytes:
+def make_zip(name: str, content: bytes = b"x") -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr(name, content)
     return packed.getvalue()
 
 
-def drawing() -> bytes:
+def make_drawing() -> bytes:
     packed = io.BytesIO()
     Image.new("L", (48, 48)).save(packed, "EPS")
     return packed.getvalue()
 
 
-# What the file is called, what is in it, and what is told of it.
+# Name of the file, its content, and a piece of the message.
 FACES = {
     "an empty file": ("f.csv", b"", "f.csv is empty"),
     "a header alone": ("f.csv", b"emotion,pixels\n", "holds no readable faces"),
-    "a row cut short": ("f.csv", csv()[:-6000], "row 13: columns: 2, but the header has 3"),
-    "2,303 pixels": ("f.csv", csv(f"0,{PIXELS[2:]},Training"), "row 14: column pixels: 2,303"),
-    "a pixel of 256": ("f.csv", csv(f"0,256{PIXELS[1:]},Training"), "number 1 is '256'"),
-    "a pixel of -1": ("f.csv", csv(f"0,-1{PIXELS[1:]},Training"), "number 1 is '-1'"),
-    "a pixel of x": ("f.csv", csv(f"0,x{PIXELS[1:]},Training"), "number 1 is 'x'"),
-    "label 7": ("f.csv", csv(f"7,{PIXELS},Training"), "row 14: column emotion: '7' is not 0 to 6"),
-    "an unknown Usage": ("f.csv", csv(f"0,{PIXELS},Tset"), "row 14: column Usage: 'Tset'"),
+    "a row cut short": ("f.csv", make_csv()[:-6000], "row 13: columns: 2, but the header has 3"),
+    "2,303 pixels": ("f.csv", make_csv(f"0,{PIXELS[2:]},Training"), "row 14: column pixels: 2,303"),
+    "a pixel of 256": ("f.csv", make_csv(f"0,256{PIXELS[1:]},Training"), "number 1 is '256'"),
+    "a pixel of -1": ("f.csv", make_csv(f"0,-1{PIXELS[1:]},Training"), "number 1 is '-1'"),
+    "a pixel of x": ("f.csv", make_csv(f"0,x{PIXELS[1:]},Training"), "number 1 is 'x'"),
+    "label 7": (
+        "f.csv",
+        make_csv(f"7,{PIXELS},Training"),
+        "row 14: column emotion: '7' is not 0 to 6",
+    ),
+    "an unknown Usage": ("f.csv", make_csv(f"0,{PIXELS},Tset"), "row 14: column Usage: 'Tset'"),
     "one class": ("f.csv", f"emotion,pixels\n0,{PIXELS}\n".encode(), "one class only (angry)"),
     "no labels": ("f.csv", f"pixels\n{PIXELS}\n".encode(), "no column emotion"),
-    "a broken image": ("f.zip", zipped("train/sad/1.png", b"\x89PNG"), "train/sad/1.png: "),
-    "a program": ("f.zip", zipped("train/sad/1.png", drawing()), "not an image of a known kind"),
-    "a zip of paths outside it": ("f.zip", zipped("../1.png"), "a path outside itself (../1.png)"),
-    "a zip cut short": ("f.zip", zipped("train/sad/1.png")[:60], "broken zip file"),
-    "a zip in a zip": ("f.zip", zipped("in.zip"), "unpack it first"),
+    "a broken image": ("f.zip", make_zip("train/sad/1.png", b"\x89PNG"), "train/sad/1.png: "),
+    "a program": (
+        "f.zip",
+        make_zip("train/sad/1.png", make_drawing()),
+        "not an image of a known kind",
+    ),
+    "a zip of paths outside it": (
+        "f.zip",
+        make_zip("../1.png"),
+        "a path outside itself (../1.png)",
+    ),
+    "a zip cut short": ("f.zip", make_zip("train/sad/1.png")[:60], "broken zip file"),
+    "a zip in a zip": ("f.zip", make_zip("in.zip"), "unpack it first"),
     "broken parquet": ("f.parquet", b"PAR1" * 9, "is a broken parquet file"),
-    "a class called [red]": ("f.zip", zipped("[red]/1.png", drawing()), "not an image"),
+    "a class called [red]": ("f.zip", make_zip("[red]/1.png", make_drawing()), "not an image"),
     "a name of control characters": ("\x1b[2J\n.csv", b"", "\\x1b[2J\\n.csv is empty"),
     "a name that is no text": (os.fsdecode(b"\xff.csv"), b"x", "\\udcff.csv is no UTF-8"),
 }
@@ -64,7 +76,7 @@ SPACES = {
     "an unknown key": (b"parameters: {}\nspam: 1", "space.yaml: "),
     "no text": (b"\xff\xfe", "cannot be read"),
 }
-WRONG = {
+OPTIONS = {
     "a missing path": (["--data", "nowhere.csv"], "nowhere.csv does not exist"),
     "an unwritable store": (["--tracking-uri", "/proc/nowhere"], "cannot be written to"),
     "a server that is not there": (["--tracking-uri", "http://127.0.0.1:9"], "does not answer"),
@@ -91,17 +103,17 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FER_TUNE_DATA", raising=False)
 
 
-def files() -> list[Path]:
+def list_files() -> list[Path]:
     return sorted(path for path in Path().rglob("*") if path.is_file())
 
 
-def told_by(module: str, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line on stderr; nothing else is told, and nothing is written."""
-    before = files()
+def read_error(module: str, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that must fail; return its only line on stderr."""
+    before = list_files()
     with pytest.raises(SystemExit) as ended:
         run_command(importlib.import_module(module).main, arguments)
     assert ended.value.code == 2
-    assert files() == before
+    assert list_files() == before
     line, end = capsys.readouterr().err.split("\n")
     assert line.startswith("error: ")
     assert line.isprintable()
@@ -110,34 +122,36 @@ def told_by(module: str, arguments: list[str], capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("module", ["fer_tune.search.__main__", "fer_tune.data.__main__"])
-@pytest.mark.parametrize("what", FACES)
+@pytest.mark.parametrize("case", FACES)
 def test_faces_that_cannot_be_used(
-    what: str, module: str, capsys: pytest.CaptureFixture[str]
+    case: str, module: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name, content, told = FACES[what]
+    name, content, problem = FACES[case]
     Path(name).write_bytes(content)
     option = ["--data"] if module == "fer_tune.search.__main__" else []
-    assert told in told_by(module, [*option, name], capsys)
+    assert problem in read_error(module, [*option, name], capsys)
 
 
-@pytest.mark.parametrize("what", SPACES)
-def test_a_space_that_cannot_be_used(what: str, capsys: pytest.CaptureFixture[str]) -> None:
-    content, told = SPACES[what]
+@pytest.mark.parametrize("case", SPACES)
+def test_a_space_that_cannot_be_used(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    content, problem = SPACES[case]
     Path("space.yaml").write_bytes(content)
-    Path("sound.csv").write_bytes(csv())
+    Path("sound.csv").write_bytes(make_csv())
     arguments = ["--data", "sound.csv", "--space", "space.yaml"]
-    assert told in told_by("fer_tune.search.__main__", arguments, capsys)
+    assert problem in read_error("fer_tune.search.__main__", arguments, capsys)
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_options_that_cannot_be_met(what: str, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments, told = WRONG[what]
-    Path("sound.csv").write_bytes(csv())
-    assert told in told_by("fer_tune.search.__main__", ["--data", "sound.csv", *arguments], capsys)
+@pytest.mark.parametrize("case", OPTIONS)
+def test_options_that_cannot_be_used(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, problem = OPTIONS[case]
+    Path("sound.csv").write_bytes(make_csv())
+    assert problem in read_error(
+        "fer_tune.search.__main__", ["--data", "sound.csv", *arguments], capsys
+    )
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "problem"),
     [
         (["--study", "any"], "no studies in"),
         (["--study", "any", "--tracking-uri", "http://127.0.0.1:9"], "does not answer"),
@@ -146,15 +160,15 @@ def test_options_that_cannot_be_met(what: str, capsys: pytest.CaptureFixture[str
     ],
 )
 def test_a_retraining_of_nothing(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert told in told_by("fer_tune.retrain.__main__", arguments, capsys)
+    assert problem in read_error("fer_tune.retrain.__main__", arguments, capsys)
 
 
-def test_of_many_bad_rows_the_count_and_the_first_ten_are_told(
+def test_of_many_bad_rows_the_count_and_the_first_ten_are_reported(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Path("f.csv").write_bytes(csv(*[f"7,{PIXELS},Training"] * 25))
+    Path("f.csv").write_bytes(make_csv(*[f"7,{PIXELS},Training"] * 25))
     with pytest.raises(SystemExit, match="2"):
         run_command(importlib.import_module("fer_tune.search.__main__").main, ["--data", "f.csv"])
     first, *rows = capsys.readouterr().err.splitlines()

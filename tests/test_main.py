@@ -6,7 +6,7 @@ import pytest
 
 from fer_tune.__main__ import COMMANDS, main
 
-# Each takes longer to import than a person waits for help.
+# Packages whose import takes longer than a person waits for help.
 HEAVY = [
     "albumentations",
     "cv2",
@@ -30,14 +30,14 @@ finally:
 """
 
 
-def ended(*typed: str) -> object:
+def run_main(*typed: str) -> object:
     with pytest.raises(SystemExit) as end:
         main(typed)
     return end.value.code
 
 
 def test_help_lists_every_command_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ended("--help") == 0
+    assert run_main("--help") == 0
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
     assert {tuple(line) for line in lines if line} >= set(COMMANDS.items())
 
@@ -48,11 +48,11 @@ def test_help_of_a_command_shows_an_example_and_fits_a_terminal(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/fer-tune"])
     monkeypatch.setenv("COLUMNS", "80")
-    assert ended(name, "--help") == 0
-    told = capsys.readouterr().out
-    assert told.startswith(f"usage: fer-tune {name} ")
-    assert f"\n  fer-tune {name} " in told.partition("\nexample")[2]
-    assert max(map(len, told.splitlines())) <= 80
+    assert run_main(name, "--help") == 0
+    output = capsys.readouterr().out
+    assert output.startswith(f"usage: fer-tune {name} ")
+    assert f"\n  fer-tune {name} " in output.partition("\nexample")[2]
+    assert max(map(len, output.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("typed", [[], *([name] for name in COMMANDS)], ids=str)
@@ -77,35 +77,35 @@ def test_a_command_is_named_as_it_was_typed(
     argv_0: str, typed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", [argv_0])
-    ended("data", "--help")
+    run_main("data", "--help")
     assert capsys.readouterr().out.startswith(f"usage: {typed} [")
 
 
-def test_a_command_takes_the_rest_of_the_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ended("search", "--trials", "none") == 2
+def test_a_command_gets_the_other_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main("search", "--trials", "none") == 2
     assert capsys.readouterr().err.startswith("error: argument --trials: invalid whole number")
 
 
 @pytest.mark.parametrize("typed", [[], ["serach"], ["--trials", "3"], ["--print-completion", "sh"]])
-def test_what_is_no_command_is_told_in_one_line(
+def test_an_unknown_command_is_reported_in_one_line(
     typed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ended(*typed) == 2
+    assert run_main(*typed) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_learns_every_command_and_its_options(
+def test_completion_knows_every_command_and_its_options(
     shell: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ended("--print-completion", shell) == 0
+    assert run_main("--print-completion", shell) == 0
     script = capsys.readouterr().out
     for known in (*COMMANDS, "train-faces", "seeds", "output", "tracking-uri", "sqrt_sampler"):
         assert known in script
 
 
-def test_bash_completes_by_it(capsys: pytest.CaptureFixture[str]) -> None:
-    ended("--print-completion", "bash")
+def test_bash_completes_options(capsys: pytest.CaptureFixture[str]) -> None:
+    run_main("--print-completion", "bash")
     script = (
         capsys.readouterr().out
         + """
@@ -119,6 +119,6 @@ def test_bash_completes_by_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert done.stdout.split() == ["--trials", "--train-faces", "--tracking-uri"]
 
 
-def test_it_is_installed_as_fer_tune() -> None:
+def test_the_package_is_installed_as_fer_tune() -> None:
     (script,) = entry_points(group="console_scripts", name="fer-tune")
     assert script.load() is main

@@ -80,16 +80,8 @@ def make_plan(console: Console, options: SearchOptions, command: str) -> SearchP
         known, summary = warm_start(store, options.warm_start, settings)
         console.print(summary, soft_wrap=True)
         settings = settings.model_copy(update={"known": known})
-    return SearchPlan(
-        settings=settings,
-        splits=splits,
-        storage=storage,
-        is_resumed=options.resume is not None,
-        command=command,
-        request=request,
-        ray_address=options.address,
-        time_budget=options.time_budget,
-    )
+    is_resumed, address, budget = options.resume is not None, options.address, options.time_budget
+    return SearchPlan(settings, splits, storage, is_resumed, command, request, address, budget)
 
 
 def _make_settings(options: SearchOptions, storage: StudyStorage) -> tuple[Splits, StudySettings]:

@@ -5,7 +5,7 @@ import pytest
 from fer_tune.common import atomic
 
 
-def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_write_that_fails_leaves_the_earlier_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file"
     atomic.write_file(path, b"whole")
     with pytest.raises(TypeError), atomic.open_file(path) as file:

@@ -7,7 +7,7 @@ from fer_tune.common.cli import CommandParser, run_command
 from fer_tune.common.errors import UserError
 
 
-def code_of(error: BaseException | None) -> object:
+def exit_code(error: BaseException | None) -> object:
     def main(_: Sequence[str] | None) -> None:
         if error:
             raise error
@@ -18,29 +18,31 @@ def code_of(error: BaseException | None) -> object:
 
 
 def test_a_command_that_ends_well_exits_with_0() -> None:
-    assert code_of(None) == 0
+    assert exit_code(None) == 0
 
 
-def test_a_users_mistake_is_one_line_and_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
-    assert code_of(UserError("faces.csv is empty")) == 2
+def test_a_mistake_of_the_user_is_one_line_and_exits_with_2(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert exit_code(UserError("faces.csv is empty")) == 2
     assert capsys.readouterr().err == "error: faces.csv is empty\n"
 
 
 def test_a_name_of_a_file_neither_breaks_the_line_nor_moves_the_cursor(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert code_of(UserError("a\nb\x1b[2Jc\udcff\u202ed.csv is empty")) == 2
+    assert exit_code(UserError("a\nb\x1b[2Jc\udcff\u202ed.csv is empty")) == 2
     assert capsys.readouterr().err == "error: a\\nb\\x1b[2Jc\\udcff\\u202ed.csv is empty\n"
 
 
-def test_details_of_a_mistake_stand_below_it_each_in_one_line(
+def test_details_of_a_mistake_are_printed_below_it_one_a_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert code_of(UserError("2 bad faces:", ["row 1", "row\n2"])) == 2
+    assert exit_code(UserError("2 bad faces:", ["row 1", "row\n2"])) == 2
     assert capsys.readouterr().err == "error: 2 bad faces:\n  row 1\n  row\\n2\n"
 
 
-def test_what_was_typed_breaks_no_line_either(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_typed_argument_does_not_break_the_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         CommandParser().parse_args(["--x\ny"])
     assert capsys.readouterr().err == (
@@ -49,20 +51,20 @@ def test_what_was_typed_breaks_no_line_either(capsys: pytest.CaptureFixture[str]
 
 
 def test_ctrl_c_exits_with_130_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    assert code_of(KeyboardInterrupt()) == 130
+    assert exit_code(KeyboardInterrupt()) == 130
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_command_in_the_background_of_a_script_ends_when_asked_to() -> None:
-    """Its shell has had it ignore Ctrl-C."""
+def test_a_command_in_the_background_of_a_script_ends_at_sigterm() -> None:
+    """A script's shell makes it ignore Ctrl-C."""
 
-    def asked(_: Sequence[str] | None) -> None:
+    def terminate(_: Sequence[str] | None) -> None:
         signal.raise_signal(signal.SIGTERM)
 
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with pytest.raises(SystemExit, match="130"):
-            run_command(asked, [])
+            run_command(terminate, [])
     finally:
         signal.signal(signal.SIGINT, before)
 

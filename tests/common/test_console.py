@@ -16,7 +16,7 @@ print("done", file=__import__("sys").stderr)
 """
 
 
-def test_a_command_whose_reader_leaves_goes_on() -> None:
+def test_a_command_continues_if_nobody_reads_its_output() -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", PRINTS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -34,15 +34,15 @@ SHOWN = "[red]a[/red] :smile: \\x1b[2J\\x07\\u202e"
 
 
 @pytest.mark.parametrize(
-    "told", [NAME, build_plain_table([NAME], [[""]]), build_plain_table([""], [[NAME]])]
+    "shown", [NAME, build_plain_table([NAME], [[""]]), build_plain_table([""], [[NAME]])]
 )
-def test_names_are_shown_as_they_are_and_do_nothing(
-    told: str | Table, capsys: pytest.CaptureFixture[str]
+def test_names_are_printed_unchanged_and_control_no_terminal(
+    shown: str | Table, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    create_console().print(told, width=200)
-    shown = capsys.readouterr().out
-    assert SHOWN in shown
-    assert "\x1b" not in shown
+    create_console().print(shown, width=200)
+    output = capsys.readouterr().out
+    assert SHOWN in output
+    assert "\x1b" not in output
 
 
 def test_text_of_several_lines_keeps_them(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,11 +50,11 @@ def test_text_of_several_lines_keeps_them(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == "one\ntwo\n"
 
 
-@pytest.mark.parametrize("told", [{"CI": "true"}, {"CI": "1", "FORCE_COLOR": "1"}], ids=str)
-def test_in_ci_nothing_is_drawn_anew_or_coloured(
-    told: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("environment", [{"CI": "true"}, {"CI": "1", "FORCE_COLOR": "1"}], ids=str)
+def test_in_ci_nothing_is_redrawn_or_coloured(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in told.items():
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     quiet = create_console()

@@ -10,7 +10,7 @@ from fer_tune.common.filesystem import BucketDirectory, Directory, DiskDirectory
 
 @pytest.fixture(params=["disk", "bucket"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Directory:
-    """One that is not there yet."""
+    """A folder that does not exist yet."""
     if request.param == "disk":
         return open_directory(str(tmp_path / "studies"))
     return open_directory(f"{request.getfixturevalue('bucket')}/{secrets.token_hex(4)}")
@@ -21,7 +21,7 @@ def test_an_address_with_a_scheme_is_a_bucket() -> None:
     assert isinstance(open_directory("mlruns/studies"), DiskDirectory)
 
 
-def test_what_is_written_is_read_and_named(folder: Directory) -> None:
+def test_written_files_are_read_and_listed(folder: Directory) -> None:
     folder.write("b", b"old")
     folder.write("b", b"new")
     folder.write("a", memoryview(b"whole"))
@@ -34,7 +34,7 @@ def test_what_is_written_is_read_and_named(folder: Directory) -> None:
     assert folder.list_names() == ["a", "b", "more"]
 
 
-def test_of_a_folder_that_is_not_there_nothing_is_named_read_or_deleted(folder: Directory) -> None:
+def test_of_a_missing_folder_nothing_is_listed_read_or_deleted(folder: Directory) -> None:
     assert folder.list_names() == []
     folder.delete("state.pt")
     folder.delete_partial_files()
@@ -56,7 +56,7 @@ def test_a_file_is_deleted_alone_and_its_folder_once_it_is_empty(folder: Directo
     assert folder.list_names() == ["other"]
 
 
-def test_a_half_written_file_of_a_killed_process_is_deleted_and_no_other(tmp_path: Path) -> None:
+def test_only_partial_files_of_killed_processes_are_deleted(tmp_path: Path) -> None:
     folder = DiskDirectory(tmp_path)
     (folder / "trial").write("state.pt", b"whole")
     (folder / "trial").write("film.part", b"a download")
@@ -69,14 +69,14 @@ def test_a_half_written_file_of_a_killed_process_is_deleted_and_no_other(tmp_pat
     assert (folder / "trial").read("state.pt") == b"whole"
 
 
-def test_an_unfinished_folder_is_deleted_with_all_that_is_in_it(folder: Directory) -> None:
+def test_a_partial_folder_is_deleted_with_its_content(folder: Directory) -> None:
     (folder / atomic.make_partial_name("run") / "trial").write("tuner.pkl", b"")
     (folder / "run").write("notes.txt", b"of the user")
     folder.delete_partial_files()
     assert folder.list_names() == ["run"]
 
 
-def test_a_folder_travels_to_another_process(folder: Directory) -> None:
+def test_a_directory_can_be_pickled(folder: Directory) -> None:
     folder.write("a", b"here")
     assert pickle.loads(pickle.dumps(folder)).read("a") == b"here"
 

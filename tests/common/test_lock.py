@@ -11,13 +11,13 @@ WAITS = """
 import sys
 from pathlib import Path
 from fer_tune.common.lock import hold_lock
-print("here", flush=True)
+print("waiting", flush=True)
 with hold_lock(Path(sys.argv[1]), "a study", wait=True):
-    print("its turn", flush=True)
+    print("locked", flush=True)
 """
 
 
-def test_a_second_one_is_refused_while_the_first_runs(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_while_the_first_holds_the_lock(tmp_path: Path) -> None:
     file = tmp_path / "study" / ".lock"
     with (
         hold_lock(file, "study first"),
@@ -29,14 +29,14 @@ def test_a_second_one_is_refused_while_the_first_runs(tmp_path: Path) -> None:
         pass
 
 
-def test_one_that_may_wait_goes_on_when_the_first_is_over(tmp_path: Path) -> None:
+def test_a_process_that_waits_gets_the_lock_when_the_first_releases_it(tmp_path: Path) -> None:
     file = tmp_path / "study" / ".lock"
     with hold_lock(file, "study first"):
         waiting = subprocess.Popen(
             [sys.executable, "-c", WAITS, str(file)], stdout=subprocess.PIPE, text=True
         )
         assert waiting.stdout is not None
-        assert waiting.stdout.readline() == "here\n"
+        assert waiting.stdout.readline() == "waiting\n"
         with pytest.raises(subprocess.TimeoutExpired):
             waiting.wait(0.5)
-    assert waiting.communicate(timeout=60)[0] == "its turn\n"
+    assert waiting.communicate(timeout=60)[0] == "locked\n"

@@ -36,14 +36,14 @@ from fer_tune.tracking.store import open_store
 from fer_tune.tracking.writer import StudyWriter
 from tests.faults.server import PATIENCE, TrackingServer, tracking_server
 from tests.faults.studies import SMALL, Running, require_recorded, require_whole, wait_until_gone
-from tests.settings import made
+from tests.settings import make_settings
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 OUTAGES = 10
 STORAGE = Path("mlruns/studies")
-SETTINGS = made(
+SETTINGS = make_settings(
     "outages", "paper", load_space(find_space_file("paper")), trials=60, epochs=12, grace=6
 )
 DESCRIPTION = StudyInfo(

@@ -15,7 +15,7 @@ def test_a_time_is_read_with_its_unit(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "soon", "5d", "-5m", "1e3", "9" * 400])
-def test_what_is_no_time_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_that_is_no_time_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         parse_options([f"--time-budget={text}"])
     assert "write 90s, 30m or 2h" in capsys.readouterr().err
@@ -29,7 +29,7 @@ def test_what_is_no_time_is_refused(text: str, capsys: pytest.CaptureFixture[str
         "--scheduler=none",
     ],
 )
-def test_what_a_study_settled_cannot_be_changed_at_its_resume(
+def test_fixed_options_cannot_be_changed_at_a_resume(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
@@ -42,15 +42,15 @@ def test_every_scheduler_that_a_study_may_have_can_be_chosen() -> None:
     assert [parse_options(["--scheduler", name]).scheduler for name in names] == list(names)
 
 
-def test_where_and_how_long_it_runs_can() -> None:
+def test_options_of_machine_and_records_can_be_changed_at_a_resume() -> None:
     options = ["--trials", "9", "--concurrent", "1", "--cpus-per-trial", "2", "--time-budget", "9"]
-    places = ["--data", "moved", "--tracking-uri", "http://there", "--storage", "moved"]
+    places = ["--data", "moved", "--tracking-uri", "http://host", "--storage", "moved"]
     assert parse_options(["--resume", "any", *options, *places]).resume == "any"
 
 
 @pytest.mark.parametrize("option", ["--trials", "--epochs", "--seed", "--gpus-per-trial"])
 @pytest.mark.parametrize("value", ["x", "-1", "nan", "inf", ""])
-def test_a_number_that_is_none_is_refused(option: str, value: str) -> None:
+def test_text_that_is_no_number_is_refused(option: str, value: str) -> None:
     with pytest.raises(SystemExit, match="2"):
         parse_options([f"{option}={value}"])
 
@@ -77,7 +77,7 @@ def test_a_value_that_no_record_could_hold_is_refused(
     assert "a\\udcff is no UTF-8" in capsys.readouterr().err
 
 
-def test_a_seed_beyond_what_its_users_take_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_seed_of_more_than_31_bits_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         parse_options(["--seed", "5000000000"])
     assert "below 2147483648" in capsys.readouterr().err

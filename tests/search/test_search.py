@@ -1,4 +1,4 @@
-"""Whole studies, tiny ones, on a Ray of their own."""
+"""Tiny studies, from the command line to MLflow."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-# The second trial cannot learn, so that ASHA stops it at its first rung.
+# The second trial cannot learn, so that ASHA prunes it at its first rung.
 HOPELESS = """
 parameters:
   learning_rate: {type: float, low: 1.0e-9, high: 1.0e-3, log: true}
@@ -39,20 +39,20 @@ def _here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FER_TUNE_CACHE", str(workplace / "cache"))
 
 
-def _runs(name: str) -> tuple["Run", list["Run"]]:
+def _get_runs(name: str) -> tuple["Run", list["Run"]]:
     store = open_store()
     parent = store.create_client().get_run(find_study(store, name).run_id)
     runs = list_trial_runs(store, parent.info.run_id)
     return parent, sorted(runs, key=lambda run: int(run.data.tags["fer_tune.trial"]))
 
 
-def _steps(run: "Run", metric: str) -> list[int]:
+def _get_steps(run: "Run", metric: str) -> list[int]:
     history = open_store().create_client().get_metric_history(run.info.run_id, metric)
     return [each.step for each in history]
 
 
-def test_a_study_lands_in_mlflow(small_study: FinishedStudy) -> None:
-    parent, (trial, _) = _runs(small_study.name)
+def test_a_study_is_recorded_in_mlflow(small_study: FinishedStudy) -> None:
+    parent, (trial, _) = _get_runs(small_study.name)
     assert parent.info.status == trial.info.status == "FINISHED"
     assert parent.data.tags["fer_tune.data"] == "demo faces"
     assert "DEMO FACES" in parent.data.tags["mlflow.note.content"]
@@ -65,12 +65,12 @@ def test_a_study_lands_in_mlflow(small_study: FinishedStudy) -> None:
     for measure in ("precision", "recall", "f1"):
         expected |= {f"val_{measure}/{name}" for name in EMOTIONS}
     assert expected <= trial.data.metrics.keys()
-    assert _steps(trial, "val/macro_f1") == [1, 2]
+    assert _get_steps(trial, "val/macro_f1") == [1, 2]
     artifacts = open_store().create_client().list_artifacts(trial.info.run_id)
     assert {each.path for each in artifacts} >= {"confusion.png", "confusion.csv"}
 
 
-def test_asha_stops_the_worse_of_two_trials(workplace: Path) -> None:
+def test_asha_prunes_the_worse_of_two_trials(workplace: Path) -> None:
     (workplace / "hopeless.yaml").write_text(HOPELESS)
     search.main(
         [
@@ -79,12 +79,15 @@ def test_asha_stops_the_worse_of_two_trials(workplace: Path) -> None:
             *("--concurrent", "1", "--cpus-per-trial", "1"),
         ]
     )
-    parent, (paper, hopeless) = _runs("demo-stop")
-    assert (paper.data.tags["fer_tune.ended"], _steps(paper, "gap")) == ("completed", [1, 2, 3, 4])
-    assert (hopeless.data.tags["fer_tune.ended"], _steps(hopeless, "gap")) == ("pruned", [1, 2])
+    parent, (baseline, hopeless) = _get_runs("demo-stop")
+    assert (baseline.data.tags["fer_tune.ended"], _get_steps(baseline, "gap")) == (
+        "completed",
+        [1, 2, 3, 4],
+    )
+    assert (hopeless.data.tags["fer_tune.ended"], _get_steps(hopeless, "gap")) == ("pruned", [1, 2])
     assert hopeless.info.status == "FINISHED"
-    # What is fixed holds for every trial but the paper's.
-    assert (paper.data.params["width"], hopeless.data.params["width"]) == ("32", "4")
+    # Fixed parameters apply to every trial but the baseline.
+    assert (baseline.data.params["width"], hopeless.data.params["width"]) == ("32", "4")
     assert "2 saved by stopping early" in parent.data.tags["mlflow.note.content"]
 
 
@@ -100,15 +103,15 @@ def test_a_study_killed_and_resumed_keeps_its_runs_and_loses_no_epoch(workplace:
     _wait_for(lambda: sum(len(each.history) for each in read_trials(folder)) >= 3, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    before = {run.info.run_id for run in _runs("demo-killed")[1]}
+    before = {run.info.run_id for run in _get_runs("demo-killed")[1]}
 
     search.main(["--resume", "demo-killed", "--trials", "3"])
-    parent, runs = _runs("demo-killed")
+    parent, runs = _get_runs("demo-killed")
     assert before <= {run.info.run_id for run in runs}
     assert len(runs) == 3
     assert {run.info.status for run in (parent, *runs)} == {"FINISHED"}
     for run in runs:
-        assert _steps(run, "val/macro_f1") == [1, 2, 3, 4, 5, 6]
+        assert _get_steps(run, "val/macro_f1") == [1, 2, 3, 4, 5, 6]
     for trial in read_trials(folder):
         assert [each.epoch for each in trial.history] == [1, 2, 3, 4, 5, 6]
     started = [event.number for event in read_events(folder) if event.kind == "started"]
@@ -116,15 +119,15 @@ def test_a_study_killed_and_resumed_keeps_its_runs_and_loses_no_epoch(workplace:
 
 
 def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    def either() -> bool:
+    def check_running() -> bool:
         assert process.poll() is None, "the study ended before it could be killed"
         return condition()
 
-    wait_until(either, "what the study is to be killed after")
+    wait_until(check_running, "the moment to kill the study")
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_a_study_asked_to_stop_says_how_to_go_on_and_loses_nothing(
+def test_a_stopped_study_prints_its_resume_command_and_loses_nothing(
     workplace: Path, sign: signal.Signals
 ) -> None:
     name = f"demo-{sign.name}"
@@ -141,17 +144,17 @@ def test_a_study_asked_to_stop_says_how_to_go_on_and_loses_nothing(
     shown, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"-m fer_tune.search --resume {name}" in shown
-    assert {each.ending for each in read_trials(folder)} == {"interrupted"}
-    parent, runs = _runs(name)
+    assert {trial.ending for trial in read_trials(folder)} == {"interrupted"}
+    parent, runs = _get_runs(name)
     assert {run.info.status for run in (parent, *runs)} == {"KILLED"}
 
 
-def test_a_finished_study_runs_nothing_when_resumed_and_says_what_it_found(
+def test_a_done_study_runs_nothing_when_resumed_and_prints_its_results(
     small_study: FinishedStudy, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    before = [run.info.run_id for run in _runs(small_study.name)[1]]
+    before = [run.info.run_id for run in _get_runs(small_study.name)[1]]
     search.main(["--resume", small_study.name])
-    assert [run.info.run_id for run in _runs(small_study.name)[1]] == before
+    assert [run.info.run_id for run in _get_runs(small_study.name)[1]] == before
     shown = capfd.readouterr().out
     assert "DEMO FACES" in shown
     assert "Trials: 2 (2 completed)" in shown
@@ -160,11 +163,11 @@ def test_a_finished_study_runs_nothing_when_resumed_and_says_what_it_found(
 
 
 def test_the_same_study_gives_the_same_numbers(small_study: FinishedStudy) -> None:
-    search.main([*TWO_TRIALS, "--study", "demo-twin"])
+    search.main([*TWO_TRIALS, "--study", "demo-again"])
     store = open_store()
     first, second = (
         [(trial.config, trial.metrics) for trial in list_trials(store, find_study(store, name))]
-        for name in (small_study.name, "demo-twin")
+        for name in (small_study.name, "demo-again")
     )
     assert first == second
 
@@ -177,8 +180,8 @@ def test_a_resumed_study_names_the_store_of_its_runs(
     shutil.copytree(studies / small_study.name, studies / "demo-moved")
     settings = studies / "demo-moved/study.json"
     settings.write_text(settings.read_text().replace(small_study.name, "demo-moved"))
-    for there in (elsewhere, []):
-        search.main(["--resume", "demo-moved", *there])
+    for options in (elsewhere, []):
+        search.main(["--resume", "demo-moved", *options])
         assert " ".join(["--study demo-moved", *elsewhere]) in capfd.readouterr().out
 
 
@@ -200,7 +203,7 @@ def test_a_dry_run_does_not_judge_a_cluster_by_this_machine(
     assert "Resources: those of the cluster at 10.0.0.1:6379" in capfd.readouterr().out
 
 
-def test_a_study_says_how_much_of_another_it_starts_from(
+def test_a_study_says_how_many_trials_of_another_it_starts_with(
     small_study: FinishedStudy, workplace: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     space = workplace / "depth.yaml"
@@ -209,8 +212,8 @@ def test_a_study_says_how_much_of_another_it_starts_from(
     search.main([*small, "--warm-start", small_study.name, "--dry-run"])
     assert f"Starting with 1 of 2 trials of {small_study.name} " in capfd.readouterr().out
     search.main([*SMALL, "--warm-start", small_study.name, "--dry-run"])
-    left_out = "Starting with 1 of 2 trials of demo-small (left out: 1 outside the space in "
-    assert left_out in capfd.readouterr().out
+    summary = "Starting with 1 of 2 trials of demo-small (left out: 1 outside the space in "
+    assert summary in capfd.readouterr().out
 
 
 def test_a_study_on_demo_faces_is_named_so(capfd: pytest.CaptureFixture[str]) -> None:
@@ -219,7 +222,7 @@ def test_a_study_on_demo_faces_is_named_so(capfd: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "problem"),
     [
         (["--data", "nowhere.csv"], "nowhere.csv"),
         (["--space", "nowhere"], "no search space nowhere"),
@@ -237,11 +240,11 @@ def test_a_study_on_demo_faces_is_named_so(capfd: pytest.CaptureFixture[str]) ->
         (["--address", "127.0.0.1:9"], "no Ray cluster answers"),
     ],
 )
-def test_a_mistake_is_told_in_one_line_and_leaves_nothing_behind(
-    arguments: list[str], told: str, workplace: Path
+def test_a_mistake_is_reported_in_one_line_and_leaves_nothing_behind(
+    arguments: list[str], problem: str, workplace: Path
 ) -> None:
     name = [] if {"--resume", "--study"} & set(arguments) else ["--study", "demo-mistaken"]
-    with pytest.raises(UserError, match=told) as error:
+    with pytest.raises(UserError, match=problem) as error:
         search.main([*name, *arguments])
     assert "\n" not in str(error.value)
     assert not (workplace / "mlruns/studies/demo-mistaken").exists()
@@ -249,46 +252,48 @@ def test_a_mistake_is_told_in_one_line_and_leaves_nothing_behind(
         find_study(open_store(), "demo-mistaken")
 
 
-def test_a_study_that_does_not_begin_leaves_the_folders_of_others_as_they_were(
+def test_a_study_that_does_not_begin_changes_no_folder_of_others(
     tmp_path: Path,
 ) -> None:
-    begun = ["--address", "127.0.0.1:9", "--storage", str(tmp_path), "--study"]
+    options = ["--address", "127.0.0.1:9", "--storage", str(tmp_path), "--study"]
     picture, lock = tmp_path / "demo-faces/happy/0.png", tmp_path / "demo-killed/.lock"
     for file in (picture, lock):
         file.parent.mkdir(parents=True)
         file.touch()
     (tmp_path / "demo-empty").mkdir()
     with pytest.raises(UserError, match=r"demo-faces in .* is no study, and happy is in it"):
-        search.main([*begun, "demo-faces"])
+        search.main([*options, "demo-faces"])
     for name in ("demo-empty", "demo-killed", "demo-new"):
         with pytest.raises(UserError, match="no Ray cluster answers"):
-            search.main([*begun, name])
+            search.main([*options, name])
     assert picture.exists()
     assert {path.name for path in tmp_path.iterdir()} == {"demo-faces", "demo-empty", "demo-killed"}
     assert not any((tmp_path / "demo-empty").iterdir())
 
 
-def test_a_name_that_only_mlflow_knows_is_refused_with_a_way_out(
+def test_a_name_that_only_mlflow_knows_is_refused_with_advice(
     workplace: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     search.main([*ONE_TRIAL, "--study", "demo-away"])
-    begun = workplace / "mlruns/studies/demo-away"
-    shutil.move(begun, tmp_path / "demo-away")
-    told = "study demo-away is already in .* take another --study name, or --resume demo-away with"
-    with pytest.raises(UserError, match=told) as error:
+    folder = workplace / "mlruns/studies/demo-away"
+    shutil.move(folder, tmp_path / "demo-away")
+    problem = (
+        "study demo-away is already in .* take another --study name, or --resume demo-away with"
+    )
+    with pytest.raises(UserError, match=problem) as error:
         search.main([*ONE_TRIAL, "--study", "demo-away"])
     assert "\n" not in str(error.value)
-    assert not begun.exists()
+    assert not folder.exists()
     capfd.readouterr()
     search.main(["--resume", "demo-away", "--storage", str(tmp_path)])
-    assert "Trials: 2 (2 completed)" in capfd.readouterr().out
+    assert "Trials: 1 (1 completed)" in capfd.readouterr().out
     # Without its run in MLflow the name is free again.
     open_store().create_client().delete_run(find_study(open_store(), "demo-away").run_id)
     search.main([*ONE_TRIAL, "--study", "demo-away"])
-    assert [_steps(run, "gap") for run in _runs("demo-away")[1]] == [[1, 2]]
+    assert [_get_steps(run, "gap") for run in _get_runs("demo-away")[1]] == [[1, 2]]
 
 
-def test_what_a_study_settled_cannot_be_changed_at_its_resume(
+def test_fixed_options_cannot_be_changed_at_a_resume(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
@@ -297,7 +302,7 @@ def test_what_a_study_settled_cannot_be_changed_at_its_resume(
 
 
 @pytest.mark.parametrize("option", ["--trials", "--epochs", "--time-budget", "--gpus-per-trial"])
-def test_a_number_that_is_none_is_refused(option: str) -> None:
+def test_text_that_is_no_number_is_refused(option: str) -> None:
     for value in ("x", "-1", "nan"):
         with pytest.raises(SystemExit, match="2"):
             search.main([f"{option}={value}"])
@@ -306,6 +311,6 @@ def test_a_number_that_is_none_is_refused(option: str) -> None:
 def test_real_faces_are_searched(real_faces: Path) -> None:
     arguments = ["--trials", "1", "--epochs", "1", "--study", "real"]
     search.main(["--data", str(real_faces), *SMALL, *arguments])
-    parent, (trial,) = _runs("real")
+    parent, (trial,) = _get_runs("real")
     assert parent.data.tags["fer_tune.data"] == real_faces.name
     assert trial.info.status == "FINISHED"

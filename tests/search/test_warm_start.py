@@ -1,4 +1,4 @@
-"""What a study takes over from others in the same store."""
+"""Trials of other studies in the same store, with which a search starts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.trial_config import TrialConfig
-from tests.settings import made
+from tests.settings import make_settings
 
 FACES = "ab" * 32
 SPACE = """
@@ -34,7 +34,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 def _settings(**own: Any) -> StudySettings:
     usual = {"faces_hash": FACES, "epochs": 3}
-    return made("new", "new", parse_space(SPACE, "new.yaml"), **(usual | own))
+    return make_settings("new", "new", parse_space(SPACE, "new.yaml"), **(usual | own))
 
 
 def _record(store: Store, name: str, trials: Sequence[Sequence[Event]], **own: Any) -> None:
@@ -81,34 +81,34 @@ def _trial(
     return [started, *epochs, *ended]
 
 
-def test_trials_that_this_study_could_have_are_taken_over(store: Store) -> None:
+def test_trials_that_fit_are_prior_trials(store: Store) -> None:
     trials = [
         _trial(0, [0.2, 0.6, 0.4], "finished"),
         _trial(1, [0.3], "stopped", schedule="cosine", mixup=0.2),
     ]
     _record(store, "fits", trials)
-    (whole, stopped), told = warm_start(store, ["fits", "fits"], _settings())
-    assert told == "Starting with 2 of 2 trials of fits."
+    (whole, pruned), summary = warm_start(store, ["fits", "fits"], _settings())
+    assert summary == "Starting with 2 of 2 trials of fits."
     assert (whole.study, whole.number, whole.epochs, whole.is_whole) == ("fits", 0, 3, True)
     assert (whole.best, whole.gap, whole.last) == (0.6, 0.3, 0.4)
     assert whole.point == {"learning_rate": 1e-3, "schedule": "constant"}
-    assert (stopped.epochs, stopped.is_whole) == (1, False)
-    assert stopped.point == {"learning_rate": 1e-3, "schedule": "cosine", "mixup": 0.2}
+    assert (pruned.epochs, pruned.is_whole) == (1, False)
+    assert pruned.point == {"learning_rate": 1e-3, "schedule": "cosine", "mixup": 0.2}
 
 
-def test_what_does_not_fit_is_counted_and_told_with_the_reason(store: Store) -> None:
+def test_trials_that_do_not_fit_are_counted_by_reason(store: Store) -> None:
     trials = [
         _trial(0, [0.2], "stopped"),
-        _trial(1, [0.2], "stopped", width=32),  # fixed here, to another value
+        _trial(1, [0.2], "stopped", width=32),  # fixed to another value
         _trial(2, [0.2], "stopped", learning_rate=0.9),
-        _trial(3, [0.2], "stopped", mixup=0.2),  # only with a cosine
+        _trial(3, [0.2], "stopped", mixup=0.2),  # only with the schedule cosine
         _trial(4, [], "failed"),
         _trial(5, [0.2], None),
     ]
     _record(store, "partly", trials)
-    known, told = warm_start(store, ["partly"], _settings())
+    known, summary = warm_start(store, ["partly"], _settings())
     assert [each.number for each in known] == [0]
-    assert told == (
+    assert summary == (
         "Starting with 1 of 6 trials of partly (left out: 2 without an end or a result; "
         "1 outside the space in width; 1 outside the space in learning_rate; "
         "1 outside the space in mixup)."
@@ -116,7 +116,7 @@ def test_what_does_not_fit_is_counted_and_told_with_the_reason(store: Store) -> 
 
 
 @pytest.mark.parametrize(
-    ("theirs", "told"),
+    ("settings", "omitted"),
     [
         ({"faces_hash": "cd" * 32}, "1 with other faces"),
         ({"train_faces": 300}, "1 with other faces"),
@@ -124,18 +124,18 @@ def test_what_does_not_fit_is_counted_and_told_with_the_reason(store: Store) -> 
         ({"epochs": 4}, "1 of up to 4 epochs, more than in this study"),
     ],
 )
-def test_a_study_that_does_not_compare_is_left_out_whole(
-    store: Store, theirs: dict[str, Any], told: str, request: pytest.FixtureRequest
+def test_no_trial_of_an_incomparable_study_is_used(
+    store: Store, settings: dict[str, Any], omitted: str, request: pytest.FixtureRequest
 ) -> None:
     name = request.node.name
-    _record(store, name, [_trial(0, [0.2], "stopped")], **theirs)
+    _record(store, name, [_trial(0, [0.2], "stopped")], **settings)
     known, line = warm_start(store, [name], _settings())
     assert known == ()
-    assert line == f"Starting with 0 of 1 trial of {name} (left out: {told})."
+    assert line == f"Starting with 0 of 1 trial of {name} (left out: {omitted})."
 
 
 @pytest.mark.parametrize(("seed", "fits"), [(0, True), (1, False)])
-def test_a_sample_of_the_faces_is_the_same_only_by_its_seed(
+def test_a_sample_of_the_faces_is_the_same_only_with_the_same_seed(
     store: Store, seed: int, fits: bool
 ) -> None:
     name = f"sample-{seed}"
@@ -145,13 +145,13 @@ def test_a_sample_of_the_faces_is_the_same_only_by_its_seed(
     assert ("as the seed differs" in line) != fits
 
 
-def test_a_trial_of_the_full_length_of_a_shorter_study_counts_as_stopped(store: Store) -> None:
+def test_a_completed_trial_of_a_shorter_study_counts_as_pruned(store: Store) -> None:
     _record(store, "shorter", [_trial(0, [0.2, 0.3], "finished")], epochs=2)
     ((known,), _) = warm_start(store, ["shorter"], _settings())
     assert (known.epochs, known.is_whole) == (2, False)
 
 
-def test_a_study_that_is_not_there_is_told_with_close_names(store: Store) -> None:
+def test_a_missing_study_is_reported_with_similar_names(store: Store) -> None:
     _record(store, "faces-1", [])
     with pytest.raises(UserError, match=r"study faces-2 is not in .*; it has faces-1") as error:
         warm_start(store, ["faces-2"], _settings())

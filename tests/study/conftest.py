@@ -8,7 +8,7 @@ from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.trial_config import TrialConfig
-from tests.settings import made
+from tests.settings import make_settings
 
 SPACE = """
 parameters:
@@ -33,13 +33,13 @@ first_trials:
 @pytest.fixture
 def conditional() -> StudySettings:
     """As `settings`; mixup is there only where the schedule is a cosine."""
-    return made("tested", "conditional", parse_space(CONDITIONAL, "conditional.yaml"))
+    return make_settings("tested", "conditional", parse_space(CONDITIONAL, "conditional.yaml"))
 
 
 @pytest.fixture
 def settings() -> StudySettings:
     """A study of ten trials, nine epochs at most, ASHA's rungs at 1, 3 and 9."""
-    return made("tested", "tested", parse_space(SPACE, "tested.yaml"))
+    return make_settings("tested", "tested", parse_space(SPACE, "tested.yaml"))
 
 
 @pytest.fixture

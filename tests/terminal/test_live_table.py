@@ -9,9 +9,9 @@ from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.search_space.space import Constraints, UpperBound
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.trial_config import TrialConfig
-from tests.settings import made
+from tests.settings import make_settings
 
-SETTINGS = made("shown", "smoke", load_space(find_space_file("smoke")), trials=40)
+SETTINGS = make_settings("shown", "smoke", load_space(find_space_file("smoke")), trials=40)
 
 
 def _result(epoch: int, score: float) -> EpochResult:
@@ -46,7 +46,7 @@ def test_the_table_shows_as_many_whole_parameters_as_the_terminal_has_room_for(
 ) -> None:
     table = LiveTable(
         Console(file=io.StringIO(), width=width),
-        made("shown", space, load_space(find_space_file(space)), epochs=15),
+        make_settings("shown", space, load_space(find_space_file(space)), epochs=15),
     )
     _feed(table, 5)
     header, *rows = _render(table, width).splitlines()[1:]
@@ -60,7 +60,7 @@ def test_the_best_so_far_satisfies_the_constraint() -> None:
     space = load_space(find_space_file("smoke")).model_copy(
         update={"constraints": Constraints(gap=UpperBound(at_most=0.2))}
     )
-    table = LiveTable(Console(file=io.StringIO()), made("shown", "smoke", space, epochs=2))
+    table = LiveTable(Console(file=io.StringIO()), make_settings("shown", "smoke", space, epochs=2))
     for number, score, gap, epoch in ((0, 0.9, 0.3, 2), (1, 0.8, 0.1, 1), (2, 0.5, 0.1, 2)):
         table.on_event(TrialStarted(number=number, name="", config=TrialConfig()))
         metrics = {"val/macro_f1": score, "gap": gap}

@@ -101,12 +101,12 @@ def read_events(folder: Path) -> Iterator[Event]:
 
 
 def read_checked_trials(folder: Path, settings: StudySettings) -> list[TrialRecord]:
-    """Return what `build_trials_from_events` returns, if the log fits the study's settings.
+    """Return what `build_trials` returns, if the log fits the study's settings.
 
     Raises UserError for a line that does not fit. Later readers rely on trials that start before
     their first epoch, and on values that the space and the metric allow.
     """
-    return build_trials_from_events(_check_events(folder, settings), settings.metric)
+    return build_trials(_check_events(folder, settings), settings.metric)
 
 
 def _check_events(folder: Path, settings: StudySettings) -> Iterator[Event]:
@@ -135,12 +135,10 @@ def _is_consistent(event: Event, settings: StudySettings) -> bool:
 
 def read_trials(folder: Path) -> list[TrialRecord]:
     """Return the trials of the study in `folder`, sorted by number."""
-    return build_trials_from_events(read_events(folder))
+    return build_trials(read_events(folder))
 
 
-def build_trials_from_events(
-    events: Iterable[Event], metric: str | None = None
-) -> list[TrialRecord]:
+def build_trials(events: Iterable[Event], metric: str | None = None) -> list[TrialRecord]:
     """Return the trials after these events, sorted by number.
 
     metric: saves memory: epochs lose their confusion matrices, and the scores of single classes

@@ -13,13 +13,8 @@ from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.common.filesystem import Directory, DiskDirectory, is_bucket, open_directory
 from fer_tune.common.lock import LOCK, hold_lock, is_lock_name
 from fer_tune.defaults import BUCKET_COPIES_FOLDER
-from fer_tune.study.records import event_log
-from fer_tune.study.records.bucket_log import (
-    BucketLog,
-    has_diverged,
-    read_bucket_log,
-    read_local_log,
-)
+from fer_tune.study.records import bucket_log, event_log
+from fer_tune.study.records.bucket_log import BucketLog, read_local_log
 from fer_tune.study.records.settings import FILE, StudySettings, check_study_name, write_settings
 
 
@@ -103,8 +98,8 @@ class BucketStorage(StudyStorage):
         log_path = copy / event_log.FILE
         with explain_storage_errors(self.address):
             settings = study.read(FILE) if FILE in study.list_names() else None
-            log = read_bucket_log(study)
-        is_other = settings is None or has_diverged(read_local_log(log_path), log)
+            log = bucket_log.read_bucket_log(study)
+        is_other = settings is None or bucket_log.has_diverged(read_local_log(log_path), log)
         if is_other and (copy / FILE).exists():
             self._move_aside(name)
         if settings is not None:
@@ -173,11 +168,8 @@ def _check_empty(study_dir: Directory, name: str, storage: str) -> None:
 
     storage: the folder or bucket above it, for people.
     """
-    others = [
-        file
-        for file in study_dir.list_names()
-        if not is_lock_name(file) and not atomic.is_partial_name(file)
-    ]
+    names = study_dir.list_names()
+    others = [name for name in names if not (is_lock_name(name) or atomic.is_partial_name(name))]
     if FILE in others:
         raise UserError(
             f"study {name} is in {storage} already; "

@@ -10,7 +10,7 @@ from fer_tune.common import atomic
 from fer_tune.common.filesystem import Directory, DiskDirectory
 from fer_tune.events import Ending, Event, Observer, TrialEnded
 from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, is_trial_dirname, trial_dirname
-from fer_tune.study.records.event_log import build_trials_from_events, read_events
+from fer_tune.study.records.event_log import build_trials, read_events
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.tune.callback import MAX_RETRIES, StudyCallback
@@ -63,9 +63,7 @@ def run_study(
     train: runs in the workers; reports as `train_trial` does.
     """
     scheduler = StudyScheduler(settings)
-    earlier = build_trials_from_events(
-        _replay_events(context.local_dir, scheduler), settings.metric
-    )
+    earlier = build_trials(_replay_events(context.local_dir, scheduler), settings.metric)
     _record_endings(
         earlier, lambda each: _find_missing_ending(each, settings, scheduler), observers
     )
@@ -76,7 +74,7 @@ def run_study(
         relay = StudyCallback(observers, scheduler, settings, reported)
         _run_tuner(search, relay, _build_trainable(trainable, faces, settings, context), context)
         relay.end_running_trials()
-        earlier = build_trials_from_events(read_events(context.local_dir), settings.metric)
+        earlier = build_trials(read_events(context.local_dir), settings.metric)
     if _is_study_done(earlier, settings, scheduler):
         _record_endings(
             earlier, lambda each: "stopped" if each.ending == "paused" else None, observers

@@ -32,12 +32,12 @@ from fer_tune.trial import checkpoint
 from fer_tune.trial.train_state import TrainState, TrialSpec, init_state
 from fer_tune.trial_config import TrialConfig
 from tests.faults.fuzz.damage import DAMAGE, NUMBERS, VALUES, damaged, fuzzed, told_well
-from tests.settings import made
+from tests.settings import make_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-STUDY = made("tested", "paper", load_space(find_space_file("paper")), trials=4)
+STUDY = make_settings("tested", "paper", load_space(find_space_file("paper")), trials=4)
 
 
 @st.composite

@@ -11,23 +11,23 @@ from fer_tune.study.records.checkpoint_pruner import CheckpointPruner, checkpoin
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Six trials with a checkpoint each."""
+    """The folder of a study with six trials, each with a checkpoint."""
     for number in range(6):
         checkpoint_directory(DiskDirectory(tmp_path), number).write("state.pt", b"weights")
     return tmp_path
 
 
-def _tell(
-    tidier: CheckpointPruner, number: int, score: float | None, ending: Ending | None
+def _report(
+    pruner: CheckpointPruner, number: int, score: float | None, ending: Ending | None
 ) -> None:
     if score is not None:
         result = EpochResult(1, {"val/macro_f1": score}, [])
-        tidier.on_event(EpochEnded(number=number, result=result))
+        pruner.on_event(EpochEnded(number=number, result=result))
     if ending:
-        tidier.on_event(TrialEnded(number=number, ending=ending))
+        pruner.on_event(TrialEnded(number=number, ending=ending))
 
 
-def _kept(folder: Path) -> set[int]:
+def _list_checkpoints(folder: Path) -> set[int]:
     return {
         number
         for number in range(6)
@@ -35,61 +35,61 @@ def _kept(folder: Path) -> set[int]:
     }
 
 
-def test_the_best_trial_and_those_that_may_go_on_keep_their_checkpoints(folder: Path) -> None:
-    tidier = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
-    _tell(tidier, 0, 0.3, "finished")
-    _tell(tidier, 1, 0.2, "stopped")
-    _tell(tidier, 2, 0.5, "finished")
-    _tell(tidier, 3, None, "failed")
-    _tell(tidier, 4, 0.1, "interrupted")
-    _tell(tidier, 5, 0.1, None)
-    assert _kept(folder) == {2, 4, 5}
+def test_the_best_trial_and_resumable_trials_keep_their_checkpoints(folder: Path) -> None:
+    pruner = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
+    _report(pruner, 0, 0.3, "finished")
+    _report(pruner, 1, 0.2, "stopped")
+    _report(pruner, 2, 0.5, "finished")
+    _report(pruner, 3, None, "failed")
+    _report(pruner, 4, 0.1, "interrupted")
+    _report(pruner, 5, 0.1, None)
+    assert _list_checkpoints(folder) == {2, 4, 5}
 
 
-def test_a_paused_trial_keeps_its_checkpoint_until_it_is_stopped(folder: Path) -> None:
-    tidier = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
-    _tell(tidier, 0, 0.5, "finished")
-    _tell(tidier, 1, 0.3, "paused")
-    _tell(tidier, 2, 0.6, "paused")
-    assert {0, 1, 2} <= _kept(folder)
-    _tell(tidier, 1, None, "stopped")
-    _tell(tidier, 2, None, "stopped")
-    assert _kept(folder) == {2, 3, 4, 5}
+def test_a_paused_trial_keeps_its_checkpoint_until_it_is_pruned(folder: Path) -> None:
+    pruner = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
+    _report(pruner, 0, 0.5, "finished")
+    _report(pruner, 1, 0.3, "paused")
+    _report(pruner, 2, 0.6, "paused")
+    assert {0, 1, 2} <= _list_checkpoints(folder)
+    _report(pruner, 1, None, "stopped")
+    _report(pruner, 2, None, "stopped")
+    assert _list_checkpoints(folder) == {2, 3, 4, 5}
 
 
-def test_the_best_trial_is_the_best_of_those_that_keep_to_the_largest_gap(folder: Path) -> None:
-    tidier = CheckpointPruner(DiskDirectory(folder), "val/macro_f1", max_gap=0.1)
+def test_the_best_trial_is_the_best_of_those_within_the_limit_for_the_gap(folder: Path) -> None:
+    pruner = CheckpointPruner(DiskDirectory(folder), "val/macro_f1", max_gap=0.1)
     for number, epochs in enumerate(
         [
             [(0.3, 0.3)],
-            [(0.2, 0.2)],  # closer
-            [(0.1, 0.1), (0.05, 0.0)],  # keeps to it
-            [(0.2, 0.05), (0.6, 0.2)],  # not where it is best
+            [(0.2, 0.2)],  # closer to the limit
+            [(0.1, 0.1), (0.05, 0.0)],  # within the limit
+            [(0.2, 0.05), (0.6, 0.2)],  # not at its best epoch
             [(0.15, 0.05)],
-            [(0.5, 0.0)],  # did not run to its end
+            [(0.5, 0.0)],  # pruned
         ]
     ):
         for epoch, (score, gap) in enumerate(epochs, start=1):
             result = EpochResult(epoch, {"val/macro_f1": score, "gap": gap}, [])
-            tidier.on_event(EpochEnded(number=number, result=result))
-        tidier.on_event(TrialEnded(number=number, ending="stopped" if number == 5 else "finished"))
-    assert _kept(folder) == {4}
+            pruner.on_event(EpochEnded(number=number, result=result))
+        pruner.on_event(TrialEnded(number=number, ending="stopped" if number == 5 else "finished"))
+    assert _list_checkpoints(folder) == {4}
 
 
 def test_files_of_others_beside_a_checkpoint_are_left(folder: Path) -> None:
     own = folder / "checkpoints/trial-000001"
     (own / "notes.txt").write_text("mine")
     (own / atomic.make_partial_name("state.pt")).write_bytes(b"of a killed worker")
-    tidier = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
+    pruner = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
     for number in (0, 1):
-        _tell(tidier, number, None, "failed")
+        _report(pruner, number, None, "failed")
     assert not (folder / "checkpoints/trial-000000").exists()
     assert [path.name for path in own.iterdir()] == ["notes.txt"]
 
 
-def test_told_again_it_keeps_the_same(folder: Path) -> None:
-    tidier = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
+def test_a_replay_of_the_events_keeps_the_same_checkpoints(folder: Path) -> None:
+    pruner = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
     for _ in range(2):
-        _tell(tidier, 0, 0.3, "finished")
-        _tell(tidier, 1, 0.5, "finished")
-    assert _kept(folder) == {1, 2, 3, 4, 5}
+        _report(pruner, 0, 0.3, "finished")
+        _report(pruner, 1, 0.5, "finished")
+    assert _list_checkpoints(folder) == {1, 2, 3, 4, 5}

@@ -12,7 +12,7 @@ from fer_tune.study.records.event_log import (
     FILE,
     EventLog,
     EventLogReader,
-    build_trials_from_events,
+    build_trials,
     read_checked_trials,
     read_events,
     read_trials,
@@ -28,7 +28,7 @@ def _epoch(number: int, epoch: int, score: float = 0.5) -> EpochEnded:
     return EpochEnded(number=number, result=result)
 
 
-# Two trials: one finished, one interrupted in its second epoch.
+# Two trials: one is completed, one is interrupted in its second epoch.
 EVENTS: list[Event] = [
     TrialStarted(number=0, name="000", config=TrialConfig()),
     TrialStarted(number=1, name="001", config=CONFIG),
@@ -40,52 +40,52 @@ EVENTS: list[Event] = [
 ]
 
 
-def _tell(folder: Path, *events: Event) -> None:
-    with closing(EventLog(folder)) as journal:
+def _write_events(folder: Path, *events: Event) -> None:
+    with closing(EventLog(folder)) as log:
         for event in events:
-            journal.on_event(event)
+            log.on_event(event)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    _tell(tmp_path, *EVENTS)
+    _write_events(tmp_path, *EVENTS)
     return tmp_path
 
 
-def test_events_read_back_as_they_were_told(folder: Path) -> None:
+def test_events_are_read_as_they_were_written(folder: Path) -> None:
     assert list(read_events(folder)) == EVENTS
 
 
-def test_trials_are_what_their_events_leave(folder: Path) -> None:
-    finished, interrupted = read_trials(folder)
-    assert [result.epoch for result in finished.history] == [1, 2]
-    assert (finished.ending, finished.has_final_status) == ("finished", True)
+def test_trials_are_built_from_their_events(folder: Path) -> None:
+    completed, interrupted = read_trials(folder)
+    assert [result.epoch for result in completed.history] == [1, 2]
+    assert (completed.ending, completed.has_final_status) == ("finished", True)
     assert interrupted.config == CONFIG
     assert (interrupted.ending, interrupted.has_final_status) == ("interrupted", False)
 
 
-def test_a_line_torn_by_a_kill_is_passed_over_and_then_overwritten(folder: Path) -> None:
+def test_a_line_torn_by_a_kill_is_skipped_and_then_overwritten(folder: Path) -> None:
     with (folder / FILE).open("a") as file:
         file.write('{"number": 1, "ti')
     assert list(read_events(folder)) == EVENTS
-    _tell(folder, EVENTS[1], _epoch(1, 2))
+    _write_events(folder, EVENTS[1], _epoch(1, 2))
     assert [result.epoch for result in read_trials(folder)[1].history] == [1, 2]
 
 
-def test_a_trial_that_goes_on_is_no_longer_interrupted(folder: Path) -> None:
-    _tell(folder, EVENTS[1])
+def test_a_resumed_trial_is_no_longer_interrupted(folder: Path) -> None:
+    _write_events(folder, EVENTS[1])
     assert read_trials(folder)[1].ending is None
     assert len(read_trials(folder)[1].history) == 1
 
 
-def test_of_an_epoch_that_is_there_twice_the_first_counts(folder: Path) -> None:
-    _tell(folder, EVENTS[1], _epoch(1, 2), EVENTS[1], _epoch(1, 1, 0.7), _epoch(1, 3))
+def test_of_an_epoch_that_is_logged_twice_the_first_counts(folder: Path) -> None:
+    _write_events(folder, EVENTS[1], _epoch(1, 2), EVENTS[1], _epoch(1, 1, 0.7), _epoch(1, 3))
     history = read_trials(folder)[1].history
     assert [result.epoch for result in history] == [1, 2, 3]
     assert history[0].metrics["val/macro_f1"] != 0.7
 
 
-def test_a_line_changed_by_hand_is_named_by_its_number(folder: Path) -> None:
+def test_a_line_changed_by_hand_is_reported_with_its_number(folder: Path) -> None:
     lines = (folder / FILE).read_text().splitlines(keepends=True)
     lines[2] = lines[2].replace("result", "rseult")
     (folder / FILE).write_text("".join(lines))
@@ -93,31 +93,31 @@ def test_a_line_changed_by_hand_is_named_by_its_number(folder: Path) -> None:
         read_trials(folder)
 
 
-def test_a_disk_that_is_full_is_told_by_the_name_of_the_file(
+def test_a_full_disk_is_reported_with_the_name_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    told = f"{tmp_path / FILE} cannot be written: No space left on device"
-    with closing(EventLog(tmp_path)) as journal, pytest.raises(UserError, match=told):
-        journal.on_event(EVENTS[0])
+    problem = f"{tmp_path / FILE} cannot be written: No space left on device"
+    with closing(EventLog(tmp_path)) as log, pytest.raises(UserError, match=problem):
+        log.on_event(EVENTS[0])
 
 
-def test_a_journal_is_read_on_while_it_is_written(tmp_path: Path) -> None:
+def test_a_log_is_read_while_it_is_written(tmp_path: Path) -> None:
     reader = EventLogReader(tmp_path)
     assert (reader.count_unread(), reader.read_next(9)) == (0, [])
-    _tell(tmp_path, *EVENTS[:3])
+    _write_events(tmp_path, *EVENTS[:3])
     assert reader.count_unread() == 3
     assert reader.read_next(2) == EVENTS[:2]
-    _tell(tmp_path, *EVENTS[3:])
+    _write_events(tmp_path, *EVENTS[3:])
     assert reader.count_unread() == len(EVENTS) - 2
     assert reader.read_next(99) == EVENTS[2:]
     assert (reader.count_unread(), reader.read_next(99)) == (0, [])
 
 
-def test_reading_on_waits_for_the_rest_of_a_line(folder: Path) -> None:
+def test_a_reader_waits_for_the_rest_of_a_line(folder: Path) -> None:
     reader, line = EventLogReader(folder), EVENTS[1].model_dump_json() + "\n"
     with (folder / FILE).open("a") as file:
         file.write(line[:20])
@@ -129,7 +129,7 @@ def test_reading_on_waits_for_the_rest_of_a_line(folder: Path) -> None:
     assert reader.read_next(99) == [EVENTS[1]]
 
 
-def test_reading_on_comes_no_further_than_a_line_changed_by_hand(folder: Path) -> None:
+def test_a_reader_stays_before_a_line_changed_by_hand(folder: Path) -> None:
     reader = EventLogReader(folder)
     lines = (folder / FILE).read_text().splitlines(keepends=True)
     (folder / FILE).write_text("".join([*lines[:4], "{}\n", *lines[5:]]))
@@ -140,31 +140,27 @@ def test_reading_on_comes_no_further_than_a_line_changed_by_hand(folder: Path) -
     assert reader.count_unread() == len(EVENTS) - 4
 
 
-def test_a_folder_without_a_journal_has_no_trials(tmp_path: Path) -> None:
+def test_a_folder_without_a_log_has_no_trials(tmp_path: Path) -> None:
     assert read_trials(tmp_path) == []
 
 
-def test_a_long_studys_trials_can_be_had_without_their_single_classes() -> None:
+def test_trials_can_be_built_without_the_scores_of_single_classes() -> None:
     metrics = {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/happy": 0.7, "val_f1/sad": 0.6}
     result = EpochResult(1, metrics, [[1, 2], [3, 4]])
-    (record,) = build_trials_from_events(
-        [EVENTS[0], EpochEnded(number=0, result=result)], "val_f1/sad"
-    )
-    (kept,) = record.history
-    assert kept.metrics == {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/sad": 0.6}
-    assert not kept.confusion
+    (record,) = build_trials([EVENTS[0], EpochEnded(number=0, result=result)], "val_f1/sad")
+    (result,) = record.history
+    assert result.metrics == {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/sad": 0.6}
+    assert not result.confusion
 
 
-def _fitting(*changed: Event) -> list[Event]:
+def _make_consistent_events(*changed: Event) -> list[Event]:
     result = EpochResult(1, {"val/macro_f1": 0.5, "gap": 0.1}, [[1, 2], [3, 4]])
     return [*EVENTS[:2], EpochEnded(number=0, result=result), *changed]
 
 
-def test_the_trials_of_a_whole_journal_are_those_that_it_tells(
-    tmp_path: Path, settings: StudySettings
-) -> None:
-    _tell(tmp_path, *_fitting(EVENTS[-1]))
-    assert [each.number for each in read_checked_trials(tmp_path, settings)] == [0, 1]
+def test_a_log_that_fits_its_study_is_accepted(tmp_path: Path, settings: StudySettings) -> None:
+    _write_events(tmp_path, *_make_consistent_events(EVENTS[-1]))
+    assert [trial.number for trial in read_checked_trials(tmp_path, settings)] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -180,9 +176,9 @@ def test_the_trials_of_a_whole_journal_are_those_that_it_tells(
         TrialStarted(number=-1, name="-01", config=TrialConfig()),
     ],
 )
-def test_an_event_that_no_such_study_tells_is_named_by_its_line(
+def test_an_event_that_does_not_fit_its_study_is_reported_with_its_line(
     tmp_path: Path, settings: StudySettings, wrong: Event
 ) -> None:
-    _tell(tmp_path, *_fitting(wrong))
+    _write_events(tmp_path, *_make_consistent_events(wrong))
     with pytest.raises(UserError, match="line 4 does not belong to study tested"):
         read_checked_trials(tmp_path, settings)

@@ -16,7 +16,7 @@ from fer_tune.study.records.settings import (
 )
 
 
-def test_a_study_opens_as_it_was_begun(tmp_path: Path, settings: StudySettings) -> None:
+def test_settings_are_read_as_they_were_written(tmp_path: Path, settings: StudySettings) -> None:
     folder = write_settings(tmp_path, settings)
     assert open_study(tmp_path, "tested") == (folder, settings)
 
@@ -26,7 +26,7 @@ def test_the_file_is_for_its_owner_only(tmp_path: Path, settings: StudySettings)
     assert (folder / FILE).stat().st_mode & 0o077 == 0
 
 
-def test_an_unknown_study_is_answered_with_the_known_ones(
+def test_an_unknown_study_is_reported_with_the_known_ones(
     tmp_path: Path, settings: StudySettings
 ) -> None:
     write_settings(tmp_path, settings)
@@ -40,7 +40,7 @@ def test_a_name_cannot_leave_its_folder(tmp_path: Path, name: str) -> None:
         open_study(tmp_path, name)
 
 
-def test_settings_changed_by_hand_are_told_in_one_line(
+def test_settings_changed_by_hand_are_reported_in_one_line(
     tmp_path: Path, settings: StudySettings
 ) -> None:
     (write_settings(tmp_path, settings) / FILE).write_text("{}")
@@ -50,7 +50,7 @@ def test_settings_changed_by_hand_are_told_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "problem"),
     [
         ({"name": "../../other"}, "its name is ../../other"),
         ({"seed": -1}, "cannot be read: 1 validation error"),
@@ -58,17 +58,17 @@ def test_settings_changed_by_hand_are_told_in_one_line(
         ({"space": {"parameters": {"depth": {"type": "int", "low": 1, "high": 10**400}}}}, "read"),
     ],
 )
-def test_settings_that_lead_elsewhere_or_nowhere_are_refused(
-    tmp_path: Path, settings: StudySettings, change: dict[str, object], told: str
+def test_settings_that_a_study_cannot_have_are_refused(
+    tmp_path: Path, settings: StudySettings, change: dict[str, object], problem: str
 ) -> None:
     path = write_settings(tmp_path, settings) / FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(UserError, match=re.escape(told)) as error:
+    with pytest.raises(UserError, match=re.escape(problem)) as error:
         open_study(tmp_path, "tested")
     assert "\n" not in str(error.value)
 
 
-def test_a_known_trial_without_a_place_in_the_space_is_refused(
+def test_a_prior_trial_outside_the_space_is_refused(
     tmp_path: Path, settings: StudySettings
 ) -> None:
     known = PriorTrial(
@@ -81,17 +81,17 @@ def test_a_known_trial_without_a_place_in_the_space_is_refused(
         gap=0.1,
         last=0.4,
     )
-    begun = settings.model_copy(update={"known": (known,)})
-    folder = write_settings(tmp_path, begun)
-    assert open_study(tmp_path, "tested") == (folder, begun)
+    warm = settings.model_copy(update={"known": (known,)})
+    folder = write_settings(tmp_path, warm)
+    assert open_study(tmp_path, "tested") == (folder, warm)
     for point in ({"learning_rate": 0.001, "depth": 9}, {"depth": 3}, {"learning_rate": 1}):
-        strange = known.model_copy(update={"point": point})
-        text = settings.model_copy(update={"known": (strange,)}).model_dump_json()
+        outside = known.model_copy(update={"point": point})
+        text = settings.model_copy(update={"known": (outside,)}).model_dump_json()
         (folder / FILE).write_text(text)
         with pytest.raises(UserError, match="starts from trial 4 of other, which is outside"):
             open_study(tmp_path, "tested")
 
 
 @pytest.mark.parametrize("text", ["paper", "my space", "..", "été/../x", "-", "x" * 300, ""])
-def test_any_text_can_be_made_fit_to_begin_a_name(text: str) -> None:
+def test_a_slug_of_any_text_can_begin_a_name(text: str) -> None:
     check_study_name(slugify(text) + "-1124-101500")
