@@ -1,1 +1,1 @@
-"""The command `predict`: what a trained model sees in images."""
+"""The command `predict`: the expressions of faces in images, by a trained model."""

@@ -1,8 +1,8 @@
-"""Finds the faces in a photograph, with a cascade that OpenCV brings along.
+"""The detection of faces in a photograph, with a cascade that OpenCV contains.
 
-FER2013's faces were cut out by OpenCV's detector too (Goodfellow et al. 2013, section 2.3), and
-what this one finds is framed as they are: over 487 of them, the median box is 0.96 as wide as the
-face, and its centre is the face's.
+FER2013's faces were cropped by OpenCV's detector too (Goodfellow et al. 2013, section 2.3). Boxes
+of this cascade are framed like them. Over 487 of them, the median box is 0.96 times as wide as the
+FER2013 face, at the same centre.
 """
 
 from functools import cache
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import cv2
 
 _CASCADE = "haarcascade_frontalface_alt2.xml"
-_SEARCH_PIXELS = 1024  # pixels of a photograph as it is searched
-_MIN_FACE_PIXELS = 40  # pixels of a face in it; smaller ones show no expression
-_SCALE_FACTOR = 1.1  # from one size of face that is looked for to the next
-_MIN_NEIGHBORS = 5  # boxes that overlap, for a face to be one; with fewer, flowers are
+_SEARCH_PIXELS = 1024  # longest side of the photograph that is searched
+_MIN_FACE_PIXELS = 40  # side of a face in it; smaller faces show no expression
+_SCALE_FACTOR = 1.1  # between two searched sizes of faces
+_MIN_NEIGHBORS = 5  # overlapping boxes that make a face; with fewer, flowers are faces
 
 
 class FaceBox(NamedTuple):
@@ -31,21 +31,17 @@ class FaceBox(NamedTuple):
 
 
 def detect_faces(photo: Image.Image) -> list[FaceBox]:
-    """Where in a grey photograph, mode L, the faces are that look at the camera, left to right."""
+    """Return the boxes of frontal faces in a grey photograph (mode L), from left to right."""
     scale = min(1, _SEARCH_PIXELS / max(photo.size))
     if scale < 1:
-        width, height = (max(1, round(each * scale)) for each in photo.size)
-        searched = photo.resize((width, height), Image.Resampling.BILINEAR)
-    else:
-        searched = photo
-    found = _load_cascade().detectMultiScale(
-        np.asarray(searched),
-        _SCALE_FACTOR,
-        _MIN_NEIGHBORS,
-        minSize=(_MIN_FACE_PIXELS, _MIN_FACE_PIXELS),
+        width, height = (max(1, round(side * scale)) for side in photo.size)
+        photo = photo.resize((width, height), Image.Resampling.BILINEAR)
+    smallest = (_MIN_FACE_PIXELS, _MIN_FACE_PIXELS)
+    boxes = _load_cascade().detectMultiScale(
+        np.asarray(photo), _SCALE_FACTOR, _MIN_NEIGHBORS, minSize=smallest
     )
     return sorted(
-        FaceBox(*(int(value / scale) for value in (x, y, side))) for x, y, side, _ in found
+        FaceBox(*(int(value / scale) for value in (x, y, side))) for x, y, side, _ in boxes
     )
 
 

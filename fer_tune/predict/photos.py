@@ -1,4 +1,4 @@
-"""The faces in image files that people name, of any size."""
+"""The faces in image files of any size."""
 
 import glob
 import os
@@ -10,27 +10,26 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats import image_file as image_file
+from fer_tune.data.formats import image_file
 from fer_tune.data.formats.source_files import READ_ERRORS, SourceFile, open_source
 from fer_tune.predict.face_detector import FaceBox, detect_faces
 
-_MAX_CUT_OUT_PIXELS = 128  # pixels; a square no larger is a face cut out, as data sets have them
+_MAX_CROPPED_PIXELS = 128  # a square image no larger is a cropped face, as data sets have them
 
 FaceOrigin = Literal["found", "small square", "no face found"]
 
 
 class Photo(NamedTuple):
-    """An image file, by the name that people know it by, and how to read it."""
+    """An image file: its name for people, and how to read it."""
 
     file: str
     read: Callable[[], bytes]
 
 
 class UnreadableFile(NamedTuple):
-    """What was named and cannot be read, and why, in a few words."""
+    """A file that cannot be read, and why, in a few words."""
 
     file: str
     why: str
@@ -38,11 +37,11 @@ class UnreadableFile(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PhotoFace:
-    """A face in a photograph, made as the faces of a study are.
+    """A face in a photograph, converted like the faces of a study.
 
     image: (48, 48) uint8.
-    taken: `found` in the photograph; otherwise the whole image is the face, and this is why.
-    box: where it was found.
+    origin: `found` by the detector; the other values say why the whole image is the face.
+    box: square of the photograph with the face; None for a whole image.
     """
 
     file: str
@@ -53,48 +52,48 @@ class PhotoFace:
 
 @contextmanager
 def open_photos(paths: Sequence[Path]) -> Iterator[tuple[list[Photo], list[UnreadableFile]]]:
-    """The images that are meant, which can be read in this context, and what is not there.
+    """Open images; yields those that exist, readable in this context, and the missing files.
 
-    paths: of files, of folders and zips, of which every image counts, and patterns such as *.jpg.
+    paths: files, folders or zips with any number of images, or patterns such as *.jpg.
     """
-    photos, unread = list[Photo](), list[UnreadableFile]()
+    photos, unreadable = list[Photo](), list[UnreadableFile]()
     with ExitStack() as stack:
-        for path in paths:
-            for each in _expand_pattern(path):
-                try:
-                    if not (each.is_file() or each.is_dir()):
-                        raise UserError("there is no such file or folder")
-                    photos += _list_photos(each, stack.enter_context(open_source(each)))
-                except (UserError, OSError) as error:
-                    unread.append(UnreadableFile(str(each), _describe_error(error)))
-        yield photos, unread
+        for path in (match for pattern in paths for match in _expand_pattern(pattern)):
+            try:
+                if not (path.is_file() or path.is_dir()):
+                    raise UserError("there is no such file or folder")
+                photos += _list_photos(path, stack.enter_context(open_source(path)))
+            except (UserError, OSError) as error:
+                unreadable.append(UnreadableFile(str(path), _describe_error(error)))
+        yield photos, unreadable
 
 
 def _expand_pattern(path: Path) -> list[Path]:
-    if os.path.lexists(path):  # also where its name holds what patterns are made of
+    if os.path.lexists(path):  # even if its name looks like a pattern
         return [path]
     # Not Path.glob, which takes no absolute patterns.
-    meant = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207
-    if "**" in path.parts:  # stands for what is in the folders, too
-        meant = [each for each in meant if not each.is_dir()]
-    return meant or [path]
+    matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207
+    if "**" in path.parts:  # matches the files in the folders too
+        matches = [match for match in matches if not match.is_dir()]
+    return matches or [path]
 
 
 def _list_photos(path: Path, files: Sequence[SourceFile]) -> list[Photo]:
     match files:
-        case [entry] if path.is_file() and entry.path.name == path.name:
-            return [Photo(str(path), entry.read_bytes)]
-    found = [each for each in files if each.suffix in image_file.SUFFIXES]
-    if not found:
-        raise UserError("no images are in it")
-    return [Photo(f"{path}/{entry.path}", entry.read_bytes) for entry in found]
+        case [file] if path.is_file() and file.path.name == path.name:
+            return [Photo(str(path), file.read_bytes)]
+    images = [file for file in files if file.suffix in image_file.SUFFIXES]
+    if not images:
+        raise UserError("it contains no images")
+    return [Photo(f"{path}/{file.path}", file.read_bytes) for file in images]
 
 
 def extract_faces(photo: Photo) -> list[PhotoFace]:
-    """The faces in a photograph, at least one.
+    """Return the faces in a photograph, at least one.
 
-    A small square image is a face, and so is one in which none is found.
-    Raises images.BrokenImageError for what is no whole, sane image.
+    A small square image is a face, and so is an image without a detected face.
+
+    Raises BrokenImageError if the image is broken or too large.
     """
     try:
         grey, _ = image_file.decode_grey(photo.read())
@@ -102,17 +101,17 @@ def extract_faces(photo: Photo) -> list[PhotoFace]:
         if isinstance(error, image_file.BrokenImageError):
             raise
         raise image_file.BrokenImageError(_describe_error(error)) from None
-    if grey.width == grey.height <= _MAX_CUT_OUT_PIXELS:
-        return [PhotoFace(photo.file, image_file.resize_to_face(grey), "small square")]
-    boxes = detect_faces(grey)
+    is_cropped = grey.width == grey.height <= _MAX_CROPPED_PIXELS
+    boxes = [] if is_cropped else detect_faces(grey)
     if not boxes:
-        return [PhotoFace(photo.file, image_file.resize_to_face(grey), "no face found")]
-    return [PhotoFace(photo.file, _crop_face(grey, box), "found", box) for box in boxes]
+        origin: FaceOrigin = "small square" if is_cropped else "no face found"
+        return [PhotoFace(photo.file, image_file.resize_to_face(grey), origin)]
+    crops = [grey.crop((box.x, box.y, box.x + box.side, box.y + box.side)) for box in boxes]
+    return [
+        PhotoFace(photo.file, image_file.resize_to_face(crop), "found", box)
+        for crop, box in zip(crops, boxes, strict=True)
+    ]
 
 
 def _describe_error(error: Exception) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
-
-
-def _crop_face(grey: Image.Image, box: FaceBox) -> NDArray[np.uint8]:
-    return image_file.resize_to_face(grey.crop((box.x, box.y, box.x + box.side, box.y + box.side)))
