@@ -1,4 +1,4 @@
-"""What one epoch is judged by, all of it from two confusion matrices and two losses."""
+"""The metrics of an epoch, computed from two confusion matrices and two losses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-# The paper's first idea: is a face one of these, or one of the rest?
+# The paper's simplest question: is a face one of these, or one of the rest?
 POLARITY = frozenset({"happy", "surprise", "neutral"})
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """A model on one split, in evaluation mode.
+    """The scores of a model on one split, in evaluation mode.
 
     loss: mean cross-entropy in nats, without label smoothing.
     confusion: (C, C) int64 counts; rows are true classes, columns predicted ones.
@@ -28,17 +28,17 @@ class Scores:
 
     @property
     def precision(self) -> NDArray[np.float64]:
-        """(C,) by class; 0 where nothing was predicted as the class."""
+        """(C,) by class; 0 if nothing was predicted as the class."""
         return _divide_or_zero(np.diag(self.confusion), self.confusion.sum(axis=0))
 
     @property
     def recall(self) -> NDArray[np.float64]:
-        """(C,) by class; 0 where the split has no face of the class."""
+        """(C,) by class; 0 if the split has no face of the class."""
         return _divide_or_zero(np.diag(self.confusion), self.confusion.sum(axis=1))
 
     @property
     def f1(self) -> NDArray[np.float64]:
-        """(C,) by class; 0 where precision and recall both are."""
+        """(C,) by class; 0 if precision and recall are both 0."""
         total = self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
         return _divide_or_zero(2 * np.diag(self.confusion), total)
 
@@ -47,7 +47,7 @@ class Scores:
         return float(self.f1.mean())
 
     def polarity_accuracy(self, classes: Sequence[str]) -> float | None:
-        """Share of faces put on the right side of POLARITY; None where `classes` lacks it."""
+        """Return the share of faces on the right side of POLARITY; None if classes lack it."""
         if not POLARITY.issubset(classes):
             return None
         inside = np.array([name in POLARITY for name in classes])
@@ -55,20 +55,18 @@ class Scores:
         return float(self.confusion[agree].sum() / max(self.confusion.sum(), 1))
 
 
-def _divide_or_zero(
-    numerator: NDArray[np.int64], denominator: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    return np.asarray(numerator / np.maximum(denominator, 1), dtype=np.float64)
+def _divide_or_zero(counts: NDArray[np.int64], totals: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.asarray(counts / np.maximum(totals, 1), dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One epoch as every part of the program passes it on; plain enough for JSON.
+    """The result of one epoch, in types that JSON can hold.
 
-    epoch: 1 for the first.
-    metrics: by the names under which MLflow keeps them (see `build_epoch_metrics`).
-    confusion: of the validation split, rows truth, columns prediction.
-    seconds: that training and evaluating it took; the only thing that two runs do not share.
+    epoch: number of the epoch, from 1.
+    metrics: values by the names that MLflow has too (see `build_epoch_metrics`).
+    confusion: confusion matrix of the validation split; rows truth, columns prediction.
+    seconds: duration of training and evaluation; not compared, since it differs between runs.
     """
 
     epoch: int
@@ -80,9 +78,9 @@ class EpochResult:
 def build_epoch_metrics(
     train: Scores, validation: Scores, classes: Sequence[str]
 ) -> dict[str, float]:
-    """The metrics of one epoch by name.
+    """Return the metrics of one epoch by name.
 
-    train: scores on the clean sample of training faces, so that `gap` compares like with like.
+    train: scores on the train sample, whose faces are not augmented. So `gap` is a fair comparison.
     """
     return {
         "train/accuracy": train.accuracy,
@@ -93,7 +91,7 @@ def build_epoch_metrics(
 
 
 def build_test_metrics(test: Scores, classes: Sequence[str]) -> dict[str, float]:
-    """The scores on the test faces by name: `test/accuracy`, `test_f1/<class>`, ..."""
+    """Return the scores on the test faces by name: `test/accuracy`, `test_f1/<class>`, ..."""
     return _build_split_metrics("test", test, classes)
 
 
@@ -103,8 +101,7 @@ def _build_split_metrics(split: str, scores: Scores, classes: Sequence[str]) -> 
         f"{split}/loss": scores.loss,
         f"{split}/macro_f1": scores.macro_f1,
     }
-    polarity = scores.polarity_accuracy(classes)
-    if polarity is not None:
+    if (polarity := scores.polarity_accuracy(classes)) is not None:
         metrics[f"{split}/polarity_accuracy"] = polarity
     for measure in ("precision", "recall", "f1"):
         for name, value in zip(classes, getattr(scores, measure), strict=True):
@@ -113,24 +110,24 @@ def _build_split_metrics(split: str, scores: Scores, classes: Sequence[str]) -> 
 
 
 def metric_direction(metric: str) -> Literal["min", "max"]:
-    """Which value of `metric` is the better one: the least of a loss or the gap, else the most."""
+    """Return "min" for losses and the gap, "max" for other metrics."""
     return "min" if metric.endswith("/loss") or metric == "gap" else "max"
 
 
 def is_better(metric: str, new: float, old: float | None) -> bool:
-    """Whether `new` is a better value of `metric` than `old`; anything is better than None."""
+    """Return whether `new` is a better value of `metric` than `old`; None is the worst."""
     if old is None:
         return True
     return new < old if metric_direction(metric) == "min" else new > old
 
 
 def find_best_epoch(history: Sequence[EpochResult], metric: str) -> EpochResult | None:
-    """The epoch that scores its trial: the first of those best by `metric`; None without any."""
+    """Return the first epoch with the best value of `metric`; None without epochs."""
     pick = min if metric_direction(metric) == "min" else max
     return pick(history, key=lambda result: result.metrics[metric], default=None)
 
 
 def list_metric_names(classes: Sequence[str]) -> list[str]:
-    """Every name that `build_epoch_metrics` gives for these classes."""
-    nothing = Scores(0.0, np.zeros((len(classes), len(classes)), dtype=np.int64))
-    return list(build_epoch_metrics(nothing, nothing, classes))
+    """Return the names of the metrics of an epoch with these classes."""
+    empty = Scores(0.0, np.zeros((len(classes), len(classes)), dtype=np.int64))
+    return list(build_epoch_metrics(empty, empty, classes))

@@ -1,14 +1,14 @@
-"""The figures of the paper that fer_tune starts from: a LeNet-style CNN on FER2013, 20 epochs.
+"""The results of the paper: a LeNet-style CNN on FER2013, after 20 epochs on its original data.
 
-They are the paper's own, on its original data; its per-class table pools the predictions of all
-twenty epochs (its support is twenty times PublicTest's), not those of the final model.
+The paper's table by class pools the predictions of all 20 epochs, not those of the final model: its
+support is 20 times PublicTest's.
 """
 
 from typing import NamedTuple
 
 
 class ClassScores(NamedTuple):
-    """One row of the paper's per-class table."""
+    """One row of the paper's table by class."""
 
     precision: float
     recall: float
@@ -16,8 +16,8 @@ class ClassScores(NamedTuple):
 
 
 PAPER_REMARK = (
-    "The paper's figures are of FER2013's PublicTest, on its original data; those by class pool "
-    "the predictions of all its 20 epochs."
+    "The paper's results are those on FER2013's PublicTest with its original data. Its results by "
+    "class pool the predictions of all 20 epochs."
 )
 
 TRAIN_ACCURACY = 0.993

@@ -1,4 +1,4 @@
-"""What a model said about each test face, kept so that nobody has to ask again; no torch."""
+"""The predictions of a model for each test face, stored so that later comparisons reuse them."""
 
 import io
 from collections.abc import Sequence
@@ -13,12 +13,13 @@ from fer_tune.scoring.metrics import Scores
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Each face's class, and what was said of it; faces in the order of their split.
+    """The predictions for the faces of a split, in the order of the split.
 
-    truth, predicted: (N,) int64.
-    probability: (N,) float64, that the model gave what it predicted.
-    flip_predicted, flip_probability: the same where the model's probabilities of the face and of
-        its mirror image are averaged.
+    truth: (N,) int64, true classes.
+    predicted: (N,) int64, predicted classes.
+    probability: (N,) float64, the model's probability of the predicted class.
+    flip_predicted, flip_probability: the same with test-time augmentation (TTA): probabilities of
+        the face and of its mirror image are averaged.
     """
 
     truth: NDArray[np.int64]
@@ -31,28 +32,25 @@ class Predictions:
     def from_probabilities(
         cls,
         truth: NDArray[np.int64],  # (N,)
-        probabilities: NDArray[np.float64],  # (N, C) probabilities
-        flip_probabilities: NDArray[np.float64],  # (N, C), of the mirror images
+        plain: NDArray[np.float64],  # (N, C) probabilities
+        flipped: NDArray[np.float64],  # (N, C), of the mirror images
     ) -> Self:
-        """What these probabilities say."""
-        mean = (probabilities + flip_probabilities) / 2
-        return cls(
-            truth, probabilities.argmax(1), probabilities.max(1), mean.argmax(1), mean.max(1)
-        )
+        """Return the most likely classes."""
+        mean = (plain + flipped) / 2
+        return cls(truth, plain.argmax(1), plain.max(1), mean.argmax(1), mean.max(1))
 
     def score_with_tta(self, classes: int) -> Scores:
-        """The scores with flip averaging; their loss is not known."""
-        return Scores(
-            float("nan"), build_confusion_matrix(self.truth, self.flip_predicted, classes)
-        )
+        """Return the scores with TTA; their loss is NaN, as it is not known."""
+        confusion = build_confusion_matrix(self.truth, self.flip_predicted, classes)
+        return Scores(float("nan"), confusion)
 
     def measure_accuracy(self, mask: NDArray[np.bool_]) -> float:
-        """Over the faces that `of`, (N,), marks; NaN where it marks none."""
-        right = self.predicted[mask] == self.truth[mask]
-        return float(right.mean()) if len(right) else float("nan")
+        """Return the accuracy on the faces in `mask`, (N,); NaN if it has none."""
+        correct = self.predicted[mask] == self.truth[mask]
+        return float(correct.mean()) if len(correct) else float("nan")
 
     def to_csv(self, classes: Sequence[str]) -> str:
-        """A line a face, with the names of the classes."""
+        """Return a CSV with a line a face; classes are written by name."""
         import pandas as pd
 
         names = np.array(classes, dtype=object)
@@ -69,26 +67,24 @@ class Predictions:
 
     @classmethod
     def from_csv(cls, text: str, classes: Sequence[str]) -> Self:
-        """What `format_csv` wrote. Raises ValueError where it is something else."""
+        """Return the predictions in a CSV of `to_csv`. Raises ValueError for any other text."""
         import pandas as pd
 
-        # A class may be called "nan", or "007".
+        # Without guessing: a class may be called "nan", or "007".
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
         index = {name: label for label, name in enumerate(classes)}
-
-        def labels(column: str) -> NDArray[np.int64]:
-            return np.array([index[name] for name in table[column]], dtype=np.int64)
-
         try:
-            return cls(
-                labels("truth"),
-                labels("prediction"),
-                table["probability"].to_numpy(dtype=np.float64),
-                labels("flip_prediction"),
-                table["flip_probability"].to_numpy(dtype=np.float64),
+            truth, predicted, flip_predicted = (
+                np.array([index[name] for name in table[column]], dtype=np.int64)
+                for column in ("truth", "prediction", "flip_prediction")
+            )
+            probability, flip_probability = (
+                table[column].to_numpy(dtype=np.float64)
+                for column in ("probability", "flip_probability")
             )
         except KeyError as error:
             raise ValueError(f"no predictions of these classes: {error}") from error
+        return cls(truth, predicted, probability, flip_predicted, flip_probability)
 
 
 def build_confusion_matrix(
@@ -96,6 +92,6 @@ def build_confusion_matrix(
     predicted: NDArray[np.int64],  # (N,)
     classes: int,
 ) -> NDArray[np.int64]:  # (classes, classes)
-    """Counts; rows are true classes, columns predicted ones."""
+    """Return counts; rows are true classes, columns predicted ones."""
     cells = np.bincount(truth * classes + predicted, minlength=classes * classes)
     return cells.reshape(classes, classes).astype(np.int64)

@@ -1,4 +1,4 @@
-"""How sure a test score is, and whether one model is better than another; no torch."""
+"""Bootstrap intervals of scores, and McNemar's test of two models."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-SIGNIFICANCE_LEVEL = 0.05  # a p below it decides
+SIGNIFICANCE_LEVEL = 0.05  # a difference with a p below is significant
 RESAMPLES = 2000
-_TAIL_QUANTILES = (0.025, 0.975)  # of 100 intervals, 95 hold the true value
+_TAIL_QUANTILES = (0.025, 0.975)  # 95 of 100 intervals contain the true value
 
 
 class ConfidenceInterval(NamedTuple):
@@ -72,55 +72,52 @@ def _to_interval(
 
 @dataclass(frozen=True)
 class McNemarResult:
-    """Two models on the same faces.
+    """The result of McNemar's test of two models on the same faces.
 
-    both, ours, theirs, neither: faces that both tell rightly, this model alone, the other alone,
-        and none of them.
-    p: of McNemar's exact test (1947): how often two equally good models differ as much.
+    ours: faces that only this model predicts correctly.
+    theirs: faces that only the other model predicts correctly.
+    p: p-value of McNemar's exact test (1947), two-sided.
     """
 
-    both: int
     ours: int
     theirs: int
-    neither: int
     p: float
 
     @property
     def is_better(self) -> bool:
-        """Whether this model is better than the other, beyond chance."""
+        """Whether this model is significantly better than the other."""
         return self.p < SIGNIFICANCE_LEVEL and self.ours > self.theirs
 
     @property
     def verdict(self) -> str:
-        """What the test says, in a few words."""
+        """The result in a few words."""
         if self.p >= SIGNIFICANCE_LEVEL:
-            return "no difference beyond chance"
+            return "not significantly different"
         return "better" if self.is_better else "worse"
 
     def __str__(self) -> str:
         p = f"p = {self.p:.3f}" if self.p >= 0.001 else "p < 0.001"
         return (
-            f"{self.verdict} ({self.ours:,} test faces told by this model alone, "
-            f"{self.theirs:,} by the other alone, McNemar's {p})"
+            f"{self.verdict} ({self.ours:,} test faces correct by this model only, "
+            f"{self.theirs:,} by the other only, McNemar's {p})"
         )
 
 
 def run_mcnemar_test(
     truth: NDArray[np.int64],  # (N,)
     ours: NDArray[np.int64],  # (N,) predictions
-    theirs: NDArray[np.int64],  # (N,) predictions, of the same faces in the same order
+    theirs: NDArray[np.int64],  # (N,) predictions for the same faces in the same order
 ) -> McNemarResult:
-    """McNemar's exact test of two models that were asked about the same faces.
+    """Return McNemar's exact test of two models on the same faces.
 
-    Raises ValueError where they were not.
+    Raises ValueError for different numbers of faces.
     """
     from scipy.stats import binom
 
     if not truth.shape == ours.shape == theirs.shape:
         raise ValueError(f"{ours.shape} and {theirs.shape} predictions for {truth.shape} faces")
-    us, them = ours == truth, theirs == truth
-    both, only_ours = int((us & them).sum()), int((us & ~them).sum())
-    only_theirs, neither = int((~us & them).sum()), int((~us & ~them).sum())
-    # Two-sided. Two models that never differ have p 1: binom.cdf(0, 0, 0.5) is 1.
+    only_ours = int(((ours == truth) & (theirs != truth)).sum())
+    only_theirs = int(((ours != truth) & (theirs == truth)).sum())
+    # Two models that never differ have p 1: binom.cdf(0, 0, 0.5) is 1.
     tail = binom.cdf(min(only_ours, only_theirs), only_ours + only_theirs, 0.5)
-    return McNemarResult(both, only_ours, only_theirs, neither, min(1.0, 2 * float(tail)))
+    return McNemarResult(only_ours, only_theirs, min(1.0, 2 * float(tail)))

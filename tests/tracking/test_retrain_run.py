@@ -92,7 +92,7 @@ def test_a_retraining_is_a_run_with_a_nested_run_a_seed(
             seed_run.log_epoch(result(1))
             outcome = seed_run.log_outcome(final)
         run.log_summary([outcome], {"test/flip_accuracy": [0.5]})
-        run.log_mcnemar("paper", McNemarResult(5, 4, 3, 2, 0.9))
+        run.log_mcnemar("paper", McNemarResult(4, 3, 0.9))
         run.log_model_card(outcome)
     assert _status(store, what) == ["FINISHED", "FINISHED"]
     parent, seed = _runs(store, what)
