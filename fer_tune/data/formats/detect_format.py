@@ -20,6 +20,9 @@ KNOWN_FORMATS = (
     "fer2013.csv, image folders by class, a zip of either, or parquet with images and labels"
 )
 
+# Formats whose files hold faces, labels and perhaps splits, by suffix.
+_READERS = {".parquet": parquet_file.read_parquet}
+
 
 def read_faces(path: Path, *, skip_bad: bool = False) -> DecodedFaces:
     """Return the faces at `path`, a file or a folder.
@@ -66,9 +69,9 @@ def _read_kind(by_kind: dict[str, list[SourceFile]], path: Path, collector: Face
             if path.is_dir() and (empty := find_empty_folders(path)):
                 first = escape_unprintable(str(empty[0].relative_to(path)))
                 collector.notes[f"folders without images: {len(empty):,} (first: {first})"] = None
-        case [(".parquet", files)]:
+        case [(suffix, files)] if suffix in _READERS:
             for file in files:
-                parquet_file.read_parquet(file, collector)
+                _READERS[suffix](file, collector)
         case [(".zip", _)]:
             raise UserError(f"{path} is a broken zip file, or holds another one; unpack it first")
         case [(_, files)]:
