@@ -1,26 +1,26 @@
-"""What ends a trial before its time, as its worker tells it."""
+"""Failures of a trial that its worker reports."""
 
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-# As torch, cuDNN and cuBLAS tell of too little memory where it is no OutOfMemoryError.
+# Of torch, cuDNN and cuBLAS, if they raise no OutOfMemoryError.
 _OUT_OF_MEMORY_MESSAGES = ("out of memory", "unable to find an engine", "ALLOC_FAILED")
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether a GPU had too little memory. In a process that has torch."""
+    """Return whether a GPU had too little memory. Imports torch."""
     import torch
 
-    told = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(each in told for each in _OUT_OF_MEMORY_MESSAGES)
-    )
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    messages = _OUT_OF_MEMORY_MESSAGES
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in messages)
 
 
 def is_fatal_for_worker(error: Exception) -> bool:
-    """Whether the process can use its GPU no more, whatever it tries next."""
+    """Return whether this process can no longer use its GPU. Imports torch."""
     import torch
 
     return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
@@ -28,10 +28,10 @@ def is_fatal_for_worker(error: Exception) -> bool:
 
 @dataclass(frozen=True)
 class TrialFailure:
-    """Reported by a worker in place of an epoch; a worker that dies reports nothing.
+    """A failure that a worker reports instead of an epoch. A worker that dies reports none.
 
-    kind: "error" is of this trial alone; "memory" is a GPU's that was too small for it; "storage"
-        concerns every trial: nothing can be kept.
+    kind: "error" of this trial; "memory" if its GPU had too little; "storage" if nothing can be
+        stored, which concerns all trials.
     error: the traceback.
     """
 
@@ -40,20 +40,20 @@ class TrialFailure:
 
     @classmethod
     def from_error(cls, error: Exception) -> "TrialFailure":
-        """Must be called where `error` is being handled, in a process that has torch."""
-        told = "".join(traceback.format_exception(error)).strip()
+        """Return the failure of a trial that raised `error`. Imports torch."""
+        text = "".join(traceback.format_exception(error)).strip()
         if is_out_of_memory(error):
-            return cls("memory", told)
-        return cls("storage" if isinstance(error, OSError) else "error", told)
+            return cls("memory", text)
+        return cls("storage" if isinstance(error, OSError) else "error", text)
 
     @property
     def last_line(self) -> str:
-        """The last line of the traceback, which says what happened."""
+        """The last line of the traceback, with the message."""
         return self.error.splitlines()[-1]
 
     def is_retryable(self, config: Mapping[str, Any]) -> bool:
-        """Whether the trial deserves another try, with a GPU of its own.
+        """Return whether the trial is tried again with a whole GPU.
 
-        config: as `train_trial` takes it.
+        config: of the trial, as `train_trial` receives it.
         """
         return self.kind == "memory" and 0 < config["gpus"] < 1

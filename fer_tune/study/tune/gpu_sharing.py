@@ -1,4 +1,4 @@
-"""How many trials get the most out of one GPU together, found out by letting some share it."""
+"""Measurement of how many trials share a GPU best (`--gpus-per-trial auto`)."""
 
 import sys
 import time
@@ -21,19 +21,21 @@ from fer_tune.trial_config import BASELINE
 if TYPE_CHECKING:
     import torch
 
-TRIAL_COUNTS = (1, 2, 4, 8)  # tried at once, in this order
-MIN_SPEEDUP = 1.1  # by which more trials at once must be faster together to be worth their memory
-MEASURE_SECONDS = 3.0  # that each number of trials is watched
-TIMEOUT_SECONDS = 60.0  # seconds until the share must be free
-MAX_TRAINING_FACES, MAX_EVALUATION_FACES = (
-    8192,
-    1024,
-)  # faces of an epoch, so that many epochs fit in
+TRIAL_COUNTS = (1, 2, 4, 8)  # concurrent trials to measure, in this order
+MIN_SPEEDUP = 1.1  # more trials must be faster together by this factor, as they take more memory
+MEASURE_SECONDS = 3.0  # for each number of trials
+TIMEOUT_SECONDS = 60.0  # until Ray has the resources
+# Faces of an epoch, few enough for several epochs in that time.
+MAX_TRAINING_FACES, MAX_EVALUATION_FACES = 8192, 1024
 
 
 @dataclass(frozen=True)
 class Throughput:
-    """Trials at once, and the training faces a second that they get through together."""
+    """The speed of some concurrent trials.
+
+    trials: number of trials.
+    faces_per_second: training faces a second, of all trials together.
+    """
 
     trials: int
     faces_per_second: float
@@ -42,28 +44,31 @@ class Throughput:
 def resolve_gpu_share(
     request: ResourceRequest, machines: Sequence[Machine], faces: StudyData
 ) -> tuple[ResourceRequest, Sequence[Throughput]]:
-    """`wanted` with the part of a GPU at which trials share it best, and the rates that say so.
+    """Return the request with the best share of a GPU for "auto", and the measured throughputs.
 
-    Without "auto" or a GPU there is nothing to find out. Raises UserError where no trial runs.
+    Without "auto", or without a GPU, the request stays as it is.
+
+    Raises UserError if the GPU has too little memory for a trial, or is not free.
     """
-    machine = next((each for each in machines if each.gpus), None)
+    machine = next((machine for machine in machines if machine.gpus), None)
     if request.gpus != "auto" or machine is None:
         return request, ()
-    cores = max(1, machine.cores // machine.gpus)
-    found = measure_throughputs(
-        faces[BASELINE.data_plan], {"CPU": min(cores, TRIAL_COUNTS[-1]), "GPU": 1}
-    )
-    return replace(request, gpus=1 / choose_best_throughput(found).trials), found
+    cores = min(max(1, machine.cores // machine.gpus), TRIAL_COUNTS[-1])
+    measured = measure_throughputs(faces[BASELINE.data_plan], {"CPU": cores, "GPU": 1})
+    return replace(request, gpus=1 / choose_best_throughput(measured).trials), measured
 
 
 def measure_throughputs(faces: TrialData, bundle: Mapping[str, float]) -> list[Throughput]:
-    """Train the paper's configuration once, twice, ... at a time, each in a process of its own.
+    """Train the baseline once, twice, ... concurrently, each in its own process.
 
-    Ends at the first number for which cores or memory do not suffice. Needs Ray to be connected.
+    It ends at the first number of trials with too few cores or too little memory. Ray must be
+    connected.
 
-    faces: of the paper's trial; a part of them is used.
-    there: what the trials share on one machine: whole cores as "CPU", and one "GPU" or none.
-    Raises UserError where they get no such share, or it is too small for one trial.
+    faces: of the baseline; at most MAX_TRAINING_FACES are used.
+    bundle: resources on one machine that the trials share: whole cores as "CPU", and "GPU": 1 or
+        none.
+
+    Raises UserError if no machine has the resources free, or one trial does not fit.
     """
     import ray
     from ray.util.placement_group import placement_group, remove_placement_group
@@ -71,18 +76,18 @@ def measure_throughputs(faces: TrialData, bundle: Mapping[str, float]) -> list[T
     group = placement_group([dict(bundle)])
     try:
         ray.get(group.ready(), timeout=TIMEOUT_SECONDS)
-        found = list(_measure_in_group(faces, bundle, group))
+        measured = list(_measure_in_group(faces, bundle, group))
     except ray.exceptions.GetTimeoutError as error:
         raise UserError(f"--gpus-per-trial auto: no machine has {bundle} free") from error
     finally:
-        remove_placement_group(group)  # ends the processes in it
-    if not found:
-        raise UserError("--gpus-per-trial auto: the GPU has no memory for a trial")
-    return found
+        remove_placement_group(group)  # also ends the processes
+    if not measured:
+        raise UserError("--gpus-per-trial auto: the GPU has too little memory for a trial")
+    return measured
 
 
 def choose_best_throughput(throughputs: Sequence[Throughput]) -> Throughput:
-    """The fewest trials that are about as fast together as any number of them."""
+    """Return the fewest trials whose throughput is within MIN_SPEEDUP of the best."""
     fastest = max(rate.faces_per_second for rate in throughputs)
     return next(rate for rate in throughputs if rate.faces_per_second * MIN_SPEEDUP >= fastest)
 
@@ -93,50 +98,49 @@ def _measure_in_group(
     import ray
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-    most = int(bundle["CPU"])
-    trial = ray.remote(_BenchmarkTrial).options(
+    max_trials = int(bundle["CPU"])
+    actor = ray.remote(_BenchmarkTrial).options(
         num_cpus=1,
-        num_gpus=bundle.get("GPU", 0) / most,
+        num_gpus=bundle.get("GPU", 0) / max_trials,
         scheduling_strategy=PlacementGroupSchedulingStrategy(group),
     )
-    part = ray.put(_take_subset(faces))
+    subset = ray.put(_take_subset(faces))
     running: list[Any] = []
-    for trials in (number for number in TRIAL_COUNTS if number <= most):
-        running += [trial.remote(part) for _ in range(trials - len(running))]
+    for count in (count for count in TRIAL_COUNTS if count <= max_trials):
+        running += [actor.remote(subset) for _ in range(count - len(running))]
         try:
             for seconds in (0, MEASURE_SECONDS):  # the first epoch is slower
-                together = ray.get(
-                    [each.measure_throughput.remote(seconds, 1 / trials) for each in running]
-                )
+                rates = [trial.measure_throughput.remote(seconds, 1 / count) for trial in running]
+                total = sum(ray.get(rates))
         except Exception as error:
             if is_out_of_memory(error):
                 return
             raise
-        yield Throughput(trials, sum(together))
+        yield Throughput(count, total)
 
 
 class _BenchmarkTrial:
-    """A trial that trains as long as it is told."""
+    """A Ray actor that trains the baseline without end."""
 
     def __init__(self, faces: TrialData) -> None:
         self._faces = faces
         self._epochs: Iterator[EpochResult] | None = None
 
     def measure_throughput(self, seconds: float, share: float) -> float:
-        """Training faces a second over as many epochs as it takes, at least one.
+        """Return training faces a second, over at least one epoch.
 
-        share: of the GPU's memory that the trial may take.
+        share: fraction of the GPU's memory that the trial may use.
         """
         from fer_tune.trial.device import pick_device
 
-        # Not where the process begins: Ray would tell of too little memory as of its death.
+        # Not in __init__: Ray would report too little memory as the death of the actor.
         device = pick_device(share)
         self._epochs = self._epochs or self._start_training(device)
-        began, epochs = time.perf_counter(), 0
-        while not epochs or time.perf_counter() - began < seconds:
+        start, epochs = time.perf_counter(), 0
+        while not epochs or time.perf_counter() - start < seconds:
             next(self._epochs)
             epochs += 1
-        return epochs * len(self._faces.training.faces) / (time.perf_counter() - began)
+        return epochs * len(self._faces.training.faces) / (time.perf_counter() - start)
 
     def _start_training(self, device: "torch.device") -> Iterator[EpochResult]:
         import torch
@@ -145,19 +149,18 @@ class _BenchmarkTrial:
         from fer_tune.trial.training_loop import fit
 
         torch.set_num_threads(1)
-        faces, task = self._faces, TrialSpec(BASELINE, sys.maxsize, seed=0)
-        state = init_state(task, len(faces.training.faces), len(faces.classes), device)
-        return fit(task, state, faces, device)
+        faces, spec = self._faces, TrialSpec(BASELINE, sys.maxsize, seed=0)
+        state = init_state(spec, len(faces.training.faces), len(faces.classes), device)
+        return fit(spec, state, faces, device)
 
 
 def _take_subset(faces: TrialData) -> TrialData:
+    def take_first(faces: Faces, limit: int) -> Faces:
+        return faces.take(np.arange(min(limit, len(faces))))
+
     return TrialData(
-        TrainingFaces(_take_first(faces.training.faces, MAX_TRAINING_FACES)),
-        _take_first(faces.train_sample, MAX_EVALUATION_FACES),
-        _take_first(faces.validation, MAX_EVALUATION_FACES),
+        TrainingFaces(take_first(faces.training.faces, MAX_TRAINING_FACES)),
+        take_first(faces.train_sample, MAX_EVALUATION_FACES),
+        take_first(faces.validation, MAX_EVALUATION_FACES),
         faces.classes,
     )
-
-
-def _take_first(faces: Faces, limit: int) -> Faces:
-    return faces.take(np.arange(min(limit, len(faces))))

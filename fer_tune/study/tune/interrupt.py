@@ -1,4 +1,4 @@
-"""A study that is asked to end, ends soon."""
+"""Ctrl-C during a study."""
 
 import signal
 import threading
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def kill_workers_on_sigint(workers: Mapping[int, Any]) -> None:
-    """At Ctrl-C, let Ray Tune end the study as it does, but not wait for epochs to end first.
+    """Let Ctrl-C end the study through Ray Tune, without waiting for the current epochs.
 
-    A worker answers Ray only between two epochs, and Ray waits for it for up to fifteen seconds.
-    To end it in the midst of one loses nothing else: what it has kept is whole.
+    A worker answers Ray only between two epochs, and Ray waits for it up to fifteen seconds. A
+    killed worker loses only its current epoch, as checkpoints are written completely or not at all.
 
-    workers: Ray's handles of the trials that run, by number, as they are when the time comes.
+    workers: Ray's handles of the running trials, by number; read at the time of the Ctrl-C.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -23,7 +23,7 @@ def kill_workers_on_sigint(workers: Mapping[int, Any]) -> None:
     def handle_sigint(number: int, frame: FrameType | None) -> None:
         assert callable(before)
         before(number, frame)
-        # On a thread of its own: the signal may have come in the midst of a call to Ray.
+        # In another thread, as the signal may interrupt a call to Ray.
         threading.Thread(target=_kill_workers, args=(list(workers.values()),), daemon=True).start()
 
     signal.signal(signal.SIGINT, handle_sigint)
@@ -31,7 +31,7 @@ def kill_workers_on_sigint(workers: Mapping[int, Any]) -> None:
 
 @contextmanager
 def restore_sigint() -> Iterator[None]:
-    """Ctrl-C after a study does what it did before: Ray Tune leaves its own handler behind."""
+    """Restore the handler of Ctrl-C at the end, because Ray Tune leaves its own."""
     before = signal.getsignal(signal.SIGINT)
     try:
         yield

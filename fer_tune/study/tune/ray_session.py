@@ -1,4 +1,4 @@
-"""A connection to Ray: to a cluster, or to one of its own on this machine."""
+"""Connection to Ray: to a cluster, or to a new Ray on this machine."""
 
 import logging
 import os
@@ -11,31 +11,31 @@ from urllib.parse import urlsplit
 from fer_tune.common.errors import UserError
 from fer_tune.study.tune.resources import Machine, count_cores, detect_machine
 
-# Ray reads these when it starts, or as a study begins.
+# Ray reads these at its start or at the start of a study.
 RAY_ENVIRONMENT = {
-    # A trial trains on a thread of its worker. glibc gives the memory of such a thread back to the
-    # system after each step, that of the main one it keeps (see fer_tune.trial.device).
+    # A trial trains in a thread of its worker, from which glibc returns memory to the system after
+    # each step, unlike in the main thread (see fer_tune.trial.device).
     "MALLOC_ARENA_MAX": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # It tells of machines that died in colour, even to a file.
+    # Otherwise Ray colours its messages about dead machines even in a file.
     "RAY_COLOR_PREFIX": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Tune gives its actors an environment of their own, so workers started before are of no use.
+    # Tune's actors have their own environment and cannot use workers that were started before.
     "RAY_prestart_worker_first_driver": "0",
-    # The error of a trial is told in one line, and kept whole in MLflow.
+    # The terminal shows a trial's error in one line, and MLflow has all of it.
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    # With a callback of ours, Tune would add loggers for CSV and TensorBoard, which nobody reads.
+    # With a callback, Tune would also write CSV and TensorBoard logs, which nobody reads.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # Seconds between two snapshots of all trials, which a study is never restored from.
+    # Seconds between snapshots of all trials. A study is restored from its event log instead.
     "TUNE_GLOBAL_CHECKPOINT_S": "inf",
 }
 
-# As on macOS and Windows: a Ray of one machine takes 127.0.0.1 for its address, and listens on no
-# other. With an address of the network, all the network could reach it.
+# As on macOS and Windows, Ray on one machine listens on 127.0.0.1 only, so that nobody else in the
+# network can reach it.
 LOCAL_ENVIRONMENT = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
-# Beside these, for a cluster: tries to connect, a second each. It is there already, or is not.
+# For a cluster: attempts to connect, one a second.
 CLUSTER_ENVIRONMENT = {"RAY_NUM_REDIS_GET_RETRIES": "5"}
 
 TOKEN_SOURCES = "RAY_AUTH_TOKEN or ~/.ray/auth_token"
@@ -44,9 +44,9 @@ PROBE_SECONDS = 5
 
 @contextmanager
 def open_ray_session(address: str | None) -> Iterator[list[Machine]]:
-    """Connect to the Ray cluster at `address`, or start Ray here; and leave it in the end.
+    """Connect to the Ray cluster at `address`, or start Ray on this machine; disconnect at the end.
 
-    Yields what there is to divide among trials. Raises UserError where no cluster answers.
+    Yields the machines. Raises UserError if no cluster answers.
     """
     for name, value in (
         RAY_ENVIRONMENT | (LOCAL_ENVIRONMENT if address is None else CLUSTER_ENVIRONMENT)
@@ -54,7 +54,7 @@ def open_ray_session(address: str | None) -> Iterator[list[Machine]]:
         os.environ.setdefault(name, value)
     import ray
 
-    at_end = signal.getsignal(signal.SIGTERM)
+    sigterm_handler = signal.getsignal(signal.SIGTERM)
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         ray.init("local", num_cpus=count_cores(), include_dashboard=False, **quiet)
@@ -64,15 +64,15 @@ def open_ray_session(address: str | None) -> Iterator[list[Machine]]:
             ray.init(address, **quiet)
         except (OSError, ValueError) as error:
             raise UserError(
-                f"--address {address}: no Ray cluster answers there ({error}); is it running, and "
-                f"{TOKEN_SOURCES} its token?"
+                f"--address {address}: no Ray cluster answers ({error}); is it running, and does "
+                f"{TOKEN_SOURCES} have its token?"
             ) from error
         except ray.exceptions.AuthenticationError as error:
             raise UserError(
-                f"--address {address}: needs a token; is {TOKEN_SOURCES} there?"
+                f"--address {address}: the cluster needs a token in {TOKEN_SOURCES}"
             ) from error
-    # Ray's own handler, set as it started, would end this process at once.
-    signal.signal(signal.SIGTERM, at_end)
+    # Ray has set its own handler, which would end this process at once.
+    signal.signal(signal.SIGTERM, sigterm_handler)
     try:
         yield _list_machines(address is None)
     finally:
@@ -82,15 +82,15 @@ def open_ray_session(address: str | None) -> Iterator[list[Machine]]:
 def _list_machines(is_local: bool) -> list[Machine]:
     import ray
 
-    there = [each["Resources"] for each in ray.nodes() if each["Alive"]]
-    machines = [Machine(int(each.get("CPU", 0)), int(each.get("GPU", 0))) for each in there]
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    machines = [Machine(int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in nodes]
     if is_local and machines[0].gpus:
-        return [detect_machine()]  # the torch installed here may have no use for what Ray sees
+        return [detect_machine()]  # the installed torch may not support the GPUs that Ray sees
     return machines
 
 
 def _check_reachable(address: str) -> None:
-    """Raise OSError at once where nothing listens: Ray itself waits for minutes."""
-    place = urlsplit(address if "://" in address else f"//{address}")
-    if place.hostname and place.port:
-        socket.create_connection((place.hostname, place.port), PROBE_SECONDS).close()
+    """Raise OSError at once if nothing listens at the address. Ray itself waits for minutes."""
+    url = urlsplit(address if "://" in address else f"//{address}")
+    if url.hostname and url.port:
+        socket.create_connection((url.hostname, url.port), PROBE_SECONDS).close()

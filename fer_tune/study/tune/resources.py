@@ -1,4 +1,4 @@
-"""How a machine or a cluster is divided among trials."""
+"""Allocation of cores and GPUs to trials."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from fer_tune.common.text import pluralize
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to divide: whole CPU cores and GPUs."""
+    """A machine's resources for trials: whole CPU cores and GPUs."""
 
     cores: int
     gpus: int
@@ -18,9 +18,11 @@ class Machine:
 
 @dataclass(frozen=True)
 class ResourceAllocation:
-    """What one trial gets, and how many run at once.
+    """The resources of each trial, and the number of concurrent trials.
 
-    gpus: of one trial; a fraction shares a GPU between trials, its memory too.
+    concurrent: number of concurrent trials.
+    cpus: CPU cores of one trial.
+    gpus: GPUs of one trial; with a fraction, trials share a GPU and its memory.
     """
 
     concurrent: int
@@ -36,9 +38,9 @@ class ResourceAllocation:
 
 @dataclass(frozen=True)
 class ResourceRequest:
-    """What the user asked for; None leaves it to `allocate_resources`.
+    """The resources that the user asks for, as in ResourceAllocation.
 
-    gpus: "auto" is what None is, until `measured` has found out better.
+    None leaves the choice to `allocate_resources`; "auto" leaves it to `resolve_gpu_share`.
     """
 
     concurrent: int | None = None
@@ -47,14 +49,14 @@ class ResourceRequest:
 
 
 def detect_machine() -> Machine:
-    """The cores that this process may use (container limits counted) and the GPUs torch sees."""
+    """Return the cores that this process may use, and the GPUs that torch sees."""
     import torch
 
     return Machine(count_cores(), torch.cuda.device_count())
 
 
 def count_cores() -> int:
-    """The cores that this process may use, container limits counted."""
+    """Return the number of cores that this process may use, within a container's limits."""
     import joblib
 
     return int(joblib.cpu_count())
@@ -63,42 +65,47 @@ def count_cores() -> int:
 def allocate_resources(
     machines: Sequence[Machine], trials: int, request: ResourceRequest
 ) -> ResourceAllocation:
-    """Fill in what the user left open.
+    """Return the resources of each trial.
 
-    Without a GPU each trial gets one core, or more where there are fewer trials than cores: two
-    trials of one core each beat one of two. With GPUs each trial gets a quarter of one.
+    By default, a trial gets a quarter of a GPU. Without GPUs it gets one core, as two trials with
+    one core each are faster than one trial with two. It gets more if there are fewer trials than
+    cores.
 
-    Raises UserError where a trial asks for more than any machine has.
+    trials: number of trials of the study.
+
+    Raises UserError if a trial needs more than any machine has.
     """
-    if not any(each.cores for each in machines):
-        raise UserError("no machine of the cluster has a core for trials; start its workers first")
+    if not any(machine.cores for machine in machines):
+        raise UserError("no machine of the cluster has a core for trials; start its workers")
     gpus = request.gpus
     if gpus is None or gpus == "auto":
-        gpus = 0.25 if any(each.gpus for each in machines) else 0.0
-    _check_gpus(gpus, max(each.gpus for each in machines))
-    at_once = min(request.concurrent or trials, trials)
-    most = max(each.cores for each in machines)
-    shared = sum(each.cores for each in machines) // at_once
-    cpus = request.cpus or (1 if gpus else max(1, min(shared, most)))
-    if cpus > most:
-        raise UserError(f"--cpus-per-trial {cpus}: there are only {most} cores on a machine")
-    room = sum(_count_fitting_trials(each, cpus, gpus) for each in machines)
-    if not room:
-        raise UserError(f"no machine has the {cpus} cores and {gpus:g} GPUs that a trial asks for")
-    return ResourceAllocation(min(at_once, room), cpus, gpus)
+        gpus = 0.25 if any(machine.gpus for machine in machines) else 0.0
+    _check_gpus(gpus, max(machine.gpus for machine in machines))
+    concurrent = min(request.concurrent or trials, trials)
+    largest = max(machine.cores for machine in machines)
+    share = sum(machine.cores for machine in machines) // concurrent
+    cpus = request.cpus or (1 if gpus else max(1, min(share, largest)))
+    if cpus > largest:
+        raise UserError(f"--cpus-per-trial {cpus}: the largest machine has {largest} cores")
+    fitting = sum(_count_fitting_trials(machine, cpus, gpus) for machine in machines)
+    if not fitting:
+        raise UserError(f"no machine has the {cpus} cores and {gpus:g} GPUs that a trial needs")
+    return ResourceAllocation(min(concurrent, fitting), cpus, gpus)
 
 
 def _count_fitting_trials(machine: Machine, cpus: int, gpus: float) -> int:
-    """Trials that fit on a machine at once."""
-    room = machine.cores // cpus
+    """Return the number of trials that fit on a machine."""
+    by_cores = machine.cores // cpus
     if not gpus:
-        return room
-    # Trials do not straddle GPUs: 0.3 of one makes three trials a GPU.
-    return min(room, machine.gpus * int(1 / gpus) if gpus < 1 else machine.gpus // int(gpus))
+        return by_cores
+    # No trial uses fractions of two GPUs: with 0.3 of a GPU, three trials fit on it.
+    return min(by_cores, machine.gpus * int(1 / gpus) if gpus < 1 else machine.gpus // int(gpus))
 
 
 def _check_gpus(gpus: float, available: int) -> None:
     if gpus > available:
-        raise UserError(f"--gpus-per-trial {gpus:g}: there are {available} GPUs")
+        raise UserError(f"--gpus-per-trial {gpus:g}: the largest machine has {available} GPUs")
     if gpus > 1 and gpus != int(gpus):
-        raise UserError(f"--gpus-per-trial {gpus:g}: above one, only whole GPUs can be given")
+        raise UserError(
+            f"--gpus-per-trial {gpus:g}: above 1, only whole numbers of GPUs are possible"
+        )

@@ -1,4 +1,4 @@
-"""Ray's side of the rungs, which outlive its process."""
+"""Ray Tune's scheduler of a study, which asks ASHA."""
 
 from typing import Any
 
@@ -10,32 +10,32 @@ from fer_tune.study.records.settings import StudySettings
 
 
 class StudyScheduler(FIFOScheduler):  # type: ignore[misc]
-    """Lets trials go on as the study's rungs say, by their numbers in the study.
+    """A Ray scheduler that decides by the trials' numbers in the study.
 
-    Ray gives a trial a new id in every process, and does not save the scheduler with the
-    experiment. By number, the rungs can be filled again from the journal, in its order.
+    Ray gives a trial a new id in every process and does not save the scheduler. By number, ASHA's
+    rungs are filled again from the event log, in its order.
 
-    A trial that is paused has ended for Ray, and `StudySearcher` gives it again when it is to go
-    on. Ray can pause trials itself, but counts those among the ones that run at once, and begins
-    all that it is given: what a resumed study has paused before, it could not take up.
+    For Ray, a paused trial has ended, and `StudySearcher` proposes it again when it resumes. Ray's
+    own pausing counts paused trials as concurrent ones, and cannot take over those of an earlier
+    run.
 
-    rungs: shared with the search.
-    stopped: numbers of the trials that ended before their full length, and do not go on.
+    asha: shared with the searcher.
+    pruned: numbers of the trials that ended early and cannot resume.
     """
 
     def __init__(self, settings: StudySettings) -> None:
         super().__init__()
         self.asha = make_asha(settings)
         self.pruned: set[int] = set()
-        self._value, self._epochs = settings.metric, settings.epochs
+        self._study_metric, self._epochs = settings.metric, settings.epochs
 
     def replay_event(self, event: Event) -> None:
-        """Take in an event from the journal as if it happened now."""
+        """Apply an event of the event log as if it happened now."""
         match event:
             case TrialStarted(number=number):
                 self.asha.remove_paused(number)
             case EpochEnded(number=number, result=result):
-                self._decide_trial(number, result.epoch, result.metrics[self._value])
+                self._decide_trial(number, result.epoch, result.metrics[self._study_metric])
             case TrialEnded(number=number, ending="finished" | "stopped" | "failed" as ending):
                 self.asha.remove_paused(number)
                 if ending == "stopped":
@@ -50,11 +50,13 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         if "failure" in result:
             return str(TrialScheduler.STOP)
-        return self._decide_trial(trial.config["number"], result["epoch"], result[self._value])
+        return self._decide_trial(
+            trial.config["number"], result["epoch"], result[self._study_metric]
+        )
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
-        # Ray's own looks through all trials there ever were, at each of its steps.
+        # Ray's method goes through all trials of the study at each of its steps.
         pending = [
-            each for each in tune_controller.get_live_trials() if each.status == each.PENDING
+            trial for trial in tune_controller.get_live_trials() if trial.status == trial.PENDING
         ]
-        return min(pending, key=lambda each: each.config["number"], default=None)
+        return min(pending, key=lambda trial: trial.config["number"], default=None)

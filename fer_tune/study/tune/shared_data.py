@@ -1,4 +1,4 @@
-"""The faces of a study, made once for all of its trials."""
+"""The faces of a study, prepared once and shared by all of its trials."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,29 +18,30 @@ SharedStudyData = Mapping[DataPlan, Any]  # see `put_study_data`
 
 
 def build_study_data(splits: Splits, settings: StudySettings) -> StudyData:
-    """The faces of a trial by its data plan, for every plan that the space may ask for.
+    """Return the faces of a trial by data plan, for every plan of the space.
 
-    Those of a plan are made when they are first asked for: copies take seconds.
-    Raises UserError where `train_faces` is too small to hold every class.
+    The faces of a plan are prepared at their first use, as copies take seconds.
+
+    Raises UserError if `train_faces` is too small for a face of every class.
     """
     size = settings.train_faces or len(splits.train)
     train = draw_stratified_sample(splits.train, size, settings.seed)
-    # It travels to other processes, where nobody has any business with the test faces.
-    used = replace(splits, train=train, test=splits.test.take(np.arange(0)))
-    return _LazyStudyData(used, settings.space.data_plans(), settings.seed)
+    # Without the test faces: trials in other processes must not see them.
+    visible = replace(splits, train=train, test=splits.test.take(np.arange(0)))
+    return _LazyStudyData(visible, settings.space.data_plans(), settings.seed)
 
 
 class _LazyStudyData(StudyData):
     def __init__(self, splits: Splits, plans: Sequence[DataPlan], seed: int) -> None:
         self._splits, self._plans, self._seed = splits, plans, seed
-        self._made: dict[DataPlan, TrialData] = {}
+        self._data: dict[DataPlan, TrialData] = {}
 
     def __getitem__(self, plan: DataPlan) -> TrialData:
         if plan not in self._plans:
             raise KeyError(plan)
-        if plan not in self._made:
-            self._made[plan] = build_trial_data(self._splits, self._splits.train, plan, self._seed)
-        return self._made[plan]
+        if plan not in self._data:
+            self._data[plan] = build_trial_data(self._splits, self._splits.train, plan, self._seed)
+        return self._data[plan]
 
     def __iter__(self) -> Iterator[DataPlan]:
         return iter(self._plans)
@@ -50,29 +51,30 @@ class _LazyStudyData(StudyData):
 
 
 def put_study_data(faces: StudyData) -> SharedStudyData:
-    """The faces as workers get them, for `get_trial_data`.
+    """Put the faces into Ray's object store, for `get_trial_data`.
 
-    Plans that make copies are on their way still: a process beside the first trials makes them.
+    Another process prepares plans with copies while the first trials train.
     """
     import ray
 
-    make = ray.remote(num_cpus=0)(_build_trial_data)
-    there = ray.put(faces) if any(plan in COPY_SELECTORS for plan in faces) else None
+    build = ray.remote(num_cpus=0)(_build_trial_data)
+    stored = ray.put(faces) if any(plan in COPY_SELECTORS for plan in faces) else None
     return {
-        plan: make.remote(there, plan) if plan in COPY_SELECTORS else faces[plan] for plan in faces
+        plan: build.remote(stored, plan) if plan in COPY_SELECTORS else faces[plan]
+        for plan in faces
     }
 
 
 def get_trial_data(faces: SharedStudyData, plan: DataPlan) -> TrialData:
-    """What `put_study_data` has for the plan; waits for it where it is not made yet."""
+    """Return the faces of a plan; wait until they are prepared."""
     import ray
 
-    own = faces[plan]
-    own = ray.get(own) if isinstance(own, ray.ObjectRef) else own
-    assert isinstance(own, TrialData)
-    return own
+    data = faces[plan]
+    data = ray.get(data) if isinstance(data, ray.ObjectRef) else data
+    assert isinstance(data, TrialData)
+    return data
 
 
 def _build_trial_data(faces: StudyData, plan: DataPlan) -> TrialData:
-    os.nice(10)  # the trials that can train go first
+    os.nice(10)  # running trials have priority
     return faces[plan]

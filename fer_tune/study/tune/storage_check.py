@@ -1,4 +1,4 @@
-"""Whether every machine of a cluster can keep what the study needs kept."""
+"""Check that every machine of a cluster can use the storage."""
 
 import secrets
 from contextlib import suppress
@@ -9,50 +9,50 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.filesystem import Directory
 from fer_tune.study.records.study_storage import explain_storage_errors
 
-TIMEOUT_SECONDS = 60.0  # seconds for all machines to answer
+TIMEOUT_SECONDS = 60.0  # for all machines together
 
 
 def check_storage_access(storage: str, study_dir: Directory) -> None:
-    """Have each machine of the cluster read what is written here, and write beside it.
+    """Check that each machine of the cluster reads and writes in the study's folder.
 
-    Ray must be connected. storage: as the user gave it. Raises UserError where one cannot.
+    Ray must be connected.
+
+    storage: the value of `--storage`, for errors.
+
+    Raises UserError if a machine cannot.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    word, probe = secrets.token_hex(8), study_dir / atomic.make_partial_name("probe")
+    token, probe = secrets.token_hex(8), study_dir / atomic.make_partial_name("probe")
     with explain_storage_errors(storage):
-        probe.write("driver", word.encode())
-    answer = ray.remote(num_cpus=0)(_probe_storage)
-    nodes = _list_nodes()
-    asked = {
-        node: answer.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
-        ).remote(probe, node, word)
-        for node in nodes
-    }
+        probe.write("driver", token.encode())
+    task, nodes, results = ray.remote(num_cpus=0)(_probe_storage), _list_nodes(), {}
+    for node in nodes:
+        strategy = NodeAffinitySchedulingStrategy(node, soft=False)
+        results[node] = task.options(scheduling_strategy=strategy).remote(probe, node, token)
     try:
-        # For all of them: to leave Ray while it has something to do may end this process, unheard.
-        ray.wait(list(asked.values()), num_returns=len(asked), timeout=TIMEOUT_SECONDS)
-        for node, reference in asked.items():
-            # Ray takes half a minute to see that a machine is gone, and lists it until then.
+        # All tasks must end first: leaving Ray during a task may end this process silently.
+        ray.wait(list(results.values()), num_returns=len(results), timeout=TIMEOUT_SECONDS)
+        for node, reference in results.items():
+            # Ray lists a dead machine for another half a minute.
             if (problem := _read_probe_result(reference)) and node in _list_nodes():
                 raise UserError(
                     f"--storage {storage}: machine {nodes[node]} of the cluster {problem}; give a "
-                    "folder that all of them share, or s3://bucket/..."
+                    "folder that all machines share, or s3://bucket/..."
                 )
     finally:
-        with suppress(OSError):  # what is left is deleted when the study runs
+        with suppress(OSError):  # the run of the study deletes the rest
             for name in ("driver", *nodes):
                 probe.delete(name)
             probe.delete_if_empty()
 
 
 def _list_nodes() -> dict[str, str]:
-    """The addresses of the cluster's machines by Ray's id, as far as Ray knows."""
+    """Return the addresses of the cluster's machines by Ray's id."""
     import ray
 
-    return {each["NodeID"]: each["NodeManagerAddress"] for each in ray.nodes() if each["Alive"]}
+    return {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
 
 
 def _read_probe_result(reference: Any) -> str | None:
@@ -68,13 +68,13 @@ def _read_probe_result(reference: Any) -> str | None:
 
 
 def _probe_storage(probe: Directory, node: str, token: str) -> str | None:
-    """Runs on the machine that is asked; what keeps it from reading or writing."""
+    """Return why this machine cannot read or write the probe, if so. Runs on that machine."""
     try:
         if probe.read("driver") != token.encode():
-            return "has another folder of that name"
+            return "has another folder of this name"
         probe.write(node, b"reached")
     except FileNotFoundError:
-        return "does not see it"
+        return "does not have this folder"
     except OSError as error:
-        return f"cannot write there ({error.strerror or error})"
+        return f"cannot write into it ({error.strerror or error})"
     return None

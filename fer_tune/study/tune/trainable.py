@@ -1,6 +1,6 @@
-"""The function that Ray calls for a trial.
+"""Ray Tune's trainable: the function that trains one trial on a worker.
 
-It alone imports torch: the process that conducts the study does without, and so starts sooner.
+Only the functions that run on a worker import torch, so the driver starts sooner.
 """
 
 import math
@@ -20,11 +20,12 @@ from fer_tune.trial_config import TrialConfig
 
 @dataclass(frozen=True)
 class TrialOptions:
-    """What all trials of a study share.
+    """Options that all trials of a study share.
 
-    seed: the study's; with the number of the trial it gives the trial's own.
-    threads: of a trial on the CPU.
-    folder: of the study, which every machine of a cluster reaches by the same address.
+    epochs: length of a trial.
+    seed: the study's; a trial's own seed follows from it and the trial's number.
+    threads: CPU threads of a trial.
+    shared_dir: the study's folder, with the same address on every machine of a cluster.
     """
 
     epochs: int
@@ -36,10 +37,10 @@ class TrialOptions:
 
 @dataclass(frozen=True)
 class RestoreInfo:
-    """With what a worker began a trial.
+    """What a worker restored of a trial.
 
-    epochs: that its checkpoint had.
-    problem: why a checkpoint that was there could not be used.
+    epochs: number of epochs in its checkpoint.
+    problem: why an existing checkpoint could not be used.
     """
 
     epochs: int = 0
@@ -50,21 +51,21 @@ NOT_RESTORED = RestoreInfo()
 
 
 def train_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOptions) -> None:
-    """Train one trial, keeping the state after every epoch and then reporting it.
+    """Train one trial: after each epoch, write a checkpoint and report the epoch to Ray.
 
-    The epochs of a checkpoint are reported again: the last of them may not be on record, since a
-    worker can die between the two. What breaks the trial is reported too, not raised: Ray would
-    try again whatever it was, and is to do so only where the worker died or its GPU is lost to it.
+    The epochs of a checkpoint are reported again, as a worker may die before it reports the last.
+    An error is also reported and not raised, as Ray retries whatever is raised. Ray is to retry
+    only if the worker dies or loses its GPU.
 
-    config: `number` in the study; `trial`, the values of a TrialConfig; and `gpus`, where it is a
-        part of one, of its memory too.
-    faces: see `fer_tune.study.tune.shared_data.sent`.
+    config: `number` in the study; `trial`, the values of a TrialConfig; and `gpus`, the trial's
+        share of GPUs and of their memory.
+    faces: see `put_study_data`.
     """
     try:
         _run_trial(config, faces, options)
     except Exception as error:
         if is_fatal_for_worker(error):
-            raise  # Ray goes on in another process
+            raise  # Ray retries in another process
         failure = TrialFailure.from_error(error)
         tune.report({options.metric: math.nan, "epoch": 0, "failure": failure})
 
@@ -81,34 +82,35 @@ def _run_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOpt
     torch.set_num_threads(options.threads)
     device = pick_device(config["gpus"])
     if config["gpus"] and device.type == "cpu":
-        raise RuntimeError("Ray has a GPU here and torch has none; is it built for this one?")
-    own = get_trial_data(faces, trial.data_plan)
-    kept = checkpoint_directory(options.shared_dir, number)
-    task = TrialSpec(trial, options.epochs, derive_trial_seed(options.seed, number), options.metric)
+        raise RuntimeError("Ray sees a GPU and torch does not; is this torch built for the GPU?")
+    data = get_trial_data(faces, trial.data_plan)
+    directory = checkpoint_directory(options.shared_dir, number)
+    seed = derive_trial_seed(options.seed, number)
+    spec = TrialSpec(trial, options.epochs, seed, options.metric)
     problems: list[str] = []
     state = checkpoint.load_or_init(
-        lambda: init_state(task, len(own.training.faces), len(own.classes), device),
-        kept,
+        lambda: init_state(spec, len(data.training.faces), len(data.classes), device),
+        directory,
         problems.append,
     )
-    begun = RestoreInfo(state.epochs_done, problems[0] if problems else None)
+    restored = RestoreInfo(state.epochs_done, problems[0] if problems else None)
     for result in state.history:
-        report_epoch(result, options.metric, begun)
-    for result in fit(task, state, own, device):
-        checkpoint.save_state(state, kept)
-        report_epoch(result, options.metric, begun)
+        report_epoch(result, options.metric, restored)
+    for result in fit(spec, state, data, device):
+        checkpoint.save_state(state, directory)
+        report_epoch(result, options.metric, restored)
 
 
 def derive_trial_seed(study_seed: int, number: int) -> int:
-    """The seed of a trial: its own, and the same whenever the trial is run again."""
+    """Return the seed of a trial, the same each time that the trial runs."""
     return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0])
 
 
 def report_epoch(result: EpochResult, metric: str, restored: RestoreInfo = NOT_RESTORED) -> None:
-    """Tell Ray of an epoch: what it decides by, and the whole for the study's observers.
+    """Report an epoch to Ray Tune.
 
-    Ray keeps statistics of every number that it finds, so it is given no more of them.
+    Ray computes statistics of every number in a report, so only the metric and the epoch are
+    numbers; all metrics are in `result`.
     """
-    tune.report(
-        {metric: result.metrics[metric], "epoch": result.epoch, "result": result, "begun": restored}
-    )
+    value = result.metrics[metric]
+    tune.report({metric: value, "epoch": result.epoch, "result": result, "restored": restored})

@@ -1,7 +1,7 @@
-"""A study on Ray Tune: run it, and go on after whatever ended it."""
+"""A run of a study on Ray Tune; it resumes what the event log has not finished."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,19 @@ from fer_tune.study.tune.searcher import StudySearcher
 from fer_tune.study.tune.shared_data import SharedStudyData, StudyData, put_study_data
 from fer_tune.study.tune.trainable import TrialOptions, train_trial
 
-# What Ray calls for a trial: see `train_trial`.
+# The type of `train_trial`; tests and benchmarks pass others.
 Trainable = Callable[[dict[str, Any], SharedStudyData, TrialOptions], None]
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """Where a study runs, and with what.
+    """Where a study runs, and with which resources.
 
-    folder: of the study on this machine: its settings and its journal.
-    kept: where every worker reaches what is kept of the trials.
-    at_once: trials; None where as many run as a cluster has room for, which may change.
-    time_budget: seconds after which no trial goes on; None for no limit.
+    local_dir: the study's folder on this machine, with its settings and event log.
+    shared_dir: the folder for checkpoints, which every worker can access.
+    max_concurrent: number of concurrent trials; None for as many as fit on a cluster, whose size
+        may change.
+    time_budget: seconds until the run ends; None for no limit.
     """
 
     local_dir: Path
@@ -43,7 +44,7 @@ class RunContext:
 
     @classmethod
     def on_this_machine(cls, folder: Path, resources: ResourceAllocation) -> "RunContext":
-        """All of it on this machine."""
+        """Return a context with all files in `folder`."""
         return cls(folder, DiskDirectory(folder.resolve()), resources, resources.concurrent)
 
 
@@ -54,72 +55,69 @@ def run_study(
     observers: Sequence[Observer],
     trainable: Trainable = train_trial,
 ) -> list[TrialRecord]:
-    """Run what the journal in `place.folder` says is not done yet, and return all trials.
+    """Run the trials that the event log does not show as ended, and return all trials.
 
-    Needs Ray to be connected (`open_ray_session`). Observers hear of new events only; the journal
-    must be the first of them. Ends early, with trials "interrupted", at Ctrl-C or when the time
-    is up. Raises UserError where the study, or a trial of it, cannot be kept any more.
+    Ray must be connected (`open_ray_session`). At Ctrl-C, or when the time is up, the run ends
+    early with its trials "interrupted".
 
-    train: runs in the workers; reports as `train_trial` does.
+    observers: receive the new events only; the first must be the event log.
+    trainable: runs on the workers, and reports as `train_trial` does.
+
+    Raises UserError if the study or one of its trials cannot be stored.
     """
     scheduler = StudyScheduler(settings)
-    earlier = build_trials(_replay_events(context.local_dir, scheduler), settings.metric)
-    _record_endings(
-        earlier, lambda each: _find_missing_ending(each, settings, scheduler), observers
-    )
-    if not _is_study_done(earlier, settings, scheduler):
-        search = StudySearcher(settings, earlier, context.resources.gpus, scheduler.asha)
-        reported = {each.number: len(each.history) for each in earlier if not each.has_final_status}
-        del earlier  # nothing of them is needed while the study runs
-        relay = StudyCallback(observers, scheduler, settings, reported)
-        _run_tuner(search, relay, _build_trainable(trainable, faces, settings, context), context)
-        relay.end_running_trials()
-        earlier = build_trials(read_events(context.local_dir), settings.metric)
-    if _is_study_done(earlier, settings, scheduler):
-        _record_endings(
-            earlier, lambda each: "stopped" if each.ending == "paused" else None, observers
-        )
-    return earlier
+    events = _replay_events(context.local_dir, scheduler)
+    trials = build_trials(events, settings.metric)
+    for trial in trials:
+        if ending := _find_missing_ending(trial, settings, scheduler):
+            _end_trial(trial, ending, observers)
+    if not _is_study_done(trials, settings, scheduler):
+        searcher = StudySearcher(settings, trials, context.resources.gpus, scheduler.asha)
+        reported = {each.number: len(each.history) for each in trials if not each.has_final_status}
+        del trials  # free their memory during the run
+        callback = StudyCallback(observers, scheduler, settings, reported)
+        resourced = _build_trainable(trainable, faces, settings, context)
+        _run_tuner(searcher, callback, resourced, context)
+        callback.end_running_trials()
+        trials = build_trials(read_events(context.local_dir), settings.metric)
+    if _is_study_done(trials, settings, scheduler):
+        for trial in trials:
+            if trial.ending == "paused":
+                _end_trial(trial, "stopped", observers)
+    return trials
 
 
 def _replay_events(folder: Path, scheduler: StudyScheduler) -> Iterator[Event]:
-    """The events of the journal; the scheduler takes them in as they pass."""
+    """Yield the recorded events, after the scheduler has replayed each."""
     for event in read_events(folder):
         scheduler.replay_event(event)
         yield event
 
 
-def _record_endings(
-    trials: Iterable[TrialRecord],
-    find_ending: Callable[[TrialRecord], Ending | None],
-    observers: Sequence[Observer],
-) -> None:
-    """Tell of those that have an ending which is not on record, and put it there."""
-    for record in trials:
-        if ending := find_ending(record):
-            event = TrialEnded(number=record.number, ending=ending)
-            record.apply_event(event)
-            for observer in observers:
-                observer.on_event(event)
+def _end_trial(trial: TrialRecord, ending: Ending, observers: Sequence[Observer]) -> None:
+    event = TrialEnded(number=trial.number, ending=ending)
+    trial.apply_event(event)
+    for observer in observers:
+        observer.on_event(event)
 
 
 def _find_missing_ending(
-    record: TrialRecord, settings: StudySettings, scheduler: StudyScheduler
+    trial: TrialRecord, settings: StudySettings, scheduler: StudyScheduler
 ) -> Ending | None:
-    """How a trial ended whose last epoch is on record but not its end: a kill came between."""
-    if record.has_final_status:
+    """Return how a trial ended, if a kill came between its last epoch and its end."""
+    if trial.has_final_status:
         return None
-    if record.number in scheduler.pruned:
+    if trial.number in scheduler.pruned:
         return "stopped"
-    if record.number in scheduler.asha.paused:
-        return "paused" if record.ending != "paused" else None
-    return "finished" if len(record.history) == settings.epochs else None
+    if trial.number in scheduler.asha.paused:
+        return "paused" if trial.ending != "paused" else None
+    return "finished" if len(trial.history) == settings.epochs else None
 
 
 def _is_study_done(
     trials: Sequence[TrialRecord], settings: StudySettings, scheduler: StudyScheduler
 ) -> bool:
-    """Whether no trial goes on or begins any more; some may still be paused."""
+    """Return whether no trial starts or resumes any more; some may still be paused."""
     paused = scheduler.asha.paused
     if sum(each.has_final_status or each.number in paused for each in trials) < settings.trials:
         return False
@@ -131,22 +129,20 @@ def _build_trainable(
 ) -> object:
     from ray import tune
 
+    cpus = context.resources.cpus
     options = TrialOptions(
         epochs=settings.epochs,
         metric=settings.metric,
         seed=settings.seed,
-        threads=context.resources.cpus,
+        threads=cpus,
         shared_dir=context.shared_dir,
     )
-    cpus = context.resources.cpus
 
     def make_placement_group(config: dict[str, Any]) -> tune.PlacementGroupFactory:
         return tune.PlacementGroupFactory([{"CPU": cpus, "GPU": config["gpus"]}])
 
-    return tune.with_resources(
-        tune.with_parameters(trainable, faces=put_study_data(faces), options=options),
-        make_placement_group,
-    )
+    with_data = tune.with_parameters(trainable, faces=put_study_data(faces), options=options)
+    return tune.with_resources(with_data, make_placement_group)
 
 
 def _run_tuner(
@@ -155,20 +151,20 @@ def _run_tuner(
     from ray import tune
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    _delete_leftovers(context.shared_dir)  # of a run that was killed
+    _delete_leftovers(context.shared_dir)  # of a killed run
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=callback.scheduler,
-            num_samples=-1,  # until the search says that it is over
+            num_samples=-1,  # the searcher decides when the study is done
             max_concurrent_trials=context.max_concurrent,
             time_budget_s=context.time_budget,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: trial_dirname(trial.config["number"]),
         ),
         run_config=tune.RunConfig(
-            # Only this process writes there, so that all of it can be deleted.
+            # Only this process writes into this folder, so it may delete it.
             name=atomic.make_partial_name("run"),
             storage_path=str(context.shared_dir),
             callbacks=[callback],
@@ -188,7 +184,7 @@ def _run_tuner(
 
 
 def _delete_leftovers(study: Directory) -> None:
-    """Delete what Ray Tune wrote, and files that a killed process did not finish."""
+    """Delete Ray Tune's folders, and files that a killed process left unfinished."""
     study.delete_partial_files()
     checkpoints = study / CHECKPOINTS
     for name in filter(is_trial_dirname, checkpoints.list_names()):

@@ -49,9 +49,9 @@ def _trial(error_file: Path | None = None, gpus: float = 0) -> SimpleNamespace:
     )
 
 
-def _report(relay: StudyCallback, epoch: int, begun: RestoreInfo = NOT_RESTORED) -> None:
+def _report(relay: StudyCallback, epoch: int, restored: RestoreInfo = NOT_RESTORED) -> None:
     result = EpochResult(epoch, {"val/macro_f1": 0.5}, [])
-    relay.on_trial_result(trial=_trial(), result={"result": result, "begun": begun})
+    relay.on_trial_result(trial=_trial(), result={"result": result, "restored": restored})
 
 
 def _ending(heard: Heard) -> TrialEnded:
@@ -144,7 +144,7 @@ def test_a_trial_whose_worker_died_goes_on_with_the_epochs_that_are_not_known(
 
 
 @pytest.mark.parametrize(
-    ("begun", "told"),
+    ("restored", "told"),
     [
         (RestoreInfo(2), []),
         (RestoreInfo(0), ["its newest checkpoint is gone; it is trained again from epoch 1"]),
@@ -153,14 +153,14 @@ def test_a_trial_whose_worker_died_goes_on_with_the_epochs_that_are_not_known(
     ],
 )
 def test_a_lost_checkpoint_is_told_and_its_epochs_are_not_told_again(
-    heard: Heard, settings: StudySettings, begun: RestoreInfo, told: list[str]
+    heard: Heard, settings: StudySettings, restored: RestoreInfo, told: list[str]
 ) -> None:
     relay = StudyCallback([heard], StudyScheduler(settings), settings, {4: 2})
     relay.on_trial_start(trial=_trial())
     for epoch in (1, 2, 3):
-        _report(relay, epoch, begun)
+        _report(relay, epoch, restored)
     remarks = [event.remark for event in heard if isinstance(event, TrialRemarked)]
-    assert remarks == [f"{each}, and what is known up to 2 stands" for each in told]
+    assert remarks == [f"{text}, but the recorded results up to epoch 2 stay" for text in told]
     assert [event.result.epoch for event in heard if isinstance(event, EpochEnded)] == [3]
 
 
@@ -189,7 +189,7 @@ def test_a_failed_trial_is_told_as_failed_unless_it_is_tried_again(
 
 def test_a_trial_that_cannot_be_kept_ends_the_study(relay: StudyCallback) -> None:
     failure = TrialFailure("storage", "Traceback\nOSError: [Errno 28] No space left on device: 'a'")
-    with pytest.raises(UserError, match=r"trial 004 could not be kept: OSError: .*No space left"):
+    with pytest.raises(UserError, match=r"trial 004 cannot be stored: OSError: .*No space left"):
         relay.on_trial_result(trial=_trial(), result={"failure": failure})
     assert relay.failure is not None
 

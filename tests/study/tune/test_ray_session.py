@@ -21,8 +21,8 @@ def test_an_address_where_no_cluster_answers_is_told_at_once(address: str) -> No
 # In a process of its own: Ray reads where to listen when it is imported.
 LISTENS = """
 import socket
-from fer_tune.study.tune.ray_session import ray_session
-with ray_session(None):
+from fer_tune.study.tune.ray_session import open_ray_session
+with open_ray_session(None):
     import ray
     (node,) = ray.nodes()
     ports = [node["NodeManagerPort"], node["ObjectManagerPort"]]

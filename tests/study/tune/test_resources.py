@@ -34,8 +34,8 @@ def test_what_is_left_open_is_divided_evenly(
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [
-        (ResourceRequest(gpus=0.5), "--gpus-per-trial 0.5: there are 0 GPUs"),
-        (ResourceRequest(cpus=4), "--cpus-per-trial 4: there are only 2 cores"),
+        (ResourceRequest(gpus=0.5), "--gpus-per-trial 0.5: the largest machine has 0 GPUs"),
+        (ResourceRequest(cpus=4), "--cpus-per-trial 4: the largest machine has 2 cores"),
     ],
 )
 def test_more_than_there_is_is_refused(wanted: ResourceRequest, told: str) -> None:
@@ -44,7 +44,7 @@ def test_more_than_there_is_is_refused(wanted: ResourceRequest, told: str) -> No
 
 
 def test_a_part_above_one_gpu_is_refused() -> None:
-    with pytest.raises(UserError, match="only whole GPUs"):
+    with pytest.raises(UserError, match="only whole numbers of GPUs"):
         allocate_resources([Machine(8, 4)], 5, ResourceRequest(gpus=1.5))
 
 
@@ -73,5 +73,5 @@ def test_a_trial_that_no_machine_has_both_cores_and_gpus_for_is_refused() -> Non
 
 
 def test_a_cluster_without_workers_is_told_as_such() -> None:
-    with pytest.raises(UserError, match="start its workers first"):
+    with pytest.raises(UserError, match="start its workers"):
         allocate_resources([Machine(0, 0)], 5, ResourceRequest())

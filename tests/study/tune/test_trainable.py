@@ -60,7 +60,7 @@ def test_a_trial_goes_on_from_its_checkpoint_whose_epochs_it_reports_again(
     train_trial(GIVEN, faces, _options(tmp_path, 3))
     assert _epochs(reports) == [1, 2, 3]
     assert reports[0]["result"] == before["result"]
-    assert {each["begun"].epochs for each in reports} == {1}
+    assert {each["restored"].epochs for each in reports} == {1}
 
 
 def test_an_epoch_is_kept_before_it_is_reported(
@@ -80,7 +80,7 @@ def test_a_broken_checkpoint_is_told_and_the_trial_begins_again(
     checkpoint_directory(options.shared_dir, 3).write(checkpoint.FILE, b"torn")
     train_trial(GIVEN, faces, options)
     assert _epochs(reports) == [1]
-    assert "not a state of this trial" in reports[0]["begun"].problem
+    assert "not a state of this trial" in reports[0]["restored"].problem
 
 
 def test_what_breaks_a_trial_is_reported_and_not_raised(
@@ -112,4 +112,4 @@ def test_a_trial_whose_gpu_torch_cannot_use_fails_and_does_not_train_on_the_cpu(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     train_trial(GIVEN | {"gpus": 0.25}, faces, _options(tmp_path, 1))
     (told,) = reports
-    assert told["failure"].last_line.endswith("torch has none; is it built for this one?")
+    assert told["failure"].last_line.endswith("torch does not; is this torch built for the GPU?")

@@ -141,7 +141,7 @@ def test_a_trial_too_large_for_its_part_of_a_gpu_goes_on_with_a_whole_one(
     epochs = [e.result.epoch for e in heard if e.kind == "epoch" and e.number == 1]
     assert epochs == [1, 2, 3]
     remarks = [e.remark for e in heard if isinstance(e, TrialRemarked)]
-    assert "it gets a whole one" in remarks[0]
+    assert "it gets a whole GPU" in remarks[0]
 
 
 @pytest.mark.usefixtures("_ray")
