@@ -95,11 +95,11 @@ def summarize_complexity(points: Sequence[ComplexityPoint], varied: set[str]) ->
         strong = [point.gap for point in some if point.augmentation > half]
         if weak and strong:
             parts.append(
-                f"{name}, the gap is {_format_gap(weak)} with augmentation up to {half:.2g} and "
-                f"{_format_gap(strong)} above"
+                f"For {trials} {name}, the gap is {_format_gap(weak)} with augmentation up to "
+                f"{half:.2g} and {_format_gap(strong)} above."
             )
     if "augmentation" in varied and parts:
-        return f"For {trials} {'; '.join(parts)}."
+        return " ".join(parts)
     gaps = " and ".join(
         f"{_format_gap([point.gap for point in some])} {name}"
         for name, some in sizes.items()

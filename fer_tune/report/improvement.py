@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 TITLE = "Improvement over the baseline"
 NOTE = (
     "Each trial is scored at its best epoch on the same validation faces. Numbers in brackets and "
-    "bars are 95 % bootstrap intervals over these faces. They do not include that the best trial "
-    "was selected on the same faces, which makes its scores optimistic. Retraining measures it on "
-    "the test faces."
+    "bars are 95 % bootstrap intervals over these faces. The best trial was also selected on them, "
+    "so its scores are optimistic. Retraining measures it on the test faces."
 )
 
 

@@ -41,7 +41,7 @@ def summarize_pruning(trials: Sequence[TrialRecord], epochs: int) -> str:
         return f"{statuses} None was pruned."
     saved = sum((epochs - after) * count for after, count in pruned.items())
     total = saved + sum(len(trial.history) for trial in trials)
-    counts = ", ".join(f"{count} after epoch {epoch}" for epoch, count in sorted(pruned.items()))
+    counts = " and ".join(f"{count} after epoch {epoch}" for epoch, count in sorted(pruned.items()))
     return f"{statuses} Pruning {counts} saved {saved} of {total} epochs ({saved / total:.0%})."
 
 

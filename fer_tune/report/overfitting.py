@@ -101,7 +101,8 @@ def _describe_importance(shares: Shares) -> str:
     if not shares:
         return ""
     (name, (mean, deviation)), *others = shares.items()
-    text = f" The most important parameter for the gap is {name} ({mean:.0%} ± {deviation:.0%})"
+    text = f" The most important parameter for the gap is {name} "
+    text += f"({mean:.0%} ± {deviation:.0%} of its variance)"
     close = [other for other, (share, _) in others if share >= mean - deviation]
     if not close:
         return f"{text}."

@@ -85,7 +85,7 @@ def test_parameters_that_may_be_as_important_are_named_too(trial: Trial, study: 
         return summarize_overfitting(study(trial(0, 10)), shares)
 
     assert describe(depth=(0.5, 0.1), dropout=(0.3, 0.1)).endswith(
-        "The most important parameter for the gap is depth (50% ± 10%)."
+        "The most important parameter for the gap is depth (50% ± 10% of its variance)."
     )
     assert "or dropout: too few" in describe(depth=(0.5, 0.2), dropout=(0.3, 0.1))
     assert "or one of 2 others, such as dropout: too few" in describe(
@@ -121,8 +121,8 @@ def test_augmentation_is_compared_in_smaller_and_in_larger_networks() -> None:
     text = summarize_complexity(points, {"augmentation", "depth"})
     assert text == (
         "For completed trials with up to 2.5 million parameters, the gap is 0.300 (1 trial) with "
-        "augmentation up to 0.5 and 0.200 (1 trial) above; with more than 2.5 million parameters, "
-        "the gap is 0.600 (1 trial) with augmentation up to 0.5 and 0.100 (1 trial) above."
+        "augmentation up to 0.5 and 0.200 (1 trial) above. For completed trials with more than "
+        "2.5 million parameters, the gap is 0.600 (1 trial) with augmentation up to 0.5 and 0.100 (1 trial) above."
     )
 
 
