@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fer_tune.common.text import pluralize
 from fer_tune.model_config import ModelConfig
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import draw_picture, plot_trials
+from fer_tune.report.plotting import add_legend, draw_picture, plot_trials
 from fer_tune.report.section import NO_RESULT, Picture, Section
 from fer_tune.study.pareto_front import SCORE_METRIC
 from fer_tune.terminal.formatting import format_mean_and_std
@@ -81,14 +81,10 @@ def summarize_complexity(points: Sequence[ComplexityPoint], varied: set[str]) ->
     size = median(point.parameters for point in points)
     half = median(point.augmentation for point in points)
     trials = "completed trials" if points is completed else "trials"
-    sizes = {
-        f"with up to {size / 1e6:.2g} million parameters": [
-            point for point in points if point.parameters <= size
-        ],
-        f"with more than {size / 1e6:.2g} million parameters": [
-            point for point in points if point.parameters > size
-        ],
-    }
+    small = [point for point in points if point.parameters <= size]
+    large = [point for point in points if point.parameters > size]
+    limit = f"{size / 1e6:.2g} million parameters"
+    sizes = {f"with up to {limit}": small, f"with more than {limit}": large}
     parts = []
     for name, some in sizes.items():
         weak = [point.gap for point in some if point.augmentation <= half]
@@ -100,11 +96,8 @@ def summarize_complexity(points: Sequence[ComplexityPoint], varied: set[str]) ->
             )
     if "augmentation" in varied and parts:
         return " ".join(parts)
-    gaps = " and ".join(
-        f"{_format_gap([point.gap for point in some])} {name}"
-        for name, some in sizes.items()
-        if some
-    )
+    by_size = {name: [point.gap for point in some] for name, some in sizes.items() if some}
+    gaps = " and ".join(f"{_format_gap(values)} {name}" for name, values in by_size.items())
     reason = "Too few trials differ in augmentation"
     if "augmentation" not in varied:
         reason = "The study does not vary augmentation"
@@ -123,12 +116,9 @@ def _plot_complexity(points: Sequence[ComplexityPoint]) -> Picture:
         for index, (name, high) in enumerate(_STRENGTHS.items()):
             some = [point for point in points if low <= point.augmentation < high]
             low = high
-            marker, color = "o^s"[index], f"C{index}"
             for panel, measure in zip(axes, ("score", "gap"), strict=True):
                 values = [(p.parameters / 1e6, getattr(p, measure), p.is_completed) for p in some]
-                plot_trials(panel, values, marker=marker, color=color)
-            if some:
-                axes[0].plot([], [], marker, color=color, fillstyle="none", label=name)
+                plot_trials(panel, values, name, index)
         axes[1].set_xscale("log")
         axes[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
         axes[1].xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -136,7 +126,7 @@ def _plot_complexity(points: Sequence[ComplexityPoint]) -> Picture:
         axes[0].set_ylabel("validation macro F1")
         axes[1].set_ylabel("gap in accuracy")
         axes[1].set_xlabel("trainable parameters, in millions")
-        axes[0].legend(title="augmentation", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+        add_legend(axes[0], 3, "augmentation")
 
     sizes = [point.parameters for point in points]
     alt = (

@@ -7,7 +7,7 @@ import numpy as np
 from fer_tune.data.audit import Audit, audit_splits
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.load import collect_remarks
-from fer_tune.report.plotting import draw_picture, truncate_names
+from fer_tune.report.plotting import add_legend, draw_picture, truncate_names
 from fer_tune.report.section import Picture, Section
 
 if TYPE_CHECKING:
@@ -42,14 +42,12 @@ def _plot_split_counts(audit: Audit) -> Picture:
                 height=0.25,
                 color=("0.35", "0.65", "0.95")[index],
                 hatch=("", "", "////")[index],
-                edgecolor="black",
-                linewidth=0.5,
                 label=f"{name} ({counts.sum():,} faces)",
             )
         axes[0].set_yticks(range(count), truncate_names(audit.classes))
         axes[0].invert_yaxis()
         axes[0].set_xlabel("share of the split, in %")
-        axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        add_legend(axes[0], 2)
 
     train = audit.counts["train"]
     alt = "Classes by split. Training faces: " + ", ".join(

@@ -75,16 +75,12 @@ def build_data_plan_section(study: ReportedStudy) -> Section:
     """Return the section: pairs that differ only in their data plan, and all trials by plan."""
     if not study.scored:
         return Section(TITLE, NO_RESULT)
-    pairs = find_trial_pairs(study)
-    by_plan: dict[str, list[float]] = {
-        plan: [trial.metrics[study.metric] for trial in trials]
-        for plan in DATA_PLANS
-        if (trials := [t for t in study.scored if t.record.config.data_plan == plan])
-    }
-    picture = _plot_by_plan(by_plan, pairs, study.metric)
+    pairs, metric = find_trial_pairs(study), study.metric
+    by_plan = {plan: [t.metrics[metric] for t in some] for plan, some in study.by_plan.items()}
+    picture = _plot_by_plan(by_plan, pairs, metric)
     if not pairs:
-        return Section(TITLE, summarize_plans(by_plan, study.metric), NOTE, [picture])
-    return Section(TITLE, summarize_pairs(pairs, study.metric), PAIRS_NOTE + NOTE, [picture])
+        return Section(TITLE, summarize_plans(by_plan, metric), NOTE, [picture])
+    return Section(TITLE, summarize_pairs(pairs, metric), PAIRS_NOTE + NOTE, [picture])
 
 
 def summarize_pairs(pairs: list[TrialPair], metric: str) -> str:

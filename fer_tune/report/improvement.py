@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from fer_tune.report.intervals import estimate_difference, estimate_metric
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import draw_picture
+from fer_tune.report.plotting import add_legend, draw_picture
 from fer_tune.report.section import NO_RESULT, Picture, Section
 from fer_tune.terminal.formatting import format_metric_name
 from fer_tune.terminal.study_summary import SUMMARY_METRICS, describe_improvement
@@ -85,7 +85,7 @@ def _plot_improvement(study: ReportedStudy) -> Picture:
         axes[0].set_ylim(len(names) - 0.5, -0.5)
         loss = "; loss in nats" if study.metric.endswith("/loss") else ""
         axes[0].set_xlabel(f"accuracy and gap as shares of faces; F1 from 0 to 1{loss}")
-        axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=2)
+        add_legend(axes[0], 2)
 
     alt = "; ".join(
         f"{label}: " + ", ".join(f"{name} {value}" for name, value in zip(names, row, strict=True))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fer_tune.common.text import pluralize
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import PALE, draw_picture
+from fer_tune.report.plotting import PALE, add_legend, draw_picture
 from fer_tune.report.section import Picture, Section
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal.formatting import format_metric_name
@@ -59,11 +59,7 @@ def _plot_curves(study: ReportedStudy, summary: str) -> Picture:
         axes[1].set_xlabel("epoch")
         axes[1].set_xlim(left=0.5, right=study.run.epochs + 0.5)
         axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        lines, labels = axes[0].get_legend_handles_labels()
-        legend = dict(zip(labels, lines, strict=True))
-        axes[0].legend(
-            legend.values(), legend, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3
-        )
+        add_legend(axes[0], 3)
 
     name = format_metric_name(metrics[0])
     alt = f"{name} and gap by epoch of {pluralize(len(trained), 'trial')}. {summary}"

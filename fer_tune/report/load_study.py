@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from fer_tune.data.resampling import DATA_PLANS
 from fer_tune.events import TrialStarted
 from fer_tune.study.ranking import ScoredTrial, rank_trials
 from fer_tune.study.records.event_log import read_events, read_trials
@@ -15,15 +16,9 @@ from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.terminal.study_summary import SUMMARY_METRICS
+from fer_tune.tracking import queries
 from fer_tune.tracking.artifacts import find_text
 from fer_tune.tracking.confusion_matrix import parse_confusion_csv
-from fer_tune.tracking.queries import (
-    StudyRun,
-    find_start_time,
-    find_study,
-    list_trials,
-    load_metric_history,
-)
 from fer_tune.tracking.store import Store
 
 _CLASS_F1_PREFIX = "val_f1/"
@@ -40,7 +35,7 @@ class ReportedStudy:
     has_local_log: whether the storage has the event log, and so the checkpoints too.
     """
 
-    run: StudyRun
+    run: queries.StudyRun
     space: SearchSpace
     classes: tuple[str, ...]
     trials: Sequence[TrialRecord]
@@ -63,6 +58,14 @@ class ReportedStudy:
         return self.scored[0]
 
     @property
+    def by_plan(self) -> dict[str, list[ScoredTrial]]:
+        """The trials of `scored` by data plan, without plans that have none."""
+        plans: dict[str, list[ScoredTrial]] = {plan: [] for plan in DATA_PLANS}
+        for trial in self.scored:
+            plans[trial.record.config.data_plan].append(trial)
+        return {plan: trials for plan, trials in plans.items() if trials}
+
+    @property
     def baseline(self) -> ScoredTrial | None:
         """The baseline, if it has finished an epoch."""
         return next((trial for trial in self.scored if trial.number == BASELINE_TRIAL), None)
@@ -76,14 +79,14 @@ def load_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
 
     Raises UserError if the store has no such study.
     """
-    run = find_study(store, name)
+    run = queries.find_study(store, name)
     check_study_name(name)  # it becomes part of paths
     command = find_text(store, run.run_id, "command.txt")
     if (storage.local_dir / name / SETTINGS).exists():
         folder, settings = open_study(storage.local_dir, name)
         # Two studies may have the same name, each in its own store.
         same_faces = settings.faces_hash == run.faces_hash
-        if same_faces and _find_start_time(folder) == find_start_time(store, run):
+        if same_faces and _find_start_time(folder) == queries.find_start_time(store, run):
             trials = read_trials(folder)
             metrics = next((trial.history[0].metrics for trial in trials if trial.history), ())
             classes = tuple(_parse_classes(metrics))
@@ -105,12 +108,14 @@ def _parse_classes(metrics: Iterable[str]) -> list[str]:
 
 
 def _load_from_mlflow(
-    store: Store, run: StudyRun, max_gap: float | None
+    store: Store, run: queries.StudyRun, max_gap: float | None
 ) -> tuple[list[TrialRecord], tuple[str, ...]]:
     names = tuple(dict.fromkeys([run.metric, *SUMMARY_METRICS]))
-    runs = {trial.number: trial for trial in list_trials(store, run)}
+    runs = {trial.number: trial for trial in queries.list_trials(store, run)}
     records = [
-        TrialRecord(number, t.name, t.config, load_metric_history(store, t, names), t.ending)
+        TrialRecord(
+            number, t.name, t.config, queries.load_metric_history(store, t, names), t.ending
+        )
         for number, t in runs.items()
     ]
     # Sorted by name, not by label; without a confusion matrix only their number matters.

@@ -7,7 +7,7 @@ from fer_tune.data.resampling import DATA_PLANS
 from fer_tune.events import STATUS_WORDS
 from fer_tune.report.intervals import estimate_metric
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import MARKERS, draw_picture, plot_trials
+from fer_tune.report.plotting import add_legend, draw_picture, plot_trials
 from fer_tune.report.section import NO_RESULT, Picture, Section, Table
 from fer_tune.study.parameter_importance import MIN_TRIALS, estimate_importances
 from fer_tune.study.pareto_front import SCORE_METRIC, find_pareto_front
@@ -46,9 +46,7 @@ def build_overfitting_section(study: ReportedStudy) -> Section:
     completed = [trial for trial in study.scored if trial.is_completed]
     records = [trial.record for trial in completed]
     shares = {
-        metric: estimate_importances(
-            records, study.space, [trial.metrics[metric] for trial in completed]
-        )
+        metric: estimate_importances(records, study.space, [t.metrics[metric] for t in completed])
         for metric in (SCORE_METRIC, "gap")
     }
     pictures = [_plot_score_by_gap(study)]
@@ -111,25 +109,17 @@ def _describe_importance(shares: Shares) -> str:
 
 
 def _plot_score_by_gap(study: ReportedStudy) -> Picture:
-    plans = {
-        plan: [trial for trial in study.scored if trial.record.config.data_plan == plan]
-        for plan in DATA_PLANS
-    }
-
     def plot_panels(axes: "list[Axes]") -> None:
-        for index, (plan, trials) in enumerate(plans.items()):
+        for plan, trials in study.by_plan.items():
             points = [(t.metrics["gap"], t.metrics[SCORE_METRIC], t.is_completed) for t in trials]
-            marker, color = MARKERS[index], f"C{index}"
-            plot_trials(axes[0], points, marker=marker, color=color)
-            if trials:
-                axes[0].plot([], [], marker, color=color, label=plan)
+            plot_trials(axes[0], points, plan, DATA_PLANS.index(plan))
         _mark_best_and_baseline(study, axes[0])
         _draw_pareto_front(study, axes[0])
         axes[0].set_xlabel("gap: training minus validation accuracy")
         axes[0].set_ylabel("validation macro F1")
-        axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 1.22), ncols=3)
+        add_legend(axes[0], 3)
 
-    counts = ", ".join(f"{len(trials)} {plan}" for plan, trials in plans.items() if trials)
+    counts = ", ".join(f"{len(trials)} {plan}" for plan, trials in study.by_plan.items())
     alt = f"Validation macro F1 against the gap, one point a trial, by data plan: {counts}."
     return draw_picture("overfitting", alt, plot_panels, height=3.4)
 
@@ -139,15 +129,8 @@ def _mark_best_and_baseline(study: ReportedStudy, axes: "Axes") -> None:
     trials = [study.best] if study.best is study.baseline else [study.best, study.baseline]
     for trial in filter(None, trials):
         gap, score = (estimate_metric(trial.best_epoch, name) for name in ("gap", SCORE_METRIC))
-        axes.errorbar(
-            gap.value,
-            score.value,
-            xerr=[[length] for length in gap.error_bars],
-            yerr=[[length] for length in score.error_bars],
-            fmt="none",
-            ecolor="0.5",
-            zorder=1,
-        )
+        xerr, yerr = ([[length] for length in axis.error_bars] for axis in (gap, score))
+        axes.errorbar(gap.value, score.value, yerr, xerr, fmt="none", ecolor="0.5", zorder=1)
         if trial is study.baseline:
             point = axes.plot(gap.value, score.value, "o", label="baseline")[0]
             point.set(color="black", fillstyle="none", markersize=11)
@@ -178,8 +161,6 @@ def _plot_importances(shares: dict[str, Shares]) -> Picture:
                 height=0.36,
                 color=("0.8", "0.45")[index],
                 hatch=("", "////")[index],
-                edgecolor="black",
-                linewidth=0.5,
                 error_kw={"elinewidth": 0.8, "capsize": 2},
                 label=format_metric_name(metric),
             )

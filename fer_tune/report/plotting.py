@@ -27,17 +27,27 @@ def truncate_names(names: Sequence[str]) -> list[str]:
 
 
 def plot_trials(
-    axes: "Axes", trials: Sequence[tuple[float, float, bool]], *, marker: str, color: str
+    axes: "Axes", trials: Sequence[tuple[float, float, bool]], label: str, style: int
 ) -> None:
     """Plot one point a trial: filled if it is completed, else hollow.
 
     trials: x, y and whether the trial is completed.
+    style: number of the marker and its colour.
     """
-    for filled in (True, False):
+    for filled in (False, True):
         points = [(x, y) for x, y, is_completed in trials if is_completed is filled]
-        style = "full" if filled else "none"
-        xs, ys = [x for x, _ in points], [y for _, y in points]
-        axes.plot(xs, ys, marker, color=color, fillstyle=style)
+        if points:
+            look = "full" if filled else "none"
+            x, y = zip(*points, strict=True)
+            axes.plot(x, y, MARKERS[style], color=f"C{style}", fillstyle=look, label=label)
+
+
+def add_legend(axes: "Axes", columns: int, title: str | None = None) -> None:
+    """Put a legend above the panel; of curves with the same label, it has the last."""
+    curves, labels = axes.get_legend_handles_labels()
+    entries = dict(zip(labels, curves, strict=True))
+    legend = axes.legend(entries.values(), entries, title=title, ncols=columns, loc="lower center")
+    legend.set_bbox_to_anchor((0.5, 1.0))
 
 
 def draw_picture(

@@ -28,19 +28,15 @@ def build_face_sheets(
     Raises OSError or BadCheckpoint if the checkpoint cannot be used.
     """
     probabilities = predict_validation(study, validation, checkpoint_directory)
-    sheets = {
-        "Random validation faces": sample_per_class(validation.labels, len(study.classes)),
-        "The most confident mistakes": find_worst_mistakes(validation.labels, probabilities),
-    }
+    classes, labels = study.classes, validation.labels
+
+    def build_sheet(heading: str, indices: list[int]) -> FaceSheet:
+        faces = [_build_face(classes, validation, probabilities[i], i) for i in indices]
+        return FaceSheet(heading, faces)
+
     return [
-        FaceSheet(
-            heading,
-            [
-                _build_face(study.classes, validation, probabilities[index], index)
-                for index in indices
-            ],
-        )
-        for heading, indices in sheets.items()
+        build_sheet("Random validation faces", sample_per_class(labels, len(classes))),
+        build_sheet("The most confident mistakes", find_worst_mistakes(labels, probabilities)),
     ]
 
 

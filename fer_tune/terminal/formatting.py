@@ -6,14 +6,8 @@ from statistics import mean, stdev
 
 import numpy as np
 from numpy.typing import NDArray
+from rich import progress
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from fer_tune.data.demo.demo_splits import DEMO_WARNING
@@ -28,18 +22,18 @@ def show_data_source(console: Console, splits: Splits) -> None:
         console.print(remark, style="bold reverse" if remark == DEMO_WARNING else "")
 
 
-def create_progress_bar(console: Console) -> Progress:
+def create_progress_bar(console: Console) -> progress.Progress:
     """Return a progress bar for epochs; its tasks need the field `shown`, the last scores."""
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("epochs, {task.fields[shown]},"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("epochs, {task.fields[shown]},"),
+        progress.TimeRemainingColumn(),
+        progress.TextColumn("left"),
     )
     # Rich estimates the speed from the last 30 s, but one epoch may take minutes.
-    return Progress(*columns, console=console, speed_estimate_period=3600)
+    return progress.Progress(*columns, console=console, speed_estimate_period=3600)
 
 
 def format_duration(seconds: float) -> str:

@@ -11,16 +11,8 @@ from rich.live import Live
 from rich.measure import Measurement
 from rich.table import Table
 
+from fer_tune import events
 from fer_tune.common.text import pluralize
-from fer_tune.events import (
-    STATUS_WORDS,
-    Ending,
-    EpochEnded,
-    Event,
-    TrialEnded,
-    TrialRemarked,
-    TrialStarted,
-)
 from fer_tune.scoring.metrics import is_better
 from fer_tune.study.ranking import ranking_key
 from fer_tune.study.records.settings import StudySettings
@@ -44,7 +36,7 @@ class TrialRow:
     point: Point
     epoch: int = 0
     best: tuple[float, float] | None = None
-    ending: Ending | None = None
+    ending: events.Ending | None = None
 
 
 class LiveTable:
@@ -72,22 +64,22 @@ class LiveTable:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, event: events.Event) -> None:
         match event:
-            case TrialStarted(number=number, config=config):
+            case events.TrialStarted(number=number, config=config):
                 point = self._space.extract_point(config.model_dump())
                 self._rows.setdefault(number, TrialRow(number, point)).ending = None
-            case EpochEnded(number=number, result=result):
+            case events.EpochEnded(number=number, result=result):
                 row = self._rows[number]
                 value = result.metrics[self._metric]
                 row.epoch = result.epoch
                 if is_better(self._metric, value, row.best and row.best[0]):
                     row.best = value, result.metrics["gap"]
                 self._new_epochs += 1
-            case TrialRemarked(number=number, remark=remark):
+            case events.TrialRemarked(number=number, remark=remark):
                 if self._is_live:
                     self._console.print(f"trial {number:03d}: {remark}", soft_wrap=True)
-            case TrialEnded(number=number, ending=ending, error=error):
+            case events.TrialEnded(number=number, ending=ending, error=error):
                 row = self._rows[number]
                 was_paused = row.ending == "paused"  # its line has been printed already
                 row.ending = ending
@@ -105,7 +97,7 @@ class LiveTable:
 
     def _format_trial_line(self, row: TrialRow, error: str | None) -> str:
         score = "-" if row.best is None else f"{row.best[0]:.3f}"
-        status = f"{STATUS_WORDS[row.ending]} after {pluralize(row.epoch, 'epoch')}"
+        status = f"{events.STATUS_WORDS[row.ending]} after {pluralize(row.epoch, 'epoch')}"
         line = f"trial {row.number:03d} {status}, {self._metric_name} {score}"
         if error:
             return f"{line}: {error.splitlines()[-1]}"
@@ -131,7 +123,7 @@ class LiveTable:
         for row in self._select_rows():
             table.add_row(
                 f"{row.number:03d}",
-                STATUS_WORDS[row.ending],
+                events.STATUS_WORDS[row.ending],
                 f"{row.epoch}/{self._settings.epochs}",
                 *([f"{value:.3f}" for value in row.best] if row.best else ["-", "-"]),
                 *(format_value(row.point.get(name, "-")) for name in parameters),

@@ -122,7 +122,8 @@ def test_augmentation_is_compared_in_smaller_and_in_larger_networks() -> None:
     assert text == (
         "For completed trials with up to 2.5 million parameters, the gap is 0.300 (1 trial) with "
         "augmentation up to 0.5 and 0.200 (1 trial) above. For completed trials with more than "
-        "2.5 million parameters, the gap is 0.600 (1 trial) with augmentation up to 0.5 and 0.100 (1 trial) above."
+        "2.5 million parameters, the gap is 0.600 (1 trial) with augmentation up to 0.5 and 0.100 "
+        "(1 trial) above."
     )
 
 
