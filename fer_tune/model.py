@@ -1,4 +1,4 @@
-"""FerNet: a LeNet-style CNN whose blocks, width, head and dropout are configuration."""
+"""FerNet: a LeNet-style CNN of configurable depth, width, head and dropout."""
 
 from copy import deepcopy
 from itertools import pairwise
@@ -13,9 +13,9 @@ from fer_tune.model_config import ModelConfig
 
 
 class FerNet(nn.Module):
-    """Convolution blocks, each halving the face's side, then linear layers.
+    """A network of convolution blocks, which halve the face's side, and linear layers.
 
-    config: the shape it was made with.
+    config: shape of the network.
     """
 
     def __init__(self, config: ModelConfig, classes: int) -> None:
@@ -23,12 +23,8 @@ class FerNet(nn.Module):
         self.config = config
         channels = [1, *(config.width * 2**block for block in range(config.depth))]
         sides = (SIDE // 2**block for block in range(config.depth))
-        self.features = nn.Sequential(
-            *(
-                ConvBlock(*pair, side, config)
-                for pair, side in zip(pairwise(channels), sides, strict=True)
-            )
-        )
+        pairs = zip(pairwise(channels), sides, strict=True)
+        self.features = nn.Sequential(*(ConvBlock(*pair, side, config) for pair, side in pairs))
         match config.head:
             case "hidden":
                 flat = channels[-1] * (SIDE // 2**config.depth) ** 2
@@ -54,21 +50,21 @@ class FerNet(nn.Module):
         return logits
 
     def fuse_for_evaluation(self) -> "FerNet":
-        """A copy for evaluation: the same function, its normalisations part of its convolutions."""
+        """Return an equal copy for evaluation, with batch norms fused into the convolutions."""
         model = deepcopy(self).eval()
         for block in model.features:
             assert isinstance(block, ConvBlock)
             block.first, block.further = _fuse_layers(block.first), _fuse_layers(block.further)
         return model
 
-    fused = fuse_for_evaluation  # the name that the code inside models registered before uses
+    fused = fuse_for_evaluation  # its name in the code inside models registered earlier
 
 
 class ConvBlock(nn.Module):
-    """A convolution, max-pooling and ReLU; then further convolutions, maybe with a shortcut.
+    """A block of convolution, max-pooling and ReLU, then further convolutions.
 
-    The paper pools after the ReLU; the greatest of four is the same either way, and here the ReLU
-    has a quarter to do. So have further convolutions, whose shortcut then needs no projection.
+    The paper pools after the ReLU. The result is the same, but the ReLU has a quarter of the work.
+    Further convolutions come after pooling, so a shortcut past them needs no projection.
     """
 
     def __init__(self, channels_in: int, channels_out: int, side: int, config: ModelConfig) -> None:
@@ -76,7 +72,7 @@ class ConvBlock(nn.Module):
         self.first = nn.Sequential(*_make_conv_layers(channels_in, channels_out))
         self.pool = nn.MaxPool2d(2)
         further: list[nn.Module] = []
-        # Of a single pixel's nine neighbours, eight are padding.
+        # A 3 x 3 window around a single pixel has nothing but padding beside it.
         for _ in range(config.convolutions - 1 if side // 2 > 1 else 0):
             further += [*_make_conv_layers(channels_out, channels_out), nn.ReLU(inplace=True)]
         self.further = nn.Sequential(*further[:-1])
@@ -89,16 +85,14 @@ class ConvBlock(nn.Module):
         pooled = functional.relu_(self.pool(self.first(images)))
         if not self.further:
             return pooled
-        found: Tensor = self.further(pooled)
-        return functional.relu_(pooled + found if self.residual else found)
+        refined: Tensor = self.further(pooled)
+        return functional.relu_(pooled + refined if self.residual else refined)
 
 
 def _make_conv_layers(channels_in: int, channels_out: int) -> list[nn.Module]:
-    # Without a bias: the normalisation after it has its own.
-    return [
-        nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
-        nn.BatchNorm2d(channels_out),
-    ]
+    # Without a bias: the batch norm has its own.
+    convolution = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
+    return [convolution, nn.BatchNorm2d(channels_out)]
 
 
 def _fuse_layers(layers: nn.Sequential) -> nn.Sequential:
@@ -117,20 +111,16 @@ def _make_hidden_layers(units_in: int, units_out: int, dropout: float) -> tuple[
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable parameters of `model`."""
+    """Return the number of trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def scale_pixels(
     images: Tensor,  # (B, 48, 48) uint8
 ) -> Tensor:  # (B, 1, 48, 48) float32 in [0, 1], channels last
-    """Pixels as the paper feeds them: divided by 255, nothing subtracted."""
-    return (
-        images.unsqueeze(1)
-        .to(torch.float32)
-        .div_(255)
-        .contiguous(memory_format=torch.channels_last)
-    )
+    """Return pixels as the paper has them: divided by 255, without subtracting a mean."""
+    scaled = images.unsqueeze(1).to(torch.float32).div_(255)
+    return scaled.contiguous(memory_format=torch.channels_last)
 
 
 scaled = scale_pixels  # as `FerNet.fused`

@@ -1,4 +1,4 @@
-"""The shape of a network, known without torch: that takes a second to import."""
+"""The shape of a network, without torch, which takes a second to import."""
 
 from typing import Annotated, Literal
 
@@ -10,16 +10,17 @@ Head = Literal["hidden", "average"]
 class ModelConfig(BaseModel):
     """The shape of a FerNet. The defaults are the paper's network (2.6 M parameters).
 
-    depth: convolution blocks, each halving the face's side (48, 24, 12, 6, 3, 1).
-    width: channels of the first block; every further block doubles them.
-    convolutions: in a block; all but the first are behind its pooling. The fifth block has one,
-        since a single pixel is left behind it.
-    residual: whether a shortcut leads past those behind the pooling (He et al. 2016, section 3.2),
-        whose channels do not grow; unused where there are none.
-    head: what follows the blocks. `hidden` is two hidden layers over all that the last block
-        gives; `average` is none, over its channels' means (Lin et al. 2014, section 3.2).
-    hidden_1, hidden_2: units of the two hidden fully connected layers; unused without them.
-    dropout: share of units dropped after each hidden layer, or of the channels' means.
+    depth: number of convolution blocks; each halves the face's side (48, 24, 12, 6, 3, 1).
+    width: channels of the first block; each further block doubles them.
+    convolutions: convolutions in a block, all but the first after its pooling. The fifth block has
+        one, since a single pixel is left after its pooling.
+    residual: add a shortcut past the convolutions after the pooling (He et al. 2016, section 3.2).
+        It needs two or more convolutions.
+    head: layers after the blocks. With `hidden`, these are two hidden layers over all outputs of
+        the last block. With `average`, there is no hidden layer, and each channel is averaged (Lin
+        et al. 2014, section 3.2).
+    hidden_1, hidden_2: units of the two hidden layers; unused by the head `average`.
+    dropout: share of units dropped after each hidden layer, or of the channel means.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

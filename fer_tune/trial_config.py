@@ -1,4 +1,4 @@
-"""What one trial is: a network and how it is trained."""
+"""The configuration of a trial: its network and its training."""
 
 from typing import Annotated, Literal
 
@@ -11,21 +11,21 @@ LearningRateSchedule = Literal["constant", "cosine", "onecycle"]
 
 
 class TrialConfig(ModelConfig):
-    """Every hyperparameter of a trial, flat; the defaults are the paper's own configuration.
+    """The hyperparameters of a trial. The defaults are the baseline: the paper's configuration.
 
-    learning_rate: Adam's; the peak where the schedule moves it.
-    weight_decay: decoupled (AdamW: Loshchilov & Hutter 2019); 0 is Adam.
-    label_smoothing: of the training loss only.
-    augmentation: strength of the random flips, shifts, turns, zooms and erasures; 0 is none, and
-        1 is the strongest that the field uses on FER2013.
-    mixup: alpha of the Beta distribution by which faces are mixed in pairs; 0 mixes none.
-    averaging: epochs over which the weights that are scored and kept are averaged, exponentially;
-        0 takes them as they are (Polyak & Juditsky 1992; Tarvainen & Valpola 2017, section 3).
-    self_distillation: the part of each label that is what the scored network itself predicts; it
-        grows from 0 in the first epoch towards this at the end (Kim et al. 2021, section 3). Costs
-        each step a forward pass.
-    schedule: of the learning rate, over the whole length of the trial.
-    data_plan: how training faces are drawn; see `fer_tune.data.resampling`.
+    learning_rate: learning rate of Adam; its maximum if a schedule changes it.
+    weight_decay: decoupled weight decay (AdamW: Loshchilov & Hutter 2019); 0 is Adam.
+    label_smoothing: label smoothing of the training loss only.
+    augmentation: strength of random flips, shifts, rotations, zooms and erasing. 0 is none, 1 the
+        strongest in the literature on FER2013.
+    mixup: alpha of the Beta distribution for mixing faces in pairs; 0 is none.
+    averaging: epochs of the exponential moving average (EMA) of the weights, which is evaluated and
+        saved. 0 is none (Polyak & Juditsky 1992; Tarvainen & Valpola 2017, section 3).
+    self_distillation: share of each label that the evaluated network predicts itself. It grows
+        from 0 in the first epoch to this value (Kim et al. 2021, section 3), and costs each step a
+        forward pass.
+    schedule: learning rate schedule over all epochs of the trial.
+    data_plan: resampling of the training faces, see `fer_tune.data.resampling`.
     """
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4

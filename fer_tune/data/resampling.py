@@ -42,8 +42,8 @@ def apply_data_plan(plan: DataPlan, train: Faces, seed: int) -> TrainingFaces:
     """Return the training faces of a plan; the same faces and seed give the same result.
 
     - original: the faces unchanged.
-    - balanced: the paper's plan. It draws as many originals of each class as the smallest class
-      has, adds ten augmented copies of each, and drops most faces of the large classes.
+    - balanced: the paper's plan. Each class has as many originals as the smallest class, and ten
+      augmented copies of each. Most faces of the large classes are dropped.
     - oversampled: every face, and augmented copies that make all classes as large as the largest.
     - sqrt_sampler: every face, drawn with probability proportional to 1/sqrt(size of its class).
     """

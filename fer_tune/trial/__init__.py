@@ -1,1 +1,1 @@
-"""The training of one trial: network, loop, checkpoint, augmentation."""
+"""The training of one trial: loop, state, checkpoint, augmentation."""

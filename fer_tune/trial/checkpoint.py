@@ -1,4 +1,4 @@
-"""A trial's state on disk, whole or not at all."""
+"""The checkpoint of a trial: its state on disk, complete or not at all."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -17,11 +17,11 @@ from fer_tune.trial.train_state import TrainState
 
 
 class BadCheckpoint(Exception):
-    """The file is broken, or of another network."""
+    """The error of a file that is broken, or belongs to another network."""
 
 
 def save_state(state: TrainState, folder: Directory) -> None:
-    """Write `state` into `folder`: a file that is there is complete. Raises OSError."""
+    """Write `state` into `folder`; the file is always complete. Raises OSError."""
     content = {
         "model": state.model.state_dict(),
         "optimizer": state.optimizer.state_dict(),
@@ -36,9 +36,9 @@ def save_state(state: TrainState, folder: Directory) -> None:
 
 
 def load_state(state: TrainState, folder: Directory) -> None:
-    """Fill a fresh `state` from `folder`; no code in the file is run.
+    """Load the checkpoint in `folder` into a fresh `state`, without running code from the file.
 
-    Raises FileNotFoundError without a checkpoint, OSError where the folder cannot be reached, and
+    Raises FileNotFoundError without a checkpoint, OSError if the folder cannot be reached, and
     BadCheckpoint, after which `state` must not be used.
     """
     file = folder.read(FILE)
@@ -54,9 +54,9 @@ def load_state(state: TrainState, folder: Directory) -> None:
 
 
 def load_best_weights(model: FerNet, folder: Directory) -> None:
-    """Give a fresh `model` the best epoch's weights; raises as `load_state` does.
+    """Load the best epoch's weights into a fresh `model`; raises as `load_state` does.
 
-    Without an optimizer, whose making alone takes seconds in a new process.
+    It needs no optimizer, which takes seconds to create in a new process.
     """
     file = folder.read(FILE)
     with _convert_errors(folder):
@@ -65,8 +65,8 @@ def load_best_weights(model: FerNet, folder: Directory) -> None:
 
 def _read_content(file: bytes) -> dict[str, Any]:
     buffer = io.BytesIO(file)
-    with ZipFile(buffer) as parts:  # torch does not look at their checksums
-        if damaged := parts.testzip():
+    with ZipFile(buffer) as archive:  # torch does not check the checksums
+        if damaged := archive.testzip():
             raise BadZipFile(damaged)
     buffer.seek(0)
     content: dict[str, Any] = torch.load(buffer, map_location="cpu", weights_only=True)
@@ -77,25 +77,27 @@ def _read_content(file: bytes) -> dict[str, Any]:
 def _convert_errors(folder: Directory) -> Iterator[None]:
     try:
         yield
-    except Exception as problem:  # torch raises many kinds for a broken file
-        # Its own words may run over many lines, or be none.
-        kind = type(problem).__name__
-        raise BadCheckpoint(f"{folder}/{FILE}: not a state of this trial ({kind})") from problem
+    except Exception as error:  # torch raises many kinds of errors for a broken file
+        # Only the kind: the message may be empty, or have many lines.
+        kind = type(error).__name__
+        raise BadCheckpoint(f"{folder}/{FILE}: not a state of this trial ({kind})") from error
 
 
 def load_or_init(
     make_state: Callable[[], TrainState], folder: Directory, warn: Callable[[str], None]
 ) -> TrainState:
-    """The state in `folder`, else a fresh one; a checkpoint that cannot be used is told to `say`.
+    """Return the state in `folder`, or a fresh one if it has no usable checkpoint.
 
-    Raises OSError where the folder cannot be reached.
+    warn: called with the reason if a checkpoint cannot be used.
+
+    Raises OSError if the folder cannot be reached.
     """
     state = make_state()
     try:
         load_state(state, folder)
     except FileNotFoundError:
         pass
-    except BadCheckpoint as problem:
-        warn(str(problem))
+    except BadCheckpoint as error:
+        warn(str(error))
         return make_state()
     return state

@@ -1,4 +1,4 @@
-"""The file of a checkpoint: its name, and its removal without torch."""
+"""The name and the removal of a checkpoint, without torch."""
 
 from fer_tune.common.filesystem import Directory
 

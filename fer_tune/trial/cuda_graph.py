@@ -1,4 +1,4 @@
-"""The forward pass of a training step, and on a GPU its recording."""
+"""The forward pass of a training step, recorded as a CUDA graph on a GPU."""
 
 from collections.abc import Callable
 from typing import cast
@@ -10,7 +10,7 @@ from fer_tune.data.faces import SIDE
 from fer_tune.model import FerNet
 from fer_tune.trial.device import use_autocast
 
-# Steps of a trial that make up for the second or so that recording takes.
+# Recording takes about a second; shorter trials do not save as much.
 MIN_STEPS_TO_RECORD = 500
 
 ForwardFunction = Callable[[Tensor], Tensor]
@@ -19,13 +19,13 @@ ForwardFunction = Callable[[Tensor], Tensor]
 def make_training_forward(
     model: FerNet, batch_size: int, steps: int, device: torch.device
 ) -> ForwardFunction:
-    """What takes images, (B, 1, 48, 48) float32, to logits, (B, classes) float32, with gradients.
+    """Return a function from images, (B, 1, 48, 48) float32, to logits, (B, classes) float32.
 
-    A network as small as this one keeps a GPU waiting for its next kernel. So in a trial of many
-    steps, whole batches replay a CUDA graph of the forward and the backward pass.
+    With so small a network, a GPU waits for its next kernel most of the time. So full batches of a
+    long trial replay a CUDA graph of the forward and the backward pass.
 
-    batch: faces in a whole batch; smaller ones run as they are.
-    steps: of the whole trial, so that one that goes on computes as it did before.
+    batch_size: faces in a full batch; smaller batches run without the graph.
+    steps: steps of the whole trial, so that a resumed trial computes as it did before.
     """
     plain = _AutocastModel(model, device).train()
     if device.type != "cuda" or steps < MIN_STEPS_TO_RECORD:
@@ -35,7 +35,7 @@ def make_training_forward(
 
 
 class _AutocastModel(nn.Module):
-    """A model in the precision of its device."""
+    """A model that computes in the precision of its device."""
 
     def __init__(self, model: FerNet, device: torch.device) -> None:
         super().__init__()
@@ -49,12 +49,12 @@ class _AutocastModel(nn.Module):
 
 
 def _record_graph(model: FerNet, batch_size: int, device: torch.device) -> ForwardFunction:
-    # Recording runs the model a few times, which must not count in its running statistics.
+    # Recording runs the model a few times, which must not change its running statistics.
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    # A module of its own: recording replaces its forward, and the model is evaluated as well.
+    # A separate module: recording replaces its forward, and the model is evaluated too.
     module = _AutocastModel(model, device).train()
     sample = torch.zeros(batch_size, 1, SIDE, SIDE, device=device)
-    # Replaying on the stream of the rest is right, and torch would warn of it in every process.
+    # Replaying on the current stream is correct, but torch would warn about it in every process.
     torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
     recorded = cast(ForwardFunction, torch.cuda.make_graphed_callables(module, (sample,)))
     for name, buffer in model.named_buffers():

@@ -1,4 +1,4 @@
-"""Labels that the network itself helps to correct."""
+"""Self-distillation: labels mixed with the network's own predictions."""
 
 import torch
 from torch import Tensor
@@ -15,18 +15,18 @@ def distill_labels(
     spec: TrialSpec,
     state: TrainState,
 ) -> Tensor:  # as labels, or (B, classes) shares of the classes
-    """Labels of which a part is what the scored network makes of the images.
+    """Return labels mixed with predictions of the evaluated network.
 
-    That part is in proportion to the epochs done (Kim et al. 2021, section 3, where the network is
-    that of the epoch before).
+    The share of the predictions grows with the epochs done (Kim et al. 2021, section 3, which uses
+    the network of the epoch before).
     """
     share = spec.config.self_distillation * state.epochs_done / spec.epochs
     if share == 0:
         return labels
-    network = state.evaluated_model.eval()
+    teacher = state.evaluated_model.eval()
     with use_autocast(images.device):
-        made = network(images).float().softmax(1)
+        predicted = teacher(images).float().softmax(1)
     state.model.train()
     if labels.ndim == 1:
-        labels = functional.one_hot(labels, made.shape[1])
-    return torch.lerp(labels.to(made), made, share)
+        labels = functional.one_hot(labels, predicted.shape[1])
+    return torch.lerp(labels.to(predicted), predicted, share)

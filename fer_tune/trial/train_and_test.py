@@ -1,4 +1,4 @@
-"""A configuration trained to its full length, then tested, once."""
+"""Full training of one configuration, and its single test."""
 
 import warnings
 from collections.abc import Callable
@@ -20,11 +20,11 @@ from fer_tune.trial.training_loop import EVALUATION_BATCH, DeviceData, fit
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """A trained network at its best epoch.
+    """A trained network with the weights of its best epoch.
 
-    best: the epoch that the validation faces chose.
-    test: that epoch's weights on the test faces, which chose nothing.
-    predictions: what they said of each test face.
+    best: best epoch, chosen by the validation faces alone.
+    test_scores: scores of these weights on the test faces.
+    predictions: predictions for each test face.
     """
 
     model: FerNet
@@ -41,12 +41,14 @@ def train_and_test(
     on_epoch: Callable[[EpochResult], None],
     warn: Callable[[str], None] = warnings.warn,
 ) -> TrainedModel:
-    """Train as `task` says, keep the best epoch's weights, and score them on the test faces.
+    """Train a configuration, then score the weights of its best epoch on the test faces.
 
-    folder: holds a checkpoint after each epoch, from which the same call goes on where it was
-        stopped; `on_epoch` is then told of the earlier epochs again.
-    say: is told why a checkpoint could not be used.
-    Raises Diverged where a loss becomes NaN or infinite.
+    folder: folder of the checkpoint, written after each epoch. If training stops, the same call
+        resumes it.
+    on_epoch: called after each epoch; a resumed training calls it for the earlier epochs too.
+    warn: called with the reason if a checkpoint cannot be used.
+
+    Raises Diverged if a loss becomes NaN or infinite.
     """
     device = pick_device()
     count, classes = len(data.training.faces), len(data.classes)
@@ -59,29 +61,28 @@ def train_and_test(
     best = find_best_epoch(state.history, spec.metric)
     assert best is not None
     state.model.load_state_dict(state.best_weights)
-    return TrainedModel(
-        state.model,
-        best,
-        *predict_and_score(state.model, DeviceData.from_faces(test_faces, device), classes),
-    )
+    on_device = DeviceData.from_faces(test_faces, device)
+    scores, predictions = predict_and_score(state.model, on_device, classes)
+    return TrainedModel(state.model, best, scores, predictions)
 
 
 @torch.inference_mode()
 def predict_and_score(model: FerNet, faces: DeviceData, classes: int) -> tuple[Scores, Predictions]:
-    """The model on faces as they are, in evaluation mode, and what it said of each of them.
+    """Return scores and predictions on faces that are not augmented, in evaluation mode.
 
-    Their mirror images are read along, so that flip averaging needs no second reading.
+    It predicts the mirror images too, for test-time augmentation.
     """
-    model, parts = model.fuse_for_evaluation(), []
+    model, log_probabilities = model.fuse_for_evaluation(), []
     for images in torch.split(faces.images, EVALUATION_BATCH):
         for view in (images, images.flip(-1)):
             with use_autocast(images.device):
                 logits = model(scale_pixels(view))
-            parts.append(logits.double().log_softmax(dim=1).cpu())
-    plain, mirrored = torch.cat(parts[::2]), torch.cat(parts[1::2])
+            log_probabilities.append(logits.double().log_softmax(dim=1).cpu())
+    plain, flipped = torch.cat(log_probabilities[::2]), torch.cat(log_probabilities[1::2])
     truth = faces.labels.cpu()
     loss = -float(plain.gather(1, truth[:, None]).mean())
-    said = Predictions.from_probabilities(
-        truth.numpy(), plain.exp().numpy(), mirrored.exp().numpy()
+    predictions = Predictions.from_probabilities(
+        truth.numpy(), plain.exp().numpy(), flipped.exp().numpy()
     )
-    return Scores(loss, build_confusion_matrix(said.truth, said.predicted, classes)), said
+    confusion = build_confusion_matrix(truth.numpy(), predictions.predicted, classes)
+    return Scores(loss, confusion), predictions

@@ -1,16 +1,11 @@
-"""Everything of a trial that changes from epoch to epoch."""
+"""The state of a trial: everything that changes from epoch to epoch."""
 
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import (
-    CosineAnnealingLR,
-    LambdaLR,
-    LRScheduler,
-    OneCycleLR,
-)
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
 from fer_tune.model import FerNet
@@ -20,11 +15,11 @@ from fer_tune.trial_config import TrialConfig
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """What one trial has to do.
+    """The specification of one trial.
 
-    epochs: full length; the schedule of the learning rate spans it.
-    seed: of the weights, the order of the faces, dropout and augmentation.
-    metric: by whose best epoch the trial is scored; a name of `build_epoch_metrics`.
+    epochs: maximum number of epochs; the learning rate schedule spans them.
+    seed: seed of the weights, the order of the faces, dropout and augmentation.
+    metric: metric that chooses the best epoch; a name of `build_epoch_metrics`.
     """
 
     config: TrialConfig
@@ -35,9 +30,11 @@ class TrialSpec:
 
 @dataclass(eq=False)
 class TrainState:
-    """A trial between two epochs. `fit` moves it on; a checkpoint is this and nothing else.
+    """The state of a trial between two epochs, and the whole content of a checkpoint.
 
-    average: of the model's weights, where the configuration asks for it.
+    ema_model: exponential moving average (EMA) of the weights; None without averaging.
+    history: results of the epochs done.
+    best_weights: evaluated weights of the best epoch.
     """
 
     model: FerNet
@@ -49,20 +46,20 @@ class TrainState:
 
     @property
     def epochs_done(self) -> int:
-        """Epochs done."""
+        """The number of epochs done."""
         return len(self.history)
 
     @property
     def evaluated_model(self) -> FerNet:
-        """The network that is evaluated and kept."""
+        """The network that is evaluated and saved: the EMA, or the model without averaging."""
         if self.ema_model is None:
             return self.model
-        averaged = self.ema_model.module
-        assert isinstance(averaged, FerNet)
-        return averaged
+        model = self.ema_model.module
+        assert isinstance(model, FerNet)
+        return model
 
     def step_optimizer(self) -> None:
-        """Move the weights by their gradients, the learning rate by its schedule."""
+        """Update the weights, the learning rate and the EMA by one step."""
         self.optimizer.step()
         self.schedule.step()
         if self.ema_model is not None:
@@ -72,25 +69,21 @@ class TrainState:
 def init_state(
     spec: TrialSpec, face_count: int, class_count: int, device: torch.device
 ) -> TrainState:
-    """A trial before its first epoch.
+    """Return the state of a trial before its first epoch.
 
-    faces: drawn in an epoch; with the batch size they give the schedule its number of steps.
+    face_count: faces drawn in an epoch, from which the schedule gets its number of steps.
     """
     torch.manual_seed(spec.seed)
     model = FerNet(spec.config, class_count).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = AdamW(
-        model.parameters(),
-        lr=spec.config.learning_rate,
-        weight_decay=spec.config.weight_decay,
-        fused=True,
-    )
+    rate, decay = spec.config.learning_rate, spec.config.weight_decay
+    optimizer = AdamW(model.parameters(), lr=rate, weight_decay=decay, fused=True)
     steps = count_steps_per_epoch(face_count, spec.config)
     schedule = _make_schedule(optimizer, spec.config, spec.epochs * steps)
     return TrainState(model, optimizer, schedule, _make_ema(model, spec.config.averaging * steps))
 
 
 def count_steps_per_epoch(face_count: int, config: TrialConfig) -> int:
-    """Batches that so many faces make, the last one maybe smaller."""
+    """Return the number of batches in an epoch; the last may be smaller."""
     return -(-face_count // config.batch_size)
 
 
@@ -105,23 +98,23 @@ def _make_schedule(optimizer: AdamW, config: TrialConfig, steps: int) -> LRSched
 
 
 def _make_ema(model: FerNet, steps: float) -> AveragedModel | None:
-    """An exponential average over so many steps, and over fewer while few have been made.
+    """Return an exponential moving average over `steps`, over fewer in the first steps.
 
-    The statistics of the normalisations are averaged like the weights.
+    The running statistics of batch normalisation are averaged too.
     """
     if steps == 0:
         return None
 
-    def move(averages: PARAM_LIST, current: PARAM_LIST, _: Tensor | int) -> None:
-        # The count it is handed may be on a GPU, and to read it there is to wait for it.
-        made = int(average.n_averaged)
-        decay = min(1 - 1 / max(steps, 1), (1 + made) / (10 + made))
-        get_ema_multi_avg_fn(decay)(averages, current, made)  # type: ignore[no-untyped-call]
+    def update(averages: PARAM_LIST, current: PARAM_LIST, _: Tensor | int) -> None:
+        # The argument may be on a GPU, and reading it would wait for the GPU.
+        done = int(average.n_averaged)
+        decay = min(1 - 1 / max(steps, 1), (1 + done) / (10 + done))
+        get_ema_multi_avg_fn(decay)(averages, current, done)  # type: ignore[no-untyped-call]
 
-    average = AveragedModel(model, multi_avg_fn=move, use_buffers=True)
+    average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
     return average
 
 
 def copy_weights(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of the model's weights on the CPU, which later steps leave alone."""
+    """Return a copy of the model's weights on the CPU, which later steps do not change."""
     return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}

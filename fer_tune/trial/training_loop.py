@@ -25,39 +25,38 @@ EVALUATION_BATCH = 512
 
 
 class Diverged(ArithmeticError):
-    """A loss is no longer a number."""
+    """The error of a loss that is NaN or infinite."""
 
 
 def fit(
     spec: TrialSpec, state: TrainState, data: TrialData, device: torch.device
 ) -> Iterator[EpochResult]:
-    """Train `state` up to `task.epochs`, yielding after every epoch, when `state` may be saved.
+    """Train `state` up to `spec.epochs`; yields after every epoch, when `state` can be saved.
 
-    A state that was saved and loaded goes on exactly as it would have: each epoch draws its
-    randomness from the seed and its own number.
+    A state that is saved and loaded continues exactly as without the interruption, since each
+    epoch has its own seed.
 
-    Raises Diverged where a loss, in training or in evaluation, becomes NaN or infinite.
+    Raises Diverged if a loss, in training or in evaluation, becomes NaN or infinite.
     """
-    training = DeviceData.from_faces(data.training.faces, device)
-    sample, validation = (
-        DeviceData.from_faces(data.train_sample, device),
-        DeviceData.from_faces(data.validation, device),
+    training, sample, validation = (
+        DeviceData.from_faces(faces, device)
+        for faces in (data.training.faces, data.train_sample, data.validation)
     )
-    chances = data.training.sampling_weights
-    draw = None if chances is None else torch.from_numpy(np.array(chances))
+    weights = data.training.sampling_weights
+    sampling_weights = None if weights is None else torch.from_numpy(np.array(weights))
     mix = make_mixup(spec.config.mixup, len(data.classes))
     steps = spec.epochs * count_steps_per_epoch(len(training), spec.config)
     forward = make_training_forward(state.model, spec.config.batch_size, steps, device)
     while state.epochs_done < spec.epochs:
-        began = time.perf_counter()
+        start = time.perf_counter()
         torch.manual_seed(_derive_epoch_seed(spec.seed, state.epochs_done))
-        _train_epoch(spec, state, training, draw, mix, forward)
+        _train_epoch(spec, state, training, sampling_weights, mix, forward)
         train = evaluate_model(state.evaluated_model, sample, len(data.classes))
         scores = evaluate_model(state.evaluated_model, validation, len(data.classes))
-        # The epoch's last step may be the one that ruins the weights.
+        # The last step of an epoch may ruin the weights, after the training loss.
         _require_finite(train.loss + scores.loss, "loss in evaluation", state.epochs_done + 1)
         metrics = build_epoch_metrics(train, scores, data.classes)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
         result = EpochResult(state.epochs_done + 1, metrics, scores.confusion.tolist(), seconds)
         state.history.append(result)
         if find_best_epoch(state.history, spec.metric) is result:
@@ -67,9 +66,10 @@ def fit(
 
 @dataclass(frozen=True, eq=False)
 class DeviceData:
-    """Faces as tensors where the model is.
+    """Faces as tensors on the device of the model.
 
-    images: (N, 48, 48) uint8.  labels: (N,) int64.
+    images: (N, 48, 48) uint8.
+    labels: (N,) int64.
     """
 
     images: Tensor
@@ -78,7 +78,7 @@ class DeviceData:
     @classmethod
     def from_faces(cls, faces: Faces, device: torch.device) -> "DeviceData":
         with warnings.catch_warnings():
-            # Faces shared between processes are read-only, and nothing here writes to them.
+            # Faces shared between processes are read-only, and training does not change them.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             images, labels = torch.from_numpy(faces.images), torch.from_numpy(faces.labels)
         return cls(images.to(device), labels.to(device))
@@ -102,9 +102,8 @@ def _train_epoch(
     config, device = spec.config, faces.images.device
     total = torch.zeros((), device=device)
     state.model.train()
-    for batch in torch.split(
-        _draw_order(len(faces), sampling_weights).to(device), config.batch_size
-    ):
+    order = _draw_order(len(faces), sampling_weights).to(device)
+    for batch in torch.split(order, config.batch_size):
         images = augment_images(scale_pixels(faces.images[batch]), config.augmentation)
         images, labels = mix(images, faces.labels[batch])
         labels = distill_labels(labels, images, spec, state)
@@ -133,7 +132,7 @@ def _draw_order(
 
 @torch.inference_mode()
 def evaluate_model(model: FerNet, faces: DeviceData, classes: int) -> Scores:
-    """Loss and confusion matrix of the model on faces as they are, in evaluation mode."""
+    """Return the scores of the model on faces that are not augmented, in evaluation mode."""
     device = faces.images.device
     loss = torch.zeros((), device=device)
     cells = torch.zeros(classes * classes, dtype=torch.int64, device=device)

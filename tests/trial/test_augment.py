@@ -13,7 +13,7 @@ FACES = 400
 
 def only(monkeypatch: pytest.MonkeyPatch, kept: str) -> None:
     """Switch off every change but one; half of the faces are still flipped."""
-    for name in {"TURN", "SHIFT", "ZOOM", "BRIGHTNESS", "CONTRAST", "ERASE_CHANCE"} - {kept}:
+    for name in {"ROTATION", "SHIFT", "ZOOM", "BRIGHTNESS", "CONTRAST", "ERASE_CHANCE"} - {kept}:
         monkeypatch.setattr(augment, name, 0.0)
 
 
@@ -111,7 +111,7 @@ def test_faces_are_zoomed_in_and_out_about_their_middle(monkeypatch: pytest.Monk
 def test_faces_are_turned_both_ways_by_up_to_15_degrees_and_keep_their_shape(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    only(monkeypatch, "TURN")
+    only(monkeypatch, "ROTATION")
     changed = augment_images(repeated(box(3, 15)), 1.0)[:, 0]
     assert centres(changed[:, None]).abs().max() < 0.1
     places = torch.arange(48) - 23.5
