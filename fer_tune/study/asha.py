@@ -114,9 +114,8 @@ class Asha:
         Each trial draws its bracket with the probabilities that Hyperband's numbers of trials give
         (Li et al. 2018, JMLR, algorithm 1). No trial has to wait until a bracket is full.
         """
-        if len(self._brackets) == 1:
+        if (count := len(self._brackets)) == 1:
             return self._brackets[0]
-        count = len(self._brackets)
         rungs = [len(bracket) for bracket in self._brackets]
         trials = np.array([math.ceil(count / (n + 1) * self._eta**n) for n in rungs])
         rng = np.random.default_rng([self._seed, number])

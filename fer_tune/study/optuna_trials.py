@@ -7,8 +7,10 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fer_tune.scoring.metrics import metric_direction
+from fer_tune.study.prior_trials import PriorTrial
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.search_space.space import SearchSpace
 
 _STATES = {
     "finished": TrialState.COMPLETE,
@@ -37,7 +39,7 @@ def to_frozen_trials(records: Iterable[TrialRecord], settings: StudySettings) ->
     """
     metric, space = settings.metric, settings.space
     distributions = space.to_distributions()
-    trials = [prior.to_frozen_trial(space) for prior in settings.known]
+    trials = [_to_frozen_prior(prior, space) for prior in settings.known]
     for record in records:
         if not record.has_final_status:
             continue
@@ -56,3 +58,16 @@ def to_frozen_trials(records: Iterable[TrialRecord], settings: StudySettings) ->
             )
         )
     return trials
+
+
+def _to_frozen_prior(trial: PriorTrial, space: SearchSpace) -> FrozenTrial:
+    """Return a prior trial; if it is shorter than the study's trials, it is pruned."""
+    return create_trial(
+        state=TrialState.COMPLETE if trial.is_whole else TrialState.PRUNED,
+        value=trial.best if trial.is_whole else None,
+        params=trial.point,
+        distributions={name: space.parameters[name].to_distribution() for name in trial.point},
+        user_attrs={"study": trial.study, "trial": trial.number},
+        intermediate_values={trial.epochs: trial.last},
+        constraints=space.evaluate_constraints(trial.gap),
+    )

@@ -1,14 +1,10 @@
 """Trials of other studies with which a study starts (warm start)."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
 from fer_tune.study.search_space.parameters import Point, StrictModel
-from fer_tune.study.search_space.space import SearchSpace
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
 
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -32,17 +28,3 @@ class PriorTrial(StrictModel):
     best: FiniteFloat
     gap: FiniteFloat
     last: FiniteFloat
-
-    def to_frozen_trial(self, space: SearchSpace) -> "FrozenTrial":
-        """Return the trial for Optuna; a shorter trial is pruned."""
-        from optuna.trial import TrialState, create_trial
-
-        return create_trial(
-            state=TrialState.COMPLETE if self.is_whole else TrialState.PRUNED,
-            value=self.best if self.is_whole else None,
-            params=self.point,
-            distributions={name: space.parameters[name].to_distribution() for name in self.point},
-            user_attrs={"study": self.study, "trial": self.number},
-            intermediate_values={self.epochs: self.last},
-            constraints=space.evaluate_constraints(self.gap),
-        )

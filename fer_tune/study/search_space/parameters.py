@@ -31,6 +31,15 @@ Values = Annotated[tuple[Value, ...], BeforeValidator(_to_tuple), Field(min_leng
 When = Annotated[dict[str, Values], Field(min_length=1)] | None
 
 
+def _check_range(range_: FloatRange | IntRange) -> FloatRange | IntRange:
+    low, high = range_.low, range_.high
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"low {low} is not below high {high}")
+    if range_.log and low <= 0:
+        raise ValueError(f"low {low} has no logarithm")
+    return range_
+
+
 class FloatRange(StrictModel):
     """A float from low to high, both included.
 
@@ -43,10 +52,7 @@ class FloatRange(StrictModel):
     log: bool = False
     when: When = None
 
-    @model_validator(mode="after")
-    def _validate_range(self) -> FloatRange:
-        _check_range(self.low, self.high, self.log)
-        return self
+    _validate_range = model_validator(mode="after")(_check_range)
 
     def representative_values(self) -> tuple[Value, ...]:
         return self.low, self.high
@@ -75,7 +81,7 @@ class IntRange(StrictModel):
 
     @model_validator(mode="after")
     def _validate_range(self) -> IntRange:
-        _check_range(self.low, self.high, self.log)
+        _check_range(self)
         if self.log and self.step != 1:
             raise ValueError("log and step do not go together")
         if (self.high - self.low) % self.step:
@@ -126,10 +132,3 @@ class Choice(StrictModel):
 
 
 Parameter = Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]
-
-
-def _check_range(low: float, high: float, log: bool) -> None:
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"low {low} is not below high {high}")
-    if log and low <= 0:
-        raise ValueError(f"low {low} has no logarithm")

@@ -112,13 +112,13 @@ class SearchSpace(StrictModel):
         """Return the names of the values that no trial of this space has, except the baseline."""
         values, defaults = config.model_dump(), {**_BASELINE_POINT, **self.fixed}
         point = self.extract_point(values)
-        return [
-            name
-            for name, value in values.items()
-            if not (
-                self.parameters[name].contains(value) if name in point else value == defaults[name]
-            )
-        ]
+
+        def is_inside(name: str, value: Value) -> bool:
+            if name in point:
+                return self.parameters[name].contains(value)
+            return bool(value == defaults[name])
+
+        return [name for name, value in values.items() if not is_inside(name, value)]
 
     @property
     def is_conditional(self) -> bool:
@@ -137,10 +137,5 @@ class SearchSpace(StrictModel):
 
     def to_yaml(self) -> str:
         """Return the space as YAML, including defaults."""
-        text: str = yaml.safe_dump(
-            self.model_dump(mode="json", exclude_none=True),
-            sort_keys=False,
-            default_flow_style=None,
-            width=100,
-        )
-        return text
+        content = self.model_dump(mode="json", exclude_none=True)
+        return str(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100))

@@ -6,17 +6,8 @@ from typing import Any
 
 from ray import tune
 
+from fer_tune import events
 from fer_tune.common.errors import UserError
-from fer_tune.events import (
-    RESUMABLE_ENDINGS,
-    Ending,
-    EpochEnded,
-    Event,
-    Observer,
-    TrialEnded,
-    TrialRemarked,
-    TrialStarted,
-)
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import format_trial_name
 from fer_tune.study.tune.failure import TrialFailure
@@ -37,7 +28,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
 
     def __init__(
         self,
-        observers: Sequence[Observer],
+        observers: Sequence[events.Observer],
         scheduler: StudyScheduler,
         settings: StudySettings,
         reported_epochs: Mapping[int, int] | None = None,
@@ -68,7 +59,9 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         point = self._space.extract_point(config.model_dump())
         absent = tuple(name for name in self._space.parameters if name not in point)
         name = format_trial_name(number, point)
-        self._notify_observers(TrialStarted(number=number, name=name, config=config, absent=absent))
+        self._notify_observers(
+            events.TrialStarted(number=number, name=name, config=config, absent=absent)
+        )
 
     def on_trial_result(self, *, trial: Any, result: dict[str, Any], **info: Any) -> None:
         number = trial.config["number"]
@@ -85,7 +78,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         epoch = result["result"]
         if epoch.epoch > self._reported[number]:
             self._reported[number] = epoch.epoch
-            self._notify_observers(EpochEnded(number=number, result=epoch))
+            self._notify_observers(events.EpochEnded(number=number, result=epoch))
 
     def _report_lost_epochs(self, number: int, restored: RestoreInfo) -> None:
         """Report that a trial repeats epochs because its checkpoint is lost."""
@@ -139,16 +132,18 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
             self._report_trial_end(number, "interrupted")
 
     def _report_remark(self, number: int, remark: str) -> None:
-        self._notify_observers(TrialRemarked(number=number, remark=remark))
+        self._notify_observers(events.TrialRemarked(number=number, remark=remark))
 
-    def _report_trial_end(self, number: int, ending: Ending, error: str | None = None) -> None:
+    def _report_trial_end(
+        self, number: int, ending: events.Ending, error: str | None = None
+    ) -> None:
         if number in self._workers:
             del self._workers[number]
-            if ending not in RESUMABLE_ENDINGS:
+            if ending not in events.RESUMABLE_ENDINGS:
                 self._reported.pop(number, None)
-            self._notify_observers(TrialEnded(number=number, ending=ending, error=error))
+            self._notify_observers(events.TrialEnded(number=number, ending=ending, error=error))
 
-    def _notify_observers(self, event: Event) -> None:
+    def _notify_observers(self, event: events.Event) -> None:
         try:
             for observer in self._observers:
                 observer.on_event(event)

@@ -1,5 +1,6 @@
 """Ray Tune's scheduler of a study, which asks ASHA."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -35,14 +36,14 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]
             case TrialStarted(number=number):
                 self.asha.remove_paused(number)
             case EpochEnded(number=number, result=result):
-                self._decide_trial(number, result.epoch, result.metrics[self._study_metric])
+                self._decide_trial(number, result.epoch, result.metrics)
             case TrialEnded(number=number, ending="finished" | "stopped" | "failed" as ending):
                 self.asha.remove_paused(number)
                 if ending == "stopped":
                     self.pruned.add(number)
 
-    def _decide_trial(self, number: int, epoch: int, value: float) -> str:
-        decision = self.asha.decide(number, epoch, value)
+    def _decide_trial(self, number: int, epoch: int, metrics: Mapping[str, Any]) -> str:
+        decision = self.asha.decide(number, epoch, metrics[self._study_metric])
         if decision == "stop" and epoch < self._epochs:
             self.pruned.add(number)
         return str(TrialScheduler.CONTINUE if decision == "continue" else TrialScheduler.STOP)
@@ -50,13 +51,10 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         if "failure" in result:
             return str(TrialScheduler.STOP)
-        return self._decide_trial(
-            trial.config["number"], result["epoch"], result[self._study_metric]
-        )
+        return self._decide_trial(trial.config["number"], result["epoch"], result)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         # Ray's method goes through all trials of the study at each of its steps.
-        pending = [
-            trial for trial in tune_controller.get_live_trials() if trial.status == trial.PENDING
-        ]
+        trials = tune_controller.get_live_trials()
+        pending = [trial for trial in trials if trial.status == trial.PENDING]
         return min(pending, key=lambda trial: trial.config["number"], default=None)

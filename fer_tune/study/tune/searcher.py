@@ -63,12 +63,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         super().__init__(settings.metric, metric_direction(settings.metric))
         self._space, self._epochs, self._gpus = settings.space, settings.epochs, gpus
         self._asha = asha or make_asha(settings)
-        paused = [record for record in previous_trials if record.number in self._asha.paused]
-        self._unfinished = [
-            record
-            for record in previous_trials
-            if not record.has_final_status and record.number not in self._asha.paused
-        ]
+        active = [record for record in previous_trials if not record.has_final_status]
+        paused = [record for record in active if record.number in self._asha.paused]
+        self._unfinished = [record for record in active if record.number not in self._asha.paused]
         # After a kill, a trial may be missing although a later one is on record.
         known = {record.number for record in previous_trials}
         self._numbers = sorted(set(range(settings.trials)) - known, reverse=True)
@@ -105,10 +102,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             trial = self._out_of_memory.pop(0)
             trial.config = trial.config | {"gpus": 1.0}
         else:
-            may_continue = self._asha.can_pause or any(
-                0 < trial.config["gpus"] < 1 for trial in self._running.values()
-            )
-            return None if self._running and may_continue else str(Searcher.FINISHED)
+            shares = [trial.config["gpus"] for trial in self._running.values()]
+            may_continue = self._asha.can_pause or any(0 < share < 1 for share in shares)
+            return None if shares and may_continue else str(Searcher.FINISHED)
         self._running[trial_id] = trial
         return trial.config
 

@@ -69,9 +69,9 @@ def run_study(
     events = _replay_events(context.local_dir, scheduler)
     trials = build_trials(events, settings.metric)
     for trial in trials:
-        if ending := _find_missing_ending(trial, settings, scheduler):
+        if ending := _infer_ending(trial, settings.epochs, scheduler):
             _end_trial(trial, ending, observers)
-    if not _is_study_done(trials, settings, scheduler):
+    if not _is_study_done(trials, settings.trials, scheduler):
         searcher = StudySearcher(settings, trials, context.resources.gpus, scheduler.asha)
         reported = {each.number: len(each.history) for each in trials if not each.has_final_status}
         del trials  # free their memory during the run
@@ -80,7 +80,7 @@ def run_study(
         _run_tuner(searcher, callback, resourced, context)
         callback.end_running_trials()
         trials = build_trials(read_events(context.local_dir), settings.metric)
-    if _is_study_done(trials, settings, scheduler):
+    if _is_study_done(trials, settings.trials, scheduler):
         for trial in trials:
             if trial.ending == "paused":
                 _end_trial(trial, "stopped", observers)
@@ -101,9 +101,7 @@ def _end_trial(trial: TrialRecord, ending: Ending, observers: Sequence[Observer]
         observer.on_event(event)
 
 
-def _find_missing_ending(
-    trial: TrialRecord, settings: StudySettings, scheduler: StudyScheduler
-) -> Ending | None:
+def _infer_ending(trial: TrialRecord, epochs: int, scheduler: StudyScheduler) -> Ending | None:
     """Return how a trial ended, if a kill came between its last epoch and its end."""
     if trial.has_final_status:
         return None
@@ -111,15 +109,13 @@ def _find_missing_ending(
         return "stopped"
     if trial.number in scheduler.asha.paused:
         return "paused" if trial.ending != "paused" else None
-    return "finished" if len(trial.history) == settings.epochs else None
+    return "finished" if len(trial.history) == epochs else None
 
 
-def _is_study_done(
-    trials: Sequence[TrialRecord], settings: StudySettings, scheduler: StudyScheduler
-) -> bool:
+def _is_study_done(trials: Sequence[TrialRecord], count: int, scheduler: StudyScheduler) -> bool:
     """Return whether no trial starts or resumes any more; some may still be paused."""
     paused = scheduler.asha.paused
-    if sum(each.has_final_status or each.number in paused for each in trials) < settings.trials:
+    if sum(each.has_final_status or each.number in paused for each in trials) < count:
         return False
     return scheduler.asha.find_promotable() is None
 
@@ -131,11 +127,7 @@ def _build_trainable(
 
     cpus = context.resources.cpus
     options = TrialOptions(
-        epochs=settings.epochs,
-        metric=settings.metric,
-        seed=settings.seed,
-        threads=cpus,
-        shared_dir=context.shared_dir,
+        settings.epochs, settings.metric, settings.seed, cpus, context.shared_dir
     )
 
     def make_placement_group(config: dict[str, Any]) -> tune.PlacementGroupFactory:
