@@ -114,8 +114,8 @@ def format_command_line(module: str, argv: Sequence[str] | None = None) -> str:
 
 def find_python_command() -> str:
     """Return what to type for this interpreter: "python" if a shell finds it by that name."""
-    found = shutil.which("python")
-    if found and Path(found).parent == Path(sys.executable).parent:
+    python = shutil.which("python")
+    if python and Path(python).parent == Path(sys.executable).parent:
         return "python"
     path = Path(sys.executable)
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

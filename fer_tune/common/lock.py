@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 
 from fer_tune.common.errors import UserError, explain_os_errors
 
-LOCK = ".lock"  # the whole name of a folder's own lock, and the end of the names of others
+LOCK = ".lock"  # the name of a folder's own lock; the names of other locks end with it
 
 
 def is_lock_name(name: str) -> bool:

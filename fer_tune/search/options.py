@@ -128,7 +128,7 @@ def _add_search_options(group: Group) -> None:
     text = (
         "asha prunes weak trials at rungs; asha-promotion pauses them, and resumes those that turn "
         "out to be among the best; hyperband does so too, and draws the first rung of each trial; "
-        f"none prunes no trial (default: {defaults.SCHEDULER})"
+        f"none trains every trial in full (default: {defaults.SCHEDULER})"
     )
     group.add_argument("--scheduler", choices=get_args(defaults.SchedulerName), help=text)
     text = f"epochs before the first rung (default: {defaults.GRACE})"

@@ -1,4 +1,4 @@
-"""The settings of a study: everything but where, and how fast, it runs."""
+"""The settings of a study: what it is, not on which machine and how fast it runs."""
 
 import difflib
 import re
