@@ -25,22 +25,18 @@ class FerNet(nn.Module):
         sides = (SIDE // 2**block for block in range(config.depth))
         pairs = zip(pairwise(channels), sides, strict=True)
         self.features = nn.Sequential(*(ConvBlock(*pair, side, config) for pair, side in pairs))
+        layers: list[nn.Module]
         match config.head:
             case "hidden":
                 flat = channels[-1] * (SIDE // 2**config.depth) ** 2
-                self.head = nn.Sequential(
-                    nn.Flatten(),
-                    *_make_hidden_layers(flat, config.hidden_1, config.dropout),
-                    *_make_hidden_layers(config.hidden_1, config.hidden_2, config.dropout),
-                    nn.Linear(config.hidden_2, classes),
-                )
+                layers = [nn.Flatten()]
+                for units in pairwise([flat, config.hidden_1, config.hidden_2]):
+                    layers += [nn.Linear(*units), nn.ReLU(inplace=True), nn.Dropout(config.dropout)]
+                layers.append(nn.Linear(config.hidden_2, classes))
             case "average":
-                self.head = nn.Sequential(
-                    nn.AdaptiveAvgPool2d(1),
-                    nn.Flatten(),
-                    nn.Dropout(config.dropout),
-                    nn.Linear(channels[-1], classes),
-                )
+                layers = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(config.dropout)]
+                layers.append(nn.Linear(channels[-1], classes))
+        self.head = nn.Sequential(*layers)
 
     def forward(
         self,
@@ -104,10 +100,6 @@ def _fuse_layers(layers: nn.Sequential) -> nn.Sequential:
             layer = fuse_conv_bn_eval(convolution, layer)
         fused.append(layer)
     return nn.Sequential(*fused)
-
-
-def _make_hidden_layers(units_in: int, units_out: int, dropout: float) -> tuple[nn.Module, ...]:
-    return nn.Linear(units_in, units_out), nn.ReLU(inplace=True), nn.Dropout(dropout)
 
 
 def count_parameters(model: nn.Module) -> int:

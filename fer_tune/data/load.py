@@ -31,12 +31,12 @@ def load_splits(path: Path | None, *, skip_bad: bool = False) -> Splits:
         return draw_demo_splits()
     _check_readable(path)
     origin = path.resolve()  # "." and links have no useful name
+
+    def decode() -> Splits:
+        return split_faces(read_faces(origin, skip_bad=skip_bad), origin.name)
+
     try:
-        splits = cache.load_or_decode(
-            origin,
-            lambda: split_faces(read_faces(origin, skip_bad=skip_bad), origin.name),
-            skip_bad=skip_bad,
-        )
+        splits = cache.load_or_decode(origin, decode, skip_bad=skip_bad)
     except OSError as error:
         raise UserError(f"{error.filename or origin} cannot be read: {error.strerror}") from None
     return replace(splits, source=escape_unprintable(origin.name), origin=origin)

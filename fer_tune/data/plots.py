@@ -55,7 +55,7 @@ def plot_faces_by_class(
     from matplotlib.figure import Figure
 
     rng = np.random.default_rng(seed)
-    rows = [_draw_face_row(training, label, rng) for label in range(len(classes))]
+    rows = [_draw_row(training, label, rng) for label in range(len(classes))]
     sheet = np.concatenate(rows)
     # In inches. A pixel of a face is two dots wide; the names and the title need more room.
     width, height = (2 * side / _DPI for side in reversed(sheet.shape))
@@ -74,9 +74,7 @@ def plot_faces_by_class(
     _save_png(figure, path)
 
 
-def _draw_face_row(
-    training: TrainingFaces, label: int, rng: np.random.Generator
-) -> NDArray[np.uint8]:
+def _draw_row(training: TrainingFaces, label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     cell = SIDE + 2 * _MARGIN
     row = np.full((cell, cell * _FACES_PER_CLASS), 255, np.uint8)
     members = np.flatnonzero(training.faces.labels == label)

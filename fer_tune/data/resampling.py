@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,14 +91,6 @@ COPY_SELECTORS: dict[
 
 def _augment_images(images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
     """Return each face, (N, 48, 48), rotated, mirrored, scaled and relit at random."""
-    transform = _build_transform(seed)
-    copies = np.empty_like(images)
-    for copy, image in zip(copies, images, strict=True):
-        copy[:] = transform(image=image)["image"]
-    return copies
-
-
-def _build_transform(seed: int) -> Callable[..., dict[str, Any]]:
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks the network
     import albumentations as A
     import cv2
@@ -109,5 +101,8 @@ def _build_transform(seed: int) -> Callable[..., dict[str, Any]]:
         A.Affine(rotate=(-15, 15), scale=(0.9, 1.1), p=1, **border),
         A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=1),
     ]
-    transform: Callable[..., dict[str, Any]] = A.Compose(steps, seed=seed)
-    return transform
+    transform = A.Compose(steps, seed=seed)
+    copies = np.empty_like(images)
+    for copy, image in zip(copies, images, strict=True):
+        copy[:] = transform(image=image)["image"]
+    return copies

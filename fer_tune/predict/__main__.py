@@ -11,7 +11,7 @@ from fer_tune.common.text import pluralize
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from fer_tune.predict.photos import Photo, PhotoFace, UnreadableFile
+    from fer_tune.predict.photos import Photo, UnreadableFile
 
 _EXAMPLE = """\
 examples:
@@ -80,6 +80,7 @@ def _print_predictions(
 
     from fer_tune.common.console import create_console
     from fer_tune.predict import output
+    from fer_tune.predict.photos import extract_all_faces
     from fer_tune.tracking.models.log_model import load_model
     from fer_tune.tracking.registry import find_default_model_uri
     from fer_tune.tracking.store import open_store
@@ -89,7 +90,7 @@ def _print_predictions(
     model = load_model(store, uri)
     console = create_console()
     with console.status(f"looking for faces in {pluralize(len(photos), 'image')}"):
-        faces = _extract_all_faces(photos, unreadable)
+        faces = extract_all_faces(photos, unreadable)
     if not faces:
         return
     images = np.stack([face.image for face in faces])
@@ -101,23 +102,6 @@ def _print_predictions(
     else:
         console.print(output.build_table(faces, probabilities))
         console.print(f"Model: {uri}", soft_wrap=True)
-
-
-def _extract_all_faces(
-    photos: "Sequence[Photo]", unreadable: "list[UnreadableFile]"
-) -> "list[PhotoFace]":
-    """Return the faces in all photographs; adds those that cannot be read to `unreadable`."""
-    from fer_tune.data.formats.image_file import BrokenImageError, suppress_pillow_warnings
-    from fer_tune.predict.photos import UnreadableFile, extract_faces
-
-    faces = []
-    with suppress_pillow_warnings():
-        for photo in photos:
-            try:
-                faces += extract_faces(photo)
-            except BrokenImageError as error:
-                unreadable.append(UnreadableFile(photo.file, str(error)))
-    return faces
 
 
 if __name__ == "__main__":

@@ -40,9 +40,7 @@ def detect_faces(photo: Image.Image) -> list[FaceBox]:
     boxes = _load_cascade().detectMultiScale(
         np.asarray(photo), _SCALE_FACTOR, _MIN_NEIGHBORS, minSize=smallest
     )
-    return sorted(
-        FaceBox(*(int(value / scale) for value in (x, y, side))) for x, y, side, _ in boxes
-    )
+    return sorted(FaceBox(*(int(value / scale) for value in box[:3])) for box in boxes)
 
 
 @cache

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 _WHOLE_IMAGE = {"small square": "whole image", "no face found": "none found, whole image"}
 
 
-def build_table(
-    faces: Sequence[PhotoFace],
-    probabilities: "DataFrame",  # (N, classes), columns by class name
-) -> Table:
-    """Return a table with a row a face: file, box and the most likely class."""
+def build_table(faces: Sequence[PhotoFace], probabilities: "DataFrame") -> Table:
+    """Return a table with a row a face: file, box and the most likely class.
+
+    probabilities: (N, classes), with the class names as columns.
+    """
     classes, highest = probabilities.idxmax(axis=1), probabilities.max(axis=1)
     rows = [
         (escape_unprintable(face.file), _format_box(face), str(name), f"{probability:.2f}")
@@ -40,7 +40,7 @@ def _format_box(face: PhotoFace) -> str:
 def format_json(
     model: str,
     faces: Sequence[PhotoFace],
-    probabilities: "DataFrame",  # (N, classes)
+    probabilities: "DataFrame",
     unreadable: Sequence[UnreadableFile],
 ) -> str:
     """Return one JSON object: the model's URI, the faces in order, the files not read."""
@@ -61,10 +61,7 @@ def format_json(
     return f'{{"model": {head},\n"faces": [\n{body}\n],\n"unread": {tail}}}\n'
 
 
-def format_csv(
-    faces: Sequence[PhotoFace],
-    probabilities: "DataFrame",  # (N, classes)
-) -> str:
+def format_csv(faces: Sequence[PhotoFace], probabilities: "DataFrame") -> str:
     """Return a CSV with a line a face; the last columns are the probabilities by class."""
     import pandas as pd
 

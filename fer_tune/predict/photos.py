@@ -88,6 +88,18 @@ def _list_photos(path: Path, files: Sequence[SourceFile]) -> list[Photo]:
     return [Photo(f"{path}/{file.path}", file.read_bytes) for file in images]
 
 
+def extract_all_faces(photos: Sequence[Photo], unreadable: list[UnreadableFile]) -> list[PhotoFace]:
+    """Return the faces in all photographs; adds those that cannot be read to `unreadable`."""
+    faces = []
+    with image_file.suppress_pillow_warnings():
+        for photo in photos:
+            try:
+                faces += extract_faces(photo)
+            except image_file.BrokenImageError as error:
+                unreadable.append(UnreadableFile(photo.file, str(error)))
+    return faces
+
+
 def extract_faces(photo: Photo) -> list[PhotoFace]:
     """Return the faces in a photograph, at least one.
 

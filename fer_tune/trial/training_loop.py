@@ -95,15 +95,18 @@ def _train_epoch(
     spec: TrialSpec,
     state: TrainState,
     faces: DeviceData,
-    sampling_weights: Tensor | None,
+    sampling_weights: Tensor | None,  # (N,) float64
     mix: MixFunction,
     forward: ForwardFunction,
 ) -> None:
     config, device = spec.config, faces.images.device
     total = torch.zeros((), device=device)
     state.model.train()
-    order = _draw_order(len(faces), sampling_weights).to(device)
-    for batch in torch.split(order, config.batch_size):
+    if sampling_weights is None:
+        order = torch.randperm(len(faces))
+    else:
+        order = torch.multinomial(sampling_weights, len(faces), replacement=True)
+    for batch in torch.split(order.to(device), config.batch_size):
         images = augment_images(scale_pixels(faces.images[batch]), config.augmentation)
         images, labels = mix(images, faces.labels[batch])
         labels = distill_labels(labels, images, spec, state)
@@ -119,15 +122,6 @@ def _train_epoch(
 def _require_finite(loss: float, name: str, epoch: int) -> None:
     if not math.isfinite(loss):
         raise Diverged(f"the {name} became {loss} in epoch {epoch}")
-
-
-def _draw_order(
-    count: int,
-    sampling_weights: Tensor | None,  # (count,) float64
-) -> Tensor:  # (count,) int64
-    if sampling_weights is None:
-        return torch.randperm(count)
-    return torch.multinomial(sampling_weights, count, replacement=True)
 
 
 @torch.inference_mode()

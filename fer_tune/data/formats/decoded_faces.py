@@ -3,7 +3,7 @@
 import re
 import reprlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
 from fer_tune.common.text import escape_unprintable
-from fer_tune.data.faces import SIDE, SPLIT_NAMES, Faces, SplitName
+from fer_tune.data.faces import SIDE, Faces, SplitName
 from fer_tune.data.formats.class_and_split_names import index_classes
 
 _MAX_BAD_LISTED = 10
@@ -41,7 +41,7 @@ class FaceCollector:
     def __init__(self, source: str, *, skip_bad: bool = False) -> None:
         self.source = source
         self.notes: dict[str, None] = {}  # an ordered set
-        self.conversions: Counter[str] = Counter()  # by sentence, which has {} for the count
+        self._conversions: Counter[str] = Counter()  # by sentence, which has {} for the count
         self._skip_bad = skip_bad
         self._pixels: defaultdict[SplitName | None, bytearray] = defaultdict(bytearray)
         self._labels: defaultdict[SplitName | None, list[str]] = defaultdict(list)
@@ -53,9 +53,12 @@ class FaceCollector:
         split: SplitName | None,
         label: str,
         pixels: NDArray[np.uint8],  # (48, 48), or flat
+        conversions: Iterable[str] = (),
     ) -> None:
+        """Add a face with the sentences on its conversions."""
         self._pixels[split] += pixels.tobytes()
         self._labels[split].append(label)
+        self._conversions.update(conversions)
 
     def add_bad_face(self, location: str, reason: str) -> None:
         """Record that the row or image at `location` cannot be read."""
@@ -82,12 +85,7 @@ class FaceCollector:
         labels = (label for own in self._labels.values() for label in own)
         classes, index = index_classes(labels)
         _check_classes(classes, self.source)
-        splits = {
-            name: self._build_faces(key, index)
-            for name in SPLIT_NAMES
-            for key in self._labels
-            if (key or "train") == name
-        }
+        splits = {name or "train": self._build_faces(name, index) for name in self._labels}
         return DecodedFaces(classes, splits, self._collect_notes())
 
     def _build_faces(self, key: SplitName | None, index: Mapping[str, int]) -> Faces:
@@ -102,7 +100,7 @@ class FaceCollector:
         return UserError(f"{message}{listed}:", self._bad)
 
     def _collect_notes(self) -> tuple[str, ...]:
-        counts = [text.format(f"{count:,}") for text, count in sorted(self.conversions.items())]
+        counts = [text.format(f"{count:,}") for text, count in sorted(self._conversions.items())]
         if self._bad_count:
             counts.append(f"bad faces left out: {self._bad_count:,} (first: {self._bad[0]})")
         return (*self.notes, *counts)

@@ -5,16 +5,10 @@ from pathlib import Path
 
 from fer_tune.common.errors import UserError
 from fer_tune.common.text import escape_unprintable
-from fer_tune.data.formats import csv_file, image_file, image_folders, parquet_file
+from fer_tune.data.formats import csv_file, image_file, image_folders, parquet_file, source_files
 from fer_tune.data.formats.class_and_split_names import match_split_in_table_name
 from fer_tune.data.formats.decoded_faces import DecodedFaces, FaceCollector
-from fer_tune.data.formats.source_files import (
-    SourceFile,
-    find_empty_folders,
-    open_nested_zip,
-    open_source,
-    scan_folder,
-)
+from fer_tune.data.formats.source_files import SourceFile
 
 KNOWN_FORMATS = (
     "fer2013.csv, image folders by class, a zip of either, or parquet with images and labels"
@@ -30,16 +24,16 @@ def read_faces(path: Path, *, skip_bad: bool = False) -> DecodedFaces:
     Raises UserError if these are no faces, or if they can be read in several ways.
     """
     collector = FaceCollector(path.name, skip_bad=skip_bad)
-    if path.is_dir() and (links := scan_folder(path).links):
-        note = f"links to folders, or out of the folder, not followed: {links:,}"
-        collector.notes[note] = None
+    if path.is_dir() and (links := source_files.scan_folder(path).links):
+        collector.notes[f"links to folders, or out of the folder, not followed: {links:,}"] = None
     with ExitStack() as stack:
-        by_kind = _group_by_kind(stack.enter_context(open_source(path)), path)
+        by_kind = _group_by_kind(stack.enter_context(source_files.open_source(path)), path)
         if set(by_kind) == {".zip"} and path.is_dir():
             zips = by_kind[".zip"]
             if len(zips) > 1:
                 raise UserError(f"{path} holds several zip files ({_join(zips)}); name one of them")
-            by_kind = _group_by_kind(stack.enter_context(open_nested_zip(zips[0])), path)
+            files = stack.enter_context(source_files.open_nested_zip(zips[0]))
+            by_kind = _group_by_kind(files, path)
         _read_kind(by_kind, path, collector)
         return collector.to_decoded_faces()
 
@@ -66,7 +60,7 @@ def _read_kind(by_kind: dict[str, list[SourceFile]], path: Path, collector: Face
             raise UserError(f"{path} is a single image; name the folder with all of them")
         case [("images", files)]:
             image_folders.read_image_folders(files, collector)
-            if path.is_dir() and (empty := find_empty_folders(path)):
+            if path.is_dir() and (empty := source_files.find_empty_folders(path)):
                 first = escape_unprintable(str(empty[0].relative_to(path)))
                 collector.notes[f"folders without images: {len(empty):,} (first: {first})"] = None
         case [(suffix, files)] if suffix in _READERS:

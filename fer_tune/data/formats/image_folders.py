@@ -49,8 +49,7 @@ def _read_image(file: SourceFile, location: _ImageLocation, collector: FaceColle
     except READ_ERRORS as error:
         collector.add_bad_face(str(file.path), f"cannot be read ({error})")
     else:
-        collector.add_face(location.split, location.label, pixels)
-        collector.conversions.update(conversions)
+        collector.add_face(location.split, location.label, pixels, conversions)
 
 
 def _parse_location(path: PurePosixPath, source: str) -> _ImageLocation:

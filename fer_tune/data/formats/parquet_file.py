@@ -5,6 +5,9 @@ from collections.abc import Callable, Collection
 from reprlib import repr as quote
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SplitName
 from fer_tune.data.formats import image_file
@@ -73,23 +76,20 @@ class _FaceColumns:
         try:
             label = self._parse_label(values[self._label])
             split = self._parse_split(values[self._split]) if self._split else self._file_split
-            image = values[self._image]
-            data = image.get("bytes") if isinstance(image, dict) else image
-            if data is None:
-                raise ValueError(f"column {self._image}: no image bytes")
+            pixels, conversions = self._decode_image(values[self._image])
         except ValueError as error:
             self._collector.add_bad_face(location, str(error))
         else:
-            self._add_face(split, label, data, location)
+            self._collector.add_face(split, label, pixels, conversions)
 
-    def _add_face(self, split: SplitName | None, label: str, data: bytes, location: str) -> None:
+    def _decode_image(self, value: Any) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+        data = value.get("bytes") if isinstance(value, dict) else value
         try:
-            pixels, conversions = image_file.decode_face(data)
-        except image_file.BrokenImageError as error:
-            self._collector.add_bad_face(location, f"column {self._image}: {error}")
-        else:
-            self._collector.add_face(split, label, pixels)
-            self._collector.conversions.update(conversions)
+            if data is None:
+                raise ValueError("no image bytes")
+            return image_file.decode_face(data)
+        except ValueError as error:
+            raise ValueError(f"column {self._image}: {error}") from None
 
     def _parse_label(self, value: Any) -> str:
         if isinstance(value, str) and value.strip():
