@@ -224,10 +224,9 @@ class EventRecorder:
 
 def _needs_reopening(trial: _RecordedTrial, segment: TrialSegment) -> bool:
     """Return whether the segment has something new about a trial that has ended."""
-    if any(event.result.epoch > trial.last_epoch for event in segment.epochs):
-        return True
-    if trial.ending not in RESUMABLE_ENDINGS:
-        return False
+    has_new_epoch = any(event.result.epoch > trial.last_epoch for event in segment.epochs)
+    if has_new_epoch or trial.ending not in RESUMABLE_ENDINGS:
+        return has_new_epoch
     if segment.ended is None:
         return segment.started is not None
     return segment.ended.ending not in RESUMABLE_ENDINGS

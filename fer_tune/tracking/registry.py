@@ -55,16 +55,13 @@ def find_champion(store: Store) -> Champion | None:
     """Return the version that is `@champion`; None if there is no champion yet."""
     from mlflow.exceptions import MlflowException
 
-    client = store.create_client()
     try:
-        number = client.get_registered_model(MODEL_NAME).aliases.get(CHAMPION)
+        version = store.create_client().get_model_version_by_alias(MODEL_NAME, CHAMPION)
     except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+        # Without the model, or without the alias.
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
-    if number is None:
-        return None
-    version = client.get_model_version(MODEL_NAME, number)
     return Champion(str(version.version), version.run_id or "", version.tags)
 
 

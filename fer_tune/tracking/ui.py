@@ -2,7 +2,6 @@
 
 import json
 import shlex
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fer_tune.scoring.metrics import metric_direction
@@ -101,11 +100,12 @@ def _build_charts(study: StudyInfo) -> dict[str, object]:
     height = score if score != gap else to_best_name("val/macro_f1")
     wide = {"columns": 1, "cardHeight": 420}  # pixels
     parameters, scatter = "Parameters and score", "Score against gap"
+    scores: dict[str, object] = {"selectedMetrics": [score], "showAllRuns": True}
     charts = [
-        _build_chart("PARALLEL", parameters, str(number), **_build_parallel_axes(names, score))
+        _build_chart("PARALLEL", parameters, str(number), selectedParams=names, **scores)
         for number, names in enumerate(_group_parameters(study))
     ]
-    axes = {"xaxis": _build_axis(gap), "yaxis": _build_axis(height)}
+    axes = {"xaxis": {"key": gap, "type": "METRIC"}, "yaxis": {"key": height, "type": "METRIC"}}
     charts.append(_build_chart("SCATTER", scatter, "gap", **axes))
     return {
         "compareRunCharts": charts,
@@ -134,14 +134,6 @@ def _group_parameters(study: StudyInfo) -> list[list[str]]:
 
 def _format_column(kind: str, name: str) -> str:
     return f"{kind}.`{name}`"
-
-
-def _build_axis(name: str) -> dict[str, str]:
-    return {"key": name, "type": "METRIC"}
-
-
-def _build_parallel_axes(parameters: Sequence[str], score: str) -> dict[str, object]:
-    return {"selectedParams": parameters, "selectedMetrics": [score], "showAllRuns": True}
 
 
 def _build_section(name: str, **options: object) -> dict[str, object]:

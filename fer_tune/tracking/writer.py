@@ -31,11 +31,9 @@ class EventSource(Protocol):
 
     def read_next(self, limit: int) -> Sequence[Event]:
         """Return the next events, at most `limit`; fewer if there are no more yet."""
-        ...
 
     def count_unread(self) -> int:
         """Return the number of events that were not read yet."""
-        ...
 
 
 class StudyWriter:
@@ -200,9 +198,8 @@ def _is_retryable(error: Exception) -> bool:
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):
-        status = error.get_http_status_code()
-        if error.error_code == "ENDPOINT_NOT_FOUND":  # from a proxy without a server
-            return True
+        is_proxy = error.error_code == "ENDPOINT_NOT_FOUND"  # without a server behind it
+        status = 503 if is_proxy else error.get_http_status_code()
     elif isinstance(error, OSError):  # the error of an upload has the server's answer
         status = getattr(getattr(error, "response", None), "status_code", 500)
     else:

@@ -4,12 +4,13 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 import fer_tune
 from fer_tune.common.errors import UserError
@@ -20,10 +21,8 @@ from fer_tune.tracking.store import Store, summarize_error
 if TYPE_CHECKING:
     from mlflow.models import Model
     from mlflow.pyfunc import PyFuncModel
-    from pandas import DataFrame
 
     from fer_tune.model import FerNet
-    from fer_tune.tracking.models.pyfunc_model import ServedModel
 
 CARD_FILE = "model_card.md"
 _WEIGHTS_FILE, _DESCRIPTION_FILE = "weights.safetensors", "description.json"
@@ -121,19 +120,9 @@ def _read_model(folder: Path) -> "PyFuncModel":
     about: Model = Model.load(folder)
     if about.signature is None:
         raise ValueError("it has no signature")
-    return PyFuncModel(model_meta=about, model_impl=_ServedModelAdapter(served))
-
-
-class _ServedModelAdapter:
-    """The interface that PyFuncModel calls after it has checked the faces."""
-
-    def __init__(self, served: "ServedModel") -> None:
-        self._served = served
-
-    def predict(
-        self, faces: NDArray[np.uint8], params: dict[str, object] | None = None
-    ) -> "DataFrame":
-        return self._served.predict(None, faces, params)
+    # PyFuncModel checks the faces, then calls `predict` of this without a context.
+    predictor = SimpleNamespace(predict=partial(served.predict, None))
+    return PyFuncModel(model_meta=about, model_impl=predictor)
 
 
 def _write_artifacts(folder: Path, model: "FerNet", classes: Sequence[str]) -> None:
