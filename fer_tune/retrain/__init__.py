@@ -1,1 +1,1 @@
-"""The command `retrain`: the best trial is trained again, tested and registered."""
+"""The command retrain: train a study's best trial again, test it and register its model."""

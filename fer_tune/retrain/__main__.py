@@ -1,13 +1,12 @@
-"""python -m fer_tune.retrain: a study's best trial trained again, then tested, once."""
+"""The command retrain: train a study's best trial again, test it and register its model."""
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_tune.common import cli as cli
+from fer_tune.common import cli
 from fer_tune.common.errors import UserError
+from fer_tune.common.text import pluralize
 from fer_tune.defaults import STUDIES_FOLDER
 
 if TYPE_CHECKING:
@@ -20,84 +19,37 @@ example:
 """
 
 
-@dataclass(frozen=True)
-class RetrainOptions:
-    """The command line; None where the user left an option out."""
-
-    study: str
-    trial: int | None
-    epochs: int | None
-    seeds: int
-    against_paper: bool
-    flip: bool
-    data: Path | None
-    tracking_uri: str | None
-    storage: str
-
-
 def build_parser() -> cli.CommandParser:
-    """What reads the command line."""
-    made = cli.CommandParser(
+    """Return the parser of the command line."""
+    parser = cli.CommandParser(
         prog=cli.format_program_name("retrain"),
-        description="Train a study's best trial again, to its full length and on all training "
-        "faces; read the test faces, once; compare it with the paper's configuration and with the "
-        "champion; and register its model.",
+        description="Train a study's best trial again, on the whole training split. Score it once "
+        "on the test split, compare it with the baseline and with the champion, and register its "
+        "model.",
         epilog=_EXAMPLE,
     )
-    whole = cli.make_number_parser(1, int)
-    made.add_argument("--study", type=cli.parse_nonempty, required=True, metavar="NAME")
-    made.add_argument(
-        "--trial",
-        type=cli.make_number_parser(0, int),
-        metavar="N",
-        help="default: the study's best",
-    )
-    made.add_argument("--epochs", type=whole, metavar="N", help="default: the study's")
-    made.add_argument(
-        "--seeds", type=whole, default=1, metavar="K", help="train K times (default: 1)"
-    )
-    made.add_argument(
-        "--against-paper",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="train the paper's configuration in the same way, once, to compare (default: yes)",
-    )
-    made.add_argument(
-        "--flip",
-        action="store_true",
-        help="also show test scores averaged over each face and its mirror image",
-    )
-    _add_location_options(made)
-    return made
-
-
-def _add_location_options(made: cli.CommandParser) -> None:
-    made.add_argument(
-        "--data",
-        type=cli.parse_path,
-        metavar="PATH",
-        help="where the study's faces are now, if moved",
-    )
-    made.add_argument(
-        "--tracking-uri", type=cli.parse_nonempty, metavar="URI", help="as of the search"
-    )
-    made.add_argument(
-        "--storage",
-        type=cli.parse_nonempty,
-        default=str(STUDIES_FOLDER),
-        metavar="DIR",
-        help="as of the search",
-    )
-
-
-def parse_options(argv: Sequence[str] | None) -> RetrainOptions:
-    """The command line; exits with code 2 where it is wrong."""
-    return RetrainOptions(**vars(build_parser().parse_args(argv)))
+    add, text, count = parser.add_argument, cli.parse_nonempty, cli.make_number_parser(1, int)
+    number = cli.make_number_parser(0, int)
+    add("--study", type=text, required=True, metavar="NAME", help="the study")
+    add("--trial", type=number, metavar="N", help="the trial (default: the best one)")
+    add("--epochs", type=count, metavar="N", help="epochs to train (default: those of the study)")
+    seeds = "train with K seeds, one after the other (default: 1)"
+    add("--seeds", type=count, default=1, metavar="K", help=seeds)
+    baseline = "train the baseline, the paper's configuration, in the same way (default: yes)"
+    add("--against-paper", action=argparse.BooleanOptionalAction, default=True, help=baseline)
+    tta = "also report test-time augmentation: each face averaged with its mirror image"
+    add("--flip", action="store_true", help=tta)
+    moved = "the study's faces, if they have moved"
+    add("--data", type=cli.parse_path, metavar="PATH", help=moved)
+    add("--tracking-uri", type=text, metavar="URI", help="as for the search")
+    storage = str(STUDIES_FOLDER)
+    add("--storage", type=text, default=storage, metavar="DIR", help="as for the search")
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train the trial again with each seed, compare it on the test faces and register a model."""
-    options = parse_options(argv)
+    """Train the trial again with each seed, compare the best model and register it."""
+    args = build_parser().parse_args(argv)
     from fer_tune.common.console import create_console
     from fer_tune.common.lock import hold_lock
     from fer_tune.retrain.promote import RetrainResult, compare_and_register
@@ -107,70 +59,74 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.tracking.store import open_store
 
     console = create_console()
-    store = open_store(options.tracking_uri, create=False)
-    what = _make_spec(store, options, cli.format_command_line("fer_tune.retrain", argv))
-    compared = options.against_paper and not what.is_baseline
-    formatting.show_data_source(console, what.splits)
-    console.print(_describe_plan(what, options.seeds, compared))
-    described = what.to_retrain_info()
+    store = open_store(args.tracking_uri, create=False)
+    spec = _make_spec(store, args, cli.format_command_line("fer_tune.retrain", argv))
+    info, seeds, baseline = spec.info, args.seeds, None
+    needs_baseline = args.against_paper and not spec.is_baseline
+    formatting.show_data_source(console, spec.splits)
+    console.print(_describe_plan(spec, seeds, needs_baseline), soft_wrap=True)
     try:
-        with hold_lock(what.lock_path, "this retraining"):
-            with open_retrain_run(store, described) as run:
-                outcomes = [
-                    load_or_train_seed(console, run, what, seed) for seed in range(options.seeds)
-                ]
-                paper = (
-                    load_or_train_baseline(console, store, what, options.seeds)
-                    if compared
-                    else None
-                )
-                retrained = RetrainResult(described, what.splits, outcomes, paper, options.flip)
-                address = compare_and_register(console, store, run, retrained)
-            what.remove_checkpoints()
+        with hold_lock(spec.lock_path, "this retraining"):
+            with open_retrain_run(store, info) as run:
+                outcomes = [load_or_train_seed(console, run, spec, seed) for seed in range(seeds)]
+                if needs_baseline:
+                    baseline = load_or_train_baseline(console, store, spec, seeds)
+                result = RetrainResult(info, spec.splits, outcomes, baseline, args.flip)
+                uri = compare_and_register(console, store, run, result)
+            spec.remove_checkpoints()
     except KeyboardInterrupt:
-        again = f"Stopped. The same command goes on from the last epoch: {what.command}"
-        console.print(again, soft_wrap=True)
+        hint = f"Stopped. The same command continues after the last epoch: {info.command}"
+        console.print(hint, soft_wrap=True)
         raise
-    records = [] if options.tracking_uri is None else ["--tracking-uri", options.tracking_uri]
-    use = cli.format_command_line("fer_tune.predict", ["FILE", "--model", address, *records])
-    console.print(f"To use it on images: {use}", soft_wrap=True)
+    store_options = ["--tracking-uri", args.tracking_uri] if args.tracking_uri else []
+    use = cli.format_command_line("fer_tune.predict", ["FILE", "--model", uri, *store_options])
+    console.print(f"To use the model: {use}", soft_wrap=True)
 
 
-def _make_spec(store: "Store", options: RetrainOptions, command_line: str) -> "RetrainSpec":
-    from fer_tune.data.load import reload_splits
+def _make_spec(store: "Store", args: argparse.Namespace, command: str) -> "RetrainSpec":
+    from fer_tune.common.version import read_code_version
+    from fer_tune.data.faces import SPLIT_NAMES
+    from fer_tune.data.load import collect_remarks, reload_splits
     from fer_tune.retrain.choose_trial import choose_trial
     from fer_tune.retrain.train_seeds import RetrainSpec
     from fer_tune.scoring.metrics import list_metric_names
     from fer_tune.study.records.study_storage import open_storage
     from fer_tune.tracking.queries import find_study
+    from fer_tune.tracking.run_info import RetrainInfo
 
-    study = find_study(store, options.study)
-    trial = choose_trial(store, study, options.trial)
-    splits = reload_splits(options.data or study.data, skip_bad=study.skip_bad)
+    study = find_study(store, args.study)
+    trial = choose_trial(store, study, args.trial)
+    splits = reload_splits(args.data or study.data, skip_bad=study.skip_bad)
+    source, classes = args.data or splits.source, splits.classes
     if splits.content_hash() != study.faces_hash:
-        raise UserError(
-            f"{options.data or splits.source}: these are not the faces of study {study.name}; "
-            "say where those are with --data"
-        )
-    if study.metric not in list_metric_names(splits.classes):
-        raise UserError(f"study {study.name} says it was searched by {study.metric}, no metric")
-    epochs = options.epochs or study.epochs
-    return RetrainSpec(study, trial, splits, epochs, open_storage(options.storage), command_line)
+        problem = f"{source}: these are not the faces of study {study.name}"
+        raise UserError(f"{problem}; name their file or folder with --data")
+    if study.metric not in list_metric_names(classes):
+        raise UserError(f"study {study.name}: no metric is called {study.metric}; was it changed?")
+    epochs, note = args.epochs or study.epochs, "\n\n".join(collect_remarks(splits))
+    size, version = len(classes), read_code_version()
+    counts = {str(name): splits[name].count_by_class(size).tolist() for name in SPLIT_NAMES}
+    info = RetrainInfo(study, trial, epochs, classes, command, version, note, counts)
+    return RetrainSpec(info, splits, open_storage(args.storage))
 
 
-def _describe_plan(spec: "RetrainSpec", seeds: int, with_baseline: bool) -> str:
+def _describe_plan(spec: "RetrainSpec", seeds: int, needs_baseline: bool) -> str:
     from fer_tune.model import FerNet, count_parameters
 
-    network = FerNet(spec.trial.config, len(spec.splits.classes))
-    beside = "; then the paper's configuration, if it never was" if with_baseline else ""
-    gap, most = spec.trial.best_metrics.get("gap", 0.0), spec.study.max_gap
-    above = most is not None and gap > most
-    beside += f". The trial's gap was {gap:.3f}, above the limit of {most:g}" if above else ""
-    return (
-        f"Training trial {spec.trial.number:03d} of {spec.study.name} again (seeds: {seeds}): "
-        f"{spec.epochs} epochs on {len(spec.splits.train):,} faces, "
-        f"{count_parameters(network) / 1e6:.2f} M parameters{beside}"
+    study, trial, epochs = spec.info.study, spec.info.trial, pluralize(spec.info.epochs, "epoch")
+    parameters = count_parameters(FerNet(trial.config, len(spec.splits.classes)))
+    gap, max_gap = trial.best_metrics.get("gap", 0.0), study.max_gap
+    plan = (
+        f"Training trial {trial.number:03d} of study {study.name} with {pluralize(seeds, 'seed')}: "
+        f"{epochs} on {len(spec.splits.train):,} faces, {parameters / 1e6:.2f} M parameters."
     )
+    if needs_baseline:
+        plan += (
+            " Then the baseline, the paper's configuration, if it was not trained like this yet."
+        )
+    if max_gap is not None and gap > max_gap:
+        plan += f" The trial's gap of {gap:.3f} is above the limit of {max_gap:g}."
+    return plan
 
 
 if __name__ == "__main__":

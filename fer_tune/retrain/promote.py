@@ -1,11 +1,14 @@
-"""A configuration trained again is compared, and its model registered as what it deserves."""
+"""Comparison of a retrained model with the baseline and the champion, and its registration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
-from fer_tune.data.demo import demo_splits as demo_splits
+from fer_tune.common.text import pluralize
+from fer_tune.data.demo.demo_splits import DEMO_SOURCE
 from fer_tune.data.duplicates import has_duplicate
 from fer_tune.data.faces import Splits
 from fer_tune.retrain.score_tables import build_class_table, build_overall_table
@@ -22,14 +25,14 @@ from fer_tune.tracking.store import Store
 
 @dataclass(frozen=True, eq=False)
 class RetrainResult:
-    """What is to be judged.
+    """Results of a retraining.
 
-    outcomes: one a seed.
-    paper: the paper's configuration, trained in the same way; None where it was not.
-    flip: whether flip averaging is reported too.
+    outcomes: results of each seed.
+    baseline: results of the baseline, trained in the same way; None without one.
+    with_tta: whether to report test-time augmentation (TTA) too.
     """
 
-    description: RetrainInfo
+    info: RetrainInfo
     splits: Splits
     outcomes: Sequence[SeedOutcome]
     baseline: Sequence[SeedOutcome] | None
@@ -39,113 +42,110 @@ class RetrainResult:
 def compare_and_register(
     console: Console, store: Store, run: RetrainRun, result: RetrainResult
 ) -> str:
-    """Show and record the scores and the comparisons, and register one seed's model.
+    """Print and log the scores and comparisons, and register the model of the best seed.
 
     Returns the model's address in the registry.
     """
     _show_scores(console, run, result)
-    metric = result.description.study.metric
+    metric, seeds = result.info.study.metric, len(result.outcomes)
     kept = choose_best_seed(result.outcomes, metric)
-    within = bootstrap_intervals(kept.test.confusion)
-    said = [
-        f"Kept: the model of seed {kept.seed}{_explain_choice(len(result.outcomes), metric)}. "
-        f"Test accuracy {kept.test.accuracy:.3f} (95 %: {within.accuracy}), "
-        f"macro F1 {kept.test.macro_f1:.3f} (95 %: {within.macro_f1})."
+    intervals = bootstrap_intervals(kept.test.confusion)
+    choice = f", the best of {seeds} by {metric}" if seeds > 1 else ""
+    lines = [
+        f"Model of seed {kept.seed}{choice}: test macro F1 {kept.test.macro_f1:.3f} "
+        f"(95 %: {intervals.macro_f1}), test accuracy {kept.test.accuracy:.3f} "
+        f"(95 %: {intervals.accuracy})."
     ]
     if result.baseline is not None:
         other = choose_best_seed(result.baseline, metric)
-        test = _compare_seeds(kept, other)
-        run.log_mcnemar("paper", test)
-        said.append(
-            f"Against the paper's configuration, trained in the same way (seed {other.seed}: test "
-            f"accuracy {other.test.accuracy:.3f}, macro F1 {other.test.macro_f1:.3f}): {test}."
+        comparison = _compare_predictions(kept, other.predictions.predicted)
+        run.log_mcnemar("paper", comparison)
+        lines.append(
+            f"Against the baseline, trained in the same way (seed {other.seed}: test macro F1 "
+            f"{other.test.macro_f1:.3f}, test accuracy {other.test.accuracy:.3f}): {comparison}."
         )
-    alias, why = _compare_with_champion(store, run, kept, result)
+    alias, reason = _compare_with_champion(store, run, kept, result)
     run.log_model_card(kept)
-    version = registry.register_model(store, kept, result.description)
-    address = f"models:/{registry.MODEL_NAME}/{version.version}"
-    said.append(f"Registered as {address}, @{alias}: {why}")
-    registry.set_alias(store, str(version.version), alias, "\n\n".join(said))
-    for line in said:
+    version = registry.register_model(store, kept, result.info)
+    uri = f"models:/{registry.MODEL_NAME}/{version.version}"
+    lines.append(f"Registered as {uri}, @{alias}: {reason}")
+    registry.set_alias(store, str(version.version), alias, "\n\n".join(lines))
+    for line in lines:
         console.print(line, soft_wrap=True)
-    return address
+    return uri
 
 
 def choose_best_seed(outcomes: Sequence[SeedOutcome], metric: str) -> SeedOutcome:
-    """The seed that the validation faces choose; the test faces choose nothing."""
-    best = find_best_epoch([each.best for each in outcomes], metric)
-    return next(each for each in outcomes if each.best is best)
+    """Return the seed with the best epoch on the validation split; the test split is not used."""
+    best = find_best_epoch([outcome.best for outcome in outcomes], metric)
+    return next(outcome for outcome in outcomes if outcome.best is best)
 
 
-def choose_alias(
-    champion: Champion | None, comparison: McNemarResult | str | None
-) -> tuple[str, str]:
-    """The alias that a model deserves beside the champion, and why.
+def choose_alias(champion: Champion, comparison: McNemarResult | str) -> tuple[str, str]:
+    """Return the alias of a new model, and the reason.
 
-    test: of the two on the same test faces, or why there is none.
+    comparison: of the new model with the champion, or the reason why there is none.
     """
-    if champion is None:
-        return CHAMPION, "there was no champion."
-    before = f"version {champion.version}, the champion"
+    name = f"version {champion.version}, the champion"
     if not isinstance(comparison, McNemarResult):
         return CHALLENGER, (
-            f"it cannot be compared with {before}: {comparison}. Give it the alias {CHAMPION} in MLflow "
-            "to put it in that one's place."
+            f"it cannot be compared with {name}: {comparison}. To replace the champion, "
+            f"give this version the alias {CHAMPION} in MLflow."
         )
     if comparison.is_better:
-        return CHAMPION, f"against {before} until now, it is {comparison}."
-    return CHALLENGER, f"against {before}, it is {comparison}."
+        return CHAMPION, f"against {name} until now, it is {comparison}."
+    return CHALLENGER, f"against {name}, it is {comparison}."
 
 
 def _show_scores(console: Console, run: RetrainRun, result: RetrainResult) -> None:
-    best, tests = [each.best for each in result.outcomes], [each.test for each in result.outcomes]
-    classes = result.description.classes
-    twins = has_duplicate(result.splits.test.images, result.splits.train.images)
-    more: dict[str, list[float]] = {}
+    best = [outcome.best for outcome in result.outcomes]
+    tests = [outcome.test for outcome in result.outcomes]
+    predictions = [outcome.predictions for outcome in result.outcomes]
+    classes, splits = result.info.classes, result.splits
+    duplicates = has_duplicate(splits.test.images, splits.train.images)
+    metrics: dict[str, list[float]] = {}
     rows: dict[str, list[float]] = {}
-    if not twins.all():
-        alone = [each.predictions.measure_accuracy(~twins) for each in result.outcomes]
-        more["test/accuracy_without_twins"] = alone
-        if twins.any():
-            rows[f"- without {twins.sum():,} twins of training faces"] = alone
+    if not duplicates.all():
+        accuracies = [each.measure_accuracy(~duplicates) for each in predictions]
+        metrics["test/accuracy_without_twins"] = accuracies
+        if duplicates.any():
+            count = pluralize(duplicates.sum(), "duplicate")
+            rows[f"- without {count} of training faces"] = accuracies
     if result.with_tta:
-        flipped = [each.predictions.score_with_tta(len(classes)) for each in result.outcomes]
-        more["test/flip_accuracy"] = [each.accuracy for each in flipped]
-        more["test/flip_macro_f1"] = [each.macro_f1 for each in flipped]
-        rows["- averaged with mirror images"] = more["test/flip_accuracy"]
+        scores = [each.score_with_tta(len(classes)) for each in predictions]
+        metrics["test/flip_accuracy"] = [each.accuracy for each in scores]
+        metrics["test/flip_macro_f1"] = [each.macro_f1 for each in scores]
+        rows["- with TTA (mirror images)"] = metrics["test/flip_accuracy"]
     for table in (build_class_table(classes, tests), build_overall_table(best, tests, rows)):
         console.print()
         console.print(table)
     console.print(f"\n{PAPER_REMARK}\n")
-    run.log_summary(result.outcomes, more)
+    run.log_summary(result.outcomes, metrics)
 
 
-def _explain_choice(seeds: int, metric: str) -> str:
-    return f", the best of {seeds} by {metric}" if seeds > 1 else ""
-
-
-def _compare_seeds(outcome: SeedOutcome, other: SeedOutcome) -> McNemarResult:
-    ours, theirs = outcome.predictions, other.predictions
-    return run_mcnemar_test(ours.truth, ours.predicted, theirs.predicted)
+def _compare_predictions(
+    outcome: SeedOutcome,
+    other: NDArray[np.int64],  # (N,) predicted classes of the test faces
+) -> McNemarResult:
+    return run_mcnemar_test(outcome.predictions.truth, outcome.predictions.predicted, other)
 
 
 def _compare_with_champion(
     store: Store, run: RetrainRun, outcome: SeedOutcome, result: RetrainResult
 ) -> tuple[str, str]:
-    current = registry.find_champion(store)
-    if current is not None and current.run_id == outcome.run_id:
-        return CHAMPION, "it became the champion before this retraining was broken off."
-    if current is None or (unlike := current.explain_incompatibility(result.description)):
-        if (
-            current
-            and current.source == demo_splits.DEMO_SOURCE
-            and result.splits.source != demo_splits.DEMO_SOURCE
-        ):
-            return CHAMPION, f"version {current.version}, the champion until now, is of demo faces."
-        return choose_alias(current, None if current is None else unlike)
-    says = registry.load_champion_predictions(
-        store, current, result.splits.test, result.description.classes
-    )
-    test = run_mcnemar_test(outcome.predictions.truth, outcome.predictions.predicted, says)
-    run.log_mcnemar(CHAMPION, test)
-    return choose_alias(current, test)
+    champion = registry.find_champion(store)
+    if champion is None:
+        return CHAMPION, "there was no champion."
+    if champion.run_id == outcome.run_id:
+        return CHAMPION, "it became the champion before this retraining was interrupted."
+    problem = champion.explain_incompatibility(result.info)
+    if problem and champion.source == DEMO_SOURCE != result.splits.source:
+        before = f"version {champion.version}, the champion until now"
+        return CHAMPION, f"{before}, was trained on the demo faces."
+    if problem:
+        return choose_alias(champion, problem)
+    splits, classes = result.splits, result.info.classes
+    predicted = registry.load_champion_predictions(store, champion, splits.test, classes)
+    comparison = _compare_predictions(outcome, predicted)
+    run.log_mcnemar(CHAMPION, comparison)
+    return choose_alias(champion, comparison)

@@ -1,28 +1,27 @@
-"""Test scores beside the paper's."""
+"""Tables of test scores beside the paper's."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rich.table import Table
 
-from fer_tune.scoring import paper_results as paper_results
+from fer_tune.scoring import paper_results
 from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.terminal.formatting import build_plain_table, format_mean_and_std
 
 
 def build_class_table(classes: Sequence[str], tests: Sequence[Scores]) -> Table:
-    """Test scores by class, the mean over seeds, with the paper's beside them."""
-    table = build_plain_table(
-        ["class", "precision", "recall", "F1", "faces", "paper's: P", "R", "F1"], []
-    )
+    """Return the table of test scores by class, as mean and standard deviation over the seeds."""
+    headers = ["class", "precision", "recall", "F1", "faces", "paper: P", "R", "F1"]
+    table = build_plain_table(headers, [])
     measured = np.array([[s.precision, s.recall, s.f1] for s in tests])  # (seeds, 3, C)
     support = tests[0].confusion.sum(axis=1)
     for index, name in enumerate(classes):
-        cells = [format_mean_and_std(measured[:, measure, index], 2) for measure in range(3)]
-        theirs = paper_results.TEST_BY_CLASS.get(name)
-        beside = [f"{value:.2f}" for value in theirs] if theirs else ["-"] * 3
+        cells = [format_mean_and_std(values, 2) for values in measured[:, :, index].T]
+        paper = paper_results.TEST_BY_CLASS.get(name)
+        beside = [f"{value:.2f}" for value in paper] if paper else ["-"] * 3
         table.add_row(name, *cells, str(support[index]), *beside)
-    cells = [format_mean_and_std(measured[:, measure].mean(axis=1), 2) for measure in range(3)]
+    cells = [format_mean_and_std(values, 2) for values in measured.mean(axis=2).T]
     beside = [f"{value:.2f}" for value in paper_results.TEST_MACRO]
     table.add_row("macro mean", *cells, str(support.sum()), *beside, style="bold")
     return table
@@ -33,26 +32,23 @@ def build_overall_table(
     tests: Sequence[Scores],
     extra_accuracies: Mapping[str, Sequence[float]],
 ) -> Table:
-    """Accuracies and gaps, the mean over seeds, with the paper's beside them.
+    """Return the table of accuracies and gaps, as mean and standard deviation over the seeds.
 
-    more: further test accuracies, a value a seed, shown below the plain one.
+    best: best epoch of each seed.
+    tests: test scores of each seed.
+    extra_accuracies: further test accuracies of each seed, by the name of their row.
     """
-    train = np.array([each.metrics["train/accuracy"] for each in best])
-    validation = np.array([each.metrics["val/accuracy"] for each in best])
-    test = np.array([each.accuracy for each in tests])
+    train = np.array([result.metrics["train/accuracy"] for result in best])
+    validation = np.array([result.metrics["val/accuracy"] for result in best])
+    test = np.array([scores.accuracy for scores in tests])
+    paper_train, paper_test = paper_results.TRAIN_ACCURACY, paper_results.TEST_ACCURACY
     rows = [
-        ("train accuracy", train, f"{paper_results.TRAIN_ACCURACY:.3f}"),
+        ("train accuracy", train, f"{paper_train:.3f}"),
         ("validation accuracy", validation, "-"),
-        ("gap: train - validation", train - validation, "-"),
-        ("test accuracy", test, f"{paper_results.TEST_ACCURACY:.3f}"),
+        ("gap (train - validation)", train - validation, "-"),
+        ("test accuracy", test, f"{paper_test:.3f}"),
         *((name, np.array(values), "-") for name, values in extra_accuracies.items()),
-        (
-            "train - test",
-            train - test,
-            f"{paper_results.TRAIN_ACCURACY - paper_results.TEST_ACCURACY:.3f}",
-        ),
+        ("train - test", train - test, f"{paper_train - paper_test:.3f}"),
     ]
-    return build_plain_table(
-        ["", "here", "paper"],
-        [(name, format_mean_and_std(values), theirs) for name, values, theirs in rows],
-    )
+    cells = [(name, format_mean_and_std(values), paper) for name, values, paper in rows]
+    return build_plain_table(["", "measured", "paper"], cells)

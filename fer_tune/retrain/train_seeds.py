@@ -1,29 +1,23 @@
-"""A configuration trained again to its full length, once for each seed."""
+"""Training of a configuration again, once for each seed."""
 
 import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from fer_tune.common.filesystem import Directory
 from fer_tune.common.lock import hold_lock
-from fer_tune.common.version import read_code_version
-from fer_tune.data.faces import SPLIT_NAMES, Splits
-from fer_tune.data.load import collect_remarks
+from fer_tune.data.faces import Splits
 from fer_tune.data.trial_data import build_trial_data
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.terminal.formatting import create_progress_bar
-from fer_tune.tracking.queries import StudyRun, TrialRun, list_trials
-from fer_tune.tracking.retrain_run import (
-    RetrainRun,
-    find_earlier_seed,
-    has_unfinished_run,
-    open_retrain_run,
-)
+from fer_tune.tracking import retrain_run
+from fer_tune.tracking.queries import list_trials
+from fer_tune.tracking.retrain_run import RetrainRun
 from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
@@ -32,59 +26,36 @@ from fer_tune.trial.train_and_test import train_and_test
 from fer_tune.trial.train_state import TrialSpec
 from fer_tune.trial_config import BASELINE
 
-if TYPE_CHECKING:
-    from fer_tune.common.filesystem import Directory
-
 
 @dataclass(frozen=True, eq=False)
 class RetrainSpec:
-    """What is trained again.
+    """A retraining, with its faces and the storage of its checkpoints."""
 
-    command: the command line, for people and records.
-    """
-
-    study: StudyRun
-    trial: TrialRun
+    info: RetrainInfo
     splits: Splits
-    epochs: int
     storage: StudyStorage
-    command: str
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is the paper's own configuration."""
-        return self.trial.config == BASELINE
+        """Whether the trial has the paper's configuration."""
+        return self.info.trial.config == BASELINE
 
     @property
     def lock_path(self) -> Path:
-        """Held while it runs; not among its checkpoints, which go when it is over."""
-        return self.storage.local_dir / self.study.name / f".{self._name}.lock"
+        """Lock of the retraining; not in its folder of checkpoints, which is deleted at the end."""
+        return self.storage.local_dir / self.info.study.name / f".{self._name}.lock"
 
     @cached_property
-    def checkpoint_directory(self) -> "Directory":
-        """Of the checkpoints, from which a stopped retraining goes on."""
-        return self.storage.open_study_directory(self.study.name) / self._name
+    def checkpoint_directory(self) -> Directory:
+        """Folder with a checkpoint for each seed, from which a stopped retraining continues."""
+        return self.storage.open_study_directory(self.info.study.name) / self._name
 
     @property
     def _name(self) -> str:
-        return f"retrain-{self.trial.number:06d}-{self.epochs}"
-
-    def to_retrain_info(self) -> RetrainInfo:
-        """What MLflow is told of it."""
-        splits, classes = self.splits, len(self.splits.classes)
-        return RetrainInfo(
-            study=self.study,
-            trial=self.trial,
-            epochs=self.epochs,
-            classes=splits.classes,
-            command=self.command,
-            code_version=read_code_version(),
-            note="\n\n".join(collect_remarks(splits)),
-            counts={name: splits[name].count_by_class(classes).tolist() for name in SPLIT_NAMES},
-        )
+        return f"retrain-{self.info.trial.number:06d}-{self.info.epochs}"
 
     def remove_checkpoints(self) -> None:
-        """Delete its checkpoints, if they can be; they are of no use once it is over."""
+        """Delete the checkpoints, if possible, and no other file."""
         with suppress(OSError):
             for name in self.checkpoint_directory.list_names():
                 if re.fullmatch(r"seed-\d+", name):
@@ -95,12 +66,12 @@ class RetrainSpec:
 def load_or_train_seed(
     console: Console, run: RetrainRun, spec: RetrainSpec, seed: int
 ) -> SeedOutcome:
-    """What the seed gave before this retraining was broken off, or gives now."""
+    """Return the results of a seed; train it unless this retraining has done so before."""
     outcome = run.find_finished_seed(seed) or _train_seed(console, run, spec, seed)
+    test = outcome.test
     console.print(
-        f"seed {seed}: epoch {outcome.best.epoch} kept, "
-        f"test accuracy {outcome.test.accuracy:.3f}, macro F1 {outcome.test.macro_f1:.3f}; "
-        f"model {outcome.model_uri}",
+        f"seed {seed}: best epoch {outcome.best.epoch} of {spec.info.epochs}, test macro F1 "
+        f"{test.macro_f1:.3f}, test accuracy {test.accuracy:.3f}, model {outcome.model_uri}",
         soft_wrap=True,
     )
     return outcome
@@ -109,52 +80,56 @@ def load_or_train_seed(
 def load_or_train_baseline(
     console: Console, store: Store, spec: RetrainSpec, seeds: int
 ) -> list[SeedOutcome] | None:
-    """What the paper's configuration gives with the same faces, length and seeds.
+    """Return the baseline's results with the same faces, epochs and seeds.
 
-    It is trained for the seeds with which it never was. None where the study has no such trial.
+    It is trained only with seeds that no retraining has used. None if the study has no baseline.
     """
-    trial = next((each for each in list_trials(store, spec.study) if each.config == BASELINE), None)
+    study = spec.info.study
+    trials = list_trials(store, study)
+    trial = next((trial for trial in trials if trial.config == BASELINE), None)
     if trial is None:
-        console.print(f"Study {spec.study.name} has no trial of the paper's configuration.")
+        console.print(f"Study {study.name} has no baseline to compare with.")
         return None
-    paper = replace(spec, trial=trial)
-    # Another retraining of the study may be at it.
-    with hold_lock(paper.lock_path, "a retraining", wait=True):
-        outcomes = _load_or_train_baseline_seeds(console, store, paper, seeds)
-        paper.remove_checkpoints()
+    baseline = replace(spec, info=replace(spec.info, trial=trial))
+    # Another retraining of the study may be training the baseline.
+    with hold_lock(baseline.lock_path, "a retraining", wait=True):
+        outcomes = _load_or_train_baseline_seeds(console, store, baseline, seeds)
+        baseline.remove_checkpoints()
     return outcomes
 
 
 def _load_or_train_baseline_seeds(
     console: Console, store: Store, baseline: RetrainSpec, seeds: int
 ) -> list[SeedOutcome]:
-    described = baseline.to_retrain_info()
-    known = [find_earlier_seed(store, described, seed) for seed in range(seeds)]
-    if None not in known and not has_unfinished_run(store, described):
-        console.print("The paper's configuration was trained like this before.")
-        return [each for each in known if each is not None]
-    console.print("Training the paper's configuration in the same way, to compare:")
-    with open_retrain_run(store, described) as run:
+    info = baseline.info
+    earlier = [retrain_run.find_earlier_seed(store, info, seed) for seed in range(seeds)]
+    trained = [outcome for outcome in earlier if outcome]
+    if len(trained) == seeds and not retrain_run.has_unfinished_run(store, info):
+        console.print("The baseline was trained like this before.")
+        return trained
+    console.print("Training the baseline in the same way, to compare:")
+    with retrain_run.open_retrain_run(store, info) as run:
         outcomes = [
-            before or load_or_train_seed(console, run, baseline, seed)
-            for seed, before in enumerate(known)
+            outcome or load_or_train_seed(console, run, baseline, seed)
+            for seed, outcome in enumerate(earlier)
         ]
         run.log_summary(outcomes, {})
     return outcomes
 
 
 def _train_seed(console: Console, run: RetrainRun, spec: RetrainSpec, seed: int) -> SeedOutcome:
-    config, splits = spec.trial.config, spec.splits
-    task = TrialSpec(config, spec.epochs, seed, spec.study.metric)
-    faces = build_trial_data(splits, splits.train, config.data_plan, seed)
+    info, splits, config = spec.info, spec.splits, spec.info.trial.config
+    data = build_trial_data(splits, splits.train, config.data_plan, seed)
     with run.open_seed_run(seed) as seed_run, create_progress_bar(console) as bar:
-        job = bar.add_task(f"seed {seed}", total=spec.epochs, shown="")
+        task = bar.add_task(f"seed {seed}", total=info.epochs, shown="")
 
         def on_epoch(result: EpochResult) -> None:
             seed_run.log_epoch(result)
-            shown = f"F1 {result.metrics['val/macro_f1']:.3f}, gap {result.metrics['gap']:.3f}"
-            bar.update(job, completed=result.epoch, shown=shown)
+            score, gap = result.metrics["val/macro_f1"], result.metrics["gap"]
+            scores = f"macro F1 {score:.3f}, gap {gap:.3f}"
+            bar.update(task, completed=result.epoch, shown=scores)
 
-        kept = spec.checkpoint_directory / f"seed-{seed}"
-        final = train_and_test(task, faces, splits.test, kept, on_epoch, console.print)
-        return seed_run.log_outcome(final)
+        trial = TrialSpec(config, info.epochs, seed, info.study.metric)
+        folder = spec.checkpoint_directory / f"seed-{seed}"
+        trained = train_and_test(trial, data, splits.test, folder, on_epoch, console.print)
+        return seed_run.log_outcome(trained)

@@ -53,7 +53,7 @@ def store(kept_store: Store) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def splits() -> Splits:
-    """The first two of the test faces have a twin in training."""
+    """The first two of the test faces have a duplicate in training."""
     rng = np.random.default_rng(0)
 
     def noise(count: int) -> Faces:
@@ -223,16 +223,16 @@ def test_a_champion_whose_predictions_are_gone_is_asked(
     np.testing.assert_array_equal(asked, np.asarray(table).argmax(axis=1))
 
 
-def test_the_papers_configuration_twins_and_mirror_images_stand_beside_the_plain_score(
+def test_the_baseline_duplicates_and_tta_are_reported_beside_the_plain_score(
     store: Store, judged: Judged, splits: Splits
 ) -> None:
     paper = [outcome(splits, 75, seed=0, score=0.1), outcome(splits, 30, seed=1, score=0.3)]
     version, shown = judged(700, 90, baseline=paper, with_tta=True)
     told = " ".join(shown.split())
     assert "test accuracy 0.600" in told
-    assert "without 2 twins of training faces 0.595" in told  # 88 of 148
-    assert "averaged with mirror images 0.000" in told
-    assert "trained in the same way (seed 1: test accuracy 0.200, macro F1 0.200)" in told
+    assert "without 2 duplicates of training faces 0.595" in told  # 88 of 148
+    assert "with TTA (mirror images) 0.000" in told
+    assert "trained in the same way (seed 1: test macro F1 0.200, test accuracy 0.200)" in told
     assert "better (60 test faces correct by this model only" in told
     seed = store.create_client().get_run(str(version.run_id))
     run = store.create_client().get_run(seed.data.tags[tags.PARENT])
@@ -247,7 +247,7 @@ def test_a_champion_of_the_demo_faces_gives_way_to_a_model_of_others(judged: Jud
     assert demos.aliases == [CHAMPION]
     real, shown = judged(801, 20)
     assert real.aliases == [CHAMPION]
-    assert "the champion until now, is of demo faces" in " ".join(shown.split())
+    assert "the champion until now, was trained on the demo faces" in " ".join(shown.split())
 
 
 def test_the_validation_faces_choose_the_seed_and_the_test_faces_nothing(splits: Splits) -> None:

@@ -102,7 +102,7 @@ def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
         patch.setattr(training_loop, "_train_epoch", stopped)
         with pytest.raises(KeyboardInterrupt):
             retrain.main(arguments)
-    assert "The same command goes on" in capfd.readouterr().out
+    assert "The same command continues" in capfd.readouterr().out
     (killed,) = _retrainings("KILLED")
     nested = open_store().search_runs(f"tags.`mlflow.parentRunId` = '{killed}'")
     assert [run.info.status for run in nested] == ["FINISHED", "KILLED"]
@@ -123,8 +123,8 @@ def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
     assert _retrainings("KILLED") == []
     assert killed in _retrainings("FINISHED")
     shown = capfd.readouterr().out
-    assert "seed 0: epoch" in shown
-    assert "seed 1: epoch" in shown
+    assert "seed 0: best epoch" in shown
+    assert "seed 1: best epoch" in shown
 
 
 def test_a_retraining_deletes_its_checkpoints_once_it_is_over_and_no_file_of_others(
@@ -182,13 +182,13 @@ def test_the_papers_configuration_is_trained_once_however_often_it_is_compared_w
     retrain.main(arguments)
     assert [config == BASELINE for config in trained[3:]] == [False]
     shown = capfd.readouterr().out
-    assert "The paper's configuration was trained like this before." in shown
-    assert shown.count("Against the paper's configuration, trained in the same way") == 2
+    assert "The baseline was trained like this before." in shown
+    assert shown.count("Against the baseline, trained in the same way") == 2
     after = open_store().create_client().search_model_versions("name = 'fer_tune'")
     assert len(after) == before + 2
 
     retrain.main(["--study", study, "--trial", "0", "--epochs", "1"])
-    assert "Against the paper's" not in capfd.readouterr().out  # which it is
+    assert "Against the baseline" not in capfd.readouterr().out  # which it is
 
 
 def test_the_best_trial_is_the_default(study: str, capfd: pytest.CaptureFixture[str]) -> None:
