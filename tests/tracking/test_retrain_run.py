@@ -156,7 +156,7 @@ def test_what_breaks_off_ends_both_runs(
 def test_ctrl_c_in_the_middle_of_a_write_leaves_the_database_unlocked(
     store: Store, what: RetrainInfo, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = DefaultDialect.do_executemany
+    whole: Callable[..., None] = DefaultDialect.do_executemany
 
     def interrupted(dialect: DefaultDialect, cursor: Any, *args: Any, **kwargs: Any) -> None:
         whole(dialect, cursor, *args, **kwargs)

@@ -13,8 +13,8 @@ from fer_tune.common.errors import UserError
 from fer_tune.tracking.store import (
     EXPERIMENT,
     Store,
-    resolve_tracking_uri,
     open_store,
+    resolve_tracking_uri,
     stop_retries,
     summarize_error,
 )
