@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def hash_images(
-    images: NDArray[np.uint8],  # (N, 48, 48)
-) -> NDArray[np.uint64]:  # (N,)
-    """Return a hash of each image: equal for duplicates, as good as random otherwise."""
+def hash_images(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return (N,) hashes of images, (N, 48, 48): equal for duplicates, else as good as random."""
     digests = (blake2b(image.tobytes(), digest_size=8).digest() for image in images)
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 

@@ -46,7 +46,7 @@ def plot_class_distribution(
 
 
 def plot_faces_by_class(
-    training: TrainingFaces, classes: Sequence[str], path: Path, *, title: str, seed: int = 0
+    training: TrainingFaces, classes: Sequence[str], path: Path, *, title: str
 ) -> None:
     """Write a PNG at `path`: one row of random faces for each class.
 
@@ -54,7 +54,7 @@ def plot_faces_by_class(
     """
     from matplotlib.figure import Figure
 
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     rows = [_draw_row(training, label, rng) for label in range(len(classes))]
     sheet = np.concatenate(rows)
     # In inches. A pixel of a face is two dots wide; the names and the title need more room.

@@ -1,6 +1,5 @@
 """Bootstrap intervals of scores, and McNemar's test of two models."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +20,7 @@ class ConfidenceInterval(NamedTuple):
         return f"{self.low:.3f} to {self.high:.3f}"
 
 
-@dataclass(frozen=True)
-class ScoreIntervals:
+class ScoreIntervals(NamedTuple):
     """Bootstrap intervals of a model's scores; those by class are in the order of the classes.
 
     macro_precision, macro_recall, macro_f1: of the mean over classes.
@@ -39,13 +37,11 @@ class ScoreIntervals:
 
 def bootstrap_intervals(
     confusion: NDArray[np.int64],  # (C, C) counts; rows truth, columns prediction
-    seed: int = 0,
 ) -> ScoreIntervals:
     """Return percentile intervals over resampled faces (Efron & Tibshirani 1993, chapter 13)."""
     total = int(confusion.sum())
     # One multinomial draw fills the cells as resampling the faces with replacement does.
-    rng = np.random.default_rng(seed)
-    cells = rng.multinomial(total, confusion.ravel() / total, RESAMPLES)
+    cells = np.random.default_rng(0).multinomial(total, confusion.ravel() / total, RESAMPLES)
     samples = cells.reshape(RESAMPLES, *confusion.shape)
     correct = np.diagonal(samples, axis1=1, axis2=2)  # (RESAMPLES, C), as all below
     predicted, faces = samples.sum(axis=1), samples.sum(axis=2)
@@ -63,15 +59,12 @@ def bootstrap_intervals(
     )
 
 
-def _to_interval(
-    samples: NDArray[np.float64],  # (RESAMPLES,)
-) -> ConfidenceInterval:
+def _to_interval(samples: NDArray[np.float64]) -> ConfidenceInterval:
     low, high = np.quantile(samples, _TAIL_QUANTILES)
     return ConfidenceInterval(float(low), float(high))
 
 
-@dataclass(frozen=True)
-class McNemarResult:
+class McNemarResult(NamedTuple):
     """The result of McNemar's test of two models on the same faces.
 
     ours: faces that only this model predicts correctly.

@@ -101,13 +101,12 @@ def _read_header(rows: Iterator[list[str]]) -> list[str]:
 
 
 def _check_header(header: list[str], name: str) -> None:
-    missing = [column for column in ("emotion", "pixels") if column not in header]
-    if missing == ["emotion"]:
+    if "pixels" in header and "emotion" not in header:
         raise UserError(
             f"{name} has no column emotion, so no labels to learn from (like the challenge's "
             "test.csv); name its train.csv or icml_face_data.csv"
         )
-    if missing:
+    if "emotion" not in header or "pixels" not in header:
         columns = ", ".join(map(_quote, header[:5])) or "nothing"
         raise UserError(f"{name}, row 1: no columns emotion and pixels; found {columns}")
 

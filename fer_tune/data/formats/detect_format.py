@@ -32,7 +32,8 @@ def read_faces(path: Path, *, skip_bad: bool = False) -> DecodedFaces:
             zips = by_kind[".zip"]
             if len(zips) > 1:
                 raise UserError(f"{path} holds several zip files ({_join(zips)}); name one of them")
-            files = stack.enter_context(source_files.open_nested_zip(zips[0]))
+            file = stack.enter_context(zips[0].open())
+            files = stack.enter_context(source_files.open_zip(file, zips[0].path.name))
             by_kind = _group_by_kind(files, path)
         _read_kind(by_kind, path, collector)
         return collector.to_decoded_faces()

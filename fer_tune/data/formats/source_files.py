@@ -106,21 +106,18 @@ def open_source(path: Path) -> Iterator[list[SourceFile]]:
             for file in scan_folder(path).files
         ]
     elif zipfile.is_zipfile(path):
-        with _open_zip(path, path.name) as members:
+        with open_zip(path, path.name) as members:
             yield members
     else:
         yield [SourceFile(PurePosixPath(path.name), _make_opener(path))]
 
 
 @contextmanager
-def open_nested_zip(zip_file: SourceFile) -> Iterator[list[SourceFile]]:
-    """Open a zip inside a folder; yields its data files."""
-    with zip_file.open() as file, _open_zip(file, zip_file.path.name) as members:
-        yield members
+def open_zip(file: Path | IO[bytes], name: str) -> Iterator[list[SourceFile]]:
+    """Open a zip; yields its data files.
 
-
-@contextmanager
-def _open_zip(file: Path | IO[bytes], name: str) -> Iterator[list[SourceFile]]:
+    Raises UserError if it is broken, encrypted or dangerous to unpack.
+    """
     try:
         archive = zipfile.ZipFile(file)
     except READ_ERRORS as error:
