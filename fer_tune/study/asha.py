@@ -141,10 +141,10 @@ class StoppingAsha(Asha):
 class PromotionAsha(Asha):
     """ASHA that pauses trials at each rung and resumes the best (Li et al. 2018, arXiv:1810.05934).
 
-    As in its algorithm 2, a free slot resumes the best paused trial that is among the best 1/eta of
-    its rung, from the highest such rung. If no rung has one, a new trial starts. A trial that would
-    resume at once is not paused. With several brackets it is an asynchronous Hyperband (section
-    3.2).
+    As in algorithm 2, a paused trial can resume if it is among the best 1/eta of its rung. A free
+    slot resumes the best such trial of the highest rung; without one, a new trial starts. A trial
+    that would resume at once is not paused. With several brackets, this is asynchronous Hyperband
+    (section 3.2).
     """
 
     can_pause = True

@@ -34,8 +34,8 @@ def create_study(settings: StudySettings, **options: Any) -> optuna.Study:
 def to_frozen_trials(records: Iterable[TrialRecord], settings: StudySettings) -> list[FrozenTrial]:
     """Return the prior trials of the study, then those of its trials that have ended.
 
-    A completed trial has its score as its value. Every trial has the metric of each epoch and, if
-    the space limits the gap, the excess of the gap in its best epoch as a constraint.
+    A completed trial has its score as its value, and every trial has the metric of each epoch. If
+    the space limits the gap, a constraint is the excess of the gap in the best epoch.
     """
     metric, space = settings.metric, settings.space
     distributions = space.to_distributions()

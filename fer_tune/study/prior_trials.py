@@ -12,7 +12,7 @@ FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 class PriorTrial(StrictModel):
     """A trial of another study, which Optuna gets before the study's own trials.
 
-    study, number: the other study, and the trial's number in it.
+    study, number: the trial's own study, and its number in that study.
     point: its parameters in the space of the new study.
     epochs: the number of epochs that it ran.
     is_whole: whether `epochs` is the full length of a trial of the new study.

@@ -1,4 +1,4 @@
-"""The rungs alone, against Ray's ASHA and against the algorithms as they are written."""
+"""ASHA without Ray, compared with Ray's ASHAScheduler and with the published algorithms."""
 
 import math
 import random
@@ -16,25 +16,25 @@ from fer_tune.study.records.settings import StudySettings
 METRICS = ["val/macro_f1", "val/loss"]
 
 
-def _of(settings: StudySettings, scheduler: SchedulerName, **changes: object) -> Asha:
+def _make(settings: StudySettings, scheduler: SchedulerName, **changes: object) -> Asha:
     return make_asha(settings.model_copy(update={"scheduler": scheduler, **changes}))
 
 
 def _value(draw: random.Random) -> float:
-    """Now and then one that was there before, none, or one without bounds."""
+    """Return a value; sometimes a frequent one, NaN or an infinite one."""
     odd = draw.choice([math.nan, math.inf, -math.inf, 0.0, 0.5])
     return odd if draw.random() < 0.2 else draw.random()
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of what is NaN throughout
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, about slices with NaN only
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("seed", range(30))
-def test_the_stopping_kind_decides_as_rays_asha(
+def test_stopping_asha_decides_as_rays_scheduler(
     settings: StudySettings, metric: str, seed: int
 ) -> None:
     draw = random.Random(seed)
     epochs, grace, reduction = draw.randint(1, 40), draw.randint(1, 5), draw.randint(2, 5)
-    ours = _of(settings, "asha", metric=metric, epochs=epochs, grace=grace, reduction=reduction)
+    ours = _make(settings, "asha", metric=metric, epochs=epochs, grace=grace, reduction=reduction)
     rays = ASHAScheduler(
         "epoch",
         metric,
@@ -47,9 +47,9 @@ def test_the_stopping_kind_decides_as_rays_asha(
     for number in range(1, 200):
         rays.on_trial_add(None, SimpleNamespace(trial_id=str(number)))
         reached[number] = 0
-        while len(reached) > draw.randint(0, 8):  # they run side by side
+        while len(reached) > draw.randint(0, 8):  # concurrent trials
             each = draw.choice(list(reached))
-            # Most report each epoch; some miss a few, or report one again.
+            # Most trials report each epoch; some skip or repeat epochs.
             reached[each] = max(1, reached[each] + draw.choices([1, 2, 5, 0], [50, 2, 1, 2])[0])
             result = {"epoch": reached[each], metric: _value(draw)}
             told = rays.on_trial_result(None, SimpleNamespace(trial_id=str(each)), result)
@@ -58,8 +58,8 @@ def test_the_stopping_kind_decides_as_rays_asha(
                 del reached[each]
 
 
-class Plain:
-    """Algorithm 2 of Li et al. 2018 as it is written, for a trial that is always paused."""
+class PublishedAlgorithm:
+    """Algorithm 2 of Li et al. 2018, in which every trial pauses at a rung."""
 
     def __init__(self, levels: list[int], eta: int, sign: int) -> None:
         self.rungs = [(level, dict[int, float](), set[int]()) for level in levels]
@@ -82,28 +82,28 @@ class Plain:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("seed", range(10))
-def test_the_promoting_kind_gives_slots_as_the_algorithm_does(
+def test_promotion_asha_fills_slots_as_the_published_algorithm(
     settings: StudySettings, metric: str, seed: int
 ) -> None:
     draw = random.Random(seed)
     eta, epochs = draw.randint(2, 4), 30
-    ours = _of(settings, "asha-promotion", metric=metric, epochs=epochs, grace=2, reduction=eta)
+    ours = _make(settings, "asha-promotion", metric=metric, epochs=epochs, grace=2, reduction=eta)
     levels = [2 * eta**k for k in range(5) if 2 * eta**k < epochs]
-    plain = Plain(levels, eta, 1 if metric_direction(metric) == "max" else -1)
+    published = PublishedAlgorithm(levels, eta, 1 if metric_direction(metric) == "max" else -1)
     running, reached, begun = list[int](), Counter[int](), 0
     for _ in range(3000):
         while len(running) < 4:
             number = ours.promote()
-            assert number == plain.promote()
+            assert number == published.promote()
             begun += number is None
             running.append(number or begun)
         number = draw.choice(running)
         reached[number] += 1
         value = draw.choice([0.1, draw.random()])
-        plain.report(number, reached[number], value)
+        published.report(number, reached[number], value)
         decision = ours.decide(number, reached[number], value)
         if decision == "continue" and reached[number] in levels:
-            assert plain.promote() == number  # its own slot would be given to it
+            assert published.promote() == number  # it would get its own slot
         elif decision != "continue":
             running.remove(number)
     assert max(reached.values()) == epochs
@@ -111,10 +111,10 @@ def test_the_promoting_kind_gives_slots_as_the_algorithm_does(
 
 @pytest.fixture
 def promoting(settings: StudySettings) -> Asha:
-    return _of(settings, "asha-promotion")
+    return _make(settings, "asha-promotion")
 
 
-def test_a_paused_trial_goes_on_once_enough_are_worse(promoting: Asha) -> None:
+def test_a_paused_trial_resumes_once_enough_trials_are_worse(promoting: Asha) -> None:
     assert [promoting.decide(n, 1, v) for n, v in [(1, 0.3), (2, 0.1)]] == ["pause", "pause"]
     assert (promoting.promote(), set(promoting.paused)) == (None, {1, 2})
     assert promoting.decide(3, 1, 0.2) == "pause"
@@ -122,7 +122,7 @@ def test_a_paused_trial_goes_on_once_enough_are_worse(promoting: Asha) -> None:
     assert set(promoting.paused) == {2, 3}
 
 
-def test_a_trial_that_would_go_on_at_once_is_not_paused(promoting: Asha) -> None:
+def test_a_trial_that_would_resume_at_once_is_not_paused(promoting: Asha) -> None:
     decisions = [promoting.decide(number, 1, number / 10) for number in (1, 2, 3)]
     assert decisions == ["pause", "pause", "continue"]
 
@@ -134,23 +134,23 @@ def test_a_slot_goes_to_the_highest_rung(promoting: Asha) -> None:
     for number in (10, 11):
         promoting.decide(number, 1, -99)
     assert promoting.decide(1, 3, 0.2) == promoting.decide(2, 3, 0.1) == "pause"
-    assert promoting.decide(12, 1, -99) == "pause"  # now the fourth may go on
+    assert promoting.decide(12, 1, -99) == "pause"  # now the fourth may resume
     assert promoting.decide(3, 3, 0.0) == "pause"
     assert [promoting.promote() for _ in range(3)] == [1, 4, None]
 
 
-def test_equal_trials_go_on_in_their_order_and_not_all(promoting: Asha) -> None:
+def test_equal_trials_resume_in_their_order_and_not_all(promoting: Asha) -> None:
     for number in range(1, 8):
         promoting.decide(number, 1, 0.05)
     assert [promoting.promote() for _ in range(3)] == [1, 2, None]
 
 
-def test_what_has_no_value_is_not_paused(promoting: Asha) -> None:
+def test_a_trial_with_nan_is_not_paused(promoting: Asha) -> None:
     assert promoting.decide(1, 1, math.nan) == "stop"
     assert not promoting.paused
 
 
-def test_epochs_told_again_decide_nothing(promoting: Asha) -> None:
+def test_repeated_epochs_change_nothing(promoting: Asha) -> None:
     for number in (1, 2, 3):
         promoting.decide(number, 1, -number)
     assert promoting.promote() == 1
@@ -158,7 +158,7 @@ def test_epochs_told_again_decide_nothing(promoting: Asha) -> None:
     assert promoting.decide(1, 3, -1) == "pause"
 
 
-def test_a_trial_that_is_over_is_not_paused(promoting: Asha) -> None:
+def test_an_ended_trial_is_not_paused(promoting: Asha) -> None:
     for number in (1, 2, 3):
         promoting.decide(number, 1, -number)
     promoting.remove_paused(1)
@@ -166,8 +166,8 @@ def test_a_trial_that_is_over_is_not_paused(promoting: Asha) -> None:
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "asha-promotion", "hyperband", "none"])
-def test_the_papers_trial_always_goes_on(settings: StudySettings, scheduler: SchedulerName) -> None:
-    rungs = _of(settings, scheduler)
+def test_the_baseline_always_continues(settings: StudySettings, scheduler: SchedulerName) -> None:
+    rungs = _make(settings, scheduler)
     for number in range(1, 60):
         rungs.decide(number, 1, 0.5)
     assert {rungs.decide(0, epoch, 0.1) for epoch in range(1, 9)} == {"continue"}
@@ -175,14 +175,14 @@ def test_the_papers_trial_always_goes_on(settings: StudySettings, scheduler: Sch
     assert 0 not in rungs.paused
 
 
-def test_without_a_scheduler_every_trial_goes_on(settings: StudySettings) -> None:
-    rungs = _of(settings, "none")
+def test_without_a_scheduler_every_trial_continues(settings: StudySettings) -> None:
+    rungs = _make(settings, "none")
     assert {rungs.decide(n, epoch, -n) for n in range(9) for epoch in range(1, 9)} == {"continue"}
     assert rungs.promote() is None
 
 
 def test_hyperbands_brackets_get_their_shares_of_the_trials(settings: StudySettings) -> None:
-    rungs = _of(settings, "hyperband", epochs=27)
+    rungs = _make(settings, "hyperband", epochs=27)
     first = Counter(
         next((epoch for epoch in range(1, 27) if rungs.decide(n, epoch, -n) == "pause"), 27)
         for n in range(1, 2000)
@@ -193,7 +193,7 @@ def test_hyperbands_brackets_get_their_shares_of_the_trials(settings: StudySetti
 
 
 def test_hyperbands_brackets_follow_from_the_seed(settings: StudySettings) -> None:
-    once, again = _of(settings, "hyperband"), _of(settings, "hyperband")
-    other = _of(settings, "hyperband", seed=1)
+    once, again = _make(settings, "hyperband"), _make(settings, "hyperband")
+    other = _make(settings, "hyperband", seed=1)
     decided = [[r.decide(n, 1, -n) for n in range(1, 50)] for r in (once, again, other)]
     assert decided[0] == decided[1] != decided[2]

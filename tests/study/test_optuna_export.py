@@ -22,7 +22,7 @@ from tests.machine import free_port
 
 @pytest.fixture
 def trials(record: Callable[..., TrialRecord]) -> list[TrialRecord]:
-    """One of full length, one stopped, one failed, and one that goes on."""
+    """A completed trial, a pruned, a failed and an interrupted one."""
     return [
         record(0, 0.1, 0.6, 0.3, ending="finished"),
         record(1, 0.2, ending="stopped"),
@@ -31,22 +31,22 @@ def trials(record: Callable[..., TrialRecord]) -> list[TrialRecord]:
     ]
 
 
-def test_optuna_reads_the_trials_that_are_over(
+def test_optuna_reads_the_trials_that_have_ended(
     tmp_path: Path, settings: StudySettings, trials: list[TrialRecord]
 ) -> None:
-    for _ in range(2):  # a study that was resumed is written anew
+    for _ in range(2):  # a resumed study is written anew
         assert export_optuna_study(tmp_path, settings, trials) is None
     storage = JournalStorage(JournalFileBackend(str(tmp_path / FILE)))
     study = optuna.load_study(study_name="tested", storage=storage)
     assert study.user_attrs == {"metric": "val/macro_f1"}
-    told = [(trial.state, trial.user_attrs["trial"]) for trial in study.trials]
-    assert told == [(TrialState.COMPLETE, 0), (TrialState.PRUNED, 1), (TrialState.FAIL, 2)]
+    states = [(trial.state, trial.user_attrs["trial"]) for trial in study.trials]
+    assert states == [(TrialState.COMPLETE, 0), (TrialState.PRUNED, 1), (TrialState.FAIL, 2)]
     assert study.best_value == 0.6
     assert study.trials[0].intermediate_values == {1: 0.1, 2: 0.6, 3: 0.3}
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
-def test_optuna_reads_of_a_trial_the_parameters_that_it_had(
+def test_optuna_reads_only_the_parameters_that_a_trial_has(
     tmp_path: Path, conditional: StudySettings, record: Callable[..., TrialRecord]
 ) -> None:
     mixed = record(1, 0.2, ending="stopped")
@@ -63,12 +63,12 @@ def test_optuna_reads_of_a_trial_the_parameters_that_it_had(
     ]
 
 
-def test_what_cannot_be_written_is_told_in_one_line(
+def test_a_file_that_cannot_be_written_is_reported_in_one_line(
     tmp_path: Path, settings: StudySettings, trials: list[TrialRecord]
 ) -> None:
-    told = export_optuna_study(tmp_path / "gone", settings, trials)
-    assert told is not None
-    assert told.endswith("cannot be written: No such file or directory")
+    problem = export_optuna_study(tmp_path / "gone", settings, trials)
+    assert problem is not None
+    assert problem.endswith("cannot be written: No such file or directory")
 
 
 @pytest.mark.slow

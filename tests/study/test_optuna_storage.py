@@ -12,8 +12,8 @@ from fer_tune.study.optuna_storage import WindowedStorage
 Direction = Literal["maximize", "minimize"]
 
 
-def _study(direction: Direction) -> Study:
-    """Ten trials, the newer the better but for the very first; trial 4 has no value."""
+def _make_study(direction: Direction) -> Study:
+    """Make ten trials, each better than the one before; the first is the best, trial 4 failed."""
     study = optuna.create_study(
         storage=WindowedStorage(), sampler=RandomSampler(seed=0), direction=direction
     )
@@ -28,18 +28,18 @@ def _study(direction: Direction) -> Study:
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_of_a_long_study_the_best_and_the_newest_trials_are_seen(
+def test_a_long_study_shows_its_best_and_newest_trials(
     direction: Direction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optuna_storage, "WINDOW_SIZE", 4)
     monkeypatch.setattr(optuna_storage, "MAX_BEST", 2)
-    study = _study(direction)
-    # The best two of all are the first and the newest one.
+    study = _make_study(direction)
+    # The best two trials are the first and the newest.
     assert [trial.number for trial in study.trials] == [0, 6, 7, 8, 9]
     assert study.best_trial.number == 0
 
 
-def test_of_a_study_with_constraints_the_best_are_those_that_keep_to_them(
+def test_with_constraints_the_best_trials_satisfy_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(optuna_storage, "WINDOW_SIZE", 2)
@@ -47,26 +47,26 @@ def test_of_a_study_with_constraints_the_best_are_those_that_keep_to_them(
     study = optuna.create_study(
         storage=WindowedStorage(), sampler=RandomSampler(seed=0), direction="maximize"
     )
-    for value, above in ((1, -0.1), (9, 0.1), (2, 0.0), (8, 0.2), (0, 0.3), (0, 0.3)):
+    for value, excess in ((1, -0.1), (9, 0.1), (2, 0.0), (8, 0.2), (0, 0.3), (0, 0.3)):
         trial = study.ask()
-        trial.set_constraint("gap", above)
+        trial.set_constraint("gap", excess)
         study.tell(trial, value)
     assert [trial.number for trial in study.trials] == [0, 2, 4, 5]
 
 
-def test_of_a_study_of_usual_length_all_are_seen() -> None:
-    assert [trial.number for trial in _study("maximize").trials] == list(range(10))
+def test_a_short_study_shows_all_trials() -> None:
+    assert [trial.number for trial in _make_study("maximize").trials] == list(range(10))
 
 
-def test_a_paused_trial_is_seen_as_pruned_until_it_goes_on() -> None:
+def test_a_paused_trial_is_shown_as_pruned_until_it_resumes() -> None:
     study = optuna.create_study(storage=(storage := WindowedStorage()))
     trial = study.ask()
     trial.report(0.5, 1)
     storage.mark_paused(trial.number, {"gap": 0.1})
-    (seen,) = study.get_trials(states=(TrialState.PRUNED,))
-    assert (seen.intermediate_values, seen.constraints) == ({1: 0.5}, {"gap": 0.1})
+    (shown,) = study.get_trials(states=(TrialState.PRUNED,))
+    assert (shown.intermediate_values, shown.constraints) == ({1: 0.5}, {"gap": 0.1})
     storage.mark_running(trial.number)
     trial.report(0.6, 2)
     study.tell(trial, 0.6)
-    (seen,) = study.trials
-    assert (seen.state, seen.value, seen.constraints) == (TrialState.COMPLETE, 0.6, {})
+    (shown,) = study.trials
+    assert (shown.state, shown.value, shown.constraints) == (TrialState.COMPLETE, 0.6, {})

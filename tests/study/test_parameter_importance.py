@@ -32,7 +32,7 @@ def test_the_parameter_that_decides_comes_first_with_most_of_the_variance() -> N
     assert found["data_plan"] == (0.0, 0.0)  # the same in every trial
 
 
-def test_a_parameter_that_some_trials_do_not_have_is_told_of_too() -> None:
+def test_a_conditional_parameter_has_an_importance() -> None:
     space = parse_space(
         """
 parameters:
@@ -50,6 +50,6 @@ parameters:
     assert next(iter(found)) == "mixup"
 
 
-def test_few_trials_or_equal_ones_tell_nothing() -> None:
+def test_few_or_equal_trials_have_no_importances() -> None:
     assert estimate_importances(trials(MIN_TRIALS - 1), SPACE, [*range(MIN_TRIALS - 1)]) == {}
     assert estimate_importances(trials(25), SPACE, [0.5] * 25) == {}

@@ -18,7 +18,7 @@ def _trial(number: int, score: float, gap: float, **config: object) -> TrialReco
     return TrialRecord(number, "", TrialConfig.model_validate(config), history, "stopped")
 
 
-def test_a_trial_that_another_beats_in_both_is_not_on_the_front() -> None:
+def test_a_trial_that_is_beaten_in_both_is_not_on_the_front() -> None:
     trials = [
         _trial(0, 0.6, 0.3),
         _trial(1, 0.5, 0.1),
@@ -34,7 +34,7 @@ def test_trials_without_an_epoch_make_no_front(record: Callable[..., TrialRecord
     assert find_pareto_front([record(0, ending="failed")], METRIC) == []
 
 
-def test_the_table_has_the_scores_and_the_parameters_that_each_trial_has(
+def test_the_csv_has_the_scores_and_parameters_of_each_trial(
     conditional: StudySettings,
 ) -> None:
     trials = [

@@ -42,7 +42,7 @@ def test_trials_are_ranked_by_their_best_epoch(trials: list[TrialRecord]) -> Non
     assert [each.number for each in rank_trials(trials, METRIC)] == [1, 0, 4, 2]
 
 
-def test_trials_are_ranked_upwards_where_less_is_better(trials: list[TrialRecord]) -> None:
+def test_the_smallest_loss_ranks_first(trials: list[TrialRecord]) -> None:
     trials[2].history[0] = EpochResult(1, {"val/loss": 1.0}, [])
     assert rank_trials(trials, "val/loss")[0].number == 2
 
@@ -66,7 +66,7 @@ def test_a_trial_satisfies_the_constraint_if_completed_with_a_gap_within_it(
         ("gap", None, [0, 1, 3, 2]),
     ],
 )
-def test_trials_with_a_larger_gap_than_allowed_stand_below_all_others(
+def test_trials_with_a_larger_gap_than_allowed_rank_below_all_others(
     metric: str, max_gap: float | None, order: list[int]
 ) -> None:
     trials = [

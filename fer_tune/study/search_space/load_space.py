@@ -35,7 +35,7 @@ def find_space_file(name: str) -> Path:
 
     name: a path, or the name of a space in search_spaces/.
 
-    Raises UserError if there is no such file.
+    Raises UserError if no file has this name.
     """
     candidates = [Path(name), *(folder / f"{name}.yaml" for folder in SPACE_DIRS)]
     for path in candidates:

@@ -85,8 +85,8 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         if restored.epochs < (reported := self._reported[number]):
             problem = restored.problem or "its newest checkpoint is gone"
             repeated = f"it is trained again from epoch {restored.epochs + 1}"
-            kept = f"the recorded results up to epoch {reported} stay"
-            self._report_remark(number, f"{problem}; {repeated}, but {kept}")
+            recorded = f"the recorded results up to epoch {reported} stay"
+            self._report_remark(number, f"{problem}; {repeated}, but {recorded}")
 
     def on_trial_complete(self, *, trial: Any, **info: Any) -> None:
         number = trial.config["number"]

@@ -23,7 +23,7 @@ RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Tune's actors have their own environment and cannot use workers that were started before.
     "RAY_prestart_worker_first_driver": "0",
-    # The terminal shows a trial's error in one line, and MLflow has all of it.
+    # The terminal shows a trial's error in one line, and MLflow has the traceback.
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     # With a callback, Tune would also write CSV and TensorBoard logs, which nobody reads.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

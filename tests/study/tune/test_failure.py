@@ -15,7 +15,7 @@ GIVEN = {"gpus": 0.25}
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
     ],
 )
-def test_a_gpu_with_too_little_memory_is_known_by_all_that_torch_says_of_it(
+def test_every_message_about_too_little_gpu_memory_is_recognised(
     error: Exception,
 ) -> None:
     assert TrialFailure.from_error(error).is_retryable(GIVEN)
@@ -30,7 +30,7 @@ def test_a_gpu_with_too_little_memory_is_known_by_all_that_torch_says_of_it(
         (OSError("no space left"), "storage"),
     ],
 )
-def test_what_else_ends_a_trial_would_end_it_again(error: Exception, kind: str) -> None:
+def test_other_failures_are_not_retried(error: Exception, kind: str) -> None:
     failure = TrialFailure.from_error(error)
     assert failure.kind == kind
     assert not failure.is_retryable(GIVEN)

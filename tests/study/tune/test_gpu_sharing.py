@@ -33,7 +33,7 @@ def faces() -> TrialData:
         ((100, 90, 80), 1),
     ],
 )
-def test_the_fewest_trials_that_are_about_as_fast_as_any_share_a_gpu(
+def test_the_fewest_trials_near_the_best_throughput_share_a_gpu(
     faces_per_second: tuple[float, ...], trials: int
 ) -> None:
     found = [Throughput(2**power, rate) for power, rate in enumerate(faces_per_second)]
@@ -50,7 +50,7 @@ def test_without_auto_or_a_gpu_nothing_is_measured(
     assert resolve_gpu_share(wanted, [machine], {}) == (wanted, ())
 
 
-def test_auto_gives_a_trial_the_part_of_a_gpu_that_was_measured_best(
+def test_auto_gives_a_trial_the_best_measured_share_of_a_gpu(
     monkeypatch: pytest.MonkeyPatch, faces: TrialData
 ) -> None:
     asked: list[Mapping[str, float]] = []

@@ -9,16 +9,16 @@ from fer_tune.study.tune.ray_session import open_ray_session
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "nowhere"])
-def test_an_address_where_no_cluster_answers_is_told_at_once(address: str) -> None:
+def test_an_address_without_a_cluster_is_refused_at_once(address: str) -> None:
     with socket.socket() as taken:
-        # Bound but not listening: nothing else can take the port meanwhile.
+        # Bound but not listening, so that no other process takes the port.
         taken.bind(("127.0.0.1", 0))
         where = address.format(port=taken.getsockname()[1])
         with pytest.raises(UserError, match="no Ray cluster answers"), open_ray_session(where):
             pass
 
 
-# In a process of its own: Ray reads where to listen when it is imported.
+# In its own process, as Ray reads its address at import.
 LISTENS = """
 import socket
 from fer_tune.study.tune.ray_session import open_ray_session
@@ -32,8 +32,8 @@ with open_ray_session(None):
 """
 
 
-def test_a_ray_started_here_listens_on_loopback_only() -> None:
-    # Whoever listens on every address listens on 127.0.0.2 too.
+def test_a_local_ray_listens_on_loopback_only() -> None:
+    # A server that listens on all addresses also listens on 127.0.0.2.
     done = subprocess.run([sys.executable, "-c", LISTENS], capture_output=True, text=True)
     shown = done.stdout.splitlines()
     assert shown == ["127.0.0.1 True True True", "127.0.0.2 False False False"], done.stderr

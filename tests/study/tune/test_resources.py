@@ -10,7 +10,7 @@ from fer_tune.study.tune.resources import (
 
 
 @pytest.mark.parametrize(
-    ("machine", "trials", "wanted", "expected"),
+    ("machine", "trials", "request_", "expected"),
     [
         (Machine(2, 0), 12, ResourceRequest(), ResourceAllocation(2, 1, 0)),
         (Machine(8, 0), 2, ResourceRequest(), ResourceAllocation(2, 4, 0)),
@@ -25,31 +25,31 @@ from fer_tune.study.tune.resources import (
         (Machine(2, 0), 12, ResourceRequest(gpus="auto"), ResourceAllocation(2, 1, 0)),
     ],
 )
-def test_what_is_left_open_is_divided_evenly(
-    machine: Machine, trials: int, wanted: ResourceRequest, expected: ResourceAllocation
+def test_resources_are_divided_evenly_by_default(
+    machine: Machine, trials: int, request_: ResourceRequest, expected: ResourceAllocation
 ) -> None:
-    assert allocate_resources([machine], trials, wanted) == expected
+    assert allocate_resources([machine], trials, request_) == expected
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("request_", "message"),
     [
         (ResourceRequest(gpus=0.5), "--gpus-per-trial 0.5: the largest machine has 0 GPUs"),
         (ResourceRequest(cpus=4), "--cpus-per-trial 4: the largest machine has 2 cores"),
     ],
 )
-def test_more_than_there_is_is_refused(wanted: ResourceRequest, told: str) -> None:
-    with pytest.raises(UserError, match=told):
-        allocate_resources([Machine(2, 0)], 5, wanted)
+def test_more_than_the_largest_machine_is_refused(request_: ResourceRequest, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        allocate_resources([Machine(2, 0)], 5, request_)
 
 
-def test_a_part_above_one_gpu_is_refused() -> None:
+def test_a_fraction_above_one_gpu_is_refused() -> None:
     with pytest.raises(UserError, match="only whole numbers of GPUs"):
         allocate_resources([Machine(8, 4)], 5, ResourceRequest(gpus=1.5))
 
 
 @pytest.mark.parametrize(
-    ("machines", "wanted", "expected"),
+    ("machines", "request_", "expected"),
     [
         ([Machine(2, 0), Machine(3, 0)], ResourceRequest(cpus=2), ResourceAllocation(2, 2, 0)),
         (
@@ -62,16 +62,16 @@ def test_a_part_above_one_gpu_is_refused() -> None:
     ],
 )
 def test_no_trial_spans_two_machines(
-    machines: list[Machine], wanted: ResourceRequest, expected: ResourceAllocation
+    machines: list[Machine], request_: ResourceRequest, expected: ResourceAllocation
 ) -> None:
-    assert allocate_resources(machines, 12, wanted) == expected
+    assert allocate_resources(machines, 12, request_) == expected
 
 
-def test_a_trial_that_no_machine_has_both_cores_and_gpus_for_is_refused() -> None:
+def test_a_trial_that_fits_on_no_machine_is_refused() -> None:
     with pytest.raises(UserError, match="no machine has the 4 cores and 1 GPUs"):
         allocate_resources([Machine(8, 0), Machine(2, 1)], 5, ResourceRequest(cpus=4, gpus=1))
 
 
-def test_a_cluster_without_workers_is_told_as_such() -> None:
+def test_a_cluster_without_workers_is_refused() -> None:
     with pytest.raises(UserError, match="start its workers"):
         allocate_resources([Machine(0, 0)], 5, ResourceRequest())

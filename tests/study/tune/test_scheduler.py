@@ -37,7 +37,7 @@ def _decide(scheduler: StudyScheduler, number: int, epoch: int, score: float) ->
     return scheduler.on_trial_result(None, trial, {"epoch": epoch, "val/macro_f1": score})
 
 
-def test_rungs_filled_from_the_journal_decide_as_those_that_were_lost(
+def test_a_scheduler_restored_from_the_event_log_decides_as_before(
     settings: StudySettings,
 ) -> None:
     whole = StudyScheduler(settings)
@@ -58,14 +58,14 @@ def test_rungs_filled_from_the_journal_decide_as_those_that_were_lost(
         assert resumed.pruned == whole.pruned
 
 
-def test_a_worse_trial_is_stopped_at_a_rung(settings: StudySettings) -> None:
+def test_a_worse_trial_stops_at_a_rung(settings: StudySettings) -> None:
     scheduler = StudyScheduler(settings)
     assert _decide(scheduler, 1, 1, 0.5) == TrialScheduler.CONTINUE
     assert _decide(scheduler, 2, 1, 0.1) == TrialScheduler.STOP
     assert scheduler.pruned == {2}
 
 
-def test_less_is_better_for_a_loss(settings: StudySettings) -> None:
+def test_a_smaller_loss_is_better(settings: StudySettings) -> None:
     scheduler = StudyScheduler(settings.model_copy(update={"metric": "val/loss"}))
     for number, loss, expected in [(1, 0.5, "CONTINUE"), (2, 0.9, "STOP"), (3, 0.1, "CONTINUE")]:
         trial = SimpleNamespace(config={"number": number}, trial_id=f"ray-{number}")
@@ -73,14 +73,14 @@ def test_less_is_better_for_a_loss(settings: StudySettings) -> None:
         assert scheduler.on_trial_result(None, trial, {"epoch": 1, "val/loss": loss}) == expected
 
 
-def test_the_papers_trial_is_never_stopped_early(settings: StudySettings) -> None:
+def test_the_baseline_never_stops_early(settings: StudySettings) -> None:
     scheduler = StudyScheduler(settings)
     _decide(scheduler, 1, 1, 0.5)
     assert _decide(scheduler, 0, 1, 0.1) == TrialScheduler.CONTINUE
     assert scheduler.pruned == set()
 
 
-def test_a_trial_at_its_full_length_is_not_among_the_stopped(settings: StudySettings) -> None:
+def test_a_completed_trial_is_not_pruned(settings: StudySettings) -> None:
     scheduler = StudyScheduler(settings)
     for epoch in range(1, 10):
         decision = _decide(scheduler, 1, epoch, 0.5)
@@ -135,7 +135,7 @@ class Study:
 
 @pytest.mark.parametrize("kind", ["asha", "asha-promotion", "hyperband", "none"])
 @pytest.mark.parametrize("seed", range(3))
-def test_wherever_a_kill_cuts_the_journal_its_paused_trials_are_paused(
+def test_wherever_a_kill_cuts_the_event_log_its_paused_trials_stay_paused(
     settings: StudySettings, kind: SchedulerName, seed: int
 ) -> None:
     study = Study(settings.model_copy(update={"scheduler": kind, "trials": 40}), seed).run()

@@ -6,7 +6,7 @@ from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.tune.shared_data import build_study_data
 
 
-def test_every_trial_is_judged_by_the_same_untouched_validation_faces(
+def test_every_trial_is_scored_on_the_same_untouched_validation_faces(
     settings: StudySettings,
 ) -> None:
     splits = draw_demo_splits()
@@ -18,7 +18,7 @@ def test_every_trial_is_judged_by_the_same_untouched_validation_faces(
         assert own.classes == splits.classes
 
 
-def test_a_study_held_to_fewer_training_faces_sees_no_other(settings: StudySettings) -> None:
+def test_a_study_with_fewer_training_faces_sees_no_others(settings: StudySettings) -> None:
     splits = draw_demo_splits()
     faces = build_study_data(splits, settings.model_copy(update={"train_faces": 500}))
     own = faces["original"]

@@ -22,7 +22,7 @@ GIVEN = {"number": 3, "trial": TINY, "gpus": 0}
 
 
 @given(Seeds, st.integers(0, 10_000))
-def test_a_trials_seed_is_its_own_and_one_that_torch_takes(study: int, number: int) -> None:
+def test_a_trial_has_its_own_seed_which_torch_accepts(study: int, number: int) -> None:
     seed = derive_trial_seed(study, number)
     assert seed == derive_trial_seed(study, number)
     assert seed != derive_trial_seed(study, number + 1)
@@ -38,7 +38,7 @@ def faces() -> SharedStudyData:
 
 @pytest.fixture
 def reports(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What trials have reported."""
+    """The reports of the trials."""
     told: list[dict[str, Any]] = []
     monkeypatch.setattr("ray.tune.report", told.append)
     return told
@@ -52,7 +52,7 @@ def _epochs(reports: list[dict[str, Any]]) -> list[int]:
     return [each["epoch"] for each in reports]
 
 
-def test_a_trial_goes_on_from_its_checkpoint_whose_epochs_it_reports_again(
+def test_a_trial_resumes_from_its_checkpoint_and_reports_its_epochs_again(
     tmp_path: Path, faces: SharedStudyData, reports: list[dict[str, Any]]
 ) -> None:
     train_trial(GIVEN, faces, _options(tmp_path, 1))
@@ -63,7 +63,7 @@ def test_a_trial_goes_on_from_its_checkpoint_whose_epochs_it_reports_again(
     assert {each["restored"].epochs for each in reports} == {1}
 
 
-def test_an_epoch_is_kept_before_it_is_reported(
+def test_a_checkpoint_is_written_before_its_epoch_is_reported(
     tmp_path: Path, faces: SharedStudyData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     course: list[str] = []
@@ -73,7 +73,7 @@ def test_an_epoch_is_kept_before_it_is_reported(
     assert course == ["kept", "reported"] * 2
 
 
-def test_a_broken_checkpoint_is_told_and_the_trial_begins_again(
+def test_a_broken_checkpoint_is_reported_and_the_trial_starts_again(
     tmp_path: Path, faces: SharedStudyData, reports: list[dict[str, Any]]
 ) -> None:
     options = _options(tmp_path, 1)
@@ -83,16 +83,16 @@ def test_a_broken_checkpoint_is_told_and_the_trial_begins_again(
     assert "not a state of this trial" in reports[0]["restored"].problem
 
 
-def test_what_breaks_a_trial_is_reported_and_not_raised(
+def test_an_error_of_a_trial_is_reported_and_not_raised(
     tmp_path: Path, reports: list[dict[str, Any]]
 ) -> None:
     train_trial(GIVEN, {}, _options(tmp_path, 1))
-    (told,) = reports
-    assert "KeyError" in told["failure"].error
+    (report,) = reports
+    assert "KeyError" in report["failure"].error
 
 
 @pytest.mark.usefixtures("reports")
-def test_what_breaks_the_gpu_for_its_process_ends_the_process(
+def test_an_error_that_breaks_the_gpu_ends_the_process(
     tmp_path: Path, faces: SharedStudyData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -111,5 +111,5 @@ def test_a_trial_whose_gpu_torch_cannot_use_fails_and_does_not_train_on_the_cpu(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     train_trial(GIVEN | {"gpus": 0.25}, faces, _options(tmp_path, 1))
-    (told,) = reports
-    assert told["failure"].last_line.endswith("torch does not; is this torch built for the GPU?")
+    (report,) = reports
+    assert report["failure"].last_line.endswith("torch does not; is this torch built for the GPU?")

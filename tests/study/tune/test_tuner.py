@@ -1,4 +1,4 @@
-"""Studies whose trials train nothing, on a Ray of their own that believes it has a GPU."""
+"""Studies whose trials train nothing, on a local Ray that pretends to have a GPU."""
 
 import math
 import os
@@ -26,8 +26,8 @@ from fer_tune.study.tune.trainable import NOT_RESTORED, RestoreInfo, TrialOption
 from fer_tune.study.tune.tuner import RunContext, Trainable, run_study
 
 
-class Heard(list[Event]):
-    """An observer that remembers."""
+class EventList(list[Event]):
+    """An observer that stores its events."""
 
     on_event = list.append
 
@@ -57,25 +57,29 @@ def _fail(kind: Any, options: TrialOptions) -> None:
     tune.report({options.metric: math.nan, "epoch": 0, "failure": failure})
 
 
-def too_large_for_a_part(
-    config: dict[str, Any], faces: SharedStudyData, options: TrialOptions
+def run_out_of_memory(
+    config: dict[str, Any],
+    faces: SharedStudyData,  # noqa: ARG001
+    options: TrialOptions,
 ) -> None:
-    """The second trial is; it takes an epoch to find out."""
+    """Run out of memory in the second trial, after an epoch, on a fraction of a GPU."""
     if config["number"] == 1 and config["gpus"] < 1:
         report_epoch(EpochResult(1, {options.metric: 1 - 1 / 4}, []), options.metric)
         return _fail("memory", options)
     return _train(config, options, RestoreInfo(1) if config["number"] == 1 else NOT_RESTORED)
 
 
-def broken(config: dict[str, Any], faces: SharedStudyData, options: TrialOptions) -> None:  # noqa: ARG001
-    """The second trial is."""
+def fail_once(config: dict[str, Any], faces: SharedStudyData, options: TrialOptions) -> None:  # noqa: ARG001
+    """Fail in the second trial."""
     return _fail("error", options) if config["number"] == 1 else _train(config, options)
 
 
-def goes_on_where_it_was(
-    config: dict[str, Any], faces: SharedStudyData, options: TrialOptions
+def resume_from_files(
+    config: dict[str, Any],
+    faces: SharedStudyData,  # noqa: ARG001
+    options: TrialOptions,
 ) -> None:
-    """Keeps the epochs that it has trained, each a file, where trials keep their checkpoints."""
+    """Write a file for each epoch into the folder of the trial's checkpoints."""
     number = config["number"]
     kept = checkpoint_directory(options.shared_dir, number)
     for epoch in range(1, options.epochs + 1):
@@ -88,8 +92,8 @@ def goes_on_where_it_was(
         )
 
 
-class Full:
-    """An observer that cannot take any more after so many events."""
+class FullObserver:
+    """An observer that raises after so many events."""
 
     def __init__(self, events: int) -> None:
         self._left = events
@@ -100,8 +104,8 @@ class Full:
             raise UserError("the disk is full")
 
 
-class Stumbles:
-    """An observer that fails once, as a trial ends."""
+class FailingObserver:
+    """An observer that raises once, at the end of a trial."""
 
     def __init__(self) -> None:
         self._failed = False
@@ -113,12 +117,12 @@ class Stumbles:
 
 
 def _run(folder: Path, settings: StudySettings, train: Trainable, gpus: float) -> list[Event]:
-    heard = Heard()
+    events = EventList()
     place = RunContext.on_this_machine(
         write_settings(folder, settings), ResourceAllocation(2, 1, gpus)
     )
-    run_study(settings, {}, place, [heard], train)
-    return heard
+    run_study(settings, {}, place, [events], train)
+    return events
 
 
 @pytest.fixture
@@ -127,29 +131,27 @@ def few(settings: StudySettings) -> StudySettings:
 
 
 @pytest.mark.usefixtures("_ray")
-def test_a_trial_too_large_for_its_part_of_a_gpu_goes_on_with_a_whole_one(
-    tmp_path: Path, few: StudySettings
-) -> None:
-    heard = _run(tmp_path, few, too_large_for_a_part, gpus=0.25)
-    endings = [(e.number, e.ending) for e in heard if isinstance(e, TrialEnded)]
+def test_a_trial_out_of_memory_resumes_with_a_whole_gpu(tmp_path: Path, few: StudySettings) -> None:
+    events = _run(tmp_path, few, run_out_of_memory, gpus=0.25)
+    endings = [(e.number, e.ending) for e in events if isinstance(e, TrialEnded)]
     assert sorted(endings) == [
         (0, "finished"),
         (1, "finished"),
         (1, "interrupted"),
         (2, "finished"),
     ]
-    epochs = [e.result.epoch for e in heard if e.kind == "epoch" and e.number == 1]
+    epochs = [e.result.epoch for e in events if e.kind == "epoch" and e.number == 1]
     assert epochs == [1, 2, 3]
-    remarks = [e.remark for e in heard if isinstance(e, TrialRemarked)]
+    remarks = [e.remark for e in events if isinstance(e, TrialRemarked)]
     assert "it gets a whole GPU" in remarks[0]
 
 
 @pytest.mark.usefixtures("_ray")
-def test_a_broken_trial_is_failed_once_and_the_study_goes_on(
+def test_a_failed_trial_fails_once_and_the_study_continues(
     tmp_path: Path, few: StudySettings
 ) -> None:
-    heard = _run(tmp_path, few, broken, gpus=0)
-    endings = {e.number: (e.ending, e.error) for e in heard if isinstance(e, TrialEnded)}
+    events = _run(tmp_path, few, fail_once, gpus=0)
+    endings = {e.number: (e.ending, e.error) for e in events if isinstance(e, TrialEnded)}
     assert endings == {
         0: ("finished", None),
         1: ("failed", "Traceback\nIt was the error."),
@@ -163,17 +165,17 @@ def promoting(settings: StudySettings) -> StudySettings:
 
 
 @pytest.mark.usefixtures("_ray")
-def test_what_fails_once_as_a_trial_ends_ends_the_study(tmp_path: Path, few: StudySettings) -> None:
+def test_an_observer_that_fails_once_ends_the_study(tmp_path: Path, few: StudySettings) -> None:
     place = RunContext.on_this_machine(write_settings(tmp_path, few), ResourceAllocation(2, 1, 0))
-    heard = Heard()
+    events = EventList()
     with pytest.raises(UserError, match="was away"):
-        run_study(few, {}, place, [heard, Stumbles()], goes_on_where_it_was)
-    begun = [event.number for event in heard if isinstance(event, TrialStarted)]
+        run_study(few, {}, place, [events, FailingObserver()], resume_from_files)
+    begun = [event.number for event in events if isinstance(event, TrialStarted)]
     assert len(begun) == len(set(begun))
 
 
 @pytest.mark.usefixtures("_ray")
-def test_paused_trials_go_on_where_they_were_also_after_what_ended_the_study(
+def test_paused_trials_resume_also_after_the_study_failed(
     tmp_path: Path, promoting: StudySettings
 ) -> None:
     place = RunContext.on_this_machine(
@@ -181,16 +183,16 @@ def test_paused_trials_go_on_where_they_were_also_after_what_ended_the_study(
     )
     with closing(EventLog(place.local_dir)) as journal:
         with pytest.raises(UserError, match="full"):
-            run_study(promoting, {}, place, [journal, Full(25)], goes_on_where_it_was)
+            run_study(promoting, {}, place, [journal, FullObserver(25)], resume_from_files)
         before = {each.number for each in read_trials(place.local_dir) if each.ending == "paused"}
-        trials = run_study(promoting, {}, place, [journal], goes_on_where_it_was)
+        trials = run_study(promoting, {}, place, [journal], resume_from_files)
     assert {each.ending for each in trials} == {"finished", "stopped"}
     course = [(each.number, each) for each in read_events(place.local_dir)]
     for number, epochs in enumerate(len(each.history) for each in trials):
         own = [event for n, event in course if n == number]
         told = [each.result.epoch for each in own if isinstance(each, EpochEnded)]
         assert told == list(range(1, epochs + 1))
-    # It waits again where the first run left it, or goes on as the rungs would have it.
+    # It stays paused as after the first run, or resumes as ASHA decides.
     assert before
     scheduler, went_on = StudyScheduler(promoting), set[int]()
     for number, event in course:
@@ -202,16 +204,16 @@ def test_paused_trials_go_on_where_they_were_also_after_what_ended_the_study(
     assert scheduler.pruned == {each.number for each in trials if each.ending == "stopped"}
     kept = [checkpoint_directory(place.shared_dir, each.number) for each in trials]
     workers = {folder.read(name) for folder in kept for name in folder.list_names()}
-    assert len(workers) <= 4  # two at once, in two runs, whatever was paused
+    assert len(workers) <= 4  # two concurrent trials in two runs, however many paused
 
 
 @pytest.mark.usefixtures("_ray")
-def test_ctrl_c_after_a_study_does_what_it_did_before(tmp_path: Path, few: StudySettings) -> None:
+def test_a_study_restores_the_handler_of_ctrl_c(tmp_path: Path, few: StudySettings) -> None:
     def own(*_: object) -> None: ...
 
     before = signal.signal(signal.SIGINT, own)
     try:
-        _run(tmp_path, few, broken, gpus=0)
+        _run(tmp_path, few, fail_once, gpus=0)
         assert signal.getsignal(signal.SIGINT) is own
     finally:
         signal.signal(signal.SIGINT, before)
