@@ -78,7 +78,7 @@ SPACES = {
 }
 OPTIONS = {
     "a missing path": (["--data", "nowhere.csv"], "nowhere.csv does not exist"),
-    "an unwritable store": (["--tracking-uri", "/proc/nowhere"], "cannot be written to"),
+    "an unwritable store": (["--tracking-uri", "/proc/nowhere"], "cannot be written"),
     "a server that is not there": (["--tracking-uri", "http://127.0.0.1:9"], "does not answer"),
     "an unwritable storage": (["--storage", "/proc/nowhere"], "cannot be written"),
     "GPUs that are not there": (["--gpus-per-trial", "99"], "--gpus-per-trial 99: there are"),

@@ -1,5 +1,6 @@
 """Text files among the artifacts of a run."""
 
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,10 +26,9 @@ def find_text(store: Store, run_id: str, name: str) -> str | None:
     """Return the text of an artifact; None if it cannot be read."""
     from mlflow.exceptions import MlflowException
 
-    try:
+    with suppress(MlflowException, OSError):
         return read_text(store, run_id, name)
-    except (MlflowException, OSError):
-        return None
+    return None
 
 
 def log_report(store: Store, study: StudyRun, page: str) -> None:

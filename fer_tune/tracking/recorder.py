@@ -143,24 +143,20 @@ class EventRecorder:
         number, started = segment.number, segment.started
         if number not in self._trials and number in self._unsure:
             self._trials = self._delete_duplicate_runs() | self._trials
-        if number not in self._trials:
-            assert started is not None
-            self._trials[number] = _RecordedTrial(self._create_trial_run(started))
-        return self._trials[number]
-
-    def _create_trial_run(self, event: TrialStarted) -> str:
-        marks = study_run.build_study_tags(self._study)
-        marks |= {tags.PARENT: self.run_id, tags.TRIAL: str(event.number)}
+        if number in self._trials:
+            return self._trials[number]
+        assert started is not None
+        experiment, marks = self._store.experiment_id, study_run.build_study_tags(self._study)
+        marks |= {tags.PARENT: self.run_id, tags.TRIAL: str(number)}
         try:
-            run = self._client.create_run(
-                self._store.experiment_id, event.time, tags=marks, run_name=event.name
-            )
+            run = self._client.create_run(experiment, started.time, marks, started.name)
         except Exception:
             # The run may exist, now or later, if only the answer was lost.
-            self._unsure.add(event.number)
+            self._unsure.add(number)
             self._may_have_doubles = True
             raise
-        return str(run.info.run_id)
+        trial = self._trials[number] = _RecordedTrial(run.info.run_id)
+        return trial
 
     def _collect_new_metrics(
         self, trial: _RecordedTrial, epochs: Sequence[EpochEnded]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -75,12 +76,10 @@ def load_champion_predictions(
     """
     from mlflow.exceptions import MlflowException
 
-    try:
+    with suppress(MlflowException, OSError, ValueError):
         recorded = load_test_predictions(store, champion.run_id, classes)
         if np.array_equal(recorded.truth, faces.labels):
             return recorded.predicted
-    except (MlflowException, OSError, ValueError):
-        pass
     model = load_model(store, f"models:/{MODEL_NAME}/{champion.version}")
     table = cast("DataFrame", model.predict(faces.images))
     if set(table.columns) != set(classes):

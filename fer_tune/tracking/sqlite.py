@@ -6,7 +6,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from fer_tune.common.errors import UserError
+from fer_tune.common.errors import UserError, explain_os_errors
 
 RUN_SEARCH_HINT = "run a search first, or name the store with --tracking-uri"
 
@@ -26,20 +26,18 @@ def ensure_sqlite_database(database: Path, create: bool) -> None:
         )
     if not create and not database.exists():
         raise UserError(f"no studies in {folder}; {RUN_SEARCH_HINT}")
-    try:
+    problem, advice = f"tracking store {folder} cannot be written", "choose another --tracking-uri"
+    with explain_os_errors(problem, advice):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        tempfile.TemporaryFile(dir=folder).close()
         if not database.exists():
             _create_database(database)
+    try:
         with closing(sqlite3.connect(database)) as connection:
             connection.execute("PRAGMA schema_version")
-    except OSError as error:
-        problem = f"cannot be written to ({error.strerror}); choose another with --tracking-uri"
-        raise UserError(f"tracking store {folder}: {problem}") from error
     except sqlite3.DatabaseError as error:
-        hint = "move the file away or choose another store"
-        raise UserError(f"tracking store {database}: {error}; {hint}") from error
+        advice = "move the file away or choose another --tracking-uri"
+        raise UserError(f"tracking store {database}: {error}; {advice}") from error
     if not os.access(database, os.W_OK):
         raise UserError(f"tracking store {database}: is read-only; make it writable")
 

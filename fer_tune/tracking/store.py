@@ -22,6 +22,7 @@ EXPERIMENT = "fer_tune"
 
 _DEFAULT_FOLDER, _DATABASE_FILE = Path("mlruns"), "mlflow.db"
 _PROBE_SECONDS = 5
+_OLDEST_FIRST = "attributes.start_time ASC"
 _SERVERS = ("http", "https")
 _DATABASES = ("postgresql", "mysql", "mssql")
 _URI_HELP = (
@@ -56,14 +57,12 @@ class Store:
 
     def search_runs(self, filter_string: str) -> Iterator["Run"]:
         """Yield the runs of the experiment that MLflow's filter selects, oldest first."""
-        client, token = self.create_client(), None
-        ids, order = [self.experiment_id], ["attributes.start_time ASC"]
-        while True:
-            page = client.search_runs(ids, filter_string, order_by=order, page_token=token)
+        client, ids, order = self.create_client(), [self.experiment_id], [_OLDEST_FIRST]
+        token: str | None = ""
+        while token is not None:
+            page = client.search_runs(ids, filter_string, order_by=order, page_token=token or None)
             yield from page
-            token = page.token
-            if not token:
-                return
+            token = page.token or None
 
     def log_params(self, run_id: str, params: Mapping[str, object]) -> None:
         """Log parameters of a run in one call."""
@@ -180,8 +179,7 @@ def _probe_database(uri: str) -> None:
     store = f"tracking store {hide_passwords(uri)}"
     try:
         engine = sqlalchemy.create_engine(uri, connect_args={"connect_timeout": _PROBE_SECONDS})
-        with engine.connect():
-            pass
+        engine.connect().close()
         engine.dispose()
     except ModuleNotFoundError as error:
         raise UserError(f"{store}: needs the package {error.name}; install it") from error

@@ -69,15 +69,12 @@ def _build_rows(study: StudyInfo, run_id: str) -> dict[str, object]:
 
     MLflow's own nesting works only if runs are sorted by time, and hides the nested runs.
     """
-    direction = metric_direction(study.metric)
+    direction, group = metric_direction(study.metric), {"mode": "tag", "groupByData": tags.STUDY}
     return {
         "searchFilter": f"tags.`{tags.PARENT}` = '{run_id}'",
         "orderByKey": _format_column("metrics", to_best_name(study.metric)),
         "orderByAsc": direction == "min",
-        "groupBy": {
-            "aggregateFunction": direction,
-            "groupByKeys": [{"mode": "tag", "groupByData": tags.STUDY}],
-        },
+        "groupBy": {"aggregateFunction": direction, "groupByKeys": [group]},
         "useGroupedValuesInCharts": False,
     }
 

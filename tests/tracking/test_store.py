@@ -83,7 +83,7 @@ def test_the_usual_store_is_known_by_each_of_its_addresses(
 
 def test_a_store_below_a_file_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
-    assert "cannot be written to" in _told(root=tmp_path / "file" / "mlruns")
+    assert "cannot be written" in _told(root=tmp_path / "file" / "mlruns")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 

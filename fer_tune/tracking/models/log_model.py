@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fer_tune.model import FerNet
 
 CARD_FILE = "model_card.md"
-_WEIGHTS_FILE, _DESCRIPTION_FILE = "weights.safetensors", "description.json"
+_WEIGHTS, _DESCRIPTION = "weights.safetensors", "description.json"
 
 # The imports of pyfunc_model.py: files of this package, and other packages.
 _CODE_FILES = ("__init__.py", "model.py", "model_config.py", "data/__init__.py", "data/faces.py")
@@ -75,7 +75,7 @@ def load_model(store: Store, model_uri: str) -> "PyFuncModel":
         `models:/<name>@<alias>`.
     Raises UserError if the store has no such model, or if another package wrote it.
     """
-    import mlflow.artifacts
+    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     problem = f"model {model_uri} in {store}"
@@ -84,9 +84,7 @@ def load_model(store: Store, model_uri: str) -> "PyFuncModel":
     with tempfile.TemporaryDirectory() as folder:
         try:
             location = _resolve_location(store, model_uri)
-            path = mlflow.artifacts.download_artifacts(
-                location, dst_path=folder, tracking_uri=store.uri
-            )
+            path = download_artifacts(location, dst_path=folder, tracking_uri=store.uri)
         except (MlflowException, OSError) as error:
             raise UserError(f"{problem}: {summarize_error(error)}") from error
         try:
@@ -116,7 +114,7 @@ def _read_model(folder: Path) -> "PyFuncModel":
     from fer_tune.tracking.models.pyfunc_model import ServedModel
 
     served, artifacts = ServedModel(), folder / "artifacts"
-    served.load_network(artifacts / _WEIGHTS_FILE, artifacts / _DESCRIPTION_FILE)
+    served.load_network(artifacts / _WEIGHTS, artifacts / _DESCRIPTION)
     about: Model = Model.load(folder)
     if about.signature is None:
         raise ValueError("it has no signature")
@@ -129,11 +127,11 @@ def _write_artifacts(folder: Path, model: "FerNet", classes: Sequence[str]) -> N
     from safetensors.torch import save_file
 
     weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
-    save_file(weights, folder / _WEIGHTS_FILE)
+    save_file(weights, folder / _WEIGHTS)
     # A TrialConfig has more fields, but the logged code knows only those of the network.
     config = model.config.model_dump(mode="json", include=set(ModelConfig.model_fields))
     description = json.dumps({"config": config, "classes": list(classes)}, indent=2)
-    (folder / _DESCRIPTION_FILE).write_text(description)
+    (folder / _DESCRIPTION).write_text(description)
     for name in _CODE_FILES:
         copy = folder / "fer_tune" / name
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -151,10 +149,7 @@ def _save_pyfunc(folder: Path, about: "Model", classes: Sequence[str]) -> None:
         folder / "model",
         mlflow_model=about,
         python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-        artifacts={
-            "weights": str(folder / _WEIGHTS_FILE),
-            "description": str(folder / _DESCRIPTION_FILE),
-        },
+        artifacts={"weights": str(folder / _WEIGHTS), "description": str(folder / _DESCRIPTION)},
         code_paths=[str(folder / "fer_tune")],
         pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in _REQUIREMENTS],
         signature=infer_signature(example, probabilities),
