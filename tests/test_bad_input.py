@@ -81,7 +81,10 @@ OPTIONS = {
     "an unwritable store": (["--tracking-uri", "/proc/nowhere"], "cannot be written"),
     "a server that is not there": (["--tracking-uri", "http://127.0.0.1:9"], "does not answer"),
     "an unwritable storage": (["--storage", "/proc/nowhere"], "cannot be written"),
-    "GPUs that are not there": (["--gpus-per-trial", "99"], "--gpus-per-trial 99: there are"),
+    "GPUs that are not there": (
+        ["--gpus-per-trial", "99"],
+        "--gpus-per-trial 99: the largest machine has",
+    ),
     "an unknown study": (["--resume", "unknown"], "no study unknown"),
     "a study outside the storage": (["--resume", "../up"], "study name '../up'"),
     "a name outside the storage": (["--study", "../up"], "study name '../up'"),

@@ -228,7 +228,7 @@ def test_a_study_on_demo_faces_is_named_so(capfd: pytest.CaptureFixture[str]) ->
         (["--space", "nowhere"], "no search space nowhere"),
         (["--space", "x" * 300], "no search space xxx"),
         (["--metric", "val/makro_f1"], "closest: val/macro_f1"),
-        (["--gpus-per-trial", "99"], "--gpus-per-trial 99: there are"),
+        (["--gpus-per-trial", "99"], "--gpus-per-trial 99: the largest machine has"),
         (["--cpus-per-trial", "9999"], "--cpus-per-trial 9999: the largest machine has"),
         (["--study", "../up"], "study name"),
         (["--resume", "unknown"], "no study unknown"),
