@@ -18,7 +18,7 @@ def pictures(count: int) -> torch.Tensor:
     )
 
 
-def test_the_default_is_the_papers_network_of_2_6_million_parameters() -> None:
+def test_the_default_network_has_the_papers_2_6_million_parameters() -> None:
     model = FerNet(ModelConfig(), classes=7)
     assert round(count_parameters(model) / 1e6, 1) == 2.6
     layers = [type(module).__name__ for module in model.modules()]
@@ -109,7 +109,7 @@ def test_a_setting_out_of_range_or_unknown_is_refused_by_name(name: str, value: 
 def test_a_fused_copy_is_the_same_function_and_leaves_the_model_alone(shape: ModelConfig) -> None:
     torch.manual_seed(0)
     model = FerNet(shape.model_copy(update={"depth": 3}), classes=7).train()
-    model(scale_pixels(pictures(32)))  # moves the running statistics off their start
+    model(scale_pixels(pictures(32)))  # changes the running statistics
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     fused = model.fuse_for_evaluation()
     assert model.training

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from fer_tune.trial_config import BASELINE, TrialConfig
 
 
-def test_the_default_configuration_is_the_papers() -> None:
+def test_the_default_configuration_is_the_baseline() -> None:
     assert TrialConfig() == BASELINE
     assert BASELINE.model_dump() == {
         "depth": 3,

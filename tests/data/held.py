@@ -1,4 +1,4 @@
-"""The same faces in every format that people hold."""
+"""The same faces in every format."""
 
 import io
 import json

@@ -9,7 +9,7 @@ from fer_tune.data.load import load_splits
 
 
 def faces(*drawn: tuple[int, int]) -> Faces:
-    """Faces told apart by one pixel: (its grey, label). Grey 0 is a blank image."""
+    """Return faces that differ in one column, from pairs (its grey, label); grey 0 is blank."""
     images = np.zeros((len(drawn), 48, 48), np.uint8)
     images[:, :, 0] = np.array([grey for grey, _ in drawn])[:, None]
     return Faces(images, np.array([label for _, label in drawn], np.int64))
@@ -32,9 +32,9 @@ def test_leaks_are_counted_between_each_pair_of_splits(splits: Splits) -> None:
 
 
 def test_redundant_faces_and_conflicting_labels_are_counted(splits: Splits) -> None:
-    found = audit_splits(splits)
-    assert found.redundant == {"train": 2, "validation": 0, "test": 0}
-    assert (found.conflict_groups, found.conflict_faces) == (2, 7)  # greys 10 and 20
+    audit = audit_splits(splits)
+    assert audit.redundant == {"train": 2, "validation": 0, "test": 0}
+    assert (audit.conflict_groups, audit.conflict_faces) == (2, 7)  # greys 10 and 20
 
 
 def test_blank_images_are_counted(splits: Splits) -> None:
@@ -42,28 +42,28 @@ def test_blank_images_are_counted(splits: Splits) -> None:
 
 
 def test_mean_and_deviation_are_those_of_the_training_pixels(splits: Splits) -> None:
-    found, pixels = audit_splits(splits), splits.train.images / 255
-    assert found.mean == pytest.approx(pixels.mean())
-    assert found.deviation == pytest.approx(pixels.std())
+    audit, pixels = audit_splits(splits), splits.train.images / 255
+    assert audit.mean == pytest.approx(pixels.mean())
+    assert audit.deviation == pytest.approx(pixels.std())
 
 
 def test_findings_are_sentences(splits: Splits) -> None:
-    told = audit_splits(splits).summarize_findings()
-    assert "Leak from train to validation: 1 of 3 validation faces (33.3%) have" in told[2]
-    assert all(sentence.endswith(".") for sentence in told)
+    sentences = audit_splits(splits).summarize_findings()
+    assert "Leak from train to validation: 1 of 3 validation faces (33.3%) have" in sentences[2]
+    assert all(sentence.endswith(".") for sentence in sentences)
 
 
-def test_the_real_faces_have_the_twins_that_are_known_of_fer2013(real_faces: Path) -> None:
+def test_the_real_faces_have_the_duplicates_known_of_fer2013(real_faces: Path) -> None:
     splits = load_splits(real_faces)
     # Without PrivateTest, PublicTest tests and Training is train and validation together.
     images = np.concatenate([splits.train.images, splits.validation.images])
     labels = np.concatenate([splits.train.labels, splits.validation.labels])
     training = Faces(images, labels)
-    found = audit_splits(Splits(splits.classes, training, splits.test, splits.test, "", ""))
-    assert found.counts["train"].tolist() == [3995, 436, 4097, 7215, 4830, 3171, 4965]
-    assert found.counts["test"].tolist() == [467, 56, 496, 895, 653, 415, 607]
-    assert found.redundant["train"] == 1236
-    leak = found.leaks[1]
+    audit = audit_splits(Splits(splits.classes, training, splits.test, splits.test, "", ""))
+    assert audit.counts["train"].tolist() == [3995, 436, 4097, 7215, 4830, 3171, 4965]
+    assert audit.counts["test"].tolist() == [467, 56, 496, 895, 653, 415, 607]
+    assert audit.redundant["train"] == 1236
+    leak = audit.leaks[1]
     assert (leak.faces, leak.of, round(leak.same_label / leak.faces, 2)) == (280, 3589, 0.97)
-    assert (found.blank["train"], found.blank["test"]) == (12, 1)
-    assert (round(found.mean, 4), round(found.deviation, 4)) == (0.5077, 0.2551)
+    assert (audit.blank["train"], audit.blank["test"]) == (12, 1)
+    assert (round(audit.mean, 4), round(audit.deviation, 4)) == (0.5077, 0.2551)

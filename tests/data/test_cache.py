@@ -11,7 +11,7 @@ from fer_tune.data.faces import Faces, Splits
 
 
 class Decoder:
-    """Gives six faces in each split, and counts how often it was asked."""
+    """A decoder that returns six faces in each split and counts its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -66,7 +66,7 @@ def test_a_file_that_changes_while_it_is_decoded_is_not_cached(source: Path) -> 
 def test_a_cache_of_an_earlier_version_is_not_read_and_goes_in_its_turn(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before, a small file led from the files' stats to the arrays, under the contents' hash."""
+    """It has a file from the hash of the stats to that of the contents, which names the arrays."""
     decode, folder, contents = Decoder(), cache.locate_cache_folder(), "3" * 64
     cache.load_or_decode(source, decode, skip_bad=False)
     (file,) = folder.glob("*.npz")
@@ -100,8 +100,8 @@ def test_skipping_bad_faces_is_kept_apart(source: Path) -> None:
 def test_a_broken_cache_is_decoded_again_and_mended(source: Path, keep: int) -> None:
     decode = Decoder()
     cache.load_or_decode(source, decode, skip_bad=False)
-    (kept,) = cache.locate_cache_folder().glob("*.npz")
-    kept.write_bytes(kept.read_bytes()[:keep])
+    (file,) = cache.locate_cache_folder().glob("*.npz")
+    file.write_bytes(file.read_bytes()[:keep])
     for _ in range(2):
         cache.load_or_decode(source, decode, skip_bad=False)
     assert decode.calls == 2
@@ -110,10 +110,10 @@ def test_a_broken_cache_is_decoded_again_and_mended(source: Path, keep: int) -> 
 def test_a_flipped_pixel_in_the_cache_is_noticed(source: Path) -> None:
     decode = Decoder()
     first = cache.load_or_decode(source, decode, skip_bad=False)
-    (kept,) = cache.locate_cache_folder().glob("*.npz")
-    data = bytearray(kept.read_bytes())
+    (file,) = cache.locate_cache_folder().glob("*.npz")
+    data = bytearray(file.read_bytes())
     data[data.index(first.train.images[0].tobytes())] ^= 1
-    kept.write_bytes(data)
+    file.write_bytes(data)
     assert (
         cache.load_or_decode(source, decode, skip_bad=False).content_hash() == first.content_hash()
     )
@@ -136,11 +136,11 @@ def test_whatever_byte_of_the_cache_is_damaged_it_is_decoded_again(
 ) -> None:
     decode = Decoder()
     first = cache.load_or_decode(source, decode, skip_bad=False)
-    (kept,) = cache.locate_cache_folder().glob("*.npz")
-    data = bytearray(kept.read_bytes())
+    (file,) = cache.locate_cache_folder().glob("*.npz")
+    data = bytearray(file.read_bytes())
     data[place] ^= 0xFF
     data[data.rindex(b"PK\x01\x02") + place % 46] ^= 0xFF
-    kept.write_bytes(data)
+    file.write_bytes(data)
     assert (
         cache.load_or_decode(source, decode, skip_bad=False).content_hash() == first.content_hash()
     )
@@ -151,8 +151,8 @@ def test_only_the_data_sets_used_last_are_kept(tmp_path: Path) -> None:
     for age, path in enumerate(reversed(sources)):
         path.write_text(path.name)
         cache.load_or_decode(path, decode, skip_bad=False)
-        for kept in cache.locate_cache_folder().glob("*.npz"):
-            os.utime(kept, (kept.stat().st_atime, kept.stat().st_mtime - 10))
+        for file in cache.locate_cache_folder().glob("*.npz"):
+            os.utime(file, (file.stat().st_atime, file.stat().st_mtime - 10))
         if age:
             cache.load_or_decode(
                 sources[-1], decode, skip_bad=False

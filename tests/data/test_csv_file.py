@@ -64,7 +64,7 @@ def test_text_of_any_kind_is_refused_in_words(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad", "told"),
+    ("bad", "message"),
     [
         (row(7), "column emotion: '7' is not 0 to 6"),
         (row("happy"), "column emotion: 'happy'"),
@@ -81,9 +81,9 @@ def test_text_of_any_kind_is_refused_in_words(text: str) -> None:
         ),
     ],
 )
-def test_a_bad_row_is_named_by_number_and_column(bad: str, told: str, tmp_path: Path) -> None:
+def test_a_bad_row_is_named_by_number_and_column(bad: str, message: str, tmp_path: Path) -> None:
     path = write(tmp_path, *good_rows(), bad)
-    with pytest.raises(UserError, match=re.escape(f"fer2013.csv, row 14: {told}")) as caught:
+    with pytest.raises(UserError, match=re.escape(f"fer2013.csv, row 14: {message}")) as caught:
         load_splits(path)
     assert len(str(caught.value).splitlines()) == 1
     assert not (tmp_path / "cache").exists()
@@ -96,7 +96,7 @@ def test_skipping_bad_rows_leaves_the_same_faces_and_says_how_many(tmp_path: Pat
     assert any(note.startswith("bad faces left out: 2 ") for note in splits.notes)
 
 
-def test_of_many_bad_rows_the_first_ten_and_the_count_are_told(tmp_path: Path) -> None:
+def test_of_many_bad_rows_the_first_ten_are_listed_with_the_count(tmp_path: Path) -> None:
     path = write(tmp_path, *good_rows(), *[row(7)] * 25)
     with pytest.raises(UserError, match="25 bad faces") as caught:
         load_splits(path)
@@ -114,11 +114,11 @@ def test_a_truncated_last_row_is_named_by_its_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "message"),
     [("pixels", "no column emotion"), ("a,b", r"row 1: no columns emotion and pixels; found 'a'")],
 )
-def test_a_missing_column_is_named(header: str, told: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=told):
+def test_a_missing_column_is_named(header: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
         load_splits(write(tmp_path, header=header))
 
 

@@ -10,16 +10,16 @@ from fer_tune.data.audit import audit_splits
 from fer_tune.data.demo.demo_splits import draw_demo_splits
 
 
-def test_the_table_the_findings_and_the_pictures_are_there(
+def test_the_table_the_findings_and_the_plots_are_complete(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     main(["--out", "pictures"])
-    told = capsys.readouterr().out
-    assert max(map(len, told.splitlines())) <= 80
-    for wanted in ("disgust", "Leak from train to test", "conflicting labels", "demo faces"):
-        assert wanted in told
+    output = capsys.readouterr().out
+    assert max(map(len, output.splitlines())) <= 80
+    for text in ("disgust", "Leak from train to test", "conflicting labels", "demo faces"):
+        assert text in output
     for name in ("class-distribution.png", "random-faces.png"):
-        assert f"pictures/{name}" in told
+        assert f"pictures/{name}" in output
         with Image.open(Path("pictures", name)) as picture:
             assert min(picture.size) > 400
 
@@ -35,15 +35,15 @@ def test_a_data_plan_is_drawn_when_named() -> None:
 
 def test_a_program_is_given_the_same_figures_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--json", "--out", "pictures"])
-    told = json.loads(capsys.readouterr().out)
-    found = audit_splits(draw_demo_splits())
-    assert told["source"] == "demo faces"
-    for name, counts in found.counts.items():
-        assert list(told["counts"][name].values()) == counts.tolist()
-        assert list(told["counts"][name]) == list(found.classes)
-    assert told["blank"] == found.blank
-    assert [leak["faces"] for leak in told["leaks"]] == [leak.faces for leak in found.leaks]
-    assert all(Path(picture).exists() for picture in told["pictures"])
+    output = json.loads(capsys.readouterr().out)
+    audit = audit_splits(draw_demo_splits())
+    assert output["source"] == "demo faces"
+    for name, counts in audit.counts.items():
+        assert list(output["counts"][name].values()) == counts.tolist()
+        assert list(output["counts"][name]) == list(audit.classes)
+    assert output["blank"] == audit.blank
+    assert [leak["faces"] for leak in output["leaks"]] == [leak.faces for leak in audit.leaks]
+    assert all(Path(picture).exists() for picture in output["pictures"])
 
 
 def test_bad_input_leaves_nothing_written() -> None:
@@ -73,7 +73,7 @@ def test_the_pictures_stay_in_their_folder_whatever_the_faces_are_called(
     rows = [f"{n % 2},{' '.join([str(n)] * 2304)}\n" for n in range(12)]
     Path(name).write_text("emotion,pixels\n" + "".join(rows))
     main([name])
-    shown = capsys.readouterr().out
-    assert "\x1b" not in shown
+    output = capsys.readouterr().out
+    assert "\x1b" not in output
     (written,) = Path("mlruns", "data").iterdir()
     assert written.name == folder

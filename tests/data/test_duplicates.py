@@ -3,7 +3,7 @@ import numpy as np
 from fer_tune.data.duplicates import has_duplicate
 
 
-def test_a_face_has_a_twin_where_every_pixel_is_the_same() -> None:
+def test_faces_of_the_same_pixels_are_duplicates() -> None:
     images = np.random.default_rng(0).integers(0, 256, (4, 48, 48), dtype=np.uint8)
     others = images[[3, 1]].copy()
     others[0, 0, 0] ^= 1

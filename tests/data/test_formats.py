@@ -1,4 +1,4 @@
-"""The same faces in every format that people hold give the same arrays."""
+"""The same faces in every format give the same arrays."""
 
 import os
 import zipfile
@@ -61,8 +61,8 @@ def test_the_faces_are_those_that_were_written(folder: Path) -> None:
     faces = drawn_faces()
     splits = load_splits(write_csv(faces, folder))
     for usage, name in SPLIT_OF.items():
-        wanted = {(f.label, f.image.tobytes()) for f in faces if f.usage == usage}
-        assert {*pairs(splits, name)} == wanted
+        expected = {(f.label, f.image.tobytes()) for f in faces if f.usage == usage}
+        assert {*pairs(splits, name)} == expected
 
 
 def pairs(splits: Splits, name: str) -> Iterator[tuple[int, bytes]]:
@@ -94,7 +94,7 @@ def test_an_accent_apart_from_its_letter_makes_no_new_class(folder: Path) -> Non
     assert load_splits(folder).classes == ("colère", "joie")
 
 
-# MLflow would take none of them for a metric's name, or take it for a path.
+# MLflow refuses these in names of metrics, or reads them as paths.
 @pytest.mark.parametrize(
     "name",
     ["a/b", "../up", "/etc", ".", "..", "[red]a", "a\nb", "\x1b[2J", "a:b", "x" * 101],

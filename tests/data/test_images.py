@@ -48,10 +48,10 @@ def test_sixteen_bits_are_reduced_to_eight() -> None:
     assert converted == (image_file.DEEP,)
 
 
-def test_colour_is_turned_grey_and_told() -> None:
+def test_colour_is_converted_to_grey_with_a_note() -> None:
     red = Image.new("RGB", (48, 48), "red")
     pixels, converted = image_file.decode_face(packed(red))
-    assert (pixels == 76).all()  # 0.299 of 255
+    assert (pixels == 76).all()  # 0.299 * 255
     assert converted == (image_file.COLOUR,)
 
 
@@ -65,7 +65,7 @@ def test_a_wide_picture_keeps_its_proportions() -> None:
     wide = np.zeros((96, 192), np.uint8)
     wide[:, 48:144] = 200  # the central square
     pixels, converted = image_file.decode_face(packed(Image.fromarray(wide)))
-    assert pixels.min() > 180  # the black beside it was cut off, not squeezed in
+    assert pixels.min() > 180  # the black sides were cropped, not squeezed in
     assert converted == (image_file.RESIZED,)
 
 
@@ -86,7 +86,7 @@ def test_of_an_animation_the_first_frame_counts() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"no image at all"])
-def test_a_broken_image_is_told_in_words(data: bytes) -> None:
+def test_a_broken_image_is_described_in_words(data: bytes) -> None:
     with pytest.raises(image_file.BrokenImageError):
         image_file.decode_face(data)
 
@@ -99,10 +99,10 @@ def test_an_image_cut_short_is_broken(kind: str) -> None:
 
 
 @given(st.binary(max_size=300), st.integers(0, 60))
-def test_no_bytes_raise_anything_else(noise: bytes, kept: int) -> None:
-    whole = packed(Image.fromarray(FACE))
+def test_no_bytes_raise_anything_else(noise: bytes, start: int) -> None:
+    png = packed(Image.fromarray(FACE))
     with image_file.suppress_pillow_warnings(), contextlib.suppress(image_file.BrokenImageError):
-        image_file.decode_face(whole[:kept] + noise + whole[kept + len(noise) :])
+        image_file.decode_face(png[:start] + noise + png[start + len(noise) :])
 
 
 def test_no_program_is_run_for_what_only_calls_itself_an_image(
@@ -118,7 +118,7 @@ def test_no_program_is_run_for_what_only_calls_itself_an_image(
 
 
 @pytest.mark.parametrize("kind", ["PCX", "TGA", "ICO", "JPEG2000", "PDF"])
-def test_kinds_that_no_set_of_faces_is_kept_in_are_left_unopened(kind: str) -> None:
+def test_kinds_that_no_data_set_uses_are_not_opened(kind: str) -> None:
     with pytest.raises(image_file.BrokenImageError, match="not an image of a known kind"):
         image_file.decode_face(packed(Image.fromarray(FACE), kind))
 

@@ -17,7 +17,7 @@ def write_csv(path: Path) -> Path:
     return path
 
 
-def test_with_nothing_named_and_nothing_found_the_demo_faces_come() -> None:
+def test_without_any_data_the_demo_faces_are_loaded() -> None:
     assert load_splits(None).source == demo_splits.DEMO_SOURCE
 
 
@@ -27,12 +27,12 @@ def test_an_empty_data_folder_is_nothing_found() -> None:
     assert load_splits(None).source == demo_splits.DEMO_SOURCE
 
 
-def test_the_data_folder_is_found_unnamed() -> None:
+def test_the_data_folder_is_the_default() -> None:
     write_csv(Path("data", "fer2013.csv"))
     assert load_splits(None).source == "data"
 
 
-def test_the_environment_goes_before_the_data_folder(
+def test_the_environment_wins_over_the_data_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_csv(Path("data", "fer2013.csv"))
@@ -40,9 +40,7 @@ def test_the_environment_goes_before_the_data_folder(
     assert load_splits(None).source == "other.csv"
 
 
-def test_a_named_path_goes_before_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_path_wins_over_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FER_TUNE_DATA", str(tmp_path / "missing"))
     assert load_splits(write_csv(tmp_path / "named.csv")).source == "named.csv"
 
@@ -53,7 +51,7 @@ def test_a_missing_path_in_the_environment_is_an_error(monkeypatch: pytest.Monke
         load_splits(None)
 
 
-def test_a_renamed_file_goes_by_its_new_name(tmp_path: Path) -> None:
+def test_a_renamed_file_has_its_new_name_as_source(tmp_path: Path) -> None:
     old = write_csv(tmp_path / "old.csv")
     assert load_splits(old).source == "old.csv"
     for _ in range(2):
@@ -80,7 +78,7 @@ def test_something_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
         load_splits(tmp_path / "pipe.csv")
 
 
-def test_a_file_of_another_kind_is_told_what_was_wanted(tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_refused_with_the_missing_columns(tmp_path: Path) -> None:
     (tmp_path / "faces.tar.gz").write_bytes(bytes(range(256)) * 20)
     with pytest.raises(UserError, match="no columns emotion and pixels"):
         load_splits(tmp_path / "faces.tar.gz")

@@ -24,7 +24,7 @@ def test_broken_parquet_is_one_clear_line(folder: Path) -> None:
         load_splits(path)
 
 
-def test_parquet_without_images_is_told_what_it_has(folder: Path) -> None:
+def test_parquet_without_images_is_refused_with_its_columns(folder: Path) -> None:
     pyarrow.parquet.write_table(pa.table({"x": [1], "label": [2]}), folder / "x.parquet")
     with pytest.raises(UserError, match="found x, label"):
         load_splits(folder)
@@ -45,8 +45,8 @@ def test_parquet_without_images_is_told_what_it_has(folder: Path) -> None:
 def test_names_of_classes_that_make_no_sense_are_as_none(metadata: str, folder: Path) -> None:
     path = write_plain_parquet(drawn_faces(), folder)
     table = pyarrow.parquet.read_table(path).rename_columns(["Usage", "label", "png"])
-    told = table.replace_schema_metadata({"huggingface": metadata})
-    pyarrow.parquet.write_table(told, path)
+    described = table.replace_schema_metadata({"huggingface": metadata})
+    pyarrow.parquet.write_table(described, path)
     assert load_splits(path).classes == EMOTIONS
 
 

@@ -36,8 +36,8 @@ def test_balanced_keeps_as_many_originals_of_each_class_as_the_smallest_has() ->
     train = faces(COUNTS)
     training = apply_data_plan("balanced", train, seed=0)
     known = dict(zip(keys(train.images), train.labels, strict=True))
-    kept = [known[key] for key in keys(training.faces.images) if key in known]
-    assert np.bincount(kept).tolist() == [2, 2, 2]
+    drawn = [known[key] for key in keys(training.faces.images) if key in known]
+    assert np.bincount(drawn).tolist() == [2, 2, 2]
 
 
 def test_oversampled_keeps_every_original_and_its_label() -> None:
@@ -48,7 +48,7 @@ def test_oversampled_keeps_every_original_and_its_label() -> None:
 
 
 def test_oversampled_spreads_its_copies_evenly_over_the_originals() -> None:
-    """A plain face stays plain whatever its turn, so its grey tells whose copy it is."""
+    """A face of one grey stays so when it is rotated, so its grey identifies the original."""
     tones = np.array([0, 64, 128, 10, 10, 10, 10, 10, 10, 10, 10, 10])
     images = np.broadcast_to(tones[:, None, None], (12, SIDE, SIDE)).astype(np.uint8)
     train = Faces(images.copy(), np.array([0] * 3 + [1] * 9))

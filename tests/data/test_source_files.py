@@ -73,8 +73,8 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path: Path) -> None:
 
 def test_an_entry_of_a_zip_is_read_without_unpacking(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "faces.zip", **{"sad/1.png": b"content"})
-    with source_files.open_source(path) as found:
-        assert [(str(e.path), e.read_bytes()) for e in found] == [("sad/1.png", b"content")]
+    with source_files.open_source(path) as files:
+        assert [(str(e.path), e.read_bytes()) for e in files] == [("sad/1.png", b"content")]
     assert list(tmp_path.glob("sad*")) == []
 
 
@@ -120,7 +120,7 @@ def test_a_link_in_a_circle_is_passed_over(tmp_path: Path) -> None:
     assert source_files.scan_folder(tmp_path) == source_files.FolderScan([], 0)
 
 
-def test_folders_in_folders_without_end_are_one_clear_line(tmp_path: Path) -> None:
+def test_too_many_nested_folders_are_one_clear_line(tmp_path: Path) -> None:
     with contextlib.chdir(tmp_path):
         for _ in range(1100):
             Path("a").mkdir()
@@ -132,7 +132,7 @@ def test_folders_in_folders_without_end_are_one_clear_line(tmp_path: Path) -> No
         subprocess.run(["rm", "-r", tmp_path / "a"], check=True)
 
 
-def test_a_file_larger_than_any_image_is_not_read_whole(tmp_path: Path) -> None:
+def test_a_file_larger_than_any_image_is_not_read_to_its_end(tmp_path: Path) -> None:
     folder = tmp_path / "faces" / "train" / "sad"
     folder.mkdir(parents=True)
     with (folder / "1.png").open("wb") as file:

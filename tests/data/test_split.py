@@ -13,7 +13,7 @@ CLASSES = ("happy", "sad")
 
 
 def faces(number: int, seed: int = 0) -> Faces:
-    """Faces of two classes in turn, all different."""
+    """Return different faces of two alternating classes."""
     images = np.random.default_rng(seed).integers(0, 256, (number, 48, 48), dtype=np.uint8)
     return Faces(images, np.arange(number) % 2)
 
@@ -60,13 +60,13 @@ def test_duplicates_stay_together_and_no_face_is_lost(drawn: list[tuple[int, int
     pairs = [*((100 + n, n % 2) for n in range(6)), *drawn]
     images = np.zeros((len(pairs), 48, 48), np.uint8)
     images[:, 0, 0] = [face for face, _ in pairs]
-    everything = Faces(images, np.array([label for _, label in pairs], np.int64))
+    all_faces = Faces(images, np.array([label for _, label in pairs], np.int64))
     try:
-        splits = split_faces(decoded(train=everything), "source")
-    except UserError:  # conflicting labels can leave a class with no face of its own
+        splits = split_faces(decoded(train=all_faces), "source")
+    except UserError:  # conflicting labels can leave a class without a distinct face
         return
-    found = [set(hash_images(splits[name].images).tolist()) for name in SPLIT_NAMES]
-    assert not found[0] & found[1] | found[0] & found[2] | found[1] & found[2]
+    hashes = [set(hash_images(splits[name].images).tolist()) for name in SPLIT_NAMES]
+    assert not hashes[0] & hashes[1] | hashes[0] & hashes[2] | hashes[1] & hashes[2]
     assert sum(len(splits[name]) for name in SPLIT_NAMES) == len(pairs)
 
 

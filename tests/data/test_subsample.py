@@ -35,7 +35,7 @@ def test_as_many_faces_as_classes_are_one_of_each(counts: list[int]) -> None:
     assert drawn.count_by_class(len(counts)).tolist() == [1] * len(counts)
 
 
-def test_the_clean_sample_has_every_class_though_the_plan_kept_one_face_of_each() -> None:
+def test_the_train_eval_sample_has_every_class_even_if_the_plan_has_one_face_of_each() -> None:
     train = _faces([1, 100, 1])
     sample = draw_train_eval_sample(apply_data_plan("balanced", train, seed=0), train, 40)
     assert sample.count_by_class(3).tolist() == [1, 1, 1]
@@ -49,11 +49,11 @@ def test_fewer_faces_than_classes_are_refused() -> None:
 def test_the_clean_sample_is_of_faces_that_the_trial_trains_on() -> None:
     train = _faces([10, 100, 50])
     balanced = apply_data_plan("balanced", train, seed=0)
-    kept = {image.tobytes() for image in balanced.originals.images}
+    originals = {image.tobytes() for image in balanced.originals.images}
     sample = draw_train_eval_sample(balanced, train, 40)
-    assert {image.tobytes() for image in sample.images} <= kept
-    # Ten are kept of each class; in the shares of the split, ten of the second allow one of the
-    # first and five of the third.
+    assert {image.tobytes() for image in sample.images} <= originals
+    # The balanced plan has ten originals of each class. With the shares of the split, these are
+    # ten of the second class, one of the first and five of the third.
     assert sample.count_by_class(3).tolist() == [1, 10, 5]
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from fer_tune.predict.face_detector import FaceBox, detect_faces
 
-# Photographs that packages bring along: a face, and none.
+# Photographs that packages contain: one with a face, and one without.
 HOPPER = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
 FACELESS = Path(sklearn.__file__).parent / "datasets" / "images"
 
@@ -21,13 +21,13 @@ def grey(path: Path) -> Image.Image:
         return photo.convert("L")
 
 
-def test_a_face_is_found_where_it_is() -> None:
+def test_a_face_is_detected_at_its_position() -> None:
     (box,) = detect_faces(grey(HOPPER))
     assert centre_of(box) == pytest.approx((265, 218), abs=15)
     assert box.side == pytest.approx(240, abs=30)
 
 
-def test_its_place_is_told_in_pixels_of_the_photograph_however_large_that_is() -> None:
+def test_boxes_are_in_pixels_of_the_photograph_whatever_its_size() -> None:
     photo = grey(HOPPER)
     (box,) = detect_faces(photo)
     (large,) = detect_faces(photo.resize((photo.width * 5, photo.height * 5)))
@@ -44,7 +44,7 @@ def test_of_several_faces_each_is_found_from_left_to_right() -> None:
 
 
 @pytest.mark.parametrize("name", ["flower.jpg", "china.jpg"])
-def test_where_no_face_is_none_is_found(name: str) -> None:
+def test_no_face_is_detected_in_a_photograph_without_one(name: str) -> None:
     assert detect_faces(grey(FACELESS / name)) == []
 
 

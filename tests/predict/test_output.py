@@ -23,7 +23,7 @@ FACES = [
 SEEN = pd.DataFrame({"angry": [0.7, 0.1, 1 / 3, 0.2], "happy": [0.3, 0.9, 2 / 3, 0.8]})
 
 
-def shown(faces: list[PhotoFace], width: int = 80, **how: Any) -> list[str]:
+def print_lines(faces: list[PhotoFace], width: int = 80, **how: Any) -> list[str]:
     plain = Console(width=width, **how)
     plain.render_str = create_console().render_str  # type: ignore[method-assign]
     with plain.capture() as capture:
@@ -31,8 +31,8 @@ def shown(faces: list[PhotoFace], width: int = 80, **how: Any) -> list[str]:
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
-def test_the_table_has_a_row_for_each_face_and_says_where_it_is() -> None:
-    _, *rows = shown(FACES)
+def test_the_table_has_a_row_for_each_face_with_its_box() -> None:
+    _, *rows = print_lines(FACES)
     assert [row.split() for row in rows] == [
         ["a.jpg", "10,", "20,", "300", "angry", "0.70"],
         ["a.jpg", "500,", "20,", "250", "happy", "0.90"],
@@ -43,23 +43,23 @@ def test_the_table_has_a_row_for_each_face_and_says_where_it_is() -> None:
 
 def test_a_long_name_is_folded_not_cut_off() -> None:
     name = "photographs/" + "of-a-long-day/" * 9 + "face.png"
-    lines = shown([PhotoFace(name, IMAGE, "no face found")])
+    lines = print_lines([PhotoFace(name, IMAGE, "no face found")])
     assert max(map(len, lines)) <= 80
     assert "".join(line[:32].split(" ")[0] for line in lines[1:]) == name
 
 
 def test_a_name_neither_breaks_its_row_nor_moves_a_cursor() -> None:
-    _, row = shown([PhotoFace("a\n\x1b[2J.png", IMAGE, "no face found")])
+    _, row = print_lines([PhotoFace("a\n\x1b[2J.png", IMAGE, "no face found")])
     assert row.startswith("a\\n\\x1b[2J.png ")
 
 
 def test_json_has_every_probability_and_what_cannot_be_read() -> None:
-    told = json.loads(
+    result = json.loads(
         format_json("models:/m-1", FACES, SEEN, [UnreadableFile("b.jpg", "the file is empty")])
     )
-    assert told["model"] == "models:/m-1"
-    assert told["unread"] == [{"file": "b.jpg", "why": "the file is empty"}]
-    first, _, _, last = told["faces"]
+    assert result["model"] == "models:/m-1"
+    assert result["unread"] == [{"file": "b.jpg", "why": "the file is empty"}]
+    first, _, _, last = result["faces"]
     assert first == {
         "file": "a.jpg",
         "taken": "found",

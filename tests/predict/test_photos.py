@@ -53,7 +53,7 @@ def test_a_face_in_a_photograph_is_cut_out(hopper: Image.Image) -> None:
     np.testing.assert_array_equal(face.image, decode_face(Path("cut.png").read_bytes())[0])
 
 
-def test_several_faces_of_one_photograph_are_told_apart(hopper: Image.Image) -> None:
+def test_several_faces_of_one_photograph_have_boxes_of_their_own(hopper: Image.Image) -> None:
     pair = Image.new("RGB", (2 * hopper.width, hopper.height))
     pair.paste(hopper, (0, 0))
     pair.paste(ImageOps.mirror(hopper), (hopper.width, 0))
@@ -79,7 +79,7 @@ def test_a_photograph_taken_with_a_turned_camera_is_set_upright(
     assert turned.box == pytest.approx(upright.box, abs=8)
 
 
-def test_a_photograph_in_which_no_face_is_found_is_taken_whole() -> None:
+def test_a_photograph_without_a_detected_face_is_used_completely() -> None:
     Image.new("L", (400, 300), 128).save("wall.png")
     (face,) = faces_at(Path("wall.png"))
     assert (face.origin, face.box) == ("no face found", None)
@@ -87,25 +87,25 @@ def test_a_photograph_in_which_no_face_is_found_is_taken_whole() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", b"\xff\xd8\xff\xe0 no more"])
-def test_what_is_no_image_is_told_in_words(content: bytes) -> None:
+def test_a_file_that_is_not_an_image_is_described_in_words(content: bytes) -> None:
     Path("broken.jpg").write_bytes(content)
     with pytest.raises(BrokenImageError):
         faces_at(Path("broken.jpg"))
 
 
-def test_a_file_that_is_gone_by_then_is_told_in_words() -> None:
+def test_a_file_that_disappeared_is_described_in_words() -> None:
     with pytest.raises(BrokenImageError, match="No such file"):
         extract_faces(Photo("gone.png", Path("gone.png").read_bytes))
 
 
-def test_a_folder_stands_for_every_image_in_it() -> None:
+def test_a_folder_means_every_image_in_it() -> None:
     write(["faces/b.png", "faces/deep/a.jpg", "faces/.hidden/c.png"])
     Path("faces/notes.txt").touch()
     Path("faces/labels.csv").write_text("emotion,pixels\n")
     assert files("faces") == (["faces/b.png", "faces/deep/a.jpg"], [])
 
 
-def test_a_zip_stands_for_every_image_in_it() -> None:
+def test_a_zip_means_every_image_in_it() -> None:
     write(["a.png", "b.png"])
     with zipfile.ZipFile("faces.zip", "w") as archive:
         archive.write("a.png", "happy/a.png")
@@ -119,7 +119,7 @@ def test_a_zip_stands_for_every_image_in_it() -> None:
     assert unread == []
 
 
-def test_a_pattern_stands_for_what_a_shell_would_have_put_there() -> None:
+def test_a_pattern_means_the_files_that_a_shell_would_list() -> None:
     write(["b.png", "a.png", "deep/er/c.png", "odd[1].png"])
     assert files("*.png") == (["a.png", "b.png", "odd[1].png"], [])
     assert files("deep/**/*.png") == (["deep/er/c.png"], [])
@@ -137,7 +137,7 @@ def test_an_image_with_any_ending_is_one() -> None:
 @pytest.mark.parametrize(
     "name", ["missing.png", "*.jpg", "empty", "text", "unsafe.zip", "a" * 300, "[", "loop", "pipe"]
 )
-def test_what_is_not_there_does_not_keep_the_others_from_being_read(name: str) -> None:
+def test_a_missing_file_does_not_stop_the_reading_of_other_files(name: str) -> None:
     write(["good.png"])
     for folder in ("empty", "text"):
         Path(folder).mkdir()

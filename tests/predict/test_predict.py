@@ -53,13 +53,13 @@ def printed(capsys: pytest.CaptureFixture[str], typed: Sequence[str]) -> str:
 def test_what_the_model_says_of_each_face_is_printed_in_order(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    told = json.loads(printed(capsys, ["faces", str(HOPPER), "--json"]))
+    result = json.loads(printed(capsys, ["faces", str(HOPPER), "--json"]))
     store = open_store(create=False)
-    expected = load_model(store, told["model"]).predict(PIXELS)
+    expected = load_model(store, result["model"]).predict(PIXELS)
     assert isinstance(expected, pd.DataFrame)
-    assert [face["file"] for face in told["faces"][:3]] == [f"faces/{n}.png" for n in range(3)]
-    assert [face["taken"] for face in told["faces"]] == ["small square"] * 3 + ["found"]
-    for face, row in zip(told["faces"], expected.to_dict("records"), strict=False):
+    assert [face["file"] for face in result["faces"][:3]] == [f"faces/{n}.png" for n in range(3)]
+    assert [face["taken"] for face in result["faces"]] == ["small square"] * 3 + ["found"]
+    for face, row in zip(result["faces"], expected.to_dict("records"), strict=False):
         assert face["probabilities"] == pytest.approx(row, abs=1e-5)
         assert face["expression"] == max(row, key=row.__getitem__)
 
@@ -75,13 +75,13 @@ def test_table_csv_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_model_is_named_by_its_address(capsys: pytest.CaptureFixture[str]) -> None:
-    named = json.loads(printed(capsys, ["faces", "--json"]))["model"]
-    assert json.loads(printed(capsys, ["faces", "--json", "--model", named]))["model"] == named
+    uri = json.loads(printed(capsys, ["faces", "--json"]))["model"]
+    assert json.loads(printed(capsys, ["faces", "--json", "--model", uri]))["model"] == uri
     with pytest.raises(UserError, match="models:/no-such@champion"):
         main(["faces", "--model", "models:/no-such@champion"])
 
 
-def test_what_cannot_be_read_is_told_at_the_end_and_keeps_nothing_else_back(
+def test_unreadable_files_are_listed_at_the_end_and_stop_nothing_else(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Path("broken.jpg").write_bytes(b"\xff\xd8 no more")
@@ -89,12 +89,12 @@ def test_what_cannot_be_read_is_told_at_the_end_and_keeps_nothing_else_back(
         main(["missing.png", "faces/0.png", "broken.jpg", "faces/1.png", "--json"])
     _, *each = str(caught.value).splitlines()
     assert [line.split(":")[0].strip() for line in each] == ["missing.png", "broken.jpg"]
-    told = json.loads(capsys.readouterr().out)
-    assert [face["file"] for face in told["faces"]] == ["faces/0.png", "faces/1.png"]
-    assert [each["file"] for each in told["unread"]] == ["missing.png", "broken.jpg"]
+    result = json.loads(capsys.readouterr().out)
+    assert [face["file"] for face in result["faces"]] == ["faces/0.png", "faces/1.png"]
+    assert [each["file"] for each in result["unread"]] == ["missing.png", "broken.jpg"]
 
 
-def test_where_nothing_can_be_read_no_model_is_asked_for(
+def test_without_readable_files_no_model_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

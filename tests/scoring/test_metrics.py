@@ -52,15 +52,15 @@ def test_polarity_accuracy_groups_happy_surprise_and_neutral() -> None:
     confusion = np.zeros((7, 7), dtype=np.int64)
     happy, surprise, neutral = (EMOTIONS.index(n) for n in ("happy", "surprise", "neutral"))
     angry, sad = EMOTIONS.index("angry"), EMOTIONS.index("sad")
-    confusion[happy, surprise] = confusion[neutral, happy] = 2  # another class, the same side
+    confusion[happy, surprise] = confusion[neutral, happy] = 2  # another class of the same side
     confusion[angry, sad] = 3
-    confusion[sad, neutral] = confusion[surprise, angry] = 1  # across
+    confusion[sad, neutral] = confusion[surprise, angry] = 1  # classes of the other side
     scores = Scores(0.0, confusion)
     assert scores.polarity_accuracy(EMOTIONS) == pytest.approx(7 / 9)
     assert scores.accuracy == 0
 
 
-def test_polarity_accuracy_is_left_out_where_a_class_of_it_is_missing() -> None:
+def test_polarity_accuracy_is_left_out_if_a_class_is_missing() -> None:
     scores = Scores(0.0, np.eye(2, dtype=np.int64))
     assert scores.polarity_accuracy(("happy", "sad")) is None
     assert "val/polarity_accuracy" not in list_metric_names(("happy", "sad"))
@@ -109,7 +109,7 @@ def test_the_best_epoch_is_the_first_of_those_best_by_the_metric(
     assert best.epoch == epoch
 
 
-def test_without_an_epoch_there_is_no_best() -> None:
+def test_without_an_epoch_the_best_is_none() -> None:
     assert find_best_epoch([], "val/macro_f1") is None
 
 
@@ -120,11 +120,11 @@ def test_without_an_epoch_there_is_no_best() -> None:
 def test_epoch_by_epoch_and_all_at_once_choose_the_same_best(
     metric: str, values: list[float]
 ) -> None:
-    kept: tuple[int, float] | None = None
+    best_so_far: tuple[int, float] | None = None
     for epoch, value in enumerate(values, 1):
-        if is_better(metric, value, kept and kept[1]):
-            kept = epoch, value
+        if is_better(metric, value, best_so_far and best_so_far[1]):
+            best_so_far = epoch, value
     best = find_best_epoch(history(metric, *values), metric)
     assert best is not None
-    assert kept is not None
-    assert kept[0] == best.epoch
+    assert best_so_far is not None
+    assert best_so_far[0] == best.epoch

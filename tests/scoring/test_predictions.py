@@ -40,11 +40,11 @@ def test_classes_that_are_not_known_are_refused(predictions: Predictions) -> Non
 def test_flip_averaging_can_change_a_prediction_and_leaves_the_plain_one() -> None:
     truth = np.array([1, 0])
     plain, mirrored = np.array([[0.6, 0.4], [0.9, 0.1]]), np.array([[0.1, 0.9], [0.8, 0.2]])
-    found = Predictions.from_probabilities(truth, plain, mirrored)
-    assert found.predicted.tolist() == [0, 0]
-    assert found.flip_predicted.tolist() == [1, 0]
-    np.testing.assert_allclose(found.flip_probability, [0.65, 0.85])
-    assert found.score_with_tta(2).accuracy == 1
-    assert found.measure_accuracy(np.array([True, True])) == 0.5
-    assert found.measure_accuracy(np.array([False, True])) == 1
-    assert np.isnan(found.measure_accuracy(np.array([False, False])))
+    predictions = Predictions.from_probabilities(truth, plain, mirrored)
+    assert predictions.predicted.tolist() == [0, 0]
+    assert predictions.flip_predicted.tolist() == [1, 0]
+    np.testing.assert_allclose(predictions.flip_probability, [0.65, 0.85])
+    assert predictions.score_with_tta(2).accuracy == 1
+    assert predictions.measure_accuracy(np.array([True, True])) == 0.5
+    assert predictions.measure_accuracy(np.array([False, True])) == 1
+    assert np.isnan(predictions.measure_accuracy(np.array([False, False])))

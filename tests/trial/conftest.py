@@ -14,7 +14,7 @@ CLASSES = ("happy", "sad", "surprise", "neutral")
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
-    """Networks this small only wait for each other's threads."""
+    """Use one thread: for networks this small, several only wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -28,7 +28,7 @@ def cpu() -> torch.device:
 
 @pytest.fixture
 def config() -> TrialConfig:
-    """A network that trains an epoch in milliseconds, with everything random switched on."""
+    """A network that trains an epoch in milliseconds, with all randomness on."""
     return TrialConfig(
         depth=2,
         width=4,
@@ -43,7 +43,7 @@ def config() -> TrialConfig:
 
 @pytest.fixture(scope="session")
 def faces() -> TrialData:
-    """Noise. 33 training faces, so that with batches of 16 the last batch holds one face."""
+    """Noise: 33 training faces, so that the last batch of 16 holds one face."""
     rng = np.random.default_rng(0)
 
     def noise(count: int) -> Faces:

@@ -7,5 +7,5 @@ CPU = torch.device("cpu")
 
 
 def fresh(task: TrialSpec, faces: TrialData) -> TrainState:
-    """The trial before its first epoch."""
+    """Return the state of a trial before its first epoch."""
     return init_state(task, len(faces.training.faces), len(faces.classes), CPU)

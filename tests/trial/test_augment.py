@@ -11,9 +11,9 @@ from fer_tune.trial.augment import augment_images, make_mixup
 FACES = 400
 
 
-def only(monkeypatch: pytest.MonkeyPatch, kept: str) -> None:
-    """Switch off every change but one; half of the faces are still flipped."""
-    for name in {"ROTATION", "SHIFT", "ZOOM", "BRIGHTNESS", "CONTRAST", "ERASE_CHANCE"} - {kept}:
+def only(monkeypatch: pytest.MonkeyPatch, varied: str) -> None:
+    """Switch off every augmentation but one; half of the faces are still flipped."""
+    for name in {"ROTATION", "SHIFT", "ZOOM", "BRIGHTNESS", "CONTRAST", "ERASE_CHANCE"} - {varied}:
         monkeypatch.setattr(augment, name, 0.0)
 
 
@@ -22,7 +22,7 @@ def repeated(picture: Tensor) -> Tensor:
 
 
 def box(half_height: int, half_width: int) -> Tensor:
-    """White, centred, on black: the same when flipped."""
+    """Return a white centred square on black, equal to its mirror image."""
     picture = torch.zeros(48, 48)
     picture[24 - half_height : 24 + half_height, 24 - half_width : 24 + half_width] = 1
     return picture
@@ -33,7 +33,7 @@ def noise(count: int) -> Tensor:
 
 
 def centres(images: Tensor) -> Tensor:
-    """(B, 2): the centre of each picture's light, in pixels right and down of the middle."""
+    """Return (B, 2): the centre of the light of each image, right and down of the middle."""
     places = torch.arange(48) - 23.5
     light = images.sum(dim=(1, 2, 3))
     right = (images.sum(dim=(1, 2)) * places).sum(1) / light
@@ -95,7 +95,9 @@ def test_faces_are_shifted_each_way_by_up_to_a_fifth_of_the_side(
     assert (moved.amax(0) > 0.19).all()
     assert (moved.amin(0) < -0.19).all()
     assert moved.mean(0).abs().max() < 0.02
-    assert abs(np.corrcoef(moved.abs().T.numpy())[0, 1]) < 0.15  # across and down apart
+    assert (
+        abs(np.corrcoef(moved.abs().T.numpy())[0, 1]) < 0.15
+    )  # the two directions are independent
     assert (centres(augment_images(images, 0.5)) / 48).abs().max() <= 0.1 + 1e-3
 
 
@@ -161,7 +163,7 @@ def test_half_of_the_faces_lose_a_part_to_their_mean_grey(monkeypatch: pytest.Mo
     holes = (changed - 0.5).abs() < 0.01
     assert 0.4 < holes.any(dim=2).any(dim=1).float().mean() < 0.6
     heights, widths = holes.any(dim=2).sum(1), holes.any(dim=1).sum(1)
-    assert torch.equal(holes.sum(dim=(1, 2)), heights * widths)  # each hole one rectangle
+    assert torch.equal(holes.sum(dim=(1, 2)), heights * widths)  # each hole is one rectangle
     assert 17 <= heights.max() <= 20
     assert 17 <= widths.max() <= 20
 
@@ -183,7 +185,7 @@ def test_the_faces_given_are_left_as_they_are() -> None:
     assert torch.equal(images, before)
 
 
-def test_mixup_of_nothing_leaves_a_batch_as_it_is() -> None:
+def test_mixup_with_alpha_0_leaves_a_batch_unchanged() -> None:
     images, labels = torch.rand(4, 1, 48, 48), torch.tensor([0, 1, 2, 1])
     mixed, shares = make_mixup(0, 3)(images, labels)
     assert mixed is images
@@ -192,7 +194,7 @@ def test_mixup_of_nothing_leaves_a_batch_as_it_is() -> None:
 
 def test_mixup_mixes_faces_and_their_labels_by_the_same_share() -> None:
     torch.manual_seed(0)
-    # Faces of one grey each, so that the share of a face in the mixture can be read off.
+    # Each face has one grey, which shows its share in a mixture.
     labels = torch.tensor([0, 1, 2])
     images = (labels.float() / 2).view(3, 1, 1, 1).expand(3, 1, 48, 48)
     mixed, shares = make_mixup(1.0, 3)(images, labels)

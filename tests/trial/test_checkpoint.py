@@ -35,10 +35,12 @@ def load(state: TrainState, folder: Path) -> None:
 def go_on(
     task: TrialSpec, faces: TrialData, folder: Path, problems: list[str] | None = None
 ) -> TrainState:
-    """What is told goes to `problems`, where there must be none without them."""
-    told = [] if problems is None else problems
-    state = checkpoint.load_or_init(lambda: fresh(task, faces), DiskDirectory(folder), told.append)
-    assert problems is not None or not told
+    """Resume a trial; warnings go to `problems`, and without it none is allowed."""
+    warnings = [] if problems is None else problems
+    state = checkpoint.load_or_init(
+        lambda: fresh(task, faces), DiskDirectory(folder), warnings.append
+    )
+    assert problems is not None or not warnings
     return state
 
 
@@ -56,7 +58,7 @@ def same(first: TrainState, second: TrainState) -> bool:
 
 
 def resampled(faces: TrialData) -> TrialData:
-    """The same, drawn by the square-root sampler."""
+    """The same faces with the plan sqrt_sampler."""
     return replace(faces, training=apply_data_plan("sqrt_sampler", faces.training.faces, seed=0))
 
 
@@ -71,7 +73,7 @@ def resampled(faces: TrialData) -> TrialData:
     ],
     ids=str,
 )
-def test_a_trial_resumed_after_every_epoch_goes_on_exactly_as_it_would_have(
+def test_a_trial_resumed_after_every_epoch_continues_exactly_as_without_interruption(
     tmp_path: Path, task: TrialSpec, faces: TrialData, changed: dict[str, object]
 ) -> None:
     config = task.config.model_copy(update={"weight_decay": 0.1, **changed})
@@ -79,7 +81,7 @@ def test_a_trial_resumed_after_every_epoch_goes_on_exactly_as_it_would_have(
     through = trained(task, faces, 4)
     results: list[EpochResult] = []
     for _ in range(4):
-        torch.manual_seed(len(results))  # whatever another process drew before
+        torch.manual_seed(len(results))  # as another process may have drawn before
         state = go_on(task, faces, tmp_path)
         results.append(next(fit(task, state, faces, CPU)))
         save(state, tmp_path)
@@ -172,7 +174,7 @@ def test_a_file_with_one_wrong_bit_is_refused(
 
 
 class Bomb:
-    """Unpickling it creates a file."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -196,7 +198,7 @@ def test_no_code_in_a_checkpoint_is_run(
     assert not fired.exists()
 
 
-def test_with_no_whole_checkpoint_a_trial_starts_anew_and_says_so(
+def test_without_a_complete_checkpoint_a_trial_starts_again_with_a_warning(
     tmp_path: Path, task: TrialSpec, faces: TrialData
 ) -> None:
     save(trained(task, faces, 2), tmp_path)

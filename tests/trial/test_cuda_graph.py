@@ -1,4 +1,4 @@
-"""Where no GPU is, the recording itself is played by a stand-in with its side effects."""
+"""Without a GPU, a stand-in with the same side effects replaces the recording."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ def model() -> FerNet:
 
 @pytest.fixture
 def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
-    """The faces that went through a recorded pass."""
+    """The faces of all recorded passes."""
     seen: Recording = []
 
     def record(module: nn.Module, sample: tuple[Tensor, ...]) -> Callable[[Tensor], Tensor]:
@@ -41,14 +41,14 @@ def faces(count: int) -> Tensor:
     return torch.rand(count, 1, 48, 48, generator=torch.Generator().manual_seed(count))
 
 
-def test_on_the_cpu_the_model_runs_as_it_is(model: FerNet, recording: Recording) -> None:
+def test_on_the_cpu_nothing_is_recorded(model: FerNet, recording: Recording) -> None:
     logits = make_training_forward(model, 8, MIN_STEPS_TO_RECORD, torch.device("cpu"))(faces(8))
     assert logits.shape == (8, 7)
     assert logits.dtype == torch.float32
     assert not recording
 
 
-def test_whole_batches_of_a_long_trial_are_replayed_and_the_last_one_is_not(
+def test_full_batches_of_a_long_trial_are_replayed_and_the_last_is_not(
     model: FerNet, recording: Recording
 ) -> None:
     forward = make_training_forward(model, 8, MIN_STEPS_TO_RECORD, CUDA)
@@ -70,7 +70,7 @@ def test_recording_leaves_the_running_statistics_alone(model: FerNet) -> None:
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here to record on")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU to record on")
 def test_a_recorded_pass_gives_the_logits_and_gradients_of_the_plain_one(model: FerNet) -> None:
     model = model.to(CUDA)
     for parameter in model.head.modules():

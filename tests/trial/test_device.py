@@ -18,7 +18,7 @@ def test_without_a_gpu_a_trial_computes_on_the_cpu(monkeypatch: pytest.MonkeyPat
         ({"neon": True}, torch.float32),
     ],
 )
-def test_bfloat16_is_used_only_where_the_processor_multiplies_it(
+def test_bfloat16_is_used_only_if_the_processor_multiplies_it(
     monkeypatch: pytest.MonkeyPatch,
     cpu: torch.device,
     capabilities: dict[str, bool],
@@ -32,11 +32,11 @@ def test_bfloat16_is_used_only_where_the_processor_multiplies_it(
 
 @pytest.fixture
 def caps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """As torch is told them on a machine with a GPU, which takes nothing but a float."""
-    told: list[float] = []
+    """Return the fractions given to torch on a machine with a GPU; torch takes floats only."""
+    fractions: list[float] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", told.append)
-    return told
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", fractions.append)
+    return fractions
 
 
 @pytest.mark.parametrize(("share", "cap"), [(0.25, 0.25), (1, 1), (2, 1)])
@@ -48,7 +48,7 @@ def test_a_trial_on_a_part_of_a_gpu_is_held_to_its_part_of_the_memory(
     assert isinstance(caps[0], float)
 
 
-def test_what_is_said_nothing_about_has_the_whole_gpu(caps: list[float]) -> None:
+def test_by_default_a_process_has_the_whole_gpu(caps: list[float]) -> None:
     assert pick_device() == torch.device("cuda")
     assert caps == [1]
     assert isinstance(caps[0], float)

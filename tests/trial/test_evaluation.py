@@ -15,7 +15,7 @@ def test_how_evaluation_is_batched_does_not_change_the_scores(
     model = FerNet(config, 4)
     held = DeviceData.from_faces(faces.training.faces, cpu)
     at_once = evaluate_model(model, held, 4)
-    monkeypatch.setattr(training_loop, "EVALUATION_BATCH", 16)  # the last of one face
+    monkeypatch.setattr(training_loop, "EVALUATION_BATCH", 16)  # the last has one face
     in_parts = evaluate_model(model, held, 4)
     assert at_once.confusion.tolist() == in_parts.confusion.tolist()
     assert at_once.loss == pytest.approx(in_parts.loss, rel=1e-3)

@@ -16,7 +16,7 @@ LABELS = torch.tensor([0, 1, 2, 3])
 
 
 def half_way(config: TrialConfig, faces: TrialData, part: float) -> tuple[TrialSpec, TrainState]:
-    """A trial of four epochs after its second, whose two networks are sure of different classes."""
+    """A trial after two of four epochs, whose model and EMA predict different classes."""
     changed = config.model_copy(update={"self_distillation": part, "averaging": 0.5})
     task = TrialSpec(changed, epochs=4, seed=0)
     state = fresh(task, faces)

@@ -40,19 +40,19 @@ def unseen() -> Faces:
 def run(
     task: TrialSpec, faces: TrialData, test: Faces, folder: Path
 ) -> tuple[TrainedModel, list[EpochResult]]:
-    told: list[EpochResult] = []
+    reported: list[EpochResult] = []
     folder.mkdir(exist_ok=True)
-    return train_and_test(task, faces, test, DiskDirectory(folder), told.append), told
+    return train_and_test(task, faces, test, DiskDirectory(folder), reported.append), reported
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])  # so that the best is not always the last
+@pytest.mark.parametrize("seed", [0, 1, 2])  # so that the best epoch is not always the last
 @pytest.mark.parametrize("metric", ["val/macro_f1", "val/loss"])
 def test_the_best_epochs_weights_are_tested_and_not_the_last_ones(
     tmp_path: Path, task: TrialSpec, faces: TrialData, unseen: Faces, metric: str, seed: int
 ) -> None:
     task = replace(task, metric=metric, seed=seed)
-    done, told = run(task, faces, unseen, tmp_path)
-    assert done.best in told
+    done, reported = run(task, faces, unseen, tmp_path)
+    assert done.best in reported
     validation = evaluate_model(done.model, DeviceData.from_faces(faces.validation, CPU), 4)
     assert validation.confusion.tolist() == done.best.confusion
     assert validation.loss == done.best.metrics["val/loss"]
@@ -61,10 +61,10 @@ def test_the_best_epochs_weights_are_tested_and_not_the_last_ones(
     assert done.test_scores.confusion.sum() == len(unseen)
 
 
-def test_a_stopped_training_goes_on_and_tells_of_its_earlier_epochs_again(
+def test_a_stopped_training_resumes_and_reports_its_earlier_epochs_again(
     tmp_path: Path, task: TrialSpec, faces: TrialData, unseen: Faces
 ) -> None:
-    through, told = run(task, faces, unseen, tmp_path / "through")
+    through, reported = run(task, faces, unseen, tmp_path / "through")
     stopped = tmp_path / "stopped"
     stopped.mkdir()
 
@@ -76,9 +76,9 @@ def test_a_stopped_training_goes_on_and_tells_of_its_earlier_epochs_again(
         train_and_test(task, faces, unseen, DiskDirectory(stopped), stop)
     state = init_state(task, 33, 4, CPU)
     checkpoint.load_state(state, DiskDirectory(stopped))
-    assert state.history == told[:3]
-    resumed, told_again = run(task, faces, unseen, stopped)
-    assert told_again == told
+    assert state.history == reported[:3]
+    resumed, reported_again = run(task, faces, unseen, stopped)
+    assert reported_again == reported
     assert resumed.best == through.best
     assert resumed.test_scores.loss == through.test_scores.loss
 
@@ -95,7 +95,7 @@ def test_the_test_faces_choose_nothing(
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_what_is_said_of_each_face_and_of_its_mirror_image_is_kept(
+def test_predictions_hold_each_face_and_its_mirror_image(
     tmp_path: Path, task: TrialSpec, faces: TrialData, unseen: Faces
 ) -> None:
     done, _ = run(task, faces, unseen, tmp_path)

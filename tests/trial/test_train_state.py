@@ -8,14 +8,14 @@ from fer_tune.trial_config import LearningRateSchedule, TrialConfig
 
 
 def rates(config: TrialConfig, epochs: int, faces: int) -> list[float]:
-    """The learning rate of every step, and then the one that a further step would have."""
+    """Return the learning rate of every step, and of one step more."""
     state = init_state(TrialSpec(config, epochs, seed=0), faces, 7, torch.device("cpu"))
-    shown = [state.optimizer.param_groups[0]["lr"]]
+    learning_rates = [state.optimizer.param_groups[0]["lr"]]
     for _ in range(epochs * math.ceil(faces / config.batch_size)):
         state.optimizer.step()
         state.schedule.step()
-        shown.append(state.optimizer.param_groups[0]["lr"])
-    return shown
+        learning_rates.append(state.optimizer.param_groups[0]["lr"])
+    return learning_rates
 
 
 def with_schedule(config: TrialConfig, schedule: LearningRateSchedule) -> TrialConfig:
@@ -29,20 +29,20 @@ def test_the_constant_schedule_never_moves(config: TrialConfig) -> None:
 def test_the_cosine_schedule_falls_to_zero_exactly_at_the_last_epochs_end(
     config: TrialConfig,
 ) -> None:
-    shown = rates(with_schedule(config, "cosine"), epochs=3, faces=33)
-    assert shown[0] == 0.1
-    assert shown == sorted(shown, reverse=True)
-    assert shown[-2] > 0
-    assert shown[-1] == pytest.approx(0, abs=1e-12)
+    learning_rates = rates(with_schedule(config, "cosine"), epochs=3, faces=33)
+    assert learning_rates[0] == 0.1
+    assert learning_rates == sorted(learning_rates, reverse=True)
+    assert learning_rates[-2] > 0
+    assert learning_rates[-1] == pytest.approx(0, abs=1e-12)
 
 
 def test_the_one_cycle_schedule_peaks_at_the_learning_rate_and_ends_with_the_last_step(
     config: TrialConfig,
 ) -> None:
-    shown = rates(with_schedule(config, "onecycle"), epochs=10, faces=33)[:-1]
-    assert max(shown) == pytest.approx(0.1, rel=1e-3)
-    assert shown[0] == pytest.approx(0.1 / 25)
-    assert shown[-1] == min(shown) == pytest.approx(0.1 / 25 / 1e4)
+    learning_rates = rates(with_schedule(config, "onecycle"), epochs=10, faces=33)[:-1]
+    assert max(learning_rates) == pytest.approx(0.1, rel=1e-3)
+    assert learning_rates[0] == pytest.approx(0.1 / 25)
+    assert learning_rates[-1] == min(learning_rates) == pytest.approx(0.1 / 25 / 1e4)
 
 
 @pytest.mark.parametrize("faces", [1, 16, 17])
@@ -50,8 +50,8 @@ def test_the_one_cycle_schedule_peaks_at_the_learning_rate_and_ends_with_the_las
 def test_the_shortest_trial_has_a_schedule(
     config: TrialConfig, schedule: LearningRateSchedule, faces: int
 ) -> None:
-    shown = rates(with_schedule(config, schedule), epochs=1, faces=faces)
-    assert all(0 <= rate <= 0.1 for rate in shown)
+    learning_rates = rates(with_schedule(config, schedule), epochs=1, faces=faces)
+    assert all(0 <= rate <= 0.1 for rate in learning_rates)
 
 
 def test_weight_decay_0_is_adam(config: TrialConfig, cpu: torch.device) -> None:
@@ -76,14 +76,12 @@ def test_the_seed_decides_the_first_weights(config: TrialConfig, cpu: torch.devi
     assert not torch.equal(first, other)
 
 
-def test_weights_kept_are_a_copy_that_training_leaves_alone(
-    config: TrialConfig, cpu: torch.device
-) -> None:
+def test_copied_weights_are_not_changed_by_training(config: TrialConfig, cpu: torch.device) -> None:
     model = init_state(TrialSpec(config, 1, seed=0), 33, 7, cpu).model
-    kept = copy_weights(model)
-    before = {name: tensor.clone() for name, tensor in kept.items()}
+    copied = copy_weights(model)
+    before = {name: tensor.clone() for name, tensor in copied.items()}
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1)
-    assert kept.keys() == model.state_dict().keys()
-    assert all(torch.equal(kept[name], before[name]) for name in kept)
+    assert copied.keys() == model.state_dict().keys()
+    assert all(torch.equal(copied[name], before[name]) for name in copied)

@@ -26,7 +26,7 @@ def train(task: TrialSpec, faces: TrialData) -> list[EpochResult]:
 
 
 def judged(model: FerNet, faces: Faces) -> tuple[float, float]:
-    """Accuracy and mean cross-entropy, worked out apart from the product."""
+    """Return accuracy and mean cross-entropy, computed independently of the product."""
     model.eval()
     labels = torch.from_numpy(faces.labels)
     with torch.no_grad(), use_autocast(CPU):
@@ -36,7 +36,7 @@ def judged(model: FerNet, faces: Faces) -> tuple[float, float]:
 
 
 def plain(counts: list[int]) -> Faces:
-    """Faces of one grey each, which no two share; the lighter, the higher their class."""
+    """Return faces that each have a grey of their own; lighter faces have higher classes."""
     labels = np.repeat(np.arange(len(counts)), counts)
     greys = np.arange(len(labels), dtype=np.uint8)
     return Faces(np.broadcast_to(greys[:, None, None], (len(labels), 48, 48)).copy(), labels)
@@ -44,7 +44,7 @@ def plain(counts: list[int]) -> Faces:
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
-    """Every batch of faces that goes through the augmentation, before it is changed."""
+    """Every batch of faces before its augmentation."""
     batches: list[Tensor] = []
 
     def spy(images: Tensor, strength: float) -> Tensor:
@@ -123,15 +123,15 @@ def test_square_root_sampling_draws_the_rare_class_more_often(
     training = apply_data_plan("sqrt_sampler", plain([225, 25]), seed=0)
     own = replace(faces, training=training, train_sample=training.faces, validation=training.faces)
     train(TrialSpec(config, epochs=4, seed=0), own)
-    shown = np.array(greys(seen))
-    assert len(shown) == 4 * 250
-    # sqrt(25) / (sqrt(225) + sqrt(25)) = 0.25, where the faces themselves have 0.1.
-    assert 0.2 < (shown >= 225).mean() < 0.3
-    assert len(set(shown[:250])) < 250
+    drawn = np.array(greys(seen))
+    assert len(drawn) == 4 * 250
+    # sqrt(25) / (sqrt(225) + sqrt(25)) = 0.25; the share of the faces is 0.1.
+    assert 0.2 < (drawn >= 225).mean() < 0.3
+    assert len(set(drawn[:250])) < 250
 
 
 @pytest.mark.parametrize("setting", ["label_smoothing", "mixup"])
-def test_softened_labels_change_the_training_but_not_how_it_is_judged(
+def test_label_smoothing_changes_the_training_but_not_the_evaluation(
     config: TrialConfig, faces: TrialData, setting: str
 ) -> None:
     trained = []
@@ -146,11 +146,11 @@ def test_softened_labels_change_the_training_but_not_how_it_is_judged(
     assert not torch.equal(*trained)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])  # so that the best is not always the last
+@pytest.mark.parametrize("seed", [0, 1, 2])  # so that the best epoch is not always the last
 @pytest.mark.parametrize(
     ("metric", "averaging"), [("val/macro_f1", 0), ("val/loss", 0), ("val/macro_f1", 0.5)]
 )
-def test_the_weights_kept_are_those_of_the_best_epoch(
+def test_the_saved_weights_are_those_of_the_best_epoch(
     config: TrialConfig, faces: TrialData, metric: str, averaging: float, seed: int
 ) -> None:
     task = TrialSpec(config.model_copy(update={"averaging": averaging}), 8, seed, metric)
@@ -163,7 +163,7 @@ def test_the_weights_kept_are_those_of_the_best_epoch(
     assert all(torch.equal(kept, after[best][name]) for name, kept in state.best_weights.items())
 
 
-def test_averaged_weights_are_scored_and_leave_the_training_as_it_was(
+def test_the_ema_is_evaluated_and_does_not_change_the_training(
     config: TrialConfig, faces: TrialData
 ) -> None:
     trained = []
@@ -183,8 +183,8 @@ def test_averaged_weights_are_scored_and_leave_the_training_as_it_was(
     )
 
 
-def test_the_average_reaches_back_as_far_as_it_is_told_to(config: TrialConfig) -> None:
-    """An exponential average over n steps lags n - 1 of them behind."""
+def test_the_ema_spans_the_configured_epochs(config: TrialConfig) -> None:
+    """An exponential moving average over n steps lags n - 1 steps behind."""
     task = TrialSpec(config.model_copy(update={"averaging": 2.0}), epochs=1000, seed=0)
     state = init_state(task, face_count=10 * config.batch_size, class_count=3, device=CPU)
     for step in range(2000):
@@ -192,7 +192,7 @@ def test_the_average_reaches_back_as_far_as_it_is_told_to(config: TrialConfig) -
             state.model.state_dict()["head.1.bias"].fill_(step)
         assert state.ema_model is not None
         state.ema_model.update_parameters(state.model)
-        if step == 50:  # few steps are averaged over fewer
+        if step == 50:  # the first steps are averaged over fewer
             assert state.evaluated_model.state_dict()["head.1.bias"][0] > 40
     assert state.evaluated_model.state_dict()["head.1.bias"][0] == pytest.approx(1999 - 19, abs=0.1)
 
@@ -212,7 +212,7 @@ def test_a_loss_that_is_no_number_ends_the_trial(config: TrialConfig, faces: Tri
 def test_weights_ruined_by_the_last_step_are_never_reported(
     config: TrialConfig, faces: TrialData
 ) -> None:
-    """With one batch an epoch, the training loss is that before the step."""
+    """With one batch an epoch, the training loss is the loss before the step."""
     task = TrialSpec(config.model_copy(update={"batch_size": 64}), epochs=1, seed=0)
     state = fresh(task, faces)
     state.optimizer.param_groups[0]["lr"] = 1e38
@@ -232,7 +232,7 @@ def test_any_number_of_classes_is_trained_and_judged(config: TrialConfig, classe
     assert np.sum(result.confusion, axis=1).tolist() == [80 // classes] * classes
 
 
-def test_the_deepest_network_trains_where_the_last_batch_is_one_face(
+def test_the_deepest_network_trains_if_the_last_batch_is_one_face(
     config: TrialConfig, faces: TrialData
 ) -> None:
     assert len(faces.training.faces) % config.batch_size == 1
@@ -249,7 +249,7 @@ def test_a_batch_larger_than_all_faces_is_one_step(
 
 @pytest.fixture
 def _every_warning() -> Iterator[None]:
-    """PyTorch gives most of its warnings once a process only."""
+    """PyTorch gives most of its warnings once a process."""
     torch.set_warn_always(True)
     yield
     torch.set_warn_always(False)
@@ -261,8 +261,8 @@ def test_faces_shared_between_processes_are_read_and_left_alone(
 ) -> None:
     """Ray's object store hands out read-only arrays, of which PyTorch warns."""
 
-    def locked(given: Faces) -> Faces:
-        images, labels = given.images.copy(), given.labels.copy()
+    def locked(source: Faces) -> Faces:
+        images, labels = source.images.copy(), source.labels.copy()
         images.flags.writeable = labels.flags.writeable = False
         return Faces(images, labels)
 

@@ -27,7 +27,7 @@ def test_every_split_is_as_imbalanced_as_fer2013(splits: Splits, name: SplitName
     assert splits[name].count_by_class(len(EMOTIONS)).min() > 0
 
 
-def test_no_demo_face_stands_in_two_splits(splits: Splits) -> None:
+def test_no_demo_face_is_in_two_splits(splits: Splits) -> None:
     faces = [image.tobytes() for name in SPLIT_NAMES for image in splits[name].images]
     assert len(set(faces)) == len(faces)
 

@@ -6,7 +6,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder to work in, with the cache of decoded faces in it and no faces of the user's."""
+    """A working folder with a cache of decoded faces and without a user's faces."""
     folder = tmp_path_factory.mktemp("fuzz")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

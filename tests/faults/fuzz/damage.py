@@ -1,4 +1,4 @@
-"""Inputs damaged at random, for the doors of the commands, and what may come of them.
+"""Randomly damaged inputs for the commands, and the checks of their refusals.
 
 Whatever comes in, the outcome is success or a UserError of one line (and below it the first ten
 bad faces).
@@ -16,7 +16,7 @@ Test = Callable[..., None]
 
 
 def fuzzed(examples: int) -> Callable[[Test], Test]:
-    """Runs a test on so many examples, the same ones every time.
+    """Run a test on so many examples, the same every time.
 
     FUZZ_SEED=7 tries others, FUZZ_TIMES=10 ten times as many.
     """
@@ -29,15 +29,15 @@ def fuzzed(examples: int) -> Callable[[Test], Test]:
     return lambda test: seed(int(os.environ.get("FUZZ_SEED", "0")))(every(test))
 
 
-def told_well(error: UserError) -> None:
-    """Requires one line, and below it at most ten of the bad faces that it speaks of."""
+def check_message(error: UserError) -> None:
+    """Require one line, and below it at most ten bad faces."""
     first, *details = str(error).split("\n")
     assert first
     assert all(line.isprintable() for line in (first, *details))
     assert not details or ("bad faces" in first and len(details) <= 10)
 
 
-# What breaks readers of text, of images and of tables.
+# Text that breaks readers of text, images and tables.
 NASTY = (
     *(b"\0", b"\xff", b"\xff\xfe", b"\xef\xbb\xbf", b'"', b"'", b"\r", b"\r\n", b"\n", b",", b" "),
     *(

@@ -1,4 +1,4 @@
-"""Images of every kind, and the door through which faces are read."""
+"""Images of every kind, and the reading of faces."""
 
 import io
 import shutil
@@ -9,7 +9,7 @@ from PIL import Image
 from fer_tune.common.errors import UserError
 from fer_tune.data.audit import audit_splits
 from fer_tune.data.load import load_splits
-from tests.faults.fuzz.damage import told_well
+from tests.faults.fuzz.damage import check_message
 
 
 def fresh(folder: Path) -> Path:
@@ -22,7 +22,7 @@ def faces_are_read_or_refused(path: Path, skip_bad: bool) -> None:
     try:
         splits = load_splits(path, skip_bad=skip_bad)
     except UserError as error:
-        told_well(error)
+        check_message(error)
     else:
         texts = (splits.source, splits.protocol, *splits.notes, *splits.classes)
         assert all(

@@ -1,4 +1,4 @@
-"""Zips and parquet tables damaged and made up at random; see `damage`."""
+"""Zips and parquet tables, damaged or generated at random; see `damage`."""
 
 import io
 import warnings
@@ -40,10 +40,10 @@ MEMBERS = st.one_of(
 @st.composite
 def zips(draw: st.DrawFn) -> bytes:
     packed = io.BytesIO()
-    whole = draw(st.booleans())
+    is_readable = draw(st.booleans())
     with warnings.catch_warnings(), zipfile.ZipFile(packed, "w") as archive:
-        warnings.simplefilter("ignore")  # of names that stand there twice
-        for name in FOLDER[::4] + FOLDER[1::4] if whole else []:
+        warnings.simplefilter("ignore")  # of duplicate names
+        for name in FOLDER[::4] + FOLDER[1::4] if is_readable else []:
             archive.writestr(f"{name}/0.png", IMAGES["L"])
         for name in draw(st.lists(MEMBERS, max_size=4)):
             info = zipfile.ZipInfo(name)
@@ -90,8 +90,8 @@ TABLES = every_table()
 @fuzzed(1000)
 @given(st.sampled_from(TABLES), st.lists(DAMAGE, max_size=3), st.booleans())
 def test_a_parquet_table_of_any_content(
-    place: Path, whole: bytes, damage: list[tuple[str, int, bytes]], skip_bad: bool
+    place: Path, content: bytes, damage: list[tuple[str, int, bytes]], skip_bad: bool
 ) -> None:
     path = fresh(place / "parquet") / "faces.parquet"
-    path.write_bytes(damaged(whole, damage))
+    path.write_bytes(damaged(content, damage))
     faces_are_read_or_refused(path, skip_bad)

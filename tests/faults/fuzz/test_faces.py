@@ -1,4 +1,4 @@
-"""CSVs and images damaged and made up at random; see `damage`."""
+"""CSVs and images, damaged or generated at random; see `damage`."""
 
 import struct
 import zlib
@@ -58,7 +58,7 @@ def test_a_csv_of_any_content(place: Path, content: bytes, skip_bad: bool) -> No
 
 
 def with_sums(png: bytes) -> bytes:
-    """The same with right checksums, so that damage gets past them."""
+    """Return the image with correct checksums, so that damage passes them."""
     data, at = bytearray(png), 8
     while at + 12 <= len(data):
         end = at + 8 + int.from_bytes(data[at : at + 4], "big")
@@ -73,14 +73,14 @@ def with_sums(png: bytes) -> bytes:
 def images(draw: st.DrawFn) -> bytes:
     if draw(st.integers(0, 9)) == 0:
         return draw(st.binary(max_size=64))
-    whole = draw(st.sampled_from(list(IMAGES.values())))
-    data = damaged(whole, draw(st.lists(DAMAGE, max_size=3)))
-    return with_sums(data) if whole.startswith(b"\x89PNG") and draw(st.booleans()) else data
+    image = draw(st.sampled_from(list(IMAGES.values())))
+    data = damaged(image, draw(st.lists(DAMAGE, max_size=3)))
+    return with_sums(data) if image.startswith(b"\x89PNG") and draw(st.booleans()) else data
 
 
 @pytest.fixture(scope="module")
 def folders(place: Path) -> Path:
-    """Images that are sound, by split and class."""
+    """Intact images, by split and class."""
     for split in ("train", "val", "test"):
         for number, name in enumerate(("happy", "sad")):
             (place / "faces" / split / name).mkdir(parents=True)

@@ -31,7 +31,7 @@ from fer_tune.terminal.live_table import LiveTable
 from fer_tune.trial import checkpoint
 from fer_tune.trial.train_state import TrainState, TrialSpec, init_state
 from fer_tune.trial_config import TrialConfig
-from tests.faults.fuzz.damage import DAMAGE, NUMBERS, VALUES, damaged, fuzzed, told_well
+from tests.faults.fuzz.damage import DAMAGE, NUMBERS, VALUES, check_message, damaged, fuzzed
 from tests.settings import make_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -76,13 +76,13 @@ def test_settings_of_any_content(place: Path, content: bytes) -> None:
     try:
         _, found = open_study(place, "tested")
     except UserError as error:
-        told_well(error)
+        check_message(error)
     else:
         assert found.name == "tested"
         assert found.space.list_first_points()
 
 
-def told() -> list[Event]:
+def list_events() -> list[Event]:
     """Three trials: one finished, one stopped, one cut off."""
     events: list[Event] = []
     for number, (depth, epochs) in enumerate([(3, 9), (2, 1), (5, 2)]):
@@ -105,7 +105,7 @@ def told() -> list[Event]:
 
 @pytest.mark.parametrize("kind", get_args(SchedulerName))
 @fuzzed(500)
-@given(jsons([event.model_dump_json().encode() + b"\n" for event in told()]))
+@given(jsons([event.model_dump_json().encode() + b"\n" for event in list_events()]))
 def test_a_journal_of_any_content(place: Path, kind: SchedulerName, content: bytes) -> None:
     study = STUDY.model_copy(update={"scheduler": kind})
     (place / "tested").mkdir(exist_ok=True)
@@ -113,11 +113,11 @@ def test_a_journal_of_any_content(place: Path, kind: SchedulerName, content: byt
     try:
         trials = read_checked_trials(place / "tested", STUDY)
     except UserError as error:
-        told_well(error)
+        check_message(error)
         return
-    shown = Console(file=io.StringIO(), width=100)
+    console = Console(file=io.StringIO(), width=100)
     table, tidier = (
-        LiveTable(shown, STUDY),
+        LiveTable(console, STUDY),
         CheckpointPruner(DiskDirectory(place / "kept"), STUDY.metric),
     )
     scheduler = StudyScheduler(study)
@@ -125,8 +125,8 @@ def test_a_journal_of_any_content(place: Path, kind: SchedulerName, content: byt
         table.on_event(event)
         tidier.on_event(event)
         scheduler.replay_event(event)
-    shown.print(table.render_table())
-    shown.print(study_summary.build_leaderboard(trials, STUDY.metric, STUDY.space))
+    console.print(table.render_table())
+    console.print(study_summary.build_leaderboard(trials, STUDY.metric, STUDY.space))
     assert study_summary.render_summary(trials, STUDY)
     StudySearcher(study, trials, asha=scheduler.asha)
 
@@ -136,7 +136,7 @@ def fresh_network() -> TrainState:
     return init_state(TrialSpec(config, epochs=4, seed=0), 100, 2, torch.device("cpu"))
 
 
-def kept() -> bytes:
+def saved_checkpoint() -> bytes:
     """A checkpoint whose weights are all a half."""
     state = fresh_network()
     for weight in state.model.parameters():
@@ -149,10 +149,10 @@ def kept() -> bytes:
 @fuzzed(500)
 @given(st.lists(DAMAGE, max_size=3), st.booleans())
 def test_a_checkpoint_of_any_content(
-    place: Path, damage: list[tuple[str, int, bytes]], whole: bool
+    place: Path, damage: list[tuple[str, int, bytes]], is_complete: bool
 ) -> None:
-    content = damaged(KEPT, damage)
-    (place / checkpoint.FILE).write_bytes(content if whole else content[: len(content) // 2])
+    content = damaged(SAVED, damage)
+    (place / checkpoint.FILE).write_bytes(content if is_complete else content[: len(content) // 2])
     problems: list[str] = []
     state = checkpoint.load_or_init(fresh_network, DiskDirectory(place), problems.append)
     assert all(problem.isprintable() for problem in problems)
@@ -160,4 +160,4 @@ def test_a_checkpoint_of_any_content(
     assert not any(halves) if problems else all(halves)
 
 
-KEPT = kept()
+SAVED = saved_checkpoint()

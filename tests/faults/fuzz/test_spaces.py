@@ -15,7 +15,7 @@ from fer_tune.study.search_space.load_space import (
     parse_space,
 )
 from fer_tune.trial_config import TrialConfig
-from tests.faults.fuzz.damage import DAMAGE, VALUES, damaged, fuzzed, told_well
+from tests.faults.fuzz.damage import DAMAGE, VALUES, check_message, damaged, fuzzed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -93,7 +93,7 @@ def test_a_search_space_of_any_content(place: Path, content: bytes) -> None:
     try:
         space = load_space(find_space_file(str(path)))
     except UserError as error:
-        told_well(error)
+        check_message(error)
         return
     assert parse_space(space.to_yaml(), "again") == space
     assert space.data_plans()
