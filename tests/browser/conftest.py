@@ -15,7 +15,7 @@ _STILL = 2_000  # milliseconds after which charts have mostly been drawn; no tes
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """The machine's Chromium, without a window."""
+    """Yield the machine's Chromium, without a window."""
     if not _chromium() and (reason := bring("chromium")):
         lacks(reason)
     expect.set_options(timeout=_PATIENCE)
@@ -27,13 +27,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    """A finished study of 50 trials."""
+    """Return a completed study of 50 trials."""
     return record_study(tmp_path_factory.mktemp("studies"), trials=50)
 
 
 @pytest.fixture(scope="session")
 def ui(study: Recorded) -> Iterator[str]:
-    """The address of an MLflow UI that shows the study."""
+    """Yield the address of an MLflow UI that shows the study."""
     database = Path(study.store.uri.removeprefix("sqlite:///"))
     with mlflow_ui(database.parents[1]) as address:
         yield address
@@ -41,7 +41,7 @@ def ui(study: Recorded) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """An empty page, as wide as a screen, that reaches nothing but this machine."""
+    """Yield an empty page, as wide as a screen, that reaches only this machine."""
     page = browser.new_page(viewport={"width": 1600, "height": 1000})
     page.set_default_timeout(_PATIENCE)
     page.route(lambda url: not url.startswith("http://127.0.0.1:"), lambda route: route.abort())
@@ -55,7 +55,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def keep(page: Page, request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Keeps a picture of the page, under a name, in .pytest_cache/d/browser."""
+    """Return a function that saves a picture of the page in .pytest_cache/d/browser."""
     folder = request.config.cache.mkdir("browser")
 
     def picture(name: str) -> None:

@@ -16,7 +16,7 @@ _ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def mlflow_ui(folder: Path) -> Iterator[str]:
-    """Its address, once it answers; it shows the `mlruns` in `folder`."""
+    """Yield the address of a UI that answers and shows the `mlruns` in `folder`."""
     port = free_port()
     quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
     with (folder / "ui.txt").open("w") as shown:
@@ -44,7 +44,7 @@ def mlflow_ui(folder: Path) -> Iterator[str]:
 
 
 def _command(port: int) -> str:
-    """What `make ui` would run, taken from this environment."""
+    """Return the command that `make ui` runs, with the programs of this environment."""
     there = ["--old-file", ".venv/.installed", f"BIN={Path(sys.executable).parent}"]
     make = ["make", "--dry-run", "-C", str(_ROOT), *there, f"ARGS=--port {port} --workers 1", "ui"]
     shown = subprocess.run(make, check=True, capture_output=True, text=True).stdout

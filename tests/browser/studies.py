@@ -1,4 +1,4 @@
-"""A study whose epochs are invented, but could be of faces."""
+"""A study with invented but plausible epochs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.study_run import StudyEnded
 from fer_tune.trial_config import BASELINE, TrialConfig
 
-OUTCOME = "The paper's configuration was not the best."
+OUTCOME = "The baseline was not the best."
 
 _EPOCHS, _RUNGS = 9, (1, 3)
 _FACES = (467, 56, 496, 895, 653, 415, 607)  # PublicTest's, by class
@@ -28,9 +28,9 @@ _FACES = (467, 56, 496, 895, 653, 415, 607)  # PublicTest's, by class
 
 @dataclass(frozen=True)
 class Recorded:
-    """A finished study of the largest space, in a store of its own.
+    """A completed study of the largest space, in its own store.
 
-    ranking: the names of its trials, the best first.
+    ranking: names of its trials, the best first.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Recorded:
 
 
 def record_study(folder: Path, trials: int) -> Recorded:
-    """As fast as it can be written."""
+    """Record a study as fast as possible."""
     space, name = load_space(find_space_file("regularize")), f"{trials}-trials"
     store = open_store(root=folder / "mlruns")
     recorder = EventRecorder(store, _described(name, space), resume=False)
@@ -79,7 +79,7 @@ def _described(name: str, space: SearchSpace) -> StudyInfo:
 
 
 def _configs(space: SearchSpace, trials: int) -> Iterator[TrialConfig]:
-    """The paper's, then ones drawn at random."""
+    """Yield the baseline, then random configurations."""
     yield BASELINE
     asked = create_study(sampler=RandomSampler(seed=0))
     for _ in range(trials - 1):
@@ -87,8 +87,7 @@ def _configs(space: SearchSpace, trials: int) -> Iterator[TrialConfig]:
 
 
 def _results(config: TrialConfig, epochs: int, rng: np.random.Generator) -> Iterator[EpochResult]:
-    """Of a network that learns best at a rate of 1e-3, and its training faces the less by heart
-    the more it drops out."""
+    """Yield epochs of a network that learns best at a rate of 1e-3; dropout reduces its gap."""
     distance = abs(np.log10(config.learning_rate) + 3) + abs(config.dropout - 0.4)
     best = 0.6 - 0.1 * distance + rng.normal(0, 0.02)
     for epoch in range(1, epochs + 1):
@@ -100,7 +99,7 @@ def _results(config: TrialConfig, epochs: int, rng: np.random.Generator) -> Iter
 
 
 def _scores(accuracy: float, rng: np.random.Generator) -> Scores:
-    """Of a network that is right so often in each class; its errors are spread evenly."""
+    """Return scores with this accuracy in each class; the errors are spread evenly."""
     chances = np.full((7, 7), (1 - accuracy) / 6)
     np.fill_diagonal(chances, accuracy)
     return Scores(2 * (1 - accuracy), rng.multinomial(_FACES, chances))

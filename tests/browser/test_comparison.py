@@ -1,4 +1,4 @@
-"""What people see of a study of 50 trials in MLflow's UI, in a real browser."""
+"""A study of 50 trials in MLflow's UI, in a real browser."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ SCORES = ["best/macro_f1", "best/accuracy", "best/gap", "best/train_accuracy", "
 
 @pytest.fixture
 def address(study: Recorded, ui: str) -> str:
-    """As a search prints it, but for the port."""
+    """Return the address that a search prints, with another port."""
     return build_study_url(study.store, study.run_id).replace("http://127.0.0.1:5000", ui)
 
 
@@ -27,14 +27,14 @@ def _open(page: Page, address: str, study: Recorded) -> None:
 
 
 def _trials(page: Page) -> list[str]:
-    """The names that are shown, from the top; MLflow draws only the rows near what one sees."""
+    """Return the names on the page, from the top; MLflow draws only rows near the visible ones."""
     rows = page.locator(".ag-pinned-left-cols-container .ag-row", has=page.get_by_role("link"))
     shown = [(row.get_attribute("row-index"), row.get_by_role("link")) for row in rows.all()]
     return [link.inner_text() for _, link in sorted(shown, key=lambda row: int(row[0] or 0))]
 
 
 def _drawn(name: str) -> str:
-    """As MLflow letters an axis: a name of more than 15 characters is cut in its middle."""
+    """Return the label of an axis: MLflow cuts a name of more than 15 characters in its middle."""
     return name if len(name) <= 15 else f"{name[:6]}...{name[-6:]}"
 
 

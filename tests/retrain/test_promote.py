@@ -44,7 +44,7 @@ def kept_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture
 def store(kept_store: Store) -> Iterator[Store]:
-    """A store whose registry is empty."""
+    """Yield a store whose registry is empty."""
     yield kept_store
     client = kept_store.create_client()
     for model in client.search_registered_models():
@@ -53,7 +53,7 @@ def store(kept_store: Store) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def splits() -> Splits:
-    """The first two of the test faces have a duplicate in training."""
+    """Return splits whose first two test faces have a duplicate in the training split."""
     rng = np.random.default_rng(0)
 
     def noise(count: int) -> Faces:
@@ -64,19 +64,19 @@ def splits() -> Splits:
     return Splits(CLASSES, test.take(np.arange(2)), noise(3), test, "faces.zip", "As drawn.")
 
 
-def described(number: int, source: str = "faces.zip", protocol: str = "As drawn.") -> RetrainInfo:
+def make_info(number: int, source: str = "faces.zip", protocol: str = "As drawn.") -> RetrainInfo:
     marks = {tags.SOURCE: source, tags.PROTOCOL: protocol, tags.FACES_HASH: source}
     study = StudyRun("s", "0", "finished", METRIC, marks, {})
     trial = TrialRun(number, f"run {number}", "t", CONFIG, "finished", 1, {}, {})
     return RetrainInfo(study, trial, 1, CLASSES, "retrain", "0.1.0")
 
 
-def said(splits: Splits, right: int) -> Predictions:
-    """The first `right` faces told rightly, and with their mirror images none."""
+def make_predictions(splits: Splits, right: int) -> Predictions:
+    """Return predictions: the first `right` faces are correct, with TTA none."""
     truth = splits.test.labels
     wrong = (truth + 1) % len(CLASSES)
-    told = np.where(np.arange(FACES) < right, truth, wrong)
-    return Predictions(truth, told, np.full(FACES, 0.9), wrong, np.full(FACES, 0.8))
+    predicted = np.where(np.arange(FACES) < right, truth, wrong)
+    return Predictions(truth, predicted, np.full(FACES, 0.9), wrong, np.full(FACES, 0.8))
 
 
 def result(score: float) -> EpochResult:
@@ -84,19 +84,24 @@ def result(score: float) -> EpochResult:
     return EpochResult(1, metrics, np.eye(3, dtype=int).tolist())
 
 
-def outcome(splits: Splits, right: int, seed: int = 0, score: float = 0.5) -> SeedOutcome:
-    """One that no run holds."""
-    told = said(splits, right)
-    test = Scores(1.0, build_confusion_matrix(told.truth, told.predicted, len(CLASSES)))
-    return SeedOutcome(seed, "", "", result(score), test, told)
+def make_outcome(splits: Splits, right: int, seed: int = 0, score: float = 0.5) -> SeedOutcome:
+    """Return results that no run has."""
+    predictions = make_predictions(splits, right)
+    test = Scores(
+        1.0, build_confusion_matrix(predictions.truth, predictions.predicted, len(CLASSES))
+    )
+    return SeedOutcome(seed, "", "", result(score), test, predictions)
 
 
-Judged = Callable[..., tuple[ModelVersion, str]]
+Register = Callable[..., tuple[ModelVersion, str]]
 
 
 @pytest.fixture
-def judged(store: Store, splits: Splits) -> Judged:
-    """Judges a model that tells so many test faces; gives its version and what was printed."""
+def register(store: Store, splits: Splits) -> Register:
+    """Return a function that registers a model with so many correct test faces.
+
+    It returns the model's version and the output.
+    """
 
     def run_it(
         number: int,
@@ -105,9 +110,9 @@ def judged(store: Store, splits: Splits) -> Judged:
         protocol: str = "As drawn.",
         **changes: Any,
     ) -> tuple[ModelVersion, str]:
-        what, console = described(number, source, protocol), Console(width=80)
-        alone = outcome(splits, right)
-        with open_retrain_run(store, what) as run, console.capture() as shown:
+        info, console = make_info(number, source, protocol), Console(width=80)
+        alone = make_outcome(splits, right)
+        with open_retrain_run(store, info) as run, console.capture() as printed:
             kept = run.find_finished_seed(0)
             if kept is None:
                 with run.open_seed_run(0) as seed:
@@ -117,11 +122,11 @@ def judged(store: Store, splits: Splits) -> Judged:
                     )
             options = {"baseline": None, "with_tta": False, **changes}
             compare_and_register(
-                console, store, run, RetrainResult(what, splits, [kept], **options)
+                console, store, run, RetrainResult(info, splits, [kept], **options)
             )
         found = store.create_client().search_model_versions(f"run_id = '{kept.run_id}'")
         assert len(found) == 1
-        return store.create_client().get_model_version("fer_tune", found[0].version), shown.get()
+        return store.create_client().get_model_version("fer_tune", found[0].version), printed.get()
 
     return run_it
 
@@ -132,60 +137,64 @@ def _champions_model(store: Store) -> str:
     return model_id
 
 
-def test_the_first_model_is_the_champion_and_says_why(store: Store, judged: Judged) -> None:
-    version, shown = judged(1, 90)
+def test_the_first_model_is_the_champion_and_has_the_reason(
+    store: Store, register: Register
+) -> None:
+    version, printed = register(1, 90)
     assert version.aliases == [CHAMPION]
     assert "there was no champion" in str(version.description)
-    assert "models:/fer_tune/1, @champion: there was no champion." in shown
+    assert "models:/fer_tune/1, @champion: there was no champion." in printed
     assert version.tags[tags.FACES_HASH] == "faces.zip"
     entry = store.create_client().get_logged_model(_champions_model(store))
     assert "fer_tune" in entry.tags["mlflow.modelVersions"]
 
 
-def test_a_better_model_takes_the_champions_place(store: Store, judged: Judged) -> None:
-    judged(2, 90)
-    version, shown = judged(3, 110)
+def test_a_better_model_takes_the_champions_place(store: Store, register: Register) -> None:
+    register(2, 90)
+    version, printed = register(3, 110)
     assert version.aliases == [CHAMPION]
-    assert "20 test faces correct by this model only, 0 by" in " ".join(shown.split())
+    assert "20 test faces correct by this model only, 0 by" in " ".join(printed.split())
     assert store.create_client().get_model_version("fer_tune", "1").aliases == []
 
 
 @pytest.mark.parametrize(
-    ("right", "told"),
+    ("right", "verdict"),
     [(90, "not significantly different"), (95, "not significantly different"), (60, "worse")],
 )
 def test_one_that_is_not_better_beyond_chance_is_a_challenger(
-    store: Store, judged: Judged, right: int, told: str
+    store: Store, register: Register, right: int, verdict: str
 ) -> None:
-    judged(4 + 2 * right, 90)
-    version, _ = judged(5 + 2 * right, right)
+    register(4 + 2 * right, 90)
+    version, _ = register(5 + 2 * right, right)
     assert version.aliases == [CHALLENGER]
-    assert told in str(version.description)
+    assert verdict in str(version.description)
     champion = registry.find_champion(store)
     assert champion is not None
     assert champion.version == "1"
 
 
-def test_a_champion_of_other_faces_is_not_compared_and_stays(judged: Judged, store: Store) -> None:
-    judged(400, 30, source="others.zip")
-    version, shown = judged(401, 140)
+def test_a_champion_of_other_faces_is_not_compared_and_stays(
+    register: Register, store: Store
+) -> None:
+    register(400, 30, source="others.zip")
+    version, printed = register(401, 140)
     assert version.aliases == [CHALLENGER]
-    assert "it was trained on other faces or splits (others.zip)" in " ".join(shown.split())
+    assert "it was trained on other faces or splits (others.zip)" in " ".join(printed.split())
     found = registry.find_champion(store)
     assert found is not None
     assert found.version == "1"
 
 
-def test_a_champion_whose_protocol_is_worded_otherwise_is_compared(judged: Judged) -> None:
-    judged(450, 90, protocol="Training trains, PublicTest validates.")
-    version, _ = judged(451, 110, protocol="Training is the training split.")
+def test_a_champion_whose_protocol_is_worded_otherwise_is_compared(register: Register) -> None:
+    register(450, 90, protocol="Training trains, PublicTest validates.")
+    version, _ = register(451, 110, protocol="Training is the training split.")
     assert version.aliases == [CHAMPION]
     assert "20 test faces" in " ".join(str(version.description).split())
 
 
 @pytest.mark.parametrize("method", ["set_registered_model_alias", "set_terminated"])
-def test_a_model_is_registered_once_however_often_its_retraining_goes_on(
-    store: Store, judged: Judged, monkeypatch: pytest.MonkeyPatch, method: str
+def test_a_model_is_registered_once_however_often_its_retraining_is_resumed(
+    store: Store, register: Register, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     number = 500 if method == "set_terminated" else 501
     with monkeypatch.context() as patch:
@@ -200,40 +209,43 @@ def test_a_model_is_registered_once_however_often_its_retraining_goes_on(
 
         patch.setattr(MlflowClient, method, killed)
         with suppress(RuntimeError):
-            judged(number, 90)
-    version, _ = judged(number, 90)  # which counts the versions of its run
+            register(number, 90)
+    version, _ = register(number, 90)  # which counts the versions of its run
     assert version.aliases == [CHAMPION]
     assert len(store.create_client().search_model_versions("name = 'fer_tune'")) == 1
 
 
-def test_a_champion_whose_predictions_are_gone_is_asked(
-    store: Store, judged: Judged, splits: Splits
+def test_a_champion_without_recorded_predictions_predicts_again(
+    store: Store, register: Register, splits: Splits
 ) -> None:
-    version, _ = judged(600, 90)
+    version, _ = register(600, 90)
     found = registry.find_champion(store)
     assert found is not None
-    told = registry.load_champion_predictions(store, found, splits.test, CLASSES)
-    np.testing.assert_array_equal(told, said(splits, 90).predicted)
-    (kept,) = Path(store.uri.removeprefix("sqlite:///")).parent.rglob(
+    recorded = registry.load_champion_predictions(store, found, splits.test, CLASSES)
+    np.testing.assert_array_equal(recorded, make_predictions(splits, 90).predicted)
+    (artifact,) = Path(store.uri.removeprefix("sqlite:///")).parent.rglob(
         f"{version.run_id}/artifacts/test_predictions.csv"
     )
-    kept.unlink()
-    asked = registry.load_champion_predictions(store, found, splits.test, CLASSES)
+    artifact.unlink()
+    computed = registry.load_champion_predictions(store, found, splits.test, CLASSES)
     table = load_model(store, "models:/fer_tune/1").predict(splits.test.images)
-    np.testing.assert_array_equal(asked, np.asarray(table).argmax(axis=1))
+    np.testing.assert_array_equal(computed, np.asarray(table).argmax(axis=1))
 
 
 def test_the_baseline_duplicates_and_tta_are_reported_beside_the_plain_score(
-    store: Store, judged: Judged, splits: Splits
+    store: Store, register: Register, splits: Splits
 ) -> None:
-    paper = [outcome(splits, 75, seed=0, score=0.1), outcome(splits, 30, seed=1, score=0.3)]
-    version, shown = judged(700, 90, baseline=paper, with_tta=True)
-    told = " ".join(shown.split())
-    assert "test accuracy 0.600" in told
-    assert "without 2 duplicates of training faces 0.595" in told  # 88 of 148
-    assert "with TTA (mirror images) 0.000" in told
-    assert "trained in the same way (seed 1: test macro F1 0.200, test accuracy 0.200)" in told
-    assert "better (60 test faces correct by this model only" in told
+    paper = [
+        make_outcome(splits, 75, seed=0, score=0.1),
+        make_outcome(splits, 30, seed=1, score=0.3),
+    ]
+    version, printed = register(700, 90, baseline=paper, with_tta=True)
+    output = " ".join(printed.split())
+    assert "test accuracy 0.600" in output
+    assert "without 2 duplicates of training faces 0.595" in output  # 88 of 148
+    assert "with TTA (mirror images) 0.000" in output
+    assert "trained in the same way (seed 1: test macro F1 0.200, test accuracy 0.200)" in output
+    assert "better (60 test faces correct by this model only" in output
     seed = store.create_client().get_run(str(version.run_id))
     run = store.create_client().get_run(seed.data.tags[tags.PARENT])
     assert run.data.metrics["test/accuracy"] == 0.6
@@ -242,16 +254,16 @@ def test_the_baseline_duplicates_and_tta_are_reported_beside_the_plain_score(
     assert run.data.metrics["against_paper/told_alone"] == 60
 
 
-def test_a_champion_of_the_demo_faces_gives_way_to_a_model_of_others(judged: Judged) -> None:
-    demos, _ = judged(800, 140, source="demo faces")
+def test_a_champion_of_the_demo_faces_is_replaced_by_a_model_of_others(register: Register) -> None:
+    demos, _ = register(800, 140, source="demo faces")
     assert demos.aliases == [CHAMPION]
-    real, shown = judged(801, 20)
+    real, printed = register(801, 20)
     assert real.aliases == [CHAMPION]
-    assert "the champion until now, was trained on the demo faces" in " ".join(shown.split())
+    assert "the champion until now, was trained on the demo faces" in " ".join(printed.split())
 
 
 def test_the_validation_faces_choose_the_seed_and_the_test_faces_nothing(splits: Splits) -> None:
-    outcomes = [outcome(splits, *each) for each in ((90, 0, 0.4), (10, 1, 0.6), (50, 2, 0.6))]
+    outcomes = [make_outcome(splits, *each) for each in ((90, 0, 0.4), (10, 1, 0.6), (50, 2, 0.6))]
     assert choose_best_seed(outcomes, METRIC).seed == 1
     assert choose_best_seed(outcomes, "gap").seed == 0  # all the same: the first
 

@@ -67,12 +67,12 @@ def test_the_trial_is_trained_again_tested_and_kept_as_a_model(
         assert run.info.status == "FINISHED"
         assert run.data.tags["fer_tune.retrained_run"] == trial.run_id
         assert {"test/accuracy", "test_f1/disgust", "gap", "best/epoch"} <= run.data.metrics.keys()
-    shown = capfd.readouterr().out
-    assert "paper" in shown
-    assert all(name in shown for name in EMOTIONS)
+    output = capfd.readouterr().out
+    assert "paper" in output
+    assert all(name in output for name in EMOTIONS)
 
-    address = shown[shown.index("models:/") :].split()[0]
-    assert "fer_tune.predict FILE --model models:/fer_tune/1" in shown
+    address = output[output.index("models:/") :].split()[0]
+    assert "fer_tune.predict FILE --model models:/fer_tune/1" in output
     probabilities = load_model(store, address).predict(splits.test.images)
     assert isinstance(probabilities, pd.DataFrame)
     assert list(probabilities.columns) == list(EMOTIONS)
@@ -82,7 +82,7 @@ def test_the_trial_is_trained_again_tested_and_kept_as_a_model(
     assert any(abs(accuracy - each) < 0.02 for each in metrics.values())
 
 
-def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
+def test_a_stopped_retraining_continues_after_its_last_epoch(
     study: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = ["--study", study, "--trial", "1", "--epochs", "3", "--seeds", "2", *ALONE]
@@ -122,9 +122,9 @@ def test_a_retraining_that_was_stopped_goes_on_from_its_last_epoch(
     assert (len(trained), len(tested)) == (2, 1)
     assert _retrainings("KILLED") == []
     assert killed in _retrainings("FINISHED")
-    shown = capfd.readouterr().out
-    assert "seed 0: best epoch" in shown
-    assert "seed 1: best epoch" in shown
+    output = capfd.readouterr().out
+    assert "seed 0: best epoch" in output
+    assert "seed 1: best epoch" in output
 
 
 def test_a_retraining_deletes_its_checkpoints_once_it_is_over_and_no_file_of_others(
@@ -154,7 +154,7 @@ def test_a_retraining_deletes_its_checkpoints_once_it_is_over_and_no_file_of_oth
     assert sorted(path for path in kept.rglob("*") if path.is_file()) == others
 
 
-def test_the_papers_configuration_is_trained_once_however_often_it_is_compared_with(
+def test_the_baseline_is_trained_once_however_often_it_is_compared_with(
     study: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[TrialConfig] = []
@@ -181,9 +181,9 @@ def test_the_papers_configuration_is_trained_once_however_often_it_is_compared_w
     assert [config == BASELINE for config in trained] == [False, True, True]
     retrain.main(arguments)
     assert [config == BASELINE for config in trained[3:]] == [False]
-    shown = capfd.readouterr().out
-    assert "The baseline was trained like this before." in shown
-    assert shown.count("Against the baseline, trained in the same way") == 2
+    output = capfd.readouterr().out
+    assert "The baseline was trained like this before." in output
+    assert output.count("Against the baseline, trained in the same way") == 2
     after = open_store().create_client().search_model_versions("name = 'fer_tune'")
     assert len(after) == before + 2
 
@@ -200,7 +200,7 @@ def test_the_best_trial_is_the_default(study: str, capfd: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--study", "nowhere"], "nowhere"),
         (["--study", STUDY, "--trial", "7"], "has trials 0 to 1"),
@@ -209,10 +209,10 @@ def test_the_best_trial_is_the_default(study: str, capfd: pytest.CaptureFixture[
         (["--study", STUDY, "--storage", "/proc/nowhere"], "cannot be written"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(study: str, arguments: list[str], told: str) -> None:
+def test_a_mistake_gives_one_line(study: str, arguments: list[str], message: str) -> None:
     assert study == STUDY
     before = {status: _retrainings(status) for status in ("RUNNING", "FINISHED", "FAILED")}
-    with pytest.raises(UserError, match=told) as error:
+    with pytest.raises(UserError, match=message) as error:
         retrain.main(arguments)
     assert "\n" not in str(error.value)
     assert {status: _retrainings(status) for status in before} == before

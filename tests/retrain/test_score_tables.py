@@ -9,9 +9,9 @@ from fer_tune.scoring.metrics import EpochResult, Scores
 
 def _text(table: object) -> str:
     console = Console(width=80)
-    with console.capture() as shown:
+    with console.capture() as text:
         console.print(table)
-    return shown.get()
+    return text.get()
 
 
 def test_the_papers_macro_means_are_those_of_its_rows() -> None:
@@ -19,7 +19,7 @@ def test_the_papers_macro_means_are_those_of_its_rows() -> None:
     np.testing.assert_allclose(rows.mean(axis=0), paper_results.TEST_MACRO, atol=0.012)
 
 
-def test_every_class_stands_beside_the_papers() -> None:
+def test_every_class_has_the_papers_scores_beside_it() -> None:
     tests = [Scores(1.0, np.diag([10] * 7)), Scores(1.0, np.full((7, 7), 2))]
     lines = _text(score_tables.build_class_table(EMOTIONS, tests)).splitlines()
     assert [line.split()[0] for line in lines[1:-1]] == list(EMOTIONS)
@@ -29,7 +29,7 @@ def test_every_class_stands_beside_the_papers() -> None:
     ]
 
 
-def test_classes_of_the_users_own_have_no_figures_of_the_papers() -> None:
+def test_other_classes_have_no_scores_of_the_paper() -> None:
     lines = _text(
         score_tables.build_class_table(["cat", "dog"], [Scores(1.0, np.diag([3, 4]))])
     ).splitlines()
@@ -38,13 +38,13 @@ def test_classes_of_the_users_own_have_no_figures_of_the_papers() -> None:
 
 def test_one_seed_has_no_spread() -> None:
     best = EpochResult(1, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])
-    shown = _text(
+    text = _text(
         score_tables.build_overall_table([best], [Scores(1.0, np.array([[3, 1], [1, 3]]))], {})
     )
-    assert "±" not in shown
-    assert "0.300" in shown  # the gap
-    assert "0.750" in shown
-    assert "0.456" in shown  # the paper's
+    assert "±" not in text
+    assert "0.300" in text  # the gap
+    assert "0.750" in text
+    assert "0.456" in text  # the paper's
 
 
 def test_further_accuracies_stand_below_the_plain_one() -> None:

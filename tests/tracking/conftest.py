@@ -14,13 +14,13 @@ from fer_tune.trial_config import BASELINE, TrialConfig
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """One local store for every test, since making one takes seconds; tests name their studies."""
+    """Return the store of all tests, since creating one takes seconds; tests name their studies."""
     return open_store(root=tmp_path_factory.mktemp("store") / "mlruns")
 
 
 @pytest.fixture
 def describe(request: pytest.FixtureRequest) -> Callable[..., StudyInfo]:
-    """Describes a study named after the test."""
+    """Return a function that describes a study named after the test."""
 
     def study(**changes: Any) -> StudyInfo:
         values = {
@@ -41,7 +41,10 @@ def describe(request: pytest.FixtureRequest) -> Callable[..., StudyInfo]:
 
 @pytest.fixture
 def result() -> Callable[..., EpochResult]:
-    """Makes an epoch's result; `right` faces of each class of 100 are told correctly."""
+    """Return a function that makes an epoch's result.
+
+    right: correct predictions for the 100 faces of each class.
+    """
 
     def epoch(number: int, right: int = 50, loss: float | None = None) -> EpochResult:
         wrong = (100 - right) // 6
@@ -55,7 +58,7 @@ def result() -> Callable[..., EpochResult]:
 
 @pytest.fixture
 def events() -> Callable[..., list[Event]]:
-    """What is told of one trial: its start, these epochs and, where it has one, its ending."""
+    """Return a function that makes the events of a trial: start, these epochs and maybe the end."""
 
     def trial(
         number: int,
@@ -64,10 +67,10 @@ def events() -> Callable[..., list[Event]]:
         error: str | None = None,
         config: TrialConfig = BASELINE,
     ) -> list[Event]:
-        told: list[Event] = [TrialStarted(number=number, name=f"trial {number}", config=config)]
-        told += [EpochEnded(number=number, result=each) for each in results]
+        made: list[Event] = [TrialStarted(number=number, name=f"trial {number}", config=config)]
+        made += [EpochEnded(number=number, result=each) for each in results]
         if ending:
-            told.append(TrialEnded(number=number, ending=ending, error=error))
-        return told
+            made.append(TrialEnded(number=number, ending=ending, error=error))
+        return made
 
     return trial

@@ -1,4 +1,4 @@
-"""A study whose store fails, or whose driver dies, at every call of MLflow's client in turn."""
+"""Studies whose store fails, or whose driver dies, at every call of MLflow's client in turn."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -33,14 +33,14 @@ END = StudyEnded("finished", "Best: trial 0.", time=9)
 
 
 class Killed(BaseException):
-    """The driver is no more."""
+    """The driver was killed."""
 
 
 @dataclass
 class Faults:
-    """Each call fails twice before it succeeds: once not done, and once done but unanswered.
+    """Makes each call fail twice before it succeeds: once before it acts, once after.
 
-    once: each method does, whatever it is called with.
+    once: fail twice a method, not twice for all arguments.
     """
 
     error: type[BaseException]
@@ -53,8 +53,8 @@ class Faults:
 
         def call(client: MlflowClient, *args: Any, **kwargs: Any) -> Any:
             # A picture is written as its address in memory, which differs from call to call.
-            told = args[:1] if name == "log_image" else (args, kwargs)
-            which = name if self.once else f"{name} {told}"
+            given = args[:1] if name == "log_image" else (args, kwargs)
+            which = name if self.once else f"{name} {given}"
             times = self._times[which] = self._times.get(which, 0) + 1
             self.caused += times <= 2
             if times == 1:
@@ -78,12 +78,12 @@ class Faults:
 
 @pytest.fixture(autouse=True)
 def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that the metrics of the second epoch are cut in two, its best ones from the others."""
+    """Split the metrics of the second epoch into two batches: of the best epoch, and the others."""
     monkeypatch.setattr("fer_tune.tracking.recorder._METRICS_PER_BATCH", 46)
 
 
 class Story(list[Event]):
-    """The events of a study, which are also their own source."""
+    """The events of a study, which is also an EventSource."""
 
     def read_next(self, limit: int) -> Sequence[Event]:
         read = self[:limit]
@@ -96,12 +96,12 @@ class Story(list[Event]):
 
 @pytest.fixture
 def story(events: Events, result: Result) -> Story:
-    """Three trials: one interrupted and then finished, one broken, one not over."""
+    """Return the events of three trials: one resumed and completed, one failed, one running."""
     first, second, third = (result(epoch + 1, right) for epoch, right in enumerate([40, 76, 58]))
-    told = events(0, first, second, ending="interrupted")
-    told += events(1, first, ending="failed", error="Traceback ...\nValueError: no")
-    told += events(0, third, ending="finished")
-    return Story(told + events(2, first))
+    sent = events(0, first, second, ending="interrupted")
+    sent += events(1, first, ending="failed", error="Traceback ...\nValueError: no")
+    sent += events(0, third, ending="finished")
+    return Story(sent + events(2, first))
 
 
 def _record(recorder: EventRecorder, story: Story) -> None:
@@ -112,7 +112,7 @@ def _record(recorder: EventRecorder, story: Story) -> None:
 
 
 def _recorded(store: Store, name: str) -> dict[int, dict[str, Any]]:
-    """What MLflow has of the trials, by number, and under -1 of the study itself."""
+    """Return what MLflow has of each trial, by number; the study has the number -1."""
     client, parent = store.create_client(), find_parent_run(store, name)
     assert parent is not None
     runs: dict[int, dict[str, Any]] = {}
@@ -137,7 +137,7 @@ def _recorded(store: Store, name: str) -> dict[int, dict[str, Any]]:
 
 @pytest.fixture
 def expected(store: Store, describe: Describe, story: Story) -> dict[int, dict[str, Any]]:
-    """What is recorded of the story where nothing fails."""
+    """Return what is recorded of the story if nothing fails."""
     study = describe(name=f"{describe().name} undisturbed")
     _record(EventRecorder(store, study, resume=False), story)
     return _recorded(store, study.name)
@@ -156,10 +156,10 @@ def test_a_store_that_fails_at_every_call_loses_and_doubles_nothing(
         "current_time_ms": lambda: END.time,
     }.items():
         monkeypatch.setattr(f"fer_tune.tracking.writer.{name}", value)
-    told = Story()
-    writer = StudyWriter(store, describe(), told)
+    sent = Story()
+    writer = StudyWriter(store, describe(), sent)
     with Faults(MlflowException) as faults:
-        told += story
+        sent += story
         writer.on_event(story[-1])
         assert writer.close(END.ending, END.summary) is None
     assert faults.caused > 40
@@ -195,7 +195,7 @@ def test_a_driver_killed_at_every_call_loses_and_doubles_nothing(
 
 
 @pytest.mark.parametrize("resumed", [False, True])
-def test_a_run_that_a_server_makes_after_all_is_no_second_one(
+def test_a_run_that_a_server_creates_late_is_deleted_or_used(
     store: Store,
     describe: Describe,
     story: Story,

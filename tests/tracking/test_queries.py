@@ -25,7 +25,7 @@ Result = Callable[..., EpochResult]
 Events = Callable[..., list[Event]]
 
 
-def test_an_unknown_study_is_told_with_the_closest_names_first(
+def test_an_unknown_study_is_reported_with_the_closest_names_first(
     store: Store, describe: Describe
 ) -> None:
     for name in ("dropout by hand", "zzz"):
@@ -111,7 +111,7 @@ def test_the_epochs_of_a_trial_come_in_order_with_the_metrics_asked_for(
 
 
 @pytest.mark.parametrize("epochs", ["0", "many", None])
-def test_a_study_that_something_else_wrote_is_told_in_one_line(
+def test_a_study_that_something_else_wrote_gives_one_line(
     store: Store, describe: Describe, epochs: str | None
 ) -> None:
     EventRecorder(store, describe(settings={"epochs": epochs}), resume=False)
@@ -123,7 +123,7 @@ def test_a_study_that_something_else_wrote_is_told_in_one_line(
 @pytest.mark.parametrize(
     ("name", "value"), [("depth", "99"), ("width", "wide"), ("command", "rm -r ."), (None, "x")]
 )
-def test_a_trial_that_something_else_wrote_is_told_in_one_line(
+def test_a_trial_that_something_else_wrote_gives_one_line(
     store: Store, describe: Describe, events: Events, name: str | None, value: str
 ) -> None:
     recorder = EventRecorder(store, describe(), resume=False)

@@ -37,12 +37,12 @@ CONFIG = TrialConfig(learning_rate=3.1e-4, dropout=0.4, depth=4, data_plan="bala
 
 @pytest.fixture(params=[1, 100], ids=["one by one", "all at once"], autouse=True)
 def _at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each claim holds however many events of a trial are recorded at once."""
+    """Run each test twice: with events recorded one by one, and all at once."""
     monkeypatch.setattr(sys.modules[__name__], "AT_ONCE", request.param)
 
 
-def _record(recorder: EventRecorder, told: Iterable[Event], ending: Ending | None = None) -> None:
-    for _, events in groupby(told, key=lambda event: event.number):
+def _record(recorder: EventRecorder, sent: Iterable[Event], ending: Ending | None = None) -> None:
+    for _, events in groupby(sent, key=lambda event: event.number):
         left = list(events)
         while left:
             recorder.record_events(left[:AT_ONCE])
@@ -56,7 +56,7 @@ def _trials(store: Store, describe: Describe) -> list[TrialRun]:
 
 
 def _status(store: Store, name: str) -> list[str]:
-    """Of the parent run, then of each trial's by number."""
+    """Return the status of the parent run, then of the run of each trial by number."""
     parent = find_parent_run(store, name)
     assert parent is not None
     children = [
@@ -70,7 +70,7 @@ def _artifacts(store: Store, run_id: str) -> set[str]:
 
 
 def _fails_once(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    """The next call of the client's method fails, before it does anything."""
+    """Make the next call of the client's method fail before it does anything."""
     whole, failures = getattr(MlflowClient, method), iter([MlflowException("a hiccup")])
 
     def failing(self: MlflowClient, *args: Any, **kwargs: Any) -> Any:
@@ -105,7 +105,7 @@ def test_the_front_of_a_study_is_an_artifact_of_its_run(store: Store, describe: 
     assert "front.csv" in _artifacts(store, recorder.run_id)
 
 
-def test_what_a_trial_does_not_have_is_no_parameter_and_reads_back_as_the_papers(
+def test_what_a_trial_does_not_have_is_no_parameter_and_reads_back_as_the_baselines(
     store: Store, describe: Describe
 ) -> None:
     config = TrialConfig(depth=4)
@@ -180,38 +180,36 @@ def test_a_trials_run_ends_as_the_trial_did(
 def test_endings_in_the_words_of_older_versions_are_read(
     store: Store, describe: Describe, result: Result, events: Events, ending: Ending
 ) -> None:
-    told = events(0, result(1), ending=ending)
+    sent = events(0, result(1), ending=ending)
     recorder, client = EventRecorder(store, describe(), resume=False), store.create_client()
-    _record(recorder, told, "finished")
+    _record(recorder, sent, "finished")
     (run,) = list_trial_runs(store, recorder.run_id)
     for run_id, word in ((run.info.run_id, ending), (recorder.run_id, "finished")):
         client.set_tag(run_id, "fer_tune.ended", word)
     assert find_study(store, describe().name).ending == "finished"
     assert [trial.ending for trial in _trials(store, describe)] == [ending]
     before = client.get_run(run.info.run_id).info.end_time
-    _record(EventRecorder(store, describe(), resume=True), told, "finished")
+    _record(EventRecorder(store, describe(), resume=True), sent, "finished")
     assert client.get_run(run.info.run_id).info.end_time == before
     assert client.get_run(recorder.run_id).data.tags["fer_tune.ended"] == "completed"
 
 
-def test_a_broken_trial_says_what_broke_it(
-    store: Store, describe: Describe, events: Events
-) -> None:
+def test_a_failed_trial_has_its_error(store: Store, describe: Describe, events: Events) -> None:
     error = "Traceback ...\nFloatingPointError: the loss is NaN\n"
     _record(EventRecorder(store, describe(), resume=False), events(0, ending="failed", error=error))
     (trial,) = _trials(store, describe)
     found = store.create_client().get_run(trial.run_id)
     assert found.data.tags[tags.ERROR] == "FloatingPointError: the loss is NaN"
-    kept = Path(store.create_client().download_artifacts(trial.run_id, "error.txt"))
-    assert kept.read_text() == error
+    artifact = Path(store.create_client().download_artifacts(trial.run_id, "error.txt"))
+    assert artifact.read_text() == error
 
 
 def test_the_best_epoch_is_kept_and_its_confusion_drawn(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     results = [result(epoch, right) for epoch, right in enumerate([40, 76, 58], start=1)]
-    told = events(0, *results, ending="finished")
-    _record(EventRecorder(store, describe(), resume=False), told)
+    sent = events(0, *results, ending="finished")
+    _record(EventRecorder(store, describe(), resume=False), sent)
     (trial,) = _trials(store, describe)
     assert trial.best_metrics["epoch"] == 2
     assert trial.best_metrics["accuracy"] == pytest.approx(0.76)
@@ -221,7 +219,7 @@ def test_the_best_epoch_is_kept_and_its_confusion_drawn(
     assert table.read_text().splitlines()[1] == "angry,76,4,4,4,4,4,4"
 
 
-def test_less_is_better_where_the_metric_is_a_loss(
+def test_less_is_better_if_the_metric_is_a_loss(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     results = [result(epoch, loss=loss) for epoch, loss in enumerate([0.9, 0.5, 0.7], start=1)]
@@ -262,42 +260,42 @@ def test_the_time_of_an_epoch_is_recorded_beside_its_scores(
 def test_a_finished_trial_is_not_touched_by_a_replay(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
-    told = events(0, result(1), ending="stopped")
+    sent = events(0, result(1), ending="stopped")
     recorder = EventRecorder(store, describe(), resume=False)
-    _record(recorder, told, "finished")
+    _record(recorder, sent, "finished")
     (before,) = list_trial_runs(store, recorder.run_id)
-    _record(EventRecorder(store, describe(), resume=True), told, "finished")
+    _record(EventRecorder(store, describe(), resume=True), sent, "finished")
     (after,) = list_trial_runs(store, recorder.run_id)
     assert after.info.end_time == before.info.end_time
     assert after.data.to_dictionary() == before.data.to_dictionary()
 
 
-def test_an_interrupted_trial_goes_on_in_its_run(
+def test_an_interrupted_trial_is_resumed_in_its_run(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     _record(EventRecorder(store, describe(), resume=False), events(0, result(1)), "interrupted")
     assert _status(store, describe().name) == ["KILLED", "KILLED"]
-    told = events(0, result(1), result(2), ending="finished")
-    _record(EventRecorder(store, describe(), resume=True), told, "finished")
+    sent = events(0, result(1), result(2), ending="finished")
+    _record(EventRecorder(store, describe(), resume=True), sent, "finished")
     (trial,) = _trials(store, describe)
     assert (trial.ending, trial.epochs) == ("finished", 2)
     assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
 
 
-def test_a_paused_trial_goes_on_or_ends_in_its_run(
+def test_a_paused_trial_is_resumed_or_ends_in_its_run(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     on, off = (events(number, result(1), ending="paused") for number in (0, 1))
     recorder = EventRecorder(store, describe(), resume=False)
-    for told in (on, off):
-        _record(recorder, told)
+    for sent in (on, off):
+        _record(recorder, sent)
     assert _status(store, describe().name) == ["RUNNING", "SCHEDULED", "SCHEDULED"]
     assert not any(_artifacts(store, each.run_id) for each in _trials(store, describe))
     recorder = EventRecorder(store, describe(), resume=True)
     on += events(0, result(1), result(2), ending="finished")
     off += [TrialEnded(number=1, ending="stopped")]
-    for told in (on, off):
-        _record(recorder, told)
+    for sent in (on, off):
+        _record(recorder, sent)
     _record(recorder, [], "finished")
     endings = [(each.ending, each.epochs) for each in _trials(store, describe)]
     assert endings == [("finished", 2), ("stopped", 1)]
@@ -309,41 +307,41 @@ def test_a_paused_trial_goes_on_or_ends_in_its_run(
     assert [(each.ending, each.epochs) for each in _trials(store, describe)] == endings
 
 
-def test_a_trial_that_was_cut_off_as_it_ended_goes_on(
+def test_a_trial_that_was_cut_off_as_it_ended_is_resumed(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     killed = EventRecorder(store, describe(), resume=False)
     _record(killed, events(0))
     (run,) = list_trial_runs(store, killed.run_id)
     store.create_client().set_terminated(run.info.run_id, "KILLED")
-    told = events(0, result(1), ending="stopped")
-    _record(EventRecorder(store, describe(), resume=True), told, "finished")
+    sent = events(0, result(1), ending="stopped")
+    _record(EventRecorder(store, describe(), resume=True), sent, "finished")
     assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
 
 
 def test_a_trial_that_was_cut_off_before_its_status_was_set_ends(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
-    told = events(0, result(1), ending="stopped")
+    sent = events(0, result(1), ending="stopped")
     killed = EventRecorder(store, describe(), resume=False)
-    _record(killed, told)
+    _record(killed, sent)
     (run,) = list_trial_runs(store, killed.run_id)
     store.create_client().update_run(run.info.run_id, status="RUNNING")
-    _record(EventRecorder(store, describe(), resume=True), told, "finished")
+    _record(EventRecorder(store, describe(), resume=True), sent, "finished")
     assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
 
 
 def test_more_is_recorded_at_once_than_mlflow_takes(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
-    told = events(0, *map(result, range(1, 51)), ending="finished")
-    _record(EventRecorder(store, describe(), resume=False), told)
+    sent = events(0, *map(result, range(1, 51)), ending="finished")
+    _record(EventRecorder(store, describe(), resume=False), sent)
     (trial,) = _trials(store, describe)
     history = store.create_client().get_metric_history(trial.run_id, "val/loss")
     assert sorted(metric.step for metric in history) == list(range(1, 51))
 
 
-def test_a_name_that_is_taken_is_an_error_unless_the_study_goes_on(
+def test_a_name_that_is_taken_is_an_error_unless_the_study_is_resumed(
     store: Store, describe: Describe
 ) -> None:
     EventRecorder(store, describe(), resume=False)
@@ -352,7 +350,7 @@ def test_a_name_that_is_taken_is_an_error_unless_the_study_goes_on(
 
 
 @pytest.mark.parametrize("method", ["log_batch", "log_text"])
-def test_no_half_of_a_study_is_left_where_it_cannot_be_described(
+def test_no_half_of_a_study_is_left_if_it_cannot_be_described(
     store: Store, describe: Describe, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     _fails_once(monkeypatch, method)
@@ -447,11 +445,11 @@ def test_a_resumed_study_keeps_the_command_that_began_it(store: Store, describe:
     assert command.read_text() == "python -m fer_tune.search --space smoke\n"
 
 
-def test_a_study_whose_store_is_gone_goes_on_in_one_that_has_nothing_of_it(
+def test_a_study_whose_store_is_gone_is_recorded_whole_in_an_empty_one(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
-    told = events(0, result(1), ending="interrupted") + events(0, result(2), ending="finished")
-    _record(EventRecorder(store, describe(), resume=True), told, "finished")
+    sent = events(0, result(1), ending="interrupted") + events(0, result(2), ending="finished")
+    _record(EventRecorder(store, describe(), resume=True), sent, "finished")
     (trial,) = _trials(store, describe)
     assert (trial.epochs, trial.ending) == (2, "finished")
     assert _status(store, describe().name) == ["FINISHED", "FINISHED"]

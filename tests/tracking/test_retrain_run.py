@@ -34,7 +34,7 @@ Result = Callable[..., EpochResult]
 
 
 @pytest.fixture
-def what(
+def info(
     store: Store, describe: Callable[..., StudyInfo], events: Callable[..., list[Event]]
 ) -> RetrainInfo:
     recorder = EventRecorder(store, describe(), resume=False)
@@ -56,26 +56,26 @@ def what(
 def final(result: Result) -> TrainedModel:
     test = Scores(0.7, np.arange(49).reshape(7, 7))
     config = TrialConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
-    truth, told = np.repeat(np.indices((7, 7)).reshape(2, 49), np.arange(49), axis=1)
+    truth, predicted = np.repeat(np.indices((7, 7)).reshape(2, 49), np.arange(49), axis=1)
     likely = np.full(len(truth), 0.5)
-    said = Predictions(truth, told, likely, truth, likely)
-    return TrainedModel(FerNet(config, len(EMOTIONS)), result(2, 76), test, said)
+    predictions = Predictions(truth, predicted, likely, truth, likely)
+    return TrainedModel(FerNet(config, len(EMOTIONS)), result(2, 76), test, predictions)
 
 
-def _runs(store: Store, what: RetrainInfo) -> Iterator[Run]:
-    """The retraining's own first, then its seeds'."""
-    yield from store.search_runs(f"tags.`{tags.RETRAINED_RUN}` = '{what.trial.run_id}'")
+def _runs(store: Store, info: RetrainInfo) -> Iterator[Run]:
+    """Yield the run of the retraining, then the runs of its seeds."""
+    yield from store.search_runs(f"tags.`{tags.RETRAINED_RUN}` = '{info.trial.run_id}'")
 
 
-def _status(store: Store, what: RetrainInfo) -> list[str]:
-    return [run.info.status for run in _runs(store, what)]
+def _status(store: Store, info: RetrainInfo) -> list[str]:
+    return [run.info.status for run in _runs(store, info)]
 
 
-def _broken_off(
-    store: Store, what: RetrainInfo, error: type[BaseException], *results: EpochResult
+def _interrupt(
+    store: Store, info: RetrainInfo, error: type[BaseException], *results: EpochResult
 ) -> None:
     def retrain() -> None:
-        with open_retrain_run(store, what) as run, run.open_seed_run(0) as seed_run:
+        with open_retrain_run(store, info) as run, run.open_seed_run(0) as seed_run:
             for each in results:
                 seed_run.log_epoch(each)
             raise error
@@ -85,19 +85,19 @@ def _broken_off(
 
 
 def test_a_retraining_is_a_run_with_a_nested_run_a_seed(
-    store: Store, what: RetrainInfo, final: TrainedModel, result: Result
+    store: Store, info: RetrainInfo, final: TrainedModel, result: Result
 ) -> None:
-    with open_retrain_run(store, what) as run:
+    with open_retrain_run(store, info) as run:
         with run.open_seed_run(0) as seed_run:
             seed_run.log_epoch(result(1))
             outcome = seed_run.log_outcome(final)
         run.log_summary([outcome], {"test/flip_accuracy": [0.5]})
         run.log_mcnemar("paper", McNemarResult(4, 3, 0.9))
         run.log_model_card(outcome)
-    assert _status(store, what) == ["FINISHED", "FINISHED"]
-    parent, seed = _runs(store, what)
+    assert _status(store, info) == ["FINISHED", "FINISHED"]
+    parent, seed = _runs(store, info)
     assert parent.data.tags[tags.NOTE] == "Drawn faces."
-    assert parent.data.tags[tags.RETRAINED_STUDY] == what.study.name
+    assert parent.data.tags[tags.RETRAINED_STUDY] == info.study.name
     assert parent.data.metrics["test/accuracy"] == final.test_scores.accuracy
     assert parent.data.metrics["test/flip_accuracy"] == 0.5
     assert parent.data.metrics["against_paper/p"] == 0.9
@@ -122,7 +122,7 @@ def test_a_retraining_is_a_run_with_a_nested_run_a_seed(
 
 
 def test_several_seeds_give_a_mean_and_a_deviation(
-    store: Store, what: RetrainInfo, final: TrainedModel, result: Result
+    store: Store, info: RetrainInfo, final: TrainedModel, result: Result
 ) -> None:
     outcomes = [
         SeedOutcome(
@@ -135,9 +135,9 @@ def test_several_seeds_give_a_mean_and_a_deviation(
         )
         for right in (40, 58)
     ]
-    with open_retrain_run(store, what) as run:
+    with open_retrain_run(store, info) as run:
         run.log_summary(outcomes, {"test/flip_accuracy": [0.1, 0.2]})
-    (parent,) = _runs(store, what)
+    (parent,) = _runs(store, info)
     assert parent.data.metrics["test/accuracy"] == pytest.approx(0.49)
     assert parent.data.metrics["test/accuracy_deviation"] == pytest.approx(0.18 / 2**0.5)
     assert parent.data.metrics["test/flip_accuracy"] == pytest.approx(0.15)
@@ -146,15 +146,15 @@ def test_several_seeds_give_a_mean_and_a_deviation(
 @pytest.mark.parametrize(
     ("error", "status"), [(KeyboardInterrupt, "KILLED"), (RuntimeError, "FAILED")]
 )
-def test_what_breaks_off_ends_both_runs(
-    store: Store, what: RetrainInfo, error: type[BaseException], status: str
+def test_an_error_ends_both_runs(
+    store: Store, info: RetrainInfo, error: type[BaseException], status: str
 ) -> None:
-    _broken_off(store, what, error)
-    assert _status(store, what) == [status, status]
+    _interrupt(store, info, error)
+    assert _status(store, info) == [status, status]
 
 
 def test_ctrl_c_in_the_middle_of_a_write_leaves_the_database_unlocked(
-    store: Store, what: RetrainInfo, result: Result, monkeypatch: pytest.MonkeyPatch
+    store: Store, info: RetrainInfo, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole: Callable[..., None] = DefaultDialect.do_executemany
 
@@ -164,34 +164,34 @@ def test_ctrl_c_in_the_middle_of_a_write_leaves_the_database_unlocked(
         raise KeyboardInterrupt
 
     def retrain() -> None:
-        with open_retrain_run(store, what) as run, run.open_seed_run(0) as seed_run:
+        with open_retrain_run(store, info) as run, run.open_seed_run(0) as seed_run:
             monkeypatch.setattr(DefaultDialect, "do_executemany", interrupted)
             seed_run.log_epoch(result(1))
 
     with pytest.raises(KeyboardInterrupt):
         retrain()
-    assert _status(store, what) == ["KILLED", "KILLED"]
+    assert _status(store, info) == ["KILLED", "KILLED"]
 
 
 @pytest.mark.parametrize("method", ["log_batch", "log_text"])
-def test_a_store_that_fails_as_a_run_begins_leaves_it_failed_and_is_told_in_one_line(
-    store: Store, what: RetrainInfo, monkeypatch: pytest.MonkeyPatch, method: str
+def test_a_store_that_fails_as_a_run_begins_leaves_it_failed_and_gives_one_line(
+    store: Store, info: RetrainInfo, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     def failing(*_: object, **__: object) -> None:
         raise MlflowException("the server is down\nand more")
 
     monkeypatch.setattr(MlflowClient, method, failing)
     with pytest.raises(UserError, match="the server is down; the same"):
-        open_retrain_run(store, what).__enter__()
-    assert _status(store, what) == ["FAILED"]
+        open_retrain_run(store, info).__enter__()
+    assert _status(store, info) == ["FAILED"]
 
 
 @pytest.mark.parametrize(
     ("error", "kill"), [(KeyboardInterrupt, False), (RuntimeError, False), (RuntimeError, True)]
 )
-def test_the_same_retraining_goes_on_in_its_runs(
+def test_the_same_retraining_is_resumed_in_its_runs(
     store: Store,
-    what: RetrainInfo,
+    info: RetrainInfo,
     result: Result,
     monkeypatch: pytest.MonkeyPatch,
     error: type[BaseException],
@@ -200,57 +200,57 @@ def test_the_same_retraining_goes_on_in_its_runs(
     with monkeypatch.context() as patch:
         if kill:
             patch.setattr(MlflowClient, "set_terminated", lambda *_: None)
-        _broken_off(store, what, error, result(1))
-    before = [run.info.run_id for run in _runs(store, what)]
-    again = replace(what, command="another")
+        _interrupt(store, info, error, result(1))
+    before = [run.info.run_id for run in _runs(store, info)]
+    again = replace(info, command="another")
     with open_retrain_run(store, again) as run, run.open_seed_run(0) as seed_run:
         for epoch in (1, 2):
             seed_run.log_epoch(result(epoch))
-    assert [run.info.run_id for run in _runs(store, what)] == before
-    assert _status(store, what) == ["FINISHED", "FINISHED"]
+    assert [run.info.run_id for run in _runs(store, info)] == before
+    assert _status(store, info) == ["FINISHED", "FINISHED"]
     history = store.create_client().get_metric_history(before[1], "val/loss")
     assert [metric.step for metric in history] == [1, 2]
     command = Path(store.create_client().download_artifacts(before[0], "command.txt"))
-    assert command.read_text() == f"{what.command}\n"
+    assert command.read_text() == f"{info.command}\n"
 
 
-def test_a_finished_seed_is_told_as_it_was(
-    store: Store, what: RetrainInfo, final: TrainedModel
+def test_a_finished_seed_is_read_as_it_was_logged(
+    store: Store, info: RetrainInfo, final: TrainedModel
 ) -> None:
-    with suppress(KeyboardInterrupt), open_retrain_run(store, what) as run:
+    with suppress(KeyboardInterrupt), open_retrain_run(store, info) as run:
         with run.open_seed_run(0) as seed_run:
             logged = seed_run.log_outcome(final)
         with run.open_seed_run(1):
             raise KeyboardInterrupt
-    with open_retrain_run(store, what) as run:
-        told = run.find_finished_seed(0)
+    with open_retrain_run(store, info) as run:
+        recorded = run.find_finished_seed(0)
         assert run.find_finished_seed(1) is None
         assert run.find_finished_seed(2) is None
-    assert told is not None
-    assert (told.model_uri, told.best.epoch) == (logged.model_uri, 2)
-    assert told.best.confusion == logged.best.confusion
-    assert told.best.metrics.items() < logged.best.metrics.items()
-    assert {"train/accuracy", "val/accuracy", "val/macro_f1", "gap"} <= told.best.metrics.keys()
-    assert told.test.loss == logged.test.loss
-    np.testing.assert_array_equal(told.test.confusion, logged.test.confusion)
-    assert (told.seed, told.run_id) == (0, logged.run_id)
-    np.testing.assert_array_equal(told.predictions.predicted, logged.predictions.predicted)
+    assert recorded is not None
+    assert (recorded.model_uri, recorded.best.epoch) == (logged.model_uri, 2)
+    assert recorded.best.confusion == logged.best.confusion
+    assert recorded.best.metrics.items() < logged.best.metrics.items()
+    assert {"train/accuracy", "val/accuracy", "val/macro_f1", "gap"} <= recorded.best.metrics.keys()
+    assert recorded.test.loss == logged.test.loss
+    np.testing.assert_array_equal(recorded.test.confusion, logged.test.confusion)
+    assert (recorded.seed, recorded.run_id) == (0, logged.run_id)
+    np.testing.assert_array_equal(recorded.predictions.predicted, logged.predictions.predicted)
 
 
 def test_a_training_is_found_again_by_all_that_decides_its_outcome(
     store: Store,
-    what: RetrainInfo,
+    info: RetrainInfo,
     final: TrainedModel,
 ) -> None:
     # Faces of its own: other tests of this store train the same configuration.
-    study = replace(what.study, tags={**what.study.tags, tags.FACES_HASH: "earlier"})
-    what = replace(what, study=study)
-    with open_retrain_run(store, what) as run:
+    study = replace(info.study, tags={**info.study.tags, tags.FACES_HASH: "earlier"})
+    info = replace(info, study=study)
+    with open_retrain_run(store, info) as run:
         with run.open_seed_run(0) as seed_run:
             logged = seed_run.log_outcome(final)
         with suppress(RuntimeError), run.open_seed_run(1):
             raise RuntimeError
-    found = find_earlier_seed(store, what, 0)
+    found = find_earlier_seed(store, info, 0)
     assert found is not None
     assert found.run_id == logged.run_id
     # As a version had it that did not know this parameter yet.
@@ -258,61 +258,61 @@ def test_a_training_is_found_again_by_all_that_decides_its_outcome(
         database.execute(
             "DELETE FROM params WHERE run_uuid = ? AND key = 'averaging'", [logged.run_id]
         )
-    found = find_earlier_seed(store, what, 0)
+    found = find_earlier_seed(store, info, 0)
     assert found is not None
     assert found.run_id == logged.run_id
     other = TrialConfig(dropout=0.1)
     for unlike in (
-        replace(what, epochs=3),
-        replace(what, trial=replace(what.trial, config=other)),
-        replace(what, study=replace(study, metric="gap")),
-        replace(what, study=replace(study, tags={**study.tags, tags.FACES_HASH: "others"})),
+        replace(info, epochs=3),
+        replace(info, trial=replace(info.trial, config=other)),
+        replace(info, study=replace(study, metric="gap")),
+        replace(info, study=replace(study, tags={**study.tags, tags.FACES_HASH: "others"})),
     ):
         assert find_earlier_seed(store, unlike, 0) is None
-    assert find_earlier_seed(store, what, 1) is None  # it failed
-    assert find_earlier_seed(store, what, 2) is None
+    assert find_earlier_seed(store, info, 1) is None  # it failed
+    assert find_earlier_seed(store, info, 2) is None
     store.create_client().log_param(logged.run_id, "of_a_later_version", "1")
-    assert find_earlier_seed(store, what, 0) is None
+    assert find_earlier_seed(store, info, 0) is None
 
 
 @pytest.mark.parametrize("file", ["confusion.csv", "test_predictions.csv"])
 @pytest.mark.parametrize("content", ["", "true,happy\nhappy,many\n", "happy\n1\n"])
-def test_a_finished_seed_that_something_else_changed_is_told_in_one_line(
-    store: Store, what: RetrainInfo, final: TrainedModel, content: str, file: str
+def test_a_finished_seed_that_something_else_changed_gives_one_line(
+    store: Store, info: RetrainInfo, final: TrainedModel, content: str, file: str
 ) -> None:
-    with suppress(KeyboardInterrupt), open_retrain_run(store, what) as run:
+    with suppress(KeyboardInterrupt), open_retrain_run(store, info) as run:
         with run.open_seed_run(0) as seed_run:
             seed_run.log_outcome(final)
         store.create_client().log_text(seed_run.run_id, content, file)
         raise KeyboardInterrupt
     with (
         pytest.raises(UserError, match="is not as a study leaves it"),
-        open_retrain_run(store, what) as run,
+        open_retrain_run(store, info) as run,
     ):
         run.find_finished_seed(0)
 
 
 def test_a_seed_that_is_not_wanted_any_more_does_not_stay_running(
-    store: Store, what: RetrainInfo, monkeypatch: pytest.MonkeyPatch
+    store: Store, info: RetrainInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "set_terminated", lambda *_: None)
-        _broken_off(store, what, RuntimeError)
-    assert _status(store, what) == ["RUNNING", "RUNNING"]
-    with open_retrain_run(store, what):
+        _interrupt(store, info, RuntimeError)
+    assert _status(store, info) == ["RUNNING", "RUNNING"]
+    with open_retrain_run(store, info):
         pass
-    assert _status(store, what) == ["FINISHED", "KILLED"]
+    assert _status(store, info) == ["FINISHED", "KILLED"]
 
 
 def test_a_finished_retraining_and_one_of_another_length_are_left_alone(
-    store: Store, what: RetrainInfo
+    store: Store, info: RetrainInfo
 ) -> None:
-    _broken_off(store, what, KeyboardInterrupt)
-    assert has_unfinished_run(store, what)
-    assert not has_unfinished_run(store, replace(what, epochs=3))
-    with open_retrain_run(store, replace(what, epochs=3)):
+    _interrupt(store, info, KeyboardInterrupt)
+    assert has_unfinished_run(store, info)
+    assert not has_unfinished_run(store, replace(info, epochs=3))
+    with open_retrain_run(store, replace(info, epochs=3)):
         pass
-    assert not has_unfinished_run(store, replace(what, epochs=3))
-    with open_retrain_run(store, replace(what, epochs=3)):
+    assert not has_unfinished_run(store, replace(info, epochs=3))
+    with open_retrain_run(store, replace(info, epochs=3)):
         pass
-    assert sorted(_status(store, what)) == ["FINISHED", "FINISHED", "KILLED", "KILLED"]
+    assert sorted(_status(store, info)) == ["FINISHED", "FINISHED", "KILLED", "KILLED"]

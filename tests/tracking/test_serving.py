@@ -42,7 +42,7 @@ def documented(mark: str, port: int) -> str:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder whose store has a champion."""
+    """Return a working folder whose store has a champion."""
     place = tmp_path_factory.mktemp("serving")
     store = open_store(root=place / "mlruns")
     client = store.create_client()
@@ -58,7 +58,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def port(place: Path) -> Iterator[int]:
-    """Of a server on loopback that answers."""
+    """Yield the port of a server on loopback that answers."""
     port = free_port()
     with (place / "server.txt").open("w") as shown:
         server = subprocess.Popen(
@@ -83,7 +83,7 @@ def port(place: Path) -> Iterator[int]:
 
 
 def environment() -> dict[str, str]:
-    """That of this process, with the programs of its Python's environment before all others."""
+    """Return the environment of this process, with the programs beside its Python first."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
 

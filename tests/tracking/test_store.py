@@ -22,7 +22,7 @@ from tests.machine import free_port
 
 
 class _Stranger(BaseHTTPRequestHandler):
-    """A web server that is not MLflow's; of what it is sent, it takes note and says nothing."""
+    """A web server that is not MLflow's. It notes each request and does not answer."""
 
     sent: ClassVar[list[str]] = []
 
@@ -48,7 +48,7 @@ def stranger() -> Iterator[str]:
     server.server_close()
 
 
-def _told(uri: str | None = None, root: Path = Path("mlruns"), *, create: bool = True) -> str:
+def _error_line(uri: str | None = None, root: Path = Path("mlruns"), *, create: bool = True) -> str:
     with pytest.raises(UserError) as caught:
         open_store(uri, root, create=create)
     line = str(caught.value)
@@ -81,25 +81,25 @@ def test_the_usual_store_is_known_by_each_of_its_addresses(
     assert here not in map(resolve_tracking_uri, others)
 
 
-def test_a_store_below_a_file_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_store_below_a_file_gives_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
-    assert "cannot be written" in _told(root=tmp_path / "file" / "mlruns")
+    assert "cannot be written" in _error_line(root=tmp_path / "file" / "mlruns")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_file_that_is_no_database_is_told_and_left_as_it_was(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
     database.write_text("these are notes, not a database" * 10)
     before = database.read_bytes()
-    assert "not a database" in _told(f"sqlite:///{database}")
+    assert "not a database" in _error_line(f"sqlite:///{database}")
     assert database.read_bytes() == before
 
 
-def test_a_dead_server_is_told_in_one_line() -> None:
-    assert "does not answer" in _told(f"http://127.0.0.1:{free_port()}")
+def test_a_dead_server_gives_one_line() -> None:
+    assert "does not answer" in _error_line(f"http://127.0.0.1:{free_port()}")
 
 
-def test_a_server_is_asked_once_where_retries_are_stopped(
+def test_a_server_gets_each_request_once_if_retries_are_stopped(
     stranger: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -109,23 +109,23 @@ def test_a_server_is_asked_once_where_retries_are_stopped(
     assert _Stranger.sent == ["/api/2.0/mlflow/runs/create"]
 
 
-def test_a_server_that_is_not_mlflow_is_told_in_one_line(stranger: str) -> None:
-    assert "not as an MLflow server" in _told(stranger)
+def test_a_server_that_is_not_mlflow_gives_one_line(stranger: str) -> None:
+    assert "not as an MLflow server" in _error_line(stranger)
 
 
 @pytest.mark.parametrize("name", ["what?", "100%41"])
 def test_a_folder_that_an_address_would_lead_out_of_is_refused(tmp_path: Path, name: str) -> None:
-    assert "its path may not hold" in _told(root=tmp_path / name / "mlruns")
+    assert "its path may not hold" in _error_line(root=tmp_path / name / "mlruns")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "ftp://host/mlruns", "sqlite://"])
-def test_an_address_of_no_known_kind_is_told_with_what_to_write(uri: str) -> None:
-    assert "sqlite:////absolute/path/mlflow.db" in _told(uri)
+def test_an_address_of_no_known_kind_is_refused_with_what_to_write(uri: str) -> None:
+    assert "sqlite:////absolute/path/mlflow.db" in _error_line(uri)
 
 
 @pytest.mark.parametrize(
-    ("uri", "told"),
+    ("uri", "part"),
     [
         ("http:foo", "is no address"),
         ("http://", "is no address"),
@@ -138,10 +138,10 @@ def test_an_address_of_no_known_kind_is_told_with_what_to_write(uri: str) -> Non
         ("mysql://me:se/c:r@et@h/db", "mysql"),
     ],
 )
-def test_an_odd_address_is_told_in_one_line_without_its_password(uri: str, told: str) -> None:
-    line = _told(uri)
-    assert told in line
-    assert not [part for part in ("secret", "se/c", "r@et") if part in line]
+def test_an_odd_address_gives_one_line_without_its_password(uri: str, part: str) -> None:
+    line = _error_line(uri)
+    assert part in line
+    assert not [secret for secret in ("secret", "se/c", "r@et") if secret in line]
 
 
 @pytest.mark.parametrize(
@@ -158,10 +158,10 @@ def test_a_password_is_never_shown(uri: str) -> None:
     assert "secret" not in summarize_error(OSError(f"request to {uri} failed"))
 
 
-def test_without_create_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
-    told = _told(root=tmp_path / "mlruns", create=False)
+def test_without_create_a_missing_store_is_refused_and_not_created(tmp_path: Path) -> None:
+    line = _error_line(root=tmp_path / "mlruns", create=False)
     hint = "run a search first, or name the store with --tracking-uri"
-    assert told == f"no studies in {tmp_path / 'mlruns'}; {hint}"
+    assert line == f"no studies in {tmp_path / 'mlruns'}; {hint}"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -109,9 +109,7 @@ def test_the_address_names_the_view_that_the_experiment_has(
     assert f"mlflow.sharedViewState.{key}" in experiment.tags
 
 
-def test_a_study_that_goes_on_gets_a_view_where_it_had_none(
-    store: Store, describe: Describe
-) -> None:
+def test_a_resumed_study_gets_a_view_if_it_had_none(store: Store, describe: Describe) -> None:
     run_id = EventRecorder(store, describe(), resume=False).run_id
     key = f"mlflow.sharedViewState.{run_id}"
     store.create_client().delete_experiment_tag(store.experiment_id, key)

@@ -31,13 +31,13 @@ def _answer(status: int) -> requests.Response:
     return answer
 
 
-class Told:
-    """A source that holds all that a study tells."""
+class MemorySource:
+    """An EventSource in memory."""
 
     def __init__(self, events: Sequence[Event] = ()) -> None:
         self._events = list(events)
 
-    def tell(self, writer: StudyWriter, *events: Event) -> None:
+    def send(self, writer: StudyWriter, *events: Event) -> None:
         for event in events:
             self._events.append(event)
             writer.on_event(event)
@@ -52,13 +52,13 @@ class Told:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_no_run_stays_running_when_the_driver_breaks_off(
+def test_no_run_stays_running_when_the_driver_fails(
     store: Store, describe: Describe, result: Result, events: Events, error: type[BaseException]
 ) -> None:
     def study() -> None:
-        told = Told()
-        with StudyWriter(store, describe(), told) as writer:
-            told.tell(writer, *events(0, result(1)), *events(1))
+        source = MemorySource()
+        with StudyWriter(store, describe(), source) as writer:
+            source.send(writer, *events(0, result(1)), *events(1))
             raise error
 
     with pytest.raises(error):
@@ -69,7 +69,7 @@ def test_no_run_stays_running_when_the_driver_breaks_off(
     assert [run.info.status for run in runs] == ["KILLED", "KILLED"]
 
 
-def test_a_store_that_fails_for_a_moment_loses_nothing_and_is_told_once(
+def test_a_store_that_fails_for_a_moment_loses_nothing_and_is_reported_once(
     store: Store,
     describe: Describe,
     result: Result,
@@ -85,8 +85,8 @@ def test_a_store_that_fails_for_a_moment_loses_nothing_and_is_told_once(
         whole(self, events)
 
     monkeypatch.setattr(EventRecorder, "record_events", record)
-    told = Told(events(0, *map(result, range(1, 9)), ending="finished"))
-    with StudyWriter(store, describe(), told) as writer:
+    source = MemorySource(events(0, *map(result, range(1, 9)), ending="finished"))
+    with StudyWriter(store, describe(), source) as writer:
         assert writer.close("finished") is None
     assert capsys.readouterr().err.count("disk is full") == 1
     (trial,) = list_trials(store, find_study(store, describe().name))
@@ -98,8 +98,8 @@ def test_an_event_that_cannot_be_recorded_takes_no_other_with_it(
 ) -> None:
     bad = result(2)
     results = [result(1), EpochResult(2, {**bad.metrics, "not a\nname": 1.0}, []), result(3)]
-    told = Told(events(0, *results, ending="finished"))
-    missing = StudyWriter(store, describe(), told).close("finished")
+    source = MemorySource(events(0, *results, ending="finished"))
+    missing = StudyWriter(store, describe(), source).close("finished")
     assert missing is not None
     assert "1 records are missing" in missing
     (trial,) = list_trials(store, find_study(store, describe().name))
@@ -116,7 +116,7 @@ def test_a_store_that_stays_away_is_reported_at_the_end(
 
     monkeypatch.setattr(EventRecorder, "record_events", record)
     monkeypatch.setattr("fer_tune.tracking.writer._PROGRESS_SECONDS", 0.5)
-    missing = StudyWriter(store, describe(), Told(events(0))).close("finished")
+    missing = StudyWriter(store, describe(), MemorySource(events(0))).close("finished")
     assert missing is not None
     assert "2 records are missing" in missing
     assert "disk is full" in missing
@@ -145,13 +145,13 @@ def test_a_store_that_never_answers_holds_up_neither_the_study_nor_its_end(
     }.items():
         monkeypatch.setattr(f"fer_tune.tracking.writer.{name}", seconds)
     monkeypatch.setattr(EventRecorder, "record_events", record)
-    told = Told(events(0, result(1)))
-    writer = StudyWriter(store, describe(), told)
+    source = MemorySource(events(0, result(1)))
+    writer = StudyWriter(store, describe(), source)
     asked.wait()
     for epoch in range(2, 5001):
-        told.tell(writer, EpochEnded(number=0, result=result(epoch)))
+        source.send(writer, EpochEnded(number=0, result=result(epoch)))
     # No more than was read before is in memory.
-    assert told.count_unread() == 4999
+    assert source.count_unread() == 4999
     missing = writer.close("finished")
     assert missing is not None
     assert "5002 records are missing" in missing
@@ -168,8 +168,8 @@ def test_a_study_that_outruns_its_store_is_read_piece_by_piece(
 ) -> None:
     monkeypatch.setattr("fer_tune.tracking.writer._MAX_EVENTS", 3)
     both = [events(number, *map(result, range(1, 5)), ending="finished") for number in (0, 1)]
-    told = Told([event for pair in zip(*both, strict=True) for event in pair])
-    assert StudyWriter(store, describe(), told).close("finished") is None
+    source = MemorySource([event for pair in zip(*both, strict=True) for event in pair])
+    assert StudyWriter(store, describe(), source).close("finished") is None
     recorded = list_trials(store, find_study(store, describe().name))
     assert [(trial.epochs, trial.ending) for trial in recorded] == [(4, "finished")] * 2
 
@@ -187,7 +187,7 @@ def test_a_study_that_outruns_its_store_is_read_piece_by_piece(
         (TypeError("ours"), False),
     ],
 )
-def test_what_may_pass_is_tried_again_and_what_is_refused_is_not(
+def test_a_failed_request_is_repeated_and_a_refused_one_is_not(
     store: Store,
     describe: Describe,
     events: Events,
@@ -204,11 +204,11 @@ def test_what_may_pass_is_tried_again_and_what_is_refused_is_not(
 
     monkeypatch.setattr(EventRecorder, "record_events", record)
     monkeypatch.setattr("fer_tune.tracking.writer._FIRST_PAUSE", 0.0)
-    missing = StudyWriter(store, describe(), Told(events(0))).close("finished")
+    missing = StudyWriter(store, describe(), MemorySource(events(0))).close("finished")
     assert (missing is None) == is_kept
 
 
-def test_a_store_that_fails_at_the_start_is_told_in_one_line(
+def test_a_store_that_fails_at_the_start_gives_one_line(
     store: Store, describe: Describe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def log_text(*_: object) -> None:
@@ -216,15 +216,17 @@ def test_a_store_that_fails_at_the_start_is_told_in_one_line(
 
     monkeypatch.setattr("mlflow.MlflowClient.log_text", log_text)
     with pytest.raises(UserError, match="Permission denied"):
-        StudyWriter(store, describe(), Told())
+        StudyWriter(store, describe(), MemorySource())
 
 
 def test_two_studies_share_a_local_store(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
     name = describe().name
-    told = events(0, *map(result, range(1, 6)))
-    pair = [StudyWriter(store, describe(name=f"{name} {i}"), Told(told)) for i in range(2)]
+    sent = events(0, *map(result, range(1, 6)))
+    pair = [
+        StudyWriter(store, describe(name=f"{name} {i}"), MemorySource(sent)) for i in range(2)
+    ]
     assert [writer.close("finished") for writer in pair] == [None, None]
     for i in range(2):
         (trial,) = list_trials(store, find_study(store, f"{name} {i}"))

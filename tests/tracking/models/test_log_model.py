@@ -97,7 +97,7 @@ def test_code_in_a_model_is_not_run(store: Store, address: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["MLmodel", "weights.safetensors", "description.json"])
 @pytest.mark.parametrize("content", [b"", b"{}", b"\x80\x04N.", b"[" * 9999])
-def test_a_model_of_something_else_is_told_in_one_line(
+def test_a_model_of_something_else_gives_one_line(
     store: Store, address: str, name: str, content: bytes
 ) -> None:
     (part,) = _kept(store, address).rglob(name)
@@ -115,7 +115,7 @@ def test_a_registered_version_is_loaded_by_its_name(store: Store, address: str) 
     assert load_model(store, "models:/by-hand/1").metadata.model_id == model.model_id
 
 
-def test_a_registered_version_is_loaded_by_its_alias_also_where_it_names_a_model(
+def test_a_registered_version_is_loaded_by_its_alias_also_if_its_source_is_a_model(
     store: Store, address: str
 ) -> None:
     client = store.create_client()
@@ -142,9 +142,7 @@ def test_a_card_lies_beside_the_model(store: Store, model: FerNet, address: str)
     load_model(store, with_card)
 
 
-def test_it_loads_where_the_package_is_not_installed(
-    store: Store, address: str, tmp_path: Path
-) -> None:
+def test_it_loads_without_the_package(store: Store, address: str, tmp_path: Path) -> None:
     faces = np.zeros((2, 48, 48), dtype=np.uint8)
     np.save(tmp_path / "faces.npy", faces)
     here = Path(__file__).parents[3]
@@ -161,7 +159,7 @@ def test_it_loads_where_the_package_is_not_installed(
     assert {len(column) for column in table.values()} == {2}
 
 
-def test_a_model_that_is_not_there_is_told_in_one_line(store: Store) -> None:
+def test_a_model_that_is_not_there_gives_one_line(store: Store) -> None:
     for address in ("models:/m-0", "models:/nothing/3"):
         with pytest.raises(UserError) as caught:
             load_model(store, address)
