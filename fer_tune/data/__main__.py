@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         console.print(_build_table(splits.source, audit))
         for line in ("", splits.protocol, *splits.notes, "", *audit.summarize_findings()):
             console.print(line)
-    folder = args.out or Path("mlruns", "data", _slugify_source(splits.source))
+    name = re.sub(r"[^\w.-]+", "-", Path(splits.source).stem).strip("-.") or "faces"
+    folder = args.out or Path("mlruns", "data", name)
     with explain_os_errors(f"{folder} cannot be written", "name another folder with --out"):
         plots = _draw_plots(splits, audit, folder, args.plan)
     if args.json:
@@ -61,18 +62,11 @@ def build_parser() -> CommandParser:
         "(default: FER_TUNE_DATA, else data/, else the demo faces)",
     )
     parser.add_argument("--skip-bad", action="store_true", help="leave out unreadable faces")
-    parser.add_argument(
-        "--out", type=parse_path, help="folder for the plots (default: mlruns/data/NAME)"
-    )
-    parser.add_argument(
-        "--plan", choices=DATA_PLANS, help="plot the training faces of this data plan too"
-    )
+    output_help = "folder for the plots (default: mlruns/data/NAME)"
+    parser.add_argument("--out", type=parse_path, help=output_help)
+    parser.add_argument("--plan", choices=DATA_PLANS, help="plot the faces of this data plan too")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser
-
-
-def _slugify_source(source: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", Path(source).stem).strip("-.") or "faces"
 
 
 def _to_json(splits: Splits, audit: Audit, plots: Sequence[Path]) -> str:
@@ -108,9 +102,8 @@ def _draw_plots(splits: Splits, audit: Audit, folder: Path, plan: DataPlan | Non
 
     bars = folder / "class-distribution.png"
     plots.plot_class_distribution(audit.counts, splits.classes, bars)
-    sheets: list[tuple[DataPlan, Path, str]] = [
-        ("original", folder / "random-faces.png", "random training faces")
-    ]
+    random = folder / "random-faces.png"
+    sheets: list[tuple[DataPlan, Path, str]] = [("original", random, "random training faces")]
     if plan:
         sheets.append((plan, folder / f"plan-{plan}.png", f"faces of the data plan {plan}"))
     for name, file, subject in sheets:

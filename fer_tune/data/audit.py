@@ -131,11 +131,9 @@ def _describe_leak(leak: Leak) -> str:
     start = f"Leak from {leak.earlier} to {leak.split}:"
     if not leak.faces:
         return f"{start} none."
-    return (
-        f"{start} {leak.faces:,} of {leak.of:,} {leak.split} faces ({leak.faces / leak.of:.1%}) "
-        f"have an exact duplicate in {leak.earlier}, {leak.same_label / leak.faces:.0%} of them "
-        "with the same label."
-    )
+    faces = f"{leak.faces:,} of {leak.of:,} {leak.split} faces ({leak.faces / leak.of:.1%})"
+    same = f"{leak.same_label / leak.faces:.0%} of them with the same label"
+    return f"{start} {faces} have an exact duplicate in {leak.earlier}, {same}."
 
 
 def _format_by_split(counts: Mapping[SplitName, int]) -> str:

@@ -12,9 +12,6 @@ def hash_images(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
-def has_duplicate(
-    images: NDArray[np.uint8],  # (N, 48, 48)
-    others: NDArray[np.uint8],  # (M, 48, 48)
-) -> NDArray[np.bool_]:  # (N,)
-    """Return for each image whether it has an exact duplicate among the others."""
+def has_duplicate(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return for each image, (N, 48, 48), whether it has an exact duplicate among the others."""
     return np.isin(hash_images(images), hash_images(others))

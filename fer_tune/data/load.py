@@ -62,10 +62,10 @@ def _find_default_path() -> Path | None:
 def _check_readable(path: Path) -> None:
     try:
         status = path.stat()
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; name a file or folder of faces") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}; name a file or folder of faces") from None
+        missing = isinstance(error, FileNotFoundError)
+        problem = "does not exist" if missing else f"cannot be read: {error}"
+        raise UserError(f"{path} {problem}; name a file or folder of faces") from None
     if stat.S_ISREG(status.st_mode) and status.st_size == 0:
         raise UserError(f"{path} is empty; name a file or folder of faces")
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):

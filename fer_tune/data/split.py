@@ -49,15 +49,9 @@ def split_faces(decoded: DecodedFaces, source: str) -> Splits:
         faces["train"], faces["test"] = _hold_out(faces["train"])
         faces["train"], faces["validation"] = _hold_out(faces["train"])
         protocol = _NO_SPLITS
-    splits = Splits(
-        decoded.classes,
-        train=faces["train"],
-        validation=faces["validation"],
-        test=faces["test"],
-        source=source,
-        protocol=protocol.format(**{name: f"{len(own):,}" for name, own in faces.items()}),
-        notes=decoded.notes,
-    )
+    sentence = protocol.format(**{name: f"{len(own):,}" for name, own in faces.items()})
+    train, validation, test = (faces[name] for name in SPLIT_NAMES)
+    splits = Splits(decoded.classes, train, validation, test, source, sentence, decoded.notes)
     _check_class_coverage(splits)
     return splits
 

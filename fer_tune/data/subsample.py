@@ -58,8 +58,8 @@ def _allocate_quotas(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 def _draw_by_quota(faces: Faces, quotas: NDArray[np.int64], seed: int) -> Faces:
     rng = np.random.default_rng(seed)
-    chosen = [
+    drawn = [
         rng.choice(np.flatnonzero(faces.labels == label), quota, replace=False)
         for label, quota in enumerate(quotas)
     ]
-    return faces.take(np.sort(np.concatenate(chosen)))
+    return faces.take(np.sort(np.concatenate(drawn)))

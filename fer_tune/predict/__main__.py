@@ -42,9 +42,8 @@ def build_parser() -> cli.CommandParser:
         help="models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID "
         "(default: models:/fer_tune@champion, else the newest retrained)",
     )
-    parser.add_argument(
-        "--tracking-uri", type=cli.parse_nonempty, metavar="URI", help="same as for search"
-    )
+    uri_help = "tracking store, as for search"
+    parser.add_argument("--tracking-uri", type=cli.parse_nonempty, metavar="URI", help=uri_help)
     formats = parser.add_mutually_exclusive_group()
     for name in ("json", "csv"):
         formats.add_argument(

@@ -79,9 +79,8 @@ def _expand_pattern(path: Path) -> list[Path]:
 
 
 def _list_photos(path: Path, files: Sequence[SourceFile]) -> list[Photo]:
-    match files:
-        case [file] if path.is_file() and file.path.name == path.name:
-            return [Photo(str(path), file.read_bytes)]
+    if path.is_file() and [file.path.name for file in files] == [path.name]:
+        return [Photo(str(path), files[0].read_bytes)]
     images = [file for file in files if file.suffix in image_file.SUFFIXES]
     if not images:
         raise UserError("it contains no images")

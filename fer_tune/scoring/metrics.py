@@ -96,11 +96,8 @@ def build_test_metrics(test: Scores, classes: Sequence[str]) -> dict[str, float]
 
 
 def _build_split_metrics(split: str, scores: Scores, classes: Sequence[str]) -> dict[str, float]:
-    metrics = {
-        f"{split}/accuracy": scores.accuracy,
-        f"{split}/loss": scores.loss,
-        f"{split}/macro_f1": scores.macro_f1,
-    }
+    names = ("accuracy", "loss", "macro_f1")
+    metrics: dict[str, float] = {f"{split}/{name}": getattr(scores, name) for name in names}
     if (polarity := scores.polarity_accuracy(classes)) is not None:
         metrics[f"{split}/polarity_accuracy"] = polarity
     for measure in ("precision", "recall", "f1"):

@@ -3,12 +3,15 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.scoring.metrics import Scores
+
+# Columns of the CSV, in the order of the fields.
+_COLUMNS = ("truth", "prediction", "probability", "flip_prediction", "flip_probability")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,15 +57,9 @@ class Predictions:
         import pandas as pd
 
         names = np.array(classes, dtype=object)
-        table = pd.DataFrame(
-            {
-                "truth": names[self.truth],
-                "prediction": names[self.predicted],
-                "probability": self.probability,
-                "flip_prediction": names[self.flip_predicted],
-                "flip_probability": self.flip_probability,
-            }
-        )
+        plain = names[self.truth], names[self.predicted], self.probability
+        flipped = names[self.flip_predicted], self.flip_probability
+        table = pd.DataFrame(dict(zip(_COLUMNS, (*plain, *flipped), strict=True)))
         return str(table.to_csv(index_label="row", lineterminator="\n", float_format="%.6f"))
 
     @classmethod
@@ -73,18 +70,16 @@ class Predictions:
         # Without guessing: a class may be called "nan", or "007".
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
         index = {name: label for label, name in enumerate(classes)}
+
+        def parse_column(name: str) -> NDArray[Any]:
+            if name.endswith("probability"):
+                return table[name].to_numpy(dtype=np.float64)
+            return np.array([index[class_name] for class_name in table[name]], dtype=np.int64)
+
         try:
-            truth, predicted, flip_predicted = (
-                np.array([index[name] for name in table[column]], dtype=np.int64)
-                for column in ("truth", "prediction", "flip_prediction")
-            )
-            probability, flip_probability = (
-                table[column].to_numpy(dtype=np.float64)
-                for column in ("probability", "flip_probability")
-            )
+            return cls(*map(parse_column, _COLUMNS))
         except KeyError as error:
             raise ValueError(f"no predictions of these classes: {error}") from error
-        return cls(truth, predicted, probability, flip_predicted, flip_probability)
 
 
 def build_confusion_matrix(

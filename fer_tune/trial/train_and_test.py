@@ -81,8 +81,7 @@ def predict_and_score(model: FerNet, faces: DeviceData, classes: int) -> tuple[S
     plain, flipped = torch.cat(log_probabilities[::2]), torch.cat(log_probabilities[1::2])
     truth = faces.labels.cpu()
     loss = -float(plain.gather(1, truth[:, None]).mean())
-    predictions = Predictions.from_probabilities(
-        truth.numpy(), plain.exp().numpy(), flipped.exp().numpy()
-    )
+    probabilities = plain.exp().numpy(), flipped.exp().numpy()
+    predictions = Predictions.from_probabilities(truth.numpy(), *probabilities)
     confusion = build_confusion_matrix(truth.numpy(), predictions.predicted, classes)
     return Scores(loss, confusion), predictions

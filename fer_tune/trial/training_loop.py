@@ -38,10 +38,8 @@ def fit(
 
     Raises Diverged if a loss, in training or in evaluation, becomes NaN or infinite.
     """
-    training, sample, validation = (
-        DeviceData.from_faces(faces, device)
-        for faces in (data.training.faces, data.train_sample, data.validation)
-    )
+    sets = data.training.faces, data.train_sample, data.validation
+    training, sample, validation = (DeviceData.from_faces(faces, device) for faces in sets)
     weights = data.training.sampling_weights
     sampling_weights = None if weights is None else torch.from_numpy(np.array(weights))
     mix = make_mixup(spec.config.mixup, len(data.classes))

@@ -7,7 +7,7 @@ the expression, and many labels are wrong, so a large network overfits.
 import numpy as np
 
 from fer_tune.data.demo.portraits import draw_portraits
-from fer_tune.data.faces import EMOTIONS, Faces, SplitName, Splits
+from fer_tune.data.faces import EMOTIONS, SPLIT_NAMES, Faces, SplitName, Splits
 
 DEMO_SOURCE = "demo faces"
 DEMO_WARNING = (
@@ -31,14 +31,9 @@ LABEL_NOISE = 0.18
 
 def draw_demo_splits(seed: int = 0) -> Splits:
     """Draw 2,872 training, 398 validation and 400 test faces; a seed always gives the same."""
-    return Splits(
-        classes=EMOTIONS,
-        train=_draw_split("train", seed),
-        validation=_draw_split("validation", seed),
-        test=_draw_split("test", seed),
-        source=DEMO_SOURCE,
-        protocol="Three splits, drawn separately, with the class shares of FER2013.",
-    )
+    protocol = "Three splits, drawn separately, with the class shares of FER2013."
+    train, validation, test = (_draw_split(name, seed) for name in SPLIT_NAMES)
+    return Splits(EMOTIONS, train, validation, test, DEMO_SOURCE, protocol)
 
 
 def _draw_split(name: SplitName, seed: int) -> Faces:

@@ -132,8 +132,7 @@ def _open_rows(file: SourceFile) -> Iterator[Iterator[list[str]]]:
             warnings.simplefilter("error", DeprecationWarning)  # see parse_pixels
             yield (rows := csv.reader(_read_lines(text)))
     except csv.Error as error:
-        where = f"near line {rows.line_num}"
-        raise UserError(f"{name} is not a CSV of faces: {error} ({where})") from None
+        raise UserError(f"{name}, near line {rows.line_num}: no CSV of faces ({error})") from None
     except READ_ERRORS as error:
         raise UserError(f"{name} cannot be read: {error}") from None
     finally:

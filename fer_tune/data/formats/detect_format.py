@@ -10,9 +10,7 @@ from fer_tune.data.formats.class_and_split_names import match_split_in_table_nam
 from fer_tune.data.formats.decoded_faces import DecodedFaces, FaceCollector
 from fer_tune.data.formats.source_files import SourceFile
 
-KNOWN_FORMATS = (
-    "fer2013.csv, image folders by class, a zip of either, or parquet with images and labels"
-)
+KNOWN_FORMATS = "fer2013.csv, image folders by class, zips of these, parquet of images with labels"
 
 # Formats whose files hold faces, labels and perhaps splits, by suffix.
 _READERS = {".parquet": parquet_file.read_parquet}
