@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup
+from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup
 
 if TYPE_CHECKING:
     from rich.table import Table

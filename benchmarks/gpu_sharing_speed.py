@@ -1,10 +1,10 @@
 """Throughput of a GPU in trials an hour, with 1, 2, 4 and 8 trials at once."""
 
 from benchmarks.benchmark_faces import FER2013_TRAIN_FACES, load_benchmark_splits
-from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup
+from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup
 from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.data.trial_data import build_trial_data
-from fer_tune.study.tune.gpu_sharing import TRIAL_COUNTS, Throughput, measure_throughputs
+from fer_tune.study.tune.measure_gpu_sharing import TRIAL_COUNTS, Throughput, measure_throughputs
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import detect_machine
 

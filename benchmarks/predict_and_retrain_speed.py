@@ -8,10 +8,10 @@ import pandas as pd
 import torch
 
 from benchmarks.benchmark_faces import load_benchmark_splits, repeat_faces
-from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup, Target
+from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import start_process
 from benchmarks.training_speed import TrainingJob, make_trial_data
-from fer_tune.common.filesystem import DiskDirectory
+from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.benchmark_faces import FER2013_TRAIN_FACES, load_benchmark_splits, repeat_faces
-from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup, Target
+from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import run_and_time
 from benchmarks.study_speed import StudySize, find_study_folder, run_search_command
 from fer_tune.data.faces import Faces

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks.benchmark_faces import load_benchmark_splits
-from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup, Target
+from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import start_process
 from benchmarks.study_speed import CONCURRENT, EQUAL_SPACE, StudySize, measure_wall_and_training
 from fer_tune.data.faces import Splits
@@ -17,8 +17,8 @@ from fer_tune.study.records.settings import StudySettings, write_settings
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import ResourceAllocation
-from fer_tune.study.tune.shared_data import build_study_data
-from fer_tune.study.tune.tuner import RunContext, run_study
+from fer_tune.study.tune.shared_data import build_data_by_plan
+from fer_tune.study.tune.tuner import RunResources, run_study
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.writer import StudyWriter
 
@@ -58,8 +58,8 @@ def run_equal_study(
     """
     splits = load_benchmark_splits(path)
     settings = make_equal_settings(splits, size)
-    faces = build_study_data(splits, settings)
-    context = RunContext.on_this_machine(
+    faces = build_data_by_plan(splits, settings)
+    context = RunResources.on_this_machine(
         write_settings(folder, settings),
         ResourceAllocation(min(CONCURRENT, size.trials), 1, 0),
     )

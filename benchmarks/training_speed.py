@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from benchmarks.benchmark_faces import load_benchmark_splits, repeat_faces, write_image_folders
-from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup, Target
+from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import start_process, start_process_pool
 from benchmarks.reference_trainable import (
     Batches,

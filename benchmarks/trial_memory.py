@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.benchmark_faces import FER2013_TRAIN_FACES, load_benchmark_splits, repeat_faces
-from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup, Target
+from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import start_process, sum_trial_memory
 from benchmarks.study_speed import StudySize
 from benchmarks.tracking_overhead import make_equal_settings
@@ -18,9 +18,9 @@ from fer_tune.study.records.event_log import EventLog
 from fer_tune.study.records.settings import write_settings
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import ResourceAllocation
-from fer_tune.study.tune.shared_data import SharedStudyData, build_study_data
+from fer_tune.study.tune.shared_data import SharedStudyData, build_data_by_plan
 from fer_tune.study.tune.trainable import TrialOptions, train_trial
-from fer_tune.study.tune.tuner import RunContext, run_study
+from fer_tune.study.tune.tuner import RunResources, run_study
 
 FEW_FACES = 2_000
 VALIDATION_FACES = 256  # the same with many and with few training faces
@@ -85,8 +85,8 @@ def run_small_study(path: Path | None, case: MemoryCase, folder: Path) -> None:
     """Run a study in this process, with all its trials at once."""
     splits = _resize_splits(load_benchmark_splits(path), case.faces)
     settings = make_equal_settings(splits, StudySize(case.concurrent, case.epochs, case.faces))
-    faces = build_study_data(splits, settings)
-    context = RunContext.on_this_machine(
+    faces = build_data_by_plan(splits, settings)
+    context = RunResources.on_this_machine(
         write_settings(folder, settings), ResourceAllocation(case.concurrent, 1, 0)
     )
     with open_ray_session(None), closing(EventLog(context.local_dir)) as event_log:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from benchmarks.benchmark_result import BenchmarkResult, BenchmarkSetup, Target
+from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import read_process_memory, start_process
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Event, Observer, TrialEnded
@@ -29,7 +29,7 @@ from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import ResourceRequest, allocate_resources, detect_machine
 from fer_tune.study.tune.shared_data import SharedStudyData
 from fer_tune.study.tune.trainable import TrialOptions, report_epoch
-from fer_tune.study.tune.tuner import RunContext, run_study
+from fer_tune.study.tune.tuner import RunResources, run_study
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, open_store
@@ -117,7 +117,7 @@ def train_nothing(config: dict[str, Any], faces: SharedStudyData, options: Trial
 
 
 @dataclass
-class StudyMonitor:
+class TrialEndObserver:
     """Observer of a study that records when trials end, and the driver's memory.
 
     end_times: seconds since the study's start, one value for each trial.
@@ -158,7 +158,7 @@ class EmptyStudyTimes:
     epochs: int
     study_seconds: float
     recorded_seconds: float
-    monitor: StudyMonitor
+    monitor: TrialEndObserver
 
 
 def run_empty_study(
@@ -167,8 +167,8 @@ def run_empty_study(
     """Run a study of `trials` with `epochs` each, recorded in `store`; Ray must be connected."""
     settings = _make_settings(f"overhead-{trials}-{epochs}-{time.time_ns()}", trials, epochs, space)
     resources = allocate_resources([detect_machine()], trials, ResourceRequest())
-    context = RunContext.on_this_machine(write_settings(folder, settings), resources)
-    monitor = StudyMonitor()
+    context = RunResources.on_this_machine(write_settings(folder, settings), resources)
+    monitor = TrialEndObserver()
     with (
         Path(os.devnull).open("w") as devnull,
         StudyWriter(store, _make_study_info(settings), EventLogReader(context.local_dir)) as writer,

@@ -19,7 +19,7 @@ STARTS_RAY = (
     "tests/report/test_search_end.py",
     "tests/study/tune/test_tuner.py",
     "tests/study/tune/test_ray_session.py",
-    "tests/study/tune/test_gpu_sharing.py",
+    "tests/study/tune/test_measure_gpu_sharing.py",
     "tests/retrain/test_retrain.py",
     "tests/search/test_search.py",
 )

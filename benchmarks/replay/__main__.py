@@ -15,7 +15,7 @@ from benchmarks.replay.parallel_replay import (
     ReplayPlan,
     Runs,
     list_default_systems,
-    load_plan_curves,
+    load_curves,
     replay_systems,
 )
 from benchmarks.replay.plot_best_scores import plot_best_scores
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     systems = options.systems or list_default_systems(plan)
     began = time.monotonic()
     try:
-        table = load_plan_curves(plan)
+        table = load_curves(plan)
         runs = replay_systems(plan, systems, options.workers, options.processes, _print_progress)
     except UserError as error:
         sys.exit(f"error: {error}")

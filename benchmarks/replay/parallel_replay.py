@@ -43,7 +43,7 @@ class ReplayPlan:
     syne_tune_python: Path | None
 
 
-def load_plan_curves(plan: ReplayPlan) -> CurveTable:
+def load_curves(plan: ReplayPlan) -> CurveTable:
     """Load the plan's table, once a process. Raises UserError if it is invalid."""
     return _load_once(plan.table, plan.space)
 
@@ -98,7 +98,7 @@ def _replay_system(plan: ReplayPlan, name: str, workers: int) -> list[ReplayedSt
 
 def _simulate_studies(plan: ReplayPlan, name: str, workers: int) -> list[list[SimulatedEpoch]]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    table = load_plan_curves(plan)
+    table = load_curves(plan)
     pairs = (SYSTEMS[name](table, seed) for seed in range(plan.seeds))
     return [
         StudySimulator(*pair, table.predict_curve, workers).simulate_epochs(plan.epochs)
@@ -107,7 +107,7 @@ def _simulate_studies(plan: ReplayPlan, name: str, workers: int) -> list[list[Si
 
 
 def _run_syne_tune(plan: ReplayPlan, name: str, workers: int) -> list[list[SimulatedEpoch]]:
-    table = load_plan_curves(plan)
+    table = load_curves(plan)
     task = {
         "parameters": table.parameters,
         "configs": table.configs,

@@ -13,7 +13,7 @@ from pathlib import Path
 import optuna
 import torch
 
-from benchmarks.jsonl import Line, read_lines, run_and_append
+from benchmarks.resumable_runs import Line, read_lines, run_and_append
 from fer_tune.common import cli
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits

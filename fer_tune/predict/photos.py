@@ -107,7 +107,7 @@ def extract_faces(photo: Photo) -> list[PhotoFace]:
     Raises BrokenImageError if the image is broken or too large.
     """
     try:
-        grey, _ = image_file.decode_grey(photo.read())
+        grey, _ = image_file.decode_grey_image(photo.read())
     except READ_ERRORS as error:
         if isinstance(error, image_file.BrokenImageError):
             raise

@@ -17,9 +17,9 @@ from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.terminal.study_summary import SUMMARY_METRICS
 from fer_tune.tracking import queries
-from fer_tune.tracking.artifacts import find_text
 from fer_tune.tracking.confusion_matrix import parse_confusion_csv
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.text_artifacts import find_text
 
 _CLASS_F1_PREFIX = "val_f1/"
 

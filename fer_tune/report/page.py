@@ -10,8 +10,8 @@ from fer_tune.common.text import pluralize
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import reload_splits
 from fer_tune.events import STATUS_WORDS
+from fer_tune.report.augmentation_and_size import build_augmentation_section
 from fer_tune.report.best_trial import build_best_trial_section
-from fer_tune.report.complexity import build_complexity_section
 from fer_tune.report.data_audit import build_data_audit_section
 from fer_tune.report.data_plan_comparison import build_data_plan_section
 from fer_tune.report.improvement import build_improvement_section
@@ -24,8 +24,8 @@ from fer_tune.report.section import FaceSheet
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.tracking import tags
-from fer_tune.tracking.artifacts import REPORT_FILE, log_report
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.text_artifacts import REPORT_FILE, log_report
 
 _FOLDER = Path(__file__).parent
 
@@ -96,7 +96,7 @@ def render_report(
         build_improvement_section(study),
         build_overfitting_section(study),
         build_data_plan_section(study),
-        build_complexity_section(study),
+        build_augmentation_section(study),
         build_learning_curves_section(study),
         build_best_trial_section(study, sheets, reason),
         build_data_audit_section(splits, missing_reason),

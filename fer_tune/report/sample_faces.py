@@ -13,7 +13,7 @@ from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.section import FaceSheet, PredictedFace
 
 if TYPE_CHECKING:
-    from fer_tune.common.filesystem import Directory
+    from fer_tune.common.disk_or_bucket import Directory
 
 _FACES_PER_CLASS, _MAX_FACES, _MAX_MISTAKES = 4, 40, 24
 _BATCH_SIZE = 512

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fer_tune.common.filesystem import Directory
+from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.lock import hold_lock
 from fer_tune.data.faces import Splits
 from fer_tune.data.trial_data import build_trial_data
@@ -21,7 +21,7 @@ from fer_tune.tracking.retrain_run import RetrainRun
 from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
-from fer_tune.trial.checkpoint_file import delete_checkpoint
+from fer_tune.trial.delete_checkpoint import delete_checkpoint
 from fer_tune.trial.train_and_test import train_and_test
 from fer_tune.trial.train_state import TrialSpec
 from fer_tune.trial_config import BASELINE

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.common.errors import UserError
-from fer_tune.common.filesystem import DiskDirectory
 from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.events import Observer
 from fer_tune.search.run_context import make_run_context, open_store_and_ray
@@ -22,15 +22,15 @@ from fer_tune.study.ranking import score_trials
 from fer_tune.study.records import event_log, settings
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.tune.shared_data import StudyData, build_study_data
+from fer_tune.study.tune.shared_data import StudyData, build_data_by_plan
 from fer_tune.terminal import study_summary
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.tracking.store import Store, summarize_error
-from fer_tune.tracking.ui import build_study_url, build_ui_command
+from fer_tune.tracking.ui_view_and_links import build_study_url, build_ui_command
 from fer_tune.tracking.writer import StudyWriter
 
 if TYPE_CHECKING:
-    from fer_tune.study.tune.tuner import RunContext
+    from fer_tune.study.tune.tuner import RunResources
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def run_search(console: Console, plan: SearchPlan) -> None:
 
 def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
     with console.status("preparing the training faces"):
-        faces = build_study_data(plan.splits, plan.settings)
+        faces = build_data_by_plan(plan.splits, plan.settings)
     trials: Sequence[TrialRecord] = ()
     if plan.is_resumed:
         trials = event_log.read_checked_trials(plan.folder, plan.settings)
@@ -145,7 +145,7 @@ def _run_trials(
     console: Console,
     plan: SearchPlan,
     faces: StudyData,
-    context: "RunContext",
+    context: "RunResources",
     writer: StudyWriter,
 ) -> Sequence[TrialRecord]:
     from fer_tune.study.tune.tuner import run_study

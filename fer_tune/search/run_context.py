@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from fer_tune.search.search_plan import SearchPlan
-from fer_tune.study.tune.gpu_sharing import resolve_gpu_share
+from fer_tune.study.tune.measure_gpu_sharing import measure_gpu_share
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import Machine, allocate_resources
 from fer_tune.study.tune.shared_data import StudyData
@@ -16,7 +16,7 @@ from fer_tune.study.tune.storage_check import check_storage_access
 from fer_tune.tracking.store import Store, open_store
 
 if TYPE_CHECKING:
-    from fer_tune.study.tune.tuner import RunContext
+    from fer_tune.study.tune.tuner import RunResources
 
 
 @contextmanager
@@ -39,13 +39,13 @@ def open_store_and_ray(
 
 def make_run_context(
     console: Console, plan: SearchPlan, machines: Sequence[Machine], faces: StudyData
-) -> "RunContext":
+) -> "RunResources":
     """Return where the study runs and the resources of each trial, measured if the user asks.
 
     faces: training faces, to measure how many trials share a GPU best.
     Raises UserError if a machine cannot reach the storage, or no machine has the resources.
     """
-    from fer_tune.study.tune.tuner import RunContext  # importing Ray Tune takes a second
+    from fer_tune.study.tune.tuner import RunResources  # importing Ray Tune takes a second
 
     settings, storage = plan.settings, plan.storage
     shared_dir = storage.open_study_directory(settings.name)
@@ -53,7 +53,7 @@ def make_run_context(
         with console.status("checking that every machine reaches the storage"):
             check_storage_access(str(storage), shared_dir)
     with console.status("choosing the resources of a trial"):
-        request, throughputs = resolve_gpu_share(plan.request, machines, faces)
+        request, throughputs = measure_gpu_share(plan.request, machines, faces)
     for throughput in throughputs:
         speed = f"{throughput.faces_per_second:,.0f} faces a second together"
         console.print(f"Trials at once on a GPU: {throughput.trials}, {speed}.")
@@ -61,4 +61,4 @@ def make_run_context(
     console.print(f"Study {settings.name}: {settings.trials} trials, {resources}.")
     # A cluster may grow while the study runs.
     at_once = resources.concurrent if plan.ray_address is None else request.concurrent
-    return RunContext(plan.folder, shared_dir, resources, at_once, plan.time_budget)
+    return RunResources(plan.folder, shared_dir, resources, at_once, plan.time_budget)

@@ -7,7 +7,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fer_tune.scoring.metrics import metric_direction
-from fer_tune.study.prior_trials import PriorTrial
+from fer_tune.study.prior_trial import PriorTrial
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import SearchSpace

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from fer_tune.common.errors import UserError
 from fer_tune.tracking import tags
-from fer_tune.tracking.artifacts import read_text
 from fer_tune.tracking.models.log_model import CARD_FILE
 from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.seed_run import SeedOutcome, SeedRun, load_seed_outcome
 from fer_tune.tracking.store import Store, stop_retries, summarize_error
+from fer_tune.tracking.text_artifacts import read_text
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -10,14 +10,14 @@ from fer_tune.scoring.metrics import EpochResult, Scores, build_test_metrics, li
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import bootstrap_intervals
 from fer_tune.tracking import tags
-from fer_tune.tracking.artifacts import read_text
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix, parse_confusion_csv
-from fer_tune.tracking.metric_names import to_best_metrics, to_best_name, to_epoch_metrics
+from fer_tune.tracking.epoch_metrics import to_best_metrics, to_best_name, to_epoch_metrics
 from fer_tune.tracking.models.log_model import CARD_FILE, log_model
 from fer_tune.tracking.models.model_card import render_model_card
 from fer_tune.tracking.queries import validate_run
 from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.text_artifacts import read_text
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from fer_tune.common.errors import UserError
 from fer_tune.common.text import hide_passwords
 from fer_tune.events import current_time_ms
-from fer_tune.tracking.sqlite import RUN_SEARCH_HINT, ensure_sqlite_database
+from fer_tune.tracking.ensure_sqlite import RUN_SEARCH_HINT, ensure_sqlite_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

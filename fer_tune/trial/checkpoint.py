@@ -9,10 +9,10 @@ from zipfile import BadZipFile, ZipFile
 
 import torch
 
-from fer_tune.common.filesystem import Directory
+from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.trial.checkpoint_file import FILE as FILE
+from fer_tune.trial.delete_checkpoint import FILE as FILE
 from fer_tune.trial.train_state import TrainState
 
 

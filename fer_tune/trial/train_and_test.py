@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fer_tune.common.filesystem import Directory
+from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.data.faces import Faces
 from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet, scale_pixels

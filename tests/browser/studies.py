@@ -11,7 +11,7 @@ from optuna.samplers import RandomSampler
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
-from fer_tune.study.records.trial_record import format_trial_name
+from fer_tune.study.records.trial_record import format_trial_label
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.tracking.recorder import EventRecorder
@@ -49,7 +49,7 @@ def record_study(folder: Path, trials: int) -> Recorded:
     for number, config in enumerate(_configs(space, trials)):
         point = space.extract_point(config.model_dump())
         absent = tuple(name for name in space.parameters if name not in point)
-        title = format_trial_name(number, point)
+        title = format_trial_label(number, point)
         begun = TrialStarted(number=number, name=title, config=config, absent=absent)
         results = list(_results(config, _RUNGS[number % 2] if number % 3 else _EPOCHS, rng))
         ending = TrialEnded(number=number, ending="stopped" if number % 3 else "finished")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from fer_tune.tracking.ui import build_study_url
+from fer_tune.tracking.ui_view_and_links import build_study_url
 from tests.browser.studies import OUTCOME, Recorded
 
 pytestmark = pytest.mark.slow

@@ -29,8 +29,8 @@ from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import ResourceRequest, allocate_resources, detect_machine
 from fer_tune.study.tune.shared_data import SharedStudyData
 from fer_tune.study.tune.trainable import TrialOptions, report_epoch
-from fer_tune.study.tune.tuner import RunContext, run_study
-from fer_tune.tracking.metric_names import to_epoch_metrics
+from fer_tune.study.tune.tuner import RunResources, run_study
+from fer_tune.tracking.epoch_metrics import to_epoch_metrics
 from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.writer import StudyWriter
@@ -164,7 +164,7 @@ def test_a_server_that_goes_away_ten_times_holds_up_nothing_and_misses_nothing(
     folder = write_settings(tmp_path / STORAGE, SETTINGS)
     pace = _Pace(folder / FILE, tmp_path / "allowed")
     pace.allow(20)
-    place = RunContext.on_this_machine(
+    place = RunResources.on_this_machine(
         folder,
         allocate_resources([detect_machine()], SETTINGS.trials, ResourceRequest(concurrent=2)),
     )

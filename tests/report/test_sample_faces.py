@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from fer_tune.common.filesystem import open_directory
+from fer_tune.common.disk_or_bucket import open_directory
 from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.sample_faces import (

@@ -3,18 +3,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from fer_tune.report.best_trial import summarize_classes
-from fer_tune.report.complexity import (
+from fer_tune.report.augmentation_and_size import (
     ComplexityPoint,
     count_trial_parameters,
-    summarize_complexity,
+    summarize_augmentation,
 )
+from fer_tune.report.best_trial import summarize_classes
 from fer_tune.report.improvement import build_improvement_section
 from fer_tune.report.learning_curves import summarize_pruning
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.overfitting import build_overfitting_section, summarize_overfitting
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.search_space.space import Constraints, SearchSpace, UpperBound
+from fer_tune.study.search_space.space import BestTrialConstraints, MetricLimit, SearchSpace
 from fer_tune.trial_config import BASELINE
 
 Trial = Callable[..., TrialRecord]
@@ -45,7 +45,9 @@ def test_the_best_trial_is_described_by_the_constraint(trial: Trial, study: Stud
 
 
 def _limited(space: SearchSpace, most: float) -> SearchSpace:
-    return space.model_copy(update={"constraints": Constraints(gap=UpperBound(at_most=most))})
+    return space.model_copy(
+        update={"constraints": BestTrialConstraints(gap=MetricLimit(at_most=most))}
+    )
 
 
 def test_the_pareto_front_is_listed(trial: Trial, study: Study) -> None:
@@ -118,7 +120,7 @@ def test_augmentation_is_compared_in_smaller_and_in_larger_networks() -> None:
     ]  # fmt: skip
     # This trial has hardly learned, so its gap says nothing.
     points.append(ComplexityPoint(1_000_000, 0.0, 0.1, 0.0, is_completed=False))
-    text = summarize_complexity(points, {"augmentation", "depth"})
+    text = summarize_augmentation(points, {"augmentation", "depth"})
     assert text == (
         "For completed trials with up to 2.5 million parameters, the gap is 0.300 (1 trial) with "
         "augmentation up to 0.5 and 0.200 (1 trial) above. For completed trials with more than "
@@ -132,9 +134,9 @@ def test_a_study_that_varies_no_augmentation_or_no_size_says_so() -> None:
         ComplexityPoint(1_000_000, 0.0, 0.5, 0.3, is_completed=True),
         ComplexityPoint(4_000_000, 0.0, 0.5, 0.4, is_completed=True),
     ]
-    assert "does not vary augmentation" in summarize_complexity(points, {"depth"})
+    assert "does not vary augmentation" in summarize_augmentation(points, {"depth"})
     for varied in ({"augmentation"}, {"learning_rate"}):
-        assert "does not vary the size" in summarize_complexity(points, varied)
+        assert "does not vary the size" in summarize_augmentation(points, varied)
 
 
 def test_parameters_are_those_of_the_network() -> None:

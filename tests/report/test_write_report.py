@@ -19,10 +19,10 @@ from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.tune.resources import ResourceRequest
-from fer_tune.tracking.artifacts import REPORT_FILE, find_text
 from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store, open_store
+from fer_tune.tracking.text_artifacts import REPORT_FILE, find_text
 
 SPACE = "parameters:\n  depth: {type: int, low: 1, high: 5}\n"
 

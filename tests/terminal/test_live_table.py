@@ -6,7 +6,7 @@ from rich.console import Console
 from fer_tune.events import EpochEnded, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.search_space.load_space import find_space_file, load_space
-from fer_tune.study.search_space.space import Constraints, UpperBound
+from fer_tune.study.search_space.space import BestTrialConstraints, MetricLimit
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.trial_config import TrialConfig
 from tests.settings import make_settings
@@ -58,7 +58,7 @@ def test_the_table_shows_as_many_whole_parameters_as_the_terminal_has_room_for(
 
 def test_the_best_so_far_satisfies_the_constraint() -> None:
     space = load_space(find_space_file("smoke")).model_copy(
-        update={"constraints": Constraints(gap=UpperBound(at_most=0.2))}
+        update={"constraints": BestTrialConstraints(gap=MetricLimit(at_most=0.2))}
     )
     table = LiveTable(Console(file=io.StringIO()), make_settings("shown", "smoke", space, epochs=2))
     for number, score, gap, epoch in ((0, 0.9, 0.3, 2), (1, 0.8, 0.1, 1), (2, 0.5, 0.1, 2)):

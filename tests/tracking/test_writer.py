@@ -224,9 +224,7 @@ def test_two_studies_share_a_local_store(
 ) -> None:
     name = describe().name
     sent = events(0, *map(result, range(1, 6)))
-    pair = [
-        StudyWriter(store, describe(name=f"{name} {i}"), MemorySource(sent)) for i in range(2)
-    ]
+    pair = [StudyWriter(store, describe(name=f"{name} {i}"), MemorySource(sent)) for i in range(2)]
     assert [writer.close("finished") for writer in pair] == [None, None]
     for i in range(2):
         (trial,) = list_trials(store, find_study(store, f"{name} {i}"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fer_tune.common.filesystem import DiskDirectory
+from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.resampling import apply_data_plan
 from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet

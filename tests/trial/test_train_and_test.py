@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from fer_tune.common.filesystem import DiskDirectory
+from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import Faces
 from fer_tune.data.trial_data import TrialData
 from fer_tune.model import scale_pixels

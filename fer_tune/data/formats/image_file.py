@@ -37,7 +37,7 @@ def decode_face(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
 
     Raises BrokenImageError if the image is broken or too large.
     """
-    grey, notes = decode_grey(data)
+    grey, notes = decode_grey_image(data)
     if grey.size != (SIDE, SIDE):
         notes = (*notes, RESIZED)
     return resize_to_face(grey), notes
@@ -50,7 +50,7 @@ def resize_to_face(grey: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(grey, dtype=np.uint8)
 
 
-def decode_grey(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
+def decode_grey_image(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     """Return the image in a file, grey and upright, and the notes on its conversions.
 
     Raises BrokenImageError if the image is broken or too large.

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.errors import explain_os_errors
-from fer_tune.common.filesystem import Directory
 from fer_tune.events import Event
 
 LINES_PER_CHUNK = 256  # each event uploads its whole chunk again

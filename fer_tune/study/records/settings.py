@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fer_tune.common import atomic
 from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.defaults import SCHEDULER, SchedulerName
-from fer_tune.study.prior_trials import PriorTrial
+from fer_tune.study.prior_trial import PriorTrial
 from fer_tune.study.search_space.parameters import Point
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.study.search_space.validate_space import find_space_errors

@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from fer_tune.common import atomic
+from fer_tune.common.disk_or_bucket import Directory, DiskDirectory, is_bucket, open_directory
 from fer_tune.common.errors import UserError, explain_os_errors
-from fer_tune.common.filesystem import Directory, DiskDirectory, is_bucket, open_directory
 from fer_tune.common.lock import LOCK, hold_lock, is_lock_name
 from fer_tune.defaults import BUCKET_COPIES_FOLDER
 from fer_tune.study.records import bucket_log, event_log

@@ -17,7 +17,7 @@ class TrialRecord:
     """One trial, from its proposal to its end.
 
     number: in its study; 0 is the baseline.
-    name: for people; see `format_trial_name`.
+    name: for people; see `format_trial_label`.
     history: the results of the epochs, in order, without repetition.
     ending: None while the trial runs.
     error: the traceback, if the trial failed.
@@ -53,7 +53,7 @@ class TrialRecord:
         return find_best_epoch(self.history, metric)
 
 
-def format_trial_name(number: int, point: Mapping[str, object]) -> str:
+def format_trial_label(number: int, point: Mapping[str, object]) -> str:
     """Return a trial's name: its number and its first four parameters, or `000 baseline`."""
     if number == BASELINE_TRIAL:
         return f"{number:03d} baseline"

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 _BASELINE_POINT: Point = BASELINE.model_dump()
 
 
-class UpperBound(StrictModel):
+class MetricLimit(StrictModel):
     """An upper bound of a metric."""
 
     at_most: Annotated[float, Field(ge=0, le=1)]
 
 
-class Constraints(StrictModel):
+class BestTrialConstraints(StrictModel):
     """The constraints on the best trial of a study.
 
     gap: bound of the gap at the trial's best epoch.
     """
 
-    gap: UpperBound
+    gap: MetricLimit
 
 
 class SearchSpace(StrictModel):
@@ -50,7 +50,7 @@ class SearchSpace(StrictModel):
     parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
     fixed: Annotated[Point, Field(default_factory=dict)]
     first_trials: tuple[Point, ...] = ()
-    constraints: Constraints | None = None
+    constraints: BestTrialConstraints | None = None
 
     @property
     def max_gap(self) -> float | None:

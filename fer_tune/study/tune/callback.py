@@ -9,9 +9,9 @@ from ray import tune
 from fer_tune import events
 from fer_tune.common.errors import UserError
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.records.trial_record import format_trial_name
+from fer_tune.study.records.trial_record import format_trial_label
 from fer_tune.study.tune.failure import TrialFailure
-from fer_tune.study.tune.interrupt import kill_workers_on_sigint
+from fer_tune.study.tune.kill_workers_on_sigint import kill_workers_on_sigint
 from fer_tune.study.tune.scheduler import StudyScheduler
 from fer_tune.study.tune.trainable import RestoreInfo
 from fer_tune.trial_config import TrialConfig
@@ -58,7 +58,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         self._starting.add(number)
         point = self._space.extract_point(config.model_dump())
         absent = tuple(name for name in self._space.parameters if name not in point)
-        name = format_trial_name(number, point)
+        name = format_trial_label(number, point)
         self._notify_observers(
             events.TrialStarted(number=number, name=name, config=config, absent=absent)
         )

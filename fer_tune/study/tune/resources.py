@@ -40,7 +40,7 @@ class ResourceAllocation:
 class ResourceRequest:
     """The resources that the user asks for, as in ResourceAllocation.
 
-    None leaves the choice to `allocate_resources`; "auto" leaves it to `resolve_gpu_share`.
+    None leaves the choice to `allocate_resources`; "auto" leaves it to `measure_gpu_share`.
     """
 
     concurrent: int | None = None

@@ -17,7 +17,7 @@ StudyData = Mapping[DataPlan, TrialData]
 SharedStudyData = Mapping[DataPlan, Any]  # see `put_study_data`
 
 
-def build_study_data(splits: Splits, settings: StudySettings) -> StudyData:
+def build_data_by_plan(splits: Splits, settings: StudySettings) -> StudyData:
     """Return the faces of a trial by data plan, for every plan of the space.
 
     The faces of a plan are prepared at their first use, as copies take seconds.

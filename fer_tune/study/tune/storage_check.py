@@ -5,8 +5,8 @@ from contextlib import suppress
 from typing import Any
 
 from fer_tune.common import atomic
+from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.errors import UserError
-from fer_tune.common.filesystem import Directory
 from fer_tune.study.records.study_storage import explain_storage_errors
 
 TIMEOUT_SECONDS = 60.0  # for all machines together

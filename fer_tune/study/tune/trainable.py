@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from ray import tune
 
-from fer_tune.common.filesystem import Directory
+from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.tune.failure import TrialFailure, is_fatal_for_worker

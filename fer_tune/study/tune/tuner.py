@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from fer_tune.common import atomic
-from fer_tune.common.filesystem import Directory, DiskDirectory
+from fer_tune.common.disk_or_bucket import Directory, DiskDirectory
 from fer_tune.events import Ending, Event, Observer, TrialEnded
 from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, is_trial_dirname, trial_dirname
 from fer_tune.study.records.event_log import build_trials, read_events
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.tune.callback import MAX_RETRIES, StudyCallback
-from fer_tune.study.tune.interrupt import restore_sigint
+from fer_tune.study.tune.kill_workers_on_sigint import restore_sigint
 from fer_tune.study.tune.resources import ResourceAllocation
 from fer_tune.study.tune.scheduler import StudyScheduler
 from fer_tune.study.tune.searcher import StudySearcher
@@ -26,7 +26,7 @@ Trainable = Callable[[dict[str, Any], SharedStudyData, TrialOptions], None]
 
 
 @dataclass(frozen=True)
-class RunContext:
+class RunResources:
     """Where a study runs, and with which resources.
 
     local_dir: the study's folder on this machine, with its settings and event log.
@@ -43,7 +43,7 @@ class RunContext:
     time_budget: float | None = None
 
     @classmethod
-    def on_this_machine(cls, folder: Path, resources: ResourceAllocation) -> "RunContext":
+    def on_this_machine(cls, folder: Path, resources: ResourceAllocation) -> "RunResources":
         """Return a context with all files in `folder`."""
         return cls(folder, DiskDirectory(folder.resolve()), resources, resources.concurrent)
 
@@ -51,7 +51,7 @@ class RunContext:
 def run_study(
     settings: StudySettings,
     faces: StudyData,
-    context: RunContext,
+    context: RunResources,
     observers: Sequence[Observer],
     trainable: Trainable = train_trial,
 ) -> list[TrialRecord]:
@@ -121,7 +121,7 @@ def _is_study_done(trials: Sequence[TrialRecord], count: int, scheduler: StudySc
 
 
 def _build_trainable(
-    trainable: Trainable, faces: StudyData, settings: StudySettings, context: RunContext
+    trainable: Trainable, faces: StudyData, settings: StudySettings, context: RunResources
 ) -> object:
     from ray import tune
 
@@ -138,7 +138,7 @@ def _build_trainable(
 
 
 def _run_tuner(
-    searcher: StudySearcher, callback: StudyCallback, trainable: object, context: RunContext
+    searcher: StudySearcher, callback: StudyCallback, trainable: object, context: RunResources
 ) -> None:
     from ray import tune
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.common.errors import UserError
-from fer_tune.common.filesystem import DiskDirectory
 from fer_tune.defaults import SchedulerName
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult

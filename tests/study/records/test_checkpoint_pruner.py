@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.common import atomic
-from fer_tune.common.filesystem import DiskDirectory
+from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.events import Ending, EpochEnded, TrialEnded
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner, checkpoint_directory

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.study.prior_trials import PriorTrial
+from fer_tune.study.prior_trial import PriorTrial
 from fer_tune.study.records.settings import (
     FILE,
     StudySettings,

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from fer_tune.common import atomic
+from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.errors import UserError
-from fer_tune.common.filesystem import Directory
 from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.events import Event, Observer, TrialRemarked
 from fer_tune.study.records import bucket_log

@@ -10,10 +10,10 @@ from ray.tune.search import Searcher
 
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.asha import Asha, make_asha
-from fer_tune.study.prior_trials import PriorTrial
+from fer_tune.study.prior_trial import PriorTrial
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.search_space.space import Constraints, UpperBound
+from fer_tune.study.search_space.space import BestTrialConstraints, MetricLimit
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.searcher import StudySearcher, sample_points
 from fer_tune.trial_config import BASELINE, TrialConfig
@@ -417,7 +417,7 @@ def test_a_study_with_prior_trials_searches_near_good_ones(settings: StudySettin
 
 
 def _limited(settings: StudySettings, most: float = 0.1) -> StudySettings:
-    constraints = Constraints(gap=UpperBound(at_most=most))
+    constraints = BestTrialConstraints(gap=MetricLimit(at_most=most))
     return settings.model_copy(
         update={"space": settings.space.model_copy(update={"constraints": constraints})}
     )

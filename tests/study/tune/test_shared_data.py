@@ -3,7 +3,7 @@ import numpy as np
 from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.search_space.load_space import find_space_file, load_space
-from fer_tune.study.tune.shared_data import build_study_data
+from fer_tune.study.tune.shared_data import build_data_by_plan
 
 
 def test_every_trial_is_scored_on_the_same_untouched_validation_faces(
@@ -11,7 +11,7 @@ def test_every_trial_is_scored_on_the_same_untouched_validation_faces(
 ) -> None:
     splits = draw_demo_splits()
     update = {"space": load_space(find_space_file("paper")), "train_faces": 800}
-    faces = build_study_data(splits, settings.model_copy(update=update))
+    faces = build_data_by_plan(splits, settings.model_copy(update=update))
     assert list(faces) == ["original", "balanced", "oversampled", "sqrt_sampler"]
     for own in faces.values():
         assert own.validation is splits.validation
@@ -20,7 +20,7 @@ def test_every_trial_is_scored_on_the_same_untouched_validation_faces(
 
 def test_a_study_with_fewer_training_faces_sees_no_others(settings: StudySettings) -> None:
     splits = draw_demo_splits()
-    faces = build_study_data(splits, settings.model_copy(update={"train_faces": 500}))
+    faces = build_data_by_plan(splits, settings.model_copy(update={"train_faces": 500}))
     own = faces["original"]
     assert len(own.training.faces) == 500
     seen = {image.tobytes() for image in own.training.faces.images}

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_tune.common.filesystem import DiskDirectory
+from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
 from fer_tune.data.trial_data import TrialData

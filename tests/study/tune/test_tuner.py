@@ -23,7 +23,7 @@ from fer_tune.study.tune.resources import ResourceAllocation
 from fer_tune.study.tune.scheduler import StudyScheduler
 from fer_tune.study.tune.shared_data import SharedStudyData
 from fer_tune.study.tune.trainable import NOT_RESTORED, RestoreInfo, TrialOptions, report_epoch
-from fer_tune.study.tune.tuner import RunContext, Trainable, run_study
+from fer_tune.study.tune.tuner import RunResources, Trainable, run_study
 
 
 class EventList(list[Event]):
@@ -118,7 +118,7 @@ class FailingObserver:
 
 def _run(folder: Path, settings: StudySettings, train: Trainable, gpus: float) -> list[Event]:
     events = EventList()
-    place = RunContext.on_this_machine(
+    place = RunResources.on_this_machine(
         write_settings(folder, settings), ResourceAllocation(2, 1, gpus)
     )
     run_study(settings, {}, place, [events], train)
@@ -166,7 +166,7 @@ def promoting(settings: StudySettings) -> StudySettings:
 
 @pytest.mark.usefixtures("_ray")
 def test_an_observer_that_fails_once_ends_the_study(tmp_path: Path, few: StudySettings) -> None:
-    place = RunContext.on_this_machine(write_settings(tmp_path, few), ResourceAllocation(2, 1, 0))
+    place = RunResources.on_this_machine(write_settings(tmp_path, few), ResourceAllocation(2, 1, 0))
     events = EventList()
     with pytest.raises(UserError, match="was away"):
         run_study(few, {}, place, [events, FailingObserver()], resume_from_files)
@@ -178,7 +178,7 @@ def test_an_observer_that_fails_once_ends_the_study(tmp_path: Path, few: StudySe
 def test_paused_trials_resume_also_after_the_study_failed(
     tmp_path: Path, promoting: StudySettings
 ) -> None:
-    place = RunContext.on_this_machine(
+    place = RunResources.on_this_machine(
         write_settings(tmp_path, promoting), ResourceAllocation(2, 1, 0)
     )
     with closing(EventLog(place.local_dir)) as journal:

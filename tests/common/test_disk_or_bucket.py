@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fer_tune.common import atomic, filesystem
-from fer_tune.common.filesystem import BucketDirectory, Directory, DiskDirectory, open_directory
+from fer_tune.common import atomic, disk_or_bucket
+from fer_tune.common.disk_or_bucket import BucketDirectory, Directory, DiskDirectory, open_directory
 
 
 @pytest.fixture(params=["disk", "bucket"])
@@ -84,6 +84,6 @@ def test_a_directory_can_be_pickled(folder: Directory) -> None:
 @pytest.mark.usefixtures("bucket")
 @pytest.mark.parametrize("address", ["s3://no-such-bucket/studies", "nothing://faces/studies"])
 def test_a_bucket_that_cannot_be_reached_is_an_oserror(address: str) -> None:
-    filesystem._open_bucket.cache_clear()
+    disk_or_bucket._open_bucket.cache_clear()
     with pytest.raises(OSError, match=r"\w"):
         open_directory(address).write("a", b"lost")

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.benchmark_result import BenchmarkResult, Target
+from benchmarks.benchmark_types import BenchmarkResult, Target
 
 
 def test_a_row_is_judged_by_the_median_of_its_samples() -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.experiments import data_plans
-from benchmarks.experiments.data_plans import format_table, main, train_with_plan
+from benchmarks.experiments import compare_data_plans
+from benchmarks.experiments.compare_data_plans import format_table, main, train_with_plan
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.load import load_splits
 from fer_tune.data.resampling import DATA_PLANS
@@ -52,7 +52,7 @@ def test_recorded_runs_of_the_same_faces_are_not_trained_again(
     out.write_text("".join(json.dumps(line) + "\n" for line in ours + others))
     runs: list[tuple[object, ...]] = []
     monkeypatch.setattr(
-        data_plans, "run_and_append", lambda _out, _run, missing, *_: runs.extend(missing)
+        compare_data_plans, "run_and_append", lambda _out, _run, missing, *_: runs.extend(missing)
     )
     main([str(faces), "--seeds", "2", "--out", str(out)])
     assert runs == [(faces, plan, 1, 20) for plan in DATA_PLANS]
@@ -70,8 +70,8 @@ def test_a_run_is_scored_on_the_test_faces_and_on_balanced_ones(
         Mock(wraps=train_and_test.train_and_test),
         Mock(wraps=train_and_test.predict_and_score),
     )
-    monkeypatch.setattr(data_plans, "train_and_test", training)
-    monkeypatch.setattr(data_plans, "predict_and_score", testing)
+    monkeypatch.setattr(compare_data_plans, "train_and_test", training)
+    monkeypatch.setattr(compare_data_plans, "predict_and_score", testing)
     line = train_with_plan(faces, "balanced", seed=0, epochs=1)
     assert line["faces"] == line["originals"] * 11
     assert line["epoch"] == 1

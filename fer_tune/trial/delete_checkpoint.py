@@ -1,6 +1,6 @@
 """The name and the removal of a checkpoint, without torch."""
 
-from fer_tune.common.filesystem import Directory
+from fer_tune.common.disk_or_bucket import Directory
 
 FILE = "state.pt"
 

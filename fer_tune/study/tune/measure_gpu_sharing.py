@@ -41,7 +41,7 @@ class Throughput:
     faces_per_second: float
 
 
-def resolve_gpu_share(
+def measure_gpu_share(
     request: ResourceRequest, machines: Sequence[Machine], faces: StudyData
 ) -> tuple[ResourceRequest, Sequence[Throughput]]:
     """Return the request with the best share of a GPU for "auto", and the measured throughputs.

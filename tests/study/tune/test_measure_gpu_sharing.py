@@ -6,12 +6,12 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.data.trial_data import TrialData, build_trial_data
-from fer_tune.study.tune import gpu_sharing
-from fer_tune.study.tune.gpu_sharing import (
+from fer_tune.study.tune import measure_gpu_sharing
+from fer_tune.study.tune.measure_gpu_sharing import (
     Throughput,
     choose_best_throughput,
+    measure_gpu_share,
     measure_throughputs,
-    resolve_gpu_share,
 )
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import Machine, ResourceRequest
@@ -47,7 +47,7 @@ def test_the_fewest_trials_near_the_best_throughput_share_a_gpu(
 def test_without_auto_or_a_gpu_nothing_is_measured(
     wanted: ResourceRequest, machine: Machine
 ) -> None:
-    assert resolve_gpu_share(wanted, [machine], {}) == (wanted, ())
+    assert measure_gpu_share(wanted, [machine], {}) == (wanted, ())
 
 
 def test_auto_gives_a_trial_the_best_measured_share_of_a_gpu(
@@ -59,8 +59,8 @@ def test_auto_gives_a_trial_the_best_measured_share_of_a_gpu(
         asked.append(there)
         return [Throughput(1, 100), Throughput(2, 190), Throughput(4, 195)]
 
-    monkeypatch.setattr(gpu_sharing, "measure_throughputs", rates)
-    wanted, found = resolve_gpu_share(
+    monkeypatch.setattr(measure_gpu_sharing, "measure_throughputs", rates)
+    wanted, found = measure_gpu_share(
         ResourceRequest(gpus="auto"), [Machine(12, 2)], {"original": faces}
     )
     assert wanted == ResourceRequest(gpus=0.5)
@@ -71,8 +71,8 @@ def test_auto_gives_a_trial_the_best_measured_share_of_a_gpu(
 def test_trials_that_share_cores_are_measured_together(
     monkeypatch: pytest.MonkeyPatch, faces: TrialData
 ) -> None:
-    monkeypatch.setattr(gpu_sharing, "MEASURE_SECONDS", 0.0)
-    monkeypatch.setattr(gpu_sharing, "TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(measure_gpu_sharing, "MEASURE_SECONDS", 0.0)
+    monkeypatch.setattr(measure_gpu_sharing, "TIMEOUT_SECONDS", 1.0)
     with open_ray_session(None):
         found = measure_throughputs(faces, {"CPU": 2})
         assert [rate.trials for rate in found] == [1, 2]

@@ -1,6 +1,6 @@
 """Train the baseline with each data plan, to see whether balanced training faces help.
 
-python -m benchmarks.experiments.data_plans fer2013.csv   two core-hours; the same command resumes
+python -m benchmarks.experiments.compare_data_plans fer2013.csv   two core-hours; resumable
 """
 
 import argparse
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.jsonl import Line, read_lines, run_and_append
 from benchmarks.markdown_table import format_markdown_table
+from benchmarks.resumable_runs import Line, read_lines, run_and_append
 from fer_tune.common import cli
-from fer_tune.common.filesystem import DiskDirectory
+from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
@@ -63,7 +63,8 @@ def _read_runs(options: argparse.Namespace, faces_hash: str) -> list[Line]:
 
 def _parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.experiments.data_plans", description=__doc__.splitlines()[0]
+        prog="python -m benchmarks.experiments.compare_data_plans",
+        description=__doc__.splitlines()[0],
     )
     parser.add_argument("faces", type=Path, help="CSV, folder, zip or parquet")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each data plan (default: 3)")
@@ -129,6 +130,6 @@ def format_table(lines: Sequence[Line]) -> str:
 
 if __name__ == "__main__":
     # Imported by its own name, because workers cannot import from __main__.
-    from benchmarks.experiments import data_plans as this
+    from benchmarks.experiments import compare_data_plans as this
 
     cli.run_command(this.main)

@@ -39,7 +39,7 @@ class ComplexityPoint:
     is_completed: bool
 
 
-def build_complexity_section(study: ReportedStudy) -> Section:
+def build_augmentation_section(study: ReportedStudy) -> Section:
     """Return the section: macro F1 and gap by model size and strength of augmentation."""
     if not study.scored:
         return Section(TITLE, NO_RESULT)
@@ -53,7 +53,7 @@ def build_complexity_section(study: ReportedStudy) -> Section:
         )
         for trial in study.scored
     ]
-    summary = summarize_complexity(points, set(study.space.parameters))
+    summary = summarize_augmentation(points, set(study.space.parameters))
     return Section(TITLE, summary, NOTE, [_plot_complexity(points)])
 
 
@@ -67,7 +67,7 @@ def count_trial_parameters(config: TrialConfig, classes: int) -> int:
         return count_parameters(FerNet(config, classes))
 
 
-def summarize_complexity(points: Sequence[ComplexityPoint], varied: set[str]) -> str:
+def summarize_augmentation(points: Sequence[ComplexityPoint], varied: set[str]) -> str:
     """Return the gap by model size and, if possible, by augmentation.
 
     Only completed trials count, if there are at least MIN_TRIALS.

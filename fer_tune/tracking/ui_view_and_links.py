@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fer_tune.scoring.metrics import metric_direction
 from fer_tune.tracking import tags
-from fer_tune.tracking.metric_names import to_best_name
+from fer_tune.tracking.epoch_metrics import to_best_name
 from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
 
