@@ -62,6 +62,8 @@ def test_the_columns_are_the_score_what_goes_with_it_and_what_the_space_varies(
     placed = sorted(headers.all(), key=lambda each: int(each.get_attribute("aria-colindex") or 0))
     shown = [header.inner_text().strip() for header in placed]
     assert shown == ["", "Run Name", "Created", *chosen, "Duration"]
+    for status in ("completed", "pruned"):
+        expect(page.get_by_role("gridcell", name=status, exact=True).first).to_be_visible()
     keep("columns")
 
 
