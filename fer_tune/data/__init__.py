@@ -1,1 +1,1 @@
-"""Faces in, splits out. Knows NumPy, Pillow and albumentations; no torch, Ray, MLflow."""
+"""Data sets: read, divided into splits, resampled and audited. Knows no torch, Ray or MLflow."""

@@ -48,25 +48,25 @@ def compare_and_register(
     """
     _show_scores(console, run, result)
     metric, seeds = result.info.study.metric, len(result.outcomes)
-    kept = choose_best_seed(result.outcomes, metric)
-    intervals = bootstrap_intervals(kept.test.confusion)
+    best = choose_best_seed(result.outcomes, metric)
+    intervals = bootstrap_intervals(best.test.confusion)
     choice = f", the best of {seeds} by {metric}" if seeds > 1 else ""
     lines = [
-        f"Model of seed {kept.seed}{choice}: test macro F1 {kept.test.macro_f1:.3f} "
-        f"(95 %: {intervals.macro_f1}), test accuracy {kept.test.accuracy:.3f} "
+        f"Model of seed {best.seed}{choice}: test macro F1 {best.test.macro_f1:.3f} "
+        f"(95 %: {intervals.macro_f1}), test accuracy {best.test.accuracy:.3f} "
         f"(95 %: {intervals.accuracy})."
     ]
     if result.baseline is not None:
         other = choose_best_seed(result.baseline, metric)
-        comparison = _compare_predictions(kept, other.predictions.predicted)
+        comparison = _compare_predictions(best, other.predictions.predicted)
         run.log_mcnemar("paper", comparison)
         lines.append(
             f"Against the baseline, trained in the same way (seed {other.seed}: test macro F1 "
             f"{other.test.macro_f1:.3f}, test accuracy {other.test.accuracy:.3f}): {comparison}."
         )
-    alias, reason = _compare_with_champion(store, run, kept, result)
-    run.log_model_card(kept)
-    version = registry.register_model(store, kept, result.info)
+    alias, reason = _compare_with_champion(store, run, best, result)
+    run.log_model_card(best)
+    version = registry.register_model(store, best, result.info)
     uri = f"models:/{registry.MODEL_NAME}/{version.version}"
     lines.append(f"Registered as {uri}, @{alias}: {reason}")
     registry.set_alias(store, str(version.version), alias, "\n\n".join(lines))

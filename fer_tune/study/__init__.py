@@ -1,1 +1,1 @@
-"""Many trials: the only place that knows Ray and Optuna."""
+"""Many trials: the only package that knows Ray and Optuna."""

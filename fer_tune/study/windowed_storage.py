@@ -51,10 +51,7 @@ class WindowedStorage(InMemoryStorage):
         del self._paused[number]
 
     def get_all_trials(
-        self,
-        study_id: int,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         if states == (TrialState.WAITING,):  # Optuna keeps a list of these
             return super().get_all_trials(study_id, deepcopy, states)

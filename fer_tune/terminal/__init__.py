@@ -1,1 +1,1 @@
-"""What a study looks like in the terminal, while it runs and when it ends."""
+"""What the terminal shows of a study, while it runs and when it ends."""

@@ -117,9 +117,8 @@ def show_next_steps(
     store_options: options that name the study's storage and tracking store.
     resume_reason: why the study should be resumed; None if it is done.
     """
-    retrain = cli.format_command_line(
-        "fer_tune.retrain", ["--study", settings.name, *store_options]
-    )
+    options = ["--study", settings.name, *store_options]
+    retrain = cli.format_command_line("fer_tune.retrain", options)
     if ui_command:
         lines = [f"To compare the trials: {cli.find_python_command()} -m {ui_command}"]
         lines.append(f"and open: {page_url}")
@@ -134,7 +133,5 @@ def show_next_steps(
 
 def format_resume_line(settings: StudySettings, store_options: Sequence[str]) -> str:
     """Return the command that resumes the study, with a few words before it."""
-    command = cli.format_command_line(
-        "fer_tune.search", ["--resume", settings.name, *store_options]
-    )
-    return f"To resume the study: {command}"
+    options = ["--resume", settings.name, *store_options]
+    return f"To resume the study: {cli.format_command_line('fer_tune.search', options)}"

@@ -1,1 +1,1 @@
-"""What is kept of every study, in MLflow; the only package that knows it."""
+"""The record of every study in MLflow; the only package that knows MLflow."""

@@ -1,1 +1,1 @@
-"""What a study keeps on disk or in a bucket: settings, event log, checkpoints."""
+"""What a study stores on disk or in a bucket: settings, event log, checkpoints."""
