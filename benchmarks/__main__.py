@@ -25,7 +25,7 @@ BENCHMARKS = {
     "study": ("study_speed", "c, d: a whole study, beside the reference and its own training"),
     "tracking": ("tracking_overhead", "e: a study with MLflow beside one without"),
     "overhead": ("trial_overhead", "f, g: trials that train nothing, and growth with their number"),
-    "memory": ("trial_memory", "h: memory for the faces of one more trial at once"),
+    "memory": ("memory_of_one_more_trial", "h: memory for the faces of one more trial at once"),
     "start": ("startup_time", "i: --help, the first training step, decoding, the cache"),
     "predict": ("predict_and_retrain_speed", "j: prediction and retraining"),
     "sharing": (

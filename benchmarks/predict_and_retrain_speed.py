@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.benchmark_faces import load_benchmark_splits, repeat_faces
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
-from benchmarks.processes import start_process
+from benchmarks.processes import start_warm_worker
 from benchmarks.training_speed import TrainingJob, make_trial_data
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import EMOTIONS
@@ -37,7 +37,7 @@ def _measure_prediction(setup: BenchmarkSetup) -> BenchmarkResult:
     model_uri = log_model(store, run_id, FerNet(BASELINE, len(EMOTIONS)), EMOTIONS)
     samples, loads = [], []
     for repeat in range(setup.repeats):
-        with start_process() as process:
+        with start_warm_worker() as process:
             job = process.submit(measure_first_prediction, store.uri, model_uri, setup.faces)
             load, seconds = job.result()
         loads.append(load)
@@ -65,7 +65,7 @@ def measure_first_prediction(uri: str, model_uri: str, path: Path | None) -> tup
 def _measure_retraining(setup: BenchmarkSetup) -> BenchmarkResult:
     job = TrainingJob(setup.faces, setup.folder, 512 if setup.quick else 2_560)
     samples, seconds = [], []
-    with start_process() as process:
+    with start_warm_worker() as process:
         for repeat in range(setup.repeats + 1):
             trial = process.submit(measure_trial_epoch, job).result()
             folder = setup.folder / str(repeat)

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 
-def start_process() -> AbstractContextManager[ProcessPoolExecutor]:
+def start_warm_worker() -> AbstractContextManager[ProcessPoolExecutor]:
     """Start a fresh process, which stays warm between its jobs."""
     return start_process_pool(1)
 

@@ -37,7 +37,7 @@ def build_network(depth: int, dropout: float, classes: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def make_training_batches(faces: ImageFolder, plan: str, batch_size: int, workers: int) -> Batches:
+def make_resampled_batches(faces: ImageFolder, plan: str, batch_size: int, workers: int) -> Batches:
     """Return batches of the training faces, resampled by data plan.
 
     Plans that fill up classes repeat unchanged faces, which costs the reference nothing.
@@ -122,7 +122,7 @@ def train_trial(config: dict[str, Any], folder: Path, epochs: int, workers: int)
     torch.set_num_threads(1)
     device = choose_device()
     faces, batch_size = load_image_folder(folder / "train"), config["batch_size"]
-    training = make_training_batches(faces, config["data_plan"], batch_size, workers)
+    training = make_resampled_batches(faces, config["data_plan"], batch_size, workers)
     validation = make_validation_batches(
         load_image_folder(folder / "validation"), batch_size, workers
     )

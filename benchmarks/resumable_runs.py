@@ -16,7 +16,7 @@ def read_lines(path: Path) -> list[Line]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def run_and_append(
+def run_in_pool_and_append(
     path: Path,
     run: Callable[..., Line],
     arguments: Sequence[tuple[Any, ...]],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.benchmark_faces import load_benchmark_splits
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
-from benchmarks.processes import start_process
+from benchmarks.processes import start_warm_worker
 from benchmarks.study_speed import CONCURRENT, EQUAL_SPACE, StudySize, measure_wall_and_training
 from fer_tune.data.faces import Splits
 from fer_tune.events import Observer
@@ -32,7 +32,7 @@ def measure_tracking_overhead(setup: BenchmarkSetup) -> list[BenchmarkResult]:
         shares: dict[bool, float] = {}
         for recorded in (True, False):
             folder = setup.folder / f"{repeat}-{recorded}"
-            with start_process() as process:
+            with start_warm_worker() as process:
                 job = process.submit(run_equal_study, setup.faces, size, folder, recorded)
                 seconds[recorded], training = job.result()
             shares[recorded] = seconds[recorded] / training

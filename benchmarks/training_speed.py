@@ -14,13 +14,13 @@ import torch
 
 from benchmarks.benchmark_faces import load_benchmark_splits, repeat_faces, write_image_folders
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
-from benchmarks.processes import start_process, start_process_pool
+from benchmarks.processes import start_process_pool, start_warm_worker
 from benchmarks.reference_trainable import (
     Batches,
     build_network,
     choose_device,
     load_image_folder,
-    make_training_batches,
+    make_resampled_batches,
     make_validation_batches,
     train_epoch,
     validate,
@@ -72,16 +72,16 @@ def _measure_speed(setup: BenchmarkSetup) -> Iterator[BenchmarkResult]:
     if not training_device.has_bfloat16(pick_device()):
         del modes["bfloat16"]
     with contextlib.ExitStack() as stack:
-        reference = stack.enter_context(start_process())
-        ours = {name: stack.enter_context(start_process()) for name in modes}
+        reference = stack.enter_context(start_warm_worker())
+        ours = {name: stack.enter_context(start_warm_worker()) for name in modes}
         setup.report_progress("train: warming up")
-        reference.submit(measure_reference_epoch, job).result()
+        reference.submit(measure_reference_throughput, job).result()
         for name, mode in modes.items():
             ours[name].submit(measure_our_epoch, mode).result()
         rates: dict[str, list[float]] = {name: [] for name in ("reference", *modes)}
         limits: dict[str, list[float]] = {name: [] for name in modes}
         for repeat in range(setup.repeats):
-            rates["reference"].append(reference.submit(measure_reference_epoch, job).result())
+            rates["reference"].append(reference.submit(measure_reference_throughput, job).result())
             for name, mode in modes.items():
                 rates[name].append(ours[name].submit(measure_our_epoch, mode).result())
                 limits[name].append(ours[name].submit(measure_matmul_flops, name).result())
@@ -165,7 +165,7 @@ def make_trial_data(job: TrainingJob, validation: int | None = None) -> TrialDat
     return TrialData(training, sample, scored, splits.classes)
 
 
-def measure_reference_epoch(job: TrainingJob) -> float:
+def measure_reference_throughput(job: TrainingJob) -> float:
     """Return the images a second of the reference's next epoch."""
     model, batches, optimizer = _start_reference_trial(job.folder, seed=0)
     began = time.perf_counter()
@@ -182,7 +182,7 @@ def _start_reference_trial(
     faces = load_image_folder(folder / "train")
     model = build_network(BASELINE.depth, BASELINE.dropout, len(faces.classes)).to(choose_device())
     optimizer = torch.optim.Adam(model.parameters(), lr=BASELINE.learning_rate)
-    return model, make_training_batches(faces, "original", BASELINE.batch_size, 0), optimizer
+    return model, make_resampled_batches(faces, "original", BASELINE.batch_size, 0), optimizer
 
 
 def measure_our_accuracy(job: TrainingJob, epochs: int, seed: int) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
-from benchmarks.processes import read_process_memory, start_process
+from benchmarks.processes import read_process_memory, start_warm_worker
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Event, Observer, TrialEnded
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
@@ -31,8 +31,8 @@ from fer_tune.study.tune.shared_data import SharedStudyData
 from fer_tune.study.tune.trainable import TrialOptions, report_epoch
 from fer_tune.study.tune.tuner import RunResources, run_study
 from fer_tune.terminal.live_table import LiveTable
-from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, open_store
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.tracking.writer import StudyWriter
 from fer_tune.trial import checkpoint
 
@@ -51,7 +51,7 @@ def measure_trial_overhead(setup: BenchmarkSetup) -> list[BenchmarkResult]:
     sizes = [(trials // 10, epochs) for trials, epochs in SIZES] if setup.quick else list(SIZES)
     costs = []
     for repeat in range(setup.repeats):
-        with start_process() as process:
+        with start_warm_worker() as process:
             times = process.submit(run_empty_studies, setup.folder / str(repeat), sizes).result()
         costs.append(_fit_overhead(times))
         setup.report_progress(
@@ -72,7 +72,7 @@ def measure_growth(setup: BenchmarkSetup, trials: int) -> list[BenchmarkResult]:
     The first hundreds do not count, because the study runs faster than MLflow records it. Memory
     counts in the second half, because MLflow caches the artifact locations of 1,024 runs.
     """
-    with start_process() as process:
+    with start_warm_worker() as process:
         (times,) = process.submit(run_empty_studies, setup.folder / "grown", [(trials, 5)]).result()
     monitor, early, tenth = times.monitor, min(1000, trials), trials // 10
     first = monitor.measure_ms_per_trial(early * 6 // 10, early)

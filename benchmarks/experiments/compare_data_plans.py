@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.markdown_table import format_markdown_table
-from benchmarks.resumable_runs import Line, read_lines, run_and_append
+from benchmarks.resumable_runs import Line, read_lines, run_in_pool_and_append
 from fer_tune.common import cli
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import Splits
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     def report_progress(count: int, line: Line) -> None:
         print(f"{count} of {len(missing)}: {line['plan']}, seed {line['seed']}", flush=True)
 
-    run_and_append(options.out, train_with_plan, missing, options.workers, report_progress)
+    run_in_pool_and_append(options.out, train_with_plan, missing, options.workers, report_progress)
     print(format_table(_read_runs(options, faces_hash)))
 
 

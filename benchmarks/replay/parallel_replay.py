@@ -12,7 +12,7 @@ from pathlib import Path
 import optuna
 
 from benchmarks.processes import start_process_pool
-from benchmarks.replay.curve_table import CurveTable, load_curve_table
+from benchmarks.replay.curve_predictor import CurvePredictor, load_curve_table
 from benchmarks.replay.replay_statistics import ReplayedStudy, summarize_study
 from benchmarks.replay.search_methods import SYSTEMS
 from benchmarks.replay.study_simulator import SimulatedEpoch, StudySimulator
@@ -43,13 +43,13 @@ class ReplayPlan:
     syne_tune_python: Path | None
 
 
-def load_curves(plan: ReplayPlan) -> CurveTable:
+def load_curves(plan: ReplayPlan) -> CurvePredictor:
     """Load the plan's table, once a process. Raises UserError if it is invalid."""
     return _load_once(plan.table, plan.space)
 
 
 @cache
-def _load_once(path: Path, space: str) -> CurveTable:
+def _load_once(path: Path, space: str) -> CurvePredictor:
     return load_curve_table(path, load_space(find_space_file(space)))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import optuna
 import torch
 
-from benchmarks.resumable_runs import Line, read_lines, run_and_append
+from benchmarks.resumable_runs import Line, read_lines, run_in_pool_and_append
 from fer_tune.common import cli
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         minutes = (time.monotonic() - began) / 60
         print(f"{count} of {len(missing)}, {minutes:.1f} min: {line['number']:03d} best {best:.3f}")
 
-    run_and_append(options.table, record_curve, missing, options.workers, report_progress)
+    run_in_pool_and_append(options.table, record_curve, missing, options.workers, report_progress)
 
 
 def _parse_options(argv: Sequence[str] | None) -> argparse.Namespace:

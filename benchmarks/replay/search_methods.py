@@ -9,7 +9,7 @@ from optuna.samplers import RandomSampler
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from benchmarks.replay.curve_table import CurveTable
+from benchmarks.replay.curve_predictor import CurvePredictor
 from benchmarks.replay.study_simulator import METRIC, SchedulerProtocol, SearcherProtocol
 from fer_tune.defaults import GRACE, REDUCTION, SchedulerName
 from fer_tune.study.asha import Asha, make_asha
@@ -43,26 +43,26 @@ class RaySchedulerAdapter:
 
 
 def make_stock_search(
-    table: CurveTable, seed: int, grace: int = GUIDES_GRACE, reduction: int = GUIDES_REDUCTION
+    table: CurvePredictor, seed: int, grace: int = GUIDES_GRACE, reduction: int = GUIDES_REDUCTION
 ) -> SearchPair:
     """Make the stock combination: Ray's OptunaSearch by default, with Ray's ASHA."""
     searcher = OptunaSearch(table.space.suggest_point, metric=METRIC, mode="max", seed=seed)
     return searcher, _make_ray_asha(table, grace, reduction)
 
 
-def make_random_search(table: CurveTable, seed: int) -> SearchPair:
+def make_random_search(table: CurvePredictor, seed: int) -> SearchPair:
     """Make random search without early stopping."""
     return _make_random_searcher(table, seed), make_asha(make_settings(table, seed, "none"))
 
 
-def make_random_asha(table: CurveTable, seed: int) -> SearchPair:
+def make_random_asha(table: CurvePredictor, seed: int) -> SearchPair:
     """Make random search with Ray's ASHA."""
     asha = _make_ray_asha(table, GUIDES_GRACE, GUIDES_REDUCTION)
     return _make_random_searcher(table, seed), asha
 
 
 def make_our_search(
-    table: CurveTable, seed: int, scheduler: SchedulerName = "asha"
+    table: CurvePredictor, seed: int, scheduler: SchedulerName = "asha"
 ) -> tuple[StudySearcher, Asha]:
     """Make the search of fer_tune by default, without the baseline and first trials.
 
@@ -75,14 +75,16 @@ def make_our_search(
     return StudySearcher(settings, [baseline], asha=asha), asha
 
 
-def make_our_random_search(table: CurveTable, seed: int, scheduler: SchedulerName) -> SearchPair:
+def make_our_random_search(
+    table: CurvePredictor, seed: int, scheduler: SchedulerName
+) -> SearchPair:
     """Make the search of fer_tune with a random sampler."""
     searcher, asha = make_our_search(table, seed, scheduler)
     searcher.study.sampler = RandomSampler(seed)
     return searcher, asha
 
 
-SYSTEMS: dict[str, Callable[[CurveTable, int], SearchPair]] = {
+SYSTEMS: dict[str, Callable[[CurvePredictor, int], SearchPair]] = {
     "random": make_random_search,
     "random + ASHA": make_random_asha,
     "OptunaSearch + ASHA": make_stock_search,
@@ -96,7 +98,7 @@ SYSTEMS: dict[str, Callable[[CurveTable, int], SearchPair]] = {
 STOCK = "OptunaSearch + ASHA"
 
 
-def make_settings(table: CurveTable, seed: int, scheduler: SchedulerName) -> StudySettings:
+def make_settings(table: CurvePredictor, seed: int, scheduler: SchedulerName) -> StudySettings:
     """Make settings of a study over the table, with more trials than any budget of epochs.
 
     The space has no constraints, because the compared systems do not know them.
@@ -120,14 +122,14 @@ def make_settings(table: CurveTable, seed: int, scheduler: SchedulerName) -> Stu
     )
 
 
-def _make_random_searcher(table: CurveTable, seed: int) -> SearcherProtocol:
+def _make_random_searcher(table: CurvePredictor, seed: int) -> SearcherProtocol:
     searcher: SearcherProtocol = OptunaSearch(
         table.space.suggest_point, metric=METRIC, mode="max", sampler=RandomSampler(seed)
     )
     return searcher
 
 
-def _make_ray_asha(table: CurveTable, grace: int, reduction: int) -> SchedulerProtocol:
+def _make_ray_asha(table: CurvePredictor, grace: int, reduction: int) -> SchedulerProtocol:
     return RaySchedulerAdapter(
         ASHAScheduler(
             metric=METRIC,

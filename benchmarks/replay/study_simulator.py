@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from benchmarks.replay.curve_table import PredictedCurve
+from benchmarks.replay.curve_predictor import PredictedCurve
 
 METRIC = "val/macro_f1"
 

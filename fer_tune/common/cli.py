@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.text import escape_unprintable, hide_passwords
+from fer_tune.common.safe_text import escape_unprintable, hide_passwords
 
 
 class _HelpFormatter(argparse.HelpFormatter):

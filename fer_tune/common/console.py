@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fer_tune.common.text import escape_unprintable
+from fer_tune.common.safe_text import escape_unprintable
 
 
 class _PlainConsole(Console):

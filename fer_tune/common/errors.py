@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from fer_tune.common.text import escape_unprintable
+from fer_tune.common.safe_text import escape_unprintable
 
 
 class UserError(Exception):

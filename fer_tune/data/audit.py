@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_tune.data.duplicates import hash_images
+from fer_tune.data.exact_duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, SplitName, Splits
 
 _Hashes = Mapping[SplitName, NDArray[np.uint64]]  # of the images of each split

@@ -15,9 +15,9 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 
 from fer_tune.common import atomic
-from fer_tune.common.text import escape_unprintable
+from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
-from fer_tune.data.formats.source_files import scan_folder
+from fer_tune.data.formats.open_folder_or_zip import scan_folder
 
 _DECODER_VERSION = 2  # raised when the same files would give other arrays
 _KEY_PATTERN = re.compile("[0-9a-f]{64}")

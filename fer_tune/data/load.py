@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.text import escape_unprintable
+from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.data import cache
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE, DEMO_WARNING, draw_demo_splits
 from fer_tune.data.faces import Splits
 from fer_tune.data.formats import read_faces
-from fer_tune.data.formats.source_files import scan_folder
+from fer_tune.data.formats.open_folder_or_zip import scan_folder
 from fer_tune.data.split import split_faces
 
 _DEFAULT_FOLDER = Path("data")

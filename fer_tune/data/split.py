@@ -3,7 +3,7 @@
 import numpy as np
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.duplicates import hash_images
+from fer_tune.data.exact_duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
 from fer_tune.data.formats import DecodedFaces
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, cast
 
 from fer_tune.common import cli
 from fer_tune.common.errors import UserError
-from fer_tune.common.text import pluralize
+from fer_tune.common.safe_text import pluralize
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from fer_tune.predict.photos import Photo, UnreadableFile
+    from fer_tune.predict.extract_faces import Photo, UnreadableFile
 
 _EXAMPLE = """\
 examples:
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises UserError at the end for files that cannot be read.
     """
     args = build_parser().parse_args(argv)
-    from fer_tune.predict.photos import open_photos
+    from fer_tune.predict.extract_faces import open_photos
 
     with open_photos(args.files) as (photos, unreadable):
         if photos:
@@ -79,7 +79,7 @@ def _print_predictions(
 
     from fer_tune.common.console import create_console
     from fer_tune.predict import output
-    from fer_tune.predict.photos import extract_all_faces
+    from fer_tune.predict.extract_faces import extract_all_faces
     from fer_tune.tracking.models.log_model import load_model
     from fer_tune.tracking.registry import find_default_model_uri
     from fer_tune.tracking.store import open_store

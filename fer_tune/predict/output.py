@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from fer_tune.common.text import escape_unprintable
-from fer_tune.predict.photos import PhotoFace, UnreadableFile
-from fer_tune.terminal.formatting import build_plain_table
+from fer_tune.common.safe_text import escape_unprintable
+from fer_tune.predict.extract_faces import PhotoFace, UnreadableFile
+from fer_tune.terminal.formatting import build_borderless_table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -26,7 +26,9 @@ def build_table(faces: Sequence[PhotoFace], probabilities: "DataFrame") -> Table
         (escape_unprintable(face.file), _format_box(face), str(name), f"{probability:.2f}")
         for face, name, probability in zip(faces, classes, highest, strict=True)
     ]
-    table = build_plain_table(("file", "face at x, y, side", "expression", "probability"), rows)
+    table = build_borderless_table(
+        ("file", "face at x, y, side", "expression", "probability"), rows
+    )
     # A file name that is cut off is of no use.
     table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
     table.columns[1].justify = table.columns[2].justify = "left"

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
 
     from fer_tune.common.console import create_console
-    from fer_tune.report.page import write_report
+    from fer_tune.report.page import write_and_log_report
     from fer_tune.study.records.study_storage import open_storage
     from fer_tune.tracking.store import open_store
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with console.status("writing the report"):
         store = open_store(args.tracking_uri, create=False)
         storage.fetch_study(args.study)
-        page = write_report(store, args.study, storage, data=args.data, output=args.output)
+        page = write_and_log_report(store, args.study, storage, data=args.data, output=args.output)
     console.print(f"Report: {page}", soft_wrap=True)
 
 

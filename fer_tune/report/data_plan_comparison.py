@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_tune.common.text import pluralize
+from fer_tune.common.safe_text import pluralize
 from fer_tune.data.resampling import DATA_PLANS
-from fer_tune.report.intervals import estimate_difference
+from fer_tune.report.intervals import estimate_metric_difference
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import MARKERS, PALE, draw_picture
 from fer_tune.report.section import NO_RESULT, Picture, Section
@@ -88,7 +88,7 @@ def summarize_pairs(pairs: list[TrialPair], metric: str) -> str:
     parts = []
     for plan in dict.fromkeys(pair.plan for pair in pairs):
         own = [pair for pair in pairs if pair.plan == plan]
-        changes = [estimate_difference(pair.other, pair.original, metric) for pair in own]
+        changes = [estimate_metric_difference(pair.other, pair.original, metric) for pair in own]
         change = f"{changes[0]:+.3f}"
         if len(own) > 1:
             values = [estimate.value for estimate in changes]

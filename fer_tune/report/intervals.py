@@ -48,7 +48,7 @@ def estimate_metric(result: EpochResult, metric: str) -> Estimate:
     return Estimate(value)
 
 
-def estimate_difference(better: EpochResult, other: EpochResult, metric: str) -> Estimate:
+def estimate_metric_difference(better: EpochResult, other: EpochResult, metric: str) -> Estimate:
     """Return how much larger a metric is in one epoch than in another.
 
     The interval assumes different validation faces for the two. Both have the same faces, so it

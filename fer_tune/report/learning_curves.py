@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fer_tune.common.text import pluralize
+from fer_tune.common.safe_text import pluralize
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import PALE, add_legend, draw_picture
 from fer_tune.report.section import Picture, Section

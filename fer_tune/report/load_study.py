@@ -10,7 +10,7 @@ from fer_tune.events import TrialStarted
 from fer_tune.study.ranking import ScoredTrial, rank_trials
 from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.settings import FILE as SETTINGS
-from fer_tune.study.records.settings import check_study_name, open_study
+from fer_tune.study.records.settings import check_study_name, read_settings
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
 from fer_tune.study.search_space.load_space import parse_space
@@ -18,8 +18,8 @@ from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.terminal.study_summary import SUMMARY_METRICS
 from fer_tune.tracking import queries
 from fer_tune.tracking.confusion_matrix import parse_confusion_csv
+from fer_tune.tracking.read_artifacts import find_text
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.text_artifacts import find_text
 
 _CLASS_F1_PREFIX = "val_f1/"
 
@@ -83,7 +83,7 @@ def load_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
     check_study_name(name)  # it becomes part of paths
     command = find_text(store, run.run_id, "command.txt")
     if (storage.local_dir / name / SETTINGS).exists():
-        folder, settings = open_study(storage.local_dir, name)
+        folder, settings = read_settings(storage.local_dir, name)
         # Two studies may have the same name, each in its own store.
         same_faces = settings.faces_hash == run.faces_hash
         if same_faces and _find_start_time(folder) == queries.find_start_time(store, run):

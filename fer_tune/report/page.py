@@ -6,31 +6,31 @@ from pathlib import Path
 
 from fer_tune.common import atomic
 from fer_tune.common.errors import UserError
-from fer_tune.common.text import pluralize
+from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import reload_splits
 from fer_tune.events import STATUS_WORDS
-from fer_tune.report.augmentation_and_size import build_augmentation_section
+from fer_tune.report.augmentation_and_model_size import build_augmentation_section
+from fer_tune.report.best_against_baseline import build_baseline_section
 from fer_tune.report.best_trial import build_best_trial_section
 from fer_tune.report.data_audit import build_data_audit_section
 from fer_tune.report.data_plan_comparison import build_data_plan_section
-from fer_tune.report.improvement import build_improvement_section
 from fer_tune.report.learning_curves import build_learning_curves_section
 from fer_tune.report.load_study import ReportedStudy, load_study
 from fer_tune.report.overfitting import build_overfitting_section
+from fer_tune.report.predicted_faces import build_face_sheets
 from fer_tune.report.reproduce import build_reproduction_section
-from fer_tune.report.sample_faces import build_face_sheets
 from fer_tune.report.section import FaceSheet
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.tracking import tags
+from fer_tune.tracking.read_artifacts import REPORT_FILE, log_report
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.text_artifacts import REPORT_FILE, log_report
 
 _FOLDER = Path(__file__).parent
 
 
-def write_report(
+def write_and_log_report(
     store: Store,
     name: str,
     storage: StudyStorage,
@@ -74,10 +74,7 @@ def _reload_faces(study: ReportedStudy, data: Path | None) -> tuple[Splits | Non
     except UserError as error:
         if data:
             raise
-        return (
-            None,
-            f"{error}. So this page has no pictures of faces and no audit; use --data PATH.",
-        )
+        return None, f"{error}. So the page has no faces and no audit; use --data PATH."
 
 
 def render_report(
@@ -93,7 +90,7 @@ def render_report(
 
     sheets, reason = _build_sheets(study, storage, splits) if splits else ([], missing_reason)
     sections = [
-        build_improvement_section(study),
+        build_baseline_section(study),
         build_overfitting_section(study),
         build_data_plan_section(study),
         build_augmentation_section(study),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fer_tune.common import cli
 from fer_tune.common.errors import UserError
-from fer_tune.common.text import pluralize
+from fer_tune.common.safe_text import pluralize
 from fer_tune.defaults import STUDIES_FOLDER
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _make_spec(store: "Store", args: argparse.Namespace, command: str) -> "Retra
     from fer_tune.scoring.metrics import list_metric_names
     from fer_tune.study.records.study_storage import open_storage
     from fer_tune.tracking.queries import find_study
-    from fer_tune.tracking.run_info import RetrainInfo
+    from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
     study = find_study(store, args.study)
     trial = choose_trial(store, study, args.trial)

@@ -3,7 +3,7 @@
 from fer_tune.common.errors import UserError
 from fer_tune.study.ranking import ranking_key
 from fer_tune.tracking import tags
-from fer_tune.tracking.epoch_metrics import to_best_name
+from fer_tune.tracking.mlflow_metric_names import to_best_name
 from fer_tune.tracking.queries import StudyRun, TrialRun, find_trial, list_trials
 from fer_tune.tracking.store import Store
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from fer_tune.common.text import pluralize
+from fer_tune.common.safe_text import pluralize
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE
-from fer_tune.data.duplicates import has_duplicate
+from fer_tune.data.exact_duplicates import has_duplicate
 from fer_tune.data.faces import Splits
 from fer_tune.retrain.score_tables import build_class_table, build_overall_table
 from fer_tune.scoring.metrics import find_best_epoch
@@ -18,9 +18,9 @@ from fer_tune.scoring.significance import McNemarResult, bootstrap_intervals, ru
 from fer_tune.tracking import registry
 from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
 from fer_tune.tracking.retrain_run import RetrainRun
-from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,13 @@ from rich.table import Table
 
 from fer_tune.scoring import paper_results
 from fer_tune.scoring.metrics import EpochResult, Scores
-from fer_tune.terminal.formatting import build_plain_table, format_mean_and_std
+from fer_tune.terminal.formatting import build_borderless_table, format_mean_and_std
 
 
 def build_class_table(classes: Sequence[str], tests: Sequence[Scores]) -> Table:
     """Return the table of test scores by class, as mean and standard deviation over the seeds."""
     headers = ["class", "precision", "recall", "F1", "faces", "paper: P", "R", "F1"]
-    table = build_plain_table(headers, [])
+    table = build_borderless_table(headers, [])
     measured = np.array([[s.precision, s.recall, s.f1] for s in tests])  # (seeds, 3, C)
     support = tests[0].confusion.sum(axis=1)
     for index, name in enumerate(classes):
@@ -51,4 +51,4 @@ def build_overall_table(
         ("train - test", train - test, f"{paper_train - paper_test:.3f}"),
     ]
     cells = [(name, format_mean_and_std(values), paper) for name, values, paper in rows]
-    return build_plain_table(["", "measured", "paper"], cells)
+    return build_borderless_table(["", "measured", "paper"], cells)

@@ -18,9 +18,9 @@ from fer_tune.terminal.formatting import create_progress_bar
 from fer_tune.tracking import retrain_run
 from fer_tune.tracking.queries import list_trials
 from fer_tune.tracking.retrain_run import RetrainRun
-from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 from fer_tune.trial.delete_checkpoint import delete_checkpoint
 from fer_tune.trial.train_and_test import train_and_test
 from fer_tune.trial.train_state import TrialSpec
@@ -102,7 +102,7 @@ def _load_or_train_baseline_seeds(
     console: Console, store: Store, baseline: RetrainSpec, seeds: int
 ) -> list[SeedOutcome]:
     info = baseline.info
-    earlier = [retrain_run.find_earlier_seed(store, info, seed) for seed in range(seeds)]
+    earlier = [retrain_run.find_seed_in_any_retraining(store, info, seed) for seed in range(seeds)]
     trained = [outcome for outcome in earlier if outcome]
     if len(trained) == seeds and not retrain_run.has_unfinished_run(store, info):
         console.print("The baseline was trained like this before.")

@@ -17,11 +17,11 @@ from fer_tune.search.run_context import make_run_context, open_store_and_ray
 from fer_tune.search.search_plan import SearchPlan
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.optuna_export import export_optuna_study
-from fer_tune.study.pareto_front import format_pareto_front_csv
 from fer_tune.study.ranking import score_trials
 from fer_tune.study.records import event_log, settings
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner
 from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.score_gap_pareto_front import format_pareto_front_csv
 from fer_tune.study.tune.shared_data import StudyData, build_data_by_plan
 from fer_tune.terminal import study_summary
 from fer_tune.terminal.live_table import LiveTable
@@ -173,10 +173,10 @@ def write_report_or_warn(console: Console, plan: SearchPlan, store: Store) -> No
     """Write the report of the study; only warn if that fails."""
     name = plan.settings.name
     try:
-        from fer_tune.report.page import write_report
+        from fer_tune.report.page import write_and_log_report
 
         with console.status("writing the report (Ctrl-C skips it)"):
-            page = write_report(store, name, plan.storage, splits=plan.splits)
+            page = write_and_log_report(store, name, plan.storage, splits=plan.splits)
         console.print(f"Report: {page}", soft_wrap=True)
     except KeyboardInterrupt:
         print("No report was written; python -m fer_tune.report writes it", file=sys.stderr)

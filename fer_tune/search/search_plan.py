@@ -15,7 +15,7 @@ from fer_tune.data.load import load_splits, reload_splits
 from fer_tune.scoring.metrics import list_metric_names
 from fer_tune.search.options import SearchOptions
 from fer_tune.search.warm_start import warm_start
-from fer_tune.study.records.settings import StudySettings, open_study, slugify
+from fer_tune.study.records.settings import StudySettings, read_settings, slugify
 from fer_tune.study.records.study_storage import StudyStorage, open_storage
 from fer_tune.study.records.trial_record import format_parameters
 from fer_tune.study.search_space.load_space import find_space_file, load_space
@@ -117,7 +117,7 @@ def _load_settings(
 ) -> tuple[Splits, StudySettings]:
     """Return the faces and the settings of a study to resume, with what the options change."""
     storage.fetch_study(name)
-    settings = open_study(storage.local_dir, name)[1]
+    settings = read_settings(storage.local_dir, name)[1]
     splits = reload_splits(options.data or settings.data, skip_bad=settings.skip_bad)
     if splits.content_hash() != settings.faces_hash:
         raise UserError(

@@ -4,7 +4,7 @@ from fer_tune.common.version import read_code_version
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import collect_remarks
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.tracking.run_info import StudyInfo
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 
 # Settings that are no parameters of the study's run in MLflow. It has some of them elsewhere. A
 # parameter cannot change, but a resumed study may get more trials.

@@ -4,10 +4,10 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from fer_tune.common.text import pluralize
+from fer_tune.common.safe_text import pluralize
 from fer_tune.study.prior_trial import PriorTrial
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.tracking.epoch_metrics import to_best_name
+from fer_tune.tracking.mlflow_metric_names import to_best_name
 from fer_tune.tracking.queries import StudyRun, TrialRun, find_study, list_trials
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.tags import BEST_PREFIX

@@ -56,7 +56,7 @@ def format_metric_name(metric: str) -> str:
     return name.replace("_", " ").replace("f1", "F1")
 
 
-def build_plain_table(
+def build_borderless_table(
     headers: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
 ) -> Table:
     """Return a table without lines; the first column is left-aligned, all others right-aligned."""

@@ -12,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from fer_tune import events
-from fer_tune.common.text import pluralize
+from fer_tune.common.safe_text import pluralize
 from fer_tune.scoring.metrics import is_better
 from fer_tune.study.ranking import ranking_key
 from fer_tune.study.records.settings import StudySettings

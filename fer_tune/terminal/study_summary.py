@@ -12,7 +12,7 @@ from fer_tune.study.ranking import ScoredTrial, rank_trials
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, format_parameters
 from fer_tune.study.search_space.space import SearchSpace
-from fer_tune.terminal.formatting import build_plain_table, format_duration, format_metric_name
+from fer_tune.terminal.formatting import build_borderless_table, format_duration, format_metric_name
 
 SUMMARY_METRICS = ("val/macro_f1", "val/accuracy", "gap")
 
@@ -24,7 +24,7 @@ def build_leaderboard(
     metrics = SUMMARY_METRICS if metric in SUMMARY_METRICS else (metric, "val/macro_f1", "gap")
     names = ("trial", "status", "best epoch", *map(format_metric_name, metrics))
     # In 80 columns, the configuration needs the room of broken headers and wide gaps.
-    table = build_plain_table([name.replace(" ", "\n") for name in names], [])
+    table = build_borderless_table([name.replace(" ", "\n") for name in names], [])
     table.padding = (0, 1, 0, 0)
     table.columns[1].justify = "left"
     table.add_column("configuration", overflow="fold")

@@ -21,12 +21,10 @@ def ensure_sqlite_database(database: Path, create: bool) -> None:
     folder = database.parent
     # In an address these characters mean something else, and MLflow would retry for minutes.
     if {"?", "%"} & set(str(database)):
-        raise UserError(
-            f"tracking store {database}: its path may not hold '?' or '%'; choose another"
-        )
+        raise UserError(f"tracking store {database}: its path may not hold '?' or '%'; use another")
     if not create and not database.exists():
         raise UserError(f"no studies in {folder}; {RUN_SEARCH_HINT}")
-    problem, advice = f"tracking store {folder} cannot be written", "choose another --tracking-uri"
+    problem, advice = f"tracking store {folder} cannot be written", "use another --tracking-uri"
     with explain_os_errors(problem, advice):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -36,7 +34,7 @@ def ensure_sqlite_database(database: Path, create: bool) -> None:
         with closing(sqlite3.connect(database)) as connection:
             connection.execute("PRAGMA schema_version")
     except sqlite3.DatabaseError as error:
-        advice = "move the file away or choose another --tracking-uri"
+        advice = "move the file away or use another --tracking-uri"
         raise UserError(f"tracking store {database}: {error}; {advice}") from error
     if not os.access(database, os.W_OK):
         raise UserError(f"tracking store {database}: is read-only; make it writable")

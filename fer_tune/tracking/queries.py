@@ -102,7 +102,7 @@ def find_study(store: Store, name: str) -> StudyRun:
         raise UserError(f"study {name} is not in {store}; {_suggest_names(names, name)}")
     marks, params = run.data.tags, run.data.params
     study = StudyRun(name, run.info.run_id, read_ending(run), marks[tags.METRIC], marks, params)
-    with validate_run(run):
+    with explain_run_errors(run):
         if study.epochs < 1 or not study.faces_hash or not 0 <= (study.max_gap or 0) <= 1:
             raise ValueError("a study of no epochs or no faces")
     return study
@@ -173,13 +173,13 @@ def list_trial_runs(store: Store, parent_id: str) -> "list[Run]":
     """
     runs = list(store.search_runs(f"{_filter_children(parent_id)} AND tags.`{tags.TRIAL}` != ''"))
     for run in runs:
-        with validate_run(run):
+        with explain_run_errors(run):
             int(run.data.tags[tags.TRIAL]), int(run.data.metrics.get(tags.EPOCH, 0))
     return runs
 
 
 @contextmanager
-def validate_run(run: "Run") -> Iterator[None]:
+def explain_run_errors(run: "Run") -> Iterator[None]:
     """Raise UserError for a missing or unreadable value of a run: something may have changed it."""
     try:
         yield
@@ -202,7 +202,7 @@ def _to_trial_run(run: "Run") -> TrialRun:
     from fer_tune.trial_config import TrialConfig
 
     metrics, prefix = run.data.metrics, tags.BEST_PREFIX
-    with validate_run(run):
+    with explain_run_errors(run):
         config = TrialConfig.model_validate(run.data.params)
     best = {k.removeprefix(prefix): v for k, v in metrics.items() if k.startswith(prefix)}
     return TrialRun(

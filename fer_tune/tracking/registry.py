@@ -13,9 +13,9 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
 from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import load_model
-from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.seed_run import SeedOutcome, load_test_predictions
 from fer_tune.tracking.store import Store, summarize_error
+from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

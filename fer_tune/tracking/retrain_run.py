@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from fer_tune.common.errors import UserError
 from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import CARD_FILE
-from fer_tune.tracking.run_info import RetrainInfo
+from fer_tune.tracking.read_artifacts import read_text
 from fer_tune.tracking.seed_run import SeedOutcome, SeedRun, load_seed_outcome
 from fer_tune.tracking.store import Store, stop_retries, summarize_error
-from fer_tune.tracking.text_artifacts import read_text
+from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -132,7 +132,7 @@ def _open_run(
         raise UserError(f"{problem}; the same command continues from here") from error
 
 
-def find_earlier_seed(store: Store, info: RetrainInfo, seed: int) -> SeedOutcome | None:
+def find_seed_in_any_retraining(store: Store, info: RetrainInfo, seed: int) -> SeedOutcome | None:
     """Return the seed's results in any retraining of this configuration, length and data."""
     same = {
         tags.FACES_HASH: info.study.faces_hash,

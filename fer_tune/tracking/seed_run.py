@@ -11,13 +11,13 @@ from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import bootstrap_intervals
 from fer_tune.tracking import tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix, parse_confusion_csv
-from fer_tune.tracking.epoch_metrics import to_best_metrics, to_best_name, to_epoch_metrics
+from fer_tune.tracking.mlflow_metric_names import to_best_metrics, to_best_name, to_epoch_metrics
 from fer_tune.tracking.models.log_model import CARD_FILE, log_model
 from fer_tune.tracking.models.model_card import render_model_card
-from fer_tune.tracking.queries import validate_run
-from fer_tune.tracking.run_info import RetrainInfo
+from fer_tune.tracking.queries import explain_run_errors
+from fer_tune.tracking.read_artifacts import read_text
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.text_artifacts import read_text
+from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -88,7 +88,7 @@ def load_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcom
     """
     metrics, run_id = run.data.metrics, run.info.run_id
     names = [name for name in list_metric_names(info.classes) if to_best_name(name) in metrics]
-    with validate_run(run):
+    with explain_run_errors(run):
         best = EpochResult(
             epoch=int(metrics[f"{tags.BEST_PREFIX}epoch"]),
             metrics={name: metrics[to_best_name(name)] for name in names},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.text import hide_passwords
+from fer_tune.common.safe_text import hide_passwords
 from fer_tune.events import current_time_ms
 from fer_tune.tracking.ensure_sqlite import RUN_SEARCH_HINT, ensure_sqlite_database
 
@@ -25,9 +25,7 @@ _PROBE_SECONDS = 5
 _OLDEST_FIRST = "attributes.start_time ASC"
 _SERVERS = ("http", "https")
 _DATABASES = ("postgresql", "mysql", "mssql")
-_URI_HELP = (
-    "give a folder, sqlite:////absolute/path/mlflow.db, http://host:5000 or postgresql://..."
-)
+_URI_HELP = "give a folder, sqlite:////path/to/mlflow.db, http://host:5000 or postgresql://..."
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from fer_tune.events import STATUS_WORDS, Ending
 from fer_tune.tracking import tags
-from fer_tune.tracking.epoch_metrics import to_best_name
-from fer_tune.tracking.run_info import StudyInfo
+from fer_tune.tracking.mlflow_metric_names import to_best_name
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.tracking.ui_view_and_links import build_study_path, build_view_tag
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from fer_tune.scoring.metrics import metric_direction
 from fer_tune.tracking import tags
-from fer_tune.tracking.epoch_metrics import to_best_name
-from fer_tune.tracking.run_info import StudyInfo
+from fer_tune.tracking.mlflow_metric_names import to_best_name
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

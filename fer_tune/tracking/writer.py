@@ -10,8 +10,8 @@ from typing import Protocol, Self
 from fer_tune.common.errors import UserError
 from fer_tune.events import Ending, Event, current_time_ms
 from fer_tune.tracking.recorder import EventRecorder
-from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, stop_retries, summarize_error
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.tracking.study_run import StudyEnded
 
 _GATHER_SECONDS = 1.0  # events of this time are written together, which costs less

@@ -37,7 +37,7 @@ def test_the_network_is_ours_except_for_biases_of_convolutions(depth: int) -> No
 
 @pytest.mark.parametrize("plan", DATA_PLANS)
 def test_epochs_have_as_many_faces_as_ours(faces: Path, plan: DataPlan) -> None:
-    batches = reference_trainable.make_training_batches(
+    batches = reference_trainable.make_resampled_batches(
         reference_trainable.load_image_folder(faces), plan, batch_size=4, workers=0
     )
     labels = np.repeat(np.arange(len(COUNTS)), list(COUNTS.values()))
@@ -49,7 +49,9 @@ def test_the_reference_learns_and_has_scores_by_class(faces: Path) -> None:
     torch.manual_seed(0)
     images = reference_trainable.load_image_folder(faces)
     model, device = reference_trainable.build_network(1, 0.0, len(COUNTS)), torch.device("cpu")
-    batches = reference_trainable.make_training_batches(images, "original", batch_size=4, workers=0)
+    batches = reference_trainable.make_resampled_batches(
+        images, "original", batch_size=4, workers=0
+    )
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     first, *_, last = (
         reference_trainable.train_epoch(model, batches, optimizer, device) for _ in range(8)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.study.records.event_log import read_checked_trials
-from fer_tune.study.records.settings import FILE, open_study
+from fer_tune.study.records.settings import FILE, read_settings
 
 STUDIES = Path(__file__).parents[2] / "benchmarks" / "studies"
 NAMES = sorted(path.parent.name for path in STUDIES.glob(f"*/{FILE}"))
@@ -17,7 +17,7 @@ def test_no_study_is_missing() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_study_is_loaded(name: str) -> None:
-    folder, settings = open_study(STUDIES, name)
+    folder, settings = read_settings(STUDIES, name)
     trials = read_checked_trials(folder, settings)
     assert [trial.number for trial in trials] == list(range(len(trials)))
     assert 0 < len(trials) <= settings.trials

@@ -15,8 +15,8 @@ from fer_tune.study.records.trial_record import format_trial_label
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.tracking.recorder import EventRecorder
-from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, open_store
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.tracking.study_run import StudyEnded
 from fer_tune.trial_config import BASELINE, TrialConfig
 

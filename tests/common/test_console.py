@@ -5,7 +5,7 @@ import pytest
 from rich.table import Table
 
 from fer_tune.common.console import create_console
-from fer_tune.terminal.formatting import build_plain_table, create_progress_bar
+from fer_tune.terminal.formatting import build_borderless_table, create_progress_bar
 
 PRINTS = """
 from fer_tune.common.console import create_console
@@ -34,7 +34,7 @@ SHOWN = "[red]a[/red] :smile: \\x1b[2J\\x07\\u202e"
 
 
 @pytest.mark.parametrize(
-    "shown", [NAME, build_plain_table([NAME], [[""]]), build_plain_table([""], [[NAME]])]
+    "shown", [NAME, build_borderless_table([NAME], [[""]]), build_borderless_table([""], [[NAME]])]
 )
 def test_names_are_printed_unchanged_and_control_no_terminal(
     shown: str | Table, capsys: pytest.CaptureFixture[str]

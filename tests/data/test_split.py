@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.duplicates import hash_images
+from fer_tune.data.exact_duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName
 from fer_tune.data.formats import DecodedFaces
 from fer_tune.data.split import split_faces

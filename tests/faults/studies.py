@@ -15,7 +15,7 @@ from fer_tune.events import RESUMABLE_ENDINGS, EpochEnded, TrialEnded, TrialStar
 from fer_tune.retrain.choose_trial import choose_trial
 from fer_tune.study.ranking import rank_trials
 from fer_tune.study.records.event_log import read_events, read_trials
-from fer_tune.study.records.settings import open_study
+from fer_tune.study.records.settings import read_settings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.tune.scheduler import StudyScheduler
 from fer_tune.tracking.queries import find_parent_run, find_study, list_trial_runs
@@ -95,7 +95,7 @@ def wait_until_gone(session: int, patience: float = 240) -> None:
 
 def require_whole(storage: Path, name: str) -> list[TrialRecord]:
     """What holds for a study that is over, whatever happened to it on the way; its trials."""
-    folder, settings = open_study(storage, name)
+    folder, settings = read_settings(storage, name)
     trials = read_trials(folder)
     assert [trial.number for trial in trials] == list(range(settings.trials))
     assert all(trial.has_final_status for trial in trials)

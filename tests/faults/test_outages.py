@@ -30,9 +30,9 @@ from fer_tune.study.tune.resources import ResourceRequest, allocate_resources, d
 from fer_tune.study.tune.shared_data import SharedStudyData
 from fer_tune.study.tune.trainable import TrialOptions, report_epoch
 from fer_tune.study.tune.tuner import RunResources, run_study
-from fer_tune.tracking.epoch_metrics import to_epoch_metrics
-from fer_tune.tracking.run_info import StudyInfo
+from fer_tune.tracking.mlflow_metric_names import to_epoch_metrics
 from fer_tune.tracking.store import open_store
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.tracking.writer import StudyWriter
 from tests.faults.server import PATIENCE, TrackingServer, tracking_server
 from tests.faults.studies import SMALL, Running, require_recorded, require_whole, wait_until_gone

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fer_tune.report.intervals import estimate_difference, estimate_metric
+from fer_tune.report.intervals import estimate_metric, estimate_metric_difference
 from fer_tune.scoring.metrics import EpochResult
 
 Epoch = Callable[..., EpochResult]
@@ -28,10 +28,10 @@ def test_a_metric_lies_in_its_interval(epoch: Epoch, metric: str) -> None:
 def test_without_a_confusion_matrix_there_is_no_interval(epoch: Epoch) -> None:
     bare = EpochResult(1, epoch(1, 30).metrics, ())
     assert f"{estimate_metric(bare, 'val/macro_f1')}" == "0.600"
-    assert estimate_difference(bare, epoch(1, 20), "val/macro_f1").interval is None
+    assert estimate_metric_difference(bare, epoch(1, 20), "val/macro_f1").interval is None
 
 
 def test_a_difference_has_a_wider_interval_than_its_terms(epoch: Epoch) -> None:
-    difference = estimate_difference(epoch(1, 40), epoch(1, 20), "val/macro_f1")
+    difference = estimate_metric_difference(epoch(1, 40), epoch(1, 20), "val/macro_f1")
     assert difference.value == pytest.approx(0.4)
     assert difference.error_bars[0] > max(estimate_metric(epoch(1, 40), "val/macro_f1").error_bars)

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from fer_tune.tracking.queries import find_study
+from fer_tune.tracking.read_artifacts import REPORT_FILE, find_text
 from fer_tune.tracking.store import open_store
-from fer_tune.tracking.text_artifacts import REPORT_FILE, find_text
 from tests.small_study import FinishedStudy
 
 

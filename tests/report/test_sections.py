@@ -3,13 +3,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from fer_tune.report.augmentation_and_size import (
+from fer_tune.report.augmentation_and_model_size import (
     ComplexityPoint,
     count_trial_parameters,
     summarize_augmentation,
 )
+from fer_tune.report.best_against_baseline import build_baseline_section
 from fer_tune.report.best_trial import summarize_classes
-from fer_tune.report.improvement import build_improvement_section
 from fer_tune.report.learning_curves import summarize_pruning
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.overfitting import build_overfitting_section, summarize_overfitting
@@ -22,13 +22,13 @@ Study = Callable[..., ReportedStudy]
 
 
 def test_the_improvement_has_an_interval(trial: Trial, study: Study) -> None:
-    text = build_improvement_section(study(trial(0, 20), trial(1, 30))).summary
+    text = build_baseline_section(study(trial(0, 20), trial(1, 30))).summary
     assert "Trial 001 reaches a macro F1 of 0.600 (0." in text
     assert "The difference is 0.200 (0.1" in text
 
 
 def test_a_study_without_improvement_says_so(trial: Trial, study: Study) -> None:
-    text = build_improvement_section(study(trial(0, 30), trial(1, 20))).summary
+    text = build_baseline_section(study(trial(0, 30), trial(1, 20))).summary
     assert text.startswith("No trial is better than the baseline")
 
 
@@ -37,8 +37,8 @@ def test_the_best_trial_is_described_by_the_constraint(trial: Trial, study: Stud
     text = study(trial(0, 20), trial(1, 25), trial(4, 30))
     limited = replace(text, space=_limited(text.space, 0.05))
     words = "Trial 001 (the best trial with a gap of at most 0.05) reaches a macro F1 of 0.5"
-    assert build_improvement_section(limited).summary.startswith(words)
-    none = build_improvement_section(replace(text, space=_limited(text.space, 0.01))).summary
+    assert build_baseline_section(limited).summary.startswith(words)
+    none = build_baseline_section(replace(text, space=_limited(text.space, 0.01))).summary
     assert "(the closest; no completed trial has a gap of at most 0.01)" in none
     assert "To the right of the dotted line" in build_overfitting_section(limited).note
     assert "To the right of the dotted line" not in build_overfitting_section(text).note

@@ -20,9 +20,9 @@ from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.tune.resources import ResourceRequest
 from fer_tune.tracking.queries import find_study
+from fer_tune.tracking.read_artifacts import REPORT_FILE, find_text
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store, open_store
-from fer_tune.tracking.text_artifacts import REPORT_FILE, find_text
 
 SPACE = "parameters:\n  depth: {type: int, low: 1, high: 5}\n"
 
@@ -193,6 +193,6 @@ def test_a_report_that_fails_is_one_warning_and_fails_nothing(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("first\nsecond")
 
-    monkeypatch.setattr("fer_tune.report.page.build_improvement_section", broken)
+    monkeypatch.setattr("fer_tune.report.page.build_baseline_section", broken)
     write_report_or_warn(create_console(), plan, store)
     assert capsys.readouterr().err == f"Warning: no report of study {settings.name}: first\n"

@@ -25,9 +25,9 @@ from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import StudyRun, TrialRun
 from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
 from fer_tune.tracking.retrain_run import open_retrain_run
-from fer_tune.tracking.run_info import RetrainInfo
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store, open_store
+from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 from fer_tune.trial.train_and_test import TrainedModel
 from fer_tune.trial_config import TrialConfig
 

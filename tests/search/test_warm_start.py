@@ -12,8 +12,8 @@ from fer_tune.search.warm_start import warm_start
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.tracking.recorder import EventRecorder
-from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, open_store
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.trial_config import TrialConfig
 from tests.settings import make_settings
 

@@ -7,8 +7,8 @@ import pytest
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
-from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store, open_store
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.trial_config import BASELINE, TrialConfig
 
 

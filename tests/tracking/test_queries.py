@@ -17,8 +17,8 @@ from fer_tune.tracking.queries import (
     load_metric_history,
 )
 from fer_tune.tracking.recorder import EventRecorder
-from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 
 Describe = Callable[..., StudyInfo]
 Result = Callable[..., EpochResult]

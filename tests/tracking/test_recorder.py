@@ -22,8 +22,8 @@ from fer_tune.tracking.queries import (
     list_trials,
 )
 from fer_tune.tracking.recorder import EventRecorder
-from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.tracking.study_run import StudyEnded
 from fer_tune.trial_config import TrialConfig
 

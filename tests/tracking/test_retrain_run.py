@@ -23,10 +23,14 @@ from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import find_study, find_trial
 from fer_tune.tracking.recorder import EventRecorder
-from fer_tune.tracking.retrain_run import find_earlier_seed, has_unfinished_run, open_retrain_run
-from fer_tune.tracking.run_info import RetrainInfo, StudyInfo
+from fer_tune.tracking.retrain_run import (
+    find_seed_in_any_retraining,
+    has_unfinished_run,
+    open_retrain_run,
+)
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.study_and_retrain_info import RetrainInfo, StudyInfo
 from fer_tune.trial.train_and_test import TrainedModel
 from fer_tune.trial_config import TrialConfig
 
@@ -250,7 +254,7 @@ def test_a_training_is_found_again_by_all_that_decides_its_outcome(
             logged = seed_run.log_outcome(final)
         with suppress(RuntimeError), run.open_seed_run(1):
             raise RuntimeError
-    found = find_earlier_seed(store, info, 0)
+    found = find_seed_in_any_retraining(store, info, 0)
     assert found is not None
     assert found.run_id == logged.run_id
     # As a version had it that did not know this parameter yet.
@@ -258,7 +262,7 @@ def test_a_training_is_found_again_by_all_that_decides_its_outcome(
         database.execute(
             "DELETE FROM params WHERE run_uuid = ? AND key = 'averaging'", [logged.run_id]
         )
-    found = find_earlier_seed(store, info, 0)
+    found = find_seed_in_any_retraining(store, info, 0)
     assert found is not None
     assert found.run_id == logged.run_id
     other = TrialConfig(dropout=0.1)
@@ -268,11 +272,11 @@ def test_a_training_is_found_again_by_all_that_decides_its_outcome(
         replace(info, study=replace(study, metric="gap")),
         replace(info, study=replace(study, tags={**study.tags, tags.FACES_HASH: "others"})),
     ):
-        assert find_earlier_seed(store, unlike, 0) is None
-    assert find_earlier_seed(store, info, 1) is None  # it failed
-    assert find_earlier_seed(store, info, 2) is None
+        assert find_seed_in_any_retraining(store, unlike, 0) is None
+    assert find_seed_in_any_retraining(store, info, 1) is None  # it failed
+    assert find_seed_in_any_retraining(store, info, 2) is None
     store.create_client().log_param(logged.run_id, "of_a_later_version", "1")
-    assert find_earlier_seed(store, info, 0) is None
+    assert find_seed_in_any_retraining(store, info, 0) is None
 
 
 @pytest.mark.parametrize("file", ["confusion.csv", "test_predictions.csv"])

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 
-from fer_tune.tracking.run_info import StudyInfo
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.tracking.study_run import render_study_note
 
 

@@ -8,10 +8,10 @@ from mlflow.entities import Run
 
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.search_space.load_space import find_space_file, load_space
-from fer_tune.tracking.epoch_metrics import to_best_metrics, to_epoch_metrics
+from fer_tune.tracking.mlflow_metric_names import to_best_metrics, to_epoch_metrics
 from fer_tune.tracking.recorder import EventRecorder
-from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.tracking.ui_view_and_links import build_study_url, build_ui_command, build_view_tag
 
 Describe = Callable[..., StudyInfo]

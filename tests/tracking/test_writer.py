@@ -16,8 +16,8 @@ from fer_tune.events import EpochEnded, Event
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking.queries import find_study, list_trial_runs, list_trials
 from fer_tune.tracking.recorder import EventRecorder
-from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.tracking.writer import StudyWriter
 
 Describe = Callable[..., StudyInfo]

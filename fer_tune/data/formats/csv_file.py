@@ -14,20 +14,20 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SIDE, SplitName
 from fer_tune.data.formats.class_and_split_names import match_split
 from fer_tune.data.formats.decoded_faces import FaceCollector
-from fer_tune.data.formats.source_files import READ_ERRORS, SourceFile
+from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 
 _PIXELS = SIDE * SIDE
 _MAX_LINE_LENGTH = 1 << 20  # characters; a face has 9,216 at most
 _LABEL_NAMES = {str(label): name for label, name in enumerate(EMOTIONS)}
 
 
-def has_faces(file: SourceFile) -> bool:
+def has_faces(file: OpenableFile) -> bool:
     """Return whether the header has labels and pixels (the challenge's test.csv lacks labels)."""
     with _open_rows(file) as rows:
         return {"emotion", "pixels"} <= set(_read_header(rows))
 
 
-def read_csv(file: SourceFile, split: SplitName | None, collector: FaceCollector) -> None:
+def read_csv(file: OpenableFile, split: SplitName | None, collector: FaceCollector) -> None:
     """Read every row of a file into the collector.
 
     split: split of the faces if the file has no column Usage.
@@ -119,7 +119,7 @@ def _read_lines(text: io.TextIOWrapper) -> Iterator[str]:
 
 
 @contextmanager
-def _open_rows(file: SourceFile) -> Iterator[Iterator[list[str]]]:
+def _open_rows(file: OpenableFile) -> Iterator[Iterator[list[str]]]:
     name = file.path.name
     # Larger faces than 48 x 48 exceed csv's own limit; such a row has a message of its own.
     field_limit = csv.field_size_limit(_MAX_LINE_LENGTH)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.text import escape_unprintable
+from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.data.faces import SIDE, Faces, SplitName
 from fer_tune.data.formats.class_and_split_names import index_classes
 

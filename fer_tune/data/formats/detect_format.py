@@ -4,11 +4,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.text import escape_unprintable
-from fer_tune.data.formats import csv_file, image_file, image_folders, parquet_file, source_files
+from fer_tune.common.safe_text import escape_unprintable
+from fer_tune.data.formats import (
+    csv_file,
+    image_file,
+    image_folders,
+    open_folder_or_zip,
+    parquet_file,
+)
 from fer_tune.data.formats.class_and_split_names import match_split_in_table_name
 from fer_tune.data.formats.decoded_faces import DecodedFaces, FaceCollector
-from fer_tune.data.formats.source_files import SourceFile
+from fer_tune.data.formats.open_folder_or_zip import OpenableFile
 
 KNOWN_FORMATS = "fer2013.csv, image folders by class, zips of these, parquet of images with labels"
 
@@ -22,23 +28,23 @@ def read_faces(path: Path, *, skip_bad: bool = False) -> DecodedFaces:
     Raises UserError if these are no faces, or if they can be read in several ways.
     """
     collector = FaceCollector(path.name, skip_bad=skip_bad)
-    if path.is_dir() and (links := source_files.scan_folder(path).links):
+    if path.is_dir() and (links := open_folder_or_zip.scan_folder(path).links):
         collector.notes[f"links to folders, or out of the folder, not followed: {links:,}"] = None
     with ExitStack() as stack:
-        by_kind = _group_by_kind(stack.enter_context(source_files.open_source(path)), path)
+        by_kind = _group_by_kind(stack.enter_context(open_folder_or_zip.open_source(path)), path)
         if set(by_kind) == {".zip"} and path.is_dir():
             zips = by_kind[".zip"]
             if len(zips) > 1:
                 raise UserError(f"{path} holds several zip files ({_join(zips)}); name one of them")
             file = stack.enter_context(zips[0].open())
-            files = stack.enter_context(source_files.open_zip(file, zips[0].path.name))
+            files = stack.enter_context(open_folder_or_zip.open_zip(file, zips[0].path.name))
             by_kind = _group_by_kind(files, path)
-        _read_kind(by_kind, path, collector)
+        _read(by_kind, path, collector)
         return collector.to_decoded_faces()
 
 
-def _group_by_kind(files: list[SourceFile], path: Path) -> dict[str, list[SourceFile]]:
-    by_kind: dict[str, list[SourceFile]] = {}
+def _group_by_kind(files: list[OpenableFile], path: Path) -> dict[str, list[OpenableFile]]:
+    by_kind: dict[str, list[OpenableFile]] = {}
     for file in files:
         kind = "images" if file.suffix in image_file.SUFFIXES else file.suffix
         by_kind.setdefault(kind, []).append(file)
@@ -50,7 +56,7 @@ def _group_by_kind(files: list[SourceFile], path: Path) -> dict[str, list[Source
     return by_kind
 
 
-def _read_kind(by_kind: dict[str, list[SourceFile]], path: Path, collector: FaceCollector) -> None:
+def _read(by_kind: dict[str, list[OpenableFile]], path: Path, collector: FaceCollector) -> None:
     if len(by_kind) > 1:
         examples = ", ".join(sorted(str(files[0].path) for files in by_kind.values()))
         raise UserError(f"{path} can be read in several ways ({examples}); name one of them")
@@ -59,7 +65,7 @@ def _read_kind(by_kind: dict[str, list[SourceFile]], path: Path, collector: Face
             raise UserError(f"{path} is a single image; name the folder with all of them")
         case [("images", files)]:
             image_folders.read_image_folders(files, collector)
-            if path.is_dir() and (empty := source_files.find_empty_folders(path)):
+            if path.is_dir() and (empty := open_folder_or_zip.find_empty_folders(path)):
                 first = escape_unprintable(str(empty[0].relative_to(path)))
                 collector.notes[f"folders without images: {len(empty):,} (first: {first})"] = None
         case [(suffix, files)] if suffix in _READERS:
@@ -74,7 +80,7 @@ def _read_kind(by_kind: dict[str, list[SourceFile]], path: Path, collector: Face
             raise UserError(f"{path} holds no faces{notes}; known formats: {KNOWN_FORMATS}")
 
 
-def _read_csv_files(files: list[SourceFile], path: Path, collector: FaceCollector) -> None:
+def _read_csv_files(files: list[OpenableFile], path: Path, collector: FaceCollector) -> None:
     # The challenge has a test.csv without labels and a sample submission beside train.csv.
     readable = list(filter(csv_file.has_faces, files)) or files[:1]
     splits = [match_split_in_table_name(file.path.name) for file in readable]
@@ -84,7 +90,7 @@ def _read_csv_files(files: list[SourceFile], path: Path, collector: FaceCollecto
         csv_file.read_csv(file, split, collector)
 
 
-def _join(files: list[SourceFile]) -> str:
+def _join(files: list[OpenableFile]) -> str:
     return ", ".join(str(file.path) for file in files)
 
 

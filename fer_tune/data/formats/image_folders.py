@@ -8,7 +8,7 @@ from fer_tune.data.faces import SplitName
 from fer_tune.data.formats import image_file
 from fer_tune.data.formats.class_and_split_names import match_split, match_split_in_image_name
 from fer_tune.data.formats.decoded_faces import FaceCollector
-from fer_tune.data.formats.source_files import READ_ERRORS, SourceFile
+from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 
 
 class _ImageLocation(NamedTuple):
@@ -22,7 +22,7 @@ class _ImageLocation(NamedTuple):
     label: str
 
 
-def read_image_folders(files: list[SourceFile], collector: FaceCollector) -> None:
+def read_image_folders(files: list[OpenableFile], collector: FaceCollector) -> None:
     """Read every image into the collector.
 
     A file name that starts with Training_, PublicTest_ or PrivateTest_ decides the split, whatever
@@ -41,7 +41,7 @@ def read_image_folders(files: list[SourceFile], collector: FaceCollector) -> Non
             _read_image(file, location, collector)
 
 
-def _read_image(file: SourceFile, location: _ImageLocation, collector: FaceCollector) -> None:
+def _read_image(file: OpenableFile, location: _ImageLocation, collector: FaceCollector) -> None:
     try:
         pixels, conversions = image_file.decode_face(file.read_bytes())
     except image_file.BrokenImageError as error:

@@ -13,7 +13,7 @@ from fer_tune.data.faces import EMOTIONS, SplitName
 from fer_tune.data.formats import image_file
 from fer_tune.data.formats.class_and_split_names import match_split, match_split_in_table_name
 from fer_tune.data.formats.decoded_faces import FaceCollector
-from fer_tune.data.formats.source_files import READ_ERRORS, SourceFile
+from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 
 _LABEL_COLUMNS = ("label", "labels", "emotion", "expression", "class", "target")
 _SPLIT_COLUMNS = ("split", "usage", "subset")
@@ -21,7 +21,7 @@ _BATCH_ROWS = 256
 _MAX_ROWS = 10_000_000  # a decompression bomb may claim any number in a few bytes
 
 
-def read_parquet(file: SourceFile, collector: FaceCollector) -> None:
+def read_parquet(file: OpenableFile, collector: FaceCollector) -> None:
     """Read every row into the collector.
 
     The split is that of a split column, of the file's name or of its folder.
@@ -56,7 +56,7 @@ class _FaceColumns:
     names: their names.
     """
 
-    def __init__(self, schema: Any, file: SourceFile, collector: FaceCollector) -> None:
+    def __init__(self, schema: Any, file: OpenableFile, collector: FaceCollector) -> None:
         self._collector = collector
         self._file_split = _match_file_split(file)
         image = _find_column(schema, lambda field: _is_image_type(field.type))
@@ -141,7 +141,7 @@ def _is_image_type(kind: Any) -> bool:
     return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
 
 
-def _match_file_split(file: SourceFile) -> SplitName | None:
+def _match_file_split(file: OpenableFile) -> SplitName | None:
     # train-00000-of-00004.parquet, or train/0000.parquet.
     folders = map(match_split, reversed(file.path.parts[:-1]))
     return match_split_in_table_name(file.path.name) or next(filter(None, folders), None)

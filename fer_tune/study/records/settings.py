@@ -78,7 +78,7 @@ def write_settings(storage: Path, settings: StudySettings) -> Path:
     return folder
 
 
-def open_study(storage: Path, name: str) -> tuple[Path, StudySettings]:
+def read_settings(storage: Path, name: str) -> tuple[Path, StudySettings]:
     """Return the folder and the settings of a study.
 
     storage: the folder that contains one folder a study.

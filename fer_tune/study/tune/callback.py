@@ -13,7 +13,7 @@ from fer_tune.study.records.trial_record import format_trial_label
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.kill_workers_on_sigint import kill_workers_on_sigint
 from fer_tune.study.tune.scheduler import StudyScheduler
-from fer_tune.study.tune.trainable import RestoreInfo
+from fer_tune.study.tune.trainable import RestoreOutcome
 from fer_tune.trial_config import TrialConfig
 
 MAX_RETRIES = 3  # of a trial whose worker died
@@ -80,7 +80,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
             self._reported[number] = epoch.epoch
             self._notify_observers(events.EpochEnded(number=number, result=epoch))
 
-    def _report_lost_epochs(self, number: int, restored: RestoreInfo) -> None:
+    def _report_lost_epochs(self, number: int, restored: RestoreOutcome) -> None:
         """Report that a trial repeats epochs because its checkpoint is lost."""
         if restored.epochs < (reported := self._reported[number]):
             problem = restored.problem or "its newest checkpoint is gone"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.text import pluralize
+from fer_tune.common.safe_text import pluralize
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,4 @@ def _check_gpus(gpus: float, available: int) -> None:
     if gpus > available:
         raise UserError(f"--gpus-per-trial {gpus:g}: the largest machine has {available} GPUs")
     if gpus > 1 and gpus != int(gpus):
-        raise UserError(
-            f"--gpus-per-trial {gpus:g}: above 1, only whole numbers of GPUs are possible"
-        )
+        raise UserError(f"--gpus-per-trial {gpus:g}: above 1, only whole numbers are possible")

@@ -36,7 +36,7 @@ class TrialOptions:
 
 
 @dataclass(frozen=True)
-class RestoreInfo:
+class RestoreOutcome:
     """What a worker restored of a trial.
 
     epochs: number of epochs in its checkpoint.
@@ -47,7 +47,7 @@ class RestoreInfo:
     problem: str | None = None
 
 
-NOT_RESTORED = RestoreInfo()
+NOT_RESTORED = RestoreOutcome()
 
 
 def train_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOptions) -> None:
@@ -93,7 +93,7 @@ def _run_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOpt
         directory,
         problems.append,
     )
-    restored = RestoreInfo(state.epochs_done, problems[0] if problems else None)
+    restored = RestoreOutcome(state.epochs_done, problems[0] if problems else None)
     for result in state.history:
         report_epoch(result, options.metric, restored)
     for result in fit(spec, state, data, device):
@@ -106,7 +106,7 @@ def derive_trial_seed(study_seed: int, number: int) -> int:
     return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0])
 
 
-def report_epoch(result: EpochResult, metric: str, restored: RestoreInfo = NOT_RESTORED) -> None:
+def report_epoch(result: EpochResult, metric: str, restored: RestoreOutcome = NOT_RESTORED) -> None:
     """Report an epoch to Ray Tune.
 
     Ray computes statistics of every number in a report, so only the metric and the epoch are

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.scoring.significance import bootstrap_intervals
 from fer_tune.tracking import tags
-from fer_tune.tracking.run_info import RetrainInfo
+from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
 _FEW_FACES = 100  # test faces of a class; with fewer, its recall may be 0.1 off
 _CONFUSED_SHARE = 0.15  # share of a class's faces that the model takes for one other class

@@ -52,7 +52,9 @@ def test_recorded_runs_of_the_same_faces_are_not_trained_again(
     out.write_text("".join(json.dumps(line) + "\n" for line in ours + others))
     runs: list[tuple[object, ...]] = []
     monkeypatch.setattr(
-        compare_data_plans, "run_and_append", lambda _out, _run, missing, *_: runs.extend(missing)
+        compare_data_plans,
+        "run_in_pool_and_append",
+        lambda _out, _run, missing, *_: runs.extend(missing),
     )
     main([str(faces), "--seeds", "2", "--out", str(out)])
     assert runs == [(faces, plan, 1, 20) for plan in DATA_PLANS]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.replay.curve_table import CurveTable, PredictedCurve, load_curve_table
+from benchmarks.replay.curve_predictor import CurvePredictor, PredictedCurve, load_curve_table
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.search_space.space import SearchSpace
 
@@ -40,7 +40,7 @@ def space() -> SearchSpace:
 
 
 @pytest.fixture
-def table(tmp_path: Path, space: SearchSpace) -> CurveTable:
+def table(tmp_path: Path, space: SearchSpace) -> CurvePredictor:
     """Return a table of four configurations with four epochs; one diverged after its first."""
     lines = [
         make_line(HIDDEN, [0.1, 0.2, 0.3, 0.4]),
@@ -52,7 +52,7 @@ def table(tmp_path: Path, space: SearchSpace) -> CurveTable:
     return load_curve_table(path, space)
 
 
-def nearest_curve(table: CurveTable) -> Callable[[Mapping[str, Any]], PredictedCurve]:
+def nearest_curve(table: CurvePredictor) -> Callable[[Mapping[str, Any]], PredictedCurve]:
     """Return a predictor by the nearest learning rate, so that simulated times are round."""
 
     def predict(config: Mapping[str, Any]) -> PredictedCurve:

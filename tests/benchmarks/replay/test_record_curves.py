@@ -26,7 +26,7 @@ def test_missing_configurations_are_recorded(
     recorded: list[int] = []
     monkeypatch.setattr(
         record_curves,
-        "run_and_append",
+        "run_in_pool_and_append",
         lambda _out, _run, missing, *_: recorded.extend(number for _, number, _ in missing),
     )
     record_curves.main([str(faces), "--table", str(table), "--configurations", "3"])

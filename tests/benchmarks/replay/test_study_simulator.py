@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.replay.curve_table import CurveTable
+from benchmarks.replay.curve_predictor import CurvePredictor
 from benchmarks.replay.search_methods import SYSTEMS, RaySchedulerAdapter, make_settings
 from benchmarks.replay.study_simulator import METRIC, StudySimulator
 from fer_tune.study.asha import Asha, StoppingAsha, make_asha
@@ -29,11 +29,11 @@ class FixedSearcher:
         self.calls.append(("failed" if error else "complete", trial_id, epoch))
 
 
-def _never_stop(table: CurveTable) -> Asha:
+def _never_stop(table: CurvePredictor) -> Asha:
     return make_asha(make_settings(table, 0, "none"))
 
 
-def test_workers_train_at_once_and_epochs_end_in_the_order_of_time(table: CurveTable) -> None:
+def test_workers_train_at_once_and_epochs_end_in_the_order_of_time(table: CurvePredictor) -> None:
     slow = {**AVERAGE, "dropout": 0.5}
     searcher = FixedSearcher(slow, HIDDEN, AVERAGE)
     epochs = StudySimulator(searcher, _never_stop(table), nearest_curve(table), 2).simulate_epochs(
@@ -45,20 +45,20 @@ def test_workers_train_at_once_and_epochs_end_in_the_order_of_time(table: CurveT
     assert last == [(4.0, 2), (8.0, 3), (12.0, 1)]
 
 
-def test_a_study_ends_after_its_epochs(table: CurveTable) -> None:
+def test_a_study_ends_after_its_epochs(table: CurvePredictor) -> None:
     searcher = FixedSearcher(HIDDEN, AVERAGE)
     simulator = StudySimulator(searcher, _never_stop(table), nearest_curve(table), 1)
     assert len(simulator.simulate_epochs(6)) == 6
 
 
-def test_a_searcher_is_called_as_ray_calls_it(table: CurveTable) -> None:
+def test_a_searcher_is_called_as_ray_calls_it(table: CurvePredictor) -> None:
     searcher = FixedSearcher(HIDDEN)
     StudySimulator(searcher, _never_stop(table), nearest_curve(table), 1).simulate_epochs(100)
     results = [("result", "1", epoch) for epoch in (1, 2, 3)]
     assert searcher.calls == [*results, ("complete", "1", 4)]
 
 
-def test_a_paused_trial_resumes_after_its_last_epoch(table: CurveTable) -> None:
+def test_a_paused_trial_resumes_after_its_last_epoch(table: CurvePredictor) -> None:
     pair = SYSTEMS["ours, asha-promotion"](table, 3)
     ended = StudySimulator(*pair, nearest_curve(table), 1).simulate_epochs(60)
     epochs: dict[int, list[int]] = {}
@@ -74,7 +74,7 @@ def _end(order: list[int], number: int) -> int:
     return len(order) - order[::-1].index(number)
 
 
-def test_the_asha_of_ray_decides_as_ours_with_the_same_rungs(table: CurveTable) -> None:
+def test_the_asha_of_ray_decides_as_ours_with_the_same_rungs(table: CurvePredictor) -> None:
     from ray.tune.schedulers import ASHAScheduler
 
     changes = {"grace": 1, "reduction": 2, "epochs": 9}
@@ -88,7 +88,7 @@ def test_the_asha_of_ray_decides_as_ours_with_the_same_rungs(table: CurveTable) 
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_system_searches_and_the_same_seed_gives_the_same_study(
-    table: CurveTable, name: str
+    table: CurvePredictor, name: str
 ) -> None:
     first, second = (
         StudySimulator(*SYSTEMS[name](table, 3), nearest_curve(table), 2).simulate_epochs(40)

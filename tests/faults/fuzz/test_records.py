@@ -22,7 +22,7 @@ from fer_tune.study.records.checkpoint_pruner import CheckpointPruner
 from fer_tune.study.records.event_log import FILE as JOURNAL
 from fer_tune.study.records.event_log import read_checked_trials, read_events
 from fer_tune.study.records.settings import FILE as SETTINGS
-from fer_tune.study.records.settings import open_study
+from fer_tune.study.records.settings import read_settings
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.tune.scheduler import StudyScheduler
 from fer_tune.study.tune.searcher import StudySearcher
@@ -74,7 +74,7 @@ def test_settings_of_any_content(place: Path, content: bytes) -> None:
     (place / "tested").mkdir(exist_ok=True)
     (place / "tested" / SETTINGS).write_bytes(content)
     try:
-        _, found = open_study(place, "tested")
+        _, found = read_settings(place, "tested")
     except UserError as error:
         check_message(error)
     else:

@@ -10,7 +10,7 @@ from fer_tune.study.records.settings import (
     FILE,
     StudySettings,
     check_study_name,
-    open_study,
+    read_settings,
     slugify,
     write_settings,
 )
@@ -18,7 +18,7 @@ from fer_tune.study.records.settings import (
 
 def test_settings_are_read_as_they_were_written(tmp_path: Path, settings: StudySettings) -> None:
     folder = write_settings(tmp_path, settings)
-    assert open_study(tmp_path, "tested") == (folder, settings)
+    assert read_settings(tmp_path, "tested") == (folder, settings)
 
 
 def test_the_file_is_for_its_owner_only(tmp_path: Path, settings: StudySettings) -> None:
@@ -31,13 +31,13 @@ def test_an_unknown_study_is_reported_with_the_known_ones(
 ) -> None:
     write_settings(tmp_path, settings)
     with pytest.raises(UserError, match=r"no study testde .* there are: tested"):
-        open_study(tmp_path, "testde")
+        read_settings(tmp_path, "testde")
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "x" * 101, "a\nb"])
 def test_a_name_cannot_leave_its_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match="study name"):
-        open_study(tmp_path, name)
+        read_settings(tmp_path, name)
 
 
 def test_settings_changed_by_hand_are_reported_in_one_line(
@@ -45,7 +45,7 @@ def test_settings_changed_by_hand_are_reported_in_one_line(
 ) -> None:
     (write_settings(tmp_path, settings) / FILE).write_text("{}")
     with pytest.raises(UserError, match="cannot be read") as error:
-        open_study(tmp_path, "tested")
+        read_settings(tmp_path, "tested")
     assert "\n" not in str(error.value)
 
 
@@ -64,7 +64,7 @@ def test_settings_that_a_study_cannot_have_are_refused(
     path = write_settings(tmp_path, settings) / FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(UserError, match=re.escape(problem)) as error:
-        open_study(tmp_path, "tested")
+        read_settings(tmp_path, "tested")
     assert "\n" not in str(error.value)
 
 
@@ -83,13 +83,13 @@ def test_a_prior_trial_outside_the_space_is_refused(
     )
     warm = settings.model_copy(update={"known": (known,)})
     folder = write_settings(tmp_path, warm)
-    assert open_study(tmp_path, "tested") == (folder, warm)
+    assert read_settings(tmp_path, "tested") == (folder, warm)
     for point in ({"learning_rate": 0.001, "depth": 9}, {"depth": 3}, {"learning_rate": 1}):
         outside = known.model_copy(update={"point": point})
         text = settings.model_copy(update={"known": (outside,)}).model_dump_json()
         (folder / FILE).write_text(text)
         with pytest.raises(UserError, match="starts from trial 4 of other, which is outside"):
-            open_study(tmp_path, "tested")
+            read_settings(tmp_path, "tested")
 
 
 @pytest.mark.parametrize("text", ["paper", "my space", "..", "été/../x", "-", "x" * 300, ""])

@@ -11,7 +11,7 @@ from fer_tune.events import Event, Observer, TrialRemarked
 from fer_tune.study.records import bucket_log
 from fer_tune.study.records.event_log import FILE, EventLog, read_events
 from fer_tune.study.records.settings import FILE as SETTINGS
-from fer_tune.study.records.settings import StudySettings, open_study
+from fer_tune.study.records.settings import StudySettings, read_settings
 from fer_tune.study.records.study_storage import StudyStorage, open_storage
 
 EVENTS = [TrialRemarked(number=0, remark=str(number)) for number in range(7)]
@@ -58,7 +58,7 @@ def test_a_study_in_a_bucket_is_resumed_on_another_machine(
     _record(storage, *EVENTS[:4])
     _move_to_other_machine(monkeypatch, tmp_path / "second")
     storage.fetch_study("tested")
-    assert open_study(storage.local_dir, "tested")[1] == settings
+    assert read_settings(storage.local_dir, "tested")[1] == settings
     assert _read_events(storage) == EVENTS[:4]
     _record(storage, *EVENTS[4:])
     _move_to_other_machine(monkeypatch, tmp_path / "third")
@@ -122,10 +122,10 @@ def test_the_copy_of_a_study_that_the_bucket_lacks_is_moved_aside_and_can_be_res
     _delete_study(study)
     storage.fetch_study("tested")
     aside = _read_new_storage(capsys.readouterr().err)
-    assert open_study(aside, "tested")[1] == settings
+    assert read_settings(aside, "tested")[1] == settings
     assert list(read_events(aside / "tested")) == EVENTS
     with pytest.raises(UserError, match=r"no study tested in .*; there are: none"):
-        open_study(storage.local_dir, "tested")
+        read_settings(storage.local_dir, "tested")
     storage.check_name_available("tested")
 
 
@@ -145,7 +145,7 @@ def test_the_copy_of_a_study_that_runs_on_this_machine_is_not_moved(
         pytest.raises(UserError, match="study tested is running already"),
     ):
         storage.fetch_study("tested")
-    assert open_study(storage.local_dir, "tested")[1] == settings
+    assert read_settings(storage.local_dir, "tested")[1] == settings
 
 
 def test_a_folder_in_a_bucket_that_is_no_study_is_refused_and_left_unchanged(
@@ -194,7 +194,7 @@ def test_a_study_that_another_machine_began_in_the_meantime_is_left_unchanged(
     with pytest.raises(UserError, match=r"study tested is in s3://.* already"):
         storage.check_name_available("tested")
     storage.fetch_study("tested")
-    assert open_study(storage.local_dir, "tested")[1] == settings
+    assert read_settings(storage.local_dir, "tested")[1] == settings
 
 
 @pytest.mark.usefixtures("study")
@@ -225,7 +225,7 @@ def test_a_folder_needs_no_copy(tmp_path: Path, settings: StudySettings) -> None
     storage = open_storage(str(tmp_path))
     storage.write_settings(settings)
     storage.fetch_study("tested")
-    assert open_study(tmp_path, "tested") == (tmp_path / "tested", settings)
+    assert read_settings(tmp_path, "tested") == (tmp_path / "tested", settings)
     assert storage.open_bucket_logs("tested") == []
     assert storage.local_dir == tmp_path
     assert str(storage.open_study_directory("tested")) == str(tmp_path / "tested")

@@ -11,7 +11,7 @@ from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.tune.callback import StudyCallback
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.scheduler import StudyScheduler
-from fer_tune.study.tune.trainable import NOT_RESTORED, RestoreInfo
+from fer_tune.study.tune.trainable import NOT_RESTORED, RestoreOutcome
 
 
 class EventList(list[Event]):
@@ -49,7 +49,7 @@ def _trial(error_file: Path | None = None, gpus: float = 0) -> SimpleNamespace:
     )
 
 
-def _report(callback: StudyCallback, epoch: int, restored: RestoreInfo = NOT_RESTORED) -> None:
+def _report(callback: StudyCallback, epoch: int, restored: RestoreOutcome = NOT_RESTORED) -> None:
     result = EpochResult(epoch, {"val/macro_f1": 0.5}, [])
     callback.on_trial_result(trial=_trial(), result={"result": result, "restored": restored})
 
@@ -106,7 +106,7 @@ def test_a_paused_trial_resumes_without_repeating_events(
     assert _ending(events).ending == "paused"
     callback.on_trial_start(trial=_trial())
     for epoch in (1, 2):
-        _report(callback, epoch, RestoreInfo(1))
+        _report(callback, epoch, RestoreOutcome(1))
     assert [event.result.epoch for event in events if isinstance(event, EpochEnded)] == [1, 2]
 
 
@@ -138,7 +138,7 @@ def test_a_trial_whose_worker_died_resumes_with_new_epochs_only(
     assert any(isinstance(event, TrialRemarked) and "died" in event.remark for event in events)
     callback.on_trial_start(trial=_trial())
     for epoch in (1, 2, 3):
-        _report(callback, epoch, RestoreInfo(2))
+        _report(callback, epoch, RestoreOutcome(2))
     epochs = [event.result.epoch for event in events if isinstance(event, EpochEnded)]
     assert epochs == [1, 2, 3]
 
@@ -146,14 +146,14 @@ def test_a_trial_whose_worker_died_resumes_with_new_epochs_only(
 @pytest.mark.parametrize(
     ("restored", "told"),
     [
-        (RestoreInfo(2), []),
-        (RestoreInfo(0), ["its newest checkpoint is gone; it is trained again from epoch 1"]),
-        (RestoreInfo(0, "a: broken"), ["a: broken; it is trained again from epoch 1"]),
-        (RestoreInfo(1), ["its newest checkpoint is gone; it is trained again from epoch 2"]),
+        (RestoreOutcome(2), []),
+        (RestoreOutcome(0), ["its newest checkpoint is gone; it is trained again from epoch 1"]),
+        (RestoreOutcome(0, "a: broken"), ["a: broken; it is trained again from epoch 1"]),
+        (RestoreOutcome(1), ["its newest checkpoint is gone; it is trained again from epoch 2"]),
     ],
 )
 def test_a_lost_checkpoint_is_reported_and_its_epochs_are_not_repeated(
-    events: EventList, settings: StudySettings, restored: RestoreInfo, told: list[str]
+    events: EventList, settings: StudySettings, restored: RestoreOutcome, told: list[str]
 ) -> None:
     callback = StudyCallback([events], StudyScheduler(settings), settings, {4: 2})
     callback.on_trial_start(trial=_trial())
@@ -170,7 +170,7 @@ def test_a_resumed_trial_reports_epochs_after_those_in_the_event_log(
     callback = StudyCallback([events], StudyScheduler(settings), settings, {4: 2})
     callback.on_trial_start(trial=_trial())
     for epoch in (1, 2, 3):
-        _report(callback, epoch, RestoreInfo(2))
+        _report(callback, epoch, RestoreOutcome(2))
     assert [event.result.epoch for event in events if isinstance(event, EpochEnded)] == [3]
 
 

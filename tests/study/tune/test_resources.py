@@ -44,7 +44,7 @@ def test_more_than_the_largest_machine_is_refused(request_: ResourceRequest, mes
 
 
 def test_a_fraction_above_one_gpu_is_refused() -> None:
-    with pytest.raises(UserError, match="only whole numbers of GPUs"):
+    with pytest.raises(UserError, match="only whole numbers are possible"):
         allocate_resources([Machine(8, 4)], 5, ResourceRequest(gpus=1.5))
 
 

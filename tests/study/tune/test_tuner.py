@@ -22,7 +22,7 @@ from fer_tune.study.tune.ray_session import RAY_ENVIRONMENT
 from fer_tune.study.tune.resources import ResourceAllocation
 from fer_tune.study.tune.scheduler import StudyScheduler
 from fer_tune.study.tune.shared_data import SharedStudyData
-from fer_tune.study.tune.trainable import NOT_RESTORED, RestoreInfo, TrialOptions, report_epoch
+from fer_tune.study.tune.trainable import NOT_RESTORED, RestoreOutcome, TrialOptions, report_epoch
 from fer_tune.study.tune.tuner import RunResources, Trainable, run_study
 
 
@@ -45,7 +45,7 @@ def _ray() -> Iterator[None]:
 
 
 def _train(
-    config: dict[str, Any], options: TrialOptions, begun: RestoreInfo = NOT_RESTORED
+    config: dict[str, Any], options: TrialOptions, begun: RestoreOutcome = NOT_RESTORED
 ) -> None:
     for epoch in range(1, options.epochs + 1):
         score = 1 - 1 / (2 + config["number"] + epoch)
@@ -66,7 +66,7 @@ def run_out_of_memory(
     if config["number"] == 1 and config["gpus"] < 1:
         report_epoch(EpochResult(1, {options.metric: 1 - 1 / 4}, []), options.metric)
         return _fail("memory", options)
-    return _train(config, options, RestoreInfo(1) if config["number"] == 1 else NOT_RESTORED)
+    return _train(config, options, RestoreOutcome(1) if config["number"] == 1 else NOT_RESTORED)
 
 
 def fail_once(config: dict[str, Any], faces: SharedStudyData, options: TrialOptions) -> None:  # noqa: ARG001
@@ -85,7 +85,7 @@ def resume_from_files(
     for epoch in range(1, options.epochs + 1):
         if str(epoch) not in kept.list_names():
             kept.write(str(epoch), str(os.getpid()).encode())
-        begun = RestoreInfo(len(kept.list_names()))
+        begun = RestoreOutcome(len(kept.list_names()))
         score = number * 7 % 12 / 12
         report_epoch(
             EpochResult(epoch, {options.metric: score, "gap": 0}, []), options.metric, begun

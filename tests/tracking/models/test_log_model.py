@@ -19,8 +19,8 @@ from fer_tune.model import FerNet, scale_pixels
 from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.models.log_model import load_model, log_model
 from fer_tune.tracking.recorder import EventRecorder
-from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 
 CONFIG = ModelConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
 

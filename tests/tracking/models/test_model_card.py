@@ -4,7 +4,7 @@ from fer_tune.data.faces import EMOTIONS
 from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.tracking.models.model_card import describe_weaknesses, render_model_card
 from fer_tune.tracking.queries import StudyRun, TrialRun
-from fer_tune.tracking.run_info import RetrainInfo
+from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 from fer_tune.trial_config import BASELINE
 
 CLASSES = ("cat", "dog", "owl")

@@ -9,7 +9,13 @@ import pytest
 from PIL import ExifTags, Image, ImageOps
 
 from fer_tune.data.formats.image_file import BrokenImageError, decode_face
-from fer_tune.predict.photos import Photo, PhotoFace, UnreadableFile, extract_faces, open_photos
+from fer_tune.predict.extract_faces import (
+    Photo,
+    PhotoFace,
+    UnreadableFile,
+    extract_faces,
+    open_photos,
+)
 
 HOPPER = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
 FACE = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.benchmark_faces import FER2013_TRAIN_FACES, load_benchmark_splits, repeat_faces
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
-from benchmarks.processes import start_process, sum_trial_memory
+from benchmarks.processes import start_warm_worker, sum_trial_memory
 from benchmarks.study_speed import StudySize
 from benchmarks.tracking_overhead import make_equal_settings
 from fer_tune.data.faces import Splits
@@ -44,7 +44,7 @@ class MemoryCase:
         return 2 * -(-FER2013_TRAIN_FACES // self.faces)
 
 
-def measure_trial_memory(setup: BenchmarkSetup) -> list[BenchmarkResult]:
+def measure_memory_of_one_more_trial(setup: BenchmarkSetup) -> list[BenchmarkResult]:
     """Measure the second trial's memory with as many faces as FER2013, minus that with few.
 
     The memory of torch is in both and cancels out.
@@ -70,7 +70,7 @@ def measure_trial_memory(setup: BenchmarkSetup) -> list[BenchmarkResult]:
 def _measure_megabytes(setup: BenchmarkSetup, case: MemoryCase) -> float:
     """Return the median memory of a study's trials while all of them train."""
     folder = setup.folder / str(time.time_ns())
-    with start_process() as process:
+    with start_warm_worker() as process:
         driver = process.submit(os.getpid).result()
         job = process.submit(run_small_study, setup.faces, case, folder)
         megabytes = []

@@ -45,7 +45,7 @@ class PredictedCurve(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CurveTable:
+class CurvePredictor:
     """Learning curves of configurations of a space, and forests that predict all others."""
 
     space: SearchSpace
@@ -106,7 +106,7 @@ def _pad_values(values: Sequence[float], padding: float, count: int) -> list[flo
     return [*values, *[padding] * (count - len(values))]
 
 
-def load_curve_table(path: Path, space: SearchSpace) -> CurveTable:
+def load_curve_table(path: Path, space: SearchSpace) -> CurvePredictor:
     """Load a table of configurations of `space`, one JSON line for each.
 
     Raises UserError if a line is not a curve of the space; the error names the file and the line.
@@ -126,7 +126,7 @@ def load_curve_table(path: Path, space: SearchSpace) -> CurveTable:
         curves.append(curve)
     if not any(curve.scores for curve in curves):
         raise UserError(f"{path}: has no learning curve; record some first")
-    return CurveTable(space, tuple(curves))
+    return CurvePredictor(space, tuple(curves))
 
 
 def _check_curve(curve: RecordedCurve, space: SearchSpace) -> None:

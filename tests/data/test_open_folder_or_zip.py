@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats import source_files as source_files
+from fer_tune.data.formats import open_folder_or_zip as open_folder_or_zip
 from fer_tune.data.load import load_splits
 
 
@@ -66,14 +66,16 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path: Path) -> None:
         file = tmp_path / "faces" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    assert source_files.scan_folder(tmp_path / "faces") == source_files.FolderScan([], 0)
+    assert open_folder_or_zip.scan_folder(tmp_path / "faces") == open_folder_or_zip.FolderScan(
+        [], 0
+    )
     with pytest.raises(UserError, match="holds no faces; known formats"):
         load_splits(tmp_path / "faces")
 
 
 def test_an_entry_of_a_zip_is_read_without_unpacking(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "faces.zip", **{"sad/1.png": b"content"})
-    with source_files.open_source(path) as files:
+    with open_folder_or_zip.open_source(path) as files:
         assert [(str(e.path), e.read_bytes()) for e in files] == [("sad/1.png", b"content")]
     assert list(tmp_path.glob("sad*")) == []
 
@@ -117,7 +119,7 @@ def test_a_link_in_a_zip_is_a_broken_image_and_leads_nowhere(tmp_path: Path) -> 
 
 def test_a_link_in_a_circle_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "a.png").symlink_to(tmp_path / "a.png")
-    assert source_files.scan_folder(tmp_path) == source_files.FolderScan([], 0)
+    assert open_folder_or_zip.scan_folder(tmp_path) == open_folder_or_zip.FolderScan([], 0)
 
 
 def test_too_many_nested_folders_are_one_clear_line(tmp_path: Path) -> None:
@@ -127,7 +129,7 @@ def test_too_many_nested_folders_are_one_clear_line(tmp_path: Path) -> None:
             os.chdir("a")
     try:
         with pytest.raises(UserError, match="too many nested folders"):
-            source_files.scan_folder(tmp_path)
+            open_folder_or_zip.scan_folder(tmp_path)
     finally:  # pytest cannot
         subprocess.run(["rm", "-r", tmp_path / "a"], check=True)
 
@@ -138,7 +140,7 @@ def test_a_file_larger_than_any_image_is_not_read_to_its_end(tmp_path: Path) -> 
     with (folder / "1.png").open("wb") as file:
         file.truncate(1 << 40)
     with (
-        source_files.open_source(tmp_path / "faces") as (entry,),
+        open_folder_or_zip.open_source(tmp_path / "faces") as (entry,),
         pytest.raises(OSError, match="too large"),
     ):
         entry.read_bytes()

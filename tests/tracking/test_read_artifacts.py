@@ -1,10 +1,10 @@
 from collections.abc import Callable
 
 from fer_tune.tracking.queries import find_study
+from fer_tune.tracking.read_artifacts import REPORT_FILE, find_text, log_report
 from fer_tune.tracking.recorder import EventRecorder
-from fer_tune.tracking.run_info import StudyInfo
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.text_artifacts import REPORT_FILE, find_text, log_report
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
 
 Describe = Callable[..., StudyInfo]
 

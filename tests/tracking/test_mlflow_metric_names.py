@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.tracking.epoch_metrics import to_best_metrics
+from fer_tune.tracking.mlflow_metric_names import to_best_metrics
 
 
 def test_of_single_classes_the_studys_own_metric_alone_is_kept(

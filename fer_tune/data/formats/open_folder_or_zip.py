@@ -31,7 +31,7 @@ READ_ERRORS = (
 
 
 @dataclass(frozen=True)
-class SourceFile:
+class OpenableFile:
     """One file of a data set: its path inside the data set, and how to open it."""
 
     path: PurePosixPath
@@ -98,22 +98,22 @@ def _walk_folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[list[SourceFile]]:
+def open_source(path: Path) -> Iterator[list[OpenableFile]]:
     """Open a folder, a zip or a single file; yields its data files."""
     if path.is_dir():
         yield [
-            SourceFile(PurePosixPath(*file.relative_to(path).parts), _make_opener(file))
+            OpenableFile(PurePosixPath(*file.relative_to(path).parts), _make_opener(file))
             for file in scan_folder(path).files
         ]
     elif zipfile.is_zipfile(path):
         with open_zip(path, path.name) as members:
             yield members
     else:
-        yield [SourceFile(PurePosixPath(path.name), _make_opener(path))]
+        yield [OpenableFile(PurePosixPath(path.name), _make_opener(path))]
 
 
 @contextmanager
-def open_zip(file: Path | IO[bytes], name: str) -> Iterator[list[SourceFile]]:
+def open_zip(file: Path | IO[bytes], name: str) -> Iterator[list[OpenableFile]]:
     """Open a zip; yields its data files.
 
     Raises UserError if it is broken, encrypted or dangerous to unpack.
@@ -127,7 +127,7 @@ def open_zip(file: Path | IO[bytes], name: str) -> Iterator[list[SourceFile]]:
         members = [info for info in archive.infolist() if not info.filename.endswith("/")]
         _refuse_unsafe(members, archive, name)
         yield [
-            SourceFile(PurePosixPath(info.filename), partial(archive.open, info))
+            OpenableFile(PurePosixPath(info.filename), partial(archive.open, info))
             for info in members
             if all(map(_is_relevant, PurePosixPath(info.filename).parts))
             and PurePosixPath(info.filename).suffix.lower() in DATA_SUFFIXES

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.replay.curve_table import CurveTable, load_curve_table
+from benchmarks.replay.curve_predictor import CurvePredictor, load_curve_table
 from fer_tune.common.errors import UserError
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.search_space.space import SearchSpace
@@ -13,7 +13,7 @@ from tests.benchmarks.replay.conftest import AVERAGE, HIDDEN, SPACE, make_line
 
 
 @pytest.fixture(scope="module")
-def slope(tmp_path_factory: pytest.TempPathFactory) -> CurveTable:
+def slope(tmp_path_factory: pytest.TempPathFactory) -> CurvePredictor:
     """Return sixty configurations; the score grows with dropout and with the epoch."""
     rng = np.random.default_rng(0)
     lines = []
@@ -26,27 +26,27 @@ def slope(tmp_path_factory: pytest.TempPathFactory) -> CurveTable:
     return load_curve_table(path, parse_space(SPACE, "a test"))
 
 
-def test_a_curve_is_predicted_from_similar_configurations(slope: CurveTable) -> None:
+def test_a_curve_is_predicted_from_similar_configurations(slope: CurvePredictor) -> None:
     low, high = (slope.predict_curve({**AVERAGE, "dropout": value}) for value in (0.05, 0.45))
     assert max(low.scores) < 0.15 < 0.35 < max(high.scores)
     assert high.scores[0] == pytest.approx(high.scores[1] / 2, rel=0.01)
     assert high.seconds == pytest.approx((1.0, 1.0))
 
 
-def test_the_rank_correlation_measures_unseen_configurations(slope: CurveTable) -> None:
+def test_the_rank_correlation_measures_unseen_configurations(slope: CurvePredictor) -> None:
     assert 0.9 < slope.rank_correlation < 1
 
 
-def test_the_best_score_is_a_predicted_score(slope: CurveTable) -> None:
+def test_the_best_score_is_a_predicted_score(slope: CurvePredictor) -> None:
     predicted = [max(slope.predict_curve(config).scores) for config in slope.configs]
     assert slope.best_score == max(predicted) < 0.5
 
 
-def test_an_inactive_parameter_makes_no_difference(slope: CurveTable) -> None:
+def test_an_inactive_parameter_makes_no_difference(slope: CurvePredictor) -> None:
     assert slope.predict_curve({**AVERAGE, "hidden_1": 1024}) == slope.predict_curve(AVERAGE)
 
 
-def test_a_diverged_curve_has_score_0_afterwards(table: CurveTable) -> None:
+def test_a_diverged_curve_has_score_0_afterwards(table: CurvePredictor) -> None:
     assert table.scores[3].tolist() == [0.05, 0, 0, 0]
     assert table.seconds[3].tolist() == [1, 1, 1, 1]
 

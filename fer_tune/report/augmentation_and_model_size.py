@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from fer_tune.common.text import pluralize
+from fer_tune.common.safe_text import pluralize
 from fer_tune.model_config import ModelConfig
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import add_legend, draw_picture, plot_trials
 from fer_tune.report.section import NO_RESULT, Picture, Section
-from fer_tune.study.pareto_front import SCORE_METRIC
+from fer_tune.study.score_gap_pareto_front import SCORE_METRIC
 from fer_tune.terminal.formatting import format_mean_and_std
 from fer_tune.trial_config import TrialConfig
 

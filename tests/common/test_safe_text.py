@@ -1,7 +1,7 @@
 import pytest
 
 from fer_tune.common.cli import format_command_line
-from fer_tune.common.text import hide_passwords, pluralize
+from fer_tune.common.safe_text import hide_passwords, pluralize
 
 
 @pytest.mark.parametrize(

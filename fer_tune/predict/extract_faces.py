@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats import image_file
-from fer_tune.data.formats.source_files import READ_ERRORS, SourceFile, open_source
+from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile, open_source
 from fer_tune.predict.face_detector import FaceBox, detect_faces
 
 _MAX_CROPPED_PIXELS = 128  # a square image no larger is a cropped face, as data sets have them
@@ -78,7 +78,7 @@ def _expand_pattern(path: Path) -> list[Path]:
     return matches or [path]
 
 
-def _list_photos(path: Path, files: Sequence[SourceFile]) -> list[Photo]:
+def _list_photos(path: Path, files: Sequence[OpenableFile]) -> list[Photo]:
     if path.is_file() and [file.path.name for file in files] == [path.name]:
         return [Photo(str(path), files[0].read_bytes)]
     images = [file for file in files if file.suffix in image_file.SUFFIXES]

@@ -1,6 +1,6 @@
 import numpy as np
 
-from fer_tune.data.duplicates import has_duplicate
+from fer_tune.data.exact_duplicates import has_duplicate
 
 
 def test_faces_of_the_same_pixels_are_duplicates() -> None:

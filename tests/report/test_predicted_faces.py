@@ -8,7 +8,7 @@ import torch
 from fer_tune.common.disk_or_bucket import open_directory
 from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.sample_faces import (
+from fer_tune.report.predicted_faces import (
     build_face_sheets,
     find_worst_mistakes,
     predict_validation,

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from fer_tune.report.intervals import estimate_difference, estimate_metric
+from fer_tune.report.intervals import estimate_metric, estimate_metric_difference
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import add_legend, draw_picture
 from fer_tune.report.section import NO_RESULT, Picture, Section
@@ -20,7 +20,7 @@ NOTE = (
 )
 
 
-def build_improvement_section(study: ReportedStudy) -> Section:
+def build_baseline_section(study: ReportedStudy) -> Section:
     """Return the section: scores of the best trial and of the baseline."""
     if not study.scored:
         return Section(TITLE, NO_RESULT)
@@ -42,9 +42,9 @@ def _summarize_improvement(study: ReportedStudy) -> str:
     return (
         f"Trial {best.number:03d}{constraint} reaches a {name} of "
         f"{estimate_metric(after, metric)}. The baseline, the paper's configuration, reaches "
-        f"{score}. The difference is {estimate_difference(after, before, metric)}. The gap between "
-        f"training and validation accuracy is {estimate_metric(after, 'gap')} instead of "
-        f"{estimate_metric(before, 'gap')}."
+        f"{score}. The difference is {estimate_metric_difference(after, before, metric)}. "
+        f"The gap between training and validation accuracy is {estimate_metric(after, 'gap')} "
+        f"instead of {estimate_metric(before, 'gap')}."
     )
 
 
