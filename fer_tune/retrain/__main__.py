@@ -28,8 +28,8 @@ def build_parser() -> cli.CommandParser:
         "model.",
         epilog=_EXAMPLE,
     )
-    add, text, count = parser.add_argument, cli.parse_nonempty, cli.make_number_parser(1, int)
-    number = cli.make_number_parser(0, int)
+    add, text, path = parser.add_argument, cli.parse_nonempty, cli.parse_path
+    number, count = cli.make_number_parser(0, int), cli.make_number_parser(1, int)
     add("--study", type=text, required=True, metavar="NAME", help="the study")
     add("--trial", type=number, metavar="N", help="the trial (default: the best one)")
     add("--epochs", type=count, metavar="N", help="epochs to train (default: those of the study)")
@@ -39,8 +39,7 @@ def build_parser() -> cli.CommandParser:
     add("--against-paper", action=argparse.BooleanOptionalAction, default=True, help=baseline)
     tta = "also report test-time augmentation: each face averaged with its mirror image"
     add("--flip", action="store_true", help=tta)
-    moved = "the study's faces, if they have moved"
-    add("--data", type=cli.parse_path, metavar="PATH", help=moved)
+    add("--data", type=path, metavar="PATH", help="the study's faces, if they have moved")
     add("--tracking-uri", type=text, metavar="URI", help="as for the search")
     storage = str(STUDIES_FOLDER)
     add("--storage", type=text, default=storage, metavar="DIR", help="as for the search")
@@ -57,12 +56,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.terminal import formatting
     from fer_tune.tracking.retrain_run import open_retrain_run
     from fer_tune.tracking.store import open_store
+    from fer_tune.trial_config import BASELINE
 
-    console = create_console()
-    store = open_store(args.tracking_uri, create=False)
+    console, store = create_console(), open_store(args.tracking_uri, create=False)
     spec = _make_spec(store, args, cli.format_command_line("fer_tune.retrain", argv))
     info, seeds, baseline = spec.info, args.seeds, None
-    needs_baseline = args.against_paper and not spec.is_baseline
+    needs_baseline = args.against_paper and info.trial.config != BASELINE
     formatting.show_data_source(console, spec.splits)
     console.print(_describe_plan(spec, seeds, needs_baseline), soft_wrap=True)
     try:

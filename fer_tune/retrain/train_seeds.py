@@ -36,11 +36,6 @@ class RetrainSpec:
     storage: StudyStorage
 
     @property
-    def is_baseline(self) -> bool:
-        """Whether the trial has the paper's configuration."""
-        return self.info.trial.config == BASELINE
-
-    @property
     def lock_path(self) -> Path:
         """Lock of the retraining; not in its folder of checkpoints, which is deleted at the end."""
         return self.storage.local_dir / self.info.study.name / f".{self._name}.lock"

@@ -101,14 +101,10 @@ def register_model(store: Store, outcome: SeedOutcome, info: RetrainInfo) -> "Mo
     own = client.search_model_versions(f"name = '{MODEL_NAME}' AND run_id = '{outcome.run_id}'")
     if own:
         return own[0]
-    version = client.create_model_version(
-        MODEL_NAME,
-        # Not the address models:/...: a database store resolves it in the global tracking URI.
-        source=client.get_logged_model(model_id).artifact_location,
-        run_id=outcome.run_id,
-        model_id=model_id,
-        tags={**info.origin_tags, tags.SEED: str(outcome.seed)},
-    )
+    # Not the address models:/...: a database store resolves it in the global tracking URI.
+    source = client.get_logged_model(model_id).artifact_location
+    marks, run_id = {**info.origin_tags, tags.SEED: str(outcome.seed)}, outcome.run_id
+    version = client.create_model_version(MODEL_NAME, source, run_id, marks, model_id=model_id)
     # MLflow's UI lists a model's versions by this tag.
     listed = json.dumps([{"name": MODEL_NAME, "version": version.version}])
     client.set_logged_model_tags(model_id, {"mlflow.modelVersions": listed})

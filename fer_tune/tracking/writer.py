@@ -113,8 +113,7 @@ class StudyWriter:
                 limit = _PROGRESS_SECONDS if self._is_failing else silence
                 if time.monotonic() - self._last_success > limit - 0.1:
                     return
-                left = f"{self._store}: {self._count_unwritten()} records left to write"
-                print(left, file=sys.stderr)
+                print(f"{self._store}: {self._count_unwritten()} records to write", file=sys.stderr)
                 self._thread.join(_PROGRESS_SECONDS)
         finally:
             self._give_up.set()

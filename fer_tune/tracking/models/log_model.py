@@ -47,9 +47,8 @@ def log_model(
 
     # mlflow.pyfunc.log_model does all this too, but only in the global tracking URI.
     client = store.create_client()
-    entry = client.create_logged_model(
-        store.experiment_id, name="fer_net", source_run_id=run_id, model_type="classifier"
-    )
+    experiment, kind = store.experiment_id, "classifier"
+    entry = client.create_logged_model(experiment, "fer_net", run_id, model_type=kind)
     status, model_id = LoggedModelStatus.FAILED, entry.model_id
     try:
         with tempfile.TemporaryDirectory() as temporary:
