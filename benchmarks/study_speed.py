@@ -112,7 +112,9 @@ def _make_results(
     by_trials = [theirs.wall_seconds / ours.wall_seconds for ours, theirs in pairs]
     by_faces = [ours.faces_per_second / theirs.faces_per_second for ours, theirs in pairs]
     target = Target("at least", 3) if name == "peer" else None
-    trials, faces = (f"study, {n} an hour, over the {_label(name)}" for n in ("trials", "faces"))
+    trials, faces = (
+        f"study, {n} an hour, over the {_label(name)}" for n in ("trials", "trained faces")
+    )
     return [
         BenchmarkResult("c", trials, "x", by_trials, target, details),
         BenchmarkResult("c", faces, "x", by_faces),
