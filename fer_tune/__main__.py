@@ -11,10 +11,10 @@ from fer_tune.common import cli
 # Each command is a package; its `__main__` module has `main` and `build_parser`.
 COMMANDS = {
     "search": "run or resume a study",
-    "retrain": "train the best trial of a study again, then test it",
-    "report": "write the results of a study as a page",
-    "predict": "name the expressions of faces",
-    "data": "describe a data set of faces and its problems",
+    "retrain": "train the best trial of a study again and test it",
+    "report": "write the results of a study as an HTML page",
+    "predict": "name the expressions in images",
+    "data": "check a set of faces",
 }
 _EXAMPLES = """\
 examples:
@@ -56,9 +56,9 @@ def _build_parser(*, with_options: bool) -> cli.CommandParser:
     options = parser.add_argument_group("options")
     options.add_argument("-h", "--help", action="help", help="print this help")
     options.add_argument(
-        "--version", action="version", version=version("fer_tune"), help="print it"
+        "--version", action="version", version=version("fer_tune"), help="print the version"
     )
-    shtab.add_argument_to(options, "--print-completion", help="for a shell; see the examples")
+    shtab.add_argument_to(options, "--print-completion", help="for this shell; see the examples")
     for name, summary in COMMANDS.items():
         parents = [_complete_paths(_import_command(name).build_parser())] if with_options else []
         commands.add_parser(name, help=summary, parents=parents, add_help=not with_options)

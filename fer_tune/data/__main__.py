@@ -50,8 +50,8 @@ def build_parser() -> CommandParser:
     """Return the parser of the command line."""
     parser = CommandParser(
         prog=format_program_name("data"),
-        description="Audit a data set: faces by class, exact duplicates, leaks between splits, "
-        "conflicting labels, blank images.",
+        description="Check a set of faces: count classes, exact duplicates, leaks between splits, "
+        "conflicting labels and blank images, and plot some faces.",
         epilog=_EXAMPLE,
     )
     parser.add_argument(
@@ -59,12 +59,12 @@ def build_parser() -> CommandParser:
         nargs="?",
         type=parse_path,
         help="fer2013.csv, image folders by class, a zip of either, or parquet "
-        "(default: FER_TUNE_DATA, else data/, else the demo faces)",
+        "(default: $FER_TUNE_DATA, else data/, else the demo faces)",
     )
-    parser.add_argument("--skip-bad", action="store_true", help="leave out unreadable faces")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out what cannot be read")
     output_help = "folder for the plots (default: mlruns/data/NAME)"
-    parser.add_argument("--out", type=parse_path, help=output_help)
-    parser.add_argument("--plan", choices=DATA_PLANS, help="plot the faces of this data plan too")
+    parser.add_argument("--out", type=parse_path, metavar="FOLDER", help=output_help)
+    parser.add_argument("--plan", choices=DATA_PLANS, help="also plot faces of this data plan")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser
 

@@ -24,7 +24,7 @@ def build_parser() -> cli.CommandParser:
     """Return the parser of the command line."""
     parser = cli.CommandParser(
         prog=cli.format_program_name("predict"),
-        description="Name the expressions of faces. A detector finds the faces in a photograph; a "
+        description="Name the expressions in images. A detector finds the faces in a photograph; a "
         "small square image, or one without a detected face, is taken as a face.",
         epilog=_EXAMPLE,
     )
@@ -33,16 +33,16 @@ def build_parser() -> cli.CommandParser:
         nargs="+",
         type=cli.parse_path,
         metavar="FILE",
-        help="images, folders or zips of them, or a pattern",
+        help="images, folders, zips, or patterns such as '*.png'",
     )
     parser.add_argument(
         "--model",
         type=cli.parse_nonempty,
         metavar="URI",
         help="models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID "
-        "(default: models:/fer_tune@champion, else the newest retrained)",
+        "(default: models:/fer_tune@champion, else the newest retrained model)",
     )
-    uri_help = "tracking store, as for search"
+    uri_help = "as for the search"
     parser.add_argument("--tracking-uri", type=cli.parse_nonempty, metavar="URI", help=uri_help)
     formats = parser.add_mutually_exclusive_group()
     for name in ("json", "csv"):

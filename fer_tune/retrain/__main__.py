@@ -35,7 +35,7 @@ def build_parser() -> cli.CommandParser:
     add("--epochs", type=count, metavar="N", help="epochs to train (default: those of the study)")
     seeds = "train with K seeds, one after the other (default: 1)"
     add("--seeds", type=count, default=1, metavar="K", help=seeds)
-    baseline = "train the baseline, the paper's configuration, in the same way (default: yes)"
+    baseline = "also train the baseline, the paper's configuration, and compare (default: yes)"
     add("--against-paper", action=argparse.BooleanOptionalAction, default=True, help=baseline)
     tta = "also report test-time augmentation: each face averaged with its mirror image"
     add("--flip", action="store_true", help=tta)

@@ -111,24 +111,26 @@ def _add_study_options(group: Group) -> None:
         f"and a limit for the gap (constraints:) (default: {defaults.SPACE})"
     )
     _add_option(group, "--space", parse_nonempty, "SPACE", text)
-    _add_option(group, "--trials", _parse_count, "N", f"default: {defaults.TRIALS}")
-    _add_option(group, "--epochs", _parse_count, "N", f"of a trial (default: {defaults.EPOCHS})")
-    text = "train on a stratified sample of N faces"
+    _add_option(group, "--trials", _parse_count, "N", f"trials in all (default: {defaults.TRIALS})")
+    text = f"epochs of a completed trial (default: {defaults.EPOCHS})"
+    _add_option(group, "--epochs", _parse_count, "N", text)
+    text = "train on a sample of N training faces, stratified by class"
     _add_option(group, "--train-faces", _parse_count, "N", text)
-    _add_option(group, "--study", parse_nonempty, "NAME", "default: the space and the time")
+    _add_option(group, "--study", parse_nonempty, "NAME", "its name (default: space and time)")
 
 
 def _add_search_options(group: Group) -> None:
-    text = f"the score of a trial (default: {defaults.METRIC})"
+    text = f"what to optimise (default: {defaults.METRIC})"
     _add_option(group, "--metric", parse_nonempty, "NAME", text)
     parse_seed = make_number_parser(0, int, 2**31)
-    _add_option(group, "--seed", parse_seed, "N", f"default: {defaults.SEED}")
-    text = "start with the trials of these studies of the same faces"
+    text = f"seed of the proposals and of the training (default: {defaults.SEED})"
+    _add_option(group, "--seed", parse_seed, "N", text)
+    text = "give Optuna the trials of these studies, which used the same faces"
     group.add_argument("--warm-start", type=parse_nonempty, nargs="+", metavar="STUDY", help=text)
     text = (
         "asha prunes weak trials at rungs; asha-promotion pauses them, and resumes those that turn "
-        "out to be among the best; hyperband does so too, and draws the first rung of each trial; "
-        f"none trains every trial in full (default: {defaults.SCHEDULER})"
+        "out to be among the best; hyperband does the same, and draws each trial's first rung; "
+        f"none completes every trial (default: {defaults.SCHEDULER})"
     )
     group.add_argument("--scheduler", choices=get_args(defaults.SchedulerName), help=text)
     text = f"epochs before the first rung (default: {defaults.GRACE})"
@@ -140,25 +142,22 @@ def _add_search_options(group: Group) -> None:
 def _add_machine_options(group: Group) -> None:
     text = "trials at once (default: as many as fit)"
     _add_option(group, "--concurrent", _parse_count, "N", text)
-    _add_option(group, "--cpus-per-trial", _parse_count, "N", "CPU cores and threads of a trial")
-    text = "a fraction shares a GPU, auto measures the best one (default: 0.25)"
+    _add_option(group, "--cpus-per-trial", _parse_count, "N", "CPU cores and threads of one trial")
+    text = "GPUs of one trial; auto measures the best share (default: 0.25 if there is a GPU)"
     _add_option(group, "--gpus-per-trial", _parse_gpus, "X", text)
-    _add_option(group, "--time-budget", _parse_seconds, "TIME", "stop after it: 90s, 30m, 2h")
-    text = "of a Ray cluster (default: RAY_ADDRESS, else Ray starts on this machine)"
+    _add_option(group, "--time-budget", _parse_seconds, "TIME", "stop after 90s, 30m or 2h")
+    text = "use this Ray cluster (default: $RAY_ADDRESS, else Ray starts on this machine)"
     _add_option(group, "--address", parse_nonempty, "ADDRESS", text)
     group.set_defaults(address=os.environ.get("RAY_ADDRESS") or None)
 
 
 def _add_record_options(group: Group) -> None:
-    text = "of MLflow (default: mlruns/ in this folder)"
+    text = "MLflow's store: folder, database or server (default: mlruns/ in this folder)"
     _add_option(group, "--tracking-uri", parse_nonempty, "URI", text)
-    text = (
-        "event logs and checkpoints: a folder, or s3://bucket/... "
-        f"(default: {defaults.STUDIES_FOLDER})"
-    )
+    text = f"folder or s3://... of event logs and checkpoints (default: {defaults.STUDIES_FOLDER})"
     _add_option(group, "--storage", parse_nonempty, "DIR", text)
     group.set_defaults(storage=str(defaults.STUDIES_FOLDER))
-    text = "resume a study that was stopped"
+    text = "continue this study, possibly with more --trials"
     _add_option(group, "--resume", parse_nonempty, "STUDY", text)
     text = "print the space, the resources and three sampled trials; run nothing"
     group.add_argument("--dry-run", action="store_true", help=text)
