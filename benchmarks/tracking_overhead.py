@@ -19,8 +19,8 @@ from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import ResourceAllocation
 from fer_tune.study.tune.shared_data import build_data_by_plan
 from fer_tune.study.tune.tuner import RunResources, run_study
+from fer_tune.tracking.background_writer import BackgroundWriter
 from fer_tune.tracking.store import open_store
-from fer_tune.tracking.writer import StudyWriter
 
 
 def measure_tracking_overhead(setup: BenchmarkSetup) -> list[BenchmarkResult]:
@@ -69,7 +69,7 @@ def run_equal_study(
         if with_mlflow:
             store = open_store(str(folder / "mlruns"))
             info = build_study_info(settings, splits, "python -m benchmarks tracking")
-            writer = StudyWriter(store, info, EventLogReader(context.local_dir))
+            writer = BackgroundWriter(store, info, EventLogReader(context.local_dir))
             observers = [event_log, writer]
         run_study(settings, faces, context, observers)
         ended = time.time()

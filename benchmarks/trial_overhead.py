@@ -31,9 +31,9 @@ from fer_tune.study.tune.shared_data import SharedStudyData
 from fer_tune.study.tune.trainable import TrialOptions, report_epoch
 from fer_tune.study.tune.tuner import RunResources, run_study
 from fer_tune.terminal.live_table import LiveTable
+from fer_tune.tracking.background_writer import BackgroundWriter
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
-from fer_tune.tracking.writer import StudyWriter
 from fer_tune.trial import checkpoint
 
 METRIC = "val/macro_f1"
@@ -171,7 +171,9 @@ def run_empty_study(
     monitor = TrialEndObserver()
     with (
         Path(os.devnull).open("w") as devnull,
-        StudyWriter(store, _make_study_info(settings), EventLogReader(context.local_dir)) as writer,
+        BackgroundWriter(
+            store, _make_study_info(settings), EventLogReader(context.local_dir)
+        ) as writer,
         closing(EventLog(context.local_dir)) as event_log,
         LiveTable(Console(file=devnull), settings) as table,
     ):

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"\n{len(table.curves)} configurations; the best has macro F1 {table.best_score:.3f}.")
     print("Ranks of configurations that the forest has not seen: ", end="")
     print(f"Spearman's correlation {table.rank_correlation:.2f}.\n")
-    print(format_epochs_to_target(runs, target))
+    print(format_epochs_to_target_table(runs, target))
     if not options.quick:
         path = _write_results(runs, table.best_score, options)
         plot_best_scores(runs, target, path.with_suffix(".png"))
@@ -92,7 +92,7 @@ def _print_progress(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
-def format_epochs_to_target(runs: Runs, target: float) -> str:
+def format_epochs_to_target_table(runs: Runs, target: float) -> str:
     """Return a table of the epochs until a trial reaches the target.
 
     A cell has the median with its 95 % interval, and the ratio to the stock combination.

@@ -39,7 +39,7 @@ class ComplexityPoint:
     is_completed: bool
 
 
-def build_augmentation_section(study: ReportedStudy) -> Section:
+def build_augmentation_and_size_section(study: ReportedStudy) -> Section:
     """Return the section: macro F1 and gap by model size and strength of augmentation."""
     if not study.scored:
         return Section(TITLE, NO_RESULT)

@@ -10,7 +10,7 @@ from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import reload_splits
 from fer_tune.events import STATUS_WORDS
-from fer_tune.report.augmentation_and_model_size import build_augmentation_section
+from fer_tune.report.augmentation_and_model_size import build_augmentation_and_size_section
 from fer_tune.report.best_against_baseline import build_baseline_section
 from fer_tune.report.best_trial import build_best_trial_section
 from fer_tune.report.data_audit import build_data_audit_section
@@ -93,7 +93,7 @@ def render_report(
         build_baseline_section(study),
         build_overfitting_section(study),
         build_data_plan_section(study),
-        build_augmentation_section(study),
+        build_augmentation_and_size_section(study),
         build_learning_curves_section(study),
         build_best_trial_section(study, sheets, reason),
         build_data_audit_section(splits, missing_reason),

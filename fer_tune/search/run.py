@@ -13,7 +13,7 @@ from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.common.errors import UserError
 from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.events import Observer
-from fer_tune.search.run_context import make_run_context, open_store_and_ray
+from fer_tune.search.run_resources import make_run_resources, open_store_and_ray
 from fer_tune.search.search_plan import SearchPlan
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.optuna_export import export_optuna_study
@@ -25,9 +25,9 @@ from fer_tune.study.score_gap_pareto_front import format_pareto_front_csv
 from fer_tune.study.tune.shared_data import StudyData, build_data_by_plan
 from fer_tune.terminal import study_summary
 from fer_tune.terminal.live_table import LiveTable
+from fer_tune.tracking.background_writer import BackgroundWriter
 from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.ui_view_and_links import build_study_url, build_ui_command
-from fer_tune.tracking.writer import StudyWriter
 
 if TYPE_CHECKING:
     from fer_tune.study.tune.tuner import RunResources
@@ -87,7 +87,7 @@ def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
         _lock_study(console, plan),
         open_store_and_ray(plan, with_ray=needs_ray) as (store, machines),
     ):
-        context = make_run_context(console, plan, machines, faces) if needs_ray else None
+        context = make_run_resources(console, plan, machines, faces) if needs_ray else None
         with _open_writer(plan, store) as writer:
             if context:
                 trials = _run_trials(console, plan, faces, context, writer)
@@ -126,7 +126,7 @@ def _lock_study(console: Console, plan: SearchPlan) -> Iterator[None]:
             raise
 
 
-def _open_writer(plan: SearchPlan, store: Store) -> StudyWriter:
+def _open_writer(plan: SearchPlan, store: Store) -> BackgroundWriter:
     """Write the settings, and return the writer to MLflow. If it fails, neither has the study."""
     name = plan.settings.name
     if not plan.is_resumed:
@@ -134,7 +134,7 @@ def _open_writer(plan: SearchPlan, store: Store) -> StudyWriter:
     try:
         plan.storage.write_settings(plan.settings)
         info = build_study_info(plan.settings, plan.splits, plan.command)
-        return StudyWriter(store, info, event_log.EventLogReader(plan.folder), plan.is_resumed)
+        return BackgroundWriter(store, info, event_log.EventLogReader(plan.folder), plan.is_resumed)
     except UserError:
         if not plan.is_resumed:
             plan.storage.delete_settings(name)
@@ -146,7 +146,7 @@ def _run_trials(
     plan: SearchPlan,
     faces: StudyData,
     context: "RunResources",
-    writer: StudyWriter,
+    writer: BackgroundWriter,
 ) -> Sequence[TrialRecord]:
     from fer_tune.study.tune.tuner import run_study
 

@@ -143,7 +143,7 @@ def _check_metric(name: str, splits: Splits) -> str:
 
 def show_plan(console: Console, plan: SearchPlan) -> None:
     """Print the search space, the resources, the first trials and three sampled ones."""
-    from fer_tune.study.tune.searcher import sample_points
+    from fer_tune.study.tune.searcher import preview_proposals
 
     settings = plan.settings
     resources = f"those of the cluster at {plan.ray_address}"
@@ -154,7 +154,7 @@ def show_plan(console: Console, plan: SearchPlan) -> None:
     console.print(f"Resources: {resources}")
     sampled = {
         "First trials:": settings.list_untried_first_points(),
-        "Three sampled:": sample_points(settings, 3),
+        "Three sampled:": preview_proposals(settings, 3),
     }
     for title, points in sampled.items():
         console.print(title)

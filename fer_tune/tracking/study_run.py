@@ -36,7 +36,7 @@ _GUIDE = """\
 
 @dataclass(frozen=True)
 class StudyEnded:
-    """Last event of a study, which only `StudyWriter` creates.
+    """Last event of a study, which only `BackgroundWriter` creates.
 
     summary: results of the study for the head of its page, Markdown.
     time: milliseconds since 1970.

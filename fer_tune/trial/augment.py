@@ -21,7 +21,7 @@ ERASE_SIDE = 0.4  # of the side, at most
 MixFunction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def make_mixup(alpha: float, classes: int) -> MixFunction:
+def make_mixup_function(alpha: float, classes: int) -> MixFunction:
     """Return a function that mixes the faces of a batch in pairs (Zhang et al. 2018, section 2).
 
     It takes images (B, 1, H, W) and labels (B,), and returns images and class shares (B, classes).

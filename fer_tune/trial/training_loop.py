@@ -15,7 +15,7 @@ from fer_tune.data.faces import Faces
 from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet, scale_pixels
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics, find_best_epoch
-from fer_tune.trial.augment import MixFunction, augment_images, make_mixup
+from fer_tune.trial.augment import MixFunction, augment_images, make_mixup_function
 from fer_tune.trial.cuda_graph import ForwardFunction, make_training_forward
 from fer_tune.trial.device import use_autocast
 from fer_tune.trial.self_distillation import distill_labels
@@ -42,7 +42,7 @@ def fit(
     training, sample, validation = (DeviceData.from_faces(faces, device) for faces in sets)
     weights = data.training.sampling_weights
     sampling_weights = None if weights is None else torch.from_numpy(np.array(weights))
-    mix = make_mixup(spec.config.mixup, len(data.classes))
+    mix = make_mixup_function(spec.config.mixup, len(data.classes))
     steps = spec.epochs * count_steps_per_epoch(len(training), spec.config)
     forward = make_training_forward(state.model, spec.config.batch_size, steps, device)
     while state.epochs_done < spec.epochs:

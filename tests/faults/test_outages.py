@@ -30,10 +30,10 @@ from fer_tune.study.tune.resources import ResourceRequest, allocate_resources, d
 from fer_tune.study.tune.shared_data import SharedStudyData
 from fer_tune.study.tune.trainable import TrialOptions, report_epoch
 from fer_tune.study.tune.tuner import RunResources, run_study
+from fer_tune.tracking.background_writer import BackgroundWriter
 from fer_tune.tracking.mlflow_metric_names import to_epoch_metrics
 from fer_tune.tracking.store import open_store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
-from fer_tune.tracking.writer import StudyWriter
 from tests.faults.server import PATIENCE, TrackingServer, tracking_server
 from tests.faults.studies import SMALL, Running, require_recorded, require_whole, wait_until_gone
 from tests.settings import make_settings
@@ -171,7 +171,7 @@ def test_a_server_that_goes_away_ten_times_holds_up_nothing_and_misses_nothing(
     with tracking_server(tmp_path / "server") as server, open_ray_session(None):
         store = open_store(server.uri)
         with (
-            StudyWriter(store, DESCRIPTION, EventLogReader(folder)) as writer,
+            BackgroundWriter(store, DESCRIPTION, EventLogReader(folder)) as writer,
             closing(EventLog(folder)) as journal,
             ThreadPoolExecutor(1) as beside,
         ):

@@ -13,12 +13,12 @@ from mlflow.exceptions import MlflowException
 from fer_tune.events import Event
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
+from fer_tune.tracking.background_writer import BackgroundWriter
 from fer_tune.tracking.queries import find_parent_run, list_trial_runs
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.tracking.study_run import StudyEnded
-from fer_tune.tracking.writer import StudyWriter
 
 Describe = Callable[..., StudyInfo]
 Result = Callable[..., EpochResult]
@@ -155,9 +155,9 @@ def test_a_store_that_fails_at_every_call_loses_and_doubles_nothing(
         "_GATHER_SECONDS": 0.0,
         "current_time_ms": lambda: END.time,
     }.items():
-        monkeypatch.setattr(f"fer_tune.tracking.writer.{name}", value)
+        monkeypatch.setattr(f"fer_tune.tracking.background_writer.{name}", value)
     sent = Story()
-    writer = StudyWriter(store, describe(), sent)
+    writer = BackgroundWriter(store, describe(), sent)
     with Faults(MlflowException) as faults:
         sent += story
         writer.on_event(story[-1])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fer_tune.trial import augment
-from fer_tune.trial.augment import augment_images, make_mixup
+from fer_tune.trial.augment import augment_images, make_mixup_function
 
 FACES = 400
 
@@ -187,7 +187,7 @@ def test_the_faces_given_are_left_as_they_are() -> None:
 
 def test_mixup_with_alpha_0_leaves_a_batch_unchanged() -> None:
     images, labels = torch.rand(4, 1, 48, 48), torch.tensor([0, 1, 2, 1])
-    mixed, shares = make_mixup(0, 3)(images, labels)
+    mixed, shares = make_mixup_function(0, 3)(images, labels)
     assert mixed is images
     assert shares is labels
 
@@ -197,7 +197,7 @@ def test_mixup_mixes_faces_and_their_labels_by_the_same_share() -> None:
     # Each face has one grey, which shows its share in a mixture.
     labels = torch.tensor([0, 1, 2])
     images = (labels.float() / 2).view(3, 1, 1, 1).expand(3, 1, 48, 48)
-    mixed, shares = make_mixup(1.0, 3)(images, labels)
+    mixed, shares = make_mixup_function(1.0, 3)(images, labels)
     torch.testing.assert_close(shares.sum(dim=1), torch.ones(3))
     torch.testing.assert_close(mixed.mean(dim=(1, 2, 3)), shares @ torch.tensor([0.0, 0.5, 1.0]))
     assert 0 < shares.max() < 1

@@ -12,7 +12,7 @@ from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import format_trial_label
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.kill_workers_on_sigint import kill_workers_on_sigint
-from fer_tune.study.tune.scheduler import StudyScheduler
+from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.trainable import RestoreOutcome
 from fer_tune.trial_config import TrialConfig
 

@@ -159,7 +159,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             trial.best, trial.gap = value, metrics.get("gap")
 
 
-def sample_points(settings: StudySettings, count: int) -> list[Point]:
+def preview_proposals(settings: StudySettings, count: int) -> list[Point]:
     """Return the points that the study's sampler proposes first, after the prior trials."""
     study = create_study(settings, sampler=_make_sampler(settings, 0))
     study.add_trials(to_frozen_trials((), settings))

@@ -15,8 +15,8 @@ from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.tune.callback import MAX_RETRIES, StudyCallback
 from fer_tune.study.tune.kill_workers_on_sigint import restore_sigint
+from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.resources import ResourceAllocation
-from fer_tune.study.tune.scheduler import StudyScheduler
 from fer_tune.study.tune.searcher import StudySearcher
 from fer_tune.study.tune.shared_data import SharedStudyData, StudyData, put_study_data
 from fer_tune.study.tune.trainable import TrialOptions, train_trial

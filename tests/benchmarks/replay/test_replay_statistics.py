@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.replay.__main__ import format_epochs_to_target
+from benchmarks.replay.__main__ import format_epochs_to_target_table
 from benchmarks.replay.plot_best_scores import plot_best_scores
 from benchmarks.replay.replay_statistics import (
     ReplayedStudy,
@@ -55,7 +55,7 @@ def test_a_line_rises_with_the_median_run() -> None:
 
 def test_the_table_and_the_plot_show_every_system(tmp_path: Path) -> None:
     runs = {("ours", 1): _runs("ours", 10, 10, 10), (STOCK, 1): _runs(STOCK, 20, 20, 20)}
-    assert "| ours | 10 [10, 10] | 0.50 [0.50, 0.50] |" in format_epochs_to_target(runs, 0.4)
-    assert "| > 100 [> 100, > 100] |" in format_epochs_to_target(runs, 0.5)
+    assert "| ours | 10 [10, 10] | 0.50 [0.50, 0.50] |" in format_epochs_to_target_table(runs, 0.4)
+    assert "| > 100 [> 100, > 100] |" in format_epochs_to_target_table(runs, 0.5)
     plot_best_scores(runs, 0.4, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 10_000

@@ -24,7 +24,7 @@ from fer_tune.study.records.event_log import read_checked_trials, read_events
 from fer_tune.study.records.settings import FILE as SETTINGS
 from fer_tune.study.records.settings import read_settings
 from fer_tune.study.search_space.load_space import find_space_file, load_space
-from fer_tune.study.tune.scheduler import StudyScheduler
+from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.searcher import StudySearcher
 from fer_tune.terminal import study_summary as study_summary
 from fer_tune.terminal.live_table import LiveTable

@@ -10,7 +10,7 @@ from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.tune.callback import StudyCallback
 from fer_tune.study.tune.failure import TrialFailure
-from fer_tune.study.tune.scheduler import StudyScheduler
+from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.trainable import NOT_RESTORED, RestoreOutcome
 
 

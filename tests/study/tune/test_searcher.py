@@ -15,7 +15,7 @@ from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import BestTrialConstraints, MetricLimit
 from fer_tune.study.tune.failure import TrialFailure
-from fer_tune.study.tune.searcher import StudySearcher, sample_points
+from fer_tune.study.tune.searcher import StudySearcher, preview_proposals
 from fer_tune.trial_config import BASELINE, TrialConfig
 
 
@@ -152,7 +152,7 @@ def test_a_first_trial_that_was_proposed_but_never_started_still_comes(
 
 
 def test_sampled_points_lie_in_the_space(settings: StudySettings) -> None:
-    for point in sample_points(settings, 3):
+    for point in preview_proposals(settings, 3):
         for name, value in point.items():
             assert settings.space.parameters[name].contains(value)
 
@@ -409,7 +409,7 @@ def test_a_study_with_prior_trials_searches_near_good_ones(settings: StudySettin
     known = tuple(_known(index, 10.0 ** (index / 10 - 5), index / 30) for index in range(31))
 
     def exponents(settings: StudySettings) -> list[float]:
-        points = sample_points(settings, 20)
+        points = preview_proposals(settings, 20)
         return [math.log10(float(point["learning_rate"])) for point in points]
 
     assert fmean(exponents(settings.model_copy(update={"known": known}))) > -3
@@ -500,5 +500,5 @@ def test_with_a_constraint_it_searches_among_trials_that_satisfy_it(
 def test_sampled_points_have_only_active_parameters(
     conditional: StudySettings,
 ) -> None:
-    for point in sample_points(conditional, 9):
+    for point in preview_proposals(conditional, 9):
         assert ("mixup" in point) is (point["schedule"] == "cosine")

@@ -18,9 +18,9 @@ from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.records.event_log import EventLog, read_events, read_trials
 from fer_tune.study.records.settings import StudySettings, write_settings
 from fer_tune.study.tune.failure import TrialFailure
+from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.ray_session import RAY_ENVIRONMENT
 from fer_tune.study.tune.resources import ResourceAllocation
-from fer_tune.study.tune.scheduler import StudyScheduler
 from fer_tune.study.tune.shared_data import SharedStudyData
 from fer_tune.study.tune.trainable import NOT_RESTORED, RestoreOutcome, TrialOptions, report_epoch
 from fer_tune.study.tune.tuner import RunResources, Trainable, run_study

@@ -36,7 +36,7 @@ class EventSource(Protocol):
         """Return the number of events that were not read yet."""
 
 
-class StudyWriter:
+class BackgroundWriter:
     """Records one study in MLflow. All methods but the constructor and `close` return at once.
 
     A store that fails does not disturb the study. The failure is printed once on stderr. What could

@@ -9,7 +9,7 @@ from fer_tune.defaults import SchedulerName
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.tune.scheduler import StudyScheduler
+from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.trial_config import BASELINE
 
 Report = tuple[int, int, float]  # trial, epoch, score

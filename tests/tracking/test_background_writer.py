@@ -14,11 +14,11 @@ from mlflow.protos.databricks_pb2 import (
 from fer_tune.common.errors import UserError
 from fer_tune.events import EpochEnded, Event
 from fer_tune.scoring.metrics import EpochResult
+from fer_tune.tracking.background_writer import BackgroundWriter
 from fer_tune.tracking.queries import find_study, list_trial_runs, list_trials
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
-from fer_tune.tracking.writer import StudyWriter
 
 Describe = Callable[..., StudyInfo]
 Result = Callable[..., EpochResult]
@@ -37,7 +37,7 @@ class MemorySource:
     def __init__(self, events: Sequence[Event] = ()) -> None:
         self._events = list(events)
 
-    def send(self, writer: StudyWriter, *events: Event) -> None:
+    def send(self, writer: BackgroundWriter, *events: Event) -> None:
         for event in events:
             self._events.append(event)
             writer.on_event(event)
@@ -57,7 +57,7 @@ def test_no_run_stays_running_when_the_driver_fails(
 ) -> None:
     def study() -> None:
         source = MemorySource()
-        with StudyWriter(store, describe(), source) as writer:
+        with BackgroundWriter(store, describe(), source) as writer:
             source.send(writer, *events(0, result(1)), *events(1))
             raise error
 
@@ -86,7 +86,7 @@ def test_a_store_that_fails_for_a_moment_loses_nothing_and_is_reported_once(
 
     monkeypatch.setattr(EventRecorder, "record_events", record)
     source = MemorySource(events(0, *map(result, range(1, 9)), ending="finished"))
-    with StudyWriter(store, describe(), source) as writer:
+    with BackgroundWriter(store, describe(), source) as writer:
         assert writer.close("finished") is None
     assert capsys.readouterr().err.count("disk is full") == 1
     (trial,) = list_trials(store, find_study(store, describe().name))
@@ -99,7 +99,7 @@ def test_an_event_that_cannot_be_recorded_takes_no_other_with_it(
     bad = result(2)
     results = [result(1), EpochResult(2, {**bad.metrics, "not a\nname": 1.0}, []), result(3)]
     source = MemorySource(events(0, *results, ending="finished"))
-    missing = StudyWriter(store, describe(), source).close("finished")
+    missing = BackgroundWriter(store, describe(), source).close("finished")
     assert missing is not None
     assert "1 records are missing" in missing
     (trial,) = list_trials(store, find_study(store, describe().name))
@@ -115,8 +115,8 @@ def test_a_store_that_stays_away_is_reported_at_the_end(
         raise OSError("disk is full")
 
     monkeypatch.setattr(EventRecorder, "record_events", record)
-    monkeypatch.setattr("fer_tune.tracking.writer._PROGRESS_SECONDS", 0.5)
-    missing = StudyWriter(store, describe(), MemorySource(events(0))).close("finished")
+    monkeypatch.setattr("fer_tune.tracking.background_writer._PROGRESS_SECONDS", 0.5)
+    missing = BackgroundWriter(store, describe(), MemorySource(events(0))).close("finished")
     assert missing is not None
     assert "2 records are missing" in missing
     assert "disk is full" in missing
@@ -143,10 +143,10 @@ def test_a_store_that_never_answers_holds_up_neither_the_study_nor_its_end(
         "_PROGRESS_SECONDS": 0.2,
         "_SILENCE_SECONDS": 0.4,
     }.items():
-        monkeypatch.setattr(f"fer_tune.tracking.writer.{name}", seconds)
+        monkeypatch.setattr(f"fer_tune.tracking.background_writer.{name}", seconds)
     monkeypatch.setattr(EventRecorder, "record_events", record)
     source = MemorySource(events(0, result(1)))
-    writer = StudyWriter(store, describe(), source)
+    writer = BackgroundWriter(store, describe(), source)
     asked.wait()
     for epoch in range(2, 5001):
         source.send(writer, EpochEnded(number=0, result=result(epoch)))
@@ -166,10 +166,10 @@ def test_a_study_that_outruns_its_store_is_read_piece_by_piece(
     events: Events,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fer_tune.tracking.writer._MAX_EVENTS", 3)
+    monkeypatch.setattr("fer_tune.tracking.background_writer._MAX_EVENTS", 3)
     both = [events(number, *map(result, range(1, 5)), ending="finished") for number in (0, 1)]
     source = MemorySource([event for pair in zip(*both, strict=True) for event in pair])
-    assert StudyWriter(store, describe(), source).close("finished") is None
+    assert BackgroundWriter(store, describe(), source).close("finished") is None
     recorded = list_trials(store, find_study(store, describe().name))
     assert [(trial.epochs, trial.ending) for trial in recorded] == [(4, "finished")] * 2
 
@@ -203,8 +203,8 @@ def test_a_failed_request_is_repeated_and_a_refused_one_is_not(
         whole(self, events)
 
     monkeypatch.setattr(EventRecorder, "record_events", record)
-    monkeypatch.setattr("fer_tune.tracking.writer._FIRST_PAUSE", 0.0)
-    missing = StudyWriter(store, describe(), MemorySource(events(0))).close("finished")
+    monkeypatch.setattr("fer_tune.tracking.background_writer._FIRST_PAUSE", 0.0)
+    missing = BackgroundWriter(store, describe(), MemorySource(events(0))).close("finished")
     assert (missing is None) == is_kept
 
 
@@ -216,7 +216,7 @@ def test_a_store_that_fails_at_the_start_gives_one_line(
 
     monkeypatch.setattr("mlflow.MlflowClient.log_text", log_text)
     with pytest.raises(UserError, match="Permission denied"):
-        StudyWriter(store, describe(), MemorySource())
+        BackgroundWriter(store, describe(), MemorySource())
 
 
 def test_two_studies_share_a_local_store(
@@ -224,7 +224,9 @@ def test_two_studies_share_a_local_store(
 ) -> None:
     name = describe().name
     sent = events(0, *map(result, range(1, 6)))
-    pair = [StudyWriter(store, describe(name=f"{name} {i}"), MemorySource(sent)) for i in range(2)]
+    pair = [
+        BackgroundWriter(store, describe(name=f"{name} {i}"), MemorySource(sent)) for i in range(2)
+    ]
     assert [writer.close("finished") for writer in pair] == [None, None]
     for i in range(2):
         (trial,) = list_trials(store, find_study(store, f"{name} {i}"))

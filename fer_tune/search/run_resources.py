@@ -37,7 +37,7 @@ def open_store_and_ray(
             yield opening.result(), machines
 
 
-def make_run_context(
+def make_run_resources(
     console: Console, plan: SearchPlan, machines: Sequence[Machine], faces: StudyData
 ) -> "RunResources":
     """Return where the study runs and the resources of each trial, measured if the user asks.
