@@ -138,8 +138,10 @@ def test_an_endless_quote_is_one_clear_line(rest: str, message: str, tmp_path: P
 
 
 def test_an_endless_line_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="a line is far too long"):
+    with pytest.raises(UserError, match=r"near line 1: .*a line is far too long"):
         load_splits(write(tmp_path, "1," * 1_000_000))
+    with pytest.raises(UserError, match=r"near line 1: .*a line is far too long"):
+        load_splits(write(tmp_path, header="1," * 1_000_000))
 
 
 def test_one_class_only_is_an_error(tmp_path: Path) -> None:

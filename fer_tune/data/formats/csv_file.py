@@ -132,7 +132,8 @@ def _open_rows(file: OpenableFile) -> Iterator[Iterator[list[str]]]:
             warnings.simplefilter("error", DeprecationWarning)  # see parse_pixels
             yield (rows := csv.reader(_read_lines(text)))
     except csv.Error as error:
-        raise UserError(f"{name}, near line {rows.line_num}: no CSV of faces ({error})") from None
+        line = rows.line_num or 1
+        raise UserError(f"{name}, near line {line}: no CSV of faces ({error})") from None
     except READ_ERRORS as error:
         raise UserError(f"{name} cannot be read: {error}") from None
     finally:
