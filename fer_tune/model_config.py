@@ -15,7 +15,7 @@ class ModelConfig(BaseModel):
     convolutions: convolutions in a block, all but the first after its pooling. The fifth block has
         one, since a single pixel is left after its pooling.
     residual: add a shortcut past the convolutions after the pooling (He et al. 2016, section 3.2).
-        It needs two or more convolutions.
+        It is unused with a single convolution.
     head: layers after the blocks. With `hidden`, these are two hidden layers over all outputs of
         the last block. With `average`, there is no hidden layer, and each channel is averaged (Lin
         et al. 2014, section 3.2).
