@@ -1,7 +1,7 @@
 import pytest
 
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.data.formats import class_and_split_names as class_and_split_names
+from fer_tune.data.formats import class_and_split_names
 
 
 @pytest.mark.parametrize(

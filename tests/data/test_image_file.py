@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats import image_file as image_file
+from fer_tune.data.formats import image_file
 from fer_tune.data.load import load_splits
 
 FACE = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.demo import demo_splits as demo_splits
+from fer_tune.data.demo import demo_splits
 from fer_tune.data.load import load_splits
 
 

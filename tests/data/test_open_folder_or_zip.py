@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats import open_folder_or_zip as open_folder_or_zip
+from fer_tune.data.formats import open_folder_or_zip
 from fer_tune.data.load import load_splits
 
 

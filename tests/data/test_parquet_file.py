@@ -7,7 +7,7 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.data.formats import parquet_file as parquet_file
+from fer_tune.data.formats import parquet_file
 from fer_tune.data.load import load_splits
 from tests.data.held import drawn_faces, write_plain_parquet
 

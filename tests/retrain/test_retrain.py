@@ -13,8 +13,7 @@ from fer_tune.retrain import __main__ as retrain
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import find_study, list_trials
 from fer_tune.tracking.store import open_store
-from fer_tune.trial import train_and_test as train_and_test
-from fer_tune.trial import training_loop
+from fer_tune.trial import train_and_test, training_loop
 from fer_tune.trial.train_state import TrialSpec
 from fer_tune.trial_config import BASELINE, TrialConfig
 from tests.small_study import NAME as STUDY

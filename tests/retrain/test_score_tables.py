@@ -3,7 +3,7 @@ from rich.console import Console
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.retrain import score_tables
-from fer_tune.scoring import paper_results as paper_results
+from fer_tune.scoring import paper_results
 from fer_tune.scoring.metrics import EpochResult, Scores
 
 

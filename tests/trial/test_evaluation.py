@@ -3,7 +3,7 @@ import torch
 
 from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet
-from fer_tune.trial import training_loop as training_loop
+from fer_tune.trial import training_loop
 from fer_tune.trial.training_loop import DeviceData, evaluate_model
 from fer_tune.trial_config import TrialConfig
 

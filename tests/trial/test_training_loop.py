@@ -12,7 +12,7 @@ from fer_tune.data.resampling import TrainingFaces, apply_data_plan
 from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet, scale_pixels
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.trial import training_loop as training_loop
+from fer_tune.trial import training_loop
 from fer_tune.trial.augment import augment_images
 from fer_tune.trial.device import use_autocast
 from fer_tune.trial.train_state import TrialSpec, copy_weights, init_state

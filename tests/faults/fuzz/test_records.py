@@ -26,7 +26,7 @@ from fer_tune.study.records.settings import read_settings
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.searcher import StudySearcher
-from fer_tune.terminal import study_summary as study_summary
+from fer_tune.terminal import study_summary
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.trial import checkpoint
 from fer_tune.trial.train_state import TrainState, TrialSpec, init_state
