@@ -143,7 +143,7 @@ class BucketDirectory:
             files.delete_dir(path)
 
     def _open_filesystem(self) -> "tuple[FileSystem, str]":
-        scheme, rest = self.address.split("://", 1)
+        scheme, _, rest = self.address.partition("://")
         bucket, _, prefix = rest.partition("/")
         files, root = _open_bucket(scheme, bucket)
         return files, f"{root}/{prefix}".rstrip("/")

@@ -82,8 +82,8 @@ def test_a_directory_can_be_pickled(folder: Directory) -> None:
 
 
 @pytest.mark.usefixtures("bucket")
-@pytest.mark.parametrize("address", ["s3://no-such-bucket/studies", "nothing://faces/studies"])
+@pytest.mark.parametrize("address", ["s3://no-such-bucket/studies", "nothing://faces", "s3://"])
 def test_a_bucket_that_cannot_be_reached_is_an_oserror(address: str) -> None:
     disk_or_bucket._open_bucket.cache_clear()
     with pytest.raises(OSError, match=r"\w"):
-        open_directory(address).write("a", b"lost")
+        (open_directory(address) / "tested").write("a", b"lost")
