@@ -98,7 +98,7 @@ class BucketStorage(StudyStorage):
         log_path = copy / event_log.FILE
         with explain_storage_errors(self.address):
             settings = study.read(FILE) if FILE in study.list_names() else None
-            log = bucket_log.read_bucket_log(study)
+            log = bucket_log.read_bucket_log(study) if settings else b""
         is_other = settings is None or bucket_log.has_diverged(read_local_log(log_path), log)
         if is_other and (copy / FILE).exists():
             self._move_aside(name)

@@ -148,15 +148,16 @@ def test_the_copy_of_a_study_that_runs_on_this_machine_is_not_moved(
     assert read_settings(storage.local_dir, "tested")[1] == settings
 
 
+@pytest.mark.parametrize("folder", ["happy", "journal/2026"])
 def test_a_folder_in_a_bucket_that_is_no_study_is_refused_and_left_unchanged(
-    storage: StudyStorage,
+    storage: StudyStorage, folder: str
 ) -> None:
     study = storage.open_study_directory("tested")
-    (study / "happy").write("0.png", b"mine")
+    (study / folder).write("0.png", b"mine")
     storage.fetch_study("tested")
-    with pytest.raises(UserError, match=r"tested in s3://.* is no study, and happy is in it"):
+    with pytest.raises(UserError, match=r"tested in s3://.* is no study, and \w+ is in it"):
         storage.check_name_available("tested")
-    assert (study / "happy").read("0.png") == b"mine"
+    assert (study / folder).read("0.png") == b"mine"
 
 
 def test_a_folder_in_a_bucket_with_partial_files_of_a_killed_process_is_available(
