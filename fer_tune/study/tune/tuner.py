@@ -44,7 +44,7 @@ class RunResources:
 
     @classmethod
     def on_this_machine(cls, folder: Path, resources: ResourceAllocation) -> "RunResources":
-        """Return a context with all files in `folder`."""
+        """Return these resources on this machine, with all files in `folder`."""
         return cls(folder, DiskDirectory(folder.resolve()), resources, resources.concurrent)
 
 
@@ -66,8 +66,7 @@ def run_study(
     Raises UserError if the study or one of its trials cannot be stored.
     """
     scheduler = StudyScheduler(settings)
-    events = _replay_events(context.local_dir, scheduler)
-    trials = build_trials(events, settings.metric)
+    trials = build_trials(_replay_events(context.local_dir, scheduler), settings.metric)
     for trial in trials:
         if ending := _infer_ending(trial, settings.epochs, scheduler):
             _end_trial(trial, ending, observers)
@@ -179,5 +178,6 @@ def _delete_leftovers(study: Directory) -> None:
     """Delete Ray Tune's folders, and files that a killed process left unfinished."""
     study.delete_partial_files()
     checkpoints = study / CHECKPOINTS
-    for name in filter(is_trial_dirname, checkpoints.list_names()):
-        (checkpoints / name).delete_partial_files()
+    if isinstance(checkpoints, DiskDirectory):  # a bucket has no unfinished files
+        for name in filter(is_trial_dirname, checkpoints.list_names()):
+            (checkpoints / name).delete_partial_files()
