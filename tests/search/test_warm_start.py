@@ -64,8 +64,8 @@ def _record(store: Store, name: str, trials: Sequence[Sequence[Event]], **own: A
 def _trial(
     number: int, scores: Sequence[float], ending: Ending | None, **config: Any
 ) -> list[Event]:
-    whole = TrialConfig(**{"width": 16, "learning_rate": 1e-3} | config)
-    started = TrialStarted(number=number, name=f"{number}", config=whole)
+    complete = TrialConfig(**{"width": 16, "learning_rate": 1e-3} | config)
+    started = TrialStarted(number=number, name=f"{number}", config=complete)
     epochs = [
         EpochEnded(
             number=number,
@@ -87,11 +87,16 @@ def test_trials_that_fit_are_prior_trials(store: Store) -> None:
         _trial(1, [0.3], "stopped", schedule="cosine", mixup=0.2),
     ]
     _record(store, "fits", trials)
-    (whole, pruned), summary = warm_start(store, ["fits", "fits"], _settings())
+    (full, pruned), summary = warm_start(store, ["fits", "fits"], _settings())
     assert summary == "Starting with 2 of 2 trials of fits."
-    assert (whole.study, whole.number, whole.epochs, whole.is_whole) == ("fits", 0, 3, True)
-    assert (whole.best, whole.gap, whole.last) == (0.6, 0.3, 0.4)
-    assert whole.point == {"learning_rate": 1e-3, "schedule": "constant"}
+    assert (full.study, full.number, full.epochs, full.is_whole) == (
+        "fits",
+        0,
+        3,
+        True,
+    )
+    assert (full.best, full.gap, full.last) == (0.6, 0.3, 0.4)
+    assert full.point == {"learning_rate": 1e-3, "schedule": "constant"}
     assert (pruned.epochs, pruned.is_whole) == (1, False)
     assert pruned.point == {"learning_rate": 1e-3, "schedule": "cosine", "mixup": 0.2}
 

@@ -50,7 +50,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
     previous_trials: of the earlier runs of the study.
     gpus: GPUs of one trial, may be a fraction.
-    asha: the one that the scheduler uses; it knows which previous trials are paused.
+    asha: the same as the scheduler's; it knows which previous trials are paused.
     """
 
     def __init__(

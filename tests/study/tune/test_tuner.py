@@ -81,14 +81,14 @@ def resume_from_files(
 ) -> None:
     """Write a file for each epoch into the folder of the trial's checkpoints."""
     number = config["number"]
-    kept = checkpoint_directory(options.shared_dir, number)
+    directory = checkpoint_directory(options.shared_dir, number)
     for epoch in range(1, options.epochs + 1):
-        if str(epoch) not in kept.list_names():
-            kept.write(str(epoch), str(os.getpid()).encode())
-        begun = RestoreOutcome(len(kept.list_names()))
+        if str(epoch) not in directory.list_names():
+            directory.write(str(epoch), str(os.getpid()).encode())
+        restored = RestoreOutcome(len(directory.list_names()))
         score = number * 7 % 12 / 12
         report_epoch(
-            EpochResult(epoch, {options.metric: score, "gap": 0}, []), options.metric, begun
+            EpochResult(epoch, {options.metric: score, "gap": 0}, []), options.metric, restored
         )
 
 
@@ -118,10 +118,10 @@ class FailingObserver:
 
 def _run(folder: Path, settings: StudySettings, train: Trainable, gpus: float) -> list[Event]:
     events = EventList()
-    place = RunResources.on_this_machine(
+    context = RunResources.on_this_machine(
         write_settings(folder, settings), ResourceAllocation(2, 1, gpus)
     )
-    run_study(settings, {}, place, [events], train)
+    run_study(settings, {}, context, [events], train)
     return events
 
 
@@ -166,44 +166,46 @@ def promoting(settings: StudySettings) -> StudySettings:
 
 @pytest.mark.usefixtures("_ray")
 def test_an_observer_that_fails_once_ends_the_study(tmp_path: Path, few: StudySettings) -> None:
-    place = RunResources.on_this_machine(write_settings(tmp_path, few), ResourceAllocation(2, 1, 0))
+    context = RunResources.on_this_machine(
+        write_settings(tmp_path, few), ResourceAllocation(2, 1, 0)
+    )
     events = EventList()
     with pytest.raises(UserError, match="was away"):
-        run_study(few, {}, place, [events, FailingObserver()], resume_from_files)
-    begun = [event.number for event in events if isinstance(event, TrialStarted)]
-    assert len(begun) == len(set(begun))
+        run_study(few, {}, context, [events, FailingObserver()], resume_from_files)
+    started = [event.number for event in events if isinstance(event, TrialStarted)]
+    assert len(started) == len(set(started))
 
 
 @pytest.mark.usefixtures("_ray")
 def test_paused_trials_resume_also_after_the_study_failed(
     tmp_path: Path, promoting: StudySettings
 ) -> None:
-    place = RunResources.on_this_machine(
+    context = RunResources.on_this_machine(
         write_settings(tmp_path, promoting), ResourceAllocation(2, 1, 0)
     )
-    with closing(EventLog(place.local_dir)) as journal:
+    with closing(EventLog(context.local_dir)) as log:
         with pytest.raises(UserError, match="full"):
-            run_study(promoting, {}, place, [journal, FullObserver(25)], resume_from_files)
-        before = {each.number for each in read_trials(place.local_dir) if each.ending == "paused"}
-        trials = run_study(promoting, {}, place, [journal], resume_from_files)
+            run_study(promoting, {}, context, [log, FullObserver(25)], resume_from_files)
+        before = {each.number for each in read_trials(context.local_dir) if each.ending == "paused"}
+        trials = run_study(promoting, {}, context, [log], resume_from_files)
     assert {each.ending for each in trials} == {"finished", "stopped"}
-    course = [(each.number, each) for each in read_events(place.local_dir)]
+    course = [(each.number, each) for each in read_events(context.local_dir)]
     for number, epochs in enumerate(len(each.history) for each in trials):
         own = [event for n, event in course if n == number]
-        told = [each.result.epoch for each in own if isinstance(each, EpochEnded)]
-        assert told == list(range(1, epochs + 1))
+        reported = [each.result.epoch for each in own if isinstance(each, EpochEnded)]
+        assert reported == list(range(1, epochs + 1))
     # It stays paused as after the first run, or resumes as ASHA decides.
     assert before
-    scheduler, went_on = StudyScheduler(promoting), set[int]()
+    scheduler, resumed = StudyScheduler(promoting), set[int]()
     for number, event in course:
         if isinstance(event, TrialStarted) and number in scheduler.asha.paused:
-            went_on.add(number)
+            resumed.add(number)
         scheduler.replay_event(event)
-    assert went_on
+    assert resumed
     assert not scheduler.asha.paused
     assert scheduler.pruned == {each.number for each in trials if each.ending == "stopped"}
-    kept = [checkpoint_directory(place.shared_dir, each.number) for each in trials]
-    workers = {folder.read(name) for folder in kept for name in folder.list_names()}
+    directories = [checkpoint_directory(context.shared_dir, each.number) for each in trials]
+    workers = {folder.read(name) for folder in directories for name in folder.list_names()}
     assert len(workers) <= 4  # two concurrent trials in two runs, however many paused
 
 
