@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from fer_tune.common.errors import UserError
 from fer_tune.events import STATUS_WORDS, Ending
@@ -149,13 +149,13 @@ def load_metric_history(store: Store, trial: TrialRun, names: Sequence[str]) -> 
 
 
 def read_ending(run: "Run") -> Ending | None:
-    """Return how the study or trial of the run ended; None if its end is not recorded.
+    """Return how the study or trial of the run ended; None if no known ending is recorded.
 
     Older versions wrote "finished" for "completed" and "stopped" for "pruned".
     """
     word = run.data.tags.get(tags.ENDED)
-    endings = {word: ending for ending, word in STATUS_WORDS.items() if ending}
-    return endings.get(word or "", cast("Ending | None", word))
+    endings = (ending for ending, new_word in STATUS_WORDS.items() if word in (ending, new_word))
+    return next(endings, None)
 
 
 def find_parent_run(store: Store, name: str) -> "Run | None":

@@ -110,6 +110,12 @@ def test_the_epochs_of_a_trial_come_in_order_with_the_metrics_asked_for(
     assert load_metric_history(store, trial, ["gap", "nothing"]) == []
 
 
+def test_an_unknown_ending_counts_as_no_ending(store: Store, describe: Describe) -> None:
+    recorder = EventRecorder(store, describe(), resume=False)
+    store.create_client().set_tag(recorder.run_id, tags.ENDED, "cancelled")
+    assert find_study(store, describe().name).ending is None
+
+
 @pytest.mark.parametrize("epochs", ["0", "many", None])
 def test_a_study_that_something_else_wrote_gives_one_line(
     store: Store, describe: Describe, epochs: str | None
