@@ -84,10 +84,12 @@ def _join_classes(names: Sequence[str], mask: NDArray[np.bool_]) -> str:
 def _describe_gap(best: EpochResult, test: Scores) -> str:
     train, validation = best.metrics["train/accuracy"], best.metrics["val/accuracy"]
     if train <= test.accuracy:
-        return f"It underfits: its accuracy on the training split is {train:.3f}."
+        return (
+            f"Its accuracy on the training split is {train:.3f}, no higher than on the test split."
+        )
     return (
-        f"It overfits: its accuracy is {train:.3f} on the training split, {validation:.3f} on the "
-        f"validation split and {test.accuracy:.3f} on the test split."
+        f"Its accuracy drops on new faces: {train:.3f} on the training split, {validation:.3f} on "
+        f"the validation split, {test.accuracy:.3f} on the test split."
     )
 
 
@@ -112,9 +114,9 @@ def _render_scores(classes: Sequence[str], test: Scores) -> Iterator[str]:
     faces = test.confusion.sum(axis=1)
     yield "## Test scores"
     yield (
-        f"On the test split ({faces.sum():,} faces), which chose nothing: accuracy "
-        f"{test.accuracy:.3f} ({intervals.accuracy}), macro F1 {test.macro_f1:.3f} "
-        f"({intervals.macro_f1})."
+        f"On the test split ({faces.sum():,} faces): accuracy {test.accuracy:.3f} "
+        f"({intervals.accuracy}), macro F1 {test.macro_f1:.3f} ({intervals.macro_f1}). It was "
+        "used neither for training nor to choose the trial, the epoch or the seed."
     )
     yield "\n".join(
         (
