@@ -17,8 +17,8 @@ from fer_tune.tracking.study_run import StudyEnded
 _GATHER_SECONDS = 1.0  # events of this time are written together, which costs less
 _MAX_EVENTS = 500  # events in memory
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # seconds between two tries if the store fails
-_PROGRESS_SECONDS = 5.0  # while close() waits, it prints what is left as often
-_SILENCE_SECONDS = 10.0  # after so long without an answer close() gives up
+_PROGRESS_SECONDS = 5.0  # between two lines about what is left, while close() waits
+_SILENCE_SECONDS = 10.0  # without a success; then close() gives up
 
 _NO_ANSWER = "it does not answer as it should"
 

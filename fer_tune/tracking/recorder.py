@@ -110,7 +110,7 @@ class EventRecorder:
                 self._end_study(event)
 
     def _delete_duplicate_runs(self) -> dict[int, _RecordedTrial]:
-        """Return the run of each trial; delete others, which a server created unanswered."""
+        """Return one run of each trial; delete any other, made when a server's answer was lost."""
         known, runs = {trial.run_id for trial in self._trials.values()}, dict[int, "Run"]()
 
         def sort_key(run: "Run") -> tuple[bool, int, int]:

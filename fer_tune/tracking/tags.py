@@ -25,7 +25,7 @@ RETRAINED_METRIC = "fer_tune.retrained_metric"  # chose the best epoch; on the r
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 
-# Metrics beside those of `fer_tune.scoring.metrics.named_metrics`.
+# Metrics beside those of `fer_tune.scoring.metrics.build_epoch_metrics`.
 EPOCH = "epoch"  # the last epoch recorded
 SECONDS = "seconds"  # training and evaluation of the epoch
 BEST_PREFIX = "best/"

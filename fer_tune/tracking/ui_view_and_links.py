@@ -30,7 +30,7 @@ _FOLDED_SECTIONS = ("best", "val_f1", "val_precision", "val_recall")
 def build_ui_command(store: Store) -> str | None:
     """Return the shell command that starts the UI of a local store or a database.
 
-    It has no password, which the user knows. None for a server, which has a UI.
+    It has neither user name nor password. None for a server, which has a UI of its own.
     """
     if store.is_server:
         return None
