@@ -45,7 +45,15 @@ def mlflow_ui(folder: Path) -> Iterator[str]:
 
 def _command(port: int) -> str:
     """Return the command that `make ui` runs, with the programs of this environment."""
-    there = ["--old-file", ".venv/.installed", f"BIN={Path(sys.executable).parent}"]
-    make = ["make", "--dry-run", "-C", str(_ROOT), *there, f"ARGS=--port {port} --workers 1", "ui"]
+    options = ["--old-file", ".venv/.installed", f"BIN={Path(sys.executable).parent}"]
+    make = [
+        "make",
+        "--dry-run",
+        "-C",
+        str(_ROOT),
+        *options,
+        f"ARGS=--port {port} --workers 1",
+        "ui",
+    ]
     shown = subprocess.run(make, check=True, capture_output=True, text=True).stdout
     return "\n".join(line for line in shown.splitlines() if not line.startswith("make"))

@@ -53,8 +53,8 @@ def record_study(folder: Path, trials: int) -> Recorded:
         begun = TrialStarted(number=number, name=title, config=config, absent=absent)
         results = list(_results(config, _RUNGS[number % 2] if number % 3 else _EPOCHS, rng))
         ending = TrialEnded(number=number, ending="stopped" if number % 3 else "finished")
-        told: list[Event] = [EpochEnded(number=number, result=result) for result in results]
-        recorder.record_events([begun, *told, ending])
+        ended_epochs: list[Event] = [EpochEnded(number=number, result=result) for result in results]
+        recorder.record_events([begun, *ended_epochs, ending])
         scores[title] = max(result.metrics["val/macro_f1"] for result in results)
     recorder.record_events([StudyEnded("finished", OUTCOME, time=begun.time + 1)])
     ranking = sorted(scores, key=lambda title: scores[title], reverse=True)

@@ -102,13 +102,13 @@ class Runner:
         assert process.wait() == 130, "the command was not interrupted"
 
     def epochs(self, study: str, trial: int) -> int:
-        """Return how many epochs of the trial are in the study's journal."""
+        """Return how many epochs of the trial are in the study's event log."""
         journal = self._root / "mlruns/studies" / study / "journal.jsonl"
         lines = journal.read_text().splitlines() if journal.exists() else []
         return sum(f'"number":{trial},' in each and '"kind":"epoch"' in each for each in lines)
 
     def is_retraining(self) -> bool:
-        """Tell whether MLflow has an epoch of a training that goes on."""
+        """Return whether MLflow has an epoch of a training that is running."""
         query = (
             "SELECT max(value) FROM latest_metrics JOIN runs USING (run_uuid) "
             "WHERE key = 'epoch' AND status = 'RUNNING'"
@@ -122,11 +122,11 @@ class Runner:
 
 
 def _to_keep(root: Path) -> Iterator[Path]:
-    """The files of the store but its database, without those of the baseline's networks."""
+    """Yield the files of the store, without its database and the baseline's networks."""
     files = [path for path in sorted((root / "mlruns").rglob("*")) if path.is_file()]
     weights = [path for path in files if path.suffix in (".pt", ".safetensors")]
     large = {path for path in weights if path.stat().st_size > LARGE}
-    # With its weights goes the whole model.
+    # A model without its weights is of no use.
     models = {path.parents[1] for path in large if path.suffix == ".safetensors"}
     for path in files:
         left_out = path.suffix == ".db" or any(path.match(pattern) for pattern in LEFT_OUT)

@@ -1,4 +1,4 @@
-"""What commit 73610da recorded is still read, gone on with, served and compared."""
+"""Records of commit 73610da are read, resumed, served and compared."""
 
 import csv
 import io
@@ -90,7 +90,7 @@ def last_endings(events: list[dict[str, Any]]) -> dict[int, str]:
 
 
 def recorded_probabilities() -> list[float]:
-    """Return, sorted, how sure the champion was of each test face when it was tested."""
+    """Return the champion's probabilities of the classes that it predicted, in ascending order."""
     rows = csv.DictReader(io.StringIO(predictions_of(trial=1).read_text()))
     return sorted(float(row["probability"]) for row in rows)
 
@@ -109,7 +109,7 @@ def counted_steps() -> Iterator[list[int]]:
 
 
 @pytest.mark.parametrize(("study", "trial"), [("interrupted", 3), ("paused", 1)])
-def test_an_interrupted_study_goes_on(study: str, trial: int) -> None:
+def test_an_interrupted_study_is_resumed(study: str, trial: int) -> None:
     before = events_of(study)
     assert last_endings(before)[trial] == "interrupted"
     known = {run.info.run_id for run in runs_with({"study": study})}
@@ -132,7 +132,7 @@ def test_an_interrupted_study_goes_on(study: str, trial: int) -> None:
     assert {run.info.status for run in runs} <= {"FINISHED", "FAILED"}
 
 
-def test_a_stopped_retraining_goes_on_from_its_checkpoint() -> None:
+def test_a_stopped_retraining_is_resumed_from_its_checkpoint() -> None:
     import torch
 
     stopped = retraining("finished", trial=1, epochs=6)

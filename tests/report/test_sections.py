@@ -34,14 +34,14 @@ def test_a_study_without_improvement_says_so(trial: Trial, study: Study) -> None
 
 def test_the_best_trial_is_described_by_the_constraint(trial: Trial, study: Study) -> None:
     # The gap of these trials is .02 more than a fiftieth of their number.
-    text = study(trial(0, 20), trial(1, 25), trial(4, 30))
-    limited = replace(text, space=_limited(text.space, 0.05))
+    free = study(trial(0, 20), trial(1, 25), trial(4, 30))
+    limited = replace(free, space=_limited(free.space, 0.05))
     words = "Trial 001 (the best trial with a gap of at most 0.05) reaches a macro F1 of 0.5"
     assert build_baseline_section(limited).summary.startswith(words)
-    none = build_baseline_section(replace(text, space=_limited(text.space, 0.01))).summary
+    none = build_baseline_section(replace(free, space=_limited(free.space, 0.01))).summary
     assert "(the closest; no completed trial has a gap of at most 0.01)" in none
     assert "To the right of the dotted line" in build_overfitting_section(limited).note
-    assert "To the right of the dotted line" not in build_overfitting_section(text).note
+    assert "To the right of the dotted line" not in build_overfitting_section(free).note
 
 
 def _limited(space: SearchSpace, most: float) -> SearchSpace:

@@ -235,11 +235,11 @@ def test_a_champion_without_recorded_predictions_predicts_again(
 def test_the_baseline_duplicates_and_tta_are_reported_beside_the_plain_score(
     store: Store, register: Register, splits: Splits
 ) -> None:
-    paper = [
+    baseline = [
         make_outcome(splits, 75, seed=0, score=0.1),
         make_outcome(splits, 30, seed=1, score=0.3),
     ]
-    version, printed = register(700, 90, baseline=paper, with_tta=True)
+    version, printed = register(700, 90, baseline=baseline, with_tta=True)
     output = " ".join(printed.split())
     assert "test accuracy 0.600" in output
     assert "without 2 duplicates of training faces 0.595" in output  # 88 of 148

@@ -159,7 +159,7 @@ def test_the_baseline_is_trained_once_however_often_it_is_compared_with(
     trained: list[TrialConfig] = []
     whole = training_loop._train_epoch
 
-    def stopped_in_the_papers(task: TrialSpec, *args: Any) -> None:
+    def interrupt_the_baseline(task: TrialSpec, *args: Any) -> None:
         trained.append(task.config)
         if task.config == BASELINE:
             raise KeyboardInterrupt
@@ -171,7 +171,7 @@ def test_the_baseline_is_trained_once_however_often_it_is_compared_with(
 
     arguments = ["--study", study, "--trial", "1", "--epochs", "1", "--flip"]
     with monkeypatch.context() as patch:
-        patch.setattr(training_loop, "_train_epoch", stopped_in_the_papers)
+        patch.setattr(training_loop, "_train_epoch", interrupt_the_baseline)
         with pytest.raises(KeyboardInterrupt):
             retrain.main(arguments)
     monkeypatch.setattr(training_loop, "_train_epoch", counted)

@@ -9,9 +9,9 @@ from fer_tune.scoring.metrics import EpochResult, Scores
 
 def _text(table: object) -> str:
     console = Console(width=80)
-    with console.capture() as text:
+    with console.capture() as capture:
         console.print(table)
-    return text.get()
+    return capture.get()
 
 
 def test_the_papers_macro_means_are_those_of_its_rows() -> None:

@@ -301,7 +301,7 @@ def test_a_paused_trial_is_resumed_or_ends_in_its_run(
     assert endings == [("finished", 2), ("stopped", 1)]
     assert _status(store, describe().name) == ["FINISHED"] * 3
     assert all(_artifacts(store, each.run_id) for each in _trials(store, describe))
-    # Told once more, nothing changes.
+    # If the same events come again, nothing changes.
     _record(EventRecorder(store, describe(), resume=True), on)
     _record(recorder, [], "finished")
     assert [(each.ending, each.epochs) for each in _trials(store, describe)] == endings
