@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
-from benchmarks.processes import read_process_memory, start_warm_worker
+from benchmarks.processes import start_warm_worker
+from benchmarks.trial_end_observer import TrialEndObserver
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.events import Event, Observer, TrialEnded
+from fer_tune.events import Observer
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner, checkpoint_directory
 from fer_tune.study.records.event_log import EventLog, EventLogReader
@@ -38,7 +39,6 @@ from fer_tune.trial import checkpoint
 
 METRIC = "val/macro_f1"
 CHECKPOINT = bytes(10_000)  # a checkpoint file without weights
-MEMORY_INTERVAL = 20  # trials between two measurements of the driver's memory
 
 # Trials and epochs of the studies; a fit separates the costs of a study, a trial and an epoch.
 SIZES = ((20, 5), (200, 2), (200, 5), (200, 10))
@@ -114,36 +114,6 @@ def train_nothing(config: dict[str, Any], faces: SharedStudyData, options: Trial
         metrics = {**build_epoch_metrics(scores, scores, EMOTIONS), METRIC: score}
         directory.write(checkpoint.FILE, CHECKPOINT)
         report_epoch(EpochResult(epoch, metrics, confusion.tolist()), options.metric)
-
-
-@dataclass
-class TrialEndObserver:
-    """Observer of a study that records when trials end, and the driver's memory.
-
-    end_times: seconds since the study's start, one value for each trial.
-    memory_by_trials: the driver's own bytes (USS) by the number of ended trials.
-    """
-
-    start_time: float = field(default_factory=time.monotonic)
-    end_times: list[float] = field(default_factory=list)
-    memory_by_trials: dict[int, int] = field(default_factory=dict)
-
-    def on_event(self, event: Event) -> None:
-        if isinstance(event, TrialEnded):
-            self.end_times.append(time.monotonic() - self.start_time)
-            if len(self.end_times) % MEMORY_INTERVAL == 0:
-                self.memory_by_trials[len(self.end_times)] = measure_own_memory()
-
-    def measure_ms_per_trial(self, first: int, last: int) -> float:
-        """Return the milliseconds a trial from the `first` to the `last` ended trial."""
-        return (self.end_times[last - 1] - self.end_times[first - 1]) / (last - first) * 1e3
-
-
-def measure_own_memory() -> int:
-    """Return the bytes that only this process uses; Linux only."""
-    return sum(
-        size for kind, size in read_process_memory("self").items() if kind.startswith("Private_")
-    )
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,7 @@ CLUTTER = 6  # discs in the background
 # How each expression changes a face at rest (Ekman & Friesen 1975, "Unmasking the Face").
 MUSCLES = (
     "brow_in", "brow_out", "frown", "lid", "squint", "corner", "open", "wide", "lip", "teeth",
-    "nose", "cheek", "forehead",
-)  # fmt: skip
+    "nose", "cheek", "forehead")  # fmt: skip
 EXPRESSIONS: dict[str, tuple[float, ...]] = {
     "angry":    (-1.3, 0.6, 1.0, 0.4, 0.4, -0.6, 0.25, 0.1, 0.0, 1.6, 0.2, 0.0, 0.0),
     "disgust":  (-0.8, -0.5, 0.5, -0.6, 1.0, -0.8, 0.2, -0.1, 1.3, 1.2, 1.0, 1.0, 0.0),
@@ -113,8 +112,7 @@ def _make_background(n: int, rng: np.random.Generator) -> list[Shape]:
 
 def _make_head(look: Traits) -> list[Shape]:
     skin, hair, width, haired = look["skin"], look["hair"], look["width"], look["bald"] < 0
-    arc = np.sqrt(ARCH)
-    end = np.maximum(look["hair_end"], -0.3)
+    arc, end = np.sqrt(ARCH), np.maximum(look["hair_end"], -0.3)
     fringe = look["hairline"] + 0.2 * ALONG**2 + look["parting"] * ALONG
     beard = 0.4 * skin + 0.4 * hair
     jaw = np.cos(ROUND) * width * (1 - look["jaw"] * np.maximum(np.sin(ROUND), 0) ** 2)
