@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fer_tune.common import atomic
-from fer_tune.common.errors import UserError
+from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import reload_splits
@@ -52,10 +52,8 @@ def write_and_log_report(
         splits, missing_reason = _reload_faces(study, data)
     page = render_report(study, storage, splits, missing_reason)
     output = output or storage.local_dir / name / REPORT_FILE
-    try:
+    with explain_os_errors(f"{output} cannot be written"):
         atomic.write_file(output, page.encode())
-    except OSError as error:
-        raise UserError(f"{output} cannot be written: {error.strerror}") from error
     log_report(store, study.run, page)
     return output
 
