@@ -9,10 +9,10 @@ import numpy as np
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.resampling import DATA_PLANS
-from fer_tune.report.intervals import estimate_metric_difference
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import MARKERS, PALE, draw_picture
 from fer_tune.report.section import NO_RESULT, Picture, Section
+from fer_tune.scoring.metric_estimates import estimate_metric_difference
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.ranking import score_trials
 from fer_tune.study.records.trial_record import TrialRecord

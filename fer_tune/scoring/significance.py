@@ -59,6 +59,18 @@ def bootstrap_intervals(
     )
 
 
+def judge_difference(evidence: ConfidenceInterval | float) -> str:
+    """Return in words whether a difference may be chance.
+
+    evidence: the 95 % interval of the difference, or the p-value of a test.
+    """
+    if isinstance(evidence, ConfidenceInterval):
+        may_be_chance = evidence.low <= 0 <= evidence.high
+    else:
+        may_be_chance = evidence >= SIGNIFICANCE_LEVEL
+    return "may be chance" if may_be_chance else "unlikely to be chance"
+
+
 def _to_interval(samples: NDArray[np.float64]) -> ConfidenceInterval:
     low, high = np.quantile(samples, _TAIL_QUANTILES)
     return ConfidenceInterval(float(low), float(high))

@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 
 from fer_tune.scoring.metrics import Scores
 from fer_tune.scoring.predictions import build_confusion_matrix
-from fer_tune.scoring.significance import bootstrap_intervals, run_mcnemar_test
+from fer_tune.scoring.significance import (
+    bootstrap_intervals,
+    judge_difference,
+    run_mcnemar_test,
+)
 
 CLASSES = 4
 
@@ -129,3 +133,11 @@ def test_a_clear_difference_is_put_into_words() -> None:
 def test_predictions_of_other_faces_are_refused() -> None:
     with pytest.raises(ValueError, match="predictions for"):
         run_mcnemar_test(np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(2, np.int64))
+
+
+@pytest.mark.parametrize(
+    ("p", "verdict"),
+    [(1.0, "may be chance"), (0.05, "may be chance"), (0.049, "unlikely to be chance")],
+)
+def test_a_p_of_5_percent_or_more_may_be_chance(p: float, verdict: str) -> None:
+    assert judge_difference(p) == verdict

@@ -1,11 +1,19 @@
-"""Estimates: metrics with their confidence intervals."""
+"""Estimates: metrics with their confidence intervals, and their differences in words."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from fer_tune.scoring.metrics import EpochResult
-from fer_tune.scoring.significance import ConfidenceInterval, bootstrap_intervals
+from fer_tune.scoring.metrics import EpochResult, Scores
+from fer_tune.scoring.significance import (
+    ConfidenceInterval,
+    bootstrap_intervals,
+    judge_difference,
+)
+
+_SMALLEST_LOSS = 0.005  # smaller losses are not worth a sentence
+_MAX_LOSSES = 3  # number of scores that are listed
 
 
 class Estimate(NamedTuple):
@@ -18,6 +26,11 @@ class Estimate(NamedTuple):
         """Return `0.612 (0.598 to 0.626)`; `spec` formats each number, `.3f` by default."""
         numbers = [f"{number:{spec or '.3f'}}" for number in (self.value, *(self.interval or ()))]
         return "{} ({} to {})".format(*numbers) if self.interval else numbers[0]
+
+    @property
+    def verdict(self) -> str:
+        """In brackets, whether this difference may be chance; empty if it has no interval."""
+        return f" ({judge_difference(self.interval)})" if self.interval else ""
 
     @property
     def error_bars(self) -> tuple[float, float]:
@@ -54,8 +67,43 @@ def estimate_metric_difference(better: EpochResult, other: EpochResult, metric: 
     The interval assumes different validation faces for the two. Both have the same faces, so it
     is rather too wide.
     """
-    value = better.metrics[metric] - other.metrics[metric]
-    first, second = estimate_metric(better, metric), estimate_metric(other, metric)
+    return _subtract(estimate_metric(better, metric), estimate_metric(other, metric))
+
+
+def describe_losses(
+    ours: Scores, theirs: Scores, classes: Sequence[str], gap_change: Estimate, skip: str = ""
+) -> str:
+    """Return what is worse in our scores than in theirs, in words; empty if nothing is.
+
+    theirs: scores on the same faces.
+    gap_change: our gap minus theirs.
+    skip: name of a score that the text leaves out.
+    """
+    after, before = _estimate_scores(ours, classes), _estimate_scores(theirs, classes)
+    changes = {name: _subtract(after[name], before[name]) for name in after if name != skip}
+    falls = sorted(changes.items(), key=lambda item: item[1].value)[:_MAX_LOSSES]
+    parts = [
+        f"{name} fell by {-change.value:.3f}{change.verdict}"
+        for name, change in falls
+        if change.value <= -_SMALLEST_LOSS
+    ]
+    if gap_change.value >= _SMALLEST_LOSS and skip != "gap":
+        parts.append(f"the gap grew by {gap_change.value:.3f}{gap_change.verdict}")
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def _estimate_scores(scores: Scores, classes: Sequence[str]) -> dict[str, Estimate]:
+    intervals = bootstrap_intervals(scores.confusion)
+    by_class = zip(classes, scores.f1.tolist(), intervals.f1, strict=True)
+    return {
+        "macro F1": Estimate(scores.macro_f1, intervals.macro_f1),
+        "accuracy": Estimate(scores.accuracy, intervals.accuracy),
+        **{f"{name} F1": Estimate(f1, interval) for name, f1, interval in by_class},
+    }
+
+
+def _subtract(first: Estimate, second: Estimate) -> Estimate:
+    value = first.value - second.value
     if not (first.interval and second.interval):
         return Estimate(value)
     below = float(np.hypot(first.error_bars[0], second.error_bars[1]))

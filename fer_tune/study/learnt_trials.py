@@ -1,0 +1,37 @@
+"""Which trials have learnt, and whether groups of them are large enough to be compared."""
+
+from collections.abc import Mapping, Sequence
+
+from fer_tune.study.ranking import ScoredTrial
+
+MIN_GROUP = 3  # trials in each of the groups that are compared
+
+
+def find_majority_share(trials: Sequence[ScoredTrial]) -> float | None:
+    """Return the accuracy of always naming the largest class of the validation split.
+
+    None if the confusion matrix of no trial is known.
+    """
+    matrices = (trial.best_epoch.confusion for trial in trials)
+    faces = next(([sum(row) for row in matrix] for matrix in matrices if matrix), [])
+    return max(faces) / sum(faces) if any(faces) else None
+
+
+def select_learnt_trials(trials: Sequence[ScoredTrial]) -> list[ScoredTrial]:
+    """Return the trials whose accuracy beats always naming the largest class, in the same order.
+
+    None has learnt if no confusion matrix is known (see `find_majority_share`).
+    """
+    share = find_majority_share(trials)
+    return [t for t in trials if share is not None and t.metrics["val/accuracy"] > share]
+
+
+def explain_small_groups(counts: Mapping[str, int]) -> str:
+    """Return why groups of trials cannot be compared; empty if they can.
+
+    counts: number of trials that have learnt, by what they have in common (`with 2 blocks`).
+    """
+    if counts and min(counts.values()) >= MIN_GROUP:
+        return ""
+    listed = ", ".join(f"{count} {name}" for name, count in counts.items())
+    return f"Too few trials to compare: {listed}. Three that have learnt are needed in each group."
