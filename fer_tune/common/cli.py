@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.output_stream import replace_output_streams
 from fer_tune.common.safe_text import escape_unprintable, hide_passwords
 
 
@@ -80,19 +81,31 @@ def run_command(
 ) -> NoReturn:
     """Run `main` with the arguments of the command line, and exit.
 
-    Exit codes: 0 done; 2 a mistake of the user, as argparse has it; 130 Ctrl-C; 1 any other error,
-    with its traceback.
+    Exit codes: 0 done; 2 a mistake of the user, as argparse has it, or output that is lost; 130
+    Ctrl-C; 1 any other error, with its traceback.
     """
     signal.signal(signal.SIGTERM, _interrupt_on_sigterm)
+    with replace_output_streams() as output:
+        code = _find_exit_code(main, argv)
+    if output and output.failure:
+        advice = "free space, or let it go elsewhere"
+        print(f"error: the output is incomplete: {output.failure}; {advice}", file=sys.stderr)
+        code = code or 2
+    sys.exit(code)
+
+
+def _find_exit_code(
+    main: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None
+) -> int:
     try:
         main(argv)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    sys.exit(0)
+        return 130
+    return 0
 
 
 def _interrupt_on_sigterm(*_: object) -> None:

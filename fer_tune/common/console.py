@@ -2,7 +2,10 @@
 
 import os
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from threading import Timer
 from typing import Any
 
 from rich.console import Console
@@ -10,9 +13,11 @@ from rich.text import Text
 
 from fer_tune.common.safe_text import escape_unprintable
 
+LOG_SECONDS = 5  # shortest time between two lines of progress in output that is no terminal
+
 
 class _PlainConsole(Console):
-    """A console that prints text unchanged, and continues if nobody reads its output.
+    """A console that prints text unchanged.
 
     Names of files, classes and studies are not markup, and do not move a terminal's cursor.
     """
@@ -20,17 +25,42 @@ class _PlainConsole(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str("\n".join(map(escape_unprintable, text.split("\n"))), **options)
 
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        with Path(os.devnull).open("w") as devnull:
-            os.dup2(devnull.fileno(), sys.stdout.fileno())
-
 
 def create_console() -> Console:
-    """Return a console that treats its output as a pipe, without colours, if CI is set.
+    """Return a console that redraws its output, as a table or a bar, only in a terminal.
 
-    Otherwise the log of a CI run would contain every refresh of a progress bar.
+    A CI run and a notebook may look like terminals. They would keep every refresh of a table.
     """
-    in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
-    force_terminal = False if in_ci else None
-    return _PlainConsole(highlight=False, markup=False, emoji=False, force_terminal=force_terminal)
+    environment = os.environ
+    in_ci = environment.get("CI", "").lower() not in ("", "0", "false")
+    # The second is for kernels that no Jupyter server has started.
+    in_notebook = "JPY_PARENT_PID" in environment or "inline" in environment.get("MPLBACKEND", "")
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()  # also if FORCE_COLOR is set
+    return _PlainConsole(
+        highlight=False,
+        markup=False,
+        emoji=False,
+        force_terminal=False if in_ci else None,
+        force_interactive=None if is_terminal and not (in_ci or in_notebook) else False,
+        force_jupyter=False,  # its output would be HTML
+    )
+
+
+@contextmanager
+def show_step(console: Console, step: str) -> Iterator[None]:
+    """Show what the program does in this context, such as "reading the faces".
+
+    A terminal shows it at once, until it is done. Otherwise stderr gets a line if it takes some
+    seconds; stdout may be JSON.
+    """
+    if console.is_interactive:
+        with console.status(step):
+            yield
+        return
+    timer = Timer(LOG_SECONDS, partial(print, f"{step} ...", file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -77,7 +77,7 @@ def _print_predictions(
 ) -> None:
     import numpy as np
 
-    from fer_tune.common.console import create_console
+    from fer_tune.common.console import create_console, show_step
     from fer_tune.predict import output
     from fer_tune.predict.extract_faces import extract_all_faces
     from fer_tune.tracking.models.log_model import load_model
@@ -88,7 +88,7 @@ def _print_predictions(
     uri = args.model or find_default_model_uri(store)
     model = load_model(store, uri)
     console = create_console()
-    with console.status(f"looking for faces in {pluralize(len(photos), 'image')}"):
+    with show_step(console, f"looking for faces in {pluralize(len(photos), 'image')}"):
         faces = extract_all_faces(photos, unreadable)
     if not faces:
         return

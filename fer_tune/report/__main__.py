@@ -35,13 +35,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write the report that the command line asks for, and print its path."""
     args = build_parser().parse_args(argv)
 
-    from fer_tune.common.console import create_console
+    from fer_tune.common.console import create_console, show_step
     from fer_tune.report.page import write_and_log_report
     from fer_tune.study.records.study_storage import open_storage
     from fer_tune.tracking.store import open_store
 
     console, storage = create_console(), open_storage(args.storage)
-    with console.status("writing the report"):
+    with show_step(console, "writing the report"):
         store = open_store(args.tracking_uri, create=False)
         storage.fetch_study(args.study)
         page = write_and_log_report(store, args.study, storage, data=args.data, output=args.output)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from fer_tune.common.console import show_step
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.common.errors import UserError
 from fer_tune.common.lock import LOCK, hold_lock
@@ -77,7 +78,7 @@ def run_search(console: Console, plan: SearchPlan) -> None:
 
 
 def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
-    with console.status("preparing the training faces"):
+    with show_step(console, "preparing the training faces"):
         faces = build_data_by_plan(plan.splits, plan.settings)
     trials: Sequence[TrialRecord] = ()
     if plan.is_resumed:
@@ -175,7 +176,7 @@ def write_report_or_warn(console: Console, plan: SearchPlan, store: Store) -> No
     try:
         from fer_tune.report.page import write_and_log_report
 
-        with console.status("writing the report (Ctrl-C skips it)"):
+        with show_step(console, "writing the report (Ctrl-C skips it)"):
             page = write_and_log_report(store, name, plan.storage, splits=plan.splits)
         console.print(f"Report: {page}", soft_wrap=True)
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from fer_tune.common.console import show_step
 from fer_tune.search.search_plan import SearchPlan
 from fer_tune.study.tune.measure_gpu_sharing import measure_gpu_share
 from fer_tune.study.tune.ray_session import open_ray_session
@@ -50,9 +51,9 @@ def make_run_resources(
     settings, storage = plan.settings, plan.storage
     shared_dir = storage.open_study_directory(settings.name)
     if plan.ray_address is not None:
-        with console.status("checking that every machine reaches the storage"):
+        with show_step(console, "checking that every machine reaches the storage"):
             check_storage_access(str(storage), shared_dir)
-    with console.status("choosing the resources of a trial"):
+    with show_step(console, "choosing the resources of a trial"):
         request, throughputs = measure_gpu_share(plan.request, machines, faces)
     for throughput in throughputs:
         speed = f"{throughput.faces_per_second:,.0f} faces a second together"

@@ -8,11 +8,17 @@ from fer_tune.common.console import create_console
 from fer_tune.terminal.formatting import build_borderless_table, create_progress_bar
 
 PRINTS = """
+import sys
+from fer_tune.common.cli import run_command
 from fer_tune.common.console import create_console
-console = create_console()
-for line in range(20_000):
-    console.print(line)
-print("done", file=__import__("sys").stderr)
+
+def main(argv):
+    console = create_console()
+    for line in range(20_000):
+        console.print(line)
+    print("done", file=sys.stderr)
+
+run_command(main)
 """
 
 
