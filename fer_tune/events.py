@@ -43,12 +43,15 @@ class TrialStarted(_Event):
     name: for people.
     config: all hyperparameters.
     absent: parameters of the space that the trial lacks; `config` has their baseline values.
+    faces_per_epoch, steps_per_epoch: faces and training steps of an epoch; None in older records.
     """
 
     kind: Literal["started"] = "started"
     name: str
     config: TrialConfig
     absent: tuple[str, ...] = ()
+    faces_per_epoch: int | None = None
+    steps_per_epoch: int | None = None
 
 
 class EpochEnded(_Event):

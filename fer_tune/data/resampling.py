@@ -89,6 +89,16 @@ COPY_SELECTORS: dict[
 ] = {"balanced": _select_balanced, "oversampled": _select_oversampled}
 
 
+def count_epoch_faces(plan: DataPlan, labels: _Labels) -> int:
+    """Return how many faces an epoch of the plan has; `apply_data_plan` is not needed for this.
+
+    labels: classes of the faces that the plan resamples.
+    """
+    if plan not in COPY_SELECTORS:
+        return len(labels)
+    return sum(map(len, COPY_SELECTORS[plan](labels, np.random.default_rng(0))))
+
+
 def _augment_images(images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
     """Return each face, (N, 48, 48), rotated, mirrored, scaled and relit at random."""
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks the network

@@ -114,7 +114,13 @@ def _load_from_mlflow(
     runs = {trial.number: trial for trial in queries.list_trials(store, run)}
     records = [
         TrialRecord(
-            number, t.name, t.config, queries.load_metric_history(store, t, names), t.ending
+            number,
+            t.name,
+            t.config,
+            queries.load_metric_history(store, t, names),
+            t.ending,
+            faces_per_epoch=t.epoch_sizes.get("faces_per_epoch"),
+            steps_per_epoch=t.epoch_sizes.get("steps_per_epoch"),
         )
         for number, t in runs.items()
     ]

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from fer_tune.trial_config import TrialConfig
 
+# Parameters of a trial's run beside its configuration; runs of earlier versions lack them.
+EPOCH_PARAMS = ("faces_per_epoch", "steps_per_epoch")
 _MAX_SUGGESTIONS = 8  # names of studies in an error message
 
 
@@ -55,6 +57,12 @@ class StudyRun:
         return int(self.settings["epochs"])
 
     @property
+    def train_faces(self) -> int | None:
+        """Size of the sample that the trials train on; None for the whole training split."""
+        size = self.settings.get("train_faces")
+        return int(size) if size else None
+
+    @property
     def max_gap(self) -> float | None:
         """Largest gap that the best trial may have; None for any."""
         max_gap = self.settings.get("max_gap")
@@ -74,6 +82,7 @@ class TrialRun:
     epochs: number of epochs that are recorded.
     metrics: metrics of the last epoch, named as by `build_epoch_metrics`.
     best_metrics: metrics of the best epoch, named without `best/`: `epoch`, `macro_f1`, `gap`, ...
+    epoch_sizes: values of those of EPOCH_PARAMS that the run has.
     """
 
     number: int
@@ -84,6 +93,7 @@ class TrialRun:
     epochs: int
     metrics: Mapping[str, float]
     best_metrics: Mapping[str, float]
+    epoch_sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 def list_study_names(store: Store) -> list[str]:
@@ -198,12 +208,21 @@ def _filter_children(parent_id: str) -> str:
     return f"tags.`{tags.PARENT}` = '{parent_id}'"
 
 
-def _to_trial_run(run: "Run") -> TrialRun:
+def parse_config(params: Mapping[str, str]) -> "TrialConfig":
+    """Return a run's configuration; a missing parameter is the baseline's.
+
+    Raises ValueError for a parameter or a value that does not exist.
+    """
     from fer_tune.trial_config import TrialConfig
 
+    return TrialConfig.model_validate({k: params[k] for k in params if k not in EPOCH_PARAMS})
+
+
+def _to_trial_run(run: "Run") -> TrialRun:
     metrics, prefix = run.data.metrics, tags.BEST_PREFIX
     with explain_run_errors(run):
-        config = TrialConfig.model_validate(run.data.params)
+        config, params = parse_config(run.data.params), run.data.params
+        sizes = {name: int(params[name]) for name in EPOCH_PARAMS if name in params}
     best = {k.removeprefix(prefix): v for k, v in metrics.items() if k.startswith(prefix)}
     return TrialRun(
         number=int(run.data.tags[tags.TRIAL]),
@@ -214,6 +233,7 @@ def _to_trial_run(run: "Run") -> TrialRun:
         epochs=int(metrics.get(tags.EPOCH, 0)),
         metrics={k: metrics[k] for k in metrics if not k.startswith(prefix) and k != tags.SECONDS},
         best_metrics=best,
+        epoch_sizes=sizes,
     )
 
 

@@ -19,7 +19,12 @@ from fer_tune.scoring.metrics import EpochResult, is_better
 from fer_tune.tracking import study_run, tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix
 from fer_tune.tracking.mlflow_metric_names import to_best_metrics, to_epoch_metrics
-from fer_tune.tracking.queries import find_parent_run, list_trial_runs, read_ending
+from fer_tune.tracking.queries import (
+    EPOCH_PARAMS,
+    find_parent_run,
+    list_trial_runs,
+    read_ending,
+)
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.tracking.study_run import StudyEnded
@@ -189,6 +194,8 @@ class EventRecorder:
         config = (
             started.config.model_dump(mode="json", exclude={*started.absent}) if started else {}
         )
+        if started and started.steps_per_epoch:
+            config |= {name: getattr(started, name) for name in EPOCH_PARAMS}
         if ended:
             marks[tags.ENDED] = STATUS_WORDS[ended.ending]
             if ended.error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fer_tune.common.errors import UserError
 from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import CARD_FILE
+from fer_tune.tracking.queries import parse_config
 from fer_tune.tracking.read_artifacts import read_text
 from fer_tune.tracking.seed_run import SeedOutcome, SeedRun, load_seed_outcome
 from fer_tune.tracking.store import Store, stop_retries, summarize_error
@@ -146,14 +147,12 @@ def find_seed_in_any_retraining(store: Store, info: RetrainInfo, seed: int) -> S
 
 
 def _is_same_training(run: "Run", info: RetrainInfo) -> bool:
-    """Return whether configuration and epochs agree; a missing parameter is the baseline's."""
-    from fer_tune.trial_config import TrialConfig
-
+    """Return whether configuration and epochs agree."""
     params = dict(run.data.params)
     if params.pop("epochs", None) != str(info.epochs):
         return False
     try:
-        return TrialConfig.model_validate(params) == info.trial.config
+        return parse_config(params) == info.trial.config
     except ValueError:  # a newer version has more parameters
         return False
 
@@ -163,7 +162,8 @@ def _build_retrain_tags(info: RetrainInfo) -> dict[str, str]:
 
 
 def _to_params(info: RetrainInfo) -> dict[str, object]:
-    return {**info.trial.config.model_dump(mode="json"), "epochs": info.epochs}
+    config = info.trial.config.model_dump(mode="json")
+    return {**config, "epochs": info.epochs, **info.epoch_sizes}
 
 
 def _search_runs(store: Store, match_tags: Mapping[str, str]) -> "list[Run]":

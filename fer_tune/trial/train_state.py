@@ -10,7 +10,7 @@ from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_f
 
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.trial_config import TrialConfig
+from fer_tune.trial_config import TrialConfig, count_steps_per_epoch
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,6 @@ def init_state(
     steps = count_steps_per_epoch(face_count, spec.config)
     schedule = _make_schedule(optimizer, spec.config, spec.epochs * steps)
     return TrainState(model, optimizer, schedule, _make_ema(model, spec.config.averaging * steps))
-
-
-def count_steps_per_epoch(face_count: int, config: TrialConfig) -> int:
-    """Return the number of batches in an epoch; the last may be smaller."""
-    return -(-face_count // config.batch_size)
 
 
 def _make_schedule(optimizer: AdamW, config: TrialConfig, steps: int) -> LRScheduler:

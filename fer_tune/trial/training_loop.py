@@ -19,7 +19,8 @@ from fer_tune.trial.augment import MixFunction, augment_images, make_mixup_funct
 from fer_tune.trial.cuda_graph import ForwardFunction, make_training_forward
 from fer_tune.trial.device import use_autocast
 from fer_tune.trial.self_distillation import distill_labels
-from fer_tune.trial.train_state import TrainState, TrialSpec, copy_weights, count_steps_per_epoch
+from fer_tune.trial.train_state import TrainState, TrialSpec, copy_weights
+from fer_tune.trial_config import count_steps_per_epoch
 
 EVALUATION_BATCH = 512
 

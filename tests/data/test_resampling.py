@@ -5,7 +5,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fer_tune.data.faces import SIDE, Faces
-from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
+from fer_tune.data.resampling import (
+    DATA_PLANS,
+    DataPlan,
+    apply_data_plan,
+    count_epoch_faces,
+)
 
 COUNTS = [7, 2, 12]
 
@@ -94,3 +99,13 @@ def test_counts_are_right_for_any_classes(counts: list[int], seed: int) -> None:
     assert balanced.count_by_class(classes).tolist() == [11 * min(counts)] * classes
     oversampled = apply_data_plan("oversampled", train, seed).faces
     assert oversampled.count_by_class(classes).tolist() == [max(counts)] * classes
+
+
+@pytest.mark.parametrize("plan", DATA_PLANS)
+@pytest.mark.parametrize("counts", [[7, 2, 12], [5, 5], [4, 0, 1, 9], [3]])
+def test_the_faces_of_an_epoch_are_counted_without_making_them(
+    plan: DataPlan, counts: list[int]
+) -> None:
+    train = faces(counts)
+    made = apply_data_plan(plan, train, seed=3).faces
+    assert count_epoch_faces(plan, train.labels) == len(made)

@@ -117,6 +117,22 @@ def test_what_a_trial_does_not_have_is_no_parameter_and_reads_back_as_the_baseli
     assert TrialConfig.model_fields.keys() - params.keys() == {"mixup", "dropout"}
 
 
+def test_the_faces_and_steps_of_an_epoch_are_parameters_and_are_read_back(
+    store: Store, describe: Describe
+) -> None:
+    begun = [
+        TrialStarted(number=0, name="000", config=CONFIG, faces_per_epoch=770, steps_per_epoch=7),
+        TrialStarted(number=1, name="001", config=CONFIG),
+    ]
+    _record(EventRecorder(store, describe(), resume=False), begun)
+    first, older = _trials(store, describe)
+    assert first.config == older.config == CONFIG
+    assert (first.epoch_sizes, older.epoch_sizes) == (
+        {"faces_per_epoch": 770, "steps_per_epoch": 7},
+        {},
+    )
+
+
 def test_metrics_carry_the_fixed_names(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:

@@ -8,7 +8,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_tune.data.faces import Faces
-from fer_tune.data.resampling import TrainingFaces, apply_data_plan
+from fer_tune.data.resampling import (
+    DATA_PLANS,
+    DataPlan,
+    TrainingFaces,
+    apply_data_plan,
+    count_epoch_faces,
+)
 from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet, scale_pixels
 from fer_tune.scoring.metrics import EpochResult
@@ -17,7 +23,7 @@ from fer_tune.trial.augment import augment_images
 from fer_tune.trial.device import use_autocast
 from fer_tune.trial.train_state import TrialSpec, copy_weights, init_state
 from fer_tune.trial.training_loop import Diverged, fit
-from fer_tune.trial_config import TrialConfig
+from fer_tune.trial_config import TrialConfig, count_steps_per_epoch
 from tests.trial.fresh import CPU, fresh
 
 
@@ -273,3 +279,17 @@ def test_faces_shared_between_processes_are_read_and_left_alone(
     )
     train(TrialSpec(config, 1, seed=0), shared)
     np.testing.assert_array_equal(shared.training.faces.images, faces.training.faces.images)
+
+
+@pytest.mark.parametrize("plan", DATA_PLANS)
+def test_the_loop_makes_as_many_steps_as_are_counted_beforehand(
+    config: TrialConfig, faces: TrialData, plan: DataPlan, seen: list[Tensor]
+) -> None:
+    original = faces.training.faces
+    config = config.model_copy(update={"batch_size": 7, "data_plan": plan})
+    train(
+        TrialSpec(config, epochs=1, seed=0),
+        replace(faces, training=apply_data_plan(plan, original, seed=0)),
+    )
+    expected = count_steps_per_epoch(count_epoch_faces(plan, original.labels), config)
+    assert len(seen) == expected

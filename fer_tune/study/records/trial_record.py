@@ -21,6 +21,7 @@ class TrialRecord:
     history: the results of the epochs, in order, without repetition.
     ending: None while the trial runs.
     error: the traceback, if the trial failed.
+    faces_per_epoch, steps_per_epoch: faces and training steps of an epoch; None if not recorded.
     """
 
     number: int
@@ -29,12 +30,16 @@ class TrialRecord:
     history: list[EpochResult] = field(default_factory=list)
     ending: Ending | None = None
     error: str | None = None
+    faces_per_epoch: int | None = None
+    steps_per_epoch: int | None = None
 
     def apply_event(self, event: Event) -> None:
         """Update the record by an event of its trial."""
         match event:
-            case TrialStarted():
+            case TrialStarted(faces_per_epoch=faces, steps_per_epoch=steps):
                 self.ending = self.error = None
+                self.faces_per_epoch = faces or self.faces_per_epoch
+                self.steps_per_epoch = steps or self.steps_per_epoch
             case EpochEnded(result=result):
                 # If a trial repeats an epoch, the first result counts: the scheduler, the searcher
                 # and MLflow have it already.

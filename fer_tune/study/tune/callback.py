@@ -8,13 +8,14 @@ from ray import tune
 
 from fer_tune import events
 from fer_tune.common.errors import UserError
+from fer_tune.data.resampling import DataPlan
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import format_trial_label
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.kill_workers_on_sigint import kill_workers_on_sigint
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.trainable import RestoreOutcome
-from fer_tune.trial_config import TrialConfig
+from fer_tune.trial_config import TrialConfig, measure_epoch
 
 MAX_RETRIES = 3  # of a trial whose worker died
 
@@ -23,6 +24,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
     """A Ray Tune callback that sends events to the study's observers.
 
     reported_epochs: number of recorded epochs of each unfinished trial, by the trial's number.
+    faces_by_plan: number of faces in an epoch by data plan.
     failure: why the study cannot continue, if an observer or a worker says so.
     """
 
@@ -32,12 +34,14 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         scheduler: StudyScheduler,
         settings: StudySettings,
         reported_epochs: Mapping[int, int] | None = None,
+        faces_by_plan: Mapping[DataPlan, int] | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.failure: Exception | None = None
         self._observers = observers
         self._epochs, self._space = settings.epochs, settings.space
         self._reported = dict(reported_epochs or {})  # last epoch of each unfinished trial
+        self._faces_by_plan = faces_by_plan or {}
         self._workers: dict[int, Any] = {}  # Ray's handles of running trials, by number
         self._starting: set[int] = set()  # started, but no epoch reported yet
         self._failures: dict[int, TrialFailure] = {}
@@ -59,9 +63,10 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         point = self._space.extract_point(config.model_dump())
         absent = tuple(name for name in self._space.parameters if name not in point)
         name = format_trial_label(number, point)
-        self._notify_observers(
-            events.TrialStarted(number=number, name=name, config=config, absent=absent)
-        )
+        started = events.TrialStarted(number=number, name=name, config=config, absent=absent)
+        if faces := self._faces_by_plan.get(config.data_plan):
+            started = started.model_copy(update=measure_epoch(faces, config))
+        self._notify_observers(started)
 
     def on_trial_result(self, *, trial: Any, result: dict[str, Any], **info: Any) -> None:
         number = trial.config["number"]

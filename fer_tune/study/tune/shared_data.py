@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fer_tune.data.faces import Splits
-from fer_tune.data.resampling import COPY_SELECTORS, DataPlan
+from fer_tune.data.resampling import COPY_SELECTORS, DataPlan, count_epoch_faces
 from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.data.trial_data import TrialData, build_trial_data
 from fer_tune.study.records.settings import StudySettings
@@ -48,6 +48,17 @@ class _LazyStudyData(StudyData):
 
     def __len__(self) -> int:
         return len(self._plans)
+
+    def count_faces_by_plan(self) -> dict[DataPlan, int]:
+        labels = self._splits.train.labels
+        return {plan: count_epoch_faces(plan, labels) for plan in self._plans}
+
+
+def count_faces_by_plan(faces: StudyData) -> dict[DataPlan, int]:
+    """Return the number of faces in an epoch by data plan, without preparing copies."""
+    if isinstance(faces, _LazyStudyData):
+        return faces.count_faces_by_plan()
+    return {plan: len(data.training.faces) for plan, data in faces.items()}
 
 
 def put_study_data(faces: StudyData) -> SharedStudyData:

@@ -18,7 +18,12 @@ from fer_tune.study.tune.kill_workers_on_sigint import restore_sigint
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.resources import ResourceAllocation
 from fer_tune.study.tune.searcher import StudySearcher
-from fer_tune.study.tune.shared_data import SharedStudyData, StudyData, put_study_data
+from fer_tune.study.tune.shared_data import (
+    SharedStudyData,
+    StudyData,
+    count_faces_by_plan,
+    put_study_data,
+)
 from fer_tune.study.tune.trainable import TrialOptions, train_trial
 
 # The type of `train_trial`; tests and benchmarks pass others.
@@ -74,7 +79,8 @@ def run_study(
         searcher = StudySearcher(settings, trials, context.resources.gpus, scheduler.asha)
         reported = {each.number: len(each.history) for each in trials if not each.has_final_status}
         del trials  # free their memory during the run
-        callback = StudyCallback(observers, scheduler, settings, reported)
+        counts = count_faces_by_plan(faces)
+        callback = StudyCallback(observers, scheduler, settings, reported, counts)
         resourced = _build_trainable(trainable, faces, settings, context)
         _run_tuner(searcher, callback, resourced, context)
         callback.end_running_trials()

@@ -78,6 +78,14 @@ def test_a_resumed_trial_is_no_longer_interrupted(folder: Path) -> None:
     assert len(read_trials(folder)[1].history) == 1
 
 
+def test_a_trial_of_an_earlier_version_gets_its_steps_as_it_is_resumed(folder: Path) -> None:
+    assert read_trials(folder)[1].steps_per_epoch is None
+    sizes = {"faces_per_epoch": 90, "steps_per_epoch": 2}
+    _write_events(folder, EVENTS[1].model_copy(update=sizes), EVENTS[1])
+    trial = read_trials(folder)[1]
+    assert (trial.faces_per_epoch, trial.steps_per_epoch) == (90, 2)
+
+
 def test_of_an_epoch_that_is_logged_twice_the_first_counts(folder: Path) -> None:
     _write_events(folder, EVENTS[1], _epoch(1, 2), EVENTS[1], _epoch(1, 1, 0.7), _epoch(1, 3))
     history = read_trials(folder)[1].history

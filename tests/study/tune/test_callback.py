@@ -69,6 +69,18 @@ def test_a_start_event_has_number_name_and_configuration(
     assert started.config.depth == 2
 
 
+def test_a_start_event_has_the_faces_and_steps_of_an_epoch(
+    events: EventList, settings: StudySettings
+) -> None:
+    callback = StudyCallback(
+        [events], StudyScheduler(settings), settings, faces_by_plan={"original": 1000}
+    )
+    callback.on_trial_start(trial=_trial())
+    (started,) = events
+    assert isinstance(started, TrialStarted)
+    assert (started.faces_per_epoch, started.steps_per_epoch) == (1000, 8)  # batches of 128
+
+
 def test_absent_parameters_are_in_the_event_and_not_in_the_name(
     events: EventList, conditional: StudySettings
 ) -> None:

@@ -3,7 +3,7 @@ import numpy as np
 from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.search_space.load_space import find_space_file, load_space
-from fer_tune.study.tune.shared_data import build_data_by_plan
+from fer_tune.study.tune.shared_data import build_data_by_plan, count_faces_by_plan
 
 
 def test_every_trial_is_scored_on_the_same_untouched_validation_faces(
@@ -29,3 +29,12 @@ def test_a_study_with_fewer_training_faces_sees_no_others(settings: StudySetting
         splits.train
     )
     assert np.abs(shares).max() < 7 / 500
+
+
+def test_the_faces_of_each_plan_are_counted_from_the_sample(settings: StudySettings) -> None:
+    update = {"space": load_space(find_space_file("paper")), "train_faces": 90}
+    faces = build_data_by_plan(draw_demo_splits(), settings.model_copy(update=update))
+    counts = count_faces_by_plan(faces)
+    assert counts["original"] == counts["sqrt_sampler"] == 90
+    assert counts == {plan: len(data.training.faces) for plan, data in faces.items()}
+    assert count_faces_by_plan(dict(faces)) == counts
