@@ -17,9 +17,9 @@ import numpy as np
 from fer_tune.common import atomic
 from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
-from fer_tune.data.formats.open_folder_or_zip import scan_folder
+from fer_tune.data.formats.folder_scan import has_data_suffix, scan_folder
 
-_DECODER_VERSION = 2  # raised when the same files would give other arrays
+_DECODER_VERSION = 3  # raised when the same files would give other arrays
 _KEY_PATTERN = re.compile("[0-9a-f]{64}")
 _MAX_DATA_SETS = 5  # FER2013 takes 80 MB
 _HOUR_SECONDS = 3600  # no file takes longer to write
@@ -39,8 +39,8 @@ def load_or_decode(path: Path, decode: Callable[[], Splits], *, skip_bad: bool) 
     """Return what `decode` makes of the files at `path`, from the cache if they have not changed.
 
     The key is their names, sizes and times, so most starts read no source file. A moved copy is
-    decoded again, and so is a broken cache. If the cache cannot be written, a note of the splits
-    says so.
+    decoded again, and so are a broken cache and that of an earlier version. If the cache cannot be
+    written, a note of the splits says so.
     """
     key = _hash_stats(path, skip_bad)
     file = locate_cache_folder() / f"{key}.npz"
@@ -61,9 +61,13 @@ def load_or_decode(path: Path, decode: Callable[[], Splits], *, skip_bad: bool) 
 
 def _hash_stats(path: Path, skip_bad: bool) -> str:
     lines = [f"{_DECODER_VERSION} {skip_bad}", str(path.resolve())]
-    for file in scan_folder(path).files if path.is_dir() else [path]:
-        stat = file.stat()
-        lines.append(f"{file} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}")
+    files, empty_folders, notes = scan_folder(path) if path.is_dir() else ([path], [], [])
+    lines += [*map(str, empty_folders), *notes]
+    for file in files:
+        lines.append(str(file))
+        if file == path or has_data_suffix(file):  # of other files, only the names are noted
+            stat = file.stat()
+            lines.append(f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}")
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 

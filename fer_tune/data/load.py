@@ -11,7 +11,7 @@ from fer_tune.data import cache
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE, DEMO_WARNING, draw_demo_splits
 from fer_tune.data.faces import Splits
 from fer_tune.data.formats import read_faces
-from fer_tune.data.formats.open_folder_or_zip import scan_folder
+from fer_tune.data.formats.folder_scan import describe_passed_over, has_data_suffix, scan_folder
 from fer_tune.data.split import split_faces
 
 _DEFAULT_FOLDER = Path("data")
@@ -28,9 +28,10 @@ def load_splits(path: Path | None, *, skip_bad: bool = False) -> Splits:
     """
     path = path or _find_default_path()
     if path is None:
-        return draw_demo_splits()
+        return replace(draw_demo_splits(), notes=_explain_unused_folder())
     _check_readable(path)
-    origin = path.resolve()  # "." and links have no useful name
+    # "." has no useful name, and a link's target may have none: hubs call it by a hash.
+    origin = path.resolve() if path.name in {"", ".."} else path.parent.resolve() / path.name
 
     def decode() -> Splits:
         return split_faces(read_faces(origin, skip_bad=skip_bad), origin.name)
@@ -55,8 +56,24 @@ def collect_remarks(splits: Splits) -> tuple[str, ...]:
 def _find_default_path() -> Path | None:
     if path := os.environ.get("FER_TUNE_DATA"):
         return Path(path)
-    has_faces = _DEFAULT_FOLDER.is_dir() and scan_folder(_DEFAULT_FOLDER).files
-    return _DEFAULT_FOLDER if has_faces else None
+    is_usable = _DEFAULT_FOLDER.is_dir() and any(
+        map(has_data_suffix, scan_folder(_DEFAULT_FOLDER).files)
+    )
+    return _DEFAULT_FOLDER if is_usable else None
+
+
+def _explain_unused_folder() -> tuple[str, ...]:
+    """Return a note on why the demo faces are used although there is something at data/."""
+    folder = _DEFAULT_FOLDER
+    if folder.is_dir():
+        files, _, notes = scan_folder(folder)
+        names = [file.relative_to(folder) for file in files]
+        reason = "; ".join([*notes, *describe_passed_over(names)])
+    else:
+        reason = "no folder" if folder.exists() else "a link that leads nowhere"
+        reason = reason if os.path.lexists(folder) else ""
+    advice = "unpack archives in it, or name the faces with --data PATH"
+    return (f"{folder}/ is not used, it holds no faces ({reason}); {advice}",) if reason else ()
 
 
 def _check_readable(path: Path) -> None:

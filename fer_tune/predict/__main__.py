@@ -1,12 +1,13 @@
 """python -m fer_tune.predict: the expressions of faces in images, by a trained model."""
 
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from fer_tune.common import cli
 from fer_tune.common.errors import UserError
-from fer_tune.common.safe_text import pluralize
+from fer_tune.common.safe_text import escape_unprintable, pluralize
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -64,9 +65,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     from fer_tune.predict.extract_faces import open_photos
 
-    with open_photos(args.files) as (photos, unreadable):
+    with open_photos(args.files) as (photos, unreadable, notes):
         if photos:
             _print_predictions(args, photos, unreadable)
+    for note in notes:
+        print(escape_unprintable(note), file=sys.stderr)
     if unreadable:
         files = [f"{file}: {reason}" for file, reason in unreadable]
         raise UserError(f"{pluralize(len(files), 'file')} cannot be read:", files)

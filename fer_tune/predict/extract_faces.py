@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats import image_file
-from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile, open_source
+from fer_tune.data.formats.folder_scan import describe_passed_over, is_system_name
+from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, SourceFiles, open_source
 from fer_tune.predict.face_detector import FaceBox, detect_faces
 
 _MAX_CROPPED_PIXELS = 128  # a square image no larger is a cropped face, as data sets have them
@@ -35,6 +36,18 @@ class UnreadableFile(NamedTuple):
     why: str
 
 
+class PhotoFiles(NamedTuple):
+    """The images of one command, readable while it is in their context.
+
+    unreadable: files that are missing or cannot be read.
+    notes: sentences on links, and on files of folders and zips that are no images.
+    """
+
+    photos: list[Photo]
+    unreadable: list[UnreadableFile]
+    notes: list[str]
+
+
 @dataclass(frozen=True, eq=False)
 class PhotoFace:
     """A face in a photograph, converted like the faces of a study.
@@ -51,21 +64,21 @@ class PhotoFace:
 
 
 @contextmanager
-def open_photos(paths: Sequence[Path]) -> Iterator[tuple[list[Photo], list[UnreadableFile]]]:
-    """Open images; yields those that exist, readable in this context, and the missing files.
+def open_photos(paths: Sequence[Path]) -> Iterator[PhotoFiles]:
+    """Open images.
 
     paths: files, folders or zips with any number of images, or patterns such as *.jpg.
     """
-    photos, unreadable = list[Photo](), list[UnreadableFile]()
+    photos, unreadable, notes = list[Photo](), list[UnreadableFile](), list[str]()
     with ExitStack() as stack:
         for path in (match for pattern in paths for match in _expand_pattern(pattern)):
             try:
                 if not (path.is_file() or path.is_dir()):
                     raise UserError("there is no such file or folder")
-                photos += _list_photos(path, stack.enter_context(open_source(path)))
+                photos += _list_photos(path, stack.enter_context(open_source(path)), notes)
             except (UserError, OSError) as error:
                 unreadable.append(UnreadableFile(str(path), _describe_error(error)))
-        yield photos, unreadable
+        yield PhotoFiles(photos, unreadable, notes)
 
 
 def _expand_pattern(path: Path) -> list[Path]:
@@ -75,15 +88,20 @@ def _expand_pattern(path: Path) -> list[Path]:
     matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207
     if "**" in path.parts:  # matches the files in the folders too
         matches = [match for match in matches if not match.is_dir()]
+    matches = [m for m in matches if not any(map(is_system_name, {*m.parts} - {*path.parts}))]
     return matches or [path]
 
 
-def _list_photos(path: Path, files: Sequence[OpenableFile]) -> list[Photo]:
+def _list_photos(path: Path, source: SourceFiles, notes: list[str]) -> list[Photo]:
+    files = source.files
     if path.is_file() and [file.path.name for file in files] == [path.name]:
         return [Photo(str(path), files[0].read_bytes)]
     images = [file for file in files if file.suffix in image_file.SUFFIXES]
+    others = [file.path for file in files if file.suffix not in image_file.SUFFIXES]
+    own_notes = [*source.notes, *describe_passed_over(others)]
     if not images:
-        raise UserError("it contains no images")
+        raise UserError("; ".join(["it contains no images", *own_notes]))
+    notes += [f"{path}: {note}" for note in own_notes]
     return [Photo(f"{path}/{file.path}", file.read_bytes) for file in images]
 
 

@@ -93,3 +93,48 @@ def test_a_single_image_is_an_error(tmp_path: Path) -> None:
 def test_a_name_that_no_record_could_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"f\\udcffr.csv has a name that is not UTF-8"):
         load_splits(write_csv(tmp_path / os.fsdecode(b"f\xffr.csv")))
+
+
+def test_the_demo_faces_say_why_the_data_folder_is_not_used() -> None:
+    Path("data").mkdir()
+    assert load_splits(None).notes == ()
+    Path("data", "fer2013.tar.gz").write_bytes(b"\x1f\x8b")
+    (note,) = load_splits(None).notes
+    assert note == (
+        "data/ is not used, it holds no faces (files passed over: 1 .gz (first: fer2013.tar.gz)); "
+        "unpack archives in it, or name the faces with --data PATH"
+    )
+
+
+def test_a_data_link_that_leads_nowhere_is_not_used() -> None:
+    Path("data").symlink_to("/no/such/folder")
+    assert "(a link that leads nowhere)" in load_splits(None).notes[0]
+    Path("data").unlink()
+    Path("data").touch()
+    assert "(no folder)" in load_splits(None).notes[0]
+
+
+def test_a_data_folder_that_links_to_the_faces_is_used(tmp_path: Path) -> None:
+    write_csv(tmp_path / "elsewhere" / "fer2013.csv")
+    Path("data").mkdir()
+    Path("data", "faces").symlink_to(tmp_path / "elsewhere")
+    splits = load_splits(None)
+    assert (splits.source, splits.origin) == ("data", Path("data").resolve())
+
+
+def test_a_linked_file_has_the_name_that_the_user_gave(tmp_path: Path) -> None:
+    write_csv(tmp_path / "stored" / "5f3a").rename(tmp_path / "blob")
+    (tmp_path / "fer2013.csv").symlink_to("blob")
+    splits = load_splits(tmp_path / "fer2013.csv")
+    assert (splits.source, splits.origin) == ("fer2013.csv", tmp_path / "fer2013.csv")
+
+
+@pytest.mark.parametrize("name", [".", "../faces", "deep/..", "../faces/deep/../."])
+def test_a_relative_path_has_the_folders_own_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_csv(tmp_path / "faces" / "fer2013.csv")
+    (tmp_path / "faces" / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "faces")
+    splits = load_splits(Path(name))
+    assert (splits.source, splits.origin) == ("faces", tmp_path / "faces")

@@ -32,7 +32,7 @@ def faces_at(path: Path) -> list[PhotoFace]:
 
 
 def files(*names: str) -> tuple[list[str], list[UnreadableFile]]:
-    with open_photos([Path(name) for name in names]) as (photos, unread):
+    with open_photos([Path(name) for name in names]) as (photos, unread, _):
         return [photo.file for photo in photos], unread
 
 
@@ -116,7 +116,7 @@ def test_a_zip_means_every_image_in_it() -> None:
     with zipfile.ZipFile("faces.zip", "w") as archive:
         archive.write("a.png", "happy/a.png")
         archive.write("b.png", "happy/b.png")
-    with open_photos([Path("faces.zip")]) as (photos, unread):
+    with open_photos([Path("faces.zip")]) as (photos, unread, _):
         assert [photo.file for photo in photos] == [
             "faces.zip/happy/a.png",
             "faces.zip/happy/b.png",
@@ -156,3 +156,33 @@ def test_a_missing_file_does_not_stop_the_reading_of_other_files(name: str) -> N
     assert found == ["good.png"]
     assert [each.file for each in unread] == [name]
     assert "\n" not in unread[0].why
+
+
+def test_links_are_followed_and_what_is_no_image_is_noted() -> None:
+    write(["store/a.png", "store/b.png", "folder/@eaDir/c.png"])
+    Path("folder/a.png").symlink_to("../store/a.png")
+    Path("folder/deep").symlink_to("../store")
+    Path("folder/c.heic").touch()
+    with open_photos([Path("folder")]) as (photos, unread, notes):
+        names = [photo.file for photo in photos]
+    assert names == ["folder/a.png", "folder/deep/a.png", "folder/deep/b.png"]
+    assert unread == []
+    assert notes == [
+        "folder: links followed: 2 (first: a.png)",
+        "folder: files passed over: 1 .heic (first: c.heic); convert images among them to PNG",
+    ]
+
+
+def test_a_folder_without_images_says_what_it_holds() -> None:
+    Path("folder").mkdir()
+    Path("folder/c.heic").touch()
+    _, ((_, why),) = files("folder")
+    assert why.startswith("it contains no images; files passed over: 1 .heic (first: c.heic)")
+
+
+def test_a_pattern_leaves_out_what_systems_leave_behind() -> None:
+    write(["a.png", "deep/@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg", "deep/b.png"])
+    Path("Thumbs.db").touch()
+    assert files("[a-zT]*") == (["a.png", "deep/b.png"], [])
+    assert files("deep/**") == (["deep/b.png"], [])
+    assert files("deep/@eaDir/*/*.jpg")[0] == ["deep/@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg"]

@@ -5,6 +5,7 @@ import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.data.faces import SIDE, Faces, SplitName
 from fer_tune.data.formats.class_and_split_names import index_classes
+from fer_tune.data.formats.folder_scan import describe_passed_over
 
 _MAX_BAD_LISTED = 10
 
@@ -41,6 +43,7 @@ class FaceCollector:
     def __init__(self, source: str, *, skip_bad: bool = False) -> None:
         self.source = source
         self.notes: dict[str, None] = {}  # an ordered set
+        self.passed_over: list[PurePath] = []  # files of the data set that are not read
         self._conversions: Counter[str] = Counter()  # by sentence, which has {} for the count
         self._skip_bad = skip_bad
         self._pixels: defaultdict[SplitName | None, bytearray] = defaultdict(bytearray)
@@ -103,7 +106,7 @@ class FaceCollector:
         counts = [text.format(f"{count:,}") for text, count in sorted(self._conversions.items())]
         if self._bad_count:
             counts.append(f"bad faces left out: {self._bad_count:,} (first: {self._bad[0]})")
-        return (*self.notes, *counts)
+        return (*self.notes, *describe_passed_over(self.passed_over), *counts)
 
 
 def _check_classes(classes: Sequence[str], source: str) -> None:

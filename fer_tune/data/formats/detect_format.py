@@ -14,6 +14,7 @@ from fer_tune.data.formats import (
 )
 from fer_tune.data.formats.class_and_split_names import match_split_in_table_name
 from fer_tune.data.formats.decoded_faces import DecodedFaces, FaceCollector
+from fer_tune.data.formats.folder_scan import describe_passed_over, has_data_suffix
 from fer_tune.data.formats.open_folder_or_zip import OpenableFile
 
 KNOWN_FORMATS = "fer2013.csv, image folders by class, zips of these, parquet of images with labels"
@@ -28,31 +29,40 @@ def read_faces(path: Path, *, skip_bad: bool = False) -> DecodedFaces:
     Raises UserError if these are no faces, or if they can be read in several ways.
     """
     collector = FaceCollector(path.name, skip_bad=skip_bad)
-    if path.is_dir() and (links := open_folder_or_zip.scan_folder(path).links):
-        collector.notes[f"links to folders, or out of the folder, not followed: {links:,}"] = None
     with ExitStack() as stack:
-        by_kind = _group_by_kind(stack.enter_context(open_folder_or_zip.open_source(path)), path)
+        source = stack.enter_context(open_folder_or_zip.open_source(path))
+        collector.notes.update(dict.fromkeys(source.notes))
+        by_kind = _group_by_kind(source.files, path, collector)
         if set(by_kind) == {".zip"} and path.is_dir():
             zips = by_kind[".zip"]
             if len(zips) > 1:
                 raise UserError(f"{path} holds several zip files ({_join(zips)}); name one of them")
             file = stack.enter_context(zips[0].open())
             files = stack.enter_context(open_folder_or_zip.open_zip(file, zips[0].path.name))
-            by_kind = _group_by_kind(files, path)
+            by_kind = _group_by_kind(files, path, collector)
         _read(by_kind, path, collector)
+        if "images" in by_kind and (empty := source.empty_folders):
+            first = escape_unprintable(str(empty[0]))
+            collector.notes[f"folders without images: {len(empty):,} (first: {first})"] = None
         return collector.to_decoded_faces()
 
 
-def _group_by_kind(files: list[OpenableFile], path: Path) -> dict[str, list[OpenableFile]]:
+def _group_by_kind(
+    files: list[OpenableFile], path: Path, collector: FaceCollector
+) -> dict[str, list[OpenableFile]]:
     by_kind: dict[str, list[OpenableFile]] = {}
+    is_named = path.is_file() and [str(file.path) for file in files] == [path.name]
     for file in files:
-        kind = "images" if file.suffix in image_file.SUFFIXES else file.suffix
-        by_kind.setdefault(kind, []).append(file)
+        if is_named or has_data_suffix(file.path):
+            kind = "images" if file.suffix in image_file.SUFFIXES else file.suffix
+            by_kind.setdefault(kind, []).append(file)
+        else:
+            collector.passed_over.append(file.path)
     if path.is_file() and _has_magic(path, b"PAR1"):
         return {".parquet": files}
     # A list of file names beside the images is not a second data set.
     if len(by_kind) > 1 and not any(map(csv_file.has_faces, by_kind.get(".csv", []))):
-        by_kind.pop(".csv", None)
+        collector.passed_over += [file.path for file in by_kind.pop(".csv", [])]
     return by_kind
 
 
@@ -65,9 +75,6 @@ def _read(by_kind: dict[str, list[OpenableFile]], path: Path, collector: FaceCol
             raise UserError(f"{path} is a single image; name the folder with all of them")
         case [("images", files)]:
             image_folders.read_image_folders(files, collector)
-            if path.is_dir() and (empty := open_folder_or_zip.find_empty_folders(path)):
-                first = escape_unprintable(str(empty[0].relative_to(path)))
-                collector.notes[f"folders without images: {len(empty):,} (first: {first})"] = None
         case [(suffix, files)] if suffix in _READERS:
             for file in files:
                 _READERS[suffix](file, collector)
@@ -76,13 +83,16 @@ def _read(by_kind: dict[str, list[OpenableFile]], path: Path, collector: FaceCol
         case [(_, files)]:
             _read_csv_files(files, path, collector)
         case _:
-            notes = "".join(f" ({note})" for note in collector.notes)
-            raise UserError(f"{path} holds no faces{notes}; known formats: {KNOWN_FORMATS}")
+            found = "; ".join([*collector.notes, *describe_passed_over(collector.passed_over)])
+            raise UserError(
+                f"{path} holds no faces{found and f' ({found})'}; known formats: {KNOWN_FORMATS}"
+            )
 
 
 def _read_csv_files(files: list[OpenableFile], path: Path, collector: FaceCollector) -> None:
     # The challenge has a test.csv without labels and a sample submission beside train.csv.
     readable = list(filter(csv_file.has_faces, files)) or files[:1]
+    collector.passed_over += [file.path for file in files if file not in readable]
     splits = [match_split_in_table_name(file.path.name) for file in readable]
     if len(readable) > 1 and (None in splits or len(set(splits)) < len(splits)):
         raise UserError(f"{path} holds several data sets ({_join(readable)}); name one of them")

@@ -11,12 +11,17 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fer_tune.data.faces import SIDE
 
-SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".pgm", ".ppm")
-)
 # Pillow opens no other kind, whatever the name of a file. For some it would run a program
-# (Ghostscript for PostScript), and every further decoder is one more to trust.
-_PILLOW_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+# (Ghostscript for PostScript), and every further decoder is one more to trust. AVIF and JPEG 2000
+# are left out for this: their decoders are large, and faces are rarely stored so.
+_PILLOW_FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+# Those of these formats; an .mpo is a JPEG with further ones behind it.
+SUFFIXES = frozenset(
+    (
+        *(".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm"),
+        *(".pfm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+    )
+)
 _MAX_PIXELS = 50_000_000  # larger than any photograph of a face; limits decompression bombs
 
 # Notes on conversions; {} is the number of images.

@@ -6,7 +6,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +14,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, NamedTuple
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats.image_file import SUFFIXES
+from fer_tune.data.formats.folder_scan import is_system_name, scan_folder
 
-DATA_SUFFIXES = SUFFIXES | {".csv", ".parquet", ".zip"}
-_SYSTEM_FILES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 # Limits for decompression bombs.
 _BOMB_BYTES = 1 << 29  # fer2013.csv has half of that
 _BOMB_RATIO = 100  # compression of fer2013.csv is 3, that of images 1
@@ -50,71 +48,38 @@ class OpenableFile:
         return content
 
 
-class FolderScan(NamedTuple):
-    """The data files under a folder, sorted, and the number of links not followed."""
+class SourceFiles(NamedTuple):
+    """The files of a folder, a zip or a single file, without those that systems leave behind.
 
-    files: list[Path]
-    links: int
-
-
-def scan_folder(root: Path) -> FolderScan:
-    """Return the data files under `root`.
-
-    Hidden files, files that systems leave behind and links out of the folder are ignored.
-
-    Raises UserError if a folder cannot be read.
+    empty_folders: folders with neither data files nor folders in them.
+    notes: sentences on the links of a folder.
     """
-    resolved, files, links = root.resolve(), list[Path](), 0
-    for folder, folders, names in _walk_folders(root):
-        links += sum((folder / name).is_symlink() for name in folders)
-        for path in (folder / name for name in names):
-            # First is_file(): a link may lead nowhere or in a circle, and then `resolve` raises.
-            if path.suffix.lower() not in DATA_SUFFIXES or not path.is_file():
-                continue
-            if path.is_symlink() and not path.resolve().is_relative_to(resolved):
-                links += 1
-            else:
-                files.append(path)
-    return FolderScan(files, links)
 
-
-def find_empty_folders(root: Path) -> list[Path]:
-    """Return the folders under `root` with neither data files nor folders in them, sorted."""
-    return [
-        folder
-        for folder, folders, names in _walk_folders(root)
-        if not folders and not any(Path(name).suffix.lower() in DATA_SUFFIXES for name in names)
-    ]
-
-
-def _walk_folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield each folder with the names of its folders and files."""
-    try:
-        for folder, folders, names in os.walk(root, onerror=_raise_unreadable):
-            folders[:] = sorted(filter(_is_relevant, folders))
-            yield Path(folder), folders, sorted(filter(_is_relevant, names))
-    except RecursionError:
-        raise UserError(f"{root} holds too many nested folders; name one of them") from None
+    files: list[OpenableFile]
+    empty_folders: Sequence[Path] = ()
+    notes: Sequence[str] = ()
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[list[OpenableFile]]:
-    """Open a folder, a zip or a single file; yields its data files."""
+def open_source(path: Path) -> Iterator[SourceFiles]:
+    """Open a folder, a zip or a single file."""
     if path.is_dir():
-        yield [
+        files, empty_folders, notes = scan_folder(path)
+        openable = [
             OpenableFile(PurePosixPath(*file.relative_to(path).parts), _make_opener(file))
-            for file in scan_folder(path).files
+            for file in files
         ]
+        yield SourceFiles(openable, [folder.relative_to(path) for folder in empty_folders], notes)
     elif zipfile.is_zipfile(path):
         with open_zip(path, path.name) as members:
-            yield members
+            yield SourceFiles(members)
     else:
-        yield [OpenableFile(PurePosixPath(path.name), _make_opener(path))]
+        yield SourceFiles([OpenableFile(PurePosixPath(path.name), _make_opener(path))])
 
 
 @contextmanager
 def open_zip(file: Path | IO[bytes], name: str) -> Iterator[list[OpenableFile]]:
-    """Open a zip; yields its data files.
+    """Open a zip; yields its files without those that systems leave behind.
 
     Raises UserError if it is broken, encrypted or dangerous to unpack.
     """
@@ -129,8 +94,7 @@ def open_zip(file: Path | IO[bytes], name: str) -> Iterator[list[OpenableFile]]:
         yield [
             OpenableFile(PurePosixPath(info.filename), partial(archive.open, info))
             for info in members
-            if all(map(_is_relevant, PurePosixPath(info.filename).parts))
-            and PurePosixPath(info.filename).suffix.lower() in DATA_SUFFIXES
+            if not any(map(is_system_name, PurePosixPath(info.filename).parts))
         ]
 
 
@@ -154,11 +118,3 @@ def _refuse_unsafe(members: list[zipfile.ZipInfo], archive: zipfile.ZipFile, nam
 
 def _make_opener(path: Path) -> Callable[[], IO[bytes]]:
     return lambda: path.open("rb")
-
-
-def _is_relevant(name: str) -> bool:
-    return not name.startswith(".") and name not in _SYSTEM_FILES
-
-
-def _raise_unreadable(error: OSError) -> None:
-    raise UserError(f"{error.filename} cannot be read: {error.strerror}")
