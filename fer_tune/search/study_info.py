@@ -17,6 +17,7 @@ def build_study_info(settings: StudySettings, splits: Splits, command: str) -> S
     command: the command line that begins or resumes it.
     """
     prior_studies = dict.fromkeys(known.study for known in settings.known)
+    ranges = settings.space.parameters
     return StudyInfo(
         name=settings.name,
         space=settings.space.to_yaml(),
@@ -28,7 +29,8 @@ def build_study_info(settings: StudySettings, splits: Splits, command: str) -> S
         code_version=read_code_version(),
         seed=settings.seed,
         metric=settings.metric,
-        parameters={k: tuple(v.when or ()) for k, v in settings.space.parameters.items()},
+        parameters={name: tuple(each.when or ()) for name, each in ranges.items()},
+        log_parameters=[name for name, each in ranges.items() if getattr(each, "log", False)],
         settings=settings.model_dump(mode="json", exclude=_NO_PARAMETERS)
         | {"max_gap": settings.space.max_gap, "warm_start": ", ".join(prior_studies) or None},
         notes=collect_remarks(splits),

@@ -120,7 +120,7 @@ def show_next_steps(
     options = ["--study", settings.name, *store_options]
     retrain = cli.format_command_line("fer_tune.retrain", options)
     if ui_command:
-        lines = [f"To compare the trials: {cli.find_python_command()} -m {ui_command}"]
+        lines = [f"To compare the trials: {ui_command}"]
         lines.append(f"and open: {page_url}")
     else:
         lines = [f"To compare the trials, open: {page_url}"]

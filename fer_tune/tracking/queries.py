@@ -11,6 +11,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.events import STATUS_WORDS, Ending
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
+from fer_tune.tracking.log10_parameters import LOG10_PREFIX
 from fer_tune.tracking.store import Store, summarize_error
 
 if TYPE_CHECKING:
@@ -215,7 +216,8 @@ def parse_config(params: Mapping[str, str]) -> "TrialConfig":
     """
     from fer_tune.trial_config import TrialConfig
 
-    return TrialConfig.model_validate({k: params[k] for k in params if k not in EPOCH_PARAMS})
+    others = [name for name in params if name in EPOCH_PARAMS or name.startswith(LOG10_PREFIX)]
+    return TrialConfig.model_validate({k: params[k] for k in params.keys() - others})
 
 
 def _to_trial_run(run: "Run") -> TrialRun:

@@ -18,6 +18,7 @@ from fer_tune.events import (
 from fer_tune.scoring.metrics import EpochResult, is_better
 from fer_tune.tracking import study_run, tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix
+from fer_tune.tracking.log10_parameters import compute_log10_params
 from fer_tune.tracking.mlflow_metric_names import to_best_metrics, to_epoch_metrics
 from fer_tune.tracking.queries import (
     EPOCH_PARAMS,
@@ -61,7 +62,8 @@ def split_segments(events: Iterable[Event]) -> Iterator[TrialSegment]:
         segment = segment or TrialSegment(event.number)
         match event:
             case TrialStarted():
-                segment.started = event
+                first = segment.started or event
+                segment.started = event.model_copy(update={"name": first.name})
             case EpochEnded():
                 segment.epochs.append(event)
             case TrialEnded():
@@ -115,7 +117,11 @@ class EventRecorder:
                 self._end_study(event)
 
     def _delete_duplicate_runs(self) -> dict[int, _RecordedTrial]:
-        """Return one run of each trial; delete any other, made when a server's answer was lost."""
+        """Return one run of each trial; delete any other, made when a server's answer was lost.
+
+        A run of an earlier version gets the logarithms that it lacks. Otherwise the charts of the
+        study would leave it out.
+        """
         known, runs = {trial.run_id for trial in self._trials.values()}, dict[int, "Run"]()
 
         def sort_key(run: "Run") -> tuple[bool, int, int]:
@@ -124,6 +130,10 @@ class EventRecorder:
         for run in sorted(list_trial_runs(self._store, self.run_id), key=sort_key, reverse=True):
             if runs.setdefault(int(run.data.tags[tags.TRIAL]), run) is not run:
                 self._client.delete_run(run.info.run_id)
+        for run in runs.values():
+            logs = compute_log10_params(run.data.params, self._study.log_parameters)
+            if logs.keys() - run.data.params.keys():
+                self._store.log_params(run.info.run_id, logs)
         return {number: _to_recorded_trial(run) for number, run in runs.items()}
 
     def _record_segment(self, segment: TrialSegment) -> None:
@@ -204,6 +214,7 @@ class EventRecorder:
             self._client.log_batch(run_id, metrics=metrics[:_METRICS_PER_BATCH])
             metrics = metrics[_METRICS_PER_BATCH:]
         if metrics or config or marks:
+            config |= compute_log10_params(config, self._study.log_parameters)
             params = [Param(name, str(value)) for name, value in config.items()]
             batch = [RunTag(name, mark) for name, mark in marks.items()]
             self._client.log_batch(run_id, metrics, params, batch)

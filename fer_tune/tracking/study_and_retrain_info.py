@@ -26,6 +26,7 @@ class StudyInfo:
     settings: parameters of the study's run (`data`, `epochs`, ...); None is left out.
     notes: sentences for the head of the study's page.
     parameters: for each parameter of the space, the parameters that decide whether a trial has it.
+    log_parameters: those of them with a logarithmic range.
     """
 
     name: str
@@ -41,6 +42,7 @@ class StudyInfo:
     settings: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     parameters: Mapping[str, Collection[str]] = field(default_factory=dict)
+    log_parameters: Collection[str] = ()
 
 
 @dataclass(frozen=True)

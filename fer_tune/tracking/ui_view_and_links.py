@@ -4,8 +4,10 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
+from fer_tune.common.cli import find_python_command
 from fer_tune.scoring.metrics import metric_direction
 from fer_tune.tracking import tags
+from fer_tune.tracking.log10_parameters import to_log10_name
 from fer_tune.tracking.mlflow_metric_names import to_best_name
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
@@ -13,7 +15,10 @@ from fer_tune.tracking.study_and_retrain_info import StudyInfo
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+# As in the Makefile. Without the variable, MLflow also starts processes for jobs.
 _PORT = 5000
+_UI_VARIABLE = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"
+_UI_OPTIONS = f"--host 127.0.0.1 --allowed-hosts 'localhost:*,127.0.0.1:*' --port {_PORT}"
 
 # MLflow stores a shared view as a tag of the experiment. The key is part of the page's address;
 # the name is listed under "Views". The format is not documented. It is taken from the UI of
@@ -30,11 +35,13 @@ _FOLDED_SECTIONS = ("best", "val_f1", "val_precision", "val_recall")
 def build_ui_command(store: Store) -> str | None:
     """Return the shell command that starts the UI of a local store or a database.
 
-    It has neither user name nor password. None for a server, which has a UI of its own.
+    It does the same as `make ui`. It has neither user name nor password. None for a server, which
+    has a UI of its own.
     """
     if store.is_server:
         return None
-    return f"mlflow ui --backend-store-uri {shlex.quote(str(store))} --port {_PORT}"
+    python, uri = find_python_command(), shlex.quote(str(store))
+    return f"{_UI_VARIABLE} {python} -m mlflow ui --backend-store-uri {uri} {_UI_OPTIONS}"
 
 
 def build_study_url(store: Store, run_id: str) -> str:
@@ -65,17 +72,15 @@ def build_view_tag(study: StudyInfo, run: "Run") -> tuple[str, str]:
 
 
 def _build_rows(study: StudyInfo, run_id: str) -> dict[str, object]:
-    """Return the state of the rows: the trials below a row for the study, the best first.
+    """Return the state of the rows: the trials of one study, the best first.
 
-    MLflow's own nesting works only if runs are sorted by time, and hides the nested runs.
+    MLflow nests runs only if they are sorted by time.
     """
-    direction, group = metric_direction(study.metric), {"mode": "tag", "groupByData": tags.STUDY}
     return {
         "searchFilter": f"tags.`{tags.PARENT}` = '{run_id}'",
         "orderByKey": _format_column("metrics", to_best_name(study.metric)),
-        "orderByAsc": direction == "min",
-        "groupBy": {"aggregateFunction": direction, "groupByKeys": [group]},
-        "useGroupedValuesInCharts": False,
+        "orderByAsc": metric_direction(study.metric) == "min",
+        "groupBy": None,
     }
 
 
@@ -118,7 +123,7 @@ def _build_charts(study: StudyInfo) -> dict[str, object]:
 
 
 def _group_parameters(study: StudyInfo) -> list[list[str]]:
-    """Return the parameters of each chart of parallel coordinates.
+    """Return the axes of each chart of parallel coordinates, which are linear.
 
     The first chart has the parameters of all trials. Each further chart has parameters that depend
     on the same others, with these: MLflow leaves out a trial without a value for every axis.
@@ -126,7 +131,8 @@ def _group_parameters(study: StudyInfo) -> list[list[str]]:
     groups: dict[tuple[str, ...], list[str]] = {(): []}
     for name, deciding in study.parameters.items():
         groups.setdefault(tuple(deciding), [*deciding]).append(name)
-    return [names for names in groups.values() if names]
+    logs = {name: to_log10_name(name) for name in study.log_parameters}
+    return [[logs.get(name, name) for name in names] for names in groups.values() if names]
 
 
 def _format_column(kind: str, name: str) -> str:

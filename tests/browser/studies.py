@@ -75,6 +75,9 @@ def _described(name: str, space: SearchSpace) -> StudyInfo:
         settings={"epochs": _EPOCHS},
         notes=("These epochs were invented.",),
         parameters={name: tuple(each.when or ()) for name, each in space.parameters.items()},
+        log_parameters=[
+            name for name, each in space.parameters.items() if getattr(each, "log", False)
+        ],
     )
 
 

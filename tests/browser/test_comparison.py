@@ -23,7 +23,14 @@ def address(study: Recorded, ui: str) -> str:
 
 def _open(page: Page, address: str, study: Recorded) -> None:
     page.goto(address)
-    expect(page.get_by_text(f"Group: {study.name}")).to_be_visible()
+    _expect_trials(page, study)
+
+
+def _expect_trials(page: Page, study: Recorded) -> None:
+    """Expect the study's trials, the best of them visible, and no group."""
+    expect(page.get_by_role("link", name=study.ranking[0])).to_be_visible()
+    expect(page.get_by_text("50 matching runs")).to_be_visible()
+    expect(page.get_by_text("Group:")).to_have_count(0)
 
 
 def _trials(page: Page) -> list[str]:
@@ -38,13 +45,12 @@ def _drawn(name: str) -> str:
     return name if len(name) <= 15 else f"{name[:6]}...{name[-6:]}"
 
 
-def test_the_printed_address_shows_the_trials_below_their_study_the_best_first(
+def test_the_printed_address_shows_the_trials_alone_the_best_first(
     page: Page, address: str, study: Recorded, keep: Keep
 ) -> None:
     _open(page, address, study)
-    expect(page.get_by_text("50 matching runs")).to_be_visible()
     first = page.locator(".ag-pinned-left-cols-container .ag-row[row-index='0']")
-    expect(first).to_contain_text(f"Group: {study.name}")
+    expect(first).to_contain_text(study.ranking[0])
     shown = _trials(page)
     assert len(shown) > 20
     assert shown == study.ranking[: len(shown)]
@@ -73,7 +79,11 @@ def test_the_charts_begin_with_every_parameter_and_the_score_and_fold_up_single_
     _open(page, address, study)
     page.locator("label", has=page.locator("input[value=CHART]")).click()
     cards = page.get_by_test_id("experiment-view-compare-runs-card")
-    every = [name for name, each in study.space.parameters.items() if not each.when]
+    every = [
+        f"log10_{name}" if getattr(each, "log", False) else name
+        for name, each in study.space.parameters.items()
+        if not each.when
+    ]
     labels = cards.first.locator(".parcoords .label")
     expect(labels).to_have_text([_drawn(name) for name in (*every, "best/macro_f1")])
     keep("charts")
@@ -93,14 +103,13 @@ def test_all_trials_of_a_study_are_selected_and_compared_at_once(
     page: Page, address: str, study: Recorded, keep: Keep
 ) -> None:
     _open(page, address, study)
-    group = page.locator(".ag-row", has_text=f"Group: {study.name}")
-    group.get_by_label("Press Space to toggle row selection").check()
+    page.get_by_role("columnheader").get_by_role("checkbox").first.check()
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_text("Comparing 50 Runs from 1 Experiment")).to_be_visible()
     axes = page.locator(".pcp-plot .axis-title")
     expect(axes).to_have_count(4)
     *parameters, metric = axes.all_text_contents()
-    assert set(parameters) < study.space.parameters.keys()
+    assert {name.removeprefix("log10_") for name in parameters} < study.space.parameters.keys()
     assert metric == "best/macro_f1"
     keep("compared")
     # In its order: the scores of trials before the curves, those of single classes last.
@@ -134,7 +143,7 @@ def test_the_studys_page_says_what_one_looks_at_and_leads_to_its_trials(
     keep("study")
     with page.expect_popup() as opened:
         page.get_by_role("link", name="Compare the trials").click()
-    expect(opened.value.get_by_text(f"Group: {study.name}")).to_be_visible()
+    _expect_trials(opened.value, study)
 
 
 def test_a_study_is_among_the_views_of_the_experiment(page: Page, study: Recorded, ui: str) -> None:
@@ -142,4 +151,4 @@ def test_a_study_is_among_the_views_of_the_experiment(page: Page, study: Recorde
     page.goto(f"{ui}/{runs}?workflowType=machine_learning")
     page.get_by_test_id("saved-views-trigger").click()
     page.get_by_role("menuitem", name=study.name).click()
-    expect(page.get_by_text(f"Group: {study.name}")).to_be_visible()
+    _expect_trials(page, study)

@@ -7,7 +7,7 @@ from rich.console import Console
 from fer_tune.events import Ending
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.ranking import rank_trials
-from fer_tune.study.records.trial_record import TrialRecord, format_trial_label
+from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.terminal import study_summary
 from fer_tune.trial_config import TrialConfig
@@ -103,8 +103,3 @@ def test_the_leaderboard_fits_eighty_columns(trials: list[TrialRecord], metric: 
     assert "…" not in text
     if metric == METRIC:
         assert text.splitlines()[2].startswith("001 ")
-
-
-def test_a_trial_is_named_by_its_number_and_first_settings() -> None:
-    point = {"dropout": 0.123456, "depth": 3, "width": 4, "schedule": "cosine", "mixup": 0.1}
-    assert format_trial_label(7, point) == "007 dropout=0.123 depth=3 width=4 schedule=cosine"

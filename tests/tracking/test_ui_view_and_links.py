@@ -36,21 +36,21 @@ def test_a_view_has_the_studys_name_and_its_runs_id_as_key(describe: Describe) -
 
 
 @pytest.mark.parametrize(
-    ("metric", "column", "ascending", "of_all"),
+    ("metric", "column", "ascending"),
     [
-        ("val/macro_f1", "best/macro_f1", False, "max"),
-        ("train/loss", "best/train_loss", True, "min"),
-        ("gap", "best/gap", True, "min"),
+        ("val/macro_f1", "best/macro_f1", False),
+        ("train/loss", "best/train_loss", True),
+        ("gap", "best/gap", True),
     ],
 )
 def test_the_best_trial_is_first_and_its_score_too(
-    describe: Describe, metric: str, column: str, ascending: bool, of_all: str
+    describe: Describe, metric: str, column: str, ascending: bool
 ) -> None:
     state = _state(describe(metric=metric))
     assert (state["orderByKey"], state["orderByAsc"]) == (f"metrics.`{column}`", ascending)
     assert state["selectedColumns"][0] == state["orderByKey"]
     assert len(set(state["selectedColumns"])) == len(state["selectedColumns"])
-    assert state["groupBy"]["aggregateFunction"] == of_all
+    assert state["groupBy"] is None
 
 
 def test_every_metric_is_in_a_section_and_those_of_single_classes_are_folded_up(
@@ -75,6 +75,17 @@ def test_parameters_that_only_some_trials_have_are_compared_among_those(describe
     ]
 
 
+def test_a_parameter_with_a_logarithmic_range_is_drawn_by_its_logarithm(
+    describe: Describe,
+) -> None:
+    study = describe(
+        parameters={"learning_rate": (), "head": (), "hidden_1": ("head",)},
+        log_parameters=("learning_rate", "hidden_1"),
+    )
+    assert _parallel(study) == [["log10_learning_rate", "head"], ["head", "log10_hidden_1"]]
+    assert "params.`learning_rate`" in _state(study)["selectedColumns"]
+
+
 def test_no_axis_is_drawn_twice_against_itself(describe: Describe) -> None:
     scatter = _state(describe(metric="gap"))["compareRunCharts"][-1]
     assert scatter["xaxis"] != scatter["yaxis"]
@@ -83,14 +94,17 @@ def test_no_axis_is_drawn_twice_against_itself(describe: Describe) -> None:
 def test_the_view_of_the_largest_space_fits_into_a_tag(describe: Describe) -> None:
     space = load_space(find_space_file("regularize"))
     parameters = {name: tuple(each.when or ()) for name, each in space.parameters.items()}
-    assert len(build_view_tag(describe(parameters=parameters), RUN)[1]) < 5000
+    study = describe(parameters=parameters, log_parameters=list(parameters))
+    assert len(build_view_tag(study, RUN)[1]) < 5000
 
 
 def test_the_ui_is_started_on_a_local_store_and_opened_on_a_server(
     store: Store, describe: Describe
 ) -> None:
     run_id = EventRecorder(store, describe(), resume=False).run_id
-    assert build_ui_command(store) == f"mlflow ui --backend-store-uri {store.uri} --port 5000"
+    command = str(build_ui_command(store))
+    assert f"-m mlflow ui --backend-store-uri {store.uri} --host 127.0.0.1 " in command
+    assert command.endswith(" --port 5000")
     address = build_study_url(store, run_id)
     assert address.startswith(f"http://127.0.0.1:5000/#/experiments/{store.experiment_id}/runs?")
 

@@ -6,10 +6,29 @@ from itertools import islice
 
 from fer_tune.events import RESUMABLE_ENDINGS, Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, find_best_epoch
-from fer_tune.trial_config import TrialConfig
+from fer_tune.trial_config import BASELINE, TrialConfig
 
 # The first trial of every study: the paper's configuration.
 BASELINE_TRIAL = 0
+
+# MLflow's table shows about this many letters of a trial's name.
+_LABEL_LENGTH = 22
+_MAX_LABEL_PARAMETERS = 4
+_SHORT_NAMES = {
+    "learning_rate": "lr",
+    "batch_size": "batch",
+    "weight_decay": "decay",
+    "label_smoothing": "smooth",
+    "augmentation": "aug",
+    "averaging": "ema",
+    "self_distillation": "distil",
+    "dropout": "drop",
+    "convolutions": "convs",
+    "hidden_1": "h1",
+    "hidden_2": "h2",
+    "schedule": "",  # its values need no name
+    "data_plan": "",
+}
 
 
 @dataclass
@@ -59,10 +78,24 @@ class TrialRecord:
 
 
 def format_trial_label(number: int, point: Mapping[str, object]) -> str:
-    """Return a trial's name: its number and its first four parameters, or `000 baseline`."""
+    """Return a trial's name, such as `007 lr 3.1e-4 depth 4`, or `000 baseline`.
+
+    After the number come up to four parameters that differ from the baseline's. Those that fit
+    into the width of MLflow's table come first.
+
+    point: the parameters that the space varies, with the trial's values.
+    """
+    label, rest = f"{number:03d}", list[str]()
     if number == BASELINE_TRIAL:
-        return f"{number:03d} baseline"
-    return f"{number:03d} {format_parameters(dict(islice(point.items(), 4)))}"
+        return f"{label} baseline"
+    changed = {name: value for name, value in point.items() if value != getattr(BASELINE, name)}
+    for name, value in islice((changed or point).items(), _MAX_LABEL_PARAMETERS):
+        word = f"{_SHORT_NAMES.get(name, name)} {_shorten_value(value)}".strip()
+        if len(label) + len(word) < _LABEL_LENGTH:
+            label += f" {word}"
+        else:
+            rest.append(word)
+    return " ".join([label, *rest])
 
 
 def format_parameters(point: Mapping[str, object]) -> str:
@@ -73,3 +106,16 @@ def format_parameters(point: Mapping[str, object]) -> str:
 def format_value(value: object) -> str:
     """Return a value as text, a float with three significant digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _shorten_value(value: object) -> str:
+    """Return a value in as few letters as possible, a float with two significant digits."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, float):
+        return str(value)
+    text = f"{value:.2g}"
+    if "e" not in text and (value == 0 or abs(value) >= 0.01):
+        return text
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"

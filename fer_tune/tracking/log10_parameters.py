@@ -1,0 +1,23 @@
+"""Logarithms of parameters for MLflow's parallel coordinates, whose axes are linear."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+LOG10_PREFIX = "log10_"
+
+
+def to_log10_name(parameter: str) -> str:
+    """Convert learning_rate to log10_learning_rate."""
+    return f"{LOG10_PREFIX}{parameter}"
+
+
+def compute_log10_params(values: Mapping[str, object], names: Iterable[str]) -> dict[str, str]:
+    """Return the logarithms to be logged of the parameters `names` that a trial has.
+
+    values: the trial's parameters, as numbers or as text.
+    """
+    return {
+        to_log10_name(name): f"{math.log10(float(str(values[name]))):.4g}"
+        for name in names
+        if name in values
+    }

@@ -1,0 +1,45 @@
+import pytest
+
+from fer_tune.study.records.trial_record import format_trial_label
+from fer_tune.study.search_space.parameters import Point
+
+
+@pytest.mark.parametrize(
+    ("point", "label"),
+    [
+        ({"learning_rate": 3e-4, "dropout": 0.25, "depth": 4}, "007 lr 3e-4 depth 4"),
+        ({"learning_rate": 3.14e-4, "depth": 3, "data_plan": "balanced"}, "007 lr 3.1e-4 balanced"),
+        ({"schedule": "cosine", "batch_size": 64}, "007 cosine batch 64"),
+        ({"weight_decay": 0.0507, "mixup": 0.136}, "007 decay 0.051 mixup 0.14"),
+        ({"residual": True, "head": "average"}, "007 residual yes head average"),
+        ({"dropout": 0.0, "hidden_1": 1024}, "007 drop 0 h1 1024"),
+        ({"averaging": 99.9}, "007 ema 1e2"),
+        ({"learning_rate": 9.99e-3}, "007 lr 1e-2"),
+    ],
+)
+def test_a_trial_is_named_by_what_differs_from_the_baseline(point: Point, label: str) -> None:
+    assert format_trial_label(7, point) == label
+
+
+def test_the_first_trial_is_named_baseline() -> None:
+    assert format_trial_label(0, {"learning_rate": 1e-4}) == "000 baseline"
+
+
+def test_parameters_that_fit_into_20_letters_come_before_longer_ones() -> None:
+    point: Point = {"learning_rate": 1.23e-3, "dropout": 0.412, "depth": 4, "augmentation": 0.5}
+    label = format_trial_label(12, point)
+    assert label == "012 lr 1.2e-3 depth 4 drop 0.41 aug 0.5"
+    assert label[:22].endswith(" depth 4 ")
+
+
+def test_a_name_has_at_most_four_parameters() -> None:
+    point: Point = {"depth": 5, "width": 16, "mixup": 0.1, "augmentation": 0.9, "hidden_2": 64}
+    assert format_trial_label(3, point) == "003 depth 5 width 16 mixup 0.1 aug 0.9"
+
+
+def test_a_trial_that_differs_in_nothing_that_varies_is_named_by_its_values() -> None:
+    assert format_trial_label(1, {"learning_rate": 1e-4, "depth": 3}) == "001 lr 1e-4 depth 3"
+
+
+def test_names_begin_with_three_digits_and_longer_numbers_are_whole() -> None:
+    assert format_trial_label(1234, {"depth": 5}) == "1234 depth 5"
