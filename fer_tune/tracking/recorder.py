@@ -18,7 +18,7 @@ from fer_tune.events import (
 from fer_tune.scoring.metrics import EpochResult, is_better
 from fer_tune.tracking import study_run, tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix
-from fer_tune.tracking.log10_parameters import compute_log10_params
+from fer_tune.tracking.log10_parameters import compute_log10_params, log_missing_log10_params
 from fer_tune.tracking.mlflow_metric_names import to_best_metrics, to_epoch_metrics
 from fer_tune.tracking.queries import (
     EPOCH_PARAMS,
@@ -117,11 +117,7 @@ class EventRecorder:
                 self._end_study(event)
 
     def _delete_duplicate_runs(self) -> dict[int, _RecordedTrial]:
-        """Return one run of each trial; delete any other, made when a server's answer was lost.
-
-        A run of an earlier version gets the logarithms that it lacks. Otherwise the charts of the
-        study would leave it out.
-        """
+        """Return one run of each trial; delete any other, made when a server's answer was lost."""
         known, runs = {trial.run_id for trial in self._trials.values()}, dict[int, "Run"]()
 
         def sort_key(run: "Run") -> tuple[bool, int, int]:
@@ -131,9 +127,7 @@ class EventRecorder:
             if runs.setdefault(int(run.data.tags[tags.TRIAL]), run) is not run:
                 self._client.delete_run(run.info.run_id)
         for run in runs.values():
-            logs = compute_log10_params(run.data.params, self._study.log_parameters)
-            if logs.keys() - run.data.params.keys():
-                self._store.log_params(run.info.run_id, logs)
+            log_missing_log10_params(self._store, run, self._study.log_parameters)
         return {number: _to_recorded_trial(run) for number, run in runs.items()}
 
     def _record_segment(self, segment: TrialSegment) -> None:
