@@ -1,6 +1,5 @@
 import pytest
 
-from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.formats import class_and_split_names
 
 
@@ -15,7 +14,19 @@ from fer_tune.data.formats import class_and_split_names
         ("sadness", "sad"),
         ("surprised", "surprise"),
         ("6_neutral", "neutral"),
-        ("contempt", None),
+        ("03 happy", "happy"),
+        ("Happy ", "happy"),
+        ("HAPPY FACES", "happy"),
+        ("emotion_sad", "sad"),
+        ("angry (1)", "angry"),
+        ("fear-48x48", "fear"),
+        ("\uff33\uff21\uff24", "sad"),
+        ("Contemptuous", "contempt"),
+        ("not happy", None),
+        ("unhappy", None),
+        ("fear_surprise", None),
+        ("happily surprised", None),
+        ("bored", None),
         ("", None),
     ],
 )
@@ -30,7 +41,19 @@ def test_emotions_are_known_in_their_common_spellings(spelled: str, meant: str |
         ("PublicTest", "validation"),
         (" PrivateTest", "test"),
         ("val", "validation"),
+        ("eval", "validation"),
+        ("Validation Set", "validation"),
+        ("public_test", "validation"),
+        ("train_set", "train"),
+        ("FER2013Train", "train"),
+        ("01-train", "train"),
+        ("Test_Aligned_Faces", "test"),
+        ("hold-out", "test"),
         ("happy", None),
+        ("validated", None),
+        ("train_val", None),
+        ("holdout2", None),
+        ("train driver", None),
     ],
 )
 def test_splits_are_known_in_their_common_spellings(spelled: str, meant: str | None) -> None:
@@ -42,6 +65,8 @@ def test_splits_are_known_in_their_common_spellings(spelled: str, meant: str | N
     [
         ("train-00000-of-00004.parquet", "train"),
         ("fer_val.csv", "validation"),
+        ("fer2013_public_test.csv", "validation"),
+        ("train_test.csv", None),
         ("trainer.csv", None),
     ],
 )
@@ -49,12 +74,49 @@ def test_a_table_names_its_split(file: str, meant: str | None) -> None:
     assert class_and_split_names.match_split_in_table_name(file) == meant
 
 
+@pytest.mark.parametrize(
+    ("file", "meant"),
+    [("Training_1.jpg", "train"), ("test_00001_aligned.png", "test"), ("train.png", None)],
+)
+def test_an_image_names_its_split_at_its_start(file: str, meant: str | None) -> None:
+    assert class_and_split_names.match_split_in_image_name(file) == meant
+
+
+def index(**counts: int) -> class_and_split_names.ClassIndex:
+    return class_and_split_names.index_classes(counts)
+
+
 def test_emotions_that_occur_keep_the_order_of_fer2013() -> None:
-    classes, index = class_and_split_names.index_classes(["neutral", "fearful", "fear", "Angry"])
+    classes, labels, _ = index(neutral=1, fearful=1, fear=1, Angry=1)
     assert classes == ("angry", "fear", "neutral")
-    assert index == {"neutral": 2, "fearful": 1, "fear": 1, "Angry": 0}
+    assert labels == {"neutral": 2, "fearful": 1, "fear": 1, "Angry": 0}
 
 
-def test_one_foreign_name_makes_all_names_the_users_own() -> None:
-    every = [*EMOTIONS, "contempt"]
-    assert class_and_split_names.index_classes(every)[0] == tuple(sorted(every))
+def test_a_foreign_class_comes_after_the_emotions_and_changes_none_of_them() -> None:
+    names = ["Anger", "anger", "wink", "Sadness", "Bored", "Contempt"]
+    classes = class_and_split_names.index_classes(dict.fromkeys(names, 1)).classes
+    assert classes == ("angry", "sad", "Bored", "contempt", "wink")
+
+
+def test_spellings_of_a_foreign_class_are_one_and_the_most_frequent_names_it() -> None:
+    names = {
+        "Wide_awake": 3,
+        "wide awake": 2,
+        "WIDE-AWAKE ": 2,
+        "col\u00e8re": 1,
+        "cole\u0300re": 1,
+    }
+    classes, labels, notes = class_and_split_names.index_classes(names)
+    assert classes == ("Wide_awake", "col\u00e8re")
+    assert [labels[name] for name in names] == [0, 0, 0, 1, 1]
+    assert notes == ("names read as one class: Wide_awake from WIDE-AWAKE, Wide_awake, wide awake",)
+
+
+def test_a_merge_of_names_is_said_and_a_single_spelling_is_not() -> None:
+    assert index(happy1=1, happy2=1, anger=1).notes == (
+        "names read as one class: happy from happy1, happy2",
+    )
+    assert index(**{f"happy{number}": 1 for number in range(7)}, sadness=1).notes == (
+        "names read as one class: happy from happy0, happy1, happy2, happy3, happy4 and 2 more",
+    )
+    assert index(happiness=1, anger=1).notes == ()

@@ -57,6 +57,41 @@ def test_every_format_gives_the_arrays_of_fer2013_csv(
     assert splits.protocol == expected.protocol
 
 
+@pytest.mark.parametrize("write", WRITERS)
+def test_fer2013_keeps_the_hash_of_the_studies_that_trained_on_it(
+    write: Callable[[list[Face], Path], Path], folder: Path
+) -> None:
+    """Recorded by the version before class folders were found by their names."""
+    recorded = "5d7d5a4bc8808dc4d321c21a22d281611bbc1f30531eca871805fc8d26dbae7e"
+    assert load_splits(write(drawn_faces(), folder)).content_hash() == recorded
+
+
+@pytest.mark.parametrize(
+    ("path", "recorded"),
+    [
+        ("{emotion}/{n}", "0737f056741c9e54383cb2f4d40bbf564d19b95231d3a1b87d39983be2f724d9"),
+        (
+            "{emotion}/{usage}_{n}",
+            "5d7d5a4bc8808dc4d321c21a22d281611bbc1f30531eca871805fc8d26dbae7e",
+        ),
+        (
+            "{own}/{emotion}/{n}",
+            "17ea9b221f44d5e9ef7a755f2ea98fc7674ce0136d6e2c41d6ac97d7307f1083",
+        ),
+        (
+            "fer/archive/{own}/{emotion}/{usage}_{n}",
+            "5d7d5a4bc8808dc4d321c21a22d281611bbc1f30531eca871805fc8d26dbae7e",
+        ),
+    ],
+)
+def test_folders_of_fer2013_keep_their_hashes(path: str, recorded: str, folder: Path) -> None:
+    for n, face in enumerate(drawn_faces()):
+        own = "train" if face.usage == "Training" else "test"
+        name = path.format(own=own, emotion=face.emotion, usage=face.usage, n=n)
+        place(face, folder / f"{name}.png")
+    assert load_splits(folder).content_hash() == recorded
+
+
 def test_the_faces_are_those_that_were_written(folder: Path) -> None:
     faces = drawn_faces()
     splits = load_splits(write_csv(faces, folder))
@@ -116,9 +151,10 @@ def test_a_class_folder_whose_name_is_no_text_is_refused(folder: Path) -> None:
         load_splits(folder)
 
 
-def test_folders_of_something_else_than_expressions_are_refused(folder: Path) -> None:
+def test_more_classes_than_any_study_of_expressions_has_are_refused(folder: Path) -> None:
     for number in range(101):
-        place(drawn_faces()[0], folder / f"person {number}" / "1.png")
+        name = f"mood {chr(97 + number // 26)}{chr(97 + number % 26)}"
+        place(drawn_faces()[0], folder / name / "1.png")
     with pytest.raises(UserError, match="holds 101 classes"):
         load_splits(folder)
 

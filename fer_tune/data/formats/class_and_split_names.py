@@ -1,64 +1,168 @@
 """The names of classes and splits in their common spellings."""
 
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
 from unicodedata import normalize
 
 from fer_tune.data.faces import EMOTIONS, SplitName
 
 _EMOTION_SPELLINGS = {
-    "angry": ("angry", "anger"),
-    "disgust": ("disgust", "disgusted", "disgusting"),
-    "fear": ("fear", "fearful", "afraid", "scared"),
-    "happy": ("happy", "happiness", "joy", "joyful"),
-    "sad": ("sad", "sadness"),
-    "surprise": ("surprise", "surprised", "suprise", "suprised"),
-    "neutral": ("neutral", "neutrality"),
+    "angry": "angry anger",
+    "disgust": "disgust disgusted disgusting",
+    "fear": "fear fearful afraid scared",
+    "happy": "happy happiness joy joyful",
+    "sad": "sad sadness",
+    "surprise": "surprise surprised suprise suprised",
+    "neutral": "neutral neutrality",
+    "contempt": "contempt contemptuous",  # in FER+, AffectNet and CK+, not in FER2013
 }
-_SPLIT_SPELLINGS: dict[SplitName, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "validation": ("validation", "val", "valid", "dev", "publictest"),
-    "test": ("test", "testing", "privatetest"),
+_SPLIT_SPELLINGS: dict[SplitName, str] = {
+    "train": "train training trainset tr",
+    "validation": "val valid validation validate valset dev development eval evaluation evaluate "
+    "publictest",
+    "test": "test testing testset holdout heldout privatetest",
 }
-_EMOTIONS = {word: name for name, words in _EMOTION_SPELLINGS.items() for word in words}
-_SPLITS = {word: name for name, words in _SPLIT_SPELLINGS.items() for word in words}
+KNOWN_SPLITS = "; ".join(
+    f"{name}: {', '.join(words.split())}" for name, words in _SPLIT_SPELLINGS.items()
+)
+_EMOTIONS = {word: name for name, words in _EMOTION_SPELLINGS.items() for word in words.split()}
+_SPLITS = {word: name for name, words in _SPLIT_SPELLINGS.items() for word in words.split()}
 
-# fer2013.csv's Usage in the file names of Kaggle's image folders: Training_10118481.jpg.
-_USAGE_PREFIX = re.compile(r"(Training|PublicTest|PrivateTest)_")
+_find_words = re.compile(r"\w+").findall
+# Words for a version of the same images, and data sets, some of which share images.
+_VERSION_WORDS = frozenset(
+    _find_words(
+        "original originals origin orig aligned align crop crops cropped aug augment augmented "
+        "augmentation augmentations resized gray grey grayscale greyscale rgb color colour raw "
+        "processed preprocessed clean cleaned enhanced normalized normalised flipped mirrored "
+        "rotated copy backup old new version v fold folds "
+        "fer ferplus raf rafdb affectnet affect net ck jaffe kdef expw sfew afew"
+    )
+)
+_LABEL_WORDS = frozenset(_find_words("class category label emotion expression"))
+_COLLECTION_WORDS = _LABEL_WORDS.union(
+    _find_words(
+        "data dataset datasets db database set sets split splits image images img imgs picture "
+        "pictures pic pics photo photos face faces facial emotions emo expressions classes "
+        "categories labels archive folder folders full all jpg png plus"
+    )
+)
+_FILLER_WORDS = _VERSION_WORDS | _COLLECTION_WORDS
+
+_CASE_CHANGE = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_IMAGE_SIZE = re.compile(r"\d+ ?x ?\d+( ?px)?", re.IGNORECASE)
+_TWO_WORDS = re.compile(r"\b(public|private|hold|held) (?=(test|out)\b)")
+
+
+class ClassIndex(NamedTuple):
+    """The classes of a data set in their order.
+
+    labels: index of the class by spelling.
+    notes: sentences that say which spellings became one class.
+    """
+
+    classes: tuple[str, ...]
+    labels: Mapping[str, int]
+    notes: tuple[str, ...]
 
 
 def match_emotion(name: str) -> str | None:
-    """Return FER2013's name of a class ("Fearful", "0_anger"), or None if it has none."""
-    return _EMOTIONS.get(re.sub(r"[^a-z]", "", name.casefold()))
+    """Return the emotion that a class spells ("Fearful", "0_anger", "happy faces"), or None."""
+    words = (w for w in _list_words(name) if w not in _FILLER_WORDS and not w.isdigit())
+    return _EMOTIONS.get("".join(dict.fromkeys(words)))
 
 
-def match_split(name: str) -> SplitName | None:
-    """Return the split that `name` spells ("PublicTest", "val", "Train"), or None."""
-    return _SPLITS.get(re.sub(r"[^a-z0-9]", "", name.casefold()))
+@lru_cache(1000)
+def match_split(name: str, unknown_words: int = 0) -> SplitName | None:
+    """Return the split that `name` spells ("PublicTest", "val_set", "FER2013Train"), or None.
+
+    unknown_words: how many words may be neither a split nor of neutral meaning. The number in
+        "test 2" is such a word, too.
+    """
+    words = _list_words(name)
+    splits = {_SPLITS[word] for word in words if word in _SPLITS}
+    unknown = [
+        word
+        for word, before in zip(words, ["", *words], strict=False)
+        if word not in _SPLITS
+        and word not in _FILLER_WORDS
+        and not (word.isdigit() and before not in _SPLITS)
+    ]
+    return splits.pop() if len(splits) == 1 and len(unknown) <= unknown_words else None
 
 
 def match_split_in_table_name(name: str) -> SplitName | None:
-    """Return the first split in a table's file name ("train-00000-of-00001.parquet"), or None."""
-    return next(filter(None, map(match_split, re.split(r"[-_. ]", name))), None)
+    """Return the split in a table's file name ("train-00000-of-00001.parquet"), or None."""
+    return match_split(name, unknown_words=len(name))
 
 
 def match_split_in_image_name(name: str) -> SplitName | None:
-    """Return the split at the start of an image's file name, or None."""
-    match = _USAGE_PREFIX.match(name)
-    return match_split(match[1]) if match else None
+    """Return the split at the start of an image's file name ("Training_10118481.jpg"), or None."""
+    start, mark, _ = name.partition("_")
+    return match_split(start) if mark else None
 
 
-def index_classes(names: Iterable[str]) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Return the classes in their order, and for each of `names` the index of its class.
+def is_filler(name: str) -> bool:
+    """Return whether a folder's name says nothing about a class ("images", "aligned 2")."""
+    words = [word for word in _list_words(name) if not word.isdigit()]
+    return bool(words) and set(words) <= _FILLER_WORDS and not is_number(name)
 
-    If every name spells one of FER2013's emotions, the classes have FER2013's names and order.
-    Otherwise the names are the user's own, sorted. Composed and decomposed accents are the same
-    class.
+
+def is_number(name: str) -> bool:
+    """Return whether a class is a number ("3", "class_3")."""
+    words = _list_words(name)
+    numbers = set(filter(str.isdigit, words))
+    return bool(numbers) and numbers.union(_LABEL_WORDS).issuperset(words)
+
+
+def names_version(name: str) -> bool:
+    """Return whether a folder may be one version of many images ("aligned", "48x48", "raf")."""
+    words = _list_words(name)
+    return bool(_IMAGE_SIZE.search(name)) or not _VERSION_WORDS.isdisjoint(words)
+
+
+def index_classes(counts: Mapping[str, int]) -> ClassIndex:
+    """Return the classes that the labels name.
+
+    A spelling of one of FER2013's emotions becomes its name there. Other spellings are one class
+    if they differ only in case, spaces, underscores, dashes or the form of Unicode; the most
+    frequent one is its name. FER2013's emotions come first, in their order, then the others sorted.
+
+    counts: number of faces by label.
     """
-    own = {name: normalize("NFC", name) for name in set(names)}
-    spelled = {name: match_emotion(name) or text for name, text in own.items()}
-    if set(spelled.values()) <= set(EMOTIONS):
-        classes = tuple(name for name in EMOTIONS if name in spelled.values())
-    else:
-        spelled, classes = own, tuple(sorted(set(own.values())))
-    return classes, {name: classes.index(text) for name, text in spelled.items()}
+    spellings: defaultdict[str, list[str]] = defaultdict(list)
+    for name in sorted(counts, key=lambda name: (-counts[name], name)):
+        spellings[match_emotion(name) or _fold_spelling(name)].append(name)
+    names = {
+        key: key if key in _EMOTION_SPELLINGS else normalize("NFC", own[0]).strip()
+        for key, own in spellings.items()
+    }
+    known = [key for key in EMOTIONS if key in names]
+    keys = [*known, *sorted(names.keys() - set(known), key=lambda key: names[key])]
+    labels = {name: label for label, key in enumerate(keys) for name in spellings[key]}
+    merges = "; ".join(filter(None, (_describe_merge(names[key], spellings[key]) for key in keys)))
+    notes = (f"names read as one class: {merges}",) if merges else ()
+    return ClassIndex(tuple(names[key] for key in keys), labels, notes)
+
+
+def _describe_merge(name: str, spellings: list[str]) -> str:
+    own = sorted({normalize("NFC", spelling).strip() for spelling in spellings})
+    more = f" and {len(own) - 5} more" if len(own) > 5 else ""
+    return f"{name} from {', '.join(own[:5])}{more}" if len(own) > 1 else ""
+
+
+def _fold_spelling(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", normalize("NFKC", name).casefold()).strip()
+
+
+def _list_words(name: str) -> list[str]:
+    """Return the words and numbers in a name: public, test for "PublicTest", fer, 2013 for FER2013.
+
+    "public test" is one word, publictest.
+    """
+    text = _IMAGE_SIZE.sub(" ", _CASE_CHANGE.sub(" ", normalize("NFKC", name)))
+    text = " ".join(re.findall(r"[^\W\d_]+|\d+", text.casefold()))
+    return _TWO_WORDS.sub(r"\1", text).split()

@@ -32,7 +32,7 @@ class DecodedFaces:
     notes: tuple[str, ...] = ()
 
 
-# Names of metrics contain class names. MLflow allows these characters only, and reads paths.
+# Names of metrics contain class names. MLflow reads paths in them.
 _CLASS_PATTERN = re.compile(r"[\w-][\w .-]{0,99}")
 _MAX_CLASSES = 100
 
@@ -85,11 +85,11 @@ class FaceCollector:
                 f"{self.source}: {len(self._labels[None]):,} faces are in none of train, "
                 "validation and test, but others are; move or remove them"
             )
-        labels = (label for own in self._labels.values() for label in own)
-        classes, index = index_classes(labels)
+        counts = Counter(label for own in self._labels.values() for label in own)
+        classes, index, merges = index_classes(counts)
         _check_classes(classes, self.source)
         splits = {name or "train": self._build_faces(name, index) for name in self._labels}
-        return DecodedFaces(classes, splits, self._collect_notes())
+        return DecodedFaces(classes, splits, (*self._collect_notes(), *merges))
 
     def _build_faces(self, key: SplitName | None, index: Mapping[str, int]) -> Faces:
         images = np.frombuffer(self._pixels[key], np.uint8).reshape(-1, SIDE, SIDE)

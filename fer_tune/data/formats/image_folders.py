@@ -1,68 +1,81 @@
 """Folders of image files: train/angry/1.jpg, angry/1.jpg, or Kaggle's copy of FER2013."""
 
-from pathlib import PurePosixPath
-from typing import NamedTuple
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import PurePath
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SplitName
 from fer_tune.data.formats import image_file
-from fer_tune.data.formats.class_and_split_names import match_split, match_split_in_image_name
+from fer_tune.data.formats.class_and_split_names import match_split_in_image_name
 from fer_tune.data.formats.decoded_faces import FaceCollector
+from fer_tune.data.formats.image_locations import UnclassedImagesError, interpret_folders
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 
+_TABLE_SUFFIXES = (".csv", ".txt", ".lst", ".npy", ".xlsx", ".xls", ".json", ".mat", ".pkl")
+_TABLE_WORDS = re.compile("label|annot|list|emotion|expression", re.IGNORECASE)
+_NO_TABLE = re.compile("readme|licen[cs]e|requirements", re.IGNORECASE)
 
-class _ImageLocation(NamedTuple):
-    """What the path of an image says.
-
-    root: folders above that of its split, or above that of its class if no folder is a split.
-    """
-
-    root: tuple[str, ...]
-    split: SplitName | None
-    label: str
+# Notes; {} is the number of images.
+_OVERRULED = "images in a split's folder whose names begin with another split, folder used: {}"
+_UNUSED = "file names begin with names of splits, but not all of them; the names were not used"
 
 
 def read_image_folders(files: list[OpenableFile], collector: FaceCollector) -> None:
     """Read every image into the collector.
 
-    A file name that starts with Training_, PublicTest_ or PrivateTest_ decides the split, whatever
-    its folder. Kaggle's copy has both test splits in one folder.
-
-    Raises UserError for images outside class folders and for several data sets side by side.
+    Raises UserError if the folders do not say the classes, or are several data sets.
     """
-    locations = [_parse_location(file.path, collector.source) for file in files]
-    roots = sorted({"/".join(location.root) or "." for location in locations})
-    if len(roots) > 1:
-        raise UserError(
-            f"{collector.source} holds several data sets ({', '.join(roots[:5])}); name one of them"
-        )
-    with image_file.suppress_pillow_warnings():
-        for file, location in zip(files, locations, strict=True):
-            _read_image(file, location, collector)
-
-
-def _read_image(file: OpenableFile, location: _ImageLocation, collector: FaceCollector) -> None:
     try:
-        pixels, conversions = image_file.decode_face(file.read_bytes())
-    except image_file.BrokenImageError as error:
-        collector.add_bad_face(str(file.path), str(error))
-    except READ_ERRORS as error:
-        collector.add_bad_face(str(file.path), f"cannot be read ({error})")
-    else:
-        collector.add_face(location.split, location.label, pixels, conversions)
+        meanings, notes = interpret_folders([file.path for file in files], collector.source)
+    except UnclassedImagesError as error:
+        table = _find_label_table(collector.passed_over)
+        hint = f" ({table} may have the labels, but is not read)" if table else ""
+        raise UserError(f"{error}{hint}") from None
+    collector.notes |= dict.fromkeys(notes)
+    own = [meanings[file.path.parts[:-1]] for file in files]
+    splits = _choose_splits([meaning.split for meaning in own], files, collector)
+    with image_file.suppress_pillow_warnings():
+        for file, meaning, (split, remarks) in zip(files, own, splits, strict=True):
+            try:
+                pixels, conversions = image_file.decode_face(file.read_bytes())
+            except image_file.BrokenImageError as error:
+                collector.add_bad_face(str(file.path), str(error))
+            except READ_ERRORS as error:
+                collector.add_bad_face(str(file.path), f"cannot be read ({error})")
+            else:
+                collector.add_face(split, meaning.label, pixels, (*conversions, *remarks))
 
 
-def _parse_location(path: PurePosixPath, source: str) -> _ImageLocation:
-    folders = path.parts[:-1]
-    # The innermost folder that is a split; the class is the folder right below it.
-    depth = max((i for i, name in enumerate(folders) if match_split(name)), default=None)
-    if depth is not None and depth + 1 < len(folders):
-        root, split, label = folders[:depth], match_split(folders[depth]), folders[depth + 1]
-    elif depth is None and folders:
-        root, split, label = folders[:-1], None, folders[-1]
-    else:
-        raise UserError(
-            f"{source}: {path} is in no class folder; put images into folders like train/happy/ "
-            "or happy/"
-        )
-    return _ImageLocation(root, match_split_in_image_name(path.name) or split, label)
+def _choose_splits(
+    by_folder: list[SplitName | None], files: Iterable[OpenableFile], collector: FaceCollector
+) -> Iterator[tuple[SplitName | None, tuple[str, ...]]]:
+    """Yield the split of each image, with remarks.
+
+    Folders decide. File names decide if no folder is a split and all names begin with one. In
+    Kaggle's copy of FER2013, they also divide the folder test/, which holds both test splits.
+    """
+    names = [file.path.name for file in files]
+    by_name = list(map(match_split_in_image_name, names))
+    if set(by_folder) == {None}:
+        if None in by_name and len(set(by_name)) > 2:
+            collector.notes[_UNUSED] = None
+        for split in by_name:
+            yield None if None in by_name else split, ()
+        return
+    for name, own, named in zip(names, by_folder, by_name, strict=True):
+        is_public_test = own == "test" and name.casefold().startswith("publictest")
+        if is_public_test and "validation" not in by_folder:
+            yield "validation", ()
+        else:
+            yield own, () if named in (None, own) else (_OVERRULED,)
+
+
+def _find_label_table(paths: Iterable[PurePath]) -> PurePath | None:
+    """Return the file beside the images that most likely holds their labels."""
+    tables = (
+        path
+        for path in paths
+        if path.suffix.lower() in _TABLE_SUFFIXES and not _NO_TABLE.search(path.name)
+    )
+    return min(tables, key=lambda path: (not _TABLE_WORDS.search(str(path)), path), default=None)
