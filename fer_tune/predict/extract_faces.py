@@ -10,9 +10,16 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats import image_file
+from fer_tune.data.formats.deep_image import (
+    find_depth,
+    find_largest_value,
+    is_deep,
+    reduce_depth,
+)
 from fer_tune.data.formats.folder_scan import describe_passed_over, is_system_name
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, SourceFiles, open_source
 from fer_tune.predict.face_detector import FaceBox, detect_faces
@@ -106,40 +113,55 @@ def _list_photos(path: Path, source: SourceFiles, notes: list[str]) -> list[Phot
 
 
 def extract_all_faces(photos: Sequence[Photo], unreadable: list[UnreadableFile]) -> list[PhotoFace]:
-    """Return the faces in all photographs; adds those that cannot be read to `unreadable`."""
-    faces = []
+    """Return the faces in all photographs; adds those that cannot be read to `unreadable`.
+
+    Deep images are read again when all photographs have shown their depth.
+    """
+    faces, largest, depth = dict[int, list[PhotoFace]](), 0, 0
+    pending = list(enumerate(photos))
     with image_file.suppress_pillow_warnings():
-        for photo in photos:
-            try:
-                faces += extract_faces(photo)
-            except image_file.BrokenImageError as error:
-                unreadable.append(UnreadableFile(photo.file, str(error)))
-    return faces
+        while pending:
+            deep = []
+            for number, photo in pending:
+                try:
+                    grey = _read_grey_image(photo)
+                except image_file.BrokenImageError as error:
+                    unreadable.append(UnreadableFile(photo.file, str(error)))
+                    continue
+                if is_deep(grey) and not depth:
+                    largest = max(largest, find_largest_value(grey))
+                    deep.append((number, photo))
+                else:
+                    grey = reduce_depth(grey, depth) if is_deep(grey) else grey
+                    faces[number] = extract_faces(photo.file, grey)
+            pending, depth = deep, find_depth(largest)
+    return [face for number in sorted(faces) for face in faces[number]]
 
 
-def extract_faces(photo: Photo) -> list[PhotoFace]:
-    """Return the faces in a photograph, at least one.
+def extract_faces(file: str, grey: Image.Image) -> list[PhotoFace]:
+    """Return the faces in a grey photograph (mode L), at least one.
 
     A small square image is a face, and so is an image without a detected face.
-
-    Raises BrokenImageError if the image is broken or too large.
     """
-    try:
-        grey, _ = image_file.decode_grey_image(photo.read())
-    except READ_ERRORS as error:
-        if isinstance(error, image_file.BrokenImageError):
-            raise
-        raise image_file.BrokenImageError(_describe_error(error)) from None
     is_cropped = grey.width == grey.height <= _MAX_CROPPED_PIXELS
     boxes = [] if is_cropped else detect_faces(grey)
     if not boxes:
         origin: FaceOrigin = "small square" if is_cropped else "no face found"
-        return [PhotoFace(photo.file, image_file.resize_to_face(grey), origin)]
+        return [PhotoFace(file, image_file.resize_to_face(grey), origin)]
     crops = [grey.crop((box.x, box.y, box.x + box.side, box.y + box.side)) for box in boxes]
     return [
-        PhotoFace(photo.file, image_file.resize_to_face(crop), "found", box)
+        PhotoFace(file, image_file.resize_to_face(crop), "found", box)
         for crop, box in zip(crops, boxes, strict=True)
     ]
+
+
+def _read_grey_image(photo: Photo) -> Image.Image:
+    try:
+        return image_file.decode_grey_image(photo.read())[0]
+    except READ_ERRORS as error:
+        if isinstance(error, image_file.BrokenImageError):
+            raise
+        raise image_file.BrokenImageError(_describe_error(error)) from None
 
 
 def _describe_error(error: Exception) -> str:

@@ -23,40 +23,36 @@ def packed(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     return data.getvalue()
 
 
-def decoded(image: Image.Image, kind: str = "PNG", **options: Any) -> NDArray[np.uint8]:
-    return image_file.decode_face(packed(image, kind, **options))[0]
+def decode(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Decode a face of 8 bits."""
+    pixels, notes = image_file.decode_face(data)
+    assert isinstance(pixels, np.ndarray)
+    return pixels, notes
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "GIF", "PPM"])
 def test_lossless_kinds_keep_every_pixel(kind: str) -> None:
-    pixels, converted = image_file.decode_face(packed(Image.fromarray(FACE), kind))
+    pixels, converted = decode(packed(Image.fromarray(FACE), kind))
     np.testing.assert_array_equal(pixels, FACE)
     assert converted == ()
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P"])
 def test_a_grey_face_kept_in_a_colour_mode_is_the_same_face(mode: str) -> None:
-    pixels, converted = image_file.decode_face(packed(Image.fromarray(FACE).convert(mode)))
+    pixels, converted = decode(packed(Image.fromarray(FACE).convert(mode)))
     np.testing.assert_array_equal(pixels, FACE)
     assert converted == ()
 
 
-def test_sixteen_bits_are_reduced_to_eight() -> None:
-    deep = Image.fromarray(FACE.astype(np.uint16) * 257)
-    pixels, converted = image_file.decode_face(packed(deep))
-    np.testing.assert_array_equal(pixels, FACE)
-    assert converted == (image_file.DEEP,)
-
-
 def test_colour_is_converted_to_grey_with_a_note() -> None:
     red = Image.new("RGB", (48, 48), "red")
-    pixels, converted = image_file.decode_face(packed(red))
+    pixels, converted = decode(packed(red))
     assert (pixels == 76).all()  # 0.299 * 255
     assert converted == (image_file.COLOUR,)
 
 
 def test_transparent_pixels_are_white() -> None:
-    pixels, converted = image_file.decode_face(packed(Image.new("RGBA", (48, 48), (0, 0, 0, 0))))
+    pixels, converted = decode(packed(Image.new("RGBA", (48, 48), (0, 0, 0, 0))))
     assert (pixels == 255).all()
     assert converted == (image_file.TRANSPARENT,)
 
@@ -64,7 +60,7 @@ def test_transparent_pixels_are_white() -> None:
 def test_a_wide_picture_keeps_its_proportions() -> None:
     wide = np.zeros((96, 192), np.uint8)
     wide[:, 48:144] = 200  # the central square
-    pixels, converted = image_file.decode_face(packed(Image.fromarray(wide)))
+    pixels, converted = decode(packed(Image.fromarray(wide)))
     assert pixels.min() > 180  # the black sides were cropped, not squeezed in
     assert converted == (image_file.RESIZED,)
 
@@ -72,7 +68,7 @@ def test_a_wide_picture_keeps_its_proportions() -> None:
 def test_a_turned_photograph_is_set_upright() -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 3  # upside down
-    pixels, converted = image_file.decode_face(packed(Image.fromarray(FACE), exif=exif))
+    pixels, converted = decode(packed(Image.fromarray(FACE), exif=exif))
     np.testing.assert_array_equal(pixels, FACE[::-1, ::-1])
     assert converted == (image_file.TURNED,)
 
@@ -80,7 +76,7 @@ def test_a_turned_photograph_is_set_upright() -> None:
 def test_of_an_animation_the_first_frame_counts() -> None:
     frames = [Image.fromarray(FACE), Image.fromarray(255 - FACE)]
     data = packed(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    pixels, converted = image_file.decode_face(data)
+    pixels, converted = decode(data)
     np.testing.assert_array_equal(pixels, FACE)
     assert converted == (image_file.ANIMATED,)
 
@@ -157,3 +153,17 @@ def test_a_broken_image_in_a_folder_is_named_and_can_be_skipped(tmp_path: Path) 
     with pytest.raises(UserError, match=r"^train/sad/broken.jpg: .* \(--skip-bad"):
         load_splits(faces)
     assert load_splits(faces, skip_bad=True).content_hash() == expected
+
+
+def test_files_are_known_by_every_suffix_that_pillow_has_for_their_kinds() -> None:
+    own = {"MPO", *image_file._PILLOW_FORMATS}  # an .mpo is a JPEG
+    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in own}
+    assert suffixes == image_file.SUFFIXES
+
+
+@pytest.mark.parametrize("suffix", sorted(image_file.SUFFIXES - {".pfm"}))
+def test_an_image_of_every_suffix_is_read(suffix: str, tmp_path: Path) -> None:
+    grey = Image.fromarray(FACE // 128 * 255)
+    grey.convert("1" if suffix == ".pbm" else "RGB").save(tmp_path / f"face{suffix}")
+    pixels, _ = decode((tmp_path / f"face{suffix}").read_bytes())
+    assert np.abs(pixels.astype(int) - np.asarray(grey)).mean() < 40

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from fer_tune.data.formats.image_file import BrokenImageError, decode_face
+from fer_tune.data.formats.image_file import decode_face
 from fer_tune.predict.extract_faces import (
     Photo,
     PhotoFace,
     UnreadableFile,
-    extract_faces,
+    extract_all_faces,
     open_photos,
 )
 
@@ -28,7 +28,10 @@ def hopper() -> Image.Image:
 
 
 def faces_at(path: Path) -> list[PhotoFace]:
-    return extract_faces(Photo(str(path), path.read_bytes))
+    unread = list[UnreadableFile]()
+    faces = extract_all_faces([Photo(str(path), path.read_bytes)], unread)
+    assert unread == []
+    return faces
 
 
 def files(*names: str) -> tuple[list[str], list[UnreadableFile]]:
@@ -95,13 +98,15 @@ def test_a_photograph_without_a_detected_face_is_used_completely() -> None:
 @pytest.mark.parametrize("content", [b"", b"no image", b"\xff\xd8\xff\xe0 no more"])
 def test_a_file_that_is_not_an_image_is_described_in_words(content: bytes) -> None:
     Path("broken.jpg").write_bytes(content)
-    with pytest.raises(BrokenImageError):
-        faces_at(Path("broken.jpg"))
+    unread = list[UnreadableFile]()
+    assert extract_all_faces([Photo("broken.jpg", Path("broken.jpg").read_bytes)], unread) == []
+    assert [each.file for each in unread] == ["broken.jpg"]
 
 
 def test_a_file_that_disappeared_is_described_in_words() -> None:
-    with pytest.raises(BrokenImageError, match="No such file"):
-        extract_faces(Photo("gone.png", Path("gone.png").read_bytes))
+    unread = list[UnreadableFile]()
+    assert extract_all_faces([Photo("gone.png", Path("gone.png").read_bytes)], unread) == []
+    assert unread == [UnreadableFile("gone.png", "No such file or directory")]
 
 
 def test_a_folder_means_every_image_in_it() -> None:
@@ -121,7 +126,7 @@ def test_a_zip_means_every_image_in_it() -> None:
             "faces.zip/happy/a.png",
             "faces.zip/happy/b.png",
         ]
-        np.testing.assert_array_equal(extract_faces(photos[0])[0].image, FACE)
+        np.testing.assert_array_equal(extract_all_faces(photos, unread)[0].image, FACE)
     assert unread == []
 
 
@@ -186,3 +191,16 @@ def test_a_pattern_leaves_out_what_systems_leave_behind() -> None:
     assert files("[a-zT]*") == (["a.png", "deep/b.png"], [])
     assert files("deep/**") == (["deep/b.png"], [])
     assert files("deep/@eaDir/*/*.jpg")[0] == ["deep/@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg"]
+
+
+def test_the_deep_images_of_one_command_share_the_depth_of_their_largest_value() -> None:
+    dark, bright = np.full((48, 48), 800, np.uint16), np.full((48, 48), 4000, np.uint16)
+    Image.fromarray(dark).save("dark.png")
+    Image.fromarray(bright).save("bright.png")
+    write(["plain.png"])
+    with open_photos([Path("dark.png"), Path("plain.png"), Path("bright.png")]) as (photos, *_):
+        faces = extract_all_faces(photos, [])
+    assert [face.file for face in faces] == ["dark.png", "plain.png", "bright.png"]
+    assert [int(face.image[0, 0]) for face in faces] == [800 >> 4, FACE[0, 0], 4000 >> 4]
+    (alone,) = faces_at(Path("dark.png"))
+    assert alone.image[0, 0] == 800 >> 2

@@ -14,6 +14,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.data.faces import SIDE, Faces, SplitName
 from fer_tune.data.formats.class_and_split_names import index_classes
+from fer_tune.data.formats.deep_image import DEPTHS, DeepFace, find_depth
 from fer_tune.data.formats.folder_scan import describe_passed_over
 
 _MAX_BAD_LISTED = 10
@@ -47,6 +48,7 @@ class FaceCollector:
         self._conversions: Counter[str] = Counter()  # by sentence, which has {} for the count
         self._skip_bad = skip_bad
         self._pixels: defaultdict[SplitName | None, bytearray] = defaultdict(bytearray)
+        self._deep: list[tuple[SplitName | None, int, DeepFace]] = []  # with their places
         self._labels: defaultdict[SplitName | None, list[str]] = defaultdict(list)
         self._bad: list[str] = []
         self._bad_count = 0
@@ -55,10 +57,13 @@ class FaceCollector:
         self,
         split: SplitName | None,
         label: str,
-        pixels: NDArray[np.uint8],  # (48, 48), or flat
+        pixels: NDArray[np.uint8] | DeepFace,  # (48, 48), or flat
         conversions: Iterable[str] = (),
     ) -> None:
         """Add a face with the sentences on its conversions."""
+        if isinstance(pixels, DeepFace):
+            self._deep.append((split, len(self._pixels[split]), pixels))
+            pixels = pixels.by_depth[DEPTHS[-1]]
         self._pixels[split] += pixels.tobytes()
         self._labels[split].append(label)
         self._conversions.update(conversions)
@@ -88,8 +93,20 @@ class FaceCollector:
         counts = Counter(label for own in self._labels.values() for label in own)
         classes, index, merges = index_classes(counts)
         _check_classes(classes, self.source)
+        self._reduce_deep_faces()
         splits = {name or "train": self._build_faces(name, index) for name in self._labels}
         return DecodedFaces(classes, splits, (*self._collect_notes(), *merges))
+
+    def _reduce_deep_faces(self) -> None:
+        """Reduce the deep faces to 8 bits from the depth that the largest value of all shows."""
+        largest = max((face.largest for _, _, face in self._deep), default=0)
+        depth = find_depth(largest)
+        for split, start, face in self._deep:
+            pixels = face.by_depth[depth].tobytes()
+            self._pixels[split][start : start + len(pixels)] = pixels
+        if self._deep:
+            note = f"16-bit images, reduced from {depth} bits to 8: {len(self._deep):,}"
+            self.notes[f"{note} (their largest value is {largest:,})"] = None
 
     def _build_faces(self, key: SplitName | None, index: Mapping[str, int]) -> Faces:
         images = np.frombuffer(self._pixels[key], np.uint8).reshape(-1, SIDE, SIDE)

@@ -10,6 +10,17 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fer_tune.data.faces import SIDE
+from fer_tune.data.formats.deep_image import (
+    DEPTHS,
+    DeepFace,
+    find_depth,
+    find_largest_value,
+    has_deep_colours,
+    is_deep,
+    read_deep_colours,
+    reduce_depth,
+    to_deep_grey,
+)
 
 # Pillow opens no other kind, whatever the name of a file. For some it would run a program
 # (Ghostscript for PostScript), and every further decoder is one more to trust. AVIF and JPEG 2000
@@ -27,7 +38,6 @@ _MAX_PIXELS = 50_000_000  # larger than any photograph of a face; limits decompr
 # Notes on conversions; {} is the number of images.
 RESIZED = "images of other sizes, central square resized to 48 x 48: {}"
 COLOUR = "colour images converted to grey: {}"
-DEEP = "16-bit images reduced to 8 bits: {}"
 TRANSPARENT = "transparent images put on white: {}"
 ANIMATED = "animated images, first frame used: {}"
 TURNED = "images rotated upright by their EXIF data: {}"
@@ -37,15 +47,22 @@ class BrokenImageError(ValueError):
     """An error that says in a few words what is wrong with an image."""
 
 
-def decode_face(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+def decode_face(data: bytes) -> tuple[NDArray[np.uint8] | DeepFace, tuple[str, ...]]:
     """Return the face in an image file, (48, 48) uint8, and the notes on its conversions.
+
+    The data set decides how a deep image becomes uint8, so its face is a `DeepFace`.
 
     Raises BrokenImageError if the image is broken or too large.
     """
     grey, notes = decode_grey_image(data)
     if grey.size != (SIDE, SIDE):
         notes = (*notes, RESIZED)
-    return resize_to_face(grey), notes
+    if not is_deep(grey):
+        return resize_to_face(grey), notes
+    largest = find_largest_value(grey)
+    depths = [bits for bits in DEPTHS if bits >= find_depth(largest)]
+    by_depth = {bits: resize_to_face(reduce_depth(grey, bits)) for bits in depths}
+    return DeepFace(largest, by_depth), notes
 
 
 def resize_to_face(grey: Image.Image) -> NDArray[np.uint8]:
@@ -58,6 +75,8 @@ def resize_to_face(grey: Image.Image) -> NDArray[np.uint8]:
 def decode_grey_image(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     """Return the image in a file, grey and upright, and the notes on its conversions.
 
+    The image has the mode L. A deep image has 16 bits, the mode I;16.
+
     Raises BrokenImageError if the image is broken or too large.
     """
     if not data:
@@ -66,7 +85,11 @@ def decode_grey_image(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
         with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:
             if image.width * image.height > _MAX_PIXELS:
                 raise BrokenImageError(f"{image.width} x {image.height} pixels are too many")
-            return _to_upright_grey(image)
+            has_deep = has_deep_colours(image)
+            grey, notes = _to_upright_grey(image)
+            if has_deep and TRANSPARENT not in notes:
+                grey = read_deep_colours(data)
+            return grey, notes
     except BrokenImageError:
         raise
     except UnidentifiedImageError:
@@ -103,10 +126,8 @@ def _to_grey(image: Image.Image, notes: list[str]) -> Image.Image:
     if image.mode == "L" and "transparency" not in image.info:
         image.load()
         return image
-    if image.mode.startswith("I"):
-        notes.append(DEEP)
-        deep = np.asarray(image).astype(np.int64)
-        return Image.fromarray(np.clip(deep >> 8, 0, 255).astype(np.uint8))
+    if is_deep(image):
+        return to_deep_grey(image)
     if image.mode == "F":
         raise BrokenImageError("pixels are fractions; save the image with 8 bits")
     if image.has_transparency_data:

@@ -13,6 +13,7 @@ from fer_tune.data.faces import EMOTIONS, SplitName
 from fer_tune.data.formats import image_file
 from fer_tune.data.formats.class_and_split_names import match_split, match_split_in_table_name
 from fer_tune.data.formats.decoded_faces import FaceCollector
+from fer_tune.data.formats.deep_image import DeepFace
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 
 _LABEL_COLUMNS = ("label", "labels", "emotion", "expression", "class", "target")
@@ -82,7 +83,7 @@ class _FaceColumns:
         else:
             self._collector.add_face(split, label, pixels, conversions)
 
-    def _decode_image(self, value: Any) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    def _decode_image(self, value: Any) -> tuple[NDArray[np.uint8] | DeepFace, tuple[str, ...]]:
         data = value.get("bytes") if isinstance(value, dict) else value
         try:
             if data is None:
