@@ -1,10 +1,11 @@
 """Files that are written completely or not at all."""
 
+import errno
 import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,7 +38,7 @@ def open_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
-        partial.replace(path)
+        move_to_final_path(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -47,3 +48,26 @@ def write_file(path: Path, content: bytes | memoryview, *, private: bool = False
     """Write `content` to `path`, as `open_file` does."""
     with open_file(path, private=private) as file:
         file.write(content)
+
+
+def move_to_final_path(partial: Path, path: Path) -> None:
+    """Rename a complete file to `path`, so that a loss of power leaves one of the two files whole.
+
+    Raises OSError if the file cannot be written to the disk.
+    """
+    _write_to_disk(partial)
+    partial.replace(path)
+    with suppress(OSError):  # a folder may be closed to readers
+        _write_to_disk(path.parent)
+
+
+def _write_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Not every file system can do this, and not every system for a file opened to be read.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)

@@ -114,6 +114,8 @@ def _lock_study(console: Console, plan: SearchPlan) -> Iterator[None]:
     """
     folder, is_new = DiskDirectory(plan.folder), not plan.folder.exists()
     with hold_lock(plan.folder / LOCK, f"study {plan.settings.name}"):
+        if plan.is_resumed:
+            folder.delete_partial_files()  # of a killed search
         try:
             yield
         except BaseException as error:

@@ -23,7 +23,7 @@ def export_optuna_study(
     partial = folder / atomic.make_partial_name(FILE)
     try:
         _write_optuna_log(partial, settings, trials)
-        partial.replace(folder / FILE)
+        atomic.move_to_final_path(partial, folder / FILE)
     except OSError as error:
         partial.unlink(missing_ok=True)
         return f"{folder / FILE}, for optuna-dashboard, cannot be written: {error.strerror}"
