@@ -22,6 +22,11 @@ class _PlainConsole(Console):
     Names of files, classes and studies are not markup, and do not move a terminal's cursor.
     """
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        if not self.is_interactive and all(isinstance(each, str) for each in objects):
+            options["soft_wrap"] = True  # a log has whole sentences, to search for
+        super().print(*objects, **options)
+
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str("\n".join(map(escape_unprintable, text.split("\n"))), **options)
 

@@ -10,6 +10,8 @@ from fer_tune.common.safe_text import pluralize
 from fer_tune.defaults import STUDIES_FOLDER
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from fer_tune.retrain.train_seeds import RetrainSpec
     from fer_tune.tracking.store import Store
 
@@ -59,17 +61,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.trial_config import BASELINE
 
     console, store = create_console(), open_store(args.tracking_uri, create=False)
-    spec = _make_spec(store, args, cli.format_command_line("fer_tune.retrain", argv))
-    info, seeds, baseline = spec.info, args.seeds, None
+    spec = _make_spec(console, store, args, cli.format_command_line("fer_tune.retrain", argv))
+    info, baseline = spec.info, None
     needs_baseline = args.against_paper and info.trial.config != BASELINE
     formatting.show_data_source(console, spec.splits)
-    console.print(_describe_plan(spec, seeds, needs_baseline), soft_wrap=True)
+    console.print(_describe_plan(spec, needs_baseline=needs_baseline))
     try:
         with hold_lock(spec.lock_path, "this retraining"):
             with open_retrain_run(store, info) as run:
-                outcomes = [load_or_train_seed(console, run, spec, seed) for seed in range(seeds)]
+                seeds = range(spec.seeds)
+                outcomes = [load_or_train_seed(console, run, spec, seed) for seed in seeds]
                 if needs_baseline:
-                    baseline = load_or_train_baseline(console, store, spec, seeds)
+                    baseline = load_or_train_baseline(console, store, spec)
                 result = RetrainResult(info, spec.splits, outcomes, baseline, args.flip)
                 uri = compare_and_register(console, store, run, result)
             spec.remove_checkpoints()
@@ -82,7 +85,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     console.print(f"To use the model: {use}", soft_wrap=True)
 
 
-def _make_spec(store: "Store", args: argparse.Namespace, command: str) -> "RetrainSpec":
+def _make_spec(
+    console: "Console", store: "Store", args: argparse.Namespace, command: str
+) -> "RetrainSpec":
+    from fer_tune.common.console import show_step
     from fer_tune.common.version import read_code_version
     from fer_tune.data.faces import SPLIT_NAMES
     from fer_tune.data.load import collect_remarks, reload_splits
@@ -95,7 +101,8 @@ def _make_spec(store: "Store", args: argparse.Namespace, command: str) -> "Retra
 
     study = find_study(store, args.study)
     trial = choose_trial(store, study, args.trial)
-    splits = reload_splits(args.data or study.data, skip_bad=study.skip_bad)
+    with show_step(console, "reading the faces"):
+        splits = reload_splits(args.data or study.data, skip_bad=study.skip_bad)
     source, classes = args.data or splits.source, splits.classes
     if splits.content_hash() != study.faces_hash:
         problem = f"{source}: these are not the faces of study {study.name}"
@@ -106,17 +113,18 @@ def _make_spec(store: "Store", args: argparse.Namespace, command: str) -> "Retra
     size, version = len(classes), read_code_version()
     counts = {str(name): splits[name].count_by_class(size).tolist() for name in SPLIT_NAMES}
     info = RetrainInfo(study, trial, epochs, classes, command, version, note, counts)
-    return RetrainSpec(info, splits, open_storage(args.storage))
+    return RetrainSpec(info, splits, open_storage(args.storage), args.seeds)
 
 
-def _describe_plan(spec: "RetrainSpec", seeds: int, needs_baseline: bool) -> str:
+def _describe_plan(spec: "RetrainSpec", *, needs_baseline: bool) -> str:
     from fer_tune.model import FerNet, count_parameters
 
     study, trial, epochs = spec.info.study, spec.info.trial, pluralize(spec.info.epochs, "epoch")
     parameters = count_parameters(FerNet(trial.config, len(spec.splits.classes)))
     gap, max_gap = trial.best_metrics.get("gap", 0.0), study.max_gap
+    seeds = pluralize(spec.seeds, "seed")
     plan = (
-        f"Training trial {trial.number:03d} of study {study.name} with {pluralize(seeds, 'seed')}: "
+        f"Training trial {trial.number:03d} of study {study.name} with {seeds}: "
         f"{epochs} on {len(spec.splits.train):,} faces, {parameters / 1e6:.2f} M parameters."
     )
     if needs_baseline:

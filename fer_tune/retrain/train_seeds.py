@@ -8,13 +8,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from fer_tune.common.console import show_step
 from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.lock import hold_lock
 from fer_tune.data.faces import Splits
 from fer_tune.data.trial_data import build_trial_data
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.study_storage import StudyStorage
-from fer_tune.terminal.formatting import create_progress_bar
+from fer_tune.terminal.training_progress import SeedProgress
 from fer_tune.tracking import retrain_run
 from fer_tune.tracking.queries import list_trials
 from fer_tune.tracking.retrain_run import RetrainRun
@@ -29,11 +30,15 @@ from fer_tune.trial_config import BASELINE
 
 @dataclass(frozen=True, eq=False)
 class RetrainSpec:
-    """A retraining, with its faces and the storage of its checkpoints."""
+    """A retraining, with its faces and the storage of its checkpoints.
+
+    seeds: number of trainings, with the seeds 0, 1, ...
+    """
 
     info: RetrainInfo
     splits: Splits
     storage: StudyStorage
+    seeds: int
 
     @property
     def lock_path(self) -> Path:
@@ -73,7 +78,7 @@ def load_or_train_seed(
 
 
 def load_or_train_baseline(
-    console: Console, store: Store, spec: RetrainSpec, seeds: int
+    console: Console, store: Store, spec: RetrainSpec
 ) -> list[SeedOutcome] | None:
     """Return the baseline's results with the same faces, epochs and seeds.
 
@@ -88,15 +93,15 @@ def load_or_train_baseline(
     baseline = replace(spec, info=replace(spec.info, trial=trial))
     # Another retraining of the study may be training the baseline.
     with hold_lock(baseline.lock_path, "a retraining", wait=True):
-        outcomes = _load_or_train_baseline_seeds(console, store, baseline, seeds)
+        outcomes = _load_or_train_baseline_seeds(console, store, baseline)
         baseline.remove_checkpoints()
     return outcomes
 
 
 def _load_or_train_baseline_seeds(
-    console: Console, store: Store, baseline: RetrainSpec, seeds: int
+    console: Console, store: Store, baseline: RetrainSpec
 ) -> list[SeedOutcome]:
-    info = baseline.info
+    info, seeds = baseline.info, baseline.seeds
     earlier = [retrain_run.find_seed_in_any_retraining(store, info, seed) for seed in range(seeds)]
     trained = [outcome for outcome in earlier if outcome]
     if len(trained) == seeds and not retrain_run.has_unfinished_run(store, info):
@@ -114,17 +119,22 @@ def _load_or_train_baseline_seeds(
 
 def _train_seed(console: Console, run: RetrainRun, spec: RetrainSpec, seed: int) -> SeedOutcome:
     info, splits, config = spec.info, spec.splits, spec.info.trial.config
-    data = build_trial_data(splits, splits.train, config.data_plan, seed)
-    with run.open_seed_run(seed) as seed_run, create_progress_bar(console) as bar:
-        task = bar.add_task(f"seed {seed}", total=info.epochs, shown="")
+    metric, folder = info.study.metric, spec.checkpoint_directory / f"seed-{seed}"
+    with show_step(console, "preparing the training faces"):
+        data = build_trial_data(splits, splits.train, config.data_plan, seed)
+    name = f"seed {seed}" + (f" ({seed + 1} of {spec.seeds})" if spec.seeds > 1 else "")
+    if config == BASELINE:
+        name = f"baseline, {name}"
+    later_seeds = max(0, spec.seeds - seed - 1)
+    with (
+        run.open_seed_run(seed) as seed_run,
+        SeedProgress(console, name, metric, info.epochs, later_seeds) as progress,
+    ):
 
         def on_epoch(result: EpochResult) -> None:
-            seed_run.log_epoch(result)
-            score, gap = result.metrics["val/macro_f1"], result.metrics["gap"]
-            scores = f"macro F1 {score:.3f}, gap {gap:.3f}"
-            bar.update(task, completed=result.epoch, shown=scores)
+            progress.show_epoch(result, is_new=seed_run.log_epoch(result))
 
-        trial = TrialSpec(config, info.epochs, seed, info.study.metric)
-        folder = spec.checkpoint_directory / f"seed-{seed}"
+        trial = TrialSpec(config, info.epochs, seed, metric)
         trained = train_and_test(trial, data, splits.test, folder, on_epoch, console.print)
-        return seed_run.log_outcome(trained)
+        with show_step(console, f"storing the results and the model of {name}"):
+            return seed_run.log_outcome(trained)

@@ -1,12 +1,11 @@
-"""How tables, progress bars, durations, means and metric names look in the terminal."""
+"""How tables, durations, means and metric names look in the terminal."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, stdev
 
 import numpy as np
 from numpy.typing import NDArray
-from rich import progress
 from rich.console import Console
 from rich.table import Table
 
@@ -20,20 +19,6 @@ def show_data_source(console: Console, splits: Splits) -> None:
     console.print(f"Faces: {splits.source}. {splits.protocol}")
     for remark in collect_remarks(splits):
         console.print(remark, style="bold reverse" if remark == DEMO_WARNING else "")
-
-
-def create_progress_bar(console: Console) -> progress.Progress:
-    """Return a progress bar for epochs; its tasks need the field `shown`, the last scores."""
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TextColumn("epochs, {task.fields[shown]},"),
-        progress.TimeRemainingColumn(),
-        progress.TextColumn("left"),
-    )
-    # Rich estimates the speed from the last 30 s, but one epoch may take minutes.
-    return progress.Progress(*columns, console=console, speed_estimate_period=3600)
 
 
 def format_duration(seconds: float) -> str:
@@ -54,6 +39,12 @@ def format_metric_name(metric: str) -> str:
     """Return a metric's name for people: `macro F1`, `gap`, or `sad F1` for `val_f1/sad`."""
     name = re.sub(r"^val_(\w+)/(.+)", r"\2 \1", metric).removeprefix("val/")
     return name.replace("_", " ").replace("f1", "F1")
+
+
+def format_scores(metrics: Mapping[str, float], names: Iterable[str]) -> str:
+    """Return values with their names, each once: `macro F1 0.512, gap 0.081`."""
+    shown = dict.fromkeys(names)
+    return ", ".join(f"{format_metric_name(name)} {metrics[name]:.3f}" for name in shown)
 
 
 def build_borderless_table(

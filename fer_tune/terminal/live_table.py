@@ -19,6 +19,7 @@ from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import format_parameters, format_value
 from fer_tune.study.search_space.parameters import Point
 from fer_tune.terminal.formatting import format_duration, format_metric_name
+from fer_tune.terminal.training_progress import EpochLines
 
 MAX_ROWS = 12  # the summary at the end shows the best trials of a longer study
 
@@ -42,8 +43,8 @@ class TrialRow:
 class LiveTable:
     """An observer of a study that shows its trials.
 
-    A terminal gets a table that is drawn again as results come in. A file or pipe gets a line
-    for every trial that ends or is paused.
+    A terminal gets a table that is drawn again as results come in. A file or pipe gets lines about
+    epochs, and a line for every trial that ends or is paused.
     """
 
     def __init__(self, console: Console, settings: StudySettings) -> None:
@@ -51,13 +52,14 @@ class LiveTable:
         self._metric, self._space = settings.metric, settings.space
         self._metric_name = format_metric_name(settings.metric)
         self._rows: dict[int, TrialRow] = {}
+        self._lines = EpochLines(console, settings.metric, settings.epochs)
         self._start_time = time.monotonic()
         self._new_epochs = 0
         self._is_live = False
         self._live = Live(get_renderable=self.render_table, console=console, refresh_per_second=2)
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._console.is_interactive:
             self._live.start()
         return self
 
@@ -76,6 +78,9 @@ class LiveTable:
                 if is_better(self._metric, value, row.best and row.best[0]):
                     row.best = value, result.metrics["gap"]
                 self._new_epochs += 1
+                if self._is_live and not self._live.is_started:
+                    time_left = self._estimate_time_left()
+                    self._lines.print_epoch(f"trial {number:03d}", result, time_left)
             case events.TrialRemarked(number=number, remark=remark):
                 if self._is_live:
                     self._console.print(f"trial {number:03d}: {remark}", soft_wrap=True)
@@ -96,9 +101,9 @@ class LiveTable:
                 row.ending = None
 
     def _format_trial_line(self, row: TrialRow, error: str | None) -> str:
-        score = "-" if row.best is None else f"{row.best[0]:.3f}"
+        score, gap = _format_best(row)
         status = f"{events.STATUS_WORDS[row.ending]} after {pluralize(row.epoch, 'epoch')}"
-        line = f"trial {row.number:03d} {status}, {self._metric_name} {score}"
+        line = f"trial {row.number:03d} {status}, {self._metric_name} {score}, gap {gap}"
         if error:
             return f"{line}: {error.splitlines()[-1]}"
         return f"{line}  ({format_parameters(row.point)})"
@@ -125,7 +130,7 @@ class LiveTable:
                 f"{row.number:03d}",
                 events.STATUS_WORDS[row.ending],
                 f"{row.epoch}/{self._settings.epochs}",
-                *([f"{value:.3f}" for value in row.best] if row.best else ["-", "-"]),
+                *_format_best(row),
                 *(format_value(row.point.get(name, "-")) for name in parameters),
                 style="" if row.ending is None else "dim",
             )
@@ -157,17 +162,23 @@ class LiveTable:
             title += f", none with a gap of at most {self._space.max_gap:g} yet"
         elif first and first.best:
             title += f", best {first.best[0]:.3f}"
-        return title + self._estimate_time_left()
+        time_left = self._estimate_time_left()
+        return f"{title}, {time_left}" if time_left else title
 
     def _estimate_time_left(self) -> str:
         ended = [row.epoch for row in self._rows.values() if row.ending]
         running = [row.epoch for row in self._rows.values() if not row.ending]
         trials, epochs = self._settings.trials, self._settings.epochs
-        if len(ended) == trials or not ended or not self._new_epochs:
+        if len(ended) == trials or not self._new_epochs:
             return ""
-        mean = sum(ended) / len(ended)
+        mean = sum(ended) / len(ended) if ended else epochs
         # A trial that is past the mean may well run all of its epochs.
         begun = sum(max(mean - epoch, (epochs - epoch) / 2) for epoch in running)
         left = begun + mean * (trials - len(self._rows))
         seconds = left * (time.monotonic() - self._start_time) / self._new_epochs
-        return f", about {format_duration(seconds)} left"
+        return f"{'about' if ended else 'up to'} {format_duration(seconds)} left"
+
+
+def _format_best(row: TrialRow) -> list[str]:
+    """Return the score and the gap of a trial's best epoch."""
+    return [f"{value:.3f}" for value in row.best] if row.best else ["-", "-"]

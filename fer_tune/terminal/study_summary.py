@@ -12,7 +12,12 @@ from fer_tune.study.ranking import ScoredTrial, rank_trials
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, format_parameters
 from fer_tune.study.search_space.space import SearchSpace
-from fer_tune.terminal.formatting import build_borderless_table, format_duration, format_metric_name
+from fer_tune.terminal.formatting import (
+    build_borderless_table,
+    format_duration,
+    format_metric_name,
+    format_scores,
+)
 
 SUMMARY_METRICS = ("val/macro_f1", "val/accuracy", "gap")
 
@@ -64,8 +69,7 @@ def describe_improvement(
 
 
 def _format_scores(trial: ScoredTrial, metric: str) -> str:
-    names = dict.fromkeys([metric, "val/accuracy", "gap"])
-    return ", ".join(f"{format_metric_name(name)} {trial.metrics[name]:.3f}" for name in names)
+    return format_scores(trial.metrics, (metric, "val/accuracy", "gap"))
 
 
 def count_statuses(trials: Sequence[TrialRecord]) -> str:

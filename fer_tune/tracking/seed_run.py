@@ -54,11 +54,16 @@ class SeedRun:
         self._seed = int(run.data.tags[tags.SEED])
         self._last_epoch = int(run.data.metrics.get(tags.EPOCH, 0))
 
-    def log_epoch(self, result: EpochResult) -> None:
-        """Log the metrics of the epoch, unless they were logged before an interrupt."""
-        if result.epoch > self._last_epoch:
-            self._store.log_metrics(self.run_id, to_epoch_metrics(result), result.epoch)
-            self._last_epoch = result.epoch
+    def log_epoch(self, result: EpochResult) -> bool:
+        """Log the metrics of the epoch, unless they were logged before an interrupt.
+
+        Returns whether they were logged now.
+        """
+        if result.epoch <= self._last_epoch:
+            return False
+        self._store.log_metrics(self.run_id, to_epoch_metrics(result), result.epoch)
+        self._last_epoch = result.epoch
+        return True
 
     def log_outcome(self, trained: "TrainedModel") -> SeedOutcome:
         """Log the best epoch, the test scores, the predictions and the model."""

@@ -4,8 +4,9 @@ import sys
 import pytest
 from rich.table import Table
 
-from fer_tune.common.console import create_console
-from fer_tune.terminal.formatting import build_borderless_table, create_progress_bar
+from fer_tune.common.console import create_console, show_step
+from fer_tune.terminal.formatting import build_borderless_table
+from fer_tune.terminal.training_progress import SeedProgress
 
 PRINTS = """
 import sys
@@ -64,8 +65,7 @@ def test_in_ci_nothing_is_redrawn_or_coloured(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     quiet = create_console()
-    with quiet.status("working"), create_progress_bar(quiet) as bar:
-        bar.add_task("seed 0", total=3, shown="")
+    with show_step(quiet, "working"), SeedProgress(quiet, "seed 0", "gap", 3, 0):
         quiet.print("loud", style="bold reverse")
     shown = capsys.readouterr().out
     assert "\x1b" not in shown

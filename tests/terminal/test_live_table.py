@@ -1,4 +1,5 @@
 import io
+import time
 
 import pytest
 from rich.console import Console
@@ -107,9 +108,10 @@ def test_a_pipe_gets_a_line_for_every_trial_that_ends() -> None:
         _feed(table, 5)
         error = "Traceback\n...\nDiverged: the loss became nan"
         table.on_event(TrialEnded(number=3, ending="failed", error=error))
-    lines = written.getvalue().splitlines()
+    first, *lines = written.getvalue().splitlines()
+    assert first.startswith("trial 000: epoch 1 of 9, macro F1 0.000, gap 0.100, about ")
     assert len(lines) == 4
-    assert lines[0].startswith("trial 001 pruned after 1 epoch, macro F1 0.010")
+    assert lines[0].startswith("trial 001 pruned after 1 epoch, macro F1 0.010, gap 0.100")
     assert "Diverged: the loss became nan" in lines[-1]
 
 
@@ -134,8 +136,9 @@ def test_a_pipe_gets_no_second_line_if_a_paused_trial_is_pruned() -> None:
         _feed(table, 1)
         for ending in ("paused", "stopped"):
             table.on_event(TrialEnded(number=0, ending=ending))
-    assert written.getvalue().startswith("trial 000 paused after 1 epoch,")
-    assert len(written.getvalue().splitlines()) == 1
+    _, *ends = written.getvalue().splitlines()
+    assert len(ends) == 1
+    assert ends[0].startswith("trial 000 paused after 1 epoch,")
 
 
 def test_a_remark_about_a_trial_is_printed_once_when_it_happens() -> None:
@@ -146,3 +149,16 @@ def test_a_remark_about_a_trial_is_printed_once_when_it_happens() -> None:
         table.start_clock()
         table.on_event(TrialRemarked(number=0, remark="its worker died"))
     assert written.getvalue() == "trial 000: its worker died\n"
+
+
+def test_before_a_trial_ends_the_time_left_is_that_of_whole_trials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    table = LiveTable(Console(file=io.StringIO(), width=80), SETTINGS)
+    table.start_clock()
+    table.on_event(TrialStarted(number=0, name="", config=TrialConfig()))
+    now += 60  # for one of 40 times 9 epochs
+    table.on_event(EpochEnded(number=0, result=_result(1, 0.5)))
+    assert "best 0.500, up to 5 h 59 min left" in _render(table)

@@ -1,0 +1,79 @@
+import io
+import time
+
+import pytest
+from rich.console import Console
+
+from fer_tune.scoring.metrics import EpochResult
+from fer_tune.terminal.training_progress import EpochLines, SeedProgress
+
+
+class _Clock:
+    """A clock that a test moves."""
+
+    seconds = 0.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    clock = _Clock()
+    monkeypatch.setattr(time, "monotonic", lambda: clock.seconds)
+    return clock
+
+
+@pytest.fixture
+def log() -> io.StringIO:
+    return io.StringIO()
+
+
+def _result(epoch: int, seconds: float = 0.0) -> EpochResult:
+    metrics = {"val/macro_f1": 0.5, "val/loss": 1.25, "gap": 0.081}
+    return EpochResult(epoch, metrics, [], seconds)
+
+
+def test_a_log_gets_the_first_epoch_then_one_every_few_seconds_and_the_last(
+    clock: _Clock, log: io.StringIO
+) -> None:
+    lines = EpochLines(Console(file=log, width=200), "val/macro_f1", epochs=12)
+    for epoch in range(1, 13):
+        lines.print_epoch("trial 003", _result(epoch), "about 3 min left")
+        clock.seconds += 1
+    shown = [int(line.split()[3]) for line in log.getvalue().splitlines()]
+    assert shown == [1, 6, 11, 12]
+    first = "trial 003: epoch 1 of 12, macro F1 0.500, gap 0.081, about 3 min left"
+    assert log.getvalue().splitlines()[0] == first
+
+
+@pytest.mark.parametrize(("metric", "scores"), [("val/loss", "loss 1.250, gap"), ("gap", "gap")])
+def test_the_metric_of_the_study_is_shown(metric: str, scores: str, log: io.StringIO) -> None:
+    EpochLines(Console(file=log), metric, epochs=9).print_epoch("trial 003", _result(1), "")
+    assert log.getvalue() == f"trial 003: epoch 1 of 9, {scores} 0.081\n"
+
+
+def test_the_time_left_of_a_seed_contains_the_later_seeds(log: io.StringIO) -> None:
+    console = Console(file=log, width=200)
+    with SeedProgress(console, "seed 0 (1 of 3)", "val/loss", 4, later_seeds=2) as progress:
+        progress.show_epoch(_result(1, seconds=60), is_new=True)
+    with SeedProgress(console, "seed 2 (3 of 3)", "val/loss", 4, later_seeds=0) as progress:
+        progress.show_epoch(_result(4), is_new=True)
+    assert log.getvalue().splitlines() == [
+        "seed 0 (1 of 3): epoch 1 of 4, loss 1.250, gap 0.081, about 11 min left",
+        "seed 2 (3 of 3): epoch 4 of 4, loss 1.250, gap 0.081",
+    ]
+
+
+def test_a_resumed_training_begins_with_its_next_epoch(log: io.StringIO) -> None:
+    with SeedProgress(Console(file=log, width=200), "seed 0", "gap", 30, 0) as progress:
+        for epoch in range(1, 22):
+            progress.show_epoch(_result(epoch, seconds=2), is_new=epoch > 20)
+    assert log.getvalue() == "seed 0: epoch 21 of 30, gap 0.081, about 18 s left\n"
+
+
+def test_a_terminal_gets_a_bar_and_no_lines() -> None:
+    log = io.StringIO()
+    console = Console(file=log, width=120, force_terminal=True, force_interactive=True)
+    with SeedProgress(console, "baseline, seed 0", "gap", 2, 0) as progress:
+        for epoch in (1, 2):
+            progress.show_epoch(_result(epoch), is_new=True)
+    assert "2/2" in log.getvalue()
+    assert "epoch 1 of 2" not in log.getvalue()
