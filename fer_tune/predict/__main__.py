@@ -87,10 +87,11 @@ def _print_predictions(
     from fer_tune.tracking.registry import find_default_model_uri
     from fer_tune.tracking.store import open_store
 
-    store = open_store(args.tracking_uri, create=False)
-    uri = args.model or find_default_model_uri(store)
-    model = load_model(store, uri)
     console = create_console()
+    with show_step(console, "loading the model"):
+        store = open_store(args.tracking_uri, create=False)
+        uri = args.model or find_default_model_uri(store)
+        model = load_model(store, uri)
     with show_step(console, f"looking for faces in {pluralize(len(photos), 'image')}"):
         faces = extract_all_faces(photos, unreadable)
     if not faces:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.table import Table
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE
@@ -42,11 +43,11 @@ class RetrainResult:
 def compare_and_register(
     console: Console, store: Store, run: RetrainRun, result: RetrainResult
 ) -> str:
-    """Print and log the scores and comparisons, and register the model of the best seed.
+    """Log the scores and comparisons, register the model of the best seed, then print all this.
 
     Returns the model's address in the registry.
     """
-    _show_scores(console, run, result)
+    tables = _log_scores(run, result)
     metric, seeds = result.info.study.metric, len(result.outcomes)
     best = choose_best_seed(result.outcomes, metric)
     intervals = bootstrap_intervals(best.test.confusion)
@@ -70,8 +71,12 @@ def compare_and_register(
     uri = f"models:/{registry.MODEL_NAME}/{version.version}"
     lines.append(f"Registered as {uri}, @{alias}: {reason}")
     registry.set_alias(store, str(version.version), alias, "\n\n".join(lines))
+    for table in tables:
+        console.print()
+        console.print(table)
+    console.print(f"\n{PAPER_REMARK}\n")
     for line in lines:
-        console.print(line, soft_wrap=True)
+        console.print(line)
     return uri
 
 
@@ -97,7 +102,8 @@ def choose_alias(champion: Champion, comparison: McNemarResult | str) -> tuple[s
     return CHALLENGER, f"against {name}, it is {comparison}."
 
 
-def _show_scores(console: Console, run: RetrainRun, result: RetrainResult) -> None:
+def _log_scores(run: RetrainRun, result: RetrainResult) -> tuple[Table, Table]:
+    """Log the scores of all seeds; return the tables that show them."""
     best = [outcome.best for outcome in result.outcomes]
     tests = [outcome.test for outcome in result.outcomes]
     predictions = [outcome.predictions for outcome in result.outcomes]
@@ -116,11 +122,8 @@ def _show_scores(console: Console, run: RetrainRun, result: RetrainResult) -> No
         metrics["test/flip_accuracy"] = [each.accuracy for each in scores]
         metrics["test/flip_macro_f1"] = [each.macro_f1 for each in scores]
         rows["- with TTA (mirror images)"] = metrics["test/flip_accuracy"]
-    for table in (build_class_table(classes, tests), build_overall_table(best, tests, rows)):
-        console.print()
-        console.print(table)
-    console.print(f"\n{PAPER_REMARK}\n")
     run.log_summary(result.outcomes, metrics)
+    return build_class_table(classes, tests), build_overall_table(best, tests, rows)
 
 
 def _compare_predictions(

@@ -71,8 +71,7 @@ def load_or_train_seed(
     test = outcome.test
     console.print(
         f"seed {seed}: best epoch {outcome.best.epoch} of {spec.info.epochs}, test macro F1 "
-        f"{test.macro_f1:.3f}, test accuracy {test.accuracy:.3f}, model {outcome.model_uri}",
-        soft_wrap=True,
+        f"{test.macro_f1:.3f}, test accuracy {test.accuracy:.3f}, model {outcome.model_uri}"
     )
     return outcome
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -63,10 +64,13 @@ def run_search(console: Console, plan: SearchPlan) -> None:
     budget = plan.time_budget
     is_stopped = not result.is_done and (budget is None or time.monotonic() - began < budget)
     for warning in filter(None, (result.tracking_warning, result.export_warning)):
-        console.print(f"Warning: {warning}", style="bold", soft_wrap=True)
-    study_summary.show_outcome(console, result.trials, plan.settings)
+        console.print(f"Warning: {warning}", style="bold")
+    page = None
     if not is_stopped and not result.tracking_warning:
-        write_report_or_warn(console, plan, result.store)
+        page = write_report_or_warn(console, plan, result.store)
+    study_summary.show_outcome(console, result.trials, plan.settings)
+    if page:
+        console.print(f"Report: {page}", soft_wrap=True)
     if result.is_done and not score_trials(result.trials, plan.settings.metric):
         raise SystemExit(
             "No trial has a result: see error.txt of its run in MLflow; "
@@ -86,7 +90,7 @@ def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
     needs_ray = not _is_study_done(trials, plan)
     with (
         _lock_study(console, plan),
-        open_store_and_ray(plan, with_ray=needs_ray) as (store, machines),
+        open_store_and_ray(console, plan, with_ray=needs_ray) as (store, machines),
     ):
         context = make_run_resources(console, plan, machines, faces) if needs_ray else None
         with _open_writer(plan, store) as writer:
@@ -164,7 +168,7 @@ def _run_trials(
             pruner.on_event(event)
         table.start_clock()
         bucket_logs = plan.storage.open_bucket_logs(plan.settings.name)
-        observers: list[Observer] = [log, *bucket_logs, writer, table, pruner]
+        observers: list[Observer] = [log, *bucket_logs, writer, pruner, table]
         try:
             return run_study(plan.settings, faces, context, observers)
         except UserError as error:
@@ -172,19 +176,19 @@ def _run_trials(
             raise UserError(f"{error}; {advice}") from error
 
 
-def write_report_or_warn(console: Console, plan: SearchPlan, store: Store) -> None:
-    """Write the report of the study; only warn if that fails."""
+def write_report_or_warn(console: Console, plan: SearchPlan, store: Store) -> Path | None:
+    """Write the report of the study, and return its path; only warn if that fails."""
     name = plan.settings.name
     try:
         from fer_tune.report.page import write_and_log_report
 
         with show_step(console, "writing the report (Ctrl-C skips it)"):
-            page = write_and_log_report(store, name, plan.storage, splits=plan.splits)
-        console.print(f"Report: {page}", soft_wrap=True)
+            return write_and_log_report(store, name, plan.storage, splits=plan.splits)
     except KeyboardInterrupt:
         print("No report was written; python -m fer_tune.report writes it", file=sys.stderr)
     except Exception as error:  # a study is worth more than its report
         print(f"Warning: no report of study {name}: {summarize_error(error)}", file=sys.stderr)
+    return None
 
 
 def _show_next_commands(console: Console, plan: SearchPlan, result: StudyResult) -> None:

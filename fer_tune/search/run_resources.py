@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -22,20 +22,23 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_store_and_ray(
-    plan: SearchPlan, *, with_ray: bool
+    console: Console, plan: SearchPlan, *, with_ray: bool
 ) -> Iterator[tuple[Store, Sequence[Machine]]]:
     """Open the tracking store and connect to Ray at the same time, as each takes seconds.
 
     Yields the store and Ray's machines; no machines without Ray.
     Raises UserError if one of them cannot be opened, after closing the other.
     """
-    with ThreadPoolExecutor(1) as executor:
+    with ThreadPoolExecutor(1) as executor, ExitStack() as stack:
         opening = executor.submit(open_store, plan.settings.tracking_uri)
-        with suppress(TimeoutError):  # report a wrong address before Ray starts
-            opening.result(timeout=0.2)
-        session = open_ray_session(plan.ray_address) if with_ray else nullcontext[list[Machine]]([])
-        with session as machines:
-            yield opening.result(), machines
+        with show_step(console, f"connecting to MLflow{' and Ray' if with_ray else ''}"):
+            with suppress(TimeoutError):  # report a wrong address before Ray starts
+                opening.result(timeout=0.2)
+            machines: Sequence[Machine] = []
+            if with_ray:
+                machines = stack.enter_context(open_ray_session(plan.ray_address))
+            store = opening.result()
+        yield store, machines
 
 
 def make_run_resources(

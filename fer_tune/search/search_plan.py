@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from fer_tune import defaults
+from fer_tune.common.console import show_step
 from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE
 from fer_tune.data.faces import Splits
@@ -68,10 +69,11 @@ def make_plan(console: Console, options: SearchOptions, command: str) -> SearchP
     """
     storage = open_storage(options.storage)
     request = ResourceRequest(options.concurrent, options.cpus_per_trial, options.gpus_per_trial)
-    if options.resume is None:
-        splits, settings = _make_settings(options, storage)
-    else:
-        splits, settings = _load_settings(options, storage, options.resume)
+    with show_step(console, "reading the faces"):
+        if options.resume is None:
+            splits, settings = _make_settings(options, storage)
+        else:
+            splits, settings = _load_settings(options, storage, options.resume)
     if options.address is None and request != ResourceRequest():
         allocate_resources([detect_machine()], settings.trials, request)
     show_data_source(console, splits)
