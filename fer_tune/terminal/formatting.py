@@ -6,19 +6,31 @@ from statistics import mean, stdev
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
 
 from fer_tune.data.demo.demo_splits import DEMO_WARNING
-from fer_tune.data.faces import Splits
+from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.load import collect_remarks
 
 
 def show_data_source(console: Console, splits: Splits) -> None:
-    """Print which faces a command uses; the warning about demo faces stands out."""
+    """Print which faces of which classes a command uses; the warning on demo faces stands out."""
     console.print(f"Faces: {splits.source}. {splits.protocol}")
+    console.print("Faces of each class that train/validate/test:")
+    console.print(Columns(format_class_counts(splits), padding=(0, 3)))
     for remark in collect_remarks(splits):
         console.print(remark, style="bold reverse" if remark == DEMO_WARNING else "")
+
+
+def format_class_counts(splits: Splits) -> list[str]:
+    """Return the faces of each class in each split: `angry 3,995/467/491`."""
+    counts = [splits[name].count_by_class(len(splits.classes)).tolist() for name in SPLIT_NAMES]
+    return [
+        f"{name} {'/'.join(f'{count:,}' for count in own)}"
+        for name, *own in zip(splits.classes, *counts, strict=True)
+    ]
 
 
 def format_duration(seconds: float) -> str:

@@ -1,7 +1,33 @@
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 
-from fer_tune.terminal.formatting import format_duration, format_mean_and_std, format_metric_name
+from fer_tune.data.faces import Faces, Splits
+from fer_tune.terminal.formatting import (
+    format_duration,
+    format_mean_and_std,
+    format_metric_name,
+    show_data_source,
+)
+
+
+@pytest.mark.parametrize("number", [7, 100])
+def test_every_class_is_printed_with_its_faces_in_80_columns(number: int) -> None:
+    labels = np.repeat(np.arange(number), 1200 // number)
+    train, held_out = (
+        Faces(np.zeros((len(own), 48, 48), np.uint8), own) for own in (labels, np.arange(number))
+    )
+    classes = tuple(f"class {label}" for label in range(number))
+    splits = Splits(classes, train, held_out, held_out, "faces.zip", "All train.")
+    console = Console(file=io.StringIO(), width=80)
+    show_data_source(console, splits)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    for name in classes:
+        assert sum(f"{name} {1200 // number}/1/1" in line for line in lines) == 1
 
 
 def test_one_trial_has_no_standard_deviation() -> None:
