@@ -10,6 +10,7 @@ from fer_tune.model_config import ModelConfig
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import add_legend, draw_picture, plot_trials
 from fer_tune.report.section import NO_RESULT, Picture, Section
+from fer_tune.report.training_steps import explain_epoch_lengths
 from fer_tune.study.score_gap_pareto_front import SCORE_METRIC
 from fer_tune.terminal.formatting import format_mean_and_std
 from fer_tune.trial_config import TrialConfig
@@ -54,7 +55,7 @@ def build_augmentation_and_size_section(study: ReportedStudy) -> Section:
         for trial in study.scored
     ]
     summary = summarize_augmentation(points, set(study.space.parameters))
-    return Section(TITLE, summary, NOTE, [_plot_complexity(points)])
+    return Section(TITLE, summary, NOTE + explain_epoch_lengths(study), [_plot_complexity(points)])
 
 
 def count_trial_parameters(config: TrialConfig, classes: int) -> int:

@@ -6,6 +6,7 @@ from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import add_legend, draw_picture
 from fer_tune.report.section import NO_RESULT, Picture, Section
 from fer_tune.scoring.metric_estimates import estimate_metric, estimate_metric_difference
+from fer_tune.study.ranking import ScoredTrial
 from fer_tune.terminal.formatting import format_metric_name
 from fer_tune.terminal.study_summary import SUMMARY_METRICS, describe_improvement
 
@@ -44,8 +45,14 @@ def _summarize_improvement(study: ReportedStudy) -> str:
         f"{estimate_metric(after, metric)}. The baseline, the paper's configuration, reaches "
         f"{score}. The difference is {estimate_metric_difference(after, before, metric)}. "
         f"The gap between training and validation accuracy is {estimate_metric(after, 'gap')} "
-        f"instead of {estimate_metric(before, 'gap')}."
+        f"instead of {estimate_metric(before, 'gap')}.{_describe_steps(best, baseline)}"
     )
+
+
+def _describe_steps(best: ScoredTrial, baseline: ScoredTrial) -> str:
+    if not (best.steps and baseline.steps):
+        return ""
+    return f" It takes {best.steps:,} training steps, and the baseline {baseline.steps:,}."
 
 
 def _describe_constraint(study: ReportedStudy) -> str:

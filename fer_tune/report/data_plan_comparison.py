@@ -1,62 +1,81 @@
-"""The section that compares the data plans."""
+"""The section that compares the data plans at equal numbers of training steps."""
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.resampling import DATA_PLANS
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import MARKERS, PALE, draw_picture
+from fer_tune.report.plotting import MARKERS, PALE, add_legend, draw_picture
 from fer_tune.report.section import NO_RESULT, Picture, Section
+from fer_tune.report.training_steps import get_faces_by_plan, has_equal_classes
 from fer_tune.scoring.metric_estimates import estimate_metric_difference
-from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.ranking import score_trials
+from fer_tune.scoring.metrics import EpochResult, find_best_epoch
+from fer_tune.scoring.significance import judge_mean
+from fer_tune.study.learnt_trials import MIN_GROUP, find_majority_share
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.terminal.formatting import format_mean_and_std, format_metric_name
+from fer_tune.terminal.formatting import format_metric_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TITLE = "Data plans"
 ORIGINAL_PLAN = "original"
-PAIRS_NOTE = (
-    "A line joins two trials that differ only in their data plan. Both are taken at their best "
-    "epoch among the epochs that both have. "
-)
 NOTE = (
-    "Pale points are all trials at their best epoch; bars are their mean and standard deviation. "
-    "The trials of two plans also differ in other parameters, because the search proposes more "
-    "trials like the good ones."
+    "Each line is a trial. A step is one update of the weights by one batch, and the data plan "
+    "decides how many steps an epoch has. "
+)
+PAIRS_NOTE = (
+    "Lines in colour are trials that differ only in their data plan. A marker is the best epoch "
+    "among those that end within the steps of both (dotted line). A plan with shorter epochs has "
+    "more of them to choose from. "
+)
+SCHEDULE_NOTE = (
+    "A learning rate schedule spans all epochs of a trial, so it is cut on the longer side."
+)
+NO_STEPS = (
+    "The numbers of training steps are unknown: they are not recorded, and the faces are not "
+    "available to count them. So the data plans are not compared. Use --data PATH."
+)
+EQUAL_CLASSES = (
+    "There is nothing to balance: all classes have the same number of training faces, or nearly. "
+    "So the data plans are not compared."
 )
 
 
 @dataclass(frozen=True)
 class TrialPair:
-    """Two trials that differ only in their data plan; one has the original data.
+    """Two trials that differ only in their data plan; the first has the original data.
 
-    epochs: number of epochs that both have.
-    original, other: the best of these epochs.
+    budget: training steps that both have; 0 if they are unknown.
+    best: the best epoch of each trial within these steps.
+    problem: why the two cannot be compared; empty if they can.
     """
 
-    plan: str
-    epochs: int
-    original: EpochResult
-    other: EpochResult
+    trials: tuple[TrialRecord, TrialRecord]
+    budget: int = 0
+    best: tuple[EpochResult, ...] = ()
+    problem: str = ""
+
+    @property
+    def plan(self) -> str:
+        """The data plan that is compared with the original data."""
+        return self.trials[1].config.data_plan
 
 
 def find_trial_pairs(study: ReportedStudy) -> list[TrialPair]:
     """Return a pair for every trial that has a counterpart on the original data."""
     groups: dict[str, dict[str, TrialRecord]] = defaultdict(dict)
-    for trial in study.scored:
+    for trial in sorted(study.scored, key=lambda trial: trial.number):
         config = trial.record.config
         group = groups[config.model_dump_json(exclude={"data_plan"})]
         group.setdefault(config.data_plan, trial.record)
+    share = find_majority_share(study.scored) or 0
     return [
-        _make_pair(study.metric, plans[ORIGINAL_PLAN], plans[plan])
+        _make_pair((plans[ORIGINAL_PLAN], plans[plan]), study.metric, share)
         for plans in groups.values()
         if ORIGINAL_PLAN in plans
         for plan in DATA_PLANS
@@ -64,83 +83,110 @@ def find_trial_pairs(study: ReportedStudy) -> list[TrialPair]:
     ]
 
 
-def _make_pair(metric: str, original: TrialRecord, other: TrialRecord) -> TrialPair:
-    epochs = min(len(original.history), len(other.history))
-    cut = [replace(trial, history=trial.history[:epochs]) for trial in (original, other)]
-    first, second = (trial.best_epoch for trial in score_trials(cut, metric))
-    return TrialPair(other.config.data_plan, epochs, first, second)
+def _make_pair(
+    trials: tuple[TrialRecord, TrialRecord], metric: str, majority_share: float
+) -> TrialPair:
+    budget = min(_count_steps(trial, trial.history[-1]) for trial in trials)
+    within = (
+        [epoch for epoch in trial.history if _count_steps(trial, epoch) <= budget]
+        for trial in trials
+    )
+    best = tuple(filter(None, (find_best_epoch(epochs, metric) for epochs in within)))
+    problem = ""
+    if len(best) < 2:
+        problem = "an epoch of one trial has more steps than the whole training of the other"
+    elif any(epoch.metrics["val/accuracy"] <= majority_share for epoch in best):
+        problem = "a trial has not learnt yet; it is no better than naming the largest class"
+    return TrialPair(trials, budget, best, problem)
+
+
+def _count_steps(trial: TrialRecord, epoch: EpochResult) -> int:
+    return epoch.epoch * (trial.steps_per_epoch or 0)
 
 
 def build_data_plan_section(study: ReportedStudy) -> Section:
-    """Return the section: pairs that differ only in their data plan, and all trials by plan."""
+    """Return the section: how each data plan changes the metric at equal training steps."""
     if not study.scored:
         return Section(TITLE, NO_RESULT)
-    pairs, metric = find_trial_pairs(study), study.metric
-    by_plan = {plan: [t.metrics[metric] for t in some] for plan, some in study.by_plan.items()}
-    picture = _plot_by_plan(by_plan, pairs, metric)
-    if not pairs:
-        return Section(TITLE, summarize_plans(by_plan, metric), NOTE, [picture])
-    return Section(TITLE, summarize_pairs(pairs, metric), PAIRS_NOTE + NOTE, [picture])
+    pairs, faces = find_trial_pairs(study), get_faces_by_plan(study)
+    is_known = all(trial.record.steps_per_epoch for trial in study.scored)
+    if has_equal_classes(faces):
+        summary = EQUAL_CLASSES
+    elif not pairs:
+        summary = "No two trials differ only in their data plan, so the plans are not compared."
+    elif not is_known:
+        summary = NO_STEPS
+    else:
+        summary = summarize_pairs(pairs, study.metric)
+    counts = ", ".join(f"{plan} {faces[plan]:,}" for plan in study.by_plan if plan in faces)
+    findings = [f"Faces an epoch: {counts}."] if counts else []
+    if not is_known:
+        return Section(TITLE, summary, findings=findings)
+    has_schedule = any(pair.trials[0].config.schedule != "constant" for pair in pairs)
+    note = NOTE + PAIRS_NOTE * bool(pairs) + SCHEDULE_NOTE * has_schedule
+    return Section(TITLE, summary, note, [_plot_by_step(study, pairs)], findings=findings)
 
 
-def summarize_pairs(pairs: list[TrialPair], metric: str) -> str:
+def summarize_pairs(pairs: Sequence[TrialPair], metric: str) -> str:
     """Return how each plan changes the metric if all other parameters stay."""
-    parts = []
+    parts, problems = [], []
     for plan in dict.fromkeys(pair.plan for pair in pairs):
         own = [pair for pair in pairs if pair.plan == plan]
-        changes = [estimate_metric_difference(pair.other, pair.original, metric) for pair in own]
-        change = f"{changes[0]:+.3f}"
-        if len(own) > 1:
-            values = [estimate.value for estimate in changes]
-            change = f"{mean(values):+.3f} ± {stdev(values):.3f}"
-        least, most = min(pair.epochs for pair in own), max(pair.epochs for pair in own)
-        epochs = f"{least} to " if least < most else ""
-        epochs += pluralize(most, "epoch")
-        parts.append(f"{plan} {change} in {pluralize(len(own), 'pair')} over {epochs}")
-    return (
-        f"Change of the {format_metric_name(metric)} against the original data, with all other "
-        f"parameters equal: {'; '.join(parts)}."
+        if compared := [pair for pair in own if not pair.problem]:
+            parts.append(f"{plan} {_describe_change(compared, metric)}")
+        else:
+            problems.append(f"{plan} cannot be compared: {own[0].problem}.")
+    changes = (
+        f"Change of the {format_metric_name(metric)} against the original data, with as many "
+        f"training steps and all other parameters equal: {'; '.join(parts)}."
     )
+    return " ".join([changes] * bool(parts) + problems)
 
 
-def summarize_plans(by_plan: dict[str, list[float]], metric: str) -> str:
-    """Return the mean of each plan's trials."""
-    means = "; ".join(
-        f"{plan} {format_mean_and_std(values)} ({len(values)})" for plan, values in by_plan.items()
-    )
-    return (
-        "No two trials differ only in their data plan. The "
-        f"{format_metric_name(metric)} of all trials by plan is, as mean and standard deviation "
-        f"(number of trials): {means}."
-    )
+def _describe_change(pairs: Sequence[TrialPair], metric: str) -> str:
+    changes = [estimate_metric_difference(pair.best[1], pair.best[0], metric) for pair in pairs]
+    values = [change.value for change in changes]
+    text = f"{changes[0]:+.3f}"
+    if len(pairs) > 1:
+        text = f"{mean(values):+.3f} ± {stdev(values):.3f}"
+    least, most = min(pair.budget for pair in pairs), max(pair.budget for pair in pairs)
+    steps = f"{least:,} to {most:,} steps" if least < most else pluralize(most, "step")
+    verdict = f"may be chance: {MIN_GROUP} pairs are needed"
+    if len(pairs) >= MIN_GROUP:
+        verdict = judge_mean(values)
+    return f"{text} in {pluralize(len(pairs), 'pair')} within {steps} ({verdict})"
 
 
-def _plot_by_plan(by_plan: dict[str, list[float]], pairs: list[TrialPair], metric: str) -> Picture:
-    columns = {plan: index for index, plan in enumerate(by_plan)}
+def _plot_by_step(study: ReportedStudy, pairs: Sequence[TrialPair]) -> Picture:
+    metric, records = study.metric, [trial.record for trial in study.scored]
+    paired = {trial.number for pair in pairs for trial in pair.trials}
+    originals = list(dict.fromkeys(pair.trials[0].number for pair in pairs))
+
+    def plot_trial(axes: "Axes", trial: TrialRecord, **style: Any) -> None:
+        steps = [_count_steps(trial, epoch) for epoch in trial.history]
+        axes.plot(steps, [epoch.metrics[metric] for epoch in trial.history], **style)
 
     def plot_panels(axes: "list[Axes]") -> None:
-        rng = np.random.default_rng(0)
-        for plan, values in by_plan.items():
-            x = columns[plan]
-            spread = x + rng.uniform(-0.12, 0.12, len(values))
-            deviation = stdev(values) if len(values) > 1 else 0
-            axes[0].plot(spread, values, "o", color=PALE, markersize=4)
-            axes[0].errorbar(x + 0.24, mean(values), deviation, fmt="_", color="0.3", capsize=3)
-        for index, pair in enumerate(pairs):
-            axes[0].plot(
-                [columns[ORIGINAL_PLAN], columns[pair.plan]],
-                [pair.original.metrics[metric], pair.other.metrics[metric]],
-                marker=MARKERS[index % len(MARKERS)],
-                linestyle=("-", "--", ":", "-.")[index % 4],
-                color=f"C{index % 8}",
-            )
-        axes[0].set_xticks(range(len(columns)), list(columns))
-        axes[0].set_xlim(-0.5, len(columns) - 0.5)
+        for record in records:
+            if record.number not in paired:
+                plot_trial(axes[0], record, color=PALE, linewidth=0.6)
+        for pair in pairs:
+            index = originals.index(pair.trials[0].number)
+            for place, trial in enumerate(pair.trials):
+                plan = trial.config.data_plan
+                color, line = f"C{DATA_PLANS.index(plan)}", ("-", "--", "-.")[index % 3]
+                plot_trial(axes[0], trial, color=color, linestyle=line, label=plan)
+                if not pair.problem:
+                    point = _count_steps(trial, pair.best[place]), pair.best[place].metrics[metric]
+                    axes[0].plot(*point, MARKERS[index % len(MARKERS)], color=color)
+            axes[0].axvline(pair.budget, color="0.4", linestyle=":", linewidth=0.8)
+        axes[0].set_xlabel("training steps")
         axes[0].set_ylabel(f"validation {format_metric_name(metric)}")
-        axes[0].set_xlabel("data plan")
+        axes[0].set_xlim(left=0)
+        if pairs:
+            add_legend(axes[0], 4)
 
-    alt = f"{format_metric_name(metric)} by data plan: " + ", ".join(
-        f"{plan} {format_mean_and_std(values)} over {pluralize(len(values), 'trial')}"
-        for plan, values in by_plan.items()
-    )
-    return draw_picture("data-plans", alt, plot_panels, height=2.8)
+    most = max(_count_steps(record, record.history[-1]) for record in records)
+    name, trials = format_metric_name(metric), pluralize(len(records), "trial")
+    alt = f"{name} by training step, up to {most:,}, of {trials}."
+    return draw_picture("data-plans", alt, plot_panels, height=3.0)

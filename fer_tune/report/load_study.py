@@ -1,7 +1,7 @@
 """The study that a report describes, loaded from its event log or from MLflow."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class ReportedStudy:
     trials: all trials by number; confusion matrices may be missing (see `load_study`).
     command: the command that started the study; None if it is not recorded.
     has_local_log: whether the storage has the event log, and so the checkpoints too.
+    faces_by_plan: faces an epoch of every data plan; empty if the faces are not available.
     """
 
     run: queries.StudyRun
@@ -41,6 +42,7 @@ class ReportedStudy:
     trials: Sequence[TrialRecord]
     command: str | None = None
     has_local_log: bool = False
+    faces_by_plan: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def metric(self) -> str:

@@ -21,6 +21,7 @@ from fer_tune.report.overfitting import build_overfitting_section
 from fer_tune.report.predicted_faces import build_face_sheets
 from fer_tune.report.reproduce import build_reproduction_section
 from fer_tune.report.section import FaceSheet
+from fer_tune.report.training_steps import count_training_steps
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.tracking import tags
@@ -86,6 +87,7 @@ def render_report(
     """
     import jinja2
 
+    study = count_training_steps(study, splits) if splits else study
     sheets, reason = _build_sheets(study, storage, splits) if splits else ([], missing_reason)
     sections = [
         build_baseline_section(study),

@@ -1,5 +1,7 @@
 """Bootstrap intervals of scores, and McNemar's test of two models."""
 
+from collections.abc import Sequence
+from statistics import mean, stdev
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +71,14 @@ def judge_difference(evidence: ConfidenceInterval | float) -> str:
     else:
         may_be_chance = evidence >= SIGNIFICANCE_LEVEL
     return "may be chance" if may_be_chance else "unlikely to be chance"
+
+
+def judge_mean(values: Sequence[float]) -> str:
+    """Return in words whether the mean of two or more differences may be chance (Student's t)."""
+    from scipy.stats import t
+
+    error = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
+    return judge_difference(ConfidenceInterval(mean(values) - error, mean(values) + error))
 
 
 def _to_interval(samples: NDArray[np.float64]) -> ConfidenceInterval:

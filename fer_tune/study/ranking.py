@@ -28,6 +28,11 @@ class ScoredTrial:
         return self.best_epoch.metrics
 
     @property
+    def steps(self) -> int:
+        """Training steps until the end of the best epoch; 0 if they are not recorded."""
+        return self.best_epoch.epoch * (self.record.steps_per_epoch or 0)
+
+    @property
     def is_completed(self) -> bool:
         return self.record.ending == "finished"
 

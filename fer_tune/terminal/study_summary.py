@@ -69,7 +69,8 @@ def describe_improvement(
 
 
 def _format_scores(trial: ScoredTrial, metric: str) -> str:
-    return format_scores(trial.metrics, (metric, "val/accuracy", "gap"))
+    scores = format_scores(trial.metrics, (metric, "val/accuracy", "gap"))
+    return scores + f" after {trial.steps:,} training steps" * bool(trial.steps)
 
 
 def count_statuses(trials: Sequence[TrialRecord]) -> str:

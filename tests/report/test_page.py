@@ -140,4 +140,4 @@ def test_many_classes_with_long_names_are_drawn(
     trial: Trial, study: Study, render: Callable[[ReportedStudy], str]
 ) -> None:
     classes = [f"{number} {'name ' * 15}表情" for number in range(30)]
-    assert render(study(trial(0, 20, classes=classes), classes=classes)).count("<svg") == 6
+    assert render(study(trial(0, 20, classes=classes), classes=classes)).count("<svg") == 5

@@ -27,6 +27,16 @@ def test_the_improvement_has_an_interval(trial: Trial, study: Study) -> None:
     assert "The difference is 0.200 (0.1" in text
 
 
+def test_the_improvement_is_told_with_the_training_steps_it_takes(
+    trial: Trial, study: Study
+) -> None:
+    first, best = trial(0, 20, 10), trial(1, 20, 30, data_plan="balanced")
+    assert "steps" not in build_baseline_section(study(first, best)).summary
+    first.steps_per_epoch, best.steps_per_epoch = 1_000, 1_100
+    text = build_baseline_section(study(first, best)).summary
+    assert text.endswith("It takes 2,200 training steps, and the baseline 1,000.")
+
+
 def test_a_study_without_improvement_says_so(trial: Trial, study: Study) -> None:
     text = build_baseline_section(study(trial(0, 30), trial(1, 20))).summary
     assert text.startswith("No trial is better than the baseline")

@@ -1,0 +1,65 @@
+"""Faces and training steps of an epoch, which differ between data plans and batch sizes."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from fer_tune.data.faces import Splits
+from fer_tune.data.resampling import BALANCED_COPIES, DATA_PLANS, count_epoch_faces
+from fer_tune.data.subsample import draw_stratified_sample
+from fer_tune.report.load_study import ReportedStudy
+from fer_tune.trial_config import count_steps_per_epoch
+
+# Share of the faces by which a balanced data set may differ from the original one.
+_NEGLIGIBLE_SHARE = 0.05
+
+
+def count_training_steps(study: ReportedStudy, splits: Splits) -> ReportedStudy:
+    """Return the study with the faces and steps an epoch of all plans and trials.
+
+    They are counted from the faces, because earlier versions did not record them.
+
+    splits: the study's faces.
+    """
+    size = study.run.train_faces or len(splits.train)
+    labels = draw_stratified_sample(splits.train, size, seed=0).labels
+    faces: dict[str, int] = {plan: count_epoch_faces(plan, labels) for plan in DATA_PLANS}
+    trials = [
+        replace(
+            trial,
+            faces_per_epoch=(count := faces[trial.config.data_plan]),
+            steps_per_epoch=trial.steps_per_epoch or count_steps_per_epoch(count, trial.config),
+        )
+        for trial in study.trials
+    ]
+    return replace(study, trials=trials, faces_by_plan=faces)
+
+
+def get_faces_by_plan(study: ReportedStudy) -> Mapping[str, int]:
+    """Return the faces an epoch of each data plan for which they are known."""
+    recorded = {trial.config.data_plan: trial.faces_per_epoch or 0 for trial in study.trials}
+    return study.faces_by_plan or {plan: faces for plan, faces in recorded.items() if faces}
+
+
+def has_equal_classes(faces: Mapping[str, int]) -> bool:
+    """Return whether all classes have nearly as many training faces; False if it is unknown.
+
+    faces: faces an epoch by data plan.
+    """
+    original = faces.get("original", 0)
+    balanced_sets = []
+    if "balanced" in faces:
+        balanced_sets.append(faces["balanced"] / (1 + BALANCED_COPIES))
+    if "oversampled" in faces:
+        balanced_sets.append(faces["oversampled"])
+    limit = _NEGLIGIBLE_SHARE * original
+    return bool(balanced_sets) and all(abs(size - original) <= limit for size in balanced_sets)
+
+
+def explain_epoch_lengths(study: ReportedStudy) -> str:
+    """Return why epochs of different trials are not equal training; empty if they are."""
+    configs = [trial.record.config for trial in study.scored]
+    if len({(config.data_plan, config.batch_size) for config in configs}) < 2:
+        return ""
+    steps = [trial.record.steps_per_epoch or 0 for trial in study.scored]
+    numbers = f", here from {min(steps):,} to {max(steps):,}" if all(steps) else ""
+    return f" Data plan and batch size change the number of training steps in an epoch{numbers}."
