@@ -52,7 +52,8 @@ def _summarize_improvement(study: ReportedStudy) -> str:
 def _describe_steps(best: ScoredTrial, baseline: ScoredTrial) -> str:
     if not (best.steps and baseline.steps):
         return ""
-    return f" It takes {best.steps:,} training steps, and the baseline {baseline.steps:,}."
+    steps = f"{best.steps:,} training steps"
+    return f" Trial {best.number:03d} takes {steps} to its best epoch, the baseline {baseline.steps:,}."
 
 
 def _describe_constraint(study: ReportedStudy) -> str:

@@ -162,23 +162,22 @@ def _plot_by_step(study: ReportedStudy, pairs: Sequence[TrialPair]) -> Picture:
     paired = {trial.number for pair in pairs for trial in pair.trials}
     originals = list(dict.fromkeys(pair.trials[0].number for pair in pairs))
 
-    def plot_trial(axes: "Axes", trial: TrialRecord, **style: Any) -> None:
+    def plot_trial(axes: "Axes", trial: TrialRecord, **look: Any) -> None:
         steps = [_count_steps(trial, epoch) for epoch in trial.history]
-        axes.plot(steps, [epoch.metrics[metric] for epoch in trial.history], **style)
+        axes.plot(steps, [epoch.metrics[metric] for epoch in trial.history], **look)
 
     def plot_panels(axes: "list[Axes]") -> None:
         for record in records:
             if record.number not in paired:
                 plot_trial(axes[0], record, color=PALE, linewidth=0.6)
         for pair in pairs:
-            index = originals.index(pair.trials[0].number)
+            line = ("-", "--", "-.")[originals.index(pair.trials[0].number) % 3]
             for place, trial in enumerate(pair.trials):
                 plan = trial.config.data_plan
-                color, line = f"C{DATA_PLANS.index(plan)}", ("-", "--", "-.")[index % 3]
-                plot_trial(axes[0], trial, color=color, linestyle=line, label=plan)
-                if not pair.problem:
-                    point = _count_steps(trial, pair.best[place]), pair.best[place].metrics[metric]
-                    axes[0].plot(*point, MARKERS[index % len(MARKERS)], color=color)
+                style = DATA_PLANS.index(plan)
+                look = {"color": f"C{style}", "marker": MARKERS[style], "linestyle": line}
+                marked = [] if pair.problem else [trial.history.index(pair.best[place])]
+                plot_trial(axes[0], trial, markevery=marked, label=plan, **look)
             axes[0].axvline(pair.budget, color="0.4", linestyle=":", linewidth=0.8)
         axes[0].set_xlabel("training steps")
         axes[0].set_ylabel(f"validation {format_metric_name(metric)}")
