@@ -52,8 +52,10 @@ def _summarize_improvement(study: ReportedStudy) -> str:
 def _describe_steps(best: ScoredTrial, baseline: ScoredTrial) -> str:
     if not (best.steps and baseline.steps):
         return ""
-    steps = f"{best.steps:,} training steps"
-    return f" Trial {best.number:03d} takes {steps} to its best epoch, the baseline {baseline.steps:,}."
+    return (
+        f" These are the scores after {best.steps:,} training steps of the trial and "
+        f"{baseline.steps:,} of the baseline."
+    )
 
 
 def _describe_constraint(study: ReportedStudy) -> str:
