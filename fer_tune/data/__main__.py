@@ -50,8 +50,8 @@ def build_parser() -> CommandParser:
     """Return the parser of the command line."""
     parser = CommandParser(
         prog=format_program_name("data"),
-        description="Check a set of faces: count classes, exact duplicates, leaks between splits, "
-        "conflicting labels and blank images, and plot some faces.",
+        description="Check a set of faces: count classes, exact duplicates in a split and between "
+        "splits, conflicting labels and blank images, and plot some faces.",
         epilog=_EXAMPLE,
     )
     parser.add_argument(

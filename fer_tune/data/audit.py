@@ -1,4 +1,7 @@
-"""An audit of a data set before training: imbalance, exact duplicates, leaks, blank images."""
+"""An audit of a data set before training: imbalance, exact duplicates, blank images.
+
+Near-duplicates, such as frames of one video, are not looked for.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +38,7 @@ class Audit:
 
     counts: (C,) faces of each class, by split.
     redundant: faces with an earlier duplicate in the same split, by split.
-    leaks: train to validation, train to test, validation to test.
+    leaks: train to validation, train to test, validation to test; of exact duplicates only.
     conflict_groups: groups of duplicates with different labels, over all splits.
     conflict_faces: faces in these groups.
     blank: images of a single grey, by split. JPEG's noise is allowed: a standard deviation below
@@ -60,6 +63,7 @@ class Audit:
             _describe_imbalance(self),
             f"Exact duplicates inside a split: {_format_by_split(self.redundant)}.",
             *map(_describe_leak, self.leaks),
+            "Near-duplicates, such as frames of one video, are not looked for.",
             "Exact duplicates with conflicting labels: "
             f"{conflicts if self.conflict_groups else 'none'}.",
             f"Blank images (a single grey): {_format_by_split(self.blank)}.",
@@ -130,7 +134,7 @@ def _describe_imbalance(audit: Audit) -> str:
 def _describe_leak(leak: Leak) -> str:
     start = f"Leak from {leak.earlier} to {leak.split}:"
     if not leak.faces:
-        return f"{start} none."
+        return f"{start} no exact duplicates."
     faces = f"{leak.faces:,} of {leak.of:,} {leak.split} faces ({leak.faces / leak.of:.1%})"
     same = f"{leak.same_label / leak.faces:.0%} of them with the same label"
     return f"{start} {faces} have an exact duplicate in {leak.earlier}, {same}."

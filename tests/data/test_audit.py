@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,13 @@ def test_findings_are_sentences(splits: Splits) -> None:
     sentences = audit_splits(splits).summarize_findings()
     assert "Leak from train to validation: 1 of 3 validation faces (33.3%) have" in sentences[2]
     assert all(sentence.endswith(".") for sentence in sentences)
+
+
+def test_splits_without_exact_duplicates_are_not_said_to_be_apart(splits: Splits) -> None:
+    apart = replace(splits, test=faces((70, 0), (80, 1)))
+    findings = audit_splits(apart).summarize_findings()
+    assert "Leak from train to test: no exact duplicates." in findings
+    assert "Near-duplicates, such as frames of one video, are not looked for." in findings
 
 
 def test_the_real_faces_have_the_duplicates_known_of_fer2013(real_faces: Path) -> None:
