@@ -59,20 +59,9 @@ class SearchOptions:
     dry_run: bool
 
 
-# Options that a resumed study cannot change. The path of its faces can: they may have been moved.
-_FIXED_STUDY_OPTIONS = ("skip_bad", "space", "epochs", "train_faces", "study")
-_FIXED_SEARCH_OPTIONS = ("warm_start", "metric", "seed", "scheduler", "grace", "reduction")
-
-
 def parse_options(argv: Sequence[str] | None) -> SearchOptions:
     """Return the options of a command line; exit with code 2 after a mistake."""
-    parser = build_parser()
-    options = parser.parse_args(argv)
-    for name in (*_FIXED_STUDY_OPTIONS, *_FIXED_SEARCH_OPTIONS):
-        if options.resume is not None and getattr(options, name) is not None:
-            option = f"--{name.replace('_', '-')}"
-            parser.error(f"{option} cannot be changed in a resumed study; leave it out")
-    return SearchOptions(**vars(options))
+    return SearchOptions(**vars(build_parser().parse_args(argv)))
 
 
 def build_parser() -> CommandParser:

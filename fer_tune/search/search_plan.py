@@ -1,6 +1,5 @@
 """The plan of a search: all that its options decide, before anything is created or started."""
 
-import difflib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits, reload_splits
-from fer_tune.scoring.metrics import list_metric_names
+from fer_tune.search.fixed_options import check_fixed_options
+from fer_tune.search.metric_check import check_metric
 from fer_tune.search.options import SearchOptions
 from fer_tune.search.warm_start import warm_start
 from fer_tune.study.records.settings import StudySettings, read_settings, slugify
@@ -77,7 +77,7 @@ def make_plan(console: Console, options: SearchOptions, command: str) -> SearchP
     if options.address is None and request != ResourceRequest():
         allocate_resources([detect_machine()], settings.trials, request)
     show_data_source(console, splits)
-    if options.warm_start:
+    if options.warm_start and not options.resume:
         store = open_store(settings.tracking_uri, create=False)
         known, summary = warm_start(store, options.warm_start, settings)
         console.print(summary, soft_wrap=True)
@@ -108,7 +108,7 @@ def _make_settings(options: SearchOptions, storage: StudyStorage) -> tuple[Split
         scheduler=options.scheduler or defaults.SCHEDULER,
         grace=options.grace or defaults.GRACE,
         reduction=options.reduction or defaults.REDUCTION,
-        metric=_check_metric(options.metric or defaults.METRIC, splits),
+        metric=check_metric(options.metric or defaults.METRIC, splits.classes),
         seed=defaults.SEED if options.seed is None else options.seed,
         tracking_uri=resolve_tracking_uri(options.tracking_uri),
     )
@@ -120,27 +120,20 @@ def _load_settings(
     """Return the faces and the settings of a study to resume, with what the options change."""
     storage.fetch_study(name)
     settings = read_settings(storage.local_dir, name)[1]
+    check_fixed_options(options, settings)
     splits = reload_splits(options.data or settings.data, skip_bad=settings.skip_bad)
     if splits.content_hash() != settings.faces_hash:
         raise UserError(
             f"study {name} began with other faces than those of {splits.origin or splits.source}; "
             "give their new path with --data"
         )
-    _check_metric(settings.metric, splits)
+    check_metric(settings.metric, splits.classes)
     trials = options.trials or settings.trials
     if trials < settings.trials:
         raise UserError(f"--trials {trials}: the study has {settings.trials} already; give more")
     uri = resolve_tracking_uri(options.tracking_uri or settings.tracking_uri)
     changes = {"trials": trials, "data": splits.origin, "tracking_uri": uri}
     return splits, settings.model_copy(update=changes)
-
-
-def _check_metric(name: str, splits: Splits) -> str:
-    known = list_metric_names(splits.classes)
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known
-        raise UserError(f"--metric {name}: there is no such metric; closest: {', '.join(close)}")
-    return name
 
 
 def show_plan(console: Console, plan: SearchPlan) -> None:

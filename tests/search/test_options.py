@@ -21,22 +21,6 @@ def test_text_that_is_no_time_is_refused(text: str, capsys: pytest.CaptureFixtur
     assert "write 90s, 30m or 2h" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        *("--space=paper", "--epochs=3", "--train-faces=9", "--study=a", "--metric=gap"),
-        *("--seed=1", "--grace=1", "--reduction=2", "--skip-bad", "--warm-start=b"),
-        "--scheduler=none",
-    ],
-)
-def test_fixed_options_cannot_be_changed_at_a_resume(
-    option: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        parse_options(["--resume", "any", option])
-    assert f"{option.split('=')[0]} cannot be changed" in capsys.readouterr().err
-
-
 def test_every_scheduler_that_a_study_may_have_can_be_chosen() -> None:
     names = get_args(SchedulerName)
     assert [parse_options(["--scheduler", name]).scheduler for name in names] == list(names)

@@ -293,12 +293,13 @@ def test_a_name_that_only_mlflow_knows_is_refused_with_advice(
     assert [_get_steps(run, "gap") for run in _get_runs("demo-away")[1]] == [[1, 2]]
 
 
-def test_fixed_options_cannot_be_changed_at_a_resume(
-    capfd: pytest.CaptureFixture[str],
+def test_a_study_is_resumed_with_the_options_that_it_began_with(
+    small_study: FinishedStudy, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        search.main(["--resume", "any", "--epochs", "5"])
-    assert "--epochs cannot be changed" in capfd.readouterr().err
+    search.main([*TWO_TRIALS, "--study", small_study.name, "--resume", small_study.name])
+    assert "Trials: 2 (2 completed)" in capfd.readouterr().out
+    with pytest.raises(UserError, match="--epochs 5: the study has 2; leave it out"):
+        search.main(["--resume", small_study.name, "--epochs", "5"])
 
 
 @pytest.mark.parametrize("option", ["--trials", "--epochs", "--time-budget", "--gpus-per-trial"])

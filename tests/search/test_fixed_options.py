@@ -1,0 +1,90 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fer_tune.common.errors import UserError
+from fer_tune.search import fixed_options
+from fer_tune.search.fixed_options import check_fixed_options
+from fer_tune.search.options import parse_options
+from fer_tune.study.prior_trial import PriorTrial
+from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.search_space.load_space import find_space_file, load_space
+from tests.settings import make_settings
+
+
+def _prior_trial(study: str) -> PriorTrial:
+    numbers: dict[str, Any] = {"number": 0, "epochs": 9, "best": 0.5, "gap": 0.1, "last": 0.5}
+    return PriorTrial(study=study, point={}, is_whole=True, **numbers)
+
+
+SMOKE = load_space(find_space_file("smoke"))
+BEGAN_WITH = {"train_faces": 500, "skip_bad": True, "scheduler": "hyperband", "seed": 7}
+STUDY = make_settings("demo-mine", "smoke", SMOKE, **BEGAN_WITH, known=[_prior_trial("first")])
+PLAIN = make_settings("mine", "smoke", SMOKE)
+
+
+def _check(settings: StudySettings, *options: str) -> None:
+    check_fixed_options(parse_options(["--resume", settings.name, *options]), settings)
+
+
+def test_the_options_that_a_study_began_with_may_be_given_again() -> None:
+    _check(
+        STUDY,
+        *("--space", "smoke", "--epochs", "9", "--train-faces", "500", "--study", "demo-mine"),
+        *("--skip-bad", "--metric", "val/macro_f1", "--seed", "7", "--scheduler", "hyperband"),
+        *("--grace", "1", "--reduction", "3", "--warm-start", "first", "first"),
+        *("--trials", "80", "--data", "moved.csv"),
+    )
+    _check(STUDY, "--study", "mine")  # as it was typed, for a study on demo faces
+    _check(PLAIN, "--seed", "0")
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        ("--epochs=20", "--epochs 20: the study has 9; leave it out"),
+        ("--train-faces=100", "--train-faces 100: the study has no such option; leave it out"),
+        ("--skip-bad", "--skip-bad: the study has no such option; leave it out"),
+        ("--study=other", "--study other: the study has mine; leave it out"),
+        ("--metric=gap", "--metric gap: the study has val/macro_f1; leave it out"),
+        ("--seed=1", "--seed 1: the study has 0; leave it out"),
+        ("--scheduler=none", "--scheduler none: the study has asha; leave it out"),
+        ("--grace=2", "--grace 2: the study has 1; leave it out"),
+        ("--reduction=2", "--reduction 2: the study has 3; leave it out"),
+    ],
+)
+def test_a_changed_option_is_refused_with_both_values(option: str, problem: str) -> None:
+    with pytest.raises(UserError) as error:
+        _check(PLAIN, option)
+    assert str(error.value) == problem
+
+
+def test_a_space_is_compared_by_its_content(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"# a comment\n{SMOKE.to_yaml()}")
+    _check(PLAIN, "--space", str(file))
+    file.write_text(SMOKE.to_yaml().replace("high: 0.01", "high: 0.1"))
+    with pytest.raises(UserError, match=r"high: 0.1,.* and the study has .*high: 0.01,.*; leave"):
+        _check(PLAIN, "--space", str(file))
+    with pytest.raises(UserError, match=r"space gone: give a YAML file .*; or leave it out"):
+        _check(PLAIN, "--space", "gone")
+
+
+def test_other_studies_of_a_warm_start_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = {"second": (_prior_trial("second"),), "unfit": ()}
+
+    def warm_start(_: object, names: list[str], __: StudySettings) -> Any:
+        return sum((trials[name] for name in names), ()), ""
+
+    monkeypatch.setattr(fixed_options, "warm_start", warm_start)
+    monkeypatch.setattr(fixed_options, "open_store", lambda *_, **__: None)
+    _check(STUDY, "--warm-start", "first", "unfit")  # none of its trials fitted
+    _check(PLAIN, "--warm-start", "unfit")
+    problem = "--warm-start first second: the study has --warm-start first; leave it out"
+    with pytest.raises(UserError, match=problem):
+        _check(STUDY, "--warm-start", "first", "second")
+    with pytest.raises(UserError, match="--warm-start unfit: the study has --warm-start first"):
+        _check(STUDY, "--warm-start", "unfit")
+    with pytest.raises(UserError, match="--warm-start second: the study has no such option"):
+        _check(PLAIN, "--warm-start", "second")
