@@ -34,7 +34,9 @@ def test_the_improvement_is_told_with_the_training_steps_it_takes(
     assert "steps" not in build_baseline_section(study(first, best)).summary
     first.steps_per_epoch, best.steps_per_epoch = 1_000, 1_100
     text = build_baseline_section(study(first, best)).summary
-    assert text.endswith(" scores after 2,200 training steps of the trial and 1,000 of the baseline.")
+    assert text.endswith(
+        " scores after 2,200 training steps of the trial and 1,000 of the baseline."
+    )
 
 
 def test_a_study_without_improvement_says_so(trial: Trial, study: Study) -> None:

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
@@ -97,6 +98,12 @@ def match_split(name: str, unknown_words: int = 0) -> SplitName | None:
 def match_split_in_table_name(name: str) -> SplitName | None:
     """Return the split in a table's file name ("train-00000-of-00001.parquet"), or None."""
     return match_split(name, unknown_words=len(name))
+
+
+def match_file_split(path: PurePosixPath) -> SplitName | None:
+    """Return the split in a table's name, or else in a folder's (train/0000.parquet), or None."""
+    names = [path.name, *reversed(path.parts[:-1])]
+    return next(filter(None, map(match_split_in_table_name, names)), None)
 
 
 def match_split_in_image_name(name: str) -> SplitName | None:

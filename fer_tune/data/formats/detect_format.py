@@ -12,15 +12,17 @@ from fer_tune.data.formats import (
     open_folder_or_zip,
     parquet_file,
 )
-from fer_tune.data.formats.class_and_split_names import match_split_in_table_name
+from fer_tune.data.formats.class_and_split_names import match_file_split
 from fer_tune.data.formats.decoded_faces import DecodedFaces, FaceCollector
 from fer_tune.data.formats.folder_scan import describe_passed_over, has_data_suffix
 from fer_tune.data.formats.open_folder_or_zip import OpenableFile
+from fer_tune.data.formats.table_shards import check_tables
 
 KNOWN_FORMATS = "fer2013.csv, image folders by class, zips of these, parquet of images with labels"
 
 # Formats whose files hold faces, labels and perhaps splits, by suffix.
 _READERS = {".parquet": parquet_file.read_parquet}
+_CHOICE = "name one of them, or move the others away"
 
 
 def read_faces(path: Path, *, skip_bad: bool = False) -> DecodedFaces:
@@ -76,6 +78,7 @@ def _read(by_kind: dict[str, list[OpenableFile]], path: Path, collector: FaceCol
         case [("images", files)]:
             image_folders.read_image_folders(files, collector)
         case [(suffix, files)] if suffix in _READERS:
+            check_tables((file.path for file in files), str(path), _CHOICE)
             for file in files:
                 _READERS[suffix](file, collector)
         case [(".zip", _)]:
@@ -93,9 +96,8 @@ def _read_csv_files(files: list[OpenableFile], path: Path, collector: FaceCollec
     # The challenge has a test.csv without labels and a sample submission beside train.csv.
     readable = list(filter(csv_file.has_faces, files)) or files[:1]
     collector.passed_over += [file.path for file in files if file not in readable]
-    splits = [match_split_in_table_name(file.path.name) for file in readable]
-    if len(readable) > 1 and (None in splits or len(set(splits)) < len(splits)):
-        raise UserError(f"{path} holds several data sets ({_join(readable)}); name one of them")
+    check_tables((file.path for file in readable), str(path), _CHOICE)
+    splits = [match_file_split(file.path) for file in readable]
     for file, split in zip(readable, splits, strict=True):
         csv_file.read_csv(file, split, collector)
 

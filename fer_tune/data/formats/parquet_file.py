@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SplitName
 from fer_tune.data.formats import image_file
-from fer_tune.data.formats.class_and_split_names import match_split, match_split_in_table_name
+from fer_tune.data.formats.class_and_split_names import match_file_split, match_split
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.deep_image import DeepFace
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
@@ -59,7 +59,7 @@ class _FaceColumns:
 
     def __init__(self, schema: Any, file: OpenableFile, collector: FaceCollector) -> None:
         self._collector = collector
-        self._file_split = _match_file_split(file)
+        self._file_split = match_file_split(file.path)
         image = _find_column(schema, lambda field: _is_image_type(field.type))
         label = _find_column(schema, lambda field: _is_class_column(field, _LABEL_COLUMNS))
         if image is None or label is None:
@@ -140,9 +140,3 @@ def _is_image_type(kind: Any) -> bool:
     if pyarrow.types.is_struct(kind):
         return any(field.name == "bytes" for field in kind)
     return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
-
-
-def _match_file_split(file: OpenableFile) -> SplitName | None:
-    # train-00000-of-00004.parquet, or train/0000.parquet.
-    folders = map(match_split, reversed(file.path.parts[:-1]))
-    return match_split_in_table_name(file.path.name) or next(filter(None, folders), None)
