@@ -1,6 +1,6 @@
 """The section on the trade-off between augmentation and model size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
@@ -11,6 +11,8 @@ from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import add_legend, draw_picture, plot_trials
 from fer_tune.report.section import NO_RESULT, Picture, Section
 from fer_tune.report.training_steps import explain_epoch_lengths
+from fer_tune.scoring.significance import compare_groups, judge_difference
+from fer_tune.study.learnt_trials import explain_small_groups, select_learnt_trials
 from fer_tune.study.score_gap_pareto_front import SCORE_METRIC
 from fer_tune.terminal.formatting import format_mean_and_std
 from fer_tune.trial_config import TrialConfig
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
 TITLE = "Augmentation and model size"
 NOTE = (
     "Model size is the number of trainable parameters. Each point is a trial at its best epoch. "
-    "Filled points are completed trials, hollow points are not. A trial that has hardly learned "
-    "yet has no gap. The number after ± is the standard deviation over trials."
+    "Filled points are completed trials, hollow points are not. The summary leaves out trials that "
+    "have not learnt: their accuracy does not beat always naming the largest class. The number "
+    "after ± is the standard deviation over trials. Whether a difference may be chance is decided "
+    "by the Mann-Whitney U test."
 )
 MIN_TRIALS = 4
 _STRENGTHS = {"none or weak (below 1/3)": 1 / 3, "medium": 2 / 3, "strong (2/3 or more)": 2.0}
@@ -54,7 +58,9 @@ def build_augmentation_and_size_section(study: ReportedStudy) -> Section:
         )
         for trial in study.scored
     ]
-    summary = summarize_augmentation(points, set(study.space.parameters))
+    learnt = set(select_learnt_trials(study.scored))
+    compared = [point for point, trial in zip(points, study.scored, strict=True) if trial in learnt]
+    summary = summarize_augmentation(compared, set(study.space.parameters))
     return Section(TITLE, summary, NOTE + explain_epoch_lengths(study), [_plot_complexity(points)])
 
 
@@ -73,40 +79,55 @@ def summarize_augmentation(points: Sequence[ComplexityPoint], varied: set[str]) 
 
     Only completed trials count, if there are at least MIN_TRIALS.
 
+    points: of the trials that have learnt.
     varied: names of the parameters that the study varies.
     """
+    if not _SHAPE_PARAMETERS & varied:
+        return "The study does not vary the size of the network, so there is no trade-off to show."
     completed = [point for point in points if point.is_completed]
     points = completed if len(completed) >= MIN_TRIALS else points
-    if not _SHAPE_PARAMETERS & varied or len({point.parameters for point in points}) < 2:
-        return "The study does not vary the size of the network, so there is no trade-off to show."
+    trials = "completed trials" if points is completed else "trials"
+    if not points:
+        return explain_small_groups({})
     size = median(point.parameters for point in points)
     half = median(point.augmentation for point in points)
-    trials = "completed trials" if points is completed else "trials"
-    small = [point for point in points if point.parameters <= size]
-    large = [point for point in points if point.parameters > size]
     limit = f"{size / 1e6:.2g} million parameters"
-    sizes = {f"with up to {limit}": small, f"with more than {limit}": large}
-    parts = []
-    for name, some in sizes.items():
-        weak = [point.gap for point in some if point.augmentation <= half]
-        strong = [point.gap for point in some if point.augmentation > half]
-        if weak and strong:
-            parts.append(
-                f"For {trials} {name}, the gap is {_format_gap(weak)} with augmentation up to "
-                f"{half:.2g} and {_format_gap(strong)} above."
+    sizes = {
+        f"with up to {limit}": [point for point in points if point.parameters <= size],
+        f"with more than {limit}": [point for point in points if point.parameters > size],
+    }
+    by_augmentation = {
+        name: {
+            f"with augmentation up to {half:.2g}": [p.gap for p in some if p.augmentation <= half],
+            "with more": [p.gap for p in some if p.augmentation > half],
+        }
+        for name, some in sizes.items()
+    }
+    reason = "The study does not vary augmentation"
+    if "augmentation" in varied:
+        if any(_explain_few_trials(groups) == "" for groups in by_augmentation.values()):
+            return " ".join(
+                _explain_few_trials(groups, f" {name}")
+                or f"For {trials} {name}, the gap is {_compare_gaps(groups)}."
+                for name, groups in by_augmentation.items()
             )
-    if "augmentation" in varied and parts:
-        return " ".join(parts)
-    by_size = {name: [point.gap for point in some] for name, some in sizes.items() if some}
-    gaps = " and ".join(f"{_format_gap(values)} {name}" for name, values in by_size.items())
-    reason = "Too few trials differ in augmentation"
-    if "augmentation" not in varied:
-        reason = "The study does not vary augmentation"
-    return f"{reason}, so only model size is compared. The gap of the {trials} is {gaps}."
+        reason = "Too few trials differ in augmentation"
+    by_size = {name: [point.gap for point in some] for name, some in sizes.items()}
+    text = _explain_few_trials(by_size) or f"The gap of the {trials} is {_compare_gaps(by_size)}."
+    return f"{reason}, so only model size is compared. {text}"
 
 
-def _format_gap(gaps: Sequence[float]) -> str:
-    return f"{format_mean_and_std(gaps)} ({pluralize(len(gaps), 'trial')})"
+def _explain_few_trials(groups: Mapping[str, Sequence[float]], scope: str = "") -> str:
+    return explain_small_groups({name: len(gaps) for name, gaps in groups.items()}, scope)
+
+
+def _compare_gaps(groups: Mapping[str, Sequence[float]]) -> str:
+    """Return the mean gap of two groups, and whether the difference may be chance."""
+    means = " and ".join(
+        f"{format_mean_and_std(gaps)} ({pluralize(len(gaps), 'trial')}) {name}"
+        for name, gaps in groups.items()
+    )
+    return f"{means} (difference: {judge_difference(compare_groups(*groups.values()))})"
 
 
 def _plot_complexity(points: Sequence[ComplexityPoint]) -> Picture:

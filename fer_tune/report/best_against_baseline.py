@@ -7,8 +7,13 @@ from fer_tune.report.plotting import add_legend, draw_picture
 from fer_tune.report.section import NO_RESULT, Picture, Section
 from fer_tune.scoring.metric_estimates import estimate_metric, estimate_metric_difference
 from fer_tune.study.ranking import ScoredTrial
+from fer_tune.study.learnt_trials import describe_unlearnt_trials
 from fer_tune.terminal.formatting import format_metric_name
-from fer_tune.terminal.study_summary import SUMMARY_METRICS, describe_improvement
+from fer_tune.terminal.study_summary import (
+    SUMMARY_METRICS,
+    describe_drawbacks,
+    describe_improvement,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +22,8 @@ TITLE = "Improvement over the baseline"
 NOTE = (
     "Each trial is scored at its best epoch on the same validation faces. Numbers in brackets and "
     "bars are 95 % bootstrap intervals over these faces. The best trial was also selected on them, "
-    "so its scores are optimistic. Retraining measures it on the test faces."
+    "so its scores are optimistic. Retraining measures it on the test faces. A difference may be "
+    "chance if its interval contains 0. Chance is here the choice of the faces, not of the seed."
 )
 
 
@@ -35,17 +41,22 @@ def _summarize_improvement(study: ReportedStudy) -> str:
     name, constraint = format_metric_name(metric), _describe_constraint(study)
     before, after = baseline.best_epoch, best.best_epoch
     score = estimate_metric(before, metric)
+    unlearnt = describe_unlearnt_trials((best, baseline), study.scored)
     if best is baseline:
         return (
             f"No trial is better than the baseline, the paper's configuration{constraint}. "
-            f"Its {name} is {score}."
+            f"Its {name} is {score}.{unlearnt}"
         )
+    difference = estimate_metric_difference(after, before, metric)
+    verdict = difference.verdict and f" and {difference.verdict}"
     return (
         f"Trial {best.number:03d}{constraint} reaches a {name} of "
         f"{estimate_metric(after, metric)}. The baseline, the paper's configuration, reaches "
-        f"{score}. The difference is {estimate_metric_difference(after, before, metric)}. "
+        f"{score}. The difference is {difference}{verdict}. "
         f"The gap between training and validation accuracy is {estimate_metric(after, 'gap')} "
-        f"instead of {estimate_metric(before, 'gap')}.{_describe_steps(best, baseline)}"
+        f"instead of {estimate_metric(before, 'gap')}."
+        f"{describe_drawbacks(best, baseline, metric, study.classes)}"
+        f"{_describe_steps(best, baseline)}{unlearnt}"
     )
 
 

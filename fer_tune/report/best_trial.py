@@ -12,6 +12,7 @@ from fer_tune.report.section import NO_RESULT, FaceSheet, Picture, Section, Tabl
 from fer_tune.scoring import paper_results
 from fer_tune.scoring.metrics import Scores
 from fer_tune.scoring.significance import ConfidenceInterval, bootstrap_intervals
+from fer_tune.study.learnt_trials import describe_unlearnt_trials
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,9 +38,10 @@ def build_best_trial_section(
     if not confusion.sum():
         summary = "Its confusion matrix is not recorded in MLflow before the trial ends."
         return Section(TITLE, summary, missing_reason, sheets=sheets)
+    unlearnt = describe_unlearnt_trials([study.best], study.scored).strip()
     return Section(
         TITLE,
-        summarize_classes(study.best.number, study.classes, confusion),
+        unlearnt or summarize_classes(study.best.number, study.classes, confusion),
         f"{NOTE} {missing_reason}".strip(),
         [_plot_confusion_matrix(study.classes, confusion)],
         [_build_score_table(study.classes, confusion)],

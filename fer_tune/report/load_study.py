@@ -1,12 +1,13 @@
 """The study that a report describes, loaded from its event log or from MLflow."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from fer_tune.data.resampling import DATA_PLANS
 from fer_tune.events import TrialStarted
+from fer_tune.scoring.metrics import parse_classes
 from fer_tune.study.ranking import ScoredTrial, rank_trials
 from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.settings import FILE as SETTINGS
@@ -20,8 +21,6 @@ from fer_tune.tracking import queries
 from fer_tune.tracking.confusion_matrix import parse_confusion_csv
 from fer_tune.tracking.read_artifacts import find_text
 from fer_tune.tracking.store import Store
-
-_CLASS_F1_PREFIX = "val_f1/"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +90,7 @@ def load_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
         if same_faces and _find_start_time(folder) == queries.find_start_time(store, run):
             trials = read_trials(folder)
             metrics = next((trial.history[0].metrics for trial in trials if trial.history), ())
-            classes = tuple(_parse_classes(metrics))
+            classes = parse_classes(metrics)
             return ReportedStudy(run, settings.space, classes, trials, command, has_local_log=True)
     text = find_text(store, run.run_id, "space.yaml") or ""
     space = parse_space(text, f"space.yaml of {name}")
@@ -102,11 +101,6 @@ def load_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
 def _find_start_time(folder: Path) -> int | None:
     started = (event for event in read_events(folder) if isinstance(event, TrialStarted))
     return next((event.time for event in started if event.number == BASELINE_TRIAL), None)
-
-
-def _parse_classes(metrics: Iterable[str]) -> list[str]:
-    prefix = _CLASS_F1_PREFIX
-    return [name.removeprefix(prefix) for name in metrics if name.startswith(prefix)]
 
 
 def _load_from_mlflow(
@@ -128,7 +122,7 @@ def _load_from_mlflow(
     ]
     # Sorted by name, not by label; without a confusion matrix only their number matters.
     classes = tuple(
-        sorted({name for trial in runs.values() for name in _parse_classes(trial.metrics)})
+        sorted({name for trial in runs.values() for name in parse_classes(trial.metrics)})
     )
     ranked = rank_trials(records, run.metric, max_gap)
     for trial in ranked:

@@ -10,6 +10,7 @@ from fer_tune.report.plotting import add_legend, draw_picture, plot_trials
 from fer_tune.report.section import NO_RESULT, Picture, Section, Table
 from fer_tune.report.training_steps import explain_epoch_lengths
 from fer_tune.scoring.metric_estimates import estimate_metric
+from fer_tune.study.learnt_trials import select_learnt_trials
 from fer_tune.study.parameter_importance import MIN_TRIALS, estimate_importances
 from fer_tune.study.score_gap_pareto_front import SCORE_METRIC, find_pareto_front
 from fer_tune.terminal.formatting import format_metric_name
@@ -21,20 +22,20 @@ TITLE = "What counters overfitting"
 NOTE = (
     "Each point is a trial at its best epoch. Higher points have a better macro F1; points further "
     "left overfit less. Filled points are completed trials, hollow points are not. A gap may also "
-    "be small because a trial has hardly learned yet. Bars are the 95 % intervals of the best "
+    "be small because a trial has not learnt. Bars are the 95 % intervals of the best "
     "trial and the baseline; the other points are as uncertain. The line is the Pareto front: no "
     "trial is better than these in both macro F1 and gap. The table lists them."
 )
 LIMIT_NOTE = " To the right of the dotted line, the gap exceeds the limit of the study."
 IMPORTANCE_NOTE = (
     " The importance of a parameter is its share of the variance among the {count} completed "
-    "trials (Optuna's fANOVA). Its bar is the standard deviation over bootstrap samples of these "
-    "trials."
+    "trials that have learnt (Optuna's fANOVA). Its bar is the standard deviation over bootstrap "
+    "samples of these trials."
 )
 CONDITIONAL_NOTE = " If a trial does not have a parameter, a fixed value stands for it."
 NO_IMPORTANCE_NOTE = (
-    " Importances of parameters need {needed} completed trials with different results; this study "
-    "has {count}."
+    " Importances of parameters need {needed} completed trials that have learnt, with different "
+    "results; this study has {count}."
 )
 
 Shares = dict[str, tuple[float, float]]  # by parameter: mean and standard deviation
@@ -44,7 +45,7 @@ def build_overfitting_section(study: ReportedStudy) -> Section:
     """Return the section: macro F1 against the gap, and importances of the parameters."""
     if not study.scored:
         return Section(TITLE, NO_RESULT)
-    completed = [trial for trial in study.scored if trial.is_completed]
+    completed = [trial for trial in select_learnt_trials(study.scored) if trial.is_completed]
     records = [trial.record for trial in completed]
     shares = {
         metric: estimate_importances(records, study.space, [t.metrics[metric] for t in completed])
@@ -86,14 +87,17 @@ def summarize_overfitting(study: ReportedStudy, shares: Shares) -> str:
     text = f"The study has {pluralize(len(study.scored), 'trial')} with a result."
     if study.baseline is not None and len(study.scored) > 1:
         base = study.baseline.metrics
-        others = [trial.metrics for trial in study.scored if trial is not study.baseline]
-        higher = [metrics for metrics in others if metrics[SCORE_METRIC] > base[SCORE_METRIC]]
+        others, learnt = len(study.scored) - 1, select_learnt_trials(study.scored)
+        higher = [t.metrics for t in learnt if t.metrics[SCORE_METRIC] > base[SCORE_METRIC]]
         both = sum(metrics["gap"] < base["gap"] for metrics in higher)
+        unlearnt = pluralize(len(study.scored) - len(learnt), "trial")
         smaller = f", {both or 'none'} of them with a smaller gap" if higher else ""
         text = (
-            f"Of {pluralize(len(others), 'other trial')}, {len(higher) or 'none'} did better in "
+            f"Of {pluralize(others, 'other trial')}, {len(higher) or 'none'} did better in "
             f"macro F1 than the baseline{smaller}."
         )
+        if len(learnt) < len(study.scored):
+            text += f" {unlearnt} learnt nothing that beats always naming the largest class."
     return text + _describe_importance(shares)
 
 

@@ -13,8 +13,10 @@ from fer_tune.data.demo.demo_splits import DEMO_SOURCE
 from fer_tune.data.exact_duplicates import has_duplicate
 from fer_tune.data.faces import Splits
 from fer_tune.retrain.score_tables import build_class_table, build_overall_table
-from fer_tune.scoring.metrics import find_best_epoch
+from fer_tune.scoring.metric_estimates import describe_losses, estimate_metric_difference
+from fer_tune.scoring.metrics import EpochResult, Scores, find_best_epoch
 from fer_tune.scoring.paper_results import PAPER_REMARK
+from fer_tune.scoring.predictions import build_confusion_matrix
 from fer_tune.scoring.significance import McNemarResult, bootstrap_intervals, run_mcnemar_test
 from fer_tune.tracking import registry
 from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
@@ -48,7 +50,8 @@ def compare_and_register(
     Returns the model's address in the registry.
     """
     tables = _log_scores(run, result)
-    metric, seeds = result.info.study.metric, len(result.outcomes)
+    metric, classes = result.info.study.metric, result.info.classes
+    seeds = len(result.outcomes)
     best = choose_best_seed(result.outcomes, metric)
     intervals = bootstrap_intervals(best.test.confusion)
     choice = f", the best of {seeds} by {metric}" if seeds > 1 else ""
@@ -64,9 +67,10 @@ def compare_and_register(
         lines.append(
             f"Against the baseline, trained in the same way (seed {other.seed}: test macro F1 "
             f"{other.test.macro_f1:.3f}, test accuracy {other.test.accuracy:.3f}): {comparison}."
+            f"{_describe_losses(best, other.test, classes, other.best)}"
         )
     alias, reason = _compare_with_champion(store, run, best, result)
-    run.log_model_card(best)
+    run.log_model_card(best, [*lines[1:], f"Alias @{alias}: {reason}"])
     version = registry.register_model(store, best, result.info)
     uri = f"models:/{registry.MODEL_NAME}/{version.version}"
     lines.append(f"Registered as {uri}, @{alias}: {reason}")
@@ -133,6 +137,23 @@ def _compare_predictions(
     return run_mcnemar_test(outcome.predictions.truth, outcome.predictions.predicted, other)
 
 
+def _describe_losses(
+    outcome: SeedOutcome,
+    other: Scores,
+    classes: Sequence[str],
+    other_epoch: EpochResult | None = None,
+) -> str:
+    """Return which test scores are worse than the other model's, after a blank.
+
+    other_epoch: the other model's best epoch; None if its gap is unknown.
+    """
+    gap_change = None
+    if other_epoch:
+        gap_change = estimate_metric_difference(outcome.best, other_epoch, "gap")
+    losses = describe_losses(outcome.test, other, classes, gap_change)
+    return f" Compared with it, {losses}." if losses else ""
+
+
 def _compare_with_champion(
     store: Store, run: RetrainRun, outcome: SeedOutcome, result: RetrainResult
 ) -> tuple[str, str]:
@@ -151,4 +172,7 @@ def _compare_with_champion(
     predicted = registry.load_champion_predictions(store, champion, splits.test, classes)
     comparison = _compare_predictions(outcome, predicted)
     run.log_mcnemar(CHAMPION, comparison)
-    return choose_alias(champion, comparison)
+    alias, reason = choose_alias(champion, comparison)
+    truth = outcome.predictions.truth
+    scores = Scores(0.0, build_confusion_matrix(truth, predicted, len(classes)))
+    return alias, reason + _describe_losses(outcome, scores, classes)

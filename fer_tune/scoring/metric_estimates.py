@@ -29,8 +29,12 @@ class Estimate(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """In brackets, whether this difference may be chance; empty if it has no interval."""
-        return f" ({judge_difference(self.interval)})" if self.interval else ""
+        """Whether this difference may be chance; empty if it has no interval."""
+        return judge_difference(self.interval) if self.interval else ""
+
+    def format_size(self) -> str:
+        """Return the absolute value and the verdict, such as `0.012 (may be chance)`."""
+        return f"{abs(self.value):.3f}" + (f" ({self.verdict})" if self.verdict else "")
 
     @property
     def error_bars(self) -> tuple[float, float]:
@@ -71,28 +75,32 @@ def estimate_metric_difference(better: EpochResult, other: EpochResult, metric: 
 
 
 def describe_losses(
-    ours: Scores, theirs: Scores, classes: Sequence[str], gap_change: Estimate, skip: str = ""
+    ours: Scores,
+    theirs: Scores,
+    classes: Sequence[str],
+    gap_change: Estimate | None = None,
+    skip: str = "",
 ) -> str:
     """Return what is worse in our scores than in theirs, in words; empty if nothing is.
 
     theirs: scores on the same faces.
-    gap_change: our gap minus theirs.
+    classes: by label. Without confusion matrices, only the gap is compared.
+    gap_change: our gap minus theirs; None if it is unknown.
     skip: name of a score that the text leaves out.
     """
     after, before = _estimate_scores(ours, classes), _estimate_scores(theirs, classes)
-    changes = {name: _subtract(after[name], before[name]) for name in after if name != skip}
-    falls = sorted(changes.items(), key=lambda item: item[1].value)[:_MAX_LOSSES]
-    parts = [
-        f"{name} fell by {-change.value:.3f}{change.verdict}"
-        for name, change in falls
-        if change.value <= -_SMALLEST_LOSS
-    ]
-    if gap_change.value >= _SMALLEST_LOSS and skip != "gap":
-        parts.append(f"the gap grew by {gap_change.value:.3f}{gap_change.verdict}")
+    changes = {name: _subtract(after[name], before[name]) for name in after if name in before}
+    falls = sorted(changes.items(), key=lambda item: item[1].value)
+    falls = [each for each in falls if each[0] != skip and each[1].value <= -_SMALLEST_LOSS]
+    parts = [f"{name} fell by {change.format_size()}" for name, change in falls[:_MAX_LOSSES]]
+    if gap_change and gap_change.value >= _SMALLEST_LOSS and skip != "gap":
+        parts.append(f"the gap grew by {gap_change.format_size()}")
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
 
 
 def _estimate_scores(scores: Scores, classes: Sequence[str]) -> dict[str, Estimate]:
+    if not scores.confusion.sum():
+        return {}
     intervals = bootstrap_intervals(scores.confusion)
     by_class = zip(classes, scores.f1.tolist(), intervals.f1, strict=True)
     return {

@@ -1,6 +1,6 @@
 """The metrics of an epoch, computed from two confusion matrices and two losses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -122,6 +122,12 @@ def find_best_epoch(history: Sequence[EpochResult], metric: str) -> EpochResult 
     """Return the first epoch with the best value of `metric`; None without epochs."""
     pick = min if metric_direction(metric) == "min" else max
     return pick(history, key=lambda result: result.metrics[metric], default=None)
+
+
+def parse_classes(metrics: Iterable[str]) -> tuple[str, ...]:
+    """Return the classes in the names of an epoch's metrics, in the order of the names."""
+    prefix = "val_f1/"
+    return tuple(name.removeprefix(prefix) for name in metrics if name.startswith(prefix))
 
 
 def list_metric_names(classes: Sequence[str]) -> list[str]:

@@ -81,6 +81,13 @@ def judge_mean(values: Sequence[float]) -> str:
     return judge_difference(ConfidenceInterval(mean(values) - error, mean(values) + error))
 
 
+def compare_groups(first: Sequence[float], second: Sequence[float]) -> float:
+    """Return the p-value of a difference of two groups (Mann & Whitney 1947), two-sided."""
+    from scipy.stats import mannwhitneyu
+
+    return float(mannwhitneyu(first, second).pvalue)
+
+
 def _to_interval(samples: NDArray[np.float64]) -> ConfidenceInterval:
     low, high = np.quantile(samples, _TAIL_QUANTILES)
     return ConfidenceInterval(float(low), float(high))
@@ -114,7 +121,7 @@ class McNemarResult(NamedTuple):
         p = f"p = {self.p:.3f}" if self.p >= 0.001 else "p < 0.001"
         return (
             f"{self.verdict} ({self.ours:,} test faces correct by this model only, "
-            f"{self.theirs:,} by the other only, McNemar's {p})"
+            f"{self.theirs:,} by the other only, McNemar's {p}: {judge_difference(self.p)})"
         )
 
 

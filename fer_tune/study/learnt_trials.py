@@ -1,6 +1,6 @@
 """Which trials have learnt, and whether groups of them are large enough to be compared."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from fer_tune.study.ranking import ScoredTrial
 
@@ -26,12 +26,31 @@ def select_learnt_trials(trials: Sequence[ScoredTrial]) -> list[ScoredTrial]:
     return [t for t in trials if share is not None and t.metrics["val/accuracy"] > share]
 
 
-def explain_small_groups(counts: Mapping[str, int]) -> str:
+def describe_unlearnt_trials(
+    trials: Iterable[ScoredTrial], study_trials: Sequence[ScoredTrial]
+) -> str:
+    """Return a sentence, after a blank, about each trial that has not learnt.
+
+    Empty if all have learnt, or if this is unknown.
+    """
+    share = find_majority_share(study_trials)
+    return "".join(
+        f" Trial {trial.number:03d} has not learnt: its accuracy is "
+        f"{trial.metrics['val/accuracy']:.3f}, and that of always naming the largest class is "
+        f"{share:.3f}."
+        for trial in dict.fromkeys(trials)
+        if share is not None and trial.metrics["val/accuracy"] <= share
+    )
+
+
+def explain_small_groups(counts: Mapping[str, int], scope: str = "") -> str:
     """Return why groups of trials cannot be compared; empty if they can.
 
     counts: number of trials that have learnt, by what they have in common (`with 2 blocks`).
+    scope: what all groups have in common, after a blank.
     """
     if counts and min(counts.values()) >= MIN_GROUP:
         return ""
     listed = ", ".join(f"{count} {name}" for name, count in counts.items())
-    return f"Too few trials to compare: {listed}. Three that have learnt are needed in each group."
+    needed = "Three that have learnt are needed in each group."
+    return f"Too few trials{scope} to compare: {listed}. {needed}"

@@ -3,11 +3,15 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from fer_tune.common import cli
 from fer_tune.events import STATUS_WORDS
+from fer_tune.scoring.metric_estimates import describe_losses, estimate_metric_difference
+from fer_tune.scoring.metrics import Scores, parse_classes
+from fer_tune.study.learnt_trials import describe_unlearnt_trials
 from fer_tune.study.ranking import ScoredTrial, rank_trials
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, format_parameters
@@ -48,24 +52,49 @@ def build_leaderboard(
 def describe_improvement(
     trials: Sequence[TrialRecord], metric: str, max_gap: float | None = None
 ) -> str:
-    """Return one to three sentences that compare the best trial with the baseline."""
+    """Return a few sentences that compare the best trial with the baseline."""
     ranked = rank_trials(trials, metric, max_gap)
     baseline = next((trial for trial in ranked if trial.number == BASELINE_TRIAL), None)
     if not ranked or ranked == [baseline]:
         return "There is nothing to compare the baseline with yet."
     best = ranked[0]
+    text = _compare_with_baseline(best, baseline, metric, max_gap)
+    return text + describe_unlearnt_trials(filter(None, (best, baseline)), ranked)
+
+
+def _compare_with_baseline(
+    best: ScoredTrial, baseline: ScoredTrial | None, metric: str, max_gap: float | None
+) -> str:
     best_text = f"{best.number:03d}: {_format_scores(best, metric)}."
     if baseline is None:
         return f"The baseline has no result. The best trial, {best_text}"
     scores = _format_scores(baseline, metric)
-    baseline_text = f"The baseline (the paper's configuration): {scores}."
+    text = f"The baseline (the paper's configuration): {scores}."
     limit = "" if max_gap is None else f" with a gap of at most {max_gap:g}"
+    name = f"The best trial{limit}"
     if not best.satisfies_constraint(max_gap):
-        text = f"No completed trial has a gap of at most {max_gap:g}. {baseline_text}"
-        return text if best is baseline else f"{text} The closest trial, {best_text}"
-    if best is baseline:
+        text = f"No completed trial has a gap of at most {max_gap:g}. {text}"
+        if best is baseline:
+            return text
+        name = "The closest trial"
+    elif best is baseline:
         return f"No trial{limit} is better than the baseline, the paper's configuration ({scores})."
-    return f"{baseline_text} The best trial{limit}, {best_text}"
+    change = estimate_metric_difference(best.best_epoch, baseline.best_epoch, metric)
+    direction = "higher" if change.value > 0 else "lower"
+    drawbacks = describe_drawbacks(best, baseline, metric, parse_classes(best.metrics))
+    change_text = f"Its {format_metric_name(metric)} is {direction} by {change.format_size()}."
+    return f"{text} {name}, {best_text} {change_text}{drawbacks}"
+
+
+def describe_drawbacks(
+    best: ScoredTrial, baseline: ScoredTrial, metric: str, classes: Sequence[str]
+) -> str:
+    """Return what else is worse than in the baseline, after a blank; empty if nothing is."""
+    after, before = best.best_epoch, baseline.best_epoch
+    ours, theirs = (Scores(0.0, np.array(each.confusion, np.int64)) for each in (after, before))
+    gap_change = estimate_metric_difference(after, before, "gap")
+    losses = describe_losses(ours, theirs, classes, gap_change, skip=format_metric_name(metric))
+    return f" But {losses}." if losses else ""
 
 
 def _format_scores(trial: ScoredTrial, metric: str) -> str:

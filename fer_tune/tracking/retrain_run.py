@@ -94,10 +94,11 @@ class RetrainRun:
         metrics = {f"against_{other}/{name}": value for name, value in values.items()}
         self._store.log_metrics(self.run_id, metrics)
 
-    def log_model_card(self, outcome: SeedOutcome) -> None:
-        """Copy the card of a seed's model to this run."""
+    def log_model_card(self, outcome: SeedOutcome, comparisons: Sequence[str]) -> None:
+        """Copy the card of a seed's model to this run, with comparisons with other models."""
         card = read_text(self._store, outcome.run_id, CARD_FILE)
-        self._client.log_text(self.run_id, card, CARD_FILE)
+        text = "\n\n".join([card.rstrip(), "## Comparisons", *comparisons])
+        self._client.log_text(self.run_id, f"{text}\n", CARD_FILE)
 
     def _build_seed_tags(self, seed: int) -> dict[str, str]:
         return {tags.PARENT: self.run_id, tags.SEED: str(seed)}

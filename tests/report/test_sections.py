@@ -1,15 +1,16 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from fer_tune.report.augmentation_and_model_size import (
     ComplexityPoint,
+    build_augmentation_and_size_section,
     count_trial_parameters,
     summarize_augmentation,
 )
 from fer_tune.report.best_against_baseline import build_baseline_section
-from fer_tune.report.best_trial import summarize_classes
+from fer_tune.report.best_trial import build_best_trial_section, summarize_classes
 from fer_tune.report.learning_curves import summarize_pruning
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.overfitting import build_overfitting_section, summarize_overfitting
@@ -123,29 +124,101 @@ def test_the_most_frequent_mistake_is_named() -> None:
     )
 
 
+def _points(
+    parameters: int, *by_augmentation: tuple[float, Sequence[float]]
+) -> list[ComplexityPoint]:
+    """Return completed trials of networks of one size, from their gaps by augmentation."""
+    return [
+        ComplexityPoint(parameters, augmentation, 0.5, gap, is_completed=True)
+        for augmentation, gaps in by_augmentation
+        for gap in gaps
+    ]
+
+
 def test_augmentation_is_compared_in_smaller_and_in_larger_networks() -> None:
     points = [
-        ComplexityPoint(parameters, augmentation, 0.5, gap, is_completed=True)
-        for parameters, augmentation, gap in [
-            (1_000_000, 0.0, 0.3), (1_000_000, 0.9, 0.2), (4_000_000, 0.1, 0.6), (4_000_000, 1, 0.1)
-        ]
-    ]  # fmt: skip
-    # This trial has hardly learned, so its gap says nothing.
+        *_points(1_000_000, (0.1, [0.3, 0.31, 0.32, 0.33]), (0.9, [0.2, 0.21, 0.22, 0.23])),
+        *_points(4_000_000, (0.1, [0.6, 0.4, 0.2]), (0.9, [0.1, 0.5, 0.3])),
+    ]
+    # This trial is not completed, so its gap says nothing.
     points.append(ComplexityPoint(1_000_000, 0.0, 0.1, 0.0, is_completed=False))
-    text = summarize_augmentation(points, {"augmentation", "depth"})
-    assert text == (
-        "For completed trials with up to 2.5 million parameters, the gap is 0.300 (1 trial) with "
-        "augmentation up to 0.5 and 0.200 (1 trial) above. For completed trials with more than "
-        "2.5 million parameters, the gap is 0.600 (1 trial) with augmentation up to 0.5 and 0.100 "
-        "(1 trial) above."
+    assert summarize_augmentation(points, {"augmentation", "depth"}) == (
+        "For completed trials with up to 1 million parameters, the gap is 0.315 ± 0.013 (4 trials) "
+        "with augmentation up to 0.5 and 0.215 ± 0.013 (4 trials) with more (difference: unlikely "
+        "to be chance). For completed trials with more than 1 million parameters, the gap is "
+        "0.400 ± 0.200 (3 trials) with augmentation up to 0.5 and 0.300 ± 0.200 (3 trials) with "
+        "more (difference: may be chance)."
     )
 
 
+def test_no_group_of_fewer_than_three_trials_is_compared() -> None:
+    varied = {"augmentation", "depth"}
+    small = _points(1_000_000, (0.1, [0.3, 0.4, 0.5]), (0.9, [0.1, 0.2, 0.3]))
+    few = _points(4_000_000, (0.1, [0.1]), (0.9, [0.1]))
+    text = summarize_augmentation([*small, *few], varied)
+    assert "0.400 ± 0.100 (3 trials)" in text
+    assert text.endswith(
+        "Too few trials with more than 1 million parameters to compare: 1 with augmentation up to "
+        "0.5, 1 with more. Three that have learnt are needed in each group."
+    )
+    sizes = [*small[:3], *_points(4_000_000, (0.1, [0.1]))]
+    text = summarize_augmentation(sizes, varied)
+    assert text == (
+        "Too few trials differ in augmentation, so only model size is compared. Too few trials to "
+        "compare: 3 with up to 1 million parameters, 1 with more than 1 million parameters. Three "
+        "that have learnt are needed in each group."
+    )
+    assert summarize_augmentation([], varied).startswith("Too few trials to compare")
+
+
+def test_trials_that_have_not_learnt_are_in_no_comparison(trial: Trial, study: Study) -> None:
+    # One of seven classes is right for 7.1 of 50 faces.
+    shapes = [{"depth": depth} for depth in (3, 3, 3, 5, 5, 5)]
+    learnt = study(*(trial(n, 20 + n, **shapes[n]) for n in range(6)))
+    assert "0.040 ± 0.020 (3 trials)" in build_augmentation_and_size_section(learnt).summary
+    idle = study(*(trial(n, 20 if n else 7, **shapes[n]) for n in range(6)))
+    assert (
+        "2 with more than 2 million parameters" in build_augmentation_and_size_section(idle).summary
+    )
+    text = build_overfitting_section(idle).summary
+    assert text.endswith(" 1 trial learnt nothing that beats always naming the largest class.")
+    assert "learnt nothing" not in build_overfitting_section(learnt).summary
+
+
+def test_importances_are_those_of_trials_that_have_learnt(trial: Trial, study: Study) -> None:
+    trials = [trial(n, 20 if n < 9 else 5, depth=2 + n % 4) for n in range(12)]
+    note = build_overfitting_section(study(*trials)).note
+    assert (
+        "need 10 completed trials that have learnt, with different results; this study has 9"
+        in note
+    )
+
+
+def test_a_best_trial_that_has_not_learnt_is_not_described_by_class(
+    trial: Trial, study: Study
+) -> None:
+    text = build_best_trial_section(study(trial(0, 5), trial(1, 7)), []).summary
+    assert text == (
+        "Trial 001 has not learnt: its accuracy is 0.140, and that of always naming the largest "
+        "class is 0.143."
+    )
+
+
+def test_a_difference_has_a_verdict_and_what_the_best_trial_lost_is_named(
+    trial: Trial, study: Study
+) -> None:
+    clear = build_baseline_section(study(trial(0, 20), trial(6, 35))).summary
+    assert "and unlikely to be chance. The gap between" in clear
+    assert clear.endswith("But the gap grew by 0.120 (unlikely to be chance).")
+    close = build_baseline_section(study(trial(1, 30), trial(0, 29))).summary
+    assert "and may be chance. The gap between" in close
+    unlearnt = build_baseline_section(study(trial(0, 5), trial(1, 6))).summary
+    assert "Trial 000 has not learnt" in unlearnt
+    assert "Trial 001 has not learnt" in unlearnt
+
+
 def test_a_study_that_varies_no_augmentation_or_no_size_says_so() -> None:
-    points = [
-        ComplexityPoint(1_000_000, 0.0, 0.5, 0.3, is_completed=True),
-        ComplexityPoint(4_000_000, 0.0, 0.5, 0.4, is_completed=True),
-    ]
+    points = _points(1_000_000, (0.0, [0.3] * 3)) + _points(4_000_000, (0.0, [0.4] * 3))
     assert "does not vary augmentation" in summarize_augmentation(points, {"depth"})
     for varied in ({"augmentation"}, {"learning_rate"}):
         assert "does not vary the size" in summarize_augmentation(points, varied)

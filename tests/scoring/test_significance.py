@@ -12,6 +12,7 @@ from fer_tune.scoring.metrics import Scores
 from fer_tune.scoring.predictions import build_confusion_matrix
 from fer_tune.scoring.significance import (
     bootstrap_intervals,
+    compare_groups,
     judge_difference,
     run_mcnemar_test,
 )
@@ -124,10 +125,12 @@ def test_a_clear_difference_is_put_into_words() -> None:
     weak = np.array([0] * 40 + [1] * 60)
     assert str(run_mcnemar_test(truth, truth, weak)) == (
         "better (60 test faces correct by this model only, 0 by the other only, "
-        "McNemar's p < 0.001)"
+        "McNemar's p < 0.001: unlikely to be chance)"
     )
     assert run_mcnemar_test(truth, weak, truth).verdict == "worse"
-    assert "not significantly different" in str(run_mcnemar_test(truth, weak, weak))
+    same = str(run_mcnemar_test(truth, weak, weak))
+    assert same.startswith("not significantly different")
+    assert same.endswith("may be chance)")
 
 
 def test_predictions_of_other_faces_are_refused() -> None:
@@ -141,3 +144,11 @@ def test_predictions_of_other_faces_are_refused() -> None:
 )
 def test_a_p_of_5_percent_or_more_may_be_chance(p: float, verdict: str) -> None:
     assert judge_difference(p) == verdict
+
+
+def test_groups_differ_if_their_values_hardly_mix() -> None:
+    low, high = [0.1, 0.11, 0.12, 0.13, 0.14], [0.2, 0.21, 0.22, 0.23]
+    assert compare_groups(low, high) < 0.05
+    assert compare_groups(low[:3], high[:3]) == pytest.approx(0.1)  # 2 of 20 orders
+    assert compare_groups(low, low) == 1
+    assert compare_groups([0.1] * 3, [0.1] * 3) == 1

@@ -1,11 +1,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from fer_tune.events import Ending
-from fer_tune.scoring.metrics import EpochResult
+from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.ranking import rank_trials
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import find_space_file, load_space
@@ -46,6 +47,41 @@ def test_the_baseline_is_compared_with_the_best_trial(trials: list[TrialRecord])
     assert "nothing to compare" in study_summary.describe_improvement(trials[:1], METRIC)
     text = study_summary.describe_improvement([_trial(0, [], "failed"), *trials[1:3]], METRIC)
     assert "The baseline has no result. The best trial, 001: macro F1 0.600" in text
+
+
+def _confuse(trial: TrialRecord, recalls: Sequence[int], gap: float) -> None:
+    """Give the trial one epoch with so many correct faces of 100 in each of three classes."""
+    right = np.diag(recalls)
+    scores = Scores(1.0, right + np.roll(np.diag(100 - np.diag(right)), 1, axis=1))
+    metrics = build_epoch_metrics(scores, scores, ("cat", "dog", "owl")) | {"gap": gap}
+    trial.history = [EpochResult(1, metrics, scores.confusion.tolist())]
+
+
+def test_an_improvement_has_a_verdict_and_names_what_the_best_trial_lost(
+    trials: list[TrialRecord],
+) -> None:
+    _confuse(trials[0], [50, 50, 95], gap=0.1)
+    _confuse(trials[1], [90, 90, 60], gap=0.4)
+    text = study_summary.describe_improvement(trials[:2], METRIC)
+    assert "Its macro F1 is higher by 0.1" in text
+    assert text.endswith(
+        " (unlikely to be chance). But owl F1 fell by 0.070 (may be chance) and the gap grew by "
+        "0.300 (unlikely to be chance)."
+    )
+    _confuse(trials[1], [51, 52, 95], gap=0.1)
+    text = study_summary.describe_improvement(trials[:2], METRIC)
+    assert text.endswith("Its macro F1 is higher by 0.011 (may be chance).")
+
+
+def test_trials_that_have_not_learnt_are_named(trials: list[TrialRecord]) -> None:
+    _confuse(trials[0], [30, 30, 30], gap=0.0)
+    _confuse(trials[1], [31, 33, 36], gap=0.0)
+    text = study_summary.describe_improvement(trials[:2], METRIC)
+    assert text.endswith(
+        "Trial 001 has not learnt: its accuracy is 0.333, and that of always naming the largest "
+        "class is 0.333. Trial 000 has not learnt: its accuracy is 0.300, and that of always "
+        "naming the largest class is 0.333."
+    )
 
 
 def test_the_best_trial_satisfies_the_constraint(

@@ -97,7 +97,7 @@ def test_a_retraining_is_a_run_with_a_nested_run_a_seed(
             outcome = seed_run.log_outcome(final)
         run.log_summary([outcome], {"test/flip_accuracy": [0.5]})
         run.log_mcnemar("paper", McNemarResult(4, 3, 0.9))
-        run.log_model_card(outcome)
+        run.log_model_card(outcome, ["Better (unlikely to be chance)."])
     assert _status(store, info) == ["FINISHED", "FINISHED"]
     parent, seed = _runs(store, info)
     assert parent.data.tags[tags.NOTE] == "Drawn faces."
@@ -118,7 +118,7 @@ def test_a_retraining_is_a_run_with_a_nested_run_a_seed(
         ).read_text()
         for each in (parent, seed)
     ]
-    assert cards[0] == cards[1]
+    assert cards[0] == f"{cards[1]}\n## Comparisons\n\nBetter (unlikely to be chance).\n"
     assert "must not be used" in cards[0]
     low, high = (seed.data.metrics[f"test/accuracy_{end}"] for end in ("low", "high"))
     assert low < final.test_scores.accuracy < high
