@@ -6,8 +6,8 @@ from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import add_legend, draw_picture
 from fer_tune.report.section import NO_RESULT, Picture, Section
 from fer_tune.scoring.metric_estimates import estimate_metric, estimate_metric_difference
-from fer_tune.study.ranking import ScoredTrial
 from fer_tune.study.learnt_trials import describe_unlearnt_trials
+from fer_tune.study.ranking import ScoredTrial
 from fer_tune.terminal.formatting import format_metric_name
 from fer_tune.terminal.study_summary import (
     SUMMARY_METRICS,
