@@ -81,13 +81,15 @@ def _to_json(splits: Splits, audit: Audit, plots: Sequence[Path]) -> str:
 
 
 def _build_table(source: str, audit: Audit) -> "Table":
-    from rich.table import Table
+    from fer_tune.common.fitted_table import FittedTable
 
-    table = Table(title=source, title_justify="left", box=None, show_footer=True, pad_edge=False)
+    table = FittedTable(title=source, title_justify="left", box=None, show_footer=True)
+    table.pad_edge, table.optional = False, (6, 4, 2)
     table.add_column("class", "all", overflow="fold")
     for name in SPLIT_NAMES:
-        table.add_column(name, f"{audit.counts[name].sum():,}", justify="right")
-        table.add_column("", "", justify="right", style="dim")
+        total = f"{audit.counts[name].sum():,}"
+        table.add_column(name, total, justify="right", no_wrap=True)
+        table.add_column("", "", justify="right", style="dim", no_wrap=True)
     for label, class_name in enumerate(audit.classes):
         row = [class_name]
         for name in SPLIT_NAMES:

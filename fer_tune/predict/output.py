@@ -26,11 +26,8 @@ def build_table(faces: Sequence[PhotoFace], probabilities: "DataFrame") -> Table
         (escape_unprintable(face.file), _format_box(face), str(name), f"{probability:.2f}")
         for face, name, probability in zip(faces, classes, highest, strict=True)
     ]
-    table = build_borderless_table(
-        ("file", "face at x, y, side", "expression", "probability"), rows
-    )
-    # A file name that is cut off is of no use.
-    table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
+    headers = ("file", "face at x, y, side", "expression", "probability")
+    table = build_borderless_table(headers, rows, optional=[1])
     table.columns[1].justify = table.columns[2].justify = "left"
     return table
 

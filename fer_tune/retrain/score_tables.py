@@ -12,8 +12,8 @@ from fer_tune.terminal.formatting import build_borderless_table, format_mean_and
 
 def build_class_table(classes: Sequence[str], tests: Sequence[Scores]) -> Table:
     """Return the table of test scores by class, as mean and standard deviation over the seeds."""
-    headers = ["class", "precision", "recall", "F1", "faces", "paper: P", "R", "F1"]
-    table = build_borderless_table(headers, [])
+    headers = ["class", "precision", "recall", "F1", "faces", "paper\nP", "paper\nR", "paper\nF1"]
+    table = build_borderless_table(headers, [], optional=(5, 6, 7, 1, 2, 4))
     measured = np.array([[s.precision, s.recall, s.f1] for s in tests])  # (seeds, 3, C)
     support = tests[0].confusion.sum(axis=1)
     for index, name in enumerate(classes):

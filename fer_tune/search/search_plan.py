@@ -80,7 +80,7 @@ def make_plan(console: Console, options: SearchOptions, command: str) -> SearchP
     if options.warm_start and not options.resume:
         store = open_store(settings.tracking_uri, create=False)
         known, summary = warm_start(store, options.warm_start, settings)
-        console.print(summary, soft_wrap=True)
+        console.print(summary)
         settings = settings.model_copy(update={"known": known})
     is_resumed, address, budget = options.resume is not None, options.address, options.time_budget
     return SearchPlan(settings, splits, storage, is_resumed, command, request, address, budget)
@@ -145,7 +145,7 @@ def show_plan(console: Console, plan: SearchPlan) -> None:
     if plan.ray_address is None:
         resources = str(allocate_resources([detect_machine()], settings.trials, plan.request))
     console.print(f"Study {settings.name}, space {settings.space_name}:")
-    console.print(settings.space.to_yaml(), end="")
+    console.print(settings.space.to_yaml(), end="", soft_wrap=True)
     console.print(f"Resources: {resources}")
     sampled = {
         "First trials:": settings.list_untried_first_points(),

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.columns import Columns
 from rich.console import Console
-from rich.table import Table
 
+from fer_tune.common.fitted_table import FittedTable
 from fer_tune.data.demo.demo_splits import DEMO_WARNING
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.load import collect_remarks
@@ -60,12 +60,25 @@ def format_scores(metrics: Mapping[str, float], names: Iterable[str]) -> str:
 
 
 def build_borderless_table(
-    headers: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
-) -> Table:
-    """Return a table without lines; the first column is left-aligned, all others right-aligned."""
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    headers: Sequence[str], rows: Iterable[Sequence[str]], optional: Sequence[int] = ()
+) -> FittedTable:
+    """Return a table without lines.
+
+    The first column has names, which are left-aligned and may be folded. All others are
+    right-aligned and whole.
+
+    optional: see `FittedTable`.
+    """
+    table = FittedTable(box=None, pad_edge=False)
+    table.optional = optional
     for index, header in enumerate(headers):
-        table.add_column(header, justify="left" if index == 0 else "right", no_wrap=True)
+        is_name = index == 0
+        table.add_column(
+            header,
+            justify="left" if is_name else "right",
+            overflow="fold" if is_name else "ellipsis",
+            no_wrap=not is_name,
+        )
     for row in rows:
         table.add_row(*row)
     return table

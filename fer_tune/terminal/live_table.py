@@ -2,16 +2,15 @@
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from rich.console import Console
 from rich.live import Live
-from rich.measure import Measurement
 from rich.table import Table
 
 from fer_tune import events
+from fer_tune.common.fitted_table import FittedTable
 from fer_tune.common.safe_text import pluralize
 from fer_tune.scoring.metrics import is_better
 from fer_tune.study.ranking import ranking_key
@@ -109,21 +108,13 @@ class LiveTable:
         return f"{line}  ({format_parameters(row.point)})"
 
     def render_table(self) -> Table:
-        """Return the table with as many of the varied parameters as the terminal has room for."""
-        names = list(self._space.parameters)
-        unlimited = self._console.options.update(max_width=1000)
-        while True:
-            table = self._build_table(names)
-            needed = Measurement.get(self._console, unlimited, table).maximum
-            if needed <= self._console.width or not names:
-                return table
-            names.pop()
-
-    def _build_table(self, parameters: Sequence[str]) -> Table:
+        """Return the table; a narrow terminal shows fewer of the varied parameters."""
         title = self._format_title()
-        table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+        table = FittedTable(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
         table.min_width = min(len(title), self._console.width)  # else Rich breaks the title
-        for name in ("trial", "status", "epoch", self._metric_name, "gap", *parameters):
+        names = ("trial", "status", "epoch", self._metric_name, "gap", *self._space.parameters)
+        table.optional = [*range(len(names) - 1, 4, -1), 2]  # the parameters, then the epoch
+        for name in names:
             table.add_column(name, justify="left" if name == "status" else "right", no_wrap=True)
         for row in self._select_rows():
             table.add_row(
@@ -131,7 +122,7 @@ class LiveTable:
                 events.STATUS_WORDS[row.ending],
                 f"{row.epoch}/{self._settings.epochs}",
                 *_format_best(row),
-                *(format_value(row.point.get(name, "-")) for name in parameters),
+                *(format_value(row.point.get(name, "-")) for name in self._space.parameters),
                 style="" if row.ending is None else "dim",
             )
         return table

@@ -32,11 +32,12 @@ def build_leaderboard(
     """Return a table of the best trials: scores at the best epoch, and the varied parameters."""
     metrics = SUMMARY_METRICS if metric in SUMMARY_METRICS else (metric, "val/macro_f1", "gap")
     names = ("trial", "status", "best epoch", *map(format_metric_name, metrics))
+    # A narrow terminal lacks the configuration, then the second metric, then the best epoch.
+    table = build_borderless_table([name.replace(" ", "\n") for name in names], [], (6, 4, 2))
     # In 80 columns, the configuration needs the room of broken headers and wide gaps.
-    table = build_borderless_table([name.replace(" ", "\n") for name in names], [])
     table.padding = (0, 1, 0, 0)
-    table.columns[1].justify = "left"
-    table.add_column("configuration", overflow="fold")
+    table.columns[0].no_wrap, table.columns[1].justify = True, "left"
+    table.add_column("configuration")
     for trial in rank_trials(trials, metric, space.max_gap)[:rows]:
         record = trial.record
         table.add_row(

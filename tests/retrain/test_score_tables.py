@@ -22,8 +22,8 @@ def test_the_papers_macro_means_are_those_of_its_rows() -> None:
 def test_every_class_has_the_papers_scores_beside_it() -> None:
     tests = [Scores(1.0, np.diag([10] * 7)), Scores(1.0, np.full((7, 7), 2))]
     lines = _text(score_tables.build_class_table(EMOTIONS, tests)).splitlines()
-    assert [line.split()[0] for line in lines[1:-1]] == list(EMOTIONS)
-    assert lines[1].split() == [
+    assert [line.split()[0] for line in lines[2:-1]] == list(EMOTIONS)
+    assert lines[2].split() == [
         *("angry", "0.57", "±", "0.61", "0.57", "±", "0.61", "0.57", "±", "0.61"),
         *("10", "0.45", "0.43", "0.44"),
     ]
@@ -33,7 +33,7 @@ def test_other_classes_have_no_scores_of_the_paper() -> None:
     lines = _text(
         score_tables.build_class_table(["cat", "dog"], [Scores(1.0, np.diag([3, 4]))])
     ).splitlines()
-    assert lines[1].split() == ["cat", "1.00", "1.00", "1.00", "3", "-", "-", "-"]
+    assert lines[2].split() == ["cat", "1.00", "1.00", "1.00", "3", "-", "-", "-"]
 
 
 def test_one_seed_has_no_spread() -> None:

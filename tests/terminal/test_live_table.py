@@ -57,6 +57,15 @@ def test_the_table_shows_as_many_whole_parameters_as_the_terminal_has_room_for(
     assert "0.0001" in rows[0]
 
 
+@pytest.mark.parametrize("width", [32, 40, 60])
+def test_the_table_shows_whole_scores_in_a_narrow_terminal(width: int) -> None:
+    table = LiveTable(Console(file=io.StringIO(), width=width), SETTINGS)
+    _feed(table, 2)
+    last = _render(table, width).splitlines()[-1]
+    assert last.split()[:2] == ["001", "pruned"]
+    assert "0.010 0.100" in " ".join(last.split())
+
+
 def test_the_best_so_far_satisfies_the_constraint() -> None:
     space = load_space(find_space_file("smoke")).model_copy(
         update={"constraints": BestTrialConstraints(gap=MetricLimit(at_most=0.2))}
