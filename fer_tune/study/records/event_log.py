@@ -11,7 +11,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.events import EpochEnded, Event, TrialStarted
-from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 
@@ -141,19 +140,22 @@ def read_trials(folder: Path) -> list[TrialRecord]:
 def build_trials(events: Iterable[Event], metric: str | None = None) -> list[TrialRecord]:
     """Return the trials after these events, sorted by number.
 
-    metric: saves memory: epochs lose their confusion matrices, and the scores of single classes
-        except this metric.
+    metric: saves memory: only the best epoch by this metric keeps its confusion matrix, and the
+        scores of single classes except this metric.
     """
     records: dict[int, TrialRecord] = {}
     for event in events:
         if isinstance(event, TrialStarted) and event.number not in records:
             records[event.number] = TrialRecord(event.number, event.name, event.config)
-        if isinstance(event, EpochEnded) and metric:
-            event = event.model_copy(update={"result": _drop_details(event.result, metric)})
         records[event.number].apply_event(event)
+        if isinstance(event, EpochEnded) and metric:
+            _drop_details(records[event.number], metric)
     return [records[number] for number in sorted(records)]
 
 
-def _drop_details(result: EpochResult, metric: str) -> EpochResult:
-    metrics = {k: v for k, v in result.metrics.items() if k == metric or not k.startswith("val_")}
-    return replace(result, metrics=metrics, confusion=())
+def _drop_details(record: TrialRecord, metric: str) -> None:
+    history, best = record.history, record.find_best_epoch(metric)
+    for index, result in enumerate(history):
+        if result.confusion and result is not best:
+            kept = {k: v for k, v in result.metrics.items() if k == metric or k[:4] != "val_"}
+            history[index] = replace(result, metrics=kept, confusion=())

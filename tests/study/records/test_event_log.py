@@ -152,13 +152,20 @@ def test_a_folder_without_a_log_has_no_trials(tmp_path: Path) -> None:
     assert read_trials(tmp_path) == []
 
 
-def test_trials_can_be_built_without_the_scores_of_single_classes() -> None:
-    metrics = {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/happy": 0.7, "val_f1/sad": 0.6}
-    result = EpochResult(1, metrics, [[1, 2], [3, 4]])
-    (record,) = build_trials([EVENTS[0], EpochEnded(number=0, result=result)], "val_f1/sad")
-    (result,) = record.history
-    assert result.metrics == {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/sad": 0.6}
-    assert not result.confusion
+def test_only_the_best_epoch_of_a_trial_has_its_details_if_memory_is_saved() -> None:
+    def make_epoch(number: int, sad: float) -> EpochEnded:
+        metrics = {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/happy": 0.7, "val_f1/sad": sad}
+        return EpochEnded(number=0, result=EpochResult(number, metrics, [[1, 2], [3, 4]]))
+
+    epochs = [make_epoch(n, sad) for n, sad in enumerate((0.2, 0.6, 0.6, 0.4), start=1)]
+    # A repeated epoch does not count.
+    (record,) = build_trials([EVENTS[0], *epochs, make_epoch(2, 0.9)], "val_f1/sad")
+    assert record.find_best_epoch("val_f1/sad") == epochs[1].result
+    for index in (0, 2, 3):
+        result = record.history[index]
+        sad = epochs[index].result.metrics["val_f1/sad"]
+        assert result.metrics == {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/sad": sad}
+        assert not result.confusion
 
 
 def _make_consistent_events(*changed: Event) -> list[Event]:
