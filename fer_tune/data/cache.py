@@ -64,10 +64,11 @@ def _hash_stats(path: Path, skip_bad: bool) -> str:
     files, empty_folders, notes = scan_folder(path) if path.is_dir() else ([path], [], [])
     lines += [*map(str, empty_folders), *notes]
     for file in files:
-        lines.append(str(file))
+        line = str(file)
         if file == path or has_data_suffix(file):  # of other files, only the names are noted
             stat = file.stat()
-            lines.append(f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}")
+            line += f" {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+        lines.append(line)
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 

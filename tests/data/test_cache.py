@@ -1,13 +1,18 @@
+import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from fer_tune.common import atomic
 from fer_tune.data import cache
-from fer_tune.data.faces import Faces, Splits
+from fer_tune.data.faces import EMOTIONS, SPLIT_NAMES, Faces, Splits
+from fer_tune.data.load import load_splits
+from tests.data.held import drawn_faces, write_csv
 
 
 class Decoder:
@@ -79,6 +84,45 @@ def test_a_cache_of_an_earlier_version_is_not_read_and_goes_in_its_turn(
     source.write_text("other content")
     cache.load_or_decode(source, decode, skip_bad=False)
     assert not file.exists()
+
+
+def write_cache_of_version_2(path: Path) -> Path:
+    """Write what that version cached of the files at `path`: blank faces, as if misread."""
+    lines = ["2 False", str(path)]
+    for file in sorted(path.rglob("*.csv")) if path.is_dir() else [path]:
+        about = file.stat()
+        lines.append(f"{file} {about.st_size} {about.st_mtime_ns} {about.st_ctime_ns}")
+    key = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    arrays: dict[str, NDArray[Any]] = {
+        "told": np.array(
+            '{"classes": ["FER2013Train", "FER2013Test"], "source": "s", "protocol": "p", '
+            '"notes": []}'
+        )
+    }
+    for name in SPLIT_NAMES:
+        arrays[f"{name}_images"] = np.zeros((6, 48, 48), np.uint8)
+        arrays[f"{name}_labels"] = np.arange(6) % 2
+    file = cache.locate_cache_folder() / f"{key}.npz"
+    file.parent.mkdir(exist_ok=True)
+    with file.open("wb") as binary:
+        np.savez(binary, allow_pickle=False, **arrays)
+    return file
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_faces_that_an_earlier_version_misread_are_decoded_anew(
+    is_folder: bool, folder: Path
+) -> None:
+    source = write_csv(drawn_faces(), folder)
+    path = folder if is_folder else source
+    file = write_cache_of_version_2(path)
+    splits = load_splits(path)
+    assert splits.classes == EMOTIONS
+    assert splits.train.images.any()
+    old = cache._load_npz(file)
+    assert old is not None  # it is whole, and not read only because of its version
+    assert old.classes == ("FER2013Train", "FER2013Test")
+    assert load_splits(path).content_hash() == splits.content_hash()
 
 
 def test_changed_content_is_decoded_again(source: Path) -> None:
