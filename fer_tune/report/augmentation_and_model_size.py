@@ -26,7 +26,7 @@ NOTE = (
     "Filled points are completed trials, hollow points are not. The summary leaves out trials that "
     "have not learnt: their accuracy does not beat always naming the largest class. The number "
     "after ± is the standard deviation over trials. Whether a difference may be chance is decided "
-    "by the Mann-Whitney U test."
+    "by the Mann-Whitney U test. The groups may also differ in other parameters."
 )
 MIN_TRIALS = 4
 _STRENGTHS = {"none or weak (below 1/3)": 1 / 3, "medium": 2 / 3, "strong (2/3 or more)": 2.0}
