@@ -12,7 +12,7 @@ from fer_tune.common.safe_text import escape_unprintable, pluralize
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from fer_tune.predict.extract_faces import Photo, UnreadableFile
+    from fer_tune.predict.extract_faces import PhotoFiles
 
 _EXAMPLE = """\
 examples:
@@ -65,19 +65,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     from fer_tune.predict.extract_faces import open_photos
 
-    with open_photos(args.files) as (photos, unreadable, notes):
-        if photos:
-            _print_predictions(args, photos, unreadable)
-    for note in notes:
+    with open_photos(args.files) as files:
+        if files.photos:
+            _print_predictions(args, files)
+    for note in files.notes:
         print(escape_unprintable(note), file=sys.stderr)
-    if unreadable:
-        files = [f"{file}: {reason}" for file, reason in unreadable]
-        raise UserError(f"{pluralize(len(files), 'file')} cannot be read:", files)
+    if files.unreadable:
+        reasons = [f"{file}: {reason}" for file, reason in files.unreadable]
+        raise UserError(f"{pluralize(len(reasons), 'file')} cannot be read:", reasons)
 
 
-def _print_predictions(
-    args: Namespace, photos: "Sequence[Photo]", unreadable: "list[UnreadableFile]"
-) -> None:
+def _print_predictions(args: Namespace, files: "PhotoFiles") -> None:
     import numpy as np
 
     from fer_tune.common.console import create_console, show_step
@@ -92,14 +90,14 @@ def _print_predictions(
         store = open_store(args.tracking_uri, create=False)
         uri = args.model or find_default_model_uri(store)
         model = load_model(store, uri)
-    with show_step(console, f"looking for faces in {pluralize(len(photos), 'image')}"):
-        faces = extract_all_faces(photos, unreadable)
+    with show_step(console, f"looking for faces in {pluralize(len(files.photos), 'image')}"):
+        faces = extract_all_faces(files)
     if not faces:
         return
     images = np.stack([face.image for face in faces])
     probabilities = cast("DataFrame", model.predict(images))
     if args.format == "json":
-        console.out(output.format_json(uri, faces, probabilities, unreadable), end="")
+        console.out(output.format_json(uri, faces, probabilities, files.unreadable), end="")
     elif args.format == "csv":
         console.out(output.format_csv(faces, probabilities), end="")
     else:

@@ -15,6 +15,7 @@ from PIL import Image
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats import image_file
 from fer_tune.data.formats.deep_image import (
+    describe_depth,
     find_depth,
     find_largest_value,
     is_deep,
@@ -112,11 +113,12 @@ def _list_photos(path: Path, source: SourceFiles, notes: list[str]) -> list[Phot
     return [Photo(f"{path}/{file.path}", file.read_bytes) for file in images]
 
 
-def extract_all_faces(photos: Sequence[Photo], unreadable: list[UnreadableFile]) -> list[PhotoFace]:
+def extract_all_faces(files: PhotoFiles) -> list[PhotoFace]:
     """Return the faces in all photographs; adds those that cannot be read to `unreadable`.
 
     Deep images are read again when all photographs have shown their depth.
     """
+    photos, unreadable, notes = files
     faces, largest, depth = dict[int, list[PhotoFace]](), 0, 0
     pending = list(enumerate(photos))
     with image_file.suppress_pillow_warnings():
@@ -134,6 +136,7 @@ def extract_all_faces(photos: Sequence[Photo], unreadable: list[UnreadableFile])
                 else:
                     grey = reduce_depth(grey, depth) if is_deep(grey) else grey
                     faces[number] = extract_faces(photo.file, grey)
+            notes += [describe_depth(len(deep), largest)] if deep else []
             pending, depth = deep, find_depth(largest)
     return [face for number in sorted(faces) for face in faces[number]]
 

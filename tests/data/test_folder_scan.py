@@ -16,7 +16,13 @@ LEFT_BEHIND = (
     *(".DS_Store", "._1.png", "Thumbs.db", "thumbs.db", "Desktop.ini", "__MACOSX/happy/1.png"),
     *("@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", "#recycle/1.png", "$RECYCLE.BIN/1.png"),
     *("System Volume Information/x", "lost+found/1.png", ".ipynb_checkpoints/1-checkpoint.png"),
-    *(".git/objects/1.png", ".thumbnails/1.png", "@Recycle/1.png", "__pycache__/x.pyc"),
+    *(
+        ".git/objects/1.png",
+        ".thumbnails/1.png",
+        "@Recycle/1.png",
+        "__pycache__/x.pyc",
+        "@tmp/1.png",
+    ),
 )
 
 

@@ -12,6 +12,7 @@ from fer_tune.data.formats.image_file import decode_face
 from fer_tune.predict.extract_faces import (
     Photo,
     PhotoFace,
+    PhotoFiles,
     UnreadableFile,
     extract_all_faces,
     open_photos,
@@ -28,9 +29,9 @@ def hopper() -> Image.Image:
 
 
 def faces_at(path: Path) -> list[PhotoFace]:
-    unread = list[UnreadableFile]()
-    faces = extract_all_faces([Photo(str(path), path.read_bytes)], unread)
-    assert unread == []
+    photos = PhotoFiles([Photo(str(path), path.read_bytes)], [], [])
+    faces = extract_all_faces(photos)
+    assert photos.unreadable == []
     return faces
 
 
@@ -98,15 +99,15 @@ def test_a_photograph_without_a_detected_face_is_used_completely() -> None:
 @pytest.mark.parametrize("content", [b"", b"no image", b"\xff\xd8\xff\xe0 no more"])
 def test_a_file_that_is_not_an_image_is_described_in_words(content: bytes) -> None:
     Path("broken.jpg").write_bytes(content)
-    unread = list[UnreadableFile]()
-    assert extract_all_faces([Photo("broken.jpg", Path("broken.jpg").read_bytes)], unread) == []
-    assert [each.file for each in unread] == ["broken.jpg"]
+    photos = PhotoFiles([Photo("broken.jpg", Path("broken.jpg").read_bytes)], [], [])
+    assert extract_all_faces(photos) == []
+    assert [each.file for each in photos.unreadable] == ["broken.jpg"]
 
 
 def test_a_file_that_disappeared_is_described_in_words() -> None:
-    unread = list[UnreadableFile]()
-    assert extract_all_faces([Photo("gone.png", Path("gone.png").read_bytes)], unread) == []
-    assert unread == [UnreadableFile("gone.png", "No such file or directory")]
+    photos = PhotoFiles([Photo("gone.png", Path("gone.png").read_bytes)], [], [])
+    assert extract_all_faces(photos) == []
+    assert photos.unreadable == [UnreadableFile("gone.png", "No such file or directory")]
 
 
 def test_a_folder_means_every_image_in_it() -> None:
@@ -121,13 +122,13 @@ def test_a_zip_means_every_image_in_it() -> None:
     with zipfile.ZipFile("faces.zip", "w") as archive:
         archive.write("a.png", "happy/a.png")
         archive.write("b.png", "happy/b.png")
-    with open_photos([Path("faces.zip")]) as (photos, unread, _):
-        assert [photo.file for photo in photos] == [
+    with open_photos([Path("faces.zip")]) as photos:
+        assert [photo.file for photo in photos.photos] == [
             "faces.zip/happy/a.png",
             "faces.zip/happy/b.png",
         ]
-        np.testing.assert_array_equal(extract_all_faces(photos, unread)[0].image, FACE)
-    assert unread == []
+        np.testing.assert_array_equal(extract_all_faces(photos)[0].image, FACE)
+    assert (photos.unreadable, photos.notes) == ([], [])
 
 
 def test_a_pattern_means_the_files_that_a_shell_would_list() -> None:
@@ -198,8 +199,10 @@ def test_the_deep_images_of_one_command_share_the_depth_of_their_largest_value()
     Image.fromarray(dark).save("dark.png")
     Image.fromarray(bright).save("bright.png")
     write(["plain.png"])
-    with open_photos([Path("dark.png"), Path("plain.png"), Path("bright.png")]) as (photos, *_):
-        faces = extract_all_faces(photos, [])
+    with open_photos([Path("dark.png"), Path("plain.png"), Path("bright.png")]) as photos:
+        faces = extract_all_faces(photos)
+    (note,) = photos.notes
+    assert note.startswith("16-bit images, reduced from 12 bits to 8: 2 (their largest value is 4,")
     assert [face.file for face in faces] == ["dark.png", "plain.png", "bright.png"]
     assert [int(face.image[0, 0]) for face in faces] == [800 >> 4, FACE[0, 0], 4000 >> 4]
     (alone,) = faces_at(Path("dark.png"))

@@ -14,7 +14,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.data.faces import SIDE, Faces, SplitName
 from fer_tune.data.formats.class_and_split_names import index_classes
-from fer_tune.data.formats.deep_image import DEPTHS, DeepFace, find_depth
+from fer_tune.data.formats.deep_image import DEPTHS, DeepFace, describe_depth, find_depth
 from fer_tune.data.formats.folder_scan import describe_passed_over
 
 _MAX_BAD_LISTED = 10
@@ -105,8 +105,7 @@ class FaceCollector:
             pixels = face.by_depth[depth].tobytes()
             self._pixels[split][start : start + len(pixels)] = pixels
         if self._deep:
-            note = f"16-bit images, reduced from {depth} bits to 8: {len(self._deep):,}"
-            self.notes[f"{note} (their largest value is {largest:,})"] = None
+            self.notes[describe_depth(len(self._deep), largest)] = None
 
     def _build_faces(self, key: SplitName | None, index: Mapping[str, int]) -> Faces:
         images = np.frombuffer(self._pixels[key], np.uint8).reshape(-1, SIDE, SIDE)

@@ -37,6 +37,12 @@ def find_depth(largest: int) -> int:
     return next(bits for bits in DEPTHS if largest < 1 << bits)
 
 
+def describe_depth(images: int, largest: int) -> str:
+    """Return a note on images whose depth their largest value shows."""
+    note = f"16-bit images, reduced from {find_depth(largest)} bits to 8: {images:,}"
+    return f"{note} (their largest value is {largest:,})"
+
+
 def to_deep_grey(image: Image.Image) -> Image.Image:
     """Return an image of whole numbers with 16 bits; raises ValueError if one does not fit."""
     values = np.asarray(image).astype(np.int64)

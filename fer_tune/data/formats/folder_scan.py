@@ -13,12 +13,20 @@ from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.data.formats.image_file import SUFFIXES
 
 DATA_SUFFIXES = SUFFIXES | {".csv", ".parquet", ".zip"}
-# Of macOS, Windows, Linux, Python, and of network storage by Synology and QNAP; in lower case.
+# Of macOS, Windows, Linux, Python, and of network storage; in lower case.
 _SYSTEM_NAMES = frozenset(
     (
         *("__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin"),
         *("recycler", "system volume information", "lost+found", "__pycache__", "@eadir"),
-        *("#recycle", "#snapshot", "@recycle", "@recently-snapshot"),
+        *(
+            "#recycle",
+            "#snapshot",
+            "@recycle",
+            "@recently-snapshot",
+            "@tmp",
+            "~snapshot",
+            "recycled",
+        ),
     )
 )
 _SUFFIX_PATTERN = re.compile(r"\.\w{1,10}")
