@@ -12,6 +12,7 @@ from fer_tune.events import STATUS_WORDS, Ending
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.log10_parameters import LOG10_PREFIX
+from fer_tune.tracking.mlflow_metric_names import to_mlflow_name
 from fer_tune.tracking.store import Store, summarize_error
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def load_metric_history(store: Store, trial: TrialRun, names: Sequence[str]) -> 
     """
     client, epochs = store.create_client(), dict[int, dict[str, float]]()
     for name in names:
-        for metric in client.get_metric_history(trial.run_id, name):
+        for metric in client.get_metric_history(trial.run_id, to_mlflow_name(name)):
             epochs.setdefault(metric.step, {})[name] = metric.value
     wanted = set(names)
     return [

@@ -13,6 +13,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import hide_passwords
 from fer_tune.events import current_time_ms
 from fer_tune.tracking.ensure_sqlite import RUN_SEARCH_HINT, ensure_sqlite_database
+from fer_tune.tracking.mlflow_metric_names import to_mlflow_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -73,7 +74,8 @@ class Store:
         """Log metrics of a run in one call."""
         from mlflow.entities import Metric
 
-        batch = [Metric(name, value, current_time_ms(), step) for name, value in metrics.items()]
+        now = current_time_ms()
+        batch = [Metric(to_mlflow_name(k), value, now, step) for k, value in metrics.items()]
         self.create_client().log_batch(run_id, metrics=batch)
 
 

@@ -129,10 +129,34 @@ def test_an_accent_apart_from_its_letter_makes_no_new_class(folder: Path) -> Non
     assert load_splits(folder).classes == ("colère", "joie")
 
 
+def test_vowel_signs_and_accents_are_parts_of_letters(folder: Path) -> None:
+    names = (
+        "\u0916\u0941\u0936\u0940",
+        "\u0e22\u0e34\u0e49\u0e21",
+        "\u062d\u064f\u0632\u0646",
+    )  # Hindi, Thai, Arabic
+    for index, face in enumerate(drawn_faces()):
+        place(face, folder / SPLIT_OF[face.usage] / names[index % 3] / f"{index}.png")
+    assert load_splits(folder).classes == tuple(sorted(names))
+
+
 # MLflow refuses these in names of metrics, or reads them as paths.
 @pytest.mark.parametrize(
     "name",
-    ["a/b", "../up", "/etc", ".", "..", "[red]a", "a\nb", "\x1b[2J", "a:b", "x" * 101],
+    [
+        "a/b",
+        "../up",
+        "/etc",
+        ".",
+        "..",
+        "[red]a",
+        "a\nb",
+        "\x1b[2J",
+        "a:b",
+        "x" * 101,
+        "\u0941",
+        "a\u0941" * 30,
+    ],
 )
 def test_a_class_whose_name_nothing_can_record_is_refused(name: str, folder: Path) -> None:
     faces = [Face(f.label % 2, f.usage, f.image) for f in drawn_faces()]

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,9 @@ class DecodedFaces:
     notes: tuple[str, ...] = ()
 
 
-# Names of metrics contain class names. MLflow reads paths in them.
+# Names of metrics contain class names. MLflow reads paths in them, and limits their length.
 _CLASS_PATTERN = re.compile(r"[\w-][\w .-]{0,99}")
+_MAX_MARKS = 20
 _MAX_CLASSES = 100
 
 
@@ -127,10 +129,13 @@ class FaceCollector:
 
 def _check_classes(classes: Sequence[str], source: str) -> None:
     for name in classes:
-        if not _CLASS_PATTERN.fullmatch(name):
+        # Combining marks belong to letters, such as the vowel signs of Hindi and Thai.
+        letters = "".join(c for c in name if not category(c).startswith("M"))
+        if not _CLASS_PATTERN.fullmatch(letters) or len(name) - len(letters) > _MAX_MARKS:
             raise UserError(
-                f"{source}: class name {reprlib.repr(name)}: use at most 100 letters, digits, "
-                "spaces, '.', '_' and '-', and begin with a letter, a digit, '_' or '-'"
+                f"{source}: class name {reprlib.repr(name)}: use at most 100 letters and digits, "
+                f"{_MAX_MARKS} vowel signs, spaces, '.', '_' and '-', and begin with a letter, a "
+                "digit, '_' or '-'"
             )
     if len(classes) > _MAX_CLASSES:
         raise UserError(
