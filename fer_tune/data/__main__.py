@@ -11,6 +11,7 @@ from fer_tune.common.cli import CommandParser, format_program_name, parse_path, 
 from fer_tune.common.errors import explain_os_errors
 from fer_tune.data.audit import Audit, audit_splits
 from fer_tune.data.faces import SPLIT_NAMES, Splits
+from fer_tune.data.read_options import LABELS_HELP, ReadOptions, parse_labels
 from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.data.load import load_splits
 
     console = create_console()
-    splits = load_splits(args.path, skip_bad=args.skip_bad)
+    splits = load_splits(args.path, ReadOptions(args.skip_bad, args.labels))
     audit = audit_splits(splits)
     if not args.json:
         console.print(_build_table(splits.source, audit))
@@ -62,6 +63,7 @@ def build_parser() -> CommandParser:
         "(default: $FER_TUNE_DATA, else data/, else the demo faces)",
     )
     parser.add_argument("--skip-bad", action="store_true", help="leave out what cannot be read")
+    parser.add_argument("--labels", type=parse_labels, metavar="PAIRS", help=LABELS_HELP)
     output_help = "folder for the plots (default: mlruns/data/NAME)"
     parser.add_argument("--out", type=parse_path, metavar="FOLDER", help=output_help)
     parser.add_argument("--plan", choices=DATA_PLANS, help="also plot faces of this data plan")

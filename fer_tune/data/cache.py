@@ -18,6 +18,7 @@ from fer_tune.common import atomic
 from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
 from fer_tune.data.formats.folder_scan import has_data_suffix, scan_folder
+from fer_tune.data.read_options import ReadOptions
 
 _DECODER_VERSION = 3  # raised when the same files would give other arrays
 _KEY_PATTERN = re.compile("[0-9a-f]{64}")
@@ -35,20 +36,20 @@ def locate_cache_folder() -> Path:
     return platformdirs.user_cache_path("fer_tune")
 
 
-def load_or_decode(path: Path, decode: Callable[[], Splits], *, skip_bad: bool) -> Splits:
+def load_or_decode(path: Path, decode: Callable[[], Splits], options: ReadOptions) -> Splits:
     """Return what `decode` makes of the files at `path`, from the cache if they have not changed.
 
-    The key is their names, sizes and times, so most starts read no source file. A moved copy is
-    decoded again, and so are a broken cache and that of an earlier version. If the cache cannot be
-    written, a note of the splits says so.
+    The key is the options and the names, sizes and times of the files, so most starts read no
+    source file. A moved copy is decoded again, and so are a broken cache and that of an earlier
+    version. If the cache cannot be written, a note of the splits says so.
     """
-    key = _hash_stats(path, skip_bad)
+    key = _hash_stats(path, options)
     file = locate_cache_folder() / f"{key}.npz"
     cached = _load_npz(file)
     if cached is not None:
         return cached
     splits = decode()
-    if key != _hash_stats(path, skip_bad):  # a file changed while it was read
+    if key != _hash_stats(path, options):  # a file changed while it was read
         return splits
     try:
         atomic.write_file(file, _pack_npz(splits))
@@ -59,8 +60,8 @@ def load_or_decode(path: Path, decode: Callable[[], Splits], *, skip_bad: bool) 
     return splits
 
 
-def _hash_stats(path: Path, skip_bad: bool) -> str:
-    lines = [f"{_DECODER_VERSION} {skip_bad}", str(path.resolve())]
+def _hash_stats(path: Path, options: ReadOptions) -> str:
+    lines = [f"{_DECODER_VERSION} {options}", str(path.resolve())]
     files, empty_folders, notes = scan_folder(path) if path.is_dir() else ([path], [], [])
     lines += [*map(str, empty_folders), *notes]
     for file in files:

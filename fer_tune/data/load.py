@@ -12,17 +12,17 @@ from fer_tune.data.demo.demo_splits import DEMO_SOURCE, DEMO_WARNING, draw_demo_
 from fer_tune.data.faces import Splits
 from fer_tune.data.formats import read_faces
 from fer_tune.data.formats.folder_scan import describe_passed_over, has_data_suffix, scan_folder
+from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
 from fer_tune.data.split import split_faces
 
 _DEFAULT_FOLDER = Path("data")
 
 
-def load_splits(path: Path | None, *, skip_bad: bool = False) -> Splits:
+def load_splits(path: Path | None, options: ReadOptions = DEFAULT_OPTIONS) -> Splits:
     """Return the splits of a data set; its faces are decoded once, then cached.
 
     path: a file or folder in any format of `fer_tune.data.formats`. None means the path in
         FER_TUNE_DATA, else the folder data/ if it holds faces, else the demo faces.
-    skip_bad: leave out unreadable rows and images, and note how many.
 
     Raises UserError for everything that the user can correct.
     """
@@ -34,18 +34,18 @@ def load_splits(path: Path | None, *, skip_bad: bool = False) -> Splits:
     origin = path.resolve() if path.name in {"", ".."} else path.parent.resolve() / path.name
 
     def decode() -> Splits:
-        return split_faces(read_faces(origin, skip_bad=skip_bad), origin.name)
+        return split_faces(read_faces(origin, options), origin.name)
 
     try:
-        splits = cache.load_or_decode(origin, decode, skip_bad=skip_bad)
+        splits = cache.load_or_decode(origin, decode, options)
     except OSError as error:
         raise UserError(f"{error.filename or origin} cannot be read: {error.strerror}") from None
     return replace(splits, source=escape_unprintable(origin.name), origin=origin)
 
 
-def reload_splits(path: Path | None, *, skip_bad: bool = False) -> Splits:
+def reload_splits(path: Path | None, options: ReadOptions) -> Splits:
     """Return the splits that were once loaded from `path` (`Splits.origin`)."""
-    return load_splits(path, skip_bad=skip_bad) if path else draw_demo_splits()
+    return load_splits(path, options) if path else draw_demo_splits()
 
 
 def collect_remarks(splits: Splits) -> tuple[str, ...]:

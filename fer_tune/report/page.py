@@ -65,7 +65,7 @@ def _reload_faces(study: ReportedStudy, data: Path | None) -> tuple[Splits | Non
     Raises UserError if the user named `data`, and these are not the study's faces.
     """
     try:
-        splits = reload_splits(data or study.run.data, skip_bad=study.run.skip_bad)
+        splits = reload_splits(data or study.run.data, study.run.read_options)
         if splits.content_hash() == study.run.faces_hash:
             return splits, ""
         source = f"{data}: these" if data else "The available faces"

@@ -102,7 +102,7 @@ def _make_spec(
     study = find_study(store, args.study)
     trial = choose_trial(store, study, args.trial)
     with show_step(console, "reading the faces"):
-        splits = reload_splits(args.data or study.data, skip_bad=study.skip_bad)
+        splits = reload_splits(args.data or study.data, study.read_options)
     source, classes = args.data or splits.source, splits.classes
     if splits.content_hash() != study.faces_hash:
         problem = f"{source}: these are not the faces of study {study.name}"

@@ -10,7 +10,7 @@ from fer_tune.tracking.store import open_store
 # Options whose values are the settings with the same names. The path of the faces is not among
 # them: they may have been moved.
 _SETTINGS = (
-    *("skip_bad", "epochs", "train_faces"),
+    *("skip_bad", "labels", "epochs", "train_faces"),
     *("metric", "seed", "scheduler", "grace", "reduction"),
 )
 

@@ -17,6 +17,7 @@ from fer_tune.common.cli import (
     parse_nonempty,
     parse_path,
 )
+from fer_tune.data.read_options import LABELS_HELP, parse_labels
 
 _SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
 _EXAMPLES = """\
@@ -37,6 +38,7 @@ class SearchOptions:
 
     data: Path | None
     skip_bad: bool | None
+    labels: str | None
     space: str | None
     trials: int | None
     epochs: int | None
@@ -95,6 +97,7 @@ def _add_study_options(group: Group) -> None:
     _add_option(group, "--data", parse_path, "PATH", text)
     text = "leave out faces that cannot be read"
     group.add_argument("--skip-bad", action="store_true", default=None, help=text)
+    _add_option(group, "--labels", parse_labels, "PAIRS", LABELS_HELP)
     text = (
         "search space: paper, regularize, smoke, or a YAML file, which may have conditions (when:) "
         f"and a limit for the gap (constraints:) (default: {defaults.SPACE})"

@@ -12,6 +12,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits, reload_splits
+from fer_tune.data.read_options import ReadOptions
 from fer_tune.search.fixed_options import check_fixed_options
 from fer_tune.search.metric_check import check_metric
 from fer_tune.search.options import SearchOptions
@@ -88,7 +89,8 @@ def make_plan(console: Console, options: SearchOptions, command: str) -> SearchP
 
 def _make_settings(options: SearchOptions, storage: StudyStorage) -> tuple[Splits, StudySettings]:
     """Return the faces and the settings of a new study."""
-    splits = load_splits(options.data, skip_bad=bool(options.skip_bad))
+    read_options = ReadOptions(bool(options.skip_bad), options.labels)
+    splits = load_splits(options.data, read_options)
     path = find_space_file(options.space or defaults.SPACE)
     name = options.study or f"{slugify(path.stem)}-{time.strftime('%m%d-%H%M%S')}"
     if splits.source == DEMO_SOURCE and not name.startswith("demo"):
@@ -100,7 +102,8 @@ def _make_settings(options: SearchOptions, storage: StudyStorage) -> tuple[Split
         space_name=path.stem,
         space=load_space(path),
         data=splits.origin,
-        skip_bad=bool(options.skip_bad),
+        skip_bad=read_options.skip_bad,
+        labels=read_options.labels,
         faces_hash=splits.content_hash(),
         train_faces=options.train_faces,
         trials=options.trials or defaults.TRIALS,
@@ -121,7 +124,7 @@ def _load_settings(
     storage.fetch_study(name)
     settings = read_settings(storage.local_dir, name)[1]
     check_fixed_options(options, settings)
-    splits = reload_splits(options.data or settings.data, skip_bad=settings.skip_bad)
+    splits = reload_splits(options.data or settings.data, settings.read_options)
     if splits.content_hash() != settings.faces_hash:
         raise UserError(
             f"study {name} began with other faces than those of {splits.origin or splits.source}; "

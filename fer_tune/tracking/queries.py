@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tune.common.errors import UserError
+from fer_tune.data.read_options import ReadOptions
 from fer_tune.events import STATUS_WORDS, Ending
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
@@ -71,9 +72,9 @@ class StudyRun:
         return float(max_gap) if max_gap else None
 
     @property
-    def skip_bad(self) -> bool:
-        """Whether unreadable faces were left out."""
-        return self.settings.get("skip_bad") == "True"
+    def read_options(self) -> ReadOptions:
+        """How the study's faces are read."""
+        return ReadOptions(self.settings.get("skip_bad") == "True", self.settings.get("labels"))
 
 
 @dataclass(frozen=True)

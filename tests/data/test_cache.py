@@ -12,6 +12,7 @@ from fer_tune.common import atomic
 from fer_tune.data import cache
 from fer_tune.data.faces import EMOTIONS, SPLIT_NAMES, Faces, Splits
 from fer_tune.data.load import load_splits
+from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
 from tests.data.held import drawn_faces, write_csv
 
 
@@ -37,7 +38,7 @@ def source(tmp_path: Path) -> Path:
 
 def test_the_second_start_decodes_nothing_and_gives_the_same(source: Path) -> None:
     decode = Decoder()
-    first, second = (cache.load_or_decode(source, decode, skip_bad=False) for _ in range(2))
+    first, second = (cache.load_or_decode(source, decode, DEFAULT_OPTIONS) for _ in range(2))
     assert decode.calls == 1
     assert first.content_hash() == second.content_hash()
     for splits in (first, second):
@@ -50,10 +51,10 @@ def test_the_second_start_decodes_nothing_and_gives_the_same(source: Path) -> No
 
 def test_a_touched_file_is_decoded_again_once(source: Path) -> None:
     decode = Decoder()
-    cache.load_or_decode(source, decode, skip_bad=False)
+    cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
     os.utime(source, ns=(1, 1))
     for _ in range(2):
-        cache.load_or_decode(source, decode, skip_bad=False)
+        cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
     assert decode.calls == 2
 
 
@@ -64,7 +65,7 @@ def test_a_file_that_changes_while_it_is_decoded_is_not_cached(source: Path) -> 
         source.write_text("changed meanwhile")
         return decode()
 
-    cache.load_or_decode(source, decode_and_change, skip_bad=False)
+    cache.load_or_decode(source, decode_and_change, DEFAULT_OPTIONS)
     assert not cache.locate_cache_folder().exists()
 
 
@@ -73,16 +74,16 @@ def test_a_cache_of_an_earlier_version_is_not_read_and_goes_in_its_turn(
 ) -> None:
     """It has a file from the hash of the stats to that of the contents, which names the arrays."""
     decode, folder, contents = Decoder(), cache.locate_cache_folder(), "3" * 64
-    cache.load_or_decode(source, decode, skip_bad=False)
+    cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
     (file,) = folder.glob("*.npz")
     file.with_suffix(".key").write_text(contents)
     file = file.rename(folder / f"{contents}.npz")
-    assert cache.load_or_decode(source, decode, skip_bad=False).content_hash()
+    assert cache.load_or_decode(source, decode, DEFAULT_OPTIONS).content_hash()
     assert decode.calls == 2
     monkeypatch.setattr(cache, "_MAX_DATA_SETS", 1)
     os.utime(file, (1, 1))
     source.write_text("other content")
-    cache.load_or_decode(source, decode, skip_bad=False)
+    cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
     assert not file.exists()
 
 
@@ -127,39 +128,39 @@ def test_faces_that_an_earlier_version_misread_are_decoded_anew(
 
 def test_changed_content_is_decoded_again(source: Path) -> None:
     decode = Decoder()
-    cache.load_or_decode(source, decode, skip_bad=False)
+    cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
     source.write_text("OTHER content")
-    cache.load_or_decode(source, decode, skip_bad=False)
+    cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
     assert decode.calls == 2
 
 
 def test_skipping_bad_faces_is_kept_apart(source: Path) -> None:
     decode = Decoder()
-    cache.load_or_decode(source, decode, skip_bad=False)
-    cache.load_or_decode(source, decode, skip_bad=True)
+    cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
+    cache.load_or_decode(source, decode, ReadOptions(skip_bad=True))
     assert decode.calls == 2
 
 
 @pytest.mark.parametrize("keep", [0, 10, 1000, -1])
 def test_a_broken_cache_is_decoded_again_and_mended(source: Path, keep: int) -> None:
     decode = Decoder()
-    cache.load_or_decode(source, decode, skip_bad=False)
+    cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
     (file,) = cache.locate_cache_folder().glob("*.npz")
     file.write_bytes(file.read_bytes()[:keep])
     for _ in range(2):
-        cache.load_or_decode(source, decode, skip_bad=False)
+        cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
     assert decode.calls == 2
 
 
 def test_a_flipped_pixel_in_the_cache_is_noticed(source: Path) -> None:
     decode = Decoder()
-    first = cache.load_or_decode(source, decode, skip_bad=False)
+    first = cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
     (file,) = cache.locate_cache_folder().glob("*.npz")
     data = bytearray(file.read_bytes())
     data[data.index(first.train.images[0].tobytes())] ^= 1
     file.write_bytes(data)
     assert (
-        cache.load_or_decode(source, decode, skip_bad=False).content_hash() == first.content_hash()
+        cache.load_or_decode(source, decode, DEFAULT_OPTIONS).content_hash() == first.content_hash()
     )
     assert decode.calls == 2
 
@@ -169,7 +170,7 @@ def test_a_cache_that_cannot_be_written_is_a_note(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("FER_TUNE_CACHE", str(tmp_path / "file" / "below"))
-    notes = cache.load_or_decode(source, Decoder(), skip_bad=False).notes
+    notes = cache.load_or_decode(source, Decoder(), DEFAULT_OPTIONS).notes
     assert notes[0] == "a note"
     assert "cannot be written" in notes[1]
 
@@ -179,14 +180,14 @@ def test_whatever_byte_of_the_cache_is_damaged_it_is_decoded_again(
     source: Path, place: int
 ) -> None:
     decode = Decoder()
-    first = cache.load_or_decode(source, decode, skip_bad=False)
+    first = cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
     (file,) = cache.locate_cache_folder().glob("*.npz")
     data = bytearray(file.read_bytes())
     data[place] ^= 0xFF
     data[data.rindex(b"PK\x01\x02") + place % 46] ^= 0xFF
     file.write_bytes(data)
     assert (
-        cache.load_or_decode(source, decode, skip_bad=False).content_hash() == first.content_hash()
+        cache.load_or_decode(source, decode, DEFAULT_OPTIONS).content_hash() == first.content_hash()
     )
 
 
@@ -194,19 +195,19 @@ def test_only_the_data_sets_used_last_are_kept(tmp_path: Path) -> None:
     decode, sources = Decoder(), [tmp_path / f"{n}.csv" for n in range(8)]
     for age, path in enumerate(reversed(sources)):
         path.write_text(path.name)
-        cache.load_or_decode(path, decode, skip_bad=False)
+        cache.load_or_decode(path, decode, DEFAULT_OPTIONS)
         for file in cache.locate_cache_folder().glob("*.npz"):
             os.utime(file, (file.stat().st_atime, file.stat().st_mtime - 10))
         if age:
             cache.load_or_decode(
-                sources[-1], decode, skip_bad=False
+                sources[-1], decode, DEFAULT_OPTIONS
             )  # the first is used all the time
     assert decode.calls == 8
     assert len(list(cache.locate_cache_folder().glob("*.npz"))) == 5
-    cache.load_or_decode(sources[0], decode, skip_bad=False)
-    cache.load_or_decode(sources[-1], decode, skip_bad=False)
+    cache.load_or_decode(sources[0], decode, DEFAULT_OPTIONS)
+    cache.load_or_decode(sources[-1], decode, DEFAULT_OPTIONS)
     assert decode.calls == 8
-    cache.load_or_decode(sources[-2], decode, skip_bad=False)
+    cache.load_or_decode(sources[-2], decode, DEFAULT_OPTIONS)
     assert decode.calls == 9
 
 
@@ -216,7 +217,7 @@ def test_several_at_once_prune_and_read_without_harm(tmp_path: Path) -> None:
         path.write_text(path.name)
 
     def cached(turn: int) -> tuple[str, tuple[str, ...]]:
-        splits = cache.load_or_decode(sources[turn % 8], Decoder(), skip_bad=False)
+        splits = cache.load_or_decode(sources[turn % 8], Decoder(), DEFAULT_OPTIONS)
         return splits.content_hash(), splits.notes
 
     with ThreadPoolExecutor(4) as pool:
@@ -237,7 +238,7 @@ def test_pruning_touches_nothing_but_what_the_cache_itself_wrote(
     torn = cache.locate_cache_folder() / f"{'0' * 64}.npz.12-abcd.part"
     torn.touch()
     os.utime(torn, (0, 0))
-    cache.load_or_decode(source, Decoder(), skip_bad=False)
+    cache.load_or_decode(source, Decoder(), DEFAULT_OPTIONS)
     assert {path.name for path in cache.locate_cache_folder().iterdir()} == others
 
 
@@ -249,7 +250,7 @@ def test_pruning_leaves_files_of_others_that_are_named_by_a_hash_too(
     np.savez(cache.locate_cache_folder() / f"{'1' * 64}.npz", features=np.zeros(3))
     (cache.locate_cache_folder() / f"{'2' * 64}.key").write_text("-----BEGIN PRIVATE KEY-----")
     others = {path.name for path in cache.locate_cache_folder().iterdir()}
-    cache.load_or_decode(source, Decoder(), skip_bad=False)
+    cache.load_or_decode(source, Decoder(), DEFAULT_OPTIONS)
     assert {path.name for path in cache.locate_cache_folder().iterdir()} == others
 
 
@@ -257,10 +258,10 @@ def test_a_renamed_folder_is_decoded_again_once(tmp_path: Path) -> None:
     decode = Decoder()
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "faces.csv").write_text("content")
-    cache.load_or_decode(tmp_path / "old", decode, skip_bad=False)
+    cache.load_or_decode(tmp_path / "old", decode, DEFAULT_OPTIONS)
     renamed = (tmp_path / "old").rename(tmp_path / "new")
     for _ in range(2):
-        cache.load_or_decode(renamed, decode, skip_bad=False)
+        cache.load_or_decode(renamed, decode, DEFAULT_OPTIONS)
     assert decode.calls == 2
 
 
@@ -275,3 +276,10 @@ def test_a_failed_write_leaves_what_was_there(
         atomic.write_file(source, b"new")
     assert source.read_text() == "some content"
     assert list(source.parent.glob("*.part")) == []
+
+
+def test_labels_are_kept_apart(source: Path) -> None:
+    decode = Decoder()
+    for labels in ("1=happy,2=sad", "1=sad,2=happy", "1=happy,2=sad"):
+        cache.load_or_decode(source, decode, ReadOptions(labels=labels))
+    assert decode.calls == 2

@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats.csv_file import parse_pixels
+from fer_tune.data.formats.pixel_text import parse_pixels
 from fer_tune.data.load import load_splits
+from fer_tune.data.read_options import ReadOptions
 
 HEADER = "emotion,pixels,Usage"
 NO_PIXEL = st.one_of(
     st.integers(max_value=-1).map(str),
     st.integers(min_value=256).map(str),
     st.text("xX.eE,;", min_size=1, max_size=3),
-    st.floats(allow_nan=True).map(str),
+    st.floats(allow_nan=True).filter(lambda x: x not in range(256)).map(str),
 )
 
 
@@ -45,7 +46,7 @@ def test_pixels_are_read_back_as_they_were_written(pixels: np.ndarray) -> None:
 
 @given(st.integers(0, 5000).filter(lambda n: n != 2304))
 def test_any_other_number_of_pixels_is_refused(number: int) -> None:
-    with pytest.raises(ValueError, match=f"^{number:,} pixels instead of 2,304"):
+    with pytest.raises(ValueError, match=f"^{number:,} pixels? instead of 2,304"):
         parse_pixels(" ".join(["7"] * number))
 
 
@@ -59,7 +60,7 @@ def test_a_single_wrong_number_is_found_by_its_place(place: int, token: str) -> 
 
 @given(st.text(max_size=200))
 def test_text_of_any_kind_is_refused_in_words(text: str) -> None:
-    with pytest.raises(ValueError, match=r"pixels instead of 2,304|number \d+ is "):
+    with pytest.raises(ValueError, match=r"pixels? instead of 2,304|number \d+ is "):
         parse_pixels(text)
 
 
@@ -91,13 +92,15 @@ def test_a_bad_row_is_named_by_number_and_column(bad: str, message: str, tmp_pat
 
 def test_skipping_bad_rows_leaves_the_same_faces_and_says_how_many(tmp_path: Path) -> None:
     expected = load_splits(write(tmp_path, *good_rows()))
-    splits = load_splits(write(tmp_path, row(7), *good_rows(), row("x")), skip_bad=True)
+    splits = load_splits(
+        write(tmp_path, row(7), *good_rows(), row("x")), ReadOptions(skip_bad=True)
+    )
     assert splits.content_hash() == expected.content_hash()
     assert any(note.startswith("bad faces left out: 2 ") for note in splits.notes)
 
 
 def test_of_many_bad_rows_the_first_ten_are_listed_with_the_count(tmp_path: Path) -> None:
-    path = write(tmp_path, *good_rows(), *[row(7)] * 25)
+    path = write(tmp_path, *good_rows(), *["3,1 2,Training"] * 25)
     with pytest.raises(UserError, match="25 bad faces") as caught:
         load_splits(path)
     lines = str(caught.value).splitlines()
@@ -125,8 +128,8 @@ def test_a_missing_column_is_named(header: str, message: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("rest", "message"),
     [
-        ("1 " * 100_000, "fer2013.csv, row 2: columns: 2, but the header has 3"),
-        ("1 1 1\n" * 200_000, r"fer2013.csv, near line \d+: no CSV of faces \(field larger"),
+        ("1 " * 100_000, "fer2013.csv, row 2: a quotation mark is not closed"),
+        ("1 1 1\n" * 200_000, "fer2013.csv, row 2: not a CSV of faces; is a quotation mark not"),
     ],
 )
 def test_an_endless_quote_is_one_clear_line(rest: str, message: str, tmp_path: Path) -> None:
@@ -138,9 +141,9 @@ def test_an_endless_quote_is_one_clear_line(rest: str, message: str, tmp_path: P
 
 
 def test_an_endless_line_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"near line 1: .*a line is far too long"):
+    with pytest.raises(UserError, match=r"line 2: .*the line is far too long"):
         load_splits(write(tmp_path, "1," * 1_000_000))
-    with pytest.raises(UserError, match=r"near line 1: .*a line is far too long"):
+    with pytest.raises(UserError, match=r"line 1: .*the line is far too long"):
         load_splits(write(tmp_path, header="1," * 1_000_000))
 
 

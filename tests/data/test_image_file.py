@@ -13,6 +13,7 @@ from PIL import ExifTags, Image
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats import image_file
 from fer_tune.data.load import load_splits
+from fer_tune.data.read_options import ReadOptions
 
 FACE = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
 
@@ -152,7 +153,7 @@ def test_a_broken_image_in_a_folder_is_named_and_can_be_skipped(tmp_path: Path) 
     (faces / "train" / "sad" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     with pytest.raises(UserError, match=r"^train/sad/broken.jpg: .* \(--skip-bad"):
         load_splits(faces)
-    assert load_splits(faces, skip_bad=True).content_hash() == expected
+    assert load_splits(faces, ReadOptions(skip_bad=True)).content_hash() == expected
 
 
 def test_files_are_known_by_every_suffix_that_pillow_has_for_their_kinds() -> None:

@@ -1,139 +1,172 @@
-"""CSV files like fer2013.csv: one face a row, with its pixels as numbers in one column."""
+"""CSV files like fer2013.csv: one face a row, with its pixels as numbers."""
 
 import csv
 import io
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import numpy as np
-from numpy.typing import NDArray
+from itertools import chain
+from reprlib import repr as quote
+from typing import NamedTuple
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.faces import EMOTIONS, SIDE, SplitName
+from fer_tune.data.faces import SplitName
+from fer_tune.data.formats import pixel_text
 from fer_tune.data.formats.class_and_split_names import match_split
+from fer_tune.data.formats.csv_columns import CsvColumns, find_columns, guess_columns
 from fer_tune.data.formats.decoded_faces import FaceCollector
+from fer_tune.data.formats.identify_file import check_content
+from fer_tune.data.formats.label_coding import LABEL_COLUMNS
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 
-_PIXELS = SIDE * SIDE
 _MAX_LINE_LENGTH = 1 << 20  # characters; a face has 9,216 at most
-_LABEL_NAMES = {str(label): name for label, name in enumerate(EMOTIONS)}
+_SEPARATORS = ",;\t|"
+_BLANK = " \t\r\n\0,;|\"'"
+
+
+class _Table(NamedTuple):
+    """The rows of a file with their numbers; columns is None if they hold no faces."""
+
+    first_row: list[str]
+    columns: CsvColumns | None
+    rows: Iterator[tuple[int, list[str]]]  # without lines that hold nothing
+    has_header: bool
 
 
 def has_faces(file: OpenableFile) -> bool:
-    """Return whether the header has labels and pixels (the challenge's test.csv lacks labels)."""
-    with _open_rows(file) as rows:
-        return {"emotion", "pixels"} <= set(_read_header(rows))
+    """Return whether a file has labels and pixels (the challenge's test.csv lacks labels)."""
+    with _open_table(file) as table:
+        return table.columns is not None
 
 
 def read_csv(file: OpenableFile, split: SplitName | None, collector: FaceCollector) -> None:
     """Read every row of a file into the collector.
 
-    split: split of the faces if the file has no column Usage.
+    split: split of the faces if the file has no column of splits.
 
     Raises UserError if the header lacks a column or the file is not such a CSV.
     """
-    with _open_rows(file) as rows:
-        header = _read_header(rows)
-        _check_header(header, file.path.name)
-        for number, row in enumerate(rows, start=2):
-            if not row:  # a blank line
-                continue
-            try:
-                face = _parse_face(header, row, split)
-            except ValueError as error:
-                collector.add_bad_face(f"{file.path.name}, row {number}", str(error))
-            else:
-                collector.add_face(*face)
+    with _open_table(file) as table:
+        columns, name = table.columns, file.path.name
+        if columns is None:
+            raise _build_columns_error(table.first_row, name)
+        if not table.has_header:
+            note = f"{name} has no header; its columns were read as {', '.join(columns.names)}"
+            collector.notes[note] = None
+        collector.label_column = f"column {columns.names[columns.label]}"
+        collector.advice = pixel_text.ADVICE
+        for number, row in table.rows:
+            _read_row(row, columns, split, f"{name}, row {number}", collector)
 
 
-def parse_pixels(text: str) -> NDArray[np.uint8]:
-    """Return (2304,) uint8 from 2,304 numbers with spaces between them.
-
-    Raises ValueError that says what is wrong.
-    """
+def _read_row(
+    row: list[str],
+    columns: CsvColumns,
+    split: SplitName | None,
+    location: str,
+    collector: FaceCollector,
+) -> None:
     try:
-        pixels = np.fromstring(text, dtype=np.int64, sep=" ")
-    except (ValueError, DeprecationWarning):  # NumPy only warns of text that is not a number
-        raise ValueError(_explain_bad_pixels(text)) from None
-    if len(pixels) != _PIXELS or pixels.min() < 0 or pixels.max() > 255:
-        raise ValueError(_explain_bad_pixels(text))
-    return pixels.astype(np.uint8)
-
-
-def _parse_face(
-    header: list[str], row: list[str], split: SplitName | None
-) -> tuple[SplitName | None, str, NDArray[np.uint8]]:
-    if len(row) != len(header):
-        raise ValueError(f"columns: {len(row)}, but the header has {len(header)}; is it cut short?")
-    label = _LABEL_NAMES.get(row[header.index("emotion")].strip())
-    if label is None:
-        raise ValueError(f"column emotion: {_quote(row[header.index('emotion')])} is not 0 to 6")
-    if "usage" in header:
-        usage = row[header.index("usage")]
-        split = match_split(usage)
-        if split is None:
-            known = "Training, PublicTest or PrivateTest"
-            raise ValueError(f"column Usage: {_quote(usage)} is not {known}")
-    try:
-        return split, label, parse_pixels(row[header.index("pixels")])
+        values = columns.align_row(row)
+        if columns.split is not None:
+            split = match_split(values[columns.split])
+            if split is None:
+                place = f"{location}: column {columns.names[columns.split]}"
+                collector.add_unknown_split(place, values[columns.split])
+                return
+        try:
+            pixels = pixel_text.parse_pixels(" ".join(values[index] for index in columns.pixels))
+        except ValueError as error:
+            raise ValueError(f"column {columns.names[columns.pixels[0]]}: {error}") from None
     except ValueError as error:
-        raise ValueError(f"column pixels: {error}") from None
+        if "\n" in row[-1]:  # all rows below are part of this value
+            raise UserError(f"{location}: a quotation mark is not closed; correct it") from None
+        collector.add_bad_face(location, str(error))
+    else:
+        label = f"{location}: {collector.label_column}"
+        collector.add_face(split, values[columns.label], pixels, location=label)
 
 
-def _explain_bad_pixels(text: str) -> str:
-    tokens = text.split()
-    for position, token in enumerate(tokens, start=1):
-        if not re.fullmatch(r"[+-]?[0-9]+", token):
-            return f"number {position} is {_quote(token)}, not a whole number"
-        if not 0 <= int(token) <= 255:
-            return f"number {position} is {_quote(token)}, outside 0 to 255"
-    return f"{len(tokens):,} pixels instead of {_PIXELS:,} ({SIDE} x {SIDE})"
-
-
-def _quote(text: str) -> str:
-    return repr(text if len(text) <= 20 else f"{text[:20]}...")
-
-
-def _read_header(rows: Iterator[list[str]]) -> list[str]:
-    return [name.strip().casefold() for name in next(rows, [])]
-
-
-def _check_header(header: list[str], name: str) -> None:
-    if "pixels" in header and "emotion" not in header:
-        raise UserError(
+def _build_columns_error(first_row: list[str], name: str) -> UserError:
+    names = [value.strip().casefold() for value in first_row]
+    found = ", ".join(map(quote, names[:5])) or "nothing"
+    if "pixels" in names and not set(LABEL_COLUMNS) & set(names):
+        return UserError(
             f"{name} has no column emotion, so no labels to learn from (like the challenge's "
             "test.csv); name its train.csv or icml_face_data.csv"
         )
-    if "emotion" not in header or "pixels" not in header:
-        columns = ", ".join(map(_quote, header[:5])) or "nothing"
-        raise UserError(f"{name}, row 1: no columns emotion and pixels; found {columns}")
+    return UserError(
+        f"{name}, row 1: no columns emotion and pixels; found {found}; if the rows are faces, name "
+        "their columns in a first row such as emotion,pixels,Usage"
+    )
 
 
-def _read_lines(text: io.TextIOWrapper) -> Iterator[str]:
+def _number_rows(rows: Iterator[list[str]], name: str) -> Iterator[tuple[int, list[str]]]:
+    number = 0
+    while True:
+        number += 1
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            reason = str(error)
+            if "field larger" in reason:
+                reason = "is a quotation mark not closed?"
+            raise UserError(f"{name}, row {number}: not a CSV of faces; {reason}") from None
+        yield number, row
+
+
+def _begin_table(text: io.TextIOWrapper, name: str) -> _Table:
+    lines, first_lines = _read_lines(text, name), list[str]()
+    for line in lines:
+        first_lines.append(line)
+        if line.strip(_BLANK):
+            break
+    separator = max(_SEPARATORS, key=first_lines[-1].count) if first_lines else ","
+    reader = csv.reader(chain(first_lines, lines), delimiter=separator, skipinitialspace=True)
+    rows = (
+        (number, row) for number, row in _number_rows(reader, name) if "".join(row).strip(_BLANK)
+    )
+    first = next(rows, (1, list[str]()))
+    columns = find_columns(first[1])
+    has_header = columns is not None
+    if not has_header and (columns := guess_columns(first[1])):
+        return _Table(first[1], columns, chain([first], rows), has_header=False)
+    return _Table(first[1], columns, rows, has_header)
+
+
+def _read_lines(text: io.TextIOWrapper, name: str) -> Iterator[str]:
+    number = 0
     while line := text.readline(_MAX_LINE_LENGTH + 1):
+        number += 1
         if len(line) > _MAX_LINE_LENGTH:
-            raise csv.Error("a line is far too long")
+            raise UserError(f"{name}, line {number}: not a CSV of faces; the line is far too long")
         yield line
 
 
+def _detect_encoding(head: bytes) -> str:
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    return "utf-16-le" if head[1:2] == b"\0" else "utf-8-sig"
+
+
 @contextmanager
-def _open_rows(file: OpenableFile) -> Iterator[Iterator[list[str]]]:
+def _open_table(file: OpenableFile) -> Iterator[_Table]:
     name = file.path.name
     # Larger faces than 48 x 48 exceed csv's own limit; such a row has a message of its own.
     field_limit = csv.field_size_limit(_MAX_LINE_LENGTH)
     try:
+        head = file.read_head()
+        check_content(head, name)
+        encoding = _detect_encoding(head)
         with (
             file.open() as binary,
-            io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline="") as text,
+            io.TextIOWrapper(binary, encoding=encoding, errors="replace", newline="") as text,
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("error", DeprecationWarning)  # see parse_pixels
-            yield (rows := csv.reader(_read_lines(text)))
-    except csv.Error as error:
-        line = rows.line_num or 1
-        raise UserError(f"{name}, near line {line}: no CSV of faces ({error})") from None
+            yield _begin_table(text, name)
     except READ_ERRORS as error:
         raise UserError(f"{name} cannot be read: {error}") from None
     finally:

@@ -1,11 +1,11 @@
 """The result of decoding any format, and the collector that builds it face by face."""
 
 import re
-import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from reprlib import repr as quote
 from unicodedata import category
 
 import numpy as np
@@ -14,9 +14,14 @@ from numpy.typing import NDArray
 from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.data.faces import SIDE, Faces, SplitName
-from fer_tune.data.formats.class_and_split_names import index_classes
+from fer_tune.data.formats.class_and_split_names import KNOWN_SPLITS, index_classes
 from fer_tune.data.formats.deep_image import DEPTHS, DeepFace, describe_depth, find_depth
 from fer_tune.data.formats.folder_scan import describe_passed_over
+from fer_tune.data.formats.label_coding import FER2013_NOTE, decode_labels, explain_label
+from fer_tune.data.read_options import ReadOptions, is_numeric_label, normalize_label
+
+CHOOSE = "name one of them, or move the others away"
+UNPACK_AND_CHOOSE = "unpack the zip, and name one of them"
 
 _MAX_BAD_LISTED = 10
 
@@ -41,17 +46,30 @@ _MAX_CLASSES = 100
 
 
 class FaceCollector:
-    """A collector of a data set's good faces, bad faces and conversions."""
+    """A collector of a data set's good faces, bad faces and conversions.
 
-    def __init__(self, source: str, *, skip_bad: bool = False) -> None:
+    class_names: those of `--labels`, by label in lower case; empty without the option.
+    label_column: the column of labels, whose coding is decided at the end; None if the labels are
+        the names of folders.
+    choice: what to do if the source holds several data sets.
+    advice: what readable faces look like, for the error that there are none.
+    """
+
+    def __init__(self, source: str, options: ReadOptions) -> None:
         self.source = source
+        self.label_column: str | None = None
+        self.choice = CHOOSE
+        self.advice = ""
         self.notes: dict[str, None] = {}  # an ordered set
         self.passed_over: list[PurePath] = []  # files of the data set that are not read
+        self.class_names = options.class_names
+        self._skip_bad = options.skip_bad
         self._conversions: Counter[str] = Counter()  # by sentence, which has {} for the count
-        self._skip_bad = skip_bad
         self._pixels: defaultdict[SplitName | None, bytearray] = defaultdict(bytearray)
         self._deep: list[tuple[SplitName | None, int, DeepFace]] = []  # with their places
         self._labels: defaultdict[SplitName | None, list[str]] = defaultdict(list)
+        self._locations: defaultdict[str, list[str]] = defaultdict(list)  # by label, the first
+        self._unknown_splits: Counter[str] = Counter()
         self._bad: list[str] = []
         self._bad_count = 0
 
@@ -61,13 +79,22 @@ class FaceCollector:
         label: str,
         pixels: NDArray[np.uint8] | DeepFace,  # (48, 48), or flat
         conversions: Iterable[str] = (),
+        location: str = "",
     ) -> None:
-        """Add a face with the sentences on its conversions."""
+        """Add a face with the sentences on its conversions.
+
+        label: as the data set has it, or the name of a class.
+        location: where the label stands, for errors.
+        """
+        if self._is_coded:
+            label = normalize_label(label)
         if isinstance(pixels, DeepFace):
             self._deep.append((split, len(self._pixels[split]), pixels))
             pixels = pixels.by_depth[DEPTHS[-1]]
         self._pixels[split] += pixels.tobytes()
         self._labels[split].append(label)
+        if len(self._locations[label]) < _MAX_BAD_LISTED:
+            self._locations[label].append(location)
         self._conversions.update(conversions)
 
     def add_bad_face(self, location: str, reason: str) -> None:
@@ -76,28 +103,66 @@ class FaceCollector:
         if len(self._bad) < _MAX_BAD_LISTED:
             self._bad.append(escape_unprintable(f"{location}: {reason}"))
 
+    def add_unknown_split(self, location: str, name: str) -> None:
+        """Record that the row at `location` is in a split of an unknown name."""
+        self.add_bad_face(location, f"{quote(name)} is not the name of a split")
+        if name.strip():
+            self._unknown_splits[name.strip()] += 1
+
     def to_decoded_faces(self) -> DecodedFaces:
         """Return all faces collected.
 
-        Raises UserError for bad faces (unless they are skipped), for no faces at all, and if only
-        some faces have a split.
+        Raises UserError for labels and splits of an unknown coding, for bad faces (unless they are
+        skipped), for no faces at all, and if only some faces have a split.
         """
+        self._check_splits()
+        names = self._decode_labels()
+        if not names:
+            raise self._build_no_faces_error()
         if self._bad_count and not self._skip_bad:
             raise self._build_bad_faces_error()
-        if not self._labels:
-            bad = f"; all {self._bad_count:,} are bad ({self._bad[0]})" if self._bad_count else ""
-            raise UserError(f"{self.source} holds no readable faces{bad}")
         if None in self._labels and len(self._labels) > 1:
             raise UserError(
                 f"{self.source}: {len(self._labels[None]):,} faces are in none of train, "
                 "validation and test, but others are; move or remove them"
             )
-        counts = Counter(label for own in self._labels.values() for label in own)
+        counts = Counter(names[x] for own in self._labels.values() for x in own if x in names)
         classes, index, merges = index_classes(counts)
-        _check_classes(classes, self.source)
+        check_classes(classes, self.source)
         self._reduce_deep_faces()
-        splits = {name or "train": self._build_faces(name, index) for name in self._labels}
+        by_label = {label: index[name] for label, name in names.items()}
+        splits = {name or "train": self._build_faces(name, by_label) for name in self._labels}
         return DecodedFaces(classes, splits, (*self._collect_notes(), *merges))
+
+    @property
+    def _is_coded(self) -> bool:
+        return self.label_column is not None or bool(self.class_names)
+
+    def _check_splits(self) -> None:
+        """Raise UserError for an unknown split in several rows, which are not damaged then."""
+        for name, count in self._unknown_splits.most_common(1):
+            if count > 1:
+                raise UserError(
+                    f"{self.source}: {count:,} rows are in {quote(name)}, which is not the name of "
+                    f"a split; rename it (known names: {KNOWN_SPLITS})"
+                )
+
+    def _decode_labels(self) -> dict[str, str]:
+        """Return the class of each good label, and record the rows with other labels as bad."""
+        counts = Counter(label for labels in self._labels.values() for label in labels)
+        if not self._is_coded:
+            return {label: label for label in counts}
+        where = f"{self.source}, {self.label_column or 'folders'}"
+        names = decode_labels(counts, self.class_names, where)
+        for label in counts.keys() - names.keys():
+            for location in self._locations[label]:
+                self.add_bad_face(location, explain_label(label, names, self.class_names))
+            self._bad_count += counts[label] - len(self._locations[label])
+        if unused := sorted(self.class_names.keys() - set(map(str.casefold, names))):
+            self.notes[f"labels of --labels that the data lacks: {', '.join(unused)}"] = None
+        if not self.class_names and any(map(is_numeric_label, names)):
+            self.notes[FER2013_NOTE] = None
+        return names
 
     def _reduce_deep_faces(self) -> None:
         """Reduce the deep faces to 8 bits from the depth that the largest value of all shows."""
@@ -111,7 +176,16 @@ class FaceCollector:
 
     def _build_faces(self, key: SplitName | None, index: Mapping[str, int]) -> Faces:
         images = np.frombuffer(self._pixels[key], np.uint8).reshape(-1, SIDE, SIDE)
-        return Faces(images, np.array([index[name] for name in self._labels[key]], np.int64))
+        labels = np.array([index.get(name, -1) for name in self._labels[key]], np.int64)
+        return Faces(images[labels >= 0], labels[labels >= 0])
+
+    def _build_no_faces_error(self) -> UserError:
+        problem = f"{self.source} holds no readable faces"
+        if self._bad_count == 1:
+            problem = self._bad[0]
+        elif self._bad:
+            problem += f"; all {self._bad_count:,} are bad ({self._bad[0]})"
+        return UserError(f"{problem}{self.advice and '; '}{self.advice}")
 
     def _build_bad_faces_error(self) -> UserError:
         if self._bad_count == 1:
@@ -127,13 +201,14 @@ class FaceCollector:
         return (*self.notes, *describe_passed_over(self.passed_over), *counts)
 
 
-def _check_classes(classes: Sequence[str], source: str) -> None:
+def check_classes(classes: Sequence[str], source: str) -> None:
+    """Raise UserError if a class has a name that records cannot hold, or if there are too many."""
     for name in classes:
         # Combining marks belong to letters, such as the vowel signs of Hindi and Thai.
         letters = "".join(c for c in name if not category(c).startswith("M"))
         if not _CLASS_PATTERN.fullmatch(letters) or len(name) - len(letters) > _MAX_MARKS:
             raise UserError(
-                f"{source}: class name {reprlib.repr(name)}: use at most 100 letters and digits, "
+                f"{source}: class name {quote(name)}: use at most 100 letters and digits, "
                 f"{_MAX_MARKS} vowel signs, spaces, '.', '_' and '-', and begin with a letter, a "
                 "digit, '_' or '-'"
             )

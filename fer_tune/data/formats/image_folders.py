@@ -44,7 +44,8 @@ def read_image_folders(files: list[OpenableFile], collector: FaceCollector) -> N
             except READ_ERRORS as error:
                 collector.add_bad_face(str(file.path), f"cannot be read ({error})")
             else:
-                collector.add_face(split, meaning.label, pixels, (*conversions, *remarks))
+                notes, place = (*conversions, *remarks), str(file.path)
+                collector.add_face(split, meaning.label, pixels, notes, place)
 
 
 def _choose_splits(

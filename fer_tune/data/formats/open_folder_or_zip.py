@@ -7,7 +7,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -15,10 +15,17 @@ from typing import IO, NamedTuple
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats.folder_scan import is_system_name, scan_folder
+from fer_tune.data.formats.identify_file import (
+    HEAD_BYTES,
+    add_advice,
+    identify_content,
+    identify_zip,
+)
 
 # Limits for decompression bombs.
 _BOMB_BYTES = 1 << 29  # fer2013.csv has half of that
 _BOMB_RATIO = 100  # compression of fer2013.csv is 3, that of images 1
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 # What reading a file raises if it, or the zip around it, is broken.
 # ValueError: a name that is not UTF-8; RuntimeError: an unknown kind of compression.
@@ -46,6 +53,21 @@ class OpenableFile:
         if len(content) > _BOMB_BYTES:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         return content
+
+    def read_head(self) -> bytes:
+        """Return the first bytes, which say what the file is; raises one of READ_ERRORS."""
+        with self.open() as file:
+            return file.read(HEAD_BYTES)
+
+    def identify(self) -> str | None:
+        """Return what the file is, or None if it is of no known kind."""
+        with suppress(*READ_ERRORS):
+            head = self.read_head()
+            if head.startswith(b"PK"):
+                with self.open() as file, zipfile.ZipFile(file) as archive:
+                    return identify_zip(archive.namelist()) or identify_content(head)
+            return identify_content(head)
+        return None
 
 
 class SourceFiles(NamedTuple):
@@ -81,20 +103,25 @@ def open_source(path: Path) -> Iterator[SourceFiles]:
 def open_zip(file: Path | IO[bytes], name: str) -> Iterator[list[OpenableFile]]:
     """Open a zip; yields its files without those that systems leave behind.
 
-    Raises UserError if it is broken, encrypted or dangerous to unpack.
+    Raises UserError if it is broken, encrypted, packed in an unknown way or dangerous to unpack.
     """
     try:
         archive = zipfile.ZipFile(file)
     except READ_ERRORS as error:
-        raise UserError(f"{name} is a broken zip file ({error})") from None
+        reason = f"{name} is a broken zip file ({error})"
+        raise UserError(f"{reason}; download it again, or unpack it first") from None
     with archive:
+        # Programs for Windows may separate folders by backslashes.
+        paths = [(info, info.filename.replace("\\", "/")) for info in archive.infolist()]
         # Not is_dir(), which fails for an empty name.
-        members = [info for info in archive.infolist() if not info.filename.endswith("/")]
-        _refuse_unsafe(members, archive, name)
+        members = [(info, PurePosixPath(path)) for info, path in paths if not path.endswith("/")]
+        _refuse_unsafe([info for info, _ in members], archive, name)
+        if kind := identify_zip([str(path) for _, path in members]):
+            raise UserError(f"{name} is {add_advice(kind)}")
         yield [
-            OpenableFile(PurePosixPath(info.filename), partial(archive.open, info))
-            for info in members
-            if not any(map(is_system_name, PurePosixPath(info.filename).parts))
+            OpenableFile(path, partial(archive.open, info))
+            for info, path in members
+            if not any(map(is_system_name, path.parts))
         ]
 
 
@@ -106,6 +133,11 @@ def _refuse_unsafe(members: list[zipfile.ZipInfo], archive: zipfile.ZipFile, nam
             raise UserError(f"{name} has a path outside itself ({info.filename}); not opened")
         if info.flag_bits & 0x1:
             raise UserError(f"{name} is encrypted ({info.filename}); unpack it first")
+        if info.compress_type not in _PACKINGS:
+            raise UserError(
+                f"{name} is packed by a method that Python does not know, such as deflate64 "
+                f"({info.filename}); unpack it first"
+            )
     unpacked = sum(info.file_size for info in members)
     assert archive.fp is not None
     packed = archive.fp.seek(0, os.SEEK_END)

@@ -2,22 +2,21 @@
 
 import json
 from collections.abc import Callable, Collection
-from reprlib import repr as quote
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.faces import EMOTIONS, SplitName
 from fer_tune.data.formats import image_file
 from fer_tune.data.formats.class_and_split_names import match_file_split, match_split
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.deep_image import DeepFace
+from fer_tune.data.formats.identify_file import check_content
+from fer_tune.data.formats.label_coding import LABEL_COLUMNS, SPLIT_COLUMNS
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
+from fer_tune.data.read_options import normalize_label
 
-_LABEL_COLUMNS = ("label", "labels", "emotion", "expression", "class", "target")
-_SPLIT_COLUMNS = ("split", "usage", "subset")
 _BATCH_ROWS = 256
 _MAX_ROWS = 10_000_000  # a decompression bomb may claim any number in a few bytes
 
@@ -34,6 +33,9 @@ def read_parquet(file: OpenableFile, collector: FaceCollector) -> None:
 
     name = file.path.name
     try:
+        head = file.read_head()
+        if not head.startswith(b"PAR1"):
+            check_content(head, name)
         with file.open() as binary, image_file.suppress_pillow_warnings():
             table = pyarrow.parquet.ParquetFile(binary)
             if table.metadata.num_rows > _MAX_ROWS:
@@ -61,27 +63,34 @@ class _FaceColumns:
         self._collector = collector
         self._file_split = match_file_split(file.path)
         image = _find_column(schema, lambda field: _is_image_type(field.type))
-        label = _find_column(schema, lambda field: _is_class_column(field, _LABEL_COLUMNS))
+        label = _find_column(schema, lambda field: _is_class_column(field, LABEL_COLUMNS))
         if image is None or label is None:
             raise UserError(
                 f"{file.path.name} needs a column of image bytes and a column label with numbers "
                 f"or names of classes; found {', '.join(schema.names[:8])}"
             )
         self._image, self._label = image, label
-        self._split = _find_column(schema, lambda field: _is_class_column(field, _SPLIT_COLUMNS))
-        self._classes = _read_class_names(schema, label, collector)
+        self._split = _find_column(schema, lambda field: _is_class_column(field, SPLIT_COLUMNS))
+        self._classes = _read_class_names(schema, label)
         self.names = [name for name in (image, label, self._split) if name]
+        collector.label_column = f"column {label}"
 
     def read_row(self, values: dict[str, Any], location: str) -> None:
         """Add the face of a row, or the bad row, to the collector."""
+        split = self._file_split
+        if self._split:
+            name = str(values[self._split])
+            split = match_split(name)
+            if split is None:
+                self._collector.add_unknown_split(f"{location}: column {self._split}", name)
+                return
         try:
-            label = self._parse_label(values[self._label])
-            split = self._parse_split(values[self._split]) if self._split else self._file_split
             pixels, conversions = self._decode_image(values[self._image])
         except ValueError as error:
             self._collector.add_bad_face(location, str(error))
         else:
-            self._collector.add_face(split, label, pixels, conversions)
+            label, place = self._parse_label(values[self._label]), f"column {self._label}"
+            self._collector.add_face(split, label, pixels, conversions, f"{location}: {place}")
 
     def _decode_image(self, value: Any) -> tuple[NDArray[np.uint8] | DeepFace, tuple[str, ...]]:
         data = value.get("bytes") if isinstance(value, dict) else value
@@ -93,32 +102,19 @@ class _FaceColumns:
             raise ValueError(f"column {self._image}: {error}") from None
 
     def _parse_label(self, value: Any) -> str:
-        if isinstance(value, str) and value.strip():
-            return value.strip()
-        if isinstance(value, int) and 0 <= value < len(self._classes):
-            return self._classes[value]
-        raise ValueError(f"column {self._label}: {quote(value)} is not a class")
-
-    def _parse_split(self, value: Any) -> SplitName:
-        if split := match_split(str(value)):
-            return split
-        raise ValueError(f"column {self._split}: {quote(value)} is not a split")
+        label = "" if value is None else normalize_label(str(value))
+        has_name = label.isdecimal() and int(label) < len(self._classes)
+        return self._classes[int(label)] if has_name else label
 
 
-def _read_class_names(schema: Any, label: str, collector: FaceCollector) -> tuple[str, ...]:
+def _read_class_names(schema: Any, label: str) -> tuple[str, ...]:
     try:
         metadata = json.loads((schema.metadata or {}).get(b"huggingface", b""))
         names = metadata["info"]["features"][label]["names"]
     except (ValueError, LookupError, TypeError, RecursionError):  # of another program, or damaged
-        names = None
-    if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
-        return tuple(names)
-    import pyarrow
-
-    if pyarrow.types.is_integer(schema.field(label).type):
-        note = "labels without names were read in FER2013's order, 0 angry to 6 neutral"
-        collector.notes[note] = None
-    return EMOTIONS
+        return ()
+    has_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return tuple(names) if has_names else ()
 
 
 def _find_column(schema: Any, fits: Callable[[Any], bool]) -> str | None:
@@ -130,8 +126,10 @@ def _is_class_column(field: Any, column_names: Collection[str]) -> bool:
     import pyarrow
 
     kind = field.type.value_type if pyarrow.types.is_dictionary(field.type) else field.type
-    fits = pyarrow.types.is_integer, pyarrow.types.is_string, pyarrow.types.is_large_string
-    return field.name.casefold() in column_names and any(fit(kind) for fit in fits)
+    types = pyarrow.types
+    fits = types.is_integer, types.is_floating, types.is_decimal, types.is_string
+    is_word = any(fit(kind) for fit in (*fits, types.is_large_string, types.is_string_view))
+    return is_word and field.name.strip().casefold() in column_names
 
 
 def _is_image_type(kind: Any) -> bool:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fer_tune.common import atomic
 from fer_tune.common.errors import UserError, explain_os_errors
+from fer_tune.data.read_options import ReadOptions
 from fer_tune.defaults import SCHEDULER, SchedulerName
 from fer_tune.study.prior_trial import PriorTrial
 from fer_tune.study.search_space.parameters import Point
@@ -25,7 +26,7 @@ class StudySettings(BaseModel):
     """Settings of a study, stored beside its event log and read again when it is resumed.
 
     data: path of the faces (`Splits.origin`); None for the demo faces.
-    skip_bad: leave out faces that cannot be read.
+    skip_bad, labels: how the faces are read; see `ReadOptions`.
     faces_hash: of the splits (`Splits.content_hash`), so that a resumed study has the same faces.
     train_faces: size of a stratified sample of the training split; None for the whole split.
     trials: number of trials.
@@ -45,6 +46,7 @@ class StudySettings(BaseModel):
     space: SearchSpace
     data: Path | None
     skip_bad: bool
+    labels: str | None = None
     faces_hash: str
     train_faces: int | None
     trials: Annotated[int, Field(ge=1)]
@@ -56,6 +58,11 @@ class StudySettings(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     tracking_uri: str | None
     known: tuple[PriorTrial, ...] = ()
+
+    @property
+    def read_options(self) -> ReadOptions:
+        """How the faces are read."""
+        return ReadOptions(self.skip_bad, self.labels)
 
     def list_untried_first_points(self) -> list[Point]:
         """Return the points of the first trials: the baseline, then new ones of the space."""

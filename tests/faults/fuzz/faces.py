@@ -9,6 +9,7 @@ from PIL import Image
 from fer_tune.common.errors import UserError
 from fer_tune.data.audit import audit_splits
 from fer_tune.data.load import load_splits
+from fer_tune.data.read_options import ReadOptions
 from tests.faults.fuzz.damage import check_message
 
 
@@ -20,7 +21,7 @@ def fresh(folder: Path) -> Path:
 
 def faces_are_read_or_refused(path: Path, skip_bad: bool) -> None:
     try:
-        splits = load_splits(path, skip_bad=skip_bad)
+        splits = load_splits(path, ReadOptions(skip_bad))
     except UserError as error:
         check_message(error)
     else:

@@ -1,0 +1,94 @@
+"""What a file really is, by its first bytes: the name may say something else."""
+
+import re
+from collections.abc import Collection
+
+from fer_tune.common.errors import UserError
+
+HEAD_BYTES = 512
+WANTED = "fer2013.csv, image folders by class, zips of these, parquet of images with labels"
+
+_UNPACK = "; unpack it first, and name the file or folder that comes out"
+_DOWNLOAD = "; download the file itself again"
+_LFS = "; run 'git lfs pull' where it was cloned, or download the file itself"
+# (first bytes, what they are, what to do). Patterns are matched at the start.
+_KINDS: tuple[tuple[bytes, str, str], ...] = (
+    (rb"\x1f[\x8b\x9d\xa0]", "a gzip archive", _UNPACK),
+    (rb"(?s).{257}ustar", "a tar archive", _UNPACK),
+    (rb"BZh[1-9]1AY&SY", "a bzip2 archive", _UNPACK),
+    (rb"\xfd7zXZ\0", "an xz archive", _UNPACK),
+    (rb"[\x22-\x28]\xb5\x2f\xfd", "a Zstandard archive", _UNPACK),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
+    (rb"Rar!\x1a\x07", "a RAR archive", _UNPACK),
+    (rb"\x04\x22\x4d\x18", "an LZ4 archive", _UNPACK),
+    (rb"LZIP", "an lzip archive", _UNPACK),
+    (rb"MSCF", "a cabinet archive", _UNPACK),
+    (rb"PK\x07\x08|PK\x03\x04|PK\x05\x06", "a zip file", _UNPACK),
+    (rb"\x89HDF\r\n\x1a\n", "an HDF5 file", ""),
+    (rb"\x93NUMPY", "a NumPy array", ""),
+    (rb"\x80[\x02-\x05]", "a Python pickle", ""),
+    (rb"ARROW1|FEA1|\xff\xff\xff\xff..\0\0", "an Arrow or Feather file", ""),
+    (rb"ORC", "an ORC file", ""),
+    (rb"Obj\x01", "an Avro file", ""),
+    (rb"PARE", "an encrypted parquet file", ""),
+    (rb"SQLite format 3\0", "an SQLite database", ""),
+    (rb"MATLAB 5\.0 MAT-file", "a MATLAB file", ""),
+    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel or Office file", ""),
+    (rb"%PDF", "a PDF document", ""),
+    (rb"(?s)....ftyp(hei|hev|mif1|msf1|avif)", "a HEIC or AVIF image", "; save it as JPEG or PNG"),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 image", "; save it as JPEG or PNG"),
+    (rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP", "an image", "; name a folder of such images"),
+    (rb"version https://git-lfs|/annex/objects/", "a Git LFS pointer, not the file itself", _LFS),
+    (rb"(?i)\s*<(!doctype html|html|head)", "a web page (HTML)", _DOWNLOAD),
+    (rb"(?i)\s*<(\?xml|[a-z!])", "a page of XML or HTML", _DOWNLOAD),
+    (rb'\s*(\{\s*["\']|\[\s*[{\[])', "a JSON file", ""),
+)
+# Members of archives that are zips by format, but hold no data set.
+_ZIP_KINDS: tuple[tuple[str, str], ...] = (
+    (r"xl/.*", "an Excel file"),
+    (r"(word|ppt)/.*", "an Office file"),
+    (r"(.*/)?data\.pkl", "a PyTorch file"),
+    (r"[^/]+\.npy", "a NumPy archive (.npz)"),
+    (r"model\.weights\.h5", "a Keras model"),
+    (r"content\.xml", "an OpenDocument file"),
+)
+
+
+def check_content(head: bytes, name: str) -> None:
+    """Raise UserError if a file that should be a table is something else.
+
+    head: its first `HEAD_BYTES` bytes.
+    """
+    kind = identify_content(head)
+    if kind is None and not head.strip(b"\0") and head:
+        kind = f"empty: it holds zero bytes only{_DOWNLOAD}"
+    # UTF-16 without a byte order mark has every second byte zero.
+    is_utf16 = head[:2] in (b"\xff\xfe", b"\xfe\xff") or head[1:4:2] == b"\0\0"
+    control_bytes = sum(byte < 9 or 13 < byte < 32 for byte in head.rstrip(b"\0"))
+    if kind is None and not is_utf16 and control_bytes > len(head) // 20:
+        kind = "a binary file of an unknown kind"
+    if kind:
+        raise UserError(f"{name} is {add_advice(kind)}")
+
+
+def identify_content(head: bytes) -> str | None:
+    """Return what a file is, perhaps with what to do, or None if it has no known first bytes.
+
+    head: its first `HEAD_BYTES` bytes.
+    """
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    known = (f"{kind}{advice}" for start, kind, advice in _KINDS if re.match(start, head))
+    return next(known, None)
+
+
+def add_advice(kind: str) -> str:
+    """Return what a file is and what to do with it, if it should hold faces."""
+    return kind if ";" in kind else f"{kind}; convert it to a format that is wanted: {WANTED}"
+
+
+def identify_zip(names: Collection[str]) -> str | None:
+    """Return what a zip with these members is, or None if its format does not say."""
+    for pattern, kind in _ZIP_KINDS:
+        if any(re.fullmatch(pattern, name) for name in names):
+            return kind
+    return None

@@ -1,0 +1,95 @@
+"""The coding of labels: which class each number or word of a data set means."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from fer_tune.common.errors import UserError
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.data.read_options import is_numeric_label
+
+# Names of columns with labels and with splits, in lower case.
+LABEL_COLUMNS = ("emotion", "label", "labels", "expression", "class", "target")
+SPLIT_COLUMNS = ("usage", "split", "subset", "set")
+FER2013_NOTE = "labels without names were read in FER2013's order, 0 angry to 6 neutral"
+
+_FER2013 = {str(number): name for number, name in enumerate(EMOTIONS)}
+_MAX_LISTED = 10
+_MAX_VALUES = 100  # more are no classes
+
+
+def decode_labels(
+    counts: Mapping[str, int], class_names: Mapping[str, str], where: str
+) -> dict[str, str]:
+    """Return the class of each label; a label that is left out stands in a damaged row.
+
+    counts: rows or images by label, of the whole data set (see `normalize_label`).
+    class_names: from `--labels`; if empty, numbers are FER2013's, and words are class names.
+    where: the data set and its column, for the error.
+
+    Raises UserError for another coding: a foreign label stands in several rows, or in most.
+    """
+    present = {k: n for k, n in counts.items() if k.casefold() in class_names or not _is_blank(k)}
+    total, numbers = sum(present.values()), [label for label in present if is_numeric_label(label)]
+    is_fer2013 = not class_names and 2 * sum(present[label] for label in numbers) >= total
+    if class_names or is_fer2013:
+        known = class_names or _FER2013
+        classes = {k: known[k.casefold()] for k in present if k.casefold() in known}
+    else:
+        classes = {label: label for label in present if label not in numbers}
+    foreign = {label: n for label, n in present.items() if label not in classes}
+    starts_at_one = is_fer2013 and "1" in numbers and "0" not in numbers and len(numbers) > 1
+    is_repeated = max(foreign.values(), default=0) > 1
+    if starts_at_one or is_repeated or 2 * sum(foreign.values()) > total:
+        raise UserError(_explain_coding(present, foreign, class_names, where))
+    return classes
+
+
+def explain_label(label: str, classes: Mapping[str, str], class_names: Mapping[str, str]) -> str:
+    """Return what is wrong with a label that `decode_labels` left out of `classes`."""
+    is_fer2013 = not classes or any(map(is_numeric_label, classes))
+    wanted = "in --labels" if class_names else "0 to 6" if is_fer2013 else "a class"
+    return f"{_shorten(label)!r} is not {wanted}"
+
+
+def _is_blank(label: str) -> bool:
+    """Return whether a label is one of the usual values for none: empty, NaN, -1, 255."""
+    return label.casefold() in ("", "nan", "255") or (is_numeric_label(label) and float(label) < 0)
+
+
+def _explain_coding(
+    present: Mapping[str, int],
+    foreign: Mapping[str, int],
+    class_names: Mapping[str, str],
+    where: str,
+) -> str:
+    if len(present) > _MAX_VALUES:
+        return f"{where} holds {len(present):,} different labels; are these the expressions?"
+    if class_names:
+        return (
+            f"{where}: labels that --labels lacks: {_join_counts(foreign)}; add "
+            f"{_join_pairs(foreign)}, with a class for each ?"
+        )
+    return (
+        f"{where}: labels other than FER2013's 0 to 6: {_join_counts(present)}; name their "
+        f'classes as the data set\'s description does: --labels "{_join_pairs(present)}", with a '
+        "class for each ?"
+    )
+
+
+def _join_counts(labels: Mapping[str, int]) -> str:
+    listed = [f"{_shorten(label)} ({labels[label]:,})" for label in _sort_labels(labels)]
+    return ", ".join(listed[:_MAX_LISTED] + ["..."] * (len(listed) > _MAX_LISTED))
+
+
+def _join_pairs(labels: Iterable[str]) -> str:
+    return ",".join(f"{_shorten(label)}=?" for label in _sort_labels(labels))
+
+
+def _sort_labels(labels: Iterable[str]) -> list[str]:
+    return sorted(
+        labels, key=lambda label: (float(label) if is_numeric_label(label) else math.inf, label)
+    )
+
+
+def _shorten(label: str) -> str:
+    return label if len(label) <= 20 else f"{label[:20]}..."

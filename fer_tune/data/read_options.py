@@ -1,0 +1,75 @@
+"""The user's decisions on how a data set is read: `--skip-bad` and `--labels`."""
+
+import re
+from dataclasses import dataclass
+from unicodedata import normalize
+
+from fer_tune.common.errors import UserError
+
+LABELS_HELP = (
+    "classes of the data's labels, if these are not FER2013's numbers: \"1=surprise,2=fear,...\""
+)
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """Options that every command reads a study's faces with.
+
+    skip_bad: leave out unreadable rows and images, and note how many.
+    labels: class names by the labels of the data, as `parse_labels` returns them; None if the
+        labels are FER2013's numbers or names of classes.
+    """
+
+    skip_bad: bool = False
+    labels: str | None = None
+
+    @property
+    def class_names(self) -> dict[str, str]:
+        """Class names by label, as `normalize_label` writes it and in lower case."""
+        return _split_labels(self.labels) if self.labels else {}
+
+
+DEFAULT_OPTIONS = ReadOptions()
+
+
+def parse_labels(text: str) -> str:
+    """Return the value of `--labels` in its shortest form: "1=surprise,2=fear".
+
+    Raises UserError that says what is wrong.
+    """
+    from fer_tune.data.formats.decoded_faces import check_classes
+
+    names = _split_labels(text)
+    check_classes(sorted(set(names.values())), "--labels")
+    return ",".join(f"{label}={name}" for label, name in names.items())
+
+
+def normalize_label(text: str) -> str:
+    """Return a label without quotes and spaces around it, and a whole number as digits."""
+    text = normalize("NFC", text.strip(" \t\r\n\0'\""))
+    if _NUMBER.fullmatch(text) and float(text).is_integer():
+        return str(int(float(text)))
+    return text
+
+
+def is_numeric_label(label: str) -> bool:
+    """Return whether a label is a number, with or without a fraction."""
+    return _NUMBER.fullmatch(label) is not None
+
+
+def _split_labels(text: str) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for pair in text.split(","):
+        label, _, name = (part.strip() for part in pair.partition("="))
+        if not label or not name or name == "?":
+            raise UserError(
+                f"--labels: {pair.strip()!r} is not LABEL=CLASS; give each label of the data its "
+                'class, such as --labels "1=happy,2=sad"'
+            )
+        key = normalize_label(label).casefold()
+        if key in names:
+            raise UserError(f"--labels names {label} twice; give it one class")
+        names[key] = name
+    return names
