@@ -125,8 +125,8 @@ def is_number(name: str) -> bool:
     return bool(numbers) and numbers.union(_LABEL_WORDS).issuperset(words)
 
 
-def names_version(name: str) -> bool:
-    """Return whether a folder may be one version of many images ("aligned", "48x48", "raf")."""
+def has_version_word(name: str) -> bool:
+    """Return whether a folder may hold one version of many images ("aligned", "48x48", "raf")."""
     words = _list_words(name)
     return bool(_IMAGE_SIZE.search(name)) or not _VERSION_WORDS.isdisjoint(words)
 
@@ -135,7 +135,7 @@ def index_classes(counts: Mapping[str, int]) -> ClassIndex:
     """Return the classes that the labels name.
 
     A spelling of one of FER2013's emotions becomes its name there. Other spellings are one class
-    if they differ only in case, spaces, underscores, dashes or the form of Unicode; the most
+    if they differ only in case, spaces, underscores, dashes or the form of Unicode. The most
     frequent one is its name. FER2013's emotions come first, in their order, then the others sorted.
 
     counts: number of faces by label.

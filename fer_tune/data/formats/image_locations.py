@@ -14,7 +14,7 @@ from fer_tune.data.formats.class_and_split_names import (
     is_number,
     match_emotion,
     match_split,
-    names_version,
+    has_version_word,
 )
 
 ADVICE = "put the images into one folder for each expression, such as train/happy/ or happy/"
@@ -196,7 +196,7 @@ def _check_data_sets(meanings: Mapping[_Folder, FolderMeaning], source: str) -> 
         hint = f"; if they are splits, rename them ({KNOWN_SPLITS})" if outside else ""
         raise UserError(
             f"{source} holds several data sets ({', '.join(map(_format_folder, sorted(roots)[:5]))}"
-            f"); name one of them{'' if any(map(names_version, names)) else hint}"
+            f"); name one of them{'' if any(map(has_version_word, names)) else hint}"
         )
     groups: defaultdict[object, set[_Folder]] = defaultdict(set)
     for meaning in meanings.values():
@@ -211,7 +211,7 @@ def _check_data_sets(meanings: Mapping[_Folder, FolderMeaning], source: str) -> 
                 f"{source}: {both} are both the {splits[0]} split; rename one of them, or move it "
                 "out of the data set"
             )
-        if any(map(names_version, names)):
+        if any(map(has_version_word, names)):
             raise UserError(
                 f"{source}: {both} may hold the same faces; move one of them out of the data set"
             )
