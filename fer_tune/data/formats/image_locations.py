@@ -10,11 +10,11 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SplitName
 from fer_tune.data.formats.class_and_split_names import (
     KNOWN_SPLITS,
+    has_version_word,
     is_filler,
     is_number,
     match_emotion,
     match_split,
-    has_version_word,
 )
 
 ADVICE = "put the images into one folder for each expression, such as train/happy/ or happy/"
