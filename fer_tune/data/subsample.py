@@ -25,6 +25,17 @@ def draw_stratified_sample(faces: Faces, size: int, seed: int) -> Faces:
     return _draw_by_quota(faces, _allocate_quotas(counts, size), seed)
 
 
+def describe_sample(total: int, size: int | None) -> str:
+    """Return a sentence that says how many training faces train; empty if all do.
+
+    total: faces of the training split.
+    size: faces of the sample; None for all.
+    """
+    if size is None or size >= total:
+        return ""
+    return f"With --train-faces, {size:,} of {total:,} train, in the same class shares."
+
+
 def draw_train_eval_sample(training: TrainingFaces, train: Faces, size: int) -> Faces:
     """Return the faces on which the train scores of a trial are measured.
 

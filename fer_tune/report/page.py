@@ -21,7 +21,7 @@ from fer_tune.report.overfitting import build_overfitting_section
 from fer_tune.report.predicted_faces import build_face_sheets
 from fer_tune.report.reproduce import build_reproduction_section
 from fer_tune.report.section import FaceSheet
-from fer_tune.report.training_steps import count_training_steps
+from fer_tune.report.training_steps import count_training_steps, get_faces_by_plan
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.tracking import tags
@@ -96,7 +96,7 @@ def render_report(
         build_augmentation_and_size_section(study),
         build_learning_curves_section(study),
         build_best_trial_section(study, sheets, reason),
-        build_data_audit_section(splits, missing_reason),
+        build_data_audit_section(splits, missing_reason, study.run.train_faces),
         build_reproduction_section(study),
     ]
     environment = jinja2.Environment(
@@ -110,11 +110,21 @@ def render_report(
         name=study.run.name,
         status=STATUS_WORDS[study.run.ending],
         trials=pluralize(len(study.trials), "trial"),
-        source=study.run.tags.get(tags.SOURCE, "faces"),
+        source=_describe_source(study, splits),
         time=time.strftime("%Y-%m-%d %H:%M %Z"),
         style=(_FOLDER / "page.css").read_text(encoding="utf-8"),
         sections=sections,
     )
+
+
+def _describe_source(study: ReportedStudy, splits: Splits | None) -> str:
+    source = study.run.tags.get(tags.SOURCE, "faces")
+    faces = get_faces_by_plan(study).get("original")
+    if faces is None:
+        return source
+    total = len(splits.train) if splits else faces
+    numbers = f"{faces:,} of {total:,}" if faces < total else f"{faces:,}"
+    return f"{numbers} training faces of {source}"
 
 
 def _build_sheets(

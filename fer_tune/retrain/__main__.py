@@ -112,7 +112,9 @@ def _make_spec(
     epochs, note = args.epochs or study.epochs, "\n\n".join(collect_remarks(splits))
     size, version = len(classes), read_code_version()
     counts = {str(name): splits[name].count_by_class(size).tolist() for name in SPLIT_NAMES}
-    info = RetrainInfo(study, trial, epochs, classes, command, version, note, counts)
+    info = RetrainInfo(
+        study, trial, epochs, classes, command, version, note, counts, splits.protocol
+    )
     return RetrainSpec(info, splits, open_storage(args.storage), args.seeds)
 
 
@@ -121,16 +123,19 @@ def _describe_plan(spec: "RetrainSpec", *, needs_baseline: bool) -> str:
 
     study, trial, epochs = spec.info.study, spec.info.trial, pluralize(spec.info.epochs, "epoch")
     parameters = count_parameters(FerNet(trial.config, len(spec.splits.classes)))
+    sizes = spec.info.epoch_sizes
     gap, max_gap = trial.best_metrics.get("gap", 0.0), study.max_gap
     seeds = pluralize(spec.seeds, "seed")
     plan = (
         f"Training trial {trial.number:03d} of study {study.name} with {seeds}: "
-        f"{epochs} on {len(spec.splits.train):,} faces, {parameters / 1e6:.2f} M parameters."
+        f"{epochs} of {sizes['faces_per_epoch']:,} faces ({sizes['steps_per_epoch']:,} steps), "
+        f"{parameters / 1e6:.2f} M parameters."
     )
     if needs_baseline:
         plan += (
             " Then the baseline, the paper's configuration, if it was not trained like this yet."
         )
+    plan += f" {spec.info.sample_remark}".rstrip()
     if max_gap is not None and gap > max_gap:
         plan += f" The trial's gap of {gap:.3f} is above the limit of {max_gap:g}."
     return plan

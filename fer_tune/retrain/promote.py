@@ -74,7 +74,8 @@ def compare_and_register(
     version = registry.register_model(store, best, result.info)
     uri = f"models:/{registry.MODEL_NAME}/{version.version}"
     lines.append(f"Registered as {uri}, @{alias}: {reason}")
-    registry.set_alias(store, str(version.version), alias, "\n\n".join(lines))
+    description = "\n\n".join([*lines, result.info.sample_remark]).strip()
+    registry.set_alias(store, str(version.version), alias, description)
     for table in tables:
         console.print()
         console.print(table)

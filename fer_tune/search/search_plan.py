@@ -77,7 +77,7 @@ def make_plan(console: Console, options: SearchOptions, command: str) -> SearchP
             splits, settings = _load_settings(options, storage, options.resume)
     if options.address is None and request != ResourceRequest():
         allocate_resources([detect_machine()], settings.trials, request)
-    show_data_source(console, splits)
+    show_data_source(console, splits, settings.train_faces)
     if options.warm_start and not options.resume:
         store = open_store(settings.tracking_uri, create=False)
         known, summary = warm_start(store, options.warm_start, settings)

@@ -3,6 +3,7 @@
 from fer_tune.common.version import read_code_version
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import collect_remarks
+from fer_tune.data.subsample import describe_sample
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
 
@@ -16,6 +17,7 @@ def build_study_info(settings: StudySettings, splits: Splits, command: str) -> S
 
     command: the command line that begins or resumes it.
     """
+    sample = describe_sample(len(splits.train), settings.train_faces)
     prior_studies = dict.fromkeys(known.study for known in settings.known)
     ranges = settings.space.parameters
     return StudyInfo(
@@ -25,7 +27,7 @@ def build_study_info(settings: StudySettings, splits: Splits, command: str) -> S
         classes=splits.classes,
         source=splits.source,
         faces_hash=settings.faces_hash,
-        protocol=splits.protocol,
+        protocol=f"{splits.protocol} {sample}".rstrip(),
         code_version=read_code_version(),
         seed=settings.seed,
         metric=settings.metric,
@@ -33,5 +35,5 @@ def build_study_info(settings: StudySettings, splits: Splits, command: str) -> S
         log_parameters=[name for name, each in ranges.items() if getattr(each, "log", False)],
         settings=settings.model_dump(mode="json", exclude=_NO_PARAMETERS)
         | {"max_gap": settings.space.max_gap, "warm_start": ", ".join(prior_studies) or None},
-        notes=collect_remarks(splits),
+        notes=(*collect_remarks(splits), *filter(None, [sample])),
     )

@@ -38,10 +38,11 @@ def warm_start(
 
 def _explain_incompatibility(study: StudyRun, settings: StudySettings) -> str | None:
     """Return why the trials of a study cannot be compared with those of this one, or None."""
-    sample_size = settings.train_faces and str(settings.train_faces)
-    if study.faces_hash != settings.faces_hash or study.settings.get("train_faces") != sample_size:
+    if study.faces_hash != settings.faces_hash:
         return "with other faces"
-    if sample_size and study.settings["seed"] != str(settings.seed):
+    if study.train_faces != settings.train_faces:
+        return "with another number of training faces (--train-faces)"
+    if settings.train_faces and study.settings["seed"] != str(settings.seed):
         return "with another sample of the faces, as the seed differs"
     if study.metric != settings.metric:
         return f"with the metric {study.metric}"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from statistics import mean, stdev
 
 import numpy as np
@@ -13,11 +14,19 @@ from fer_tune.common.fitted_table import FittedTable
 from fer_tune.data.demo.demo_splits import DEMO_WARNING
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.load import collect_remarks
+from fer_tune.data.subsample import describe_sample, draw_stratified_sample
 
 
-def show_data_source(console: Console, splits: Splits) -> None:
-    """Print which faces of which classes a command uses; the warning on demo faces stands out."""
-    console.print(f"Faces: {splits.source}. {splits.protocol}")
+def show_data_source(console: Console, splits: Splits, train_faces: int | None = None) -> None:
+    """Print which faces of which classes a command uses; the warning on demo faces stands out.
+
+    train_faces: size of the sample that trains; None for the whole training split.
+    Raises UserError if the sample is too small for a face of every class.
+    """
+    total, size = len(splits.train), train_faces or len(splits.train)
+    splits = replace(splits, train=draw_stratified_sample(splits.train, size, seed=0))
+    protocol = f"{splits.protocol} {describe_sample(total, train_faces)}"
+    console.print(f"Faces: {splits.source}. {protocol}".rstrip())
     console.print("Faces of each class that train/validate/test:")
     console.print(Columns(format_class_counts(splits), padding=(0, 3)))
     for remark in collect_remarks(splits):

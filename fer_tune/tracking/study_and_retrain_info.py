@@ -55,6 +55,7 @@ class RetrainInfo:
     command: command line that began the retraining.
     note: text for the head of its page.
     counts: faces of each class by split, in the order of `classes`.
+    protocol: which faces train, validate and test; empty for what the study's run says.
     """
 
     study: "StudyRun"
@@ -65,6 +66,18 @@ class RetrainInfo:
     code_version: str
     note: str = ""
     counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    protocol: str = ""
+
+    @property
+    def sample_remark(self) -> str:
+        """Sentences on the study's sample of training faces; empty if it had all."""
+        size, total = self.study.train_faces, sum(self.counts.get("train", ()))
+        if size is None or size >= total:
+            return ""
+        return (
+            f"The trials of study {self.study.name} trained on {size:,} of {total:,} training "
+            f"faces. This training uses all {total:,}."
+        )
 
     @property
     def epoch_sizes(self) -> dict[str, int]:
@@ -80,6 +93,8 @@ class RetrainInfo:
         """Tags that say which trial was retrained, on which faces and by which code."""
         return {
             **{name: self.study.tags[name] for name in tags.DATA_TAGS},
+            # A study may train on a sample, but a retraining uses all training faces.
+            tags.PROTOCOL: self.protocol or self.study.tags[tags.PROTOCOL],
             tags.CODE_VERSION: self.code_version,
             tags.RETRAINED_STUDY: self.study.name,
             tags.RETRAINED_TRIAL: str(self.trial.number),

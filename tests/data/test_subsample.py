@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import apply_data_plan
-from fer_tune.data.subsample import draw_stratified_sample, draw_train_eval_sample
+from fer_tune.data.subsample import describe_sample, draw_stratified_sample, draw_train_eval_sample
 
 Counts = st.lists(st.integers(1, 60), min_size=1, max_size=7)
 
@@ -64,3 +64,12 @@ def test_a_plan_that_keeps_every_face_has_the_same_clean_sample(plan: str) -> No
     expected = draw_train_eval_sample(apply_data_plan("original", train, seed=0), train, 32)
     np.testing.assert_array_equal(sample.images, expected.images)
     assert sample.count_by_class(3).tolist() == [2, 20, 10]
+
+
+@pytest.mark.parametrize("size", [None, 120, 5000])
+def test_a_sample_of_all_training_faces_needs_no_sentence(size: int | None) -> None:
+    assert describe_sample(120, size) == ""
+
+
+def test_a_sample_is_described_by_its_size_and_that_of_the_split() -> None:
+    assert "2,500 of 31,000 train" in describe_sample(31_000, 2_500)

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,12 +8,14 @@ import pytest
 from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.data.faces import SIDE, Faces, Splits
 from fer_tune.report.load_study import ReportedStudy
+from fer_tune.report.page import render_report
 from fer_tune.report.training_steps import (
     count_training_steps,
     explain_epoch_lengths,
     get_faces_by_plan,
     has_equal_classes,
 )
+from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 
 Trial = Callable[..., TrialRecord]
@@ -87,3 +90,20 @@ def test_epochs_of_other_lengths_are_explained(trial: Trial, study: Study) -> No
     counted = count_training_steps(reported, draw_demo_splits())
     least, most = (each.steps_per_epoch for each in counted.trials)
     assert f"here from {least} to {most}." in explain_epoch_lengths(counted)
+
+
+def test_a_sample_of_the_training_faces_stands_wherever_their_number_does(
+    trial: Trial, study: Study, tmp_path: Path
+) -> None:
+    reported = study(trial(0, 20))
+    settings = {**reported.run.settings, "train_faces": "210"}
+    sampled = replace(reported, run=replace(reported.run, settings=settings))
+    storage, splits = StudyStorage(str(tmp_path)), draw_demo_splits()
+    total = f"{len(splits.train):,}"
+    page = render_report(sampled, storage, splits)
+    assert f"Trained on 210 of {total} training faces of demo faces" in page
+    assert f"train (210 of {total} faces)" in page
+    assert f"With --train-faces, 210 of {total} train" in page
+    assert f"Trained on {total} training faces of demo faces" in render_report(
+        reported, storage, splits
+    )

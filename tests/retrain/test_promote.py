@@ -66,9 +66,9 @@ def splits() -> Splits:
 
 def make_info(number: int, source: str = "faces.zip", protocol: str = "As drawn.") -> RetrainInfo:
     marks = {tags.SOURCE: source, tags.PROTOCOL: protocol, tags.FACES_HASH: source}
-    study = StudyRun("s", "0", "finished", METRIC, marks, {})
+    study = StudyRun("s", "0", "finished", METRIC, marks, {"train_faces": "12"})
     trial = TrialRun(number, f"run {number}", "t", CONFIG, "finished", 1, {}, {})
-    return RetrainInfo(study, trial, 1, CLASSES, "retrain", "0.1.0")
+    return RetrainInfo(study, trial, 1, CLASSES, "retrain", "0.1.0", counts={"train": [9, 9, 9]})
 
 
 def make_predictions(splits: Splits, right: int) -> Predictions:
@@ -143,6 +143,7 @@ def test_the_first_model_is_the_champion_and_has_the_reason(
     version, printed = register(1, 90)
     assert version.aliases == [CHAMPION]
     assert "there was no champion" in str(version.description)
+    assert "trained on 12 of 27 training faces" in str(version.description)
     assert "models:/fer_tune/1, @champion: there was no champion." in printed
     assert version.tags[tags.FACES_HASH] == "faces.zip"
     entry = store.create_client().get_logged_model(_champions_model(store))

@@ -124,7 +124,7 @@ def test_trials_that_do_not_fit_are_counted_by_reason(store: Store) -> None:
     ("settings", "omitted"),
     [
         ({"faces_hash": "cd" * 32}, "1 with other faces"),
-        ({"train_faces": 300}, "1 with other faces"),
+        ({"train_faces": 300}, "1 with another number of training faces (--train-faces)"),
         ({"metric": "val/accuracy"}, "1 with the metric val/accuracy"),
         ({"epochs": 4}, "1 of up to 4 epochs, more than in this study"),
     ],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces, Splits
 from fer_tune.terminal.formatting import (
     format_duration,
@@ -28,6 +29,26 @@ def test_every_class_is_printed_with_its_faces_in_80_columns(number: int) -> Non
     assert max(map(len, lines)) <= 80
     for name in classes:
         assert sum(f"{name} {1200 // number}/1/1" in line for line in lines) == 1
+
+
+def test_the_sample_of_training_faces_is_printed_with_its_classes() -> None:
+    labels = np.repeat([0, 1], [300, 100])
+    faces = Faces(np.zeros((400, 48, 48), np.uint8), labels)
+    splits = Splits(("calm", "cross"), faces, faces, faces, "faces.zip", "400 faces train.")
+    console = Console(file=io.StringIO(), width=200)
+    show_data_source(console, splits, train_faces=40)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "400 faces train. With --train-faces, 40 of 400 train" in text
+    assert "calm 30/300/300" in text
+    assert "cross 10/100/100" in text
+
+
+def test_a_sample_without_a_face_of_every_class_is_refused_before_anything_starts() -> None:
+    faces = Faces(np.zeros((9, 48, 48), np.uint8), np.arange(9) % 3)
+    splits = Splits(("a", "b", "c"), faces, faces, faces, "faces.zip", "All train.")
+    with pytest.raises(UserError, match="cannot draw 2 faces of 3 classes"):
+        show_data_source(Console(file=io.StringIO()), splits, train_faces=2)
 
 
 def test_one_trial_has_no_standard_deviation() -> None:

@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.scoring.metrics import EpochResult, Scores
+from fer_tune.tracking import tags
 from fer_tune.tracking.models.model_card import describe_weaknesses, render_model_card
 from fer_tune.tracking.queries import StudyRun, TrialRun
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
-from fer_tune.trial_config import BASELINE
+from fer_tune.trial_config import BASELINE, TrialConfig
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -75,3 +78,20 @@ def test_the_card_describes_the_data_the_scores_the_weaknesses_and_the_use() -> 
         "Its accuracy drops on new faces: 0.900 on the training split, 0.600 on the validation",
     ):
         assert part in card
+
+
+def test_the_card_says_that_the_model_trained_on_more_faces_than_the_study() -> None:
+    marks = {tags.SOURCE: "faces.zip", tags.FACES_HASH: "ab" * 32}
+    marks[tags.PROTOCOL] = "210 train. With --train-faces, 70 of 210 train."
+    study = StudyRun("s", "1", "finished", "val/macro_f1", marks, {"train_faces": "70"})
+    trial = TrialRun(3, "2", "t", TrialConfig(data_plan="balanced"), "finished", 5, {}, {})
+    counts, protocol = {"train": [40] + [20] * 6 + [50]}, "210 faces train."
+    classes = (*EMOTIONS, "contempt")
+    info = RetrainInfo(study, trial, 5, classes, "retrain", "0.1.0", "", counts, protocol)
+    best = EpochResult(4, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])
+    card = render_model_card(info, 2, best, Scores(1.0, np.diag([60] * 8) + 6))
+    assert "faces.zip. 210 faces train. SHA-256" in card
+    assert "study s trained on 70 of 210 training faces. This training uses all 210." in card
+    assert "An epoch has 1,760 faces in 14 steps." in card
+    whole = replace(info, study=replace(study, settings={}))
+    assert "70 of 210" not in render_model_card(whole, 2, best, Scores(1.0, np.diag([60] * 8) + 6))
