@@ -1,7 +1,9 @@
 """What all commands share: parsing of arguments, exit codes, one-line errors."""
 
 import argparse
+import getpass
 import math
+import os
 import shlex
 import shutil
 import signal
@@ -84,7 +86,10 @@ def run_command(
     Exit codes: 0 done; 2 a mistake of the user, as argparse has it, or output that is lost; 130
     Ctrl-C; 1 any other error, with its traceback.
     """
-    signal.signal(signal.SIGTERM, _interrupt_on_sigterm)
+    _provide_home_and_user()
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
+        signal.signal(signal.SIGHUP, _interrupt)
     with replace_output_streams() as output:
         code = _find_exit_code(main, argv)
     if output and output.failure:
@@ -108,8 +113,27 @@ def _find_exit_code(
     return 0
 
 
-def _interrupt_on_sigterm(*_: object) -> None:
+def _provide_home_and_user() -> None:
+    """Name a home folder and a user for libraries, if the system knows none.
+
+    A container that runs as `--user 12345` has none of its own. Docker then sets HOME to /.
+    """
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path("/")
+    os.environ["HOME"] = str(home if home.is_absolute() else "/")
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())
+
+
+def _interrupt(number: int, _: object) -> None:
     """End the command as Ctrl-C does, which loses nothing."""
+    if number == signal.SIGHUP:
+        # A closed terminal sends it more than once, but a second Ctrl-C would end a study at once.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # A script's shell makes the commands that it starts in the background ignore Ctrl-C.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

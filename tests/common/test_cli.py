@@ -1,5 +1,9 @@
+import getpass
+import os
+import pwd
 import signal
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import pytest
 
@@ -55,18 +59,68 @@ def test_ctrl_c_exits_with_130_without_a_traceback(capsys: pytest.CaptureFixture
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_command_in_the_background_of_a_script_ends_at_sigterm() -> None:
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_in_the_background_of_a_script_ends_at_a_signal(sign: signal.Signals) -> None:
     """A script's shell makes it ignore Ctrl-C."""
 
     def terminate(_: Sequence[str] | None) -> None:
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(sign)
 
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with pytest.raises(SystemExit, match="130"):
             run_command(terminate, [])
     finally:
-        signal.signal(signal.SIGINT, before)
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def test_a_terminal_that_is_closed_interrupts_only_once() -> None:
+    """It sends its signal more than once, but a second Ctrl-C ends a study at once."""
+    interrupts = []
+
+    def close_terminal(_: Sequence[str] | None) -> None:
+        for _times in range(3):
+            try:
+                signal.raise_signal(signal.SIGHUP)
+            except KeyboardInterrupt:
+                interrupts.append(signal.SIGHUP)
+
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        with pytest.raises(SystemExit, match="0"):
+            run_command(close_terminal, [])
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert len(interrupts) == 1
+
+
+def test_under_nohup_a_command_survives_its_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with pytest.raises(SystemExit, match="0"):
+            run_command(lambda _: signal.raise_signal(signal.SIGHUP), [])
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("home", [None, "", "relative"])
+def test_a_user_without_a_home_folder_and_a_name_gets_both(
+    home: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that runs as a number."""
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    with patch.dict(os.environ):
+        for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HOME", home or "")
+        if home is None:
+            monkeypatch.delenv("HOME")
+        assert exit_code(None) == 0
+        assert os.environ["HOME"] == "/"
+        assert getpass.getuser() == str(os.getuid())
 
 
 def test_a_bug_is_not_hidden() -> None:
