@@ -24,3 +24,8 @@ def escape_unprintable(text: str) -> str:
     The result has them as Python writes them: `\n`, `\udcff`, `\x1b`.
     """
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def find_first_sentence(text: str) -> str:
+    """Return the first sentence of a text, on one line and without its full stop."""
+    return re.split(r"\.\s", " ".join(text.split()))[0][:300].rstrip(".")

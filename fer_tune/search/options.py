@@ -18,6 +18,7 @@ from fer_tune.common.cli import (
     parse_path,
 )
 from fer_tune.data.read_options import LABELS_HELP, parse_labels
+from fer_tune.study.tune.cluster_connection import parse_cluster_address
 
 _SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
 _EXAMPLES = """\
@@ -139,8 +140,13 @@ def _add_machine_options(group: Group) -> None:
     _add_option(group, "--gpus-per-trial", _parse_gpus, "X", text)
     _add_option(group, "--time-budget", _parse_seconds, "TIME", "stop after 90s, 30m or 2h")
     text = "use this Ray cluster (default: $RAY_ADDRESS, else Ray starts on this machine)"
-    _add_option(group, "--address", parse_nonempty, "ADDRESS", text)
-    group.set_defaults(address=os.environ.get("RAY_ADDRESS") or None)
+    group.add_argument(
+        "--address",
+        type=parse_cluster_address,
+        default=os.environ.get("RAY_ADDRESS"),
+        metavar="ADDRESS",
+        help=text,
+    )
 
 
 def _add_record_options(group: Group) -> None:

@@ -3,13 +3,12 @@
 import logging
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
-from fer_tune.common.errors import UserError
-from fer_tune.study.tune.resources import Machine, count_cores, detect_machine
+from fer_tune.study.tune.cluster_connection import connect_to_cluster
+from fer_tune.study.tune.local_ray import start_local_ray
+from fer_tune.study.tune.resources import Machine, detect_machine
 
 # Ray reads these at its start or at the start of a study.
 RAY_ENVIRONMENT = {
@@ -20,6 +19,8 @@ RAY_ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # Otherwise Ray colours its messages about dead machines even in a file.
     "RAY_COLOR_PREFIX": "0",
+    # Otherwise `uv run` makes Ray copy the working folder, with its faces, to every worker.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     # Tune's actors have their own environment and cannot use workers that were started before.
     "RAY_prestart_worker_first_driver": "0",
@@ -31,52 +32,55 @@ RAY_ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "inf",
 }
 
-# As on macOS and Windows, Ray on one machine listens on 127.0.0.1 only, so that nobody else in the
-# network can reach it.
-LOCAL_ENVIRONMENT = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# Variables of Ray Tune. Some stop it, as guides for older versions set them, some change a study.
+_TUNE_PREFIXES = ("TUNE_", "RAY_AIR_", "RAY_TRAIN_")
 
-# For a cluster: attempts to connect, one a second.
-CLUSTER_ENVIRONMENT = {"RAY_NUM_REDIS_GET_RETRIES": "5"}
-
-TOKEN_SOURCES = "RAY_AUTH_TOKEN or ~/.ray/auth_token"
-PROBE_SECONDS = 5
+# Further arguments of `ray.init`.
+_QUIET_OPTIONS = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
 @contextmanager
 def open_ray_session(address: str | None) -> Iterator[list[Machine]]:
     """Connect to the Ray cluster at `address`, or start Ray on this machine; disconnect at the end.
 
-    Yields the machines. Raises UserError if no cluster answers.
+    Yields the machines. Raises UserError if no cluster answers, or Ray cannot start.
     """
-    for name, value in (
-        RAY_ENVIRONMENT | (LOCAL_ENVIRONMENT if address is None else CLUSTER_ENVIRONMENT)
-    ).items():
-        os.environ.setdefault(name, value)
+    set_ray_environment()
+    with _keep_signals():
+        if address is None:
+            start_local_ray(_QUIET_OPTIONS)
+        else:
+            connect_to_cluster(address, _QUIET_OPTIONS)
     import ray
 
-    sigterm_handler = signal.getsignal(signal.SIGTERM)
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        ray.init("local", num_cpus=count_cores(), include_dashboard=False, **quiet)
-    else:
-        try:
-            _check_reachable(address)
-            ray.init(address, **quiet)
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"--address {address}: no Ray cluster answers ({error}); is it running, and does "
-                f"{TOKEN_SOURCES} have its token?"
-            ) from error
-        except ray.exceptions.AuthenticationError as error:
-            raise UserError(
-                f"--address {address}: the cluster needs a token in {TOKEN_SOURCES}"
-            ) from error
-    # Ray has set its own handler, which would end this process at once.
-    signal.signal(signal.SIGTERM, sigterm_handler)
     try:
         yield _list_machines(address is None)
     finally:
         ray.shutdown()
+
+
+def set_ray_environment() -> None:
+    """Set `RAY_ENVIRONMENT`, and remove all other variables of Ray Tune."""
+    for name in [name for name in os.environ if name.startswith(_TUNE_PREFIXES)]:
+        del os.environ[name]
+    for name, value in RAY_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def _keep_signals() -> Iterator[None]:
+    """Keep the handler of SIGTERM, which Ray replaces, and SIGHUP from the processes of Ray.
+
+    When a terminal is closed, all processes in it receive SIGHUP. Ray's must stay until the study
+    is saved. They inherit the mask.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _list_machines(is_local: bool) -> list[Machine]:
@@ -87,10 +91,3 @@ def _list_machines(is_local: bool) -> list[Machine]:
     if is_local and machines[0].gpus:
         return [detect_machine()]  # the installed torch may not support the GPUs that Ray sees
     return machines
-
-
-def _check_reachable(address: str) -> None:
-    """Raise OSError at once if nothing listens at the address. Ray itself waits for minutes."""
-    url = urlsplit(address if "://" in address else f"//{address}")
-    if url.hostname and url.port:
-        socket.create_connection((url.hostname, url.port), PROBE_SECONDS).close()

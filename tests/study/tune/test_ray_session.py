@@ -1,14 +1,16 @@
+import os
 import socket
 import subprocess
 import sys
+from unittest.mock import patch
 
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.study.tune.ray_session import open_ray_session
+from fer_tune.study.tune.ray_session import open_ray_session, set_ray_environment
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "nowhere"])
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "no.such.host:{port}"])
 def test_an_address_without_a_cluster_is_refused_at_once(address: str) -> None:
     with socket.socket() as taken:
         # Bound but not listening, so that no other process takes the port.
@@ -16,6 +18,19 @@ def test_an_address_without_a_cluster_is_refused_at_once(address: str) -> None:
         where = address.format(port=taken.getsockname()[1])
         with pytest.raises(UserError, match="no Ray cluster answers"), open_ray_session(where):
             pass
+
+
+def test_variables_of_ray_tune_do_not_change_a_study() -> None:
+    # Ray Tune raises for the first two.
+    old = {
+        "TUNE_RESULT_DIR": "a",
+        "RAY_AIR_LOCAL_CACHE_DIR": "b",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    }
+    with patch.dict(os.environ, old | {"TUNE_GLOBAL_CHECKPOINT_S": "1"}):
+        set_ray_environment()
+        assert not old.keys() & os.environ.keys()
+        assert os.environ["TUNE_GLOBAL_CHECKPOINT_S"] == "inf"
 
 
 # In its own process, as Ray reads its address at import.

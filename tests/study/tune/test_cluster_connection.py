@@ -1,0 +1,116 @@
+import argparse
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from fer_tune.common.errors import UserError
+from fer_tune.study.tune import cluster_connection
+from fer_tune.study.tune.cluster_connection import connect_to_cluster, parse_cluster_address
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with patch.dict(os.environ):
+        for name in ("RAY_ADDRESS", "RAY_AUTH_MODE"):
+            monkeypatch.delenv(name, raising=False)
+        yield
+
+
+@pytest.mark.parametrize("text", ["head:6379", "10.0.0.1:6379", "[::1]:6379", "auto"])
+def test_an_address_is_a_host_and_a_port_or_auto(text: str) -> None:
+    assert parse_cluster_address(f" {text}") == text
+
+
+@pytest.mark.parametrize("text", ["", " ", "local"])
+def test_no_address_means_this_machine(text: str) -> None:
+    assert parse_cluster_address(text) is None
+
+
+WITH_SCHEME = ["ray://head:10001", "http://head:8265", "me:secret@head:6379"]
+WITHOUT_PORT = ["head", "head:0", "head:70000", "head:x", ":6379", "head:6379/0", "[::1:6379"]
+
+
+@pytest.mark.parametrize("text", [*WITH_SCHEME, *WITHOUT_PORT])
+def test_another_address_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="write HOST:PORT, such as head:6379"):
+        parse_cluster_address(text)
+
+
+def connect(answer: dict[str, str], error: Exception | None = None) -> str:
+    """Connect to a cluster that answers a probe like this; return the address that Ray gets."""
+    with (
+        patch.object(cluster_connection, "_probe_cluster", return_value=answer),
+        patch("ray.init", side_effect=error) as init,
+    ):
+        connect_to_cluster("head:6379", {})
+    return str(init.call_args.args[0])
+
+
+@pytest.mark.parametrize("mode", ["token", "disabled"])
+def test_ray_sends_a_token_only_if_the_cluster_asks_for_one(mode: str) -> None:
+    assert connect({"address": "10.0.0.1:6379", "mode": mode}) == "10.0.0.1:6379"
+    assert os.environ["RAY_AUTH_MODE"] == mode
+
+
+def test_a_mode_that_is_not_the_clusters_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    with pytest.raises(UserError, match="unset RAY_AUTH_MODE"):
+        connect({"address": "10.0.0.1:6379", "mode": "disabled"})
+
+
+def test_a_wrong_token_is_one_line_that_says_where_it_comes_from() -> None:
+    problem = "RPC error: InvalidAuthToken: the token is missing or incorrect. Ensure that ..."
+    with pytest.raises(UserError, match=r"incorrect; does RAY_AUTH_TOKEN or ~/.ray/auth_token"):
+        connect({"error": "AuthenticationError", "problem": problem})
+
+
+def test_an_error_of_the_connection_is_one_line_with_its_cause() -> None:
+    error = ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379")
+    error.__cause__ = RuntimeError("Version mismatch: Ray: 2.59\n  Python: 3.12")
+    with pytest.raises(UserError, match=r"mismatch: Ray: 2\.59 Python: 3\.12") as shown:
+        connect({"address": "10.0.0.1:6379", "mode": "disabled"}, error)
+    assert "\n" not in str(shown.value)
+
+
+def test_the_variable_is_named_if_the_address_comes_from_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    with pytest.raises(UserError, match=r"^RAY_ADDRESS=head:6379: .* unset RAY_ADDRESS"):
+        connect({"error": "OSError", "problem": "gone"})
+
+
+def test_a_cluster_that_ray_start_left_behind_is_named_by_its_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ray").mkdir()
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    with socket.socket() as taken:
+        # Bound but not listening, so that no other process takes the port.
+        taken.bind(("127.0.0.2", 0))
+        address = "{}:{}".format(*taken.getsockname())
+        (tmp_path / "ray" / "ray_current_cluster").write_text(address)
+        with pytest.raises(
+            UserError, match=rf"auto: no Ray .*{address}: Connection refused.*start"
+        ):
+            connect_to_cluster("auto", {})
+
+
+def test_a_server_that_is_no_ray_is_refused_at_once() -> None:
+    with socket.create_server(("", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(UserError, match="what answers is no Ray cluster"):
+            connect_to_cluster(address, {})
