@@ -7,9 +7,14 @@ from pathlib import PurePath
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SplitName
 from fer_tune.data.formats import image_file
+from fer_tune.data.formats.check_image_folders import check_folders
 from fer_tune.data.formats.class_and_split_names import match_split_in_image_name
 from fer_tune.data.formats.decoded_faces import FaceCollector
-from fer_tune.data.formats.image_locations import UnclassedImagesError, interpret_folders
+from fer_tune.data.formats.image_locations import (
+    UnclassedImagesError,
+    describe_passed_over,
+    interpret_folders,
+)
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 
 _TABLE_SUFFIXES = (".csv", ".txt", ".lst", ".npy", ".xlsx", ".xls", ".json", ".mat", ".pkl")
@@ -26,13 +31,16 @@ def read_image_folders(files: list[OpenableFile], collector: FaceCollector) -> N
 
     Raises UserError if the folders do not say the classes, or are several data sets.
     """
+    paths, source = [file.path for file in files], collector.source
+    class_names = collector.class_names
     try:
-        meanings, notes = interpret_folders([file.path for file in files], collector.source)
+        meanings = interpret_folders(paths, source, class_names)
+        check_folders(meanings, source, class_names)
     except UnclassedImagesError as error:
         table = _find_label_table(collector.passed_over)
         hint = f" ({table} may have the labels, but is not read)" if table else ""
         raise UserError(f"{error}{hint}") from None
-    collector.notes |= dict.fromkeys(notes)
+    collector.notes |= dict.fromkeys(describe_passed_over([*meanings.values()]))
     own = [meanings[file.path.parts[:-1]] for file in files]
     splits = _choose_splits([meaning.split for meaning in own], files, collector)
     with image_file.suppress_pillow_warnings():

@@ -1,0 +1,122 @@
+"""Refusals of image folders that name no expressions, or that are several data sets."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+from fer_tune.common.errors import UserError
+from fer_tune.data.formats.class_and_split_names import (
+    KNOWN_SPLITS,
+    has_version_word,
+    is_filler,
+    is_number,
+    match_emotion,
+    match_split,
+)
+from fer_tune.data.formats.image_locations import (
+    ADVICE,
+    Folder,
+    FolderMeaning,
+    UnclassedImagesError,
+    list_differing_names,
+)
+
+_PERSON_CODE = re.compile(r"[^\W\d_]+[ _-]?\d+")  # AF01, S005, person_12
+_PERSON_WORDS = ("male", "female", "man", "men", "woman", "women", "boys", "girls", "children")
+
+
+def check_folders(
+    meanings: Mapping[Folder, FolderMeaning], source: str, class_names: Collection[str] = ()
+) -> None:
+    """Raise UserError if people or numbers seem to be classes, or faces to be doubled or mixed.
+
+    class_names: labels that `--labels` names, so that any label is a class.
+    """
+    if not class_names:
+        _check_classes([*meanings.values()], source)
+    _check_data_sets(meanings, source)
+
+
+def _check_classes(meanings: Collection[FolderMeaning], source: str) -> None:
+    labels = sorted({meaning.label for meaning in meanings}, key=lambda name: (len(name), name))
+    if not any(map(match_emotion, labels)):
+        if len(labels) == 1:
+            raise UnclassedImagesError(f"{source}: all images are in {labels[0]}/; {ADVICE}")
+        places = [(*meaning.root, *meaning.above, meaning.label) for meaning in meanings]
+        names = set(list_differing_names(places))
+        people = [sorted(filter(_is_person_code, names.intersection(place))) for place in places]
+        if all(people):
+            raise UnclassedImagesError(
+                f"{source}: {people[0][0]}/ and others look like people, not expressions; {ADVICE}"
+            )
+        _check_below(meanings, source)
+    if numbers := list(filter(is_number, labels)):
+        more = ", ..." if len(numbers) > 10 else ""
+        pairs = ",".join(f"{number}=?" for number in numbers[:10])
+        raise UserError(
+            f"{source}: folders are named by numbers ({', '.join(numbers[:10])}{more}), whose "
+            "meaning differs between data sets; name their classes as the data set's description "
+            f'does: --labels "{pairs}", with a class for each ?'
+        )
+
+
+def _check_below(meanings: Iterable[FolderMeaning], source: str) -> None:
+    """Raise UserError if folders inside the classes repeat, and so may be the classes."""
+    labels: defaultdict[str, set[str]] = defaultdict(set)
+    for meaning in meanings:
+        for name in meaning.below:
+            labels[name].add(meaning.label)
+    for name, own in labels.items():
+        if len(own) > 1 and not is_filler(name) and not match_split(name):
+            first, second = sorted(own)[:2]
+            raise UserError(
+                f"{source}: {first}/{name}/ and {second}/{name}/: which folder is the class? Put "
+                "the images right into the folders of their classes"
+            )
+
+
+def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str) -> None:
+    """Raise UserError for several data sets, or several versions of one, side by side."""
+    outside = sorted(_format_folder(own) for own, meaning in meanings.items() if not meaning.split)
+    if 0 < len(outside) < len(meanings):
+        raise UserError(
+            f"{source}: {outside[0]} is in no split, but other folders are; move or rename it "
+            f"(known names of splits: {KNOWN_SPLITS})"
+        )
+    roots = {meaning.root for meaning in meanings.values()}
+    if not all(map(_is_people, names := list_differing_names(roots))):
+        hint = f"; if they are splits, rename them ({KNOWN_SPLITS})" if outside else ""
+        raise UserError(
+            f"{source} holds several data sets ({', '.join(map(_format_folder, sorted(roots)[:5]))}"
+            f"); name one of them{'' if any(map(has_version_word, names)) else hint}"
+        )
+    groups: defaultdict[object, set[Folder]] = defaultdict(set)
+    for meaning in meanings.values():
+        groups[meaning.root, meaning.split].add(meaning.above)
+        place = (*meaning.above, meaning.label)
+        groups[meaning.root, meaning.split, place].add((*place, *meaning.below))
+    for folders in groups.values():
+        names = list_differing_names(folders)
+        both = " and ".join(map(_format_folder, sorted(folders)[:2]))
+        if splits := list(filter(None, (match_split(name, unknown_words=1) for name in names))):
+            raise UserError(
+                f"{source}: {both} are both the {splits[0]} split; rename one of them, or move it "
+                "out of the data set"
+            )
+        if any(map(has_version_word, names)):
+            raise UserError(
+                f"{source}: {both} may hold the same faces; move one of them out of the data set"
+            )
+
+
+def _format_folder(folder: Folder) -> str:
+    return "/".join((*folder, "")) or "./"
+
+
+def _is_person_code(name: str) -> bool:
+    is_code = _PERSON_CODE.fullmatch(name) is not None
+    return is_code and not (is_filler(name) or is_number(name) or match_split(name, 1))
+
+
+def _is_people(name: str) -> bool:
+    return _is_person_code(name) or name.casefold() in _PERSON_WORDS

@@ -1,0 +1,64 @@
+"""Folders that name no expressions, or may hold faces twice, are refused."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import pytest
+
+from fer_tune.common.errors import UserError
+from fer_tune.data.formats.check_image_folders import check_folders
+from fer_tune.data.formats.image_locations import interpret_folders
+
+
+def check(*folders: str, class_names: Sequence[str] = ()) -> None:
+    paths = [PurePosixPath(folder, "1.png") for folder in folders]
+    check_folders(interpret_folders(paths, "faces", class_names), "faces", class_names)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (["mine"], "all images are in mine/"),
+        (["KDEF/AF01", "KDEF/AM02"], "AF01/ and others look like people"),
+        (["train/person_1", "train/person_2"], "person_1/ and others look like people"),
+        (["S005/001", "S005/002", "S010/001"], "S005/ and others look like people"),
+        (["train/1", "train/2"], r'by numbers \(1, 2\).* --labels "1=\?,2=\?", with a class'),
+        (["train/happy", "train/7"], r"by numbers \(7\)"),
+        (["class_0", "class_1"], r"by numbers \(class_0, class_1\)"),
+        (["train/male/wink", "train/female/wink"], "which folder is the class"),
+    ],
+)
+def test_folders_that_name_no_expression_are_refused(folders: Sequence[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check(*folders)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (["fer/train/happy", "mine/train/happy"], r"several data sets \(fer/, mine/\); name one"),
+        (["original/happy", "augmented/happy"], r"several data sets \(augmented/, original/\)"),
+        (["images/train/sad", "images/images/train/sad"], "several data sets"),
+        (["fold1/sad", "fold2/sad"], "several data sets"),
+        (["train1/sad", "train2/sad"], "several data sets"),
+        (["dataset1/sad", "dataset2/sad"], "several data sets"),
+        (["lern/happy", "pruef/happy"], "if they are splits, rename them .*validation: val, valid"),
+        (["train/original/sad", "train/aligned/sad"], "may hold the same faces; move one of them"),
+        (["train/happy", "train/augmented/happy"], "train/ and train/augmented/ may hold the same"),
+        (["happy/48x48", "happy/96x96"], "happy/48x48/ and happy/96x96/ may hold the same"),
+        (["train1/sad", "train2/sad", "test/sad"], "train1/ and train2/ are both the train split"),
+        (["train/sad", "val/sad", "eval/sad"], "eval/ and val/ are both the validation split"),
+        (["train/sad", "train/train/sad"], "are both the train split"),
+        (["train/happy", "extra/happy"], "extra/happy/ is in no split, .* validation: val, valid"),
+    ],
+)
+def test_faces_that_may_be_doubled_or_mixed_are_refused(
+    folders: Sequence[str], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        check(*folders)
+
+
+def test_numbers_and_codes_that_the_user_names_are_classes() -> None:
+    check("train/1", "train/2", "test/1", class_names=["1", "2"])
+    check("AF01", "AF02", class_names=["af01", "af02"])
