@@ -27,12 +27,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print an audit of a data set, and plot its classes and random faces."""
     args = build_parser().parse_args(argv)
 
-    from fer_tune.common.console import create_console
+    from fer_tune.common.console import create_console, show_step
     from fer_tune.data.load import load_splits
 
     console = create_console()
-    splits = load_splits(args.path, ReadOptions(args.skip_bad, args.labels))
-    audit = audit_splits(splits)
+    with show_step(console, "reading the faces"):
+        splits = load_splits(args.path, ReadOptions(args.skip_bad, args.labels))
+        audit = audit_splits(splits)
     if not args.json:
         console.print(_build_table(splits.source, audit))
         for line in ("", splits.protocol, *splits.notes, "", *audit.summarize_findings()):

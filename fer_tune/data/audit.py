@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_tune.common.safe_text import pluralize
 from fer_tune.data.exact_duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, SplitName, Splits
 
@@ -58,7 +59,7 @@ class Audit:
 
     def summarize_findings(self) -> tuple[str, ...]:
         """Return the audit in plain sentences, the imbalance first."""
-        conflicts = f"{self.conflict_groups:,} groups, {self.conflict_faces:,} faces"
+        conflicts = f"{pluralize(self.conflict_groups, 'group')}, {self.conflict_faces:,} faces"
         return (
             _describe_imbalance(self),
             f"Exact duplicates inside a split: {_format_by_split(self.redundant)}.",
@@ -124,7 +125,9 @@ def _describe_imbalance(audit: Audit) -> str:
     train = audit.counts["train"]
     largest, smallest = int(train.argmax()), int(train.argmin())
     if train[largest] == train[smallest]:
-        return f"Imbalance: none, the training split has {train[0]:,} faces of each class."
+        return (
+            f"Imbalance: none, the training split has {pluralize(train[0], 'face')} of each class."
+        )
     return (
         f"Imbalance: the training split has {train[largest] / train[smallest]:.1f} "
         f"{audit.classes[largest]} faces for each {audit.classes[smallest]} face."

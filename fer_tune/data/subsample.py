@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
 
@@ -19,7 +20,9 @@ def draw_stratified_sample(faces: Faces, size: int, seed: int) -> Faces:
     counts = np.bincount(faces.labels)
     classes = np.count_nonzero(counts)
     if size < classes:
-        raise UserError(f"cannot draw {size} faces of {classes} classes; draw {classes} or more")
+        raise UserError(
+            f"cannot draw {pluralize(size, 'face')} of {classes} classes; draw {classes} or more"
+        )
     if size >= len(faces):
         return faces
     return _draw_by_quota(faces, _allocate_quotas(counts, size), seed)

@@ -44,7 +44,8 @@ def summarize_pruning(trials: Sequence[TrialRecord], epochs: int) -> str:
     saved = sum((epochs - after) * count for after, count in pruned.items())
     total = saved + sum(len(trial.history) for trial in trials)
     counts = " and ".join(f"{count} after epoch {epoch}" for epoch, count in sorted(pruned.items()))
-    return f"{statuses} Pruning {counts} saved {saved} of {total} epochs ({saved / total:.0%})."
+    share = f"{saved} of {pluralize(total, 'epoch')} ({saved / total:.0%})"
+    return f"{statuses} Pruning {counts} saved {share}."
 
 
 def _plot_curves(study: ReportedStudy, summary: str) -> Picture:

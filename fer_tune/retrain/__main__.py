@@ -51,7 +51,7 @@ def build_parser() -> cli.CommandParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Train the trial again with each seed, compare the best model and register it."""
     args = build_parser().parse_args(argv)
-    from fer_tune.common.console import create_console
+    from fer_tune.common.console import create_console, show_step
     from fer_tune.common.lock import hold_lock
     from fer_tune.retrain.promote import RetrainResult, compare_and_register
     from fer_tune.retrain.train_seeds import load_or_train_baseline, load_or_train_seed
@@ -60,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.tracking.store import open_store
     from fer_tune.trial_config import BASELINE
 
-    console, store = create_console(), open_store(args.tracking_uri, create=False)
+    console = create_console()
+    with show_step(console, "connecting to MLflow"):
+        store = open_store(args.tracking_uri, create=False)
     spec = _make_spec(console, store, args, cli.format_command_line("fer_tune.retrain", argv))
     info, baseline = spec.info, None
     needs_baseline = args.against_paper and info.trial.config != BASELINE

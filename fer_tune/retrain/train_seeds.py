@@ -54,6 +54,10 @@ class RetrainSpec:
     def _name(self) -> str:
         return f"retrain-{self.info.trial.number:06d}-{self.info.epochs}"
 
+    def name_seed(self, seed: int) -> str:
+        """Return what people read of one training: `seed 0` or `baseline, seed 0`."""
+        return f"baseline, seed {seed}" if self.info.trial.config == BASELINE else f"seed {seed}"
+
     def remove_checkpoints(self) -> None:
         """Delete the checkpoints, if possible, and no other file."""
         with suppress(OSError):
@@ -68,10 +72,10 @@ def load_or_train_seed(
 ) -> SeedOutcome:
     """Return the results of a seed; train it unless this retraining has done so before."""
     outcome = run.find_finished_seed(seed) or _train_seed(console, run, spec, seed)
-    test = outcome.test
+    test, best_epoch = outcome.test, f"best epoch {outcome.best.epoch} of {spec.info.epochs}"
     console.print(
-        f"seed {seed}: best epoch {outcome.best.epoch} of {spec.info.epochs}, test macro F1 "
-        f"{test.macro_f1:.3f}, test accuracy {test.accuracy:.3f}, model {outcome.model_uri}"
+        f"{spec.name_seed(seed)}: {best_epoch}, test macro F1 {test.macro_f1:.3f}, "
+        f"test accuracy {test.accuracy:.3f}, model {outcome.model_uri}"
     )
     return outcome
 
@@ -121,9 +125,7 @@ def _train_seed(console: Console, run: RetrainRun, spec: RetrainSpec, seed: int)
     metric, folder = info.study.metric, spec.checkpoint_directory / f"seed-{seed}"
     with show_step(console, "preparing the training faces"):
         data = build_trial_data(splits, splits.train, config.data_plan, seed)
-    name = f"seed {seed}" + (f" ({seed + 1} of {spec.seeds})" if spec.seeds > 1 else "")
-    if config == BASELINE:
-        name = f"baseline, {name}"
+    name = spec.name_seed(seed) + (f" ({seed + 1} of {spec.seeds})" if spec.seeds > 1 else "")
     later_seeds = max(0, spec.seeds - seed - 1)
     with (
         run.open_seed_run(seed) as seed_run,

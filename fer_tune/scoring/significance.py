@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_tune.common.safe_text import pluralize
+
 SIGNIFICANCE_LEVEL = 0.05  # a difference with a p below is significant
 RESAMPLES = 2000
 _TAIL_QUANTILES = (0.025, 0.975)  # 95 of 100 intervals contain the true value
@@ -120,7 +122,7 @@ class McNemarResult(NamedTuple):
     def __str__(self) -> str:
         p = f"p = {self.p:.3f}" if self.p >= 0.001 else "p < 0.001"
         return (
-            f"{self.verdict} ({self.ours:,} test faces correct by this model only, "
+            f"{self.verdict} ({pluralize(self.ours, 'test face')} correct by this model only, "
             f"{self.theirs:,} by the other only, McNemar's {p}: {judge_difference(self.p)})"
         )
 

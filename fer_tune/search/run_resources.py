@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from fer_tune.common.console import show_step
+from fer_tune.common.safe_text import pluralize
 from fer_tune.search.search_plan import SearchPlan
 from fer_tune.study.tune.measure_gpu_sharing import measure_gpu_share
 from fer_tune.study.tune.ray_session import open_ray_session
@@ -62,7 +63,7 @@ def make_run_resources(
         speed = f"{throughput.faces_per_second:,.0f} faces a second together"
         console.print(f"Trials at once on a GPU: {throughput.trials}, {speed}.")
     resources = allocate_resources(machines, settings.trials, request)
-    console.print(f"Study {settings.name}: {settings.trials} trials, {resources}.")
+    console.print(f"Study {settings.name}: {pluralize(settings.trials, 'trial')}, {resources}.")
     # A cluster may grow while the study runs.
     at_once = resources.concurrent if plan.ray_address is None else request.concurrent
     return RunResources(plan.folder, shared_dir, resources, at_once, plan.time_budget)

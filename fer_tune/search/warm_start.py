@@ -47,7 +47,7 @@ def _explain_incompatibility(study: StudyRun, settings: StudySettings) -> str | 
     if study.metric != settings.metric:
         return f"with the metric {study.metric}"
     if study.epochs > settings.epochs:
-        return f"of up to {study.epochs} epochs, more than in this study"
+        return f"of up to {pluralize(study.epochs, 'epoch')}, more than in this study"
     return None
 
 

@@ -145,7 +145,8 @@ class LiveTable:
         rows = self._rows.values()
         paused = sum(row.ending == "paused" for row in rows)
         done = sum(row.ending is not None for row in rows) - paused
-        title = f"{self._settings.name}: {done} of {self._settings.trials} trials done"
+        trials = pluralize(self._settings.trials, "trial")
+        title = f"{self._settings.name}: {done} of {trials} done"
         if paused:
             title += f", {paused} paused"
         first = max(rows, key=self._rank_row, default=None)
@@ -166,6 +167,8 @@ class LiveTable:
         # A trial that is past the mean may well run all of its epochs.
         begun = sum(max(mean - epoch, (epochs - epoch) / 2) for epoch in running)
         left = begun + mean * (trials - len(self._rows))
+        if not left:
+            return ""
         seconds = left * (time.monotonic() - self._start_time) / self._new_epochs
         return f"{'about' if ended else 'up to'} {format_duration(seconds)} left"
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_tune.common import cli
+from fer_tune.common.safe_text import pluralize
 from fer_tune.events import STATUS_WORDS
 from fer_tune.scoring.metric_estimates import describe_losses, estimate_metric_difference
 from fer_tune.scoring.metrics import Scores, parse_classes
@@ -100,7 +101,7 @@ def describe_drawbacks(
 
 def _format_scores(trial: ScoredTrial, metric: str) -> str:
     scores = format_scores(trial.metrics, (metric, "val/accuracy", "gap"))
-    return scores + f" after {trial.steps:,} training steps" * bool(trial.steps)
+    return scores + f" after {pluralize(trial.steps, 'training step')}" * bool(trial.steps)
 
 
 def count_statuses(trials: Sequence[TrialRecord]) -> str:

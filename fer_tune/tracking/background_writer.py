@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol, Self
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.safe_text import pluralize
 from fer_tune.events import Ending, Event, current_time_ms
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store, stop_retries, summarize_error
@@ -94,7 +95,8 @@ class BackgroundWriter:
         if not left and not self._lost:
             return None
         advice = "; resume the study to add them" if left else ""
-        missing = f"{left + self._lost} records are missing there"
+        count = left + self._lost
+        missing = f"{pluralize(count, 'record')} {'is' if count == 1 else 'are'} missing there"
         return f"{self._store}: {missing} ({self._failure}){advice}"
 
     def __enter__(self) -> Self:
@@ -113,7 +115,8 @@ class BackgroundWriter:
                 limit = _PROGRESS_SECONDS if self._is_failing else silence
                 if time.monotonic() - self._last_success > limit - 0.1:
                     return
-                print(f"{self._store}: {self._count_unwritten()} records to write", file=sys.stderr)
+                left = pluralize(self._count_unwritten(), "record")
+                print(f"{self._store}: {left} to write", file=sys.stderr)
                 self._thread.join(_PROGRESS_SECONDS)
         finally:
             self._give_up.set()

@@ -98,6 +98,17 @@ def test_a_study_that_is_done_has_no_time_left() -> None:
     assert "left" not in _render(table)
 
 
+def test_a_study_of_one_trial_reads_well() -> None:
+    settings = SETTINGS.model_copy(update={"trials": 1})
+    log = io.StringIO()
+    with LiveTable(Console(file=log, width=200), settings) as table:
+        table.start_clock()
+        table.on_event(TrialStarted(number=0, name="", config=TrialConfig()))
+        table.on_event(EpochEnded(number=0, result=_result(9, 0.5)))
+    assert _render(table).splitlines()[0].rstrip() == "shown: 0 of 1 trial done, best 0.500"
+    assert log.getvalue() == "trial 000: epoch 9 of 9, macro F1 0.500, gap 0.100\n"
+
+
 def test_a_long_study_does_not_outgrow_the_screen() -> None:
     table = LiveTable(Console(file=io.StringIO(), width=80), SETTINGS)
     _feed(table, 12)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.safe_text import escape_unprintable
+from fer_tune.common.safe_text import escape_unprintable, pluralize
 from fer_tune.data.faces import SIDE, Faces, SplitName
 from fer_tune.data.formats.class_and_split_names import KNOWN_SPLITS, index_classes
 from fer_tune.data.formats.deep_image import DEPTHS, DeepFace, describe_depth, find_depth
@@ -122,8 +122,10 @@ class FaceCollector:
         if self._bad_count and not self._skip_bad:
             raise self._build_bad_faces_error()
         if None in self._labels and len(self._labels) > 1:
+            count = len(self._labels[None])
+            faces = f"{pluralize(count, 'face')} {'is' if count == 1 else 'are'}"
             raise UserError(
-                f"{self.source}: {len(self._labels[None]):,} faces are in none of train, "
+                f"{self.source}: {faces} in none of train, "
                 "validation and test, but others are; move or remove them"
             )
         counts = Counter(names[x] for own in self._labels.values() for x in own if x in names)

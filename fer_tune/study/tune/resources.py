@@ -86,10 +86,13 @@ def allocate_resources(
     share = sum(machine.cores for machine in machines) // concurrent
     cpus = request.cpus or (1 if gpus else max(1, min(share, largest)))
     if cpus > largest:
-        raise UserError(f"--cpus-per-trial {cpus}: the largest machine has {largest} cores")
+        raise UserError(
+            f"--cpus-per-trial {cpus}: the largest machine has {pluralize(largest, 'core')}"
+        )
     fitting = sum(_count_fitting_trials(machine, cpus, gpus) for machine in machines)
     if not fitting:
-        raise UserError(f"no machine has the {cpus} cores and {gpus:g} GPUs that a trial needs")
+        needs = f"{pluralize(cpus, 'core')} and {pluralize(gpus, 'GPU')}"
+        raise UserError(f"no machine has the {needs} that a trial needs")
     return ResourceAllocation(min(concurrent, fitting), cpus, gpus)
 
 
@@ -104,6 +107,8 @@ def _count_fitting_trials(machine: Machine, cpus: int, gpus: float) -> int:
 
 def _check_gpus(gpus: float, available: int) -> None:
     if gpus > available:
-        raise UserError(f"--gpus-per-trial {gpus:g}: the largest machine has {available} GPUs")
+        raise UserError(
+            f"--gpus-per-trial {gpus:g}: the largest machine has {pluralize(available, 'GPU')}"
+        )
     if gpus > 1 and gpus != int(gpus):
         raise UserError(f"--gpus-per-trial {gpus:g}: above 1, only whole numbers are possible")

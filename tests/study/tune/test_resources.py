@@ -68,7 +68,7 @@ def test_no_trial_spans_two_machines(
 
 
 def test_a_trial_that_fits_on_no_machine_is_refused() -> None:
-    with pytest.raises(UserError, match="no machine has the 4 cores and 1 GPUs"):
+    with pytest.raises(UserError, match="no machine has the 4 cores and 1 GPU that"):
         allocate_resources([Machine(8, 0), Machine(2, 1)], 5, ResourceRequest(cpus=4, gpus=1))
 
 
