@@ -20,7 +20,7 @@ def check(*folders: str, class_names: Sequence[str] = ()) -> None:
     [
         (["mine"], "all images are in mine/"),
         (["KDEF/AF01", "KDEF/AM02"], "AF01/ and others look like people"),
-        (["train/person_1", "train/person_2"], "person_1/ and others look like people"),
+        (["train/AU1", "train/AU2"], r'look like people, .* classes, name them: --labels "AU1=\?'),
         (["S005/001", "S005/002", "S010/001"], "S005/ and others look like people"),
         (["train/1", "train/2"], r'by numbers \(1, 2\).* --labels "1=\?,2=\?", with a class'),
         (["train/happy", "train/7"], r"by numbers \(7\)"),

@@ -31,7 +31,9 @@ def interpret(*folders: str, class_names: Sequence[str] = ()) -> tuple[list[str]
         (["train/happy/aligned", "train/sad/aligned"], ["train/happy", "train/sad"]),
         (["train/train/happy", "test/test/sad"], ["train/happy", "test/sad"]),
         (["happy/train", "happy/test"], ["train/happy", "test/happy"]),
-        (["train_afew/happy", "val_afew/happy"], ["train/happy", "validation/happy"]),
+        (["my_own_train/happy", "my_own_val/happy"], ["train/happy", "validation/happy"]),
+        (["trainval/happy", "testdata/happy"], ["train/happy", "test/happy"]),
+        (["positive/happy", "negative/sad"], ["None/happy", "None/sad"]),
         (
             ["train/happy", "train/bored", "test/bored"],
             ["train/happy", "train/bored", "test/bored"],
@@ -70,7 +72,10 @@ def test_folders_passed_over_are_said(folders: Sequence[str], note: str) -> None
         (["FER2013Train", "FER2013Test"], "FER2013Train/1.png is in no class folder; put the"),
         (["Image/aligned", "Image/original"], "is in no class folder"),
         (["train_set/images", "val_set/images"], "is in no class folder"),
-        (["train/happy", "train/images"], "in no class folder, unlike those in train/happy/"),
+        (
+            ["train/happy", "train/images"],
+            "in no class folder; move it into a folder like train/hap",
+        ),
         (["happy", "KDEF/AF01"], "KDEF/AF01/1.png is in no class folder"),
     ],
 )

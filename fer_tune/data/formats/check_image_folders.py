@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats.class_and_split_names import (
     KNOWN_SPLITS,
+    find_split,
     has_version_word,
     is_filler,
     is_number,
@@ -46,8 +47,10 @@ def _check_classes(meanings: Collection[FolderMeaning], source: str) -> None:
         names = set(list_differing_names(places))
         people = [sorted(filter(_is_person_code, names.intersection(place))) for place in places]
         if all(people):
+            first = people[0][0]
             raise UnclassedImagesError(
-                f"{source}: {people[0][0]}/ and others look like people, not expressions; {ADVICE}"
+                f"{source}: {first}/ and others look like people, not like expressions; {ADVICE}. If "
+                f'they are classes, name them: --labels "{first}=?,..."'
             )
         _check_below(meanings, source)
     if numbers := list(filter(is_number, labels)):
@@ -84,7 +87,11 @@ def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str) -> N
             f"(known names of splits: {KNOWN_SPLITS})"
         )
     roots = {meaning.root for meaning in meanings.values()}
-    if not all(map(_is_people, names := list_differing_names(roots))):
+    names = list_differing_names(roots)
+    places = {(match_emotion(own.label), own.root) for own in meanings.values()}
+    emotions = {emotion for emotion, _ in places}  # positive/happy, negative/sad: one root for each
+    has_own_roots = len(places) == len(emotions) and None not in emotions
+    if not has_own_roots and not all(map(_is_people, names)):
         hint = f"; if they are splits, rename them ({KNOWN_SPLITS})" if outside else ""
         raise UserError(
             f"{source} holds several data sets ({', '.join(map(_format_folder, sorted(roots)[:5]))}"
@@ -98,7 +105,7 @@ def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str) -> N
     for folders in groups.values():
         names = list_differing_names(folders)
         both = " and ".join(map(_format_folder, sorted(folders)[:2]))
-        if splits := list(filter(None, (match_split(name, unknown_words=1) for name in names))):
+        if splits := list(filter(None, map(find_split, names))):
             raise UserError(
                 f"{source}: {both} are both the {splits[0]} split; rename one of them, or move it "
                 "out of the data set"
@@ -115,7 +122,7 @@ def _format_folder(folder: Folder) -> str:
 
 def _is_person_code(name: str) -> bool:
     is_code = _PERSON_CODE.fullmatch(name) is not None
-    return is_code and not (is_filler(name) or is_number(name) or match_split(name, 1))
+    return is_code and not (is_filler(name) or is_number(name) or find_split(name))
 
 
 def _is_people(name: str) -> bool:

@@ -21,16 +21,21 @@ _EMOTION_SPELLINGS = {
     "contempt": "contempt contemptuous",  # in FER+, AffectNet and CK+, not in FER2013
 }
 _SPLIT_SPELLINGS: dict[SplitName, str] = {
-    "train": "train training trainset tr",
-    "validation": "val valid validation validate valset dev development eval evaluation evaluate "
+    "train": "train training trainval tr",
+    "validation": "val valid validation validate dev development eval evaluation evaluate "
     "publictest",
-    "test": "test testing testset holdout heldout privatetest",
+    "test": "test testing holdout heldout privatetest",
 }
 KNOWN_SPLITS = "; ".join(
     f"{name}: {', '.join(words.split())}" for name, words in _SPLIT_SPELLINGS.items()
 )
 _EMOTIONS = {word: name for name, words in _EMOTION_SPELLINGS.items() for word in words.split()}
-_SPLITS = {word: name for name, words in _SPLIT_SPELLINGS.items() for word in words.split()}
+_SPLITS = {
+    f"{word}{ending}": name
+    for name, words in _SPLIT_SPELLINGS.items()
+    for word in words.split()
+    for ending in ("", "set", "data", "images")
+}
 
 _find_words = re.compile(r"\w+").findall
 # Words for a version of the same images, and data sets, some of which share images.
@@ -39,7 +44,7 @@ _VERSION_WORDS = frozenset(
         "original originals origin orig aligned align crop crops cropped aug augment augmented "
         "augmentation augmentations resized gray grey grayscale greyscale rgb color colour raw "
         "processed preprocessed clean cleaned enhanced normalized normalised flipped mirrored "
-        "rotated copy backup old new version v fold folds "
+        "rotated copy backup new version v fold folds "
         "fer ferplus raf rafdb affectnet affect net ck jaffe kdef expw sfew afew"
     )
 )
@@ -77,33 +82,30 @@ def match_emotion(name: str) -> str | None:
 
 
 @lru_cache(1000)
-def match_split(name: str, unknown_words: int = 0) -> SplitName | None:
+def match_split(name: str) -> SplitName | None:
     """Return the split that `name` spells ("PublicTest", "val_set", "FER2013Train"), or None.
 
-    unknown_words: how many words may be neither a split nor of neutral meaning. The number in
-        "test 2" is such a word, too.
+    All other words must have a neutral meaning. The number in "test 2" does not.
     """
     words = _list_words(name)
-    splits = {_SPLITS[word] for word in words if word in _SPLITS}
-    unknown = [
-        word
-        for word, before in zip(words, ["", *words], strict=False)
-        if word not in _SPLITS
-        and word not in _FILLER_WORDS
-        and not (word.isdigit() and before not in _SPLITS)
-    ]
-    return splits.pop() if len(splits) == 1 and len(unknown) <= unknown_words else None
+    for word, before in zip(words, ["", *words], strict=False):
+        is_number = word.isdigit() and before not in _SPLITS
+        if not is_number and word not in _SPLITS and word not in _FILLER_WORDS:
+            return None
+    return find_split(name)
 
 
-def match_split_in_table_name(name: str) -> SplitName | None:
-    """Return the split in a table's file name ("train-00000-of-00001.parquet"), or None."""
-    return match_split(name, unknown_words=len(name))
+@lru_cache(1000)
+def find_split(name: str) -> SplitName | None:
+    """Return the only split among the words of a name ("train-00000-of-00001.parquet"), or None."""
+    splits = {_SPLITS[word] for word in _list_words(name) if word in _SPLITS}
+    return splits.pop() if len(splits) == 1 else None
 
 
 def match_file_split(path: PurePosixPath) -> SplitName | None:
     """Return the split in a table's name, or else in a folder's (train/0000.parquet), or None."""
     names = [path.name, *reversed(path.parts[:-1])]
-    return next(filter(None, map(match_split_in_table_name, names)), None)
+    return next(filter(None, map(find_split, names)), None)
 
 
 def match_split_in_image_name(name: str) -> SplitName | None:

@@ -16,9 +16,9 @@ from fer_tune.data.formats import (
     parquet_file,
 )
 from fer_tune.data.formats.class_and_split_names import (
+    find_split,
     match_file_split,
     match_split,
-    match_split_in_table_name,
 )
 from fer_tune.data.formats.decoded_faces import (
     CHOOSE,
@@ -64,7 +64,7 @@ def _open_zips(zips: list[OpenableFile], path: Path, stack: ExitStack) -> list[O
 
     The files of train.zip are those of a folder train/, if they have no folders of splits.
     """
-    splits = [match_split_in_table_name(file.path.name) for file in zips]
+    splits = [find_split(file.path.name) for file in zips]
     if len(zips) > 1 and (None in splits or len(set(splits)) < len(splits)):
         names = ", ".join(str(file.path) for file in zips)
         raise UserError(f"{path} holds several zip files ({names}); {CHOOSE}")

@@ -7,7 +7,12 @@ from typing import NamedTuple
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SplitName
-from fer_tune.data.formats.class_and_split_names import is_filler, match_emotion, match_split
+from fer_tune.data.formats.class_and_split_names import (
+    find_split,
+    is_filler,
+    match_emotion,
+    match_split,
+)
 from fer_tune.data.read_options import normalize_label
 
 ADVICE = "put the images into one folder for each expression, such as train/happy/ or happy/"
@@ -56,9 +61,11 @@ def interpret_folders(
     depths = _find_emotions(examples, splits, class_names) or _find_own_classes(examples, splits)
     for folder, path in examples.items():
         if folder not in depths:
-            known = next(("/".join(own[: depth + 1]) for own, depth in depths.items()), "")
-            others = f", unlike those in {known}/" if known else ""
-            raise UnclassedImagesError(f"{source}: {path} is in no class folder{others}; {ADVICE}")
+            known = next(("/".join(own[: depth + 1]) for own, depth in depths.items()), None)
+            advice = (
+                f"move it into a folder like {known}/, or out of the data set" if known else ADVICE
+            )
+            raise UnclassedImagesError(f"{source}: {path} is in no class folder; {advice}")
     return {own: _interpret_folder(own, depth, splits) for own, depth in depths.items()}
 
 
@@ -83,7 +90,7 @@ def list_differing_names(folders: Collection[Folder]) -> list[str]:
 def _find_splits(folders: Iterable[Folder]) -> dict[Folder, SplitName]:
     """Return the folders that are splits.
 
-    A name with an unknown word, such as train_afew, is a split if all names beside it are.
+    A name with unknown words, such as train_afew, is a split if all names beside it are.
     """
     names_inside: defaultdict[Folder, set[str]] = defaultdict(set)
     for folder in folders:
@@ -91,10 +98,10 @@ def _find_splits(folders: Iterable[Folder]) -> dict[Folder, SplitName]:
             names_inside[folder[:depth]].add(name)
     found: dict[Folder, SplitName] = {}
     for around, names in names_inside.items():
-        loose = {match_split(name, unknown_words=1) for name in names}
-        unknown_words = int(None not in loose and len(loose) > 1)
+        loose = {find_split(name) for name in names}
+        match = find_split if None not in loose and len(loose) > 1 else match_split
         for name in names:
-            if split := match_split(name, unknown_words):
+            if split := match(name):
                 found[(*around, name)] = split
     return found
 
