@@ -49,7 +49,7 @@ def _check_classes(meanings: Collection[FolderMeaning], source: str) -> None:
         if all(people):
             first = people[0][0]
             raise UnclassedImagesError(
-                f"{source}: {first}/ and others look like people, not like expressions; {ADVICE}. If "
+                f"{source}: {first}/ and others look like people, not expressions; {ADVICE}. If "
                 f'they are classes, name them: --labels "{first}=?,..."'
             )
         _check_below(meanings, source)
