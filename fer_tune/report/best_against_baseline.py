@@ -47,16 +47,18 @@ def _summarize_improvement(study: ReportedStudy) -> str:
             f"No trial is better than the baseline, the paper's configuration{constraint}. "
             f"Its {name} is {score}.{unlearnt}"
         )
-    difference = estimate_metric_difference(after, before, metric)
-    verdict = difference.verdict and f" and {difference.verdict}"
+    difference = drawbacks = ""
+    if not unlearnt:
+        change = estimate_metric_difference(after, before, metric)
+        verdict = change.verdict and f" and {change.verdict}"
+        difference = f" The difference is {change}{verdict}."
+        drawbacks = describe_drawbacks(best, baseline, metric, study.classes)
     return (
         f"Trial {best.number:03d}{constraint} reaches a {name} of "
         f"{estimate_metric(after, metric)}. The baseline, the paper's configuration, reaches "
-        f"{score}. The difference is {difference}{verdict}. "
-        f"The gap between training and validation accuracy is {estimate_metric(after, 'gap')} "
-        f"instead of {estimate_metric(before, 'gap')}."
-        f"{describe_drawbacks(best, baseline, metric, study.classes)}"
-        f"{_describe_steps(best, baseline)}{unlearnt}"
+        f"{score}.{difference} The gap between training and validation accuracy is "
+        f"{estimate_metric(after, 'gap')} instead of {estimate_metric(before, 'gap')}."
+        f"{drawbacks}{_describe_steps(best, baseline)}{unlearnt}"
     )
 
 

@@ -60,11 +60,14 @@ def describe_improvement(
     if not ranked or ranked == [baseline]:
         return "There is nothing to compare the baseline with yet."
     best = ranked[0]
-    text = _compare_with_baseline(best, baseline, metric, max_gap)
-    return text + describe_unlearnt_trials(filter(None, (best, baseline)), ranked)
+    text = _list_scores(best, baseline, metric, max_gap)
+    unlearnt = describe_unlearnt_trials(filter(None, (best, baseline)), ranked)
+    if unlearnt or baseline is None or best is baseline:
+        return text + unlearnt
+    return text + _describe_change(best, baseline, metric)
 
 
-def _compare_with_baseline(
+def _list_scores(
     best: ScoredTrial, baseline: ScoredTrial | None, metric: str, max_gap: float | None
 ) -> str:
     best_text = f"{best.number:03d}: {_format_scores(best, metric)}."
@@ -81,11 +84,14 @@ def _compare_with_baseline(
         name = "The closest trial"
     elif best is baseline:
         return f"No trial{limit} is better than the baseline, the paper's configuration ({scores})."
+    return f"{text} {name}, {best_text}"
+
+
+def _describe_change(best: ScoredTrial, baseline: ScoredTrial, metric: str) -> str:
     change = estimate_metric_difference(best.best_epoch, baseline.best_epoch, metric)
     direction = "higher" if change.value > 0 else "lower"
     drawbacks = describe_drawbacks(best, baseline, metric, parse_classes(best.metrics))
-    change_text = f"Its {format_metric_name(metric)} is {direction} by {change.format_size()}."
-    return f"{text} {name}, {best_text} {change_text}{drawbacks}"
+    return f" Its {format_metric_name(metric)} is {direction} by {change.format_size()}.{drawbacks}"
 
 
 def describe_drawbacks(

@@ -215,6 +215,8 @@ def test_a_difference_has_a_verdict_and_what_the_best_trial_lost_is_named(
     unlearnt = build_baseline_section(study(trial(0, 5), trial(1, 6))).summary
     assert "Trial 000 has not learnt" in unlearnt
     assert "Trial 001 has not learnt" in unlearnt
+    assert "difference" not in unlearnt
+    assert "chance" not in unlearnt
 
 
 def test_a_study_that_varies_no_augmentation_or_no_size_says_so() -> None:
