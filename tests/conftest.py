@@ -1,6 +1,7 @@
 import functools
 import io
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -123,6 +124,15 @@ def bucket() -> Iterator[str]:
         boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="faces")
         yield "s3://faces"
     server.stop()
+
+
+@pytest.fixture
+def public_path() -> Iterator[Path]:
+    """A new folder that every user of this machine can reach."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
 
 
 @pytest.fixture

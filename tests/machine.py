@@ -3,6 +3,9 @@
 import os
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -20,6 +23,28 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+@contextmanager
+def hold_read_only(folder: Path) -> Iterator[None]:
+    """Make a folder read-only for a while, and this process a user who cannot change that.
+
+    Others than root must be able to reach the folder.
+    """
+    paths = [folder, *folder.rglob("*")]
+    modes = {path: path.stat().st_mode for path in paths}
+    for path, mode in modes.items():
+        path.chmod(mode & ~0o222 | 0o444 | (0o111 if path.is_dir() else 0))
+    is_root, nobody = os.geteuid() == 0, 65534
+    if is_root:
+        os.setresuid(nobody, nobody, 0)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.setresuid(0, 0, 0)
+        for path, mode in modes.items():
+            path.chmod(mode)
 
 
 def bring(*packages: str) -> str | None:

@@ -151,8 +151,14 @@ def format_command_line(module: str, argv: Sequence[str] | None = None) -> str:
 
 def find_python_command() -> str:
     """Return what to type for this interpreter: "python" if a shell finds it by that name."""
-    python = shutil.which("python")
-    if python and Path(python).parent == Path(sys.executable).parent:
-        return "python"
-    path = Path(sys.executable)
+    return find_command("python")
+
+
+def find_command(name: str) -> str:
+    """Return what to type for a command of this Python: its name if a shell finds it."""
+    path, known = Path(sys.executable), shutil.which(name)
+    if known and Path(known).parent == path.parent:
+        return name
+    if name != "python":
+        path = path.with_name(name)
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -23,6 +23,10 @@ class UserError(Exception):
         return "\n  ".join(map(escape_unprintable, self._lines))
 
 
+class MissingStudyError(UserError):
+    """A study that the tracking store lacks. The storage may have it."""
+
+
 @contextmanager
 def explain_os_errors(problem: str, advice: str = "") -> Iterator[None]:
     """Raise UserError for an OSError: the problem, the system's reason, the advice.

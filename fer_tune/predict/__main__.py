@@ -87,7 +87,7 @@ def _print_predictions(args: Namespace, files: "PhotoFiles") -> None:
 
     console = create_console()
     with show_step(console, "loading the model"):
-        store = open_store(args.tracking_uri, create=False)
+        store = open_store(args.tracking_uri, create=False, needs_write=False)
         uri = args.model or find_default_model_uri(store)
         model = load_model(store, uri)
     with show_step(console, f"looking for faces in {pluralize(len(files.photos), 'image')}"):

@@ -3,13 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 from fer_tune.data.resampling import DATA_PLANS
-from fer_tune.events import TrialStarted
 from fer_tune.scoring.metrics import parse_classes
 from fer_tune.study.ranking import ScoredTrial, rank_trials
-from fer_tune.study.records.event_log import read_events, read_trials
+from fer_tune.study.records.event_log import find_start_time, read_trials
 from fer_tune.study.records.settings import FILE as SETTINGS
 from fer_tune.study.records.settings import check_study_name, read_settings
 from fer_tune.study.records.study_storage import StudyStorage
@@ -87,7 +85,7 @@ def load_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
         folder, settings = read_settings(storage.local_dir, name)
         # Two studies may have the same name, each in its own store.
         same_faces = settings.faces_hash == run.faces_hash
-        if same_faces and _find_start_time(folder) == queries.find_start_time(store, run):
+        if same_faces and find_start_time(folder) == queries.find_start_time(store, run):
             trials = read_trials(folder)
             metrics = next((trial.history[0].metrics for trial in trials if trial.history), ())
             classes = parse_classes(metrics)
@@ -96,11 +94,6 @@ def load_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
     space = parse_space(text, f"space.yaml of {name}")
     trials, classes = _load_from_mlflow(store, run, space.max_gap)
     return ReportedStudy(run, space, classes, trials, command)
-
-
-def _find_start_time(folder: Path) -> int | None:
-    started = (event for event in read_events(folder) if isinstance(event, TrialStarted))
-    return next((event.time for event in started if event.number == BASELINE_TRIAL), None)
 
 
 def _load_from_mlflow(

@@ -1,5 +1,6 @@
 """The report page: all sections of a study in one HTML file."""
 
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -45,7 +46,8 @@ def write_and_log_report(
     splits: the study's faces, if they are loaded already.
     data: where the faces are, if they have moved.
     output: the file; None for `report.html` beside the study's event log.
-    Raises UserError if there is no such study, or if the page cannot be written or logged.
+    If MLflow cannot store the page, prints a warning.
+    Raises UserError if there is no such study, or if the page cannot be written.
     """
     study = load_study(store, name, storage)
     missing_reason = ""
@@ -53,9 +55,12 @@ def write_and_log_report(
         splits, missing_reason = _reload_faces(study, data)
     page = render_report(study, storage, splits, missing_reason)
     output = output or storage.local_dir / name / REPORT_FILE
-    with explain_os_errors(f"{output} cannot be written"):
+    with explain_os_errors(f"{output} cannot be written", "name another file with --output"):
         atomic.write_file(output, page.encode())
-    log_report(store, study.run, page)
+    try:
+        log_report(store, study.run, page)
+    except UserError as error:  # the user has the page
+        print(f"Warning: {error}", file=sys.stderr)
     return output
 
 

@@ -55,15 +55,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.common.lock import hold_lock
     from fer_tune.retrain.promote import RetrainResult, compare_and_register
     from fer_tune.retrain.train_seeds import load_or_train_baseline, load_or_train_seed
+    from fer_tune.study.records.study_storage import open_storage
     from fer_tune.terminal import formatting
     from fer_tune.tracking.retrain_run import open_retrain_run
     from fer_tune.tracking.store import open_store
     from fer_tune.trial_config import BASELINE
 
-    console = create_console()
-    with show_step(console, "connecting to MLflow"):
-        store = open_store(args.tracking_uri, create=False)
-    spec = _make_spec(console, store, args, cli.format_command_line("fer_tune.retrain", argv))
+    console, command = create_console(), cli.format_command_line("fer_tune.retrain", argv)
+    with open_storage(args.storage).advise_resume(args.study):
+        with show_step(console, "connecting to MLflow"):
+            store = open_store(args.tracking_uri, create=False)
+        spec = _make_spec(console, store, args, command)
     info, baseline = spec.info, None
     needs_baseline = args.against_paper and info.trial.config != BASELINE
     formatting.show_data_source(console, spec.splits)

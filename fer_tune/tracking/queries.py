@@ -1,17 +1,17 @@
 """Studies and trials in MLflow: which there are, how they ended, what they measured."""
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_tune.common.errors import UserError
+from fer_tune.common.errors import MissingStudyError, UserError
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.events import STATUS_WORDS, Ending
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
+from fer_tune.tracking.find_study_run import explain_missing_study, find_parent_run
 from fer_tune.tracking.log10_parameters import LOG10_PREFIX
 from fer_tune.tracking.mlflow_metric_names import to_mlflow_name
 from fer_tune.tracking.store import Store, summarize_error
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 # Parameters of a trial's run beside its configuration; runs of earlier versions lack them.
 EPOCH_PARAMS = ("faces_per_epoch", "steps_per_epoch")
-_MAX_SUGGESTIONS = 8  # names of studies in an error message
 
 
 @dataclass(frozen=True)
@@ -99,20 +98,15 @@ class TrialRun:
     epoch_sizes: Mapping[str, int] = field(default_factory=dict)
 
 
-def list_study_names(store: Store) -> list[str]:
-    """Return the names of all studies, oldest first."""
-    return [run.data.tags[tags.STUDY] for run in _list_study_runs(store)]
-
-
 def find_study(store: Store, name: str) -> StudyRun:
     """Return the study called `name`.
 
-    Raises UserError, with the closest names, if the store has no such study.
+    Raises MissingStudyError if the store has no such study: with the closest names, or with the
+    command that restores its run.
     """
     run = find_parent_run(store, name)
     if run is None:
-        names = list_study_names(store)
-        raise UserError(f"study {name} is not in {store}; {_suggest_names(names, name)}")
+        raise MissingStudyError(explain_missing_study(store, name))
     marks, params = run.data.tags, run.data.params
     study = StudyRun(name, run.info.run_id, read_ending(run), marks[tags.METRIC], marks, params)
     with explain_run_errors(run):
@@ -171,14 +165,6 @@ def read_ending(run: "Run") -> Ending | None:
     return next(endings, None)
 
 
-def find_parent_run(store: Store, name: str) -> "Run | None":
-    """Return the parent run of the study called `name`."""
-    # Compared in Python, because no quoting in MLflow's filters allows every name.
-    runs = [run for run in _list_study_runs(store) if run.data.tags.get(tags.STUDY) == name]
-    # A run without parameters was cut off when it began.
-    return max(runs, key=lambda run: len(run.data.params), default=None)
-
-
 def list_trial_runs(store: Store, parent_id: str) -> "list[Run]":
     """Return the runs of a study's trials, oldest first.
 
@@ -201,10 +187,6 @@ def explain_run_errors(run: "Run") -> Iterator[None]:
             f"run {run.info.run_id} ({run.info.run_name}) is not as a study leaves it "
             f"({summarize_error(error)}); was it changed?"
         ) from error
-
-
-def _list_study_runs(store: Store) -> "list[Run]":
-    return list(store.search_runs(f"tags.`{tags.METRIC}` != ''"))
 
 
 def _filter_children(parent_id: str) -> str:
@@ -238,14 +220,4 @@ def _to_trial_run(run: "Run") -> TrialRun:
         metrics={k: metrics[k] for k in metrics if not k.startswith(prefix) and k != tags.SECONDS},
         best_metrics=best,
         epoch_sizes=sizes,
-    )
-
-
-def _suggest_names(names: list[str], name: str) -> str:
-    if not names:
-        return "it has no studies yet"
-    close = difflib.get_close_matches(name, names, n=len(names), cutoff=0)
-    rest = len(close) - _MAX_SUGGESTIONS
-    return f"it has {', '.join(close[:_MAX_SUGGESTIONS])}" + (
-        f" and {rest} more" if rest > 0 else ""
     )

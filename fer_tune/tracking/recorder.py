@@ -18,14 +18,10 @@ from fer_tune.events import (
 from fer_tune.scoring.metrics import EpochResult, is_better
 from fer_tune.tracking import study_run, tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix
+from fer_tune.tracking.find_study_run import find_parent_run
 from fer_tune.tracking.log10_parameters import compute_log10_params, log_missing_log10_params
 from fer_tune.tracking.mlflow_metric_names import to_best_metrics, to_epoch_metrics
-from fer_tune.tracking.queries import (
-    EPOCH_PARAMS,
-    find_parent_run,
-    list_trial_runs,
-    read_ending,
-)
+from fer_tune.tracking.queries import EPOCH_PARAMS, list_trial_runs, read_ending
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.tracking.study_run import StudyEnded

@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from fer_tune.common.errors import UserError
+from fer_tune.common.errors import MissingStudyError, UserError
 from fer_tune.common.safe_text import hide_passwords
 from fer_tune.events import current_time_ms
 from fer_tune.tracking.ensure_sqlite import RUN_SEARCH_HINT, ensure_sqlite_database
+from fer_tune.tracking.mlflow_command import format_mlflow_command
 from fer_tune.tracking.mlflow_metric_names import to_mlflow_name
+from fer_tune.tracking.relocate_artifacts import (
+    ARTIFACTS_FOLDER,
+    follow_moved_artifacts,
+    update_artifact_addresses,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "fer_tune"
 
-_DEFAULT_FOLDER, _DATABASE_FILE = Path("mlruns"), "mlflow.db"
+DEFAULT_DATABASE = Path("mlruns/mlflow.db")
 _PROBE_SECONDS = 5
 _OLDEST_FIRST = "attributes.start_time ASC"
 _SERVERS = ("http", "https")
@@ -54,12 +60,20 @@ class Store:
 
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
-    def search_runs(self, filter_string: str) -> Iterator["Run"]:
-        """Yield the runs of the experiment that MLflow's filter selects, oldest first."""
+    def search_runs(self, filter_string: str, *, deleted: bool = False) -> Iterator["Run"]:
+        """Yield the runs of the experiment that MLflow's filter selects, oldest first.
+
+        deleted: only those that were deleted in MLflow, which keeps them for a while.
+        """
+        from mlflow.entities import ViewType
+
         client, ids, order = self.create_client(), [self.experiment_id], [_OLDEST_FIRST]
+        view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
         token: str | None = ""
         while token is not None:
-            page = client.search_runs(ids, filter_string, order_by=order, page_token=token or None)
+            page = client.search_runs(
+                ids, filter_string, view, order_by=order, page_token=token or None
+            )
             yield from page
             token = page.token or None
 
@@ -80,7 +94,11 @@ class Store:
 
 
 def open_store(
-    uri: str | None = None, root: Path = _DEFAULT_FOLDER, *, create: bool = True
+    uri: str | None = None,
+    root: Path = DEFAULT_DATABASE.parent,
+    *,
+    create: bool = True,
+    needs_write: bool = True,
 ) -> Store:
     """Return the store at `uri`, with the experiment `fer_tune`.
 
@@ -88,13 +106,17 @@ def open_store(
         http:, https:, postgresql:, mysql: or mssql:. None is the folder `root`.
     root: also the folder of the artifacts if `uri` is a database on a server.
     create: make what is missing. Otherwise a store without studies is an error.
-    Raises UserError within seconds if the store does not answer or cannot be written to.
+    needs_write: a local store that cannot be written to is an error.
+    Raises UserError within seconds if the store does not answer.
     """
     _configure_mlflow()
-    if database := _resolve_local_database(uri, root):
+    if database := find_local_database(uri, root):
         database = database.absolute()
-        ensure_sqlite_database(database, create)
-        return _open_experiment(f"sqlite:///{database}", database.parent / "artifacts", create)
+        ensure_sqlite_database(database, create, needs_write)
+        update_artifact_addresses(database, EXPERIMENT)
+        follow_moved_artifacts()
+        artifacts = database.with_name(ARTIFACTS_FOLDER)
+        return _open_experiment(f"sqlite:///{database}", artifacts, create)
     assert uri is not None
     scheme = uri.split(":")[0].split("+")[0]
     if scheme in _SERVERS:
@@ -102,7 +124,7 @@ def open_store(
         return _open_experiment(uri, None, create)
     if scheme in _DATABASES:
         _probe_database(uri)
-        return _open_experiment(uri, root / "artifacts", create)
+        return _open_experiment(uri, root / ARTIFACTS_FOLDER, create)
     raise UserError(
         f"tracking store {hide_passwords(uri)}: unknown kind of address '{scheme}:'; {_URI_HELP}"
     )
@@ -110,14 +132,14 @@ def open_store(
 
 def resolve_tracking_uri(uri: str | None) -> str:
     """Return the address of the store that `open_store` opens for `uri`, as MLflow takes it."""
-    database = _resolve_local_database(uri, _DEFAULT_FOLDER)
+    database = find_local_database(uri)
     return f"sqlite:///{database.absolute()}" if database else str(uri)
 
 
-def _resolve_local_database(uri: str | None, root: Path) -> Path | None:
+def find_local_database(uri: str | None, root: Path = DEFAULT_DATABASE.parent) -> Path | None:
     """Return the database file of a local store; None for a server or a database on one."""
     if uri is None or ":" not in uri:
-        return Path(uri or root) / _DATABASE_FILE
+        return Path(uri or root) / DEFAULT_DATABASE.name
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
@@ -205,7 +227,7 @@ def _find_or_create_experiment(store: Store, artifacts: Path | None, create: boo
     client = store.create_client()
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None and not create:
-        raise UserError(f"no studies in {store}; {RUN_SEARCH_HINT}")
+        raise MissingStudyError(f"no studies in {store}; {RUN_SEARCH_HINT}")
     if experiment is None:
         location = artifacts.absolute().as_uri() if artifacts else None
         try:
@@ -216,10 +238,9 @@ def _find_or_create_experiment(store: Store, artifacts: Path | None, create: boo
             if experiment is None:
                 raise
     if experiment.lifecycle_stage != "active":
-        raise UserError(
-            f"experiment {EXPERIMENT} was deleted; restore it with "
-            f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
-        )
+        arguments = ("experiments", "restore", "--experiment-id", experiment.experiment_id)
+        command = format_mlflow_command(store.uri, *arguments)
+        raise UserError(f"experiment {EXPERIMENT} was deleted; restore it with {command}")
     return str(experiment.experiment_id)
 
 

@@ -18,7 +18,8 @@ from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.settings import read_settings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
-from fer_tune.tracking.queries import find_parent_run, find_study, list_trial_runs
+from fer_tune.tracking.find_study_run import find_parent_run
+from fer_tune.tracking.queries import find_study, list_trial_runs
 from fer_tune.tracking.store import open_store
 
 SMALL = ["--space", "smoke", "--train-faces", "300"]

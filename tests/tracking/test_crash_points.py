@@ -14,7 +14,8 @@ from fer_tune.events import Event
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.background_writer import BackgroundWriter
-from fer_tune.tracking.queries import find_parent_run, list_trial_runs
+from fer_tune.tracking.find_study_run import find_parent_run
+from fer_tune.tracking.queries import list_trial_runs
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo

@@ -2,8 +2,9 @@ from collections.abc import Callable
 
 from fer_tune.events import Event, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
+from fer_tune.tracking.find_study_run import find_parent_run
 from fer_tune.tracking.log10_parameters import compute_log10_params
-from fer_tune.tracking.queries import find_parent_run, find_study, list_trial_runs, list_trials
+from fer_tune.tracking.queries import find_study, list_trial_runs, list_trials
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo

@@ -9,13 +9,8 @@ from fer_tune.events import Event
 from fer_tune.retrain.choose_trial import choose_trial
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
-from fer_tune.tracking.queries import (
-    find_study,
-    find_trial,
-    list_study_names,
-    list_trials,
-    load_metric_history,
-)
+from fer_tune.tracking.find_study_run import list_study_names
+from fer_tune.tracking.queries import find_study, find_trial, list_trials, load_metric_history
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo

@@ -14,13 +14,8 @@ from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Ending, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
-from fer_tune.tracking.queries import (
-    TrialRun,
-    find_parent_run,
-    find_study,
-    list_trial_runs,
-    list_trials,
-)
+from fer_tune.tracking.find_study_run import find_parent_run
+from fer_tune.tracking.queries import TrialRun, find_study, list_trial_runs, list_trials
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo

@@ -1,18 +1,21 @@
 """The places that store studies: a folder, or a bucket with local copies."""
 
+import os
 import re
 import sys
 import time
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from fer_tune.common import atomic
+from fer_tune.common.cli import format_command_line
 from fer_tune.common.disk_or_bucket import Directory, DiskDirectory, is_bucket, open_directory
-from fer_tune.common.errors import UserError, explain_os_errors
+from fer_tune.common.errors import MissingStudyError, UserError, explain_os_errors
 from fer_tune.common.lock import LOCK, hold_lock, is_lock_name
-from fer_tune.defaults import BUCKET_COPIES_FOLDER
+from fer_tune.defaults import BUCKET_COPIES_FOLDER, STUDIES_FOLDER
 from fer_tune.study.records import bucket_log, event_log
 from fer_tune.study.records.bucket_log import BucketLog, read_local_log
 from fer_tune.study.records.settings import FILE, StudySettings, check_study_name, write_settings
@@ -34,6 +37,22 @@ class StudyStorage:
     def local_dir(self) -> Path:
         """The folder on this machine that contains one folder a study."""
         return Path(self.address)
+
+    @property
+    def options(self) -> list[str]:
+        """The options of a command that name this storage."""
+        return [] if self.address == str(STUDIES_FOLDER) else ["--storage", self.address]
+
+    @contextmanager
+    def advise_resume(self, name: str) -> Iterator[None]:
+        """Add to a MissingStudyError how this storage records the study again, if it has it."""
+        try:
+            yield
+        except MissingStudyError as error:
+            if not os.access(self.local_dir / name / FILE, os.F_OK):
+                raise
+            command = format_command_line("fer_tune.search", ["--resume", name, *self.options])
+            raise UserError(f"{error}; to record the study again: {command}") from error
 
     def open_study_directory(self, name: str) -> Directory:
         """Return the study's folder, in a form that works on every machine of a cluster.

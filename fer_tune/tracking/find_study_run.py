@@ -1,0 +1,61 @@
+"""The parent runs of studies in MLflow, by name; also those that were deleted there."""
+
+import difflib
+from typing import TYPE_CHECKING
+
+from fer_tune.tracking import tags
+from fer_tune.tracking.mlflow_command import format_mlflow_command
+from fer_tune.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+_ALL_STUDIES = f"tags.`{tags.METRIC}` != ''"
+_MAX_SUGGESTIONS = 8  # names of studies in an error message
+
+
+def list_study_names(store: Store) -> list[str]:
+    """Return the names of all studies, oldest first."""
+    return [run.data.tags[tags.STUDY] for run in _list_study_runs(store)]
+
+
+def find_parent_run(store: Store, name: str, *, deleted: bool = False) -> "Run | None":
+    """Return the parent run of the study called `name`; one that was deleted in MLflow if asked."""
+    # Compared in Python, because no quoting in MLflow's filters allows every name.
+    runs = _list_study_runs(store, deleted=deleted)
+    runs = [run for run in runs if run.data.tags.get(tags.STUDY) == name]
+    # A run without parameters was cut off when it began.
+    return max(runs, key=lambda run: len(run.data.params), default=None)
+
+
+def is_study_recorded(store: Store, name: str, start_time: int | None) -> bool:
+    """Return whether the store has this study, or had it before its runs were deleted in MLflow.
+
+    start_time: when its trial 0 began, since another study may have its name; None before that.
+    """
+    trial = f"tags.`{tags.TRIAL}` = '0' AND attributes.start_time = {start_time}"
+    query = _ALL_STUDIES if start_time is None else trial
+    runs = (run for deleted in (False, True) for run in store.search_runs(query, deleted=deleted))
+    return any(run.data.tags.get(tags.STUDY) == name for run in runs)
+
+
+def explain_missing_study(store: Store, name: str) -> str:
+    """Return why the store lacks a study: with the closest names, or what restores its run."""
+    if run := find_parent_run(store, name, deleted=True):
+        command = format_mlflow_command(store.uri, "runs", "restore", "--run-id", run.info.run_id)
+        return f"study {name}: its run was deleted in MLflow; to restore it: {command}"
+    return f"study {name} is not in {store}; {_suggest_names(list_study_names(store), name)}"
+
+
+def _list_study_runs(store: Store, *, deleted: bool = False) -> "list[Run]":
+    return list(store.search_runs(_ALL_STUDIES, deleted=deleted))
+
+
+def _suggest_names(names: list[str], name: str) -> str:
+    if not names:
+        return "it has no studies yet"
+    close = difflib.get_close_matches(name, names, n=len(names), cutoff=0)
+    rest = len(close) - _MAX_SUGGESTIONS
+    return f"it has {', '.join(close[:_MAX_SUGGESTIONS])}" + (
+        f" and {rest} more" if rest > 0 else ""
+    )

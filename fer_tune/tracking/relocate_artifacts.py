@@ -1,0 +1,128 @@
+"""The artifacts of a local store that was moved or copied, found where the store lies.
+
+MLflow records absolute addresses of artifacts. A process may also see the store under another path
+than the process that recorded them, for example in a container.
+"""
+
+import os
+import re
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+ARTIFACTS_FOLDER = "artifacts"  # next to the database
+
+_ADDRESS_COLUMNS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+    ("trace_tags", "value"),
+)
+# Processes that see the store under different paths may each have recorded some runs.
+_RECORDED_FOLDERS = """
+SELECT artifact_location FROM experiments WHERE name = :experiment UNION
+SELECT substr(artifact_uri, 1, length(artifact_uri) - length(run_uuid) - length('//artifacts'))
+FROM runs JOIN experiments USING (experiment_id) WHERE experiments.name = :experiment
+"""
+_REPLACE_PREFIX = """
+UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1)
+WHERE {column} = :old OR substr({column}, 1, length(:old) + 1) = :old || '/'
+"""
+# The folder of all artifacts, and in it that of a run or model.
+_ARTIFACT_PATH = re.compile(rf"(.*/{ARTIFACTS_FOLDER})/((?:models/)?[^/]+(?:/artifacts)?)")
+
+
+def update_artifact_addresses(database: Path, experiment: str) -> None:
+    """Replace the addresses of artifacts in a database that was moved or copied with them.
+
+    MLflow's UI and its model server read these addresses. Commands of fer_tune also work without
+    (see `follow_moved_artifacts`), so a database that cannot be written is left as it is.
+
+    database: absolute path of an SQLite database.
+    experiment: name of the experiment whose artifacts lie next to the database.
+    """
+    with (
+        suppress(sqlite3.Error, OSError),
+        closing(sqlite3.connect(database)) as connection,
+        connection,  # one transaction
+    ):
+        rows = connection.execute(_RECORDED_FOLDERS, {"experiment": experiment}).fetchall()
+        for former in {_to_path(address or "") for (address,) in rows}:
+            if _has_moved(former, database):
+                _replace_folder(connection, former.parent, database.parent)
+
+
+def _replace_folder(connection: sqlite3.Connection, former: Path, folder: Path) -> None:
+    """Replace the addresses of what lies in the store's folder now."""
+    names = {entry.name for entry in folder.iterdir() if entry.is_dir()} | {ARTIFACTS_FOLDER}
+    for name in names:
+        old, new = former / name, folder / name
+        for addresses in ((old.as_uri(), new.as_uri()), (str(old), str(new))):
+            values = dict(zip(("old", "new"), addresses, strict=True))
+            for table, column in _ADDRESS_COLUMNS:
+                connection.execute(_REPLACE_PREFIX.format(table=table, column=column), values)
+
+
+def follow_moved_artifacts() -> None:
+    """Make MLflow, in this process, find the artifacts of a moved store.
+
+    Needed if its database cannot be written, or if another process, which sees the store under
+    another path, writes to it now.
+    """
+    from mlflow.store.artifact import artifact_repository_registry
+    from mlflow.tracking._tracking_service import utils
+
+    utils._artifact_repos_cache.clear()  # by the ID of a run, which a copy shares
+    for scheme in ("", "file"):
+        artifact_repository_registry._artifact_repository_registry.register(scheme, _open_artifacts)
+
+
+def _open_artifacts(
+    artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
+) -> "LocalArtifactRepository":
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+    if tracking_uri and tracking_uri.startswith("sqlite:///"):
+        database = Path(tracking_uri.removeprefix("sqlite:///"))
+        artifact_uri = _find_artifacts(artifact_uri, database)
+    return LocalArtifactRepository(artifact_uri, tracking_uri, registry_uri)
+
+
+def _find_artifacts(address: str, database: Path) -> str:
+    """Return the address of the artifacts of a run or model of this database."""
+    recorded = _to_path(address)
+    if match := _ARTIFACT_PATH.fullmatch(str(recorded)):
+        present = database.parent / ARTIFACTS_FOLDER / match[2]
+        is_elsewhere = _exists(recorded) and not _exists(present)
+        if not is_elsewhere and _has_moved(Path(match[1]), database):
+            return present.as_uri()
+    return address
+
+
+def _to_path(address: str) -> Path:
+    """Return the path of a local address; of any other, a path that does not exist."""
+    is_uri = address.startswith("file://")
+    return Path(unquote(address.removeprefix("file://")) if is_uri else address)
+
+
+def _exists(path: Path) -> bool:
+    return os.access(path, os.F_OK)  # unlike Path.exists, false in a folder that is closed to us
+
+
+def _has_moved(former: Path, database: Path) -> bool:
+    """Return whether the artifacts recorded in `former` are now next to the database."""
+    present = database.with_name(ARTIFACTS_FOLDER)
+    if former.name != ARTIFACTS_FOLDER or not former.is_absolute() or former == present:
+        return False
+    if not _exists(former):
+        return True
+    if _exists(present):
+        return not former.samefile(present)
+    return _exists(former.with_name(database.name))  # a copy without the artifacts
