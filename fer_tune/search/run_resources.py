@@ -31,7 +31,7 @@ def open_store_and_ray(
     Raises UserError if one of them cannot be opened, after closing the other.
     """
     with ThreadPoolExecutor(1) as executor, ExitStack() as stack:
-        opening = executor.submit(open_store, plan.settings.tracking_uri)
+        opening = executor.submit(open_store, plan.tracking_uri)
         with show_step(console, f"connecting to MLflow{' and Ray' if with_ray else ''}"):
             with suppress(TimeoutError):  # report a wrong address before Ray starts
                 opening.result(timeout=0.2)

@@ -16,6 +16,7 @@ from fer_tune.data.read_options import ReadOptions
 from fer_tune.search.fixed_options import check_fixed_options
 from fer_tune.search.metric_check import check_metric
 from fer_tune.search.options import SearchOptions
+from fer_tune.search.study_store import find_store_uri, format_store_address
 from fer_tune.search.warm_start import warm_start
 from fer_tune.study.records.settings import StudySettings, read_settings, slugify
 from fer_tune.study.records.study_storage import StudyStorage, open_storage
@@ -35,6 +36,7 @@ class SearchPlan:
     request: the resources that the user asks for.
     ray_address: of a Ray cluster; None starts Ray on this machine.
     time_budget: seconds; None for no limit.
+    tracking_uri: the tracking store, here and now (`settings.tracking_uri` is for the records).
     """
 
     settings: StudySettings
@@ -45,6 +47,7 @@ class SearchPlan:
     request: ResourceRequest
     ray_address: str | None
     time_budget: float | None
+    tracking_uri: str
 
     @property
     def folder(self) -> Path:
@@ -54,12 +57,11 @@ class SearchPlan:
     @property
     def store_options(self) -> list[str]:
         """The options with which other commands find the study."""
-        options, uri = [], self.settings.tracking_uri
-        if uri and uri != resolve_tracking_uri(None):
-            options += ["--tracking-uri", uri]
-        if str(self.storage) != str(defaults.STUDIES_FOLDER):
-            options += ["--storage", str(self.storage)]
-        return options
+        is_default = self.tracking_uri == resolve_tracking_uri(None)
+        return [
+            *([] if is_default else ["--tracking-uri", self.tracking_uri]),
+            *self.storage.options,
+        ]
 
 
 def make_plan(console: Console, options: SearchOptions, command: str) -> SearchPlan:
@@ -75,16 +77,31 @@ def make_plan(console: Console, options: SearchOptions, command: str) -> SearchP
             splits, settings = _make_settings(options, storage)
         else:
             splits, settings = _load_settings(options, storage, options.resume)
+    settings, uri = _locate_store(options, storage, settings)
     if options.address is None and request != ResourceRequest():
         allocate_resources([detect_machine()], settings.trials, request)
     show_data_source(console, splits, settings.train_faces)
     if options.warm_start and not options.resume:
-        store = open_store(settings.tracking_uri, create=False)
+        store = open_store(uri, create=False, needs_write=False)
         known, summary = warm_start(store, options.warm_start, settings)
         console.print(summary)
         settings = settings.model_copy(update={"known": known})
     is_resumed, address, budget = options.resume is not None, options.address, options.time_budget
-    return SearchPlan(settings, splits, storage, is_resumed, command, request, address, budget)
+    return SearchPlan(settings, splits, storage, is_resumed, command, request, address, budget, uri)
+
+
+def _locate_store(
+    options: SearchOptions, storage: StudyStorage, settings: StudySettings
+) -> tuple[StudySettings, str]:
+    """Return the settings with the address of the store for the records, and the store's URI."""
+    given, recorded = options.tracking_uri, settings.tracking_uri
+    uri = resolve_tracking_uri(given)
+    if options.resume is not None and given is None:
+        given = uri = find_store_uri(settings, storage)
+        if recorded is None or ":" not in recorded:
+            return settings, uri
+    address = format_store_address(given, storage, settings.name)
+    return settings.model_copy(update={"tracking_uri": address}), uri
 
 
 def _make_settings(options: SearchOptions, storage: StudyStorage) -> tuple[Splits, StudySettings]:
@@ -113,7 +130,7 @@ def _make_settings(options: SearchOptions, storage: StudyStorage) -> tuple[Split
         reduction=options.reduction or defaults.REDUCTION,
         metric=check_metric(options.metric or defaults.METRIC, splits.classes),
         seed=defaults.SEED if options.seed is None else options.seed,
-        tracking_uri=resolve_tracking_uri(options.tracking_uri),
+        tracking_uri=None,
     )
 
 
@@ -134,9 +151,7 @@ def _load_settings(
     trials = options.trials or settings.trials
     if trials < settings.trials:
         raise UserError(f"--trials {trials}: the study has {settings.trials} already; give more")
-    uri = resolve_tracking_uri(options.tracking_uri or settings.tracking_uri)
-    changes = {"trials": trials, "data": splits.origin, "tracking_uri": uri}
-    return splits, settings.model_copy(update=changes)
+    return splits, settings.model_copy(update={"trials": trials, "data": splits.origin})
 
 
 def show_plan(console: Console, plan: SearchPlan) -> None:

@@ -188,7 +188,9 @@ def test_a_report_that_fails_is_one_warning_and_fails_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings, splits = begin(trial(0, 20)), draw_demo_splits()
-    plan = SearchPlan(settings, splits, storage, False, "", ResourceRequest(), None, None)
+    plan = SearchPlan(
+        settings, splits, storage, False, "", ResourceRequest(), None, None, store.uri
+    )
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError("first\nsecond")

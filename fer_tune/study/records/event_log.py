@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.events import EpochEnded, Event, TrialStarted
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
 
 FILE = "journal.jsonl"
 
@@ -130,6 +130,12 @@ def _is_consistent(event: Event, settings: StudySettings) -> bool:
         case EpochEnded(result=result):
             return result.epoch >= 1 and {settings.metric, "gap"} <= result.metrics.keys()
     return True
+
+
+def find_start_time(folder: Path) -> int | None:
+    """Return when trial 0 began, in milliseconds since 1970; None before it began."""
+    started = (event for event in read_events(folder) if isinstance(event, TrialStarted))
+    return next((event.time for event in started if event.number == BASELINE_TRIAL), None)
 
 
 def read_trials(folder: Path) -> list[TrialRecord]:

@@ -35,7 +35,8 @@ class StudySettings(BaseModel):
     grace: epochs before the scheduler may prune or pause a trial.
     reduction: at each rung, one trial in so many continues.
     metric: a name of `build_epoch_metrics`; the score of a trial is the value at its best epoch.
-    tracking_uri: of MLflow; None is the local store.
+    tracking_uri: of MLflow, or a path from this study's folder; None is the store that contains
+        the storage, `mlruns`.
     known: trials of other studies, with which the search starts.
     """
 
