@@ -22,7 +22,7 @@ from fer_tune.tracking import registry
 from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
 from fer_tune.tracking.retrain_run import RetrainRun
 from fer_tune.tracking.seed_run import SeedOutcome
-from fer_tune.tracking.store import Store
+from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
 
@@ -45,14 +45,16 @@ class RetrainResult:
 def compare_and_register(
     console: Console, store: Store, run: RetrainRun, result: RetrainResult
 ) -> str:
-    """Log the scores and comparisons, register the model of the best seed, then print all this.
+    """Register the model of the best seed, then log and print the scores and comparisons.
 
     Returns the model's address in the registry.
     """
-    tables = _log_scores(run, result)
     metric, classes = result.info.study.metric, result.info.classes
     seeds = len(result.outcomes)
     best = choose_best_seed(result.outcomes, metric)
+    version = registry.register_model(store, best, result.info)
+    uri = f"models:/{registry.MODEL_NAME}/{version.version}"
+    tables = _log_scores(run, result)
     intervals = bootstrap_intervals(best.test.confusion)
     choice = f", the best of {seeds} by {metric}" if seeds > 1 else ""
     lines = [
@@ -70,12 +72,11 @@ def compare_and_register(
             f"{_describe_losses(best, other.test, classes, other.best)}"
         )
     alias, reason = _compare_with_champion(store, run, best, result)
-    run.log_model_card(best, [*lines[1:], f"Alias @{alias}: {reason}"])
-    version = registry.register_model(store, best, result.info)
-    uri = f"models:/{registry.MODEL_NAME}/{version.version}"
+    card_lines = [*lines[1:], f"Alias @{alias}: {reason}"]
     lines.append(f"Registered as {uri}, @{alias}: {reason}")
     description = "\n\n".join([*lines, result.info.sample_remark]).strip()
     registry.set_alias(store, str(version.version), alias, description)
+    run.log_model_card(best, card_lines)
     for table in tables:
         console.print()
         console.print(table)
@@ -170,7 +171,10 @@ def _compare_with_champion(
     if problem:
         return choose_alias(champion, problem)
     splits, classes = result.splits, result.info.classes
-    predicted = registry.load_champion_predictions(store, champion, splits.test, classes)
+    try:
+        predicted = registry.load_champion_predictions(store, champion, splits.test, classes)
+    except Exception as error:  # the retrained model is worth more than its comparison
+        return choose_alias(champion, f"its model cannot be used ({summarize_error(error)})")
     comparison = _compare_predictions(outcome, predicted)
     run.log_mcnemar(CHAMPION, comparison)
     alias, reason = choose_alias(champion, comparison)

@@ -20,7 +20,7 @@ from fer_tune.tracking import retrain_run
 from fer_tune.tracking.queries import list_trials
 from fer_tune.tracking.retrain_run import RetrainRun
 from fer_tune.tracking.seed_run import SeedOutcome
-from fer_tune.tracking.store import Store
+from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 from fer_tune.trial.delete_checkpoint import delete_checkpoint
 from fer_tune.trial.train_and_test import train_and_test
@@ -85,7 +85,8 @@ def load_or_train_baseline(
 ) -> list[SeedOutcome] | None:
     """Return the baseline's results with the same faces, epochs and seeds.
 
-    It is trained only with seeds that no retraining has used. None if the study has no baseline.
+    It is trained only with seeds that no retraining has used. None if the study has no baseline,
+    or if it cannot be trained: the other models are worth more than the comparison.
     """
     study = spec.info.study
     trials = list_trials(store, study)
@@ -94,10 +95,14 @@ def load_or_train_baseline(
         console.print(f"Study {study.name} has no baseline to compare with.")
         return None
     baseline = replace(spec, info=replace(spec.info, trial=trial))
-    # Another retraining of the study may be training the baseline.
-    with hold_lock(baseline.lock_path, "a retraining", wait=True):
-        outcomes = _load_or_train_baseline_seeds(console, store, baseline)
-        baseline.remove_checkpoints()
+    try:
+        # Another retraining of the study may be training the baseline.
+        with hold_lock(baseline.lock_path, "a retraining", wait=True):
+            outcomes = _load_or_train_baseline_seeds(console, store, baseline)
+            baseline.remove_checkpoints()
+    except Exception as error:
+        console.print(f"Warning: no comparison with the baseline: {summarize_error(error)}")
+        return None
     return outcomes
 
 

@@ -10,8 +10,8 @@ from fer_tune.common.errors import UserError
 from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import CARD_FILE
 from fer_tune.tracking.queries import parse_config
-from fer_tune.tracking.read_artifacts import read_text
-from fer_tune.tracking.seed_run import SeedOutcome, SeedRun, load_seed_outcome
+from fer_tune.tracking.read_artifacts import find_text
+from fer_tune.tracking.seed_run import SeedOutcome, SeedRun, find_seed_outcome
 from fer_tune.tracking.store import Store, stop_retries, summarize_error
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
@@ -55,10 +55,14 @@ class RetrainRun:
                 self._client.update_run(seed_run.info.run_id, status="KILLED")
 
     def find_finished_seed(self, seed: int) -> SeedOutcome | None:
-        """Return the results of a seed that this retraining has trained and tested before."""
+        """Return the results of a seed that this retraining has trained and tested before.
+
+        None without them, or if their artifacts are lost.
+        """
         runs = _search_runs(self._store, self._build_seed_tags(seed))
         finished = [run for run in runs if run.info.status == "FINISHED"]
-        return load_seed_outcome(self._store, finished[-1], self._info) if finished else None
+        outcomes = (find_seed_outcome(self._store, run, self._info) for run in finished[-1:])
+        return next(outcomes, None)
 
     @contextmanager
     def open_seed_run(self, seed: int) -> Iterator["SeedRun"]:
@@ -97,9 +101,9 @@ class RetrainRun:
 
     def log_model_card(self, outcome: SeedOutcome, comparisons: Sequence[str]) -> None:
         """Copy the card of a seed's model to this run, with comparisons with other models."""
-        card = read_text(self._store, outcome.run_id, CARD_FILE)
-        text = "\n\n".join([card.rstrip(), "## Comparisons", *comparisons])
-        self._client.log_text(self.run_id, f"{text}\n", CARD_FILE)
+        if card := find_text(self._store, outcome.run_id, CARD_FILE):
+            text = "\n\n".join([card.rstrip(), "## Comparisons", *comparisons])
+            self._client.log_text(self.run_id, f"{text}\n", CARD_FILE)
 
     def _build_seed_tags(self, seed: int) -> dict[str, str]:
         return {tags.PARENT: self.run_id, tags.SEED: str(seed)}
@@ -142,10 +146,12 @@ def find_seed_in_any_retraining(store: Store, info: RetrainInfo, seed: int) -> S
         tags.RETRAINED_METRIC: info.study.metric,
         tags.SEED: str(seed),
     }
-    for run in _search_runs(store, same)[::-1]:
-        if run.info.status == "FINISHED" and _is_same_training(run, info):
-            return load_seed_outcome(store, run, info)
-    return None
+    outcomes = (
+        find_seed_outcome(store, run, info)
+        for run in _search_runs(store, same)[::-1]
+        if run.info.status == "FINISHED" and _is_same_training(run, info)
+    )
+    return next(filter(None, outcomes), None)
 
 
 def _is_same_training(run: "Run", info: RetrainInfo) -> bool:

@@ -86,11 +86,23 @@ class SeedRun:
         return SeedOutcome(self._seed, run_id, uri, best, test, trained.predictions)
 
 
-def load_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcome:
+def find_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcome | None:
     """Return the results that `SeedRun.log_outcome` logged in a finished run.
 
-    Raises UserError if something has changed the run.
+    None if their artifacts are lost.
+    Raises UserError if something has changed the run, MlflowException if the store fails.
     """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _load_seed_outcome(store, run, info)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+    return None
+
+
+def _load_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcome:
     metrics, run_id = run.data.metrics, run.info.run_id
     names = [name for name in list_metric_names(info.classes) if to_best_name(name) in metrics]
     with explain_run_errors(run):
