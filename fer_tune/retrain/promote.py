@@ -49,8 +49,7 @@ def compare_and_register(
 
     Returns the model's address in the registry.
     """
-    metric, classes = result.info.study.metric, result.info.classes
-    seeds = len(result.outcomes)
+    metric, seeds = result.info.study.metric, len(result.outcomes)
     best = choose_best_seed(result.outcomes, metric)
     version = registry.register_model(store, best, result.info)
     uri = f"models:/{registry.MODEL_NAME}/{version.version}"
@@ -64,13 +63,7 @@ def compare_and_register(
     ]
     if result.baseline is not None:
         other = choose_best_seed(result.baseline, metric)
-        comparison = _compare_predictions(best, other.predictions.predicted)
-        run.log_mcnemar("paper", comparison)
-        lines.append(
-            f"Against the baseline, trained in the same way (seed {other.seed}: test macro F1 "
-            f"{other.test.macro_f1:.3f}, test accuracy {other.test.accuracy:.3f}): {comparison}."
-            f"{_describe_losses(best, other.test, classes, other.best)}"
-        )
+        lines.append(_compare_with_baseline(run, best, other, result.info.classes))
     alias, reason = _compare_with_champion(store, run, best, result)
     card_lines = [*lines[1:], f"Alias @{alias}: {reason}"]
     lines.append(f"Registered as {uri}, @{alias}: {reason}")
@@ -154,6 +147,19 @@ def _describe_losses(
         gap_change = estimate_metric_difference(outcome.best, other_epoch, "gap")
     losses = describe_losses(outcome.test, other, classes, gap_change)
     return f" Compared with it, {losses}." if losses else ""
+
+
+def _compare_with_baseline(
+    run: RetrainRun, outcome: SeedOutcome, baseline: SeedOutcome, classes: tuple[str, ...]
+) -> str:
+    comparison = _compare_predictions(outcome, baseline.predictions.predicted)
+    run.log_mcnemar("paper", comparison)
+    test = baseline.test
+    return (
+        f"Against the baseline, trained in the same way (seed {baseline.seed}: test macro F1 "
+        f"{test.macro_f1:.3f}, test accuracy {test.accuracy:.3f}): {comparison}."
+        f"{_describe_losses(outcome, test, classes, baseline.best)}"
+    )
 
 
 def _compare_with_champion(

@@ -2,8 +2,10 @@
 
 from fer_tune.common.errors import UserError
 from fer_tune.search.options import SearchOptions
+from fer_tune.search.study_store import find_store_uri
 from fer_tune.search.warm_start import warm_start
 from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.tracking.store import open_store
 
@@ -15,7 +17,9 @@ _SETTINGS = (
 )
 
 
-def check_fixed_options(options: SearchOptions, settings: StudySettings) -> None:
+def check_fixed_options(
+    options: SearchOptions, settings: StudySettings, storage: StudyStorage
+) -> None:
     """Raise UserError if an option differs from the settings of the study that is resumed."""
     for name in _SETTINGS:
         _require_equal(name, getattr(options, name), getattr(settings, name))
@@ -24,7 +28,7 @@ def check_fixed_options(options: SearchOptions, settings: StudySettings) -> None
     if options.space:
         _check_space(options.space, settings)
     if options.warm_start:
-        _check_warm_start(options.warm_start, settings)
+        _check_warm_start(options.warm_start, settings, storage)
 
 
 def _require_equal(name: str, given: object, began_with: object) -> None:
@@ -47,11 +51,11 @@ def _check_space(name: str, settings: StudySettings) -> None:
         raise UserError(f"--space {name} has {new}, and the study has {old}; leave it out")
 
 
-def _check_warm_start(names: list[str], settings: StudySettings) -> None:
+def _check_warm_start(names: list[str], settings: StudySettings, storage: StudyStorage) -> None:
     began_with = {trial.study for trial in settings.known}
     # The settings do not name a study none of whose trials fitted.
     if unknown := sorted(set(names) - began_with):
-        store = open_store(settings.tracking_uri, create=False)
+        store = open_store(find_store_uri(settings, storage), create=False, needs_write=False)
         unknown = sorted({trial.study for trial in warm_start(store, unknown, settings)[0]})
     if unknown or not began_with <= set(names):
         text = "--warm-start " + " ".join(sorted(began_with)) if began_with else "no such option"

@@ -140,7 +140,7 @@ def _load_settings(
     """Return the faces and the settings of a study to resume, with what the options change."""
     storage.fetch_study(name)
     settings = read_settings(storage.local_dir, name)[1]
-    check_fixed_options(options, settings)
+    check_fixed_options(options, settings, storage)
     splits = reload_splits(options.data or settings.data, settings.read_options)
     if splits.content_hash() != settings.faces_hash:
         raise UserError(

@@ -9,6 +9,7 @@ from fer_tune.search.fixed_options import check_fixed_options
 from fer_tune.search.options import parse_options
 from fer_tune.study.prior_trial import PriorTrial
 from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from tests.settings import make_settings
 
@@ -24,8 +25,9 @@ STUDY = make_settings("demo-mine", "smoke", SMOKE, **BEGAN_WITH, known=[_prior_t
 PLAIN = make_settings("mine", "smoke", SMOKE)
 
 
-def _check(settings: StudySettings, *options: str) -> None:
-    check_fixed_options(parse_options(["--resume", settings.name, *options]), settings)
+def _check(settings: StudySettings, *arguments: str) -> None:
+    options = parse_options(["--resume", settings.name, *arguments])
+    check_fixed_options(options, settings, StudyStorage("studies"))
 
 
 def test_the_options_that_a_study_began_with_may_be_given_again() -> None:
