@@ -18,7 +18,8 @@ def check(*folders: str, class_names: Sequence[str] = ()) -> None:
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
-        (["mine"], "all images are in mine/"),
+        (["mine"], "all images are in folders called mine"),
+        (["happy set/wink", "happy set/frown"], "are inside it, name that folder"),
         (["KDEF/AF01", "KDEF/AM02"], "AF01/ and others look like people"),
         (["train/AU1", "train/AU2"], r'look like people, .* classes, name them: --labels "AU1=\?'),
         (["S005/001", "S005/002", "S010/001"], "S005/ and others look like people"),
@@ -36,27 +37,28 @@ def test_folders_that_name_no_expression_are_refused(folders: Sequence[str], mes
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
-        (["fer/train/happy", "mine/train/happy"], r"several data sets \(fer/, mine/\); name one"),
-        (["original/happy", "augmented/happy"], r"several data sets \(augmented/, original/\)"),
+        (["fer/train/sad", "mine/train/sad"], r"several data sets \(fer/, mine/\); name one"),
+        (["original/sad", "augmented/sad"], r"several data sets \(augmented/, original/\)"),
         (["images/train/sad", "images/images/train/sad"], "several data sets"),
         (["fold1/sad", "fold2/sad"], "several data sets"),
         (["train1/sad", "train2/sad"], "several data sets"),
         (["dataset1/sad", "dataset2/sad"], "several data sets"),
-        (["lern/happy", "pruef/happy"], "if they are splits, rename them .*validation: val, valid"),
+        (["lern/sad", "pruef/sad"], "if they are splits, rename them .*validation: val, valid"),
         (["train/original/sad", "train/aligned/sad"], "may hold the same faces; move one of them"),
-        (["train/happy", "train/augmented/happy"], "train/ and train/augmented/ may hold the same"),
-        (["happy/48x48", "happy/96x96"], "happy/48x48/ and happy/96x96/ may hold the same"),
+        (["train/sad", "train/augmented/sad"], "train/ and train/augmented/ may hold the same"),
+        (["sad/48x48", "sad/96x96"], "sad/48x48/ and sad/96x96/ may hold the same"),
         (["train1/sad", "train2/sad", "test/sad"], "train1/ and train2/ are both the train split"),
         (["train/sad", "val/sad", "eval/sad"], "eval/ and val/ are both the validation split"),
         (["train/sad", "train/train/sad"], "are both the train split"),
-        (["train/happy", "extra/happy"], "extra/happy/ is in no split, .* validation: val, valid"),
+        (["train/sad", "extra/sad"], "extra/sad/ is in no split, .* validation: val, valid"),
     ],
 )
 def test_faces_that_may_be_doubled_or_mixed_are_refused(
     folders: Sequence[str], message: str
 ) -> None:
+    both = (folder.replace("sad", word) for folder in folders for word in ("sad", "angry"))
     with pytest.raises(UserError, match=message):
-        check(*folders)
+        check(*both)
 
 
 def test_numbers_and_codes_that_the_user_names_are_classes() -> None:

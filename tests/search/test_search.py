@@ -192,6 +192,7 @@ def test_a_dry_run_shows_space_resources_and_three_sampled_trials(
     shown = capfd.readouterr().out
     assert "learning_rate: {type: float, low: 1.0e-05, high: 0.01, log: true}" in shown
     assert "at once, each with" in shown
+    assert "happy 722/99/98" in shown  # faces that train, validate and test
     assert len(shown[shown.index("Three sampled") :].strip().splitlines()) == 1 + 3
     assert not (workplace / "mlruns/studies/demo-dry").exists()
 

@@ -1,6 +1,6 @@
 """What the folders of a data set's images say: the split and the class of each folder."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -83,8 +83,8 @@ def describe_passed_over(meanings: Collection[FolderMeaning]) -> Iterator[str]:
 
 def list_differing_names(folders: Collection[Folder]) -> list[str]:
     """Return the names that are not equally often in all of the folders, sorted."""
-    names = sorted({name for folder in folders for name in folder})
-    return [name for name in names if len({folder.count(name) for folder in folders}) > 1]
+    counts = Counter(pair for folder in folders for pair in Counter(folder).items())
+    return sorted({name for (name, _), count in counts.items() if count < len(folders)})
 
 
 def _find_splits(folders: Iterable[Folder]) -> dict[Folder, SplitName]:
