@@ -4,11 +4,11 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from fer_tune.common.errors import UserError
+from fer_tune.common.errors import explain_os_errors
 from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.data.formats.image_file import SUFFIXES
 
@@ -31,6 +31,7 @@ _SYSTEM_NAMES = frozenset(
 )
 _SUFFIX_PATTERN = re.compile(r"\.\w{1,10}")
 _MAX_SUFFIXES_LISTED = 5
+_ADVICE = "make it readable, or move it away"
 # Images of these kinds are passed over, so the note says what to do.
 _OTHER_IMAGES = frozenset(
     (".avif", ".cr2", ".dng", ".heic", ".heif", ".j2k", ".jp2", ".jpx", ".jxl", ".nef", ".tga")
@@ -57,32 +58,32 @@ def scan_folder(root: Path) -> FolderScan:
     """
     files, empty = list[Path](), list[Path]()
     followed, broken, repeated = list[Path](), list[Path](), list[Path]()
-    seen = set(root.resolve().parents)  # a link to one of them leads in a circle
-    starts = [root]
-    while starts:  # the folder itself, then where its links lead, then where theirs do
+    seen = {_read_identity(folder) for folder in root.resolve().parents}  # links there are circles
+    pending = [root]
+    while pending:  # the folder itself, then where its links lead, then where theirs do
         links = list[Path]()
-        for folder, folders, names in (found for start in starts for found in _walk_folders(start)):
-            if (resolved := folder.resolve()) in seen:
+        for folder in pending:  # its own folders are appended
+            if (identity := _read_identity(folder)) in seen:
                 repeated.append(folder)
-                folders.clear()
                 continue
-            seen.add(resolved)
-            modes = {folder / name: _read_mode(folder / name) for name in (*names, *folders)}
-            files += [path for path, mode in modes.items() if stat.S_ISREG(mode)]
-            links += [path for path, mode in modes.items() if stat.S_ISLNK(mode)]
-            if not folders and not any(has_data_suffix(path) for path in modes):
+            seen.add(identity)
+            own_folders, own_files, own_links = _list_entries(folder)
+            pending += own_folders
+            files += own_files
+            links += own_links
+            if not (own_folders or own_links or any(map(has_data_suffix, own_files))):
                 empty.append(folder)
-        targets = {link: _read_mode(link, follow_links=True) for link in sorted(links)}
-        files += (linked := [link for link, mode in targets.items() if stat.S_ISREG(mode)])
-        starts = [link for link, mode in targets.items() if stat.S_ISDIR(mode)]
-        followed += linked + starts
-        broken += [link for link, mode in targets.items() if not mode]
+        modes = {link: _read_mode(link) for link in links}
+        files += (linked := [link for link, mode in modes.items() if stat.S_ISREG(mode)])
+        pending = [link for link, mode in modes.items() if stat.S_ISDIR(mode)]
+        followed += linked + pending
+        broken += [link for link, mode in modes.items() if not mode]
     notes = [
         *_describe_paths("links followed", sorted(set(followed).difference(repeated)), root),
         *_describe_paths("links that lead nowhere", broken, root),
         *_describe_paths("links to folders that are read already", repeated, root),
     ]
-    return FolderScan(sorted(files), sorted(empty), notes)
+    return FolderScan(sorted(files, key=str), sorted(empty), notes)
 
 
 def describe_passed_over(paths: Sequence[PurePath]) -> list[str]:
@@ -114,23 +115,33 @@ def _read_suffix(path: PurePath) -> str:
     return suffix if _SUFFIX_PATTERN.fullmatch(suffix) else ""
 
 
-def _walk_folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield each folder with the names of its folders and files."""
-    try:
-        for folder, folders, names in os.walk(root, onerror=_raise_unreadable):
-            folders[:] = sorted(name for name in folders if not is_system_name(name))
-            yield Path(folder), folders, [name for name in names if not is_system_name(name)]
-    except RecursionError:
-        raise UserError(f"{root} holds too many nested folders; name one of them") from None
+def _list_entries(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
+    """Return the folders, files and links in a folder, without those that systems leave behind."""
+    folders, files, links = list[Path](), list[Path](), list[Path]()
+    with explain_os_errors(f"{folder} cannot be read", _ADVICE), os.scandir(folder) as entries:
+        own = [entry for entry in entries if not is_system_name(entry.name)]
+    for entry in sorted(own, key=lambda entry: entry.name):
+        if entry.is_symlink():
+            links.append(folder / entry.name)
+        elif entry.is_dir():
+            folders.append(folder / entry.name)
+        elif entry.is_file():
+            files.append(folder / entry.name)
+    return folders, files, links
 
 
-def _read_mode(path: Path, *, follow_links: bool = False) -> int:
-    """Return the kind of a file as `stat` tells it apart, 0 if it cannot be found."""
+def _read_identity(folder: Path) -> tuple[int, int]:
+    """Return the numbers that tell a folder from all others, whatever link leads there."""
+    with explain_os_errors(f"{folder} cannot be read", _ADVICE):
+        status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _read_mode(link: Path) -> int:
+    """Return the kind of file that a link leads to, as `stat` tells it; 0 for none."""
     try:
-        return path.stat(follow_symlinks=follow_links).st_mode
-    except OSError as error:  # a link that leads nowhere, or a file that was just deleted
-        if not follow_links and not isinstance(error, FileNotFoundError):
-            _raise_unreadable(error)
+        return link.stat().st_mode
+    except OSError:
         return 0
 
 
@@ -139,9 +150,3 @@ def _describe_paths(what: str, paths: Sequence[Path], root: Path) -> list[str]:
         return []
     first = escape_unprintable(str(min(paths).relative_to(root)))
     return [f"{what}: {len(paths):,} (first: {first})"]
-
-
-def _raise_unreadable(error: OSError) -> None:
-    raise UserError(
-        f"{error.filename} cannot be read: {error.strerror}; make it readable, or move it away"
-    )
