@@ -50,7 +50,7 @@ def test_folders_that_name_no_expression_are_refused(folders: Sequence[str], mes
         (["train1/sad", "train2/sad", "test/sad"], "train1/ and train2/ are both the train split"),
         (["train/sad", "val/sad", "eval/sad"], "eval/ and val/ are both the validation split"),
         (["train/sad", "train/train/sad"], "are both the train split"),
-        (["train/sad", "extra/sad"], "extra/sad/ is in no split, .* validation: val, valid"),
+        (["train/sad", "extra/sad"], "extra/angry/ is in no split, .* validation: val, valid"),
     ],
 )
 def test_faces_that_may_be_doubled_or_mixed_are_refused(
