@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from fer_tune import events
+from fer_tune.common.console import show_step
 from fer_tune.common.fitted_table import FittedTable
 from fer_tune.common.safe_text import pluralize
 from fer_tune.scoring.metrics import is_better
@@ -20,6 +22,7 @@ from fer_tune.study.search_space.parameters import Point
 from fer_tune.terminal.formatting import format_duration, format_metric_name
 from fer_tune.terminal.training_progress import EpochLines
 
+WAITING = "waiting for a worker to start a trial"
 MAX_ROWS = 12  # the summary at the end shows the best trials of a longer study
 
 
@@ -55,6 +58,7 @@ class LiveTable:
         self._start_time = time.monotonic()
         self._new_epochs = 0
         self._is_live = False
+        self._waiting = ExitStack()  # open until a trial starts
         self._live = Live(get_renderable=self.render_table, console=console, refresh_per_second=2)
 
     def __enter__(self) -> Self:
@@ -63,11 +67,13 @@ class LiveTable:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._waiting.close()
         self._live.stop()
 
     def on_event(self, event: events.Event) -> None:
         match event:
             case events.TrialStarted(number=number, config=config):
+                self._waiting.close()
                 point = self._space.extract_point(config.model_dump())
                 self._rows.setdefault(number, TrialRow(number, point)).ending = None
             case events.EpochEnded(number=number, result=result):
@@ -95,6 +101,8 @@ class LiveTable:
         self._new_epochs = 0
         self._start_time = time.monotonic()
         self._is_live = True
+        if not self._live.is_started:
+            self._waiting.enter_context(show_step(self._console, WAITING))
         for row in self._rows.values():
             if row.ending == "interrupted":
                 row.ending = None
@@ -154,8 +162,9 @@ class LiveTable:
             title += f", none with a gap of at most {self._space.max_gap:g} yet"
         elif first and first.best:
             title += f", best {first.best[0]:.3f}"
-        time_left = self._estimate_time_left()
-        return f"{title}, {time_left}" if time_left else title
+        if done < self._settings.trials and all(row.ending for row in rows):
+            return f"{title}, {WAITING}"
+        return ", ".join(filter(None, (title, self._estimate_time_left())))
 
     def _estimate_time_left(self) -> str:
         ended = [row.epoch for row in self._rows.values() if row.ending]

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 
 import pytest
 from rich.table import Table
@@ -70,6 +71,76 @@ def test_in_ci_nothing_is_redrawn_or_coloured(
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
     assert len(shown.splitlines()) <= 3
+
+
+NOTEBOOK = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "FORCE_COLOR": "1"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_terminal", "is_redrawn"),
+    [
+        ({}, True, True),
+        ({"NO_COLOR": "1"}, True, True),
+        ({"MPLBACKEND": "agg"}, True, True),
+        ({"TERM": "dumb"}, True, False),
+        ({"JPY_PARENT_PID": "7"}, True, False),
+        (NOTEBOOK, True, False),
+        (NOTEBOOK, False, False),
+        ({"GITHUB_ACTIONS": "true", "CI": "true"}, True, False),
+        ({"FORCE_COLOR": "1"}, False, False),
+        ({"TTY_COMPATIBLE": "1"}, False, False),
+        ({}, False, False),
+    ],
+    ids=str,
+)
+def test_only_a_terminal_that_moves_its_cursor_is_redrawn(
+    environment: dict[str, str],
+    is_terminal: bool,
+    is_redrawn: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for other in ("CI", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "JPY_PARENT_PID"):
+        monkeypatch.delenv(other, raising=False)
+    for name, value in {"TERM": "xterm", "MPLBACKEND": "", **environment}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    console = create_console()
+    assert console.is_interactive == is_redrawn
+    with show_step(console, "working"), SeedProgress(console, "seed 0", "gap", 3, 0):
+        console.print("a line")
+    assert ("\x1b[2K" in capsys.readouterr().out) == is_redrawn
+
+
+def test_in_a_notebooks_own_process_output_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setenv("JUPYTER_COLUMNS", "30")
+    assert not create_console().is_jupyter
+
+
+def test_a_log_has_whole_sentences(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    create_console().print("the best trial has macro F1 0.578, " * 5)
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_a_log_says_what_takes_long_and_leaves_stdout_to_programs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fer_tune.common.console.LOG_SECONDS", 0)
+    said = threading.Event()
+    monkeypatch.setattr(sys.stderr, "flush", said.set)
+    with show_step(create_console(), "reading the faces"):
+        said.wait(10)
+    assert capsys.readouterr() == ("", "reading the faces ...\n")
+
+
+def test_a_short_step_is_not_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with show_step(create_console(), "reading the faces"):
+        pass
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("name", ["NO_COLOR", "TERM"])

@@ -1,4 +1,6 @@
 import io
+import sys
+import threading
 import time
 
 import pytest
@@ -96,6 +98,21 @@ def test_a_study_that_is_done_has_no_time_left() -> None:
     for number in range(40):
         table.on_event(TrialEnded(number=number, ending="finished"))
     assert "left" not in _render(table)
+
+
+def test_a_study_says_that_no_trial_has_started_yet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fer_tune.common.console.LOG_SECONDS", 0)
+    said = threading.Event()
+    monkeypatch.setattr(sys.stderr, "flush", said.set)
+    with LiveTable(Console(file=io.StringIO(), width=80), SETTINGS) as table:
+        table.start_clock()
+        said.wait(10)
+        assert "0 of 40 trials done, waiting for a worker to start a trial" in _render(table)
+        _feed(table, 1)
+        assert "waiting" not in _render(table)
+    assert capsys.readouterr().err == "waiting for a worker to start a trial ...\n"
 
 
 def test_a_study_of_one_trial_reads_well() -> None:
