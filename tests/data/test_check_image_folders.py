@@ -47,6 +47,7 @@ def test_folders_that_name_no_expression_are_refused(folders: Sequence[str], mes
         (["train/original/sad", "train/aligned/sad"], "may hold the same faces; move one of them"),
         (["train/sad", "train/augmented/sad"], "train/ and train/augmented/ may hold the same"),
         (["sad/48x48", "sad/96x96"], "sad/48x48/ and sad/96x96/ may hold the same"),
+        (["train/sad", "train/sad - Copy"], "train/sad/ and train/sad - Copy/ may hold the same"),
         (["train1/sad", "train2/sad", "test/sad"], "train1/ and train2/ are both the train split"),
         (["train/sad", "val/sad", "eval/sad"], "eval/ and val/ are both the validation split"),
         (["train/sad", "train/train/sad"], "are both the train split"),
@@ -56,7 +57,7 @@ def test_folders_that_name_no_expression_are_refused(folders: Sequence[str], mes
 def test_faces_that_may_be_doubled_or_mixed_are_refused(
     folders: Sequence[str], message: str
 ) -> None:
-    both = (folder.replace("sad", word) for folder in folders for word in ("sad", "angry"))
+    both = [folder.replace("sad", word) for word in ("sad", "angry") for folder in folders]
     with pytest.raises(UserError, match=message):
         check(*both)
 

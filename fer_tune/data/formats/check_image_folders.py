@@ -102,9 +102,10 @@ def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str) -> N
         )
     groups: defaultdict[object, set[Folder]] = defaultdict(set)
     for meaning in meanings.values():
-        groups[meaning.root, meaning.split].add(meaning.above)
-        place = (*meaning.above, meaning.label)
-        groups[meaning.root, meaning.split, place].add((*place, *meaning.below))
+        root, split, above = meaning.root, meaning.split, meaning.above
+        groups[root, split].add(above)
+        label = match_emotion(meaning.label) or meaning.label
+        groups[root, split, above, label].add((*above, meaning.label, *meaning.below))
     for folders in groups.values():
         names = list_differing_names(folders)
         both = " and ".join(map(_format_folder, sorted(folders)[:2]))
