@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from fer_tune.common.errors import MissingStudyError, UserError
 from fer_tune.common.safe_text import hide_passwords
+from fer_tune.common.validation_errors import format_validation_error
 from fer_tune.events import current_time_ms
 from fer_tune.tracking.ensure_sqlite import RUN_SEARCH_HINT, ensure_sqlite_database
 from fer_tune.tracking.mlflow_command import format_mlflow_command
@@ -246,5 +249,7 @@ def _find_or_create_experiment(store: Store, artifacts: Path | None, create: boo
 
 def summarize_error(error: Exception) -> str:
     """Return the first line of an error's message, shortened and without passwords."""
+    if isinstance(error, ValidationError):
+        return format_validation_error(error)
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return textwrap.shorten(hide_passwords(lines[0]), 200, placeholder=" ...")

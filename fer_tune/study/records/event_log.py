@@ -10,8 +10,9 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from fer_tune.common.errors import UserError, explain_os_errors
+from fer_tune.common.validation_errors import format_validation_error
 from fer_tune.events import EpochEnded, Event, TrialStarted
-from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.settings import FIX_RECORD, StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
 
 FILE = "journal.jsonl"
@@ -86,7 +87,8 @@ class EventLogReader:
         try:
             return _EVENT.validate_json(line)
         except ValidationError as error:
-            raise UserError(f"{self._path}: line {number} is no event; was it changed?") from error
+            problem = f"line {number} is no event ({format_validation_error(error)})"
+            raise UserError(f"{self._path}: {problem}; {FIX_RECORD}") from error
 
 
 def read_events(folder: Path) -> Iterator[Event]:

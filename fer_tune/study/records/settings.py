@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fer_tune.common import atomic
 from fer_tune.common.errors import UserError, explain_os_errors
+from fer_tune.common.validation_errors import format_validation_error
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.defaults import SCHEDULER, SchedulerName
 from fer_tune.study.prior_trial import PriorTrial
@@ -17,6 +18,8 @@ from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.study.search_space.validate_space import find_space_errors
 
 FILE = "study.json"
+
+FIX_RECORD = "if another version of fer_tune wrote it, use this version; otherwise correct it"
 
 # The name is also a folder's name and a part of addresses: no separator, no dot at the start.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -100,9 +103,13 @@ def read_settings(storage: Path, name: str) -> tuple[Path, StudySettings]:
         known = sorted(file.parent.name for file in storage.glob(f"*/{FILE}"))
         close = difflib.get_close_matches(name, known, n=3, cutoff=0) or ["none"]
         raise UserError(f"no study {name} in {storage}; there are: {', '.join(close)}") from None
-    except (OSError, ValidationError) as error:
-        line = str(error).splitlines()[0]
-        raise UserError(f"{path} cannot be read: {line}; was it changed by hand?") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        is_damaged = error.errors()[0]["type"] == "json_invalid"
+        advice = "restore it from a copy, or begin another study" if is_damaged else FIX_RECORD
+        problem = format_validation_error(error)
+        raise UserError(f"{path} cannot be read: {problem}; {advice}") from error
     problems = find_space_errors(settings.space) or _find_prior_trial_errors(settings)
     if settings.name != name:  # it would continue in the folder of another study
         problems.insert(0, f"its name is {settings.name}")

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
+from fer_tune.common.validation_errors import truncate_value
 from fer_tune.study.search_space.parameters import FloatRange, Parameter, Value
-from fer_tune.study.search_space.yaml_loader import truncate_value
 
 
 def sort_parents_first(parameters: Mapping[str, Parameter]) -> list[str]:

@@ -6,9 +6,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.validation_errors import format_validation_error
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.study.search_space.validate_space import find_space_errors
-from fer_tune.study.search_space.yaml_loader import parse_yaml, truncate_value
+from fer_tune.study.search_space.yaml_loader import parse_yaml
 
 _PACKAGE_DIR = Path(__file__).parents[2]
 # In a checkout, and inside an installed wheel.
@@ -18,16 +19,9 @@ _MAX_BYTES = 1 << 20  # reading a fer2013.csv as YAML by mistake would take an h
 
 # Replace pydantic's messages, which name its own types.
 _MESSAGES = {
-    "missing": "it is missing",
-    "extra_forbidden": "unknown key",
     "union_tag_not_found": "its type is missing: float, int or choice",
     "union_tag_invalid": "its type is none of float, int and choice",
-    "model_type": "needs keys and values",
-    "dict_type": "needs keys and values",
-    "model_attributes_type": "needs keys and values",
-    "tuple_type": "needs a list",
 }
-_TYPES = ("float", "int", "choice", "bool", "str")
 
 
 def find_space_file(name: str) -> Path:
@@ -72,16 +66,9 @@ def parse_space(text: str, source: str) -> SearchSpace:
     try:
         space = SearchSpace.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{source}: {_format_first_error(error)}") from error
+        raise UserError(
+            f"{source}: {format_validation_error(error, _MESSAGES, limit=1)}"
+        ) from error
     if errors := find_space_errors(space):
         raise UserError(f"{source}: {errors[0]}")
     return space
-
-
-def _format_first_error(error: ValidationError) -> str:
-    first = error.errors()[0]
-    # Pydantic adds the type to the path of a parameter or a value.
-    key = ".".join(str(part) for part in first["loc"] if part not in _TYPES)
-    value = "" if first["type"] == "missing" else f"{truncate_value(first['input'])}: "
-    message = _MESSAGES.get(first["type"], first["msg"].removeprefix("Value error, "))
-    return f"{key}: {value}{message}"

@@ -4,10 +4,10 @@ import difflib
 
 from pydantic import ValidationError
 
+from fer_tune.common.validation_errors import truncate_value
 from fer_tune.study.search_space import conditions
 from fer_tune.study.search_space.parameters import Point
 from fer_tune.study.search_space.space import SearchSpace
-from fer_tune.study.search_space.yaml_loader import truncate_value
 from fer_tune.trial_config import TrialConfig
 
 

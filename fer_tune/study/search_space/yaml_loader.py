@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.validation_errors import truncate_value
 
 
 def parse_yaml(text: str, source: str) -> Any:
@@ -23,12 +24,6 @@ def parse_yaml(text: str, source: str) -> Any:
         raise UserError(f"{source}: nested too deeply") from error
     except yaml.YAMLError as error:
         raise UserError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
-
-
-def truncate_value(value: object) -> str:
-    """Return a value as text for an error, at most about 100 characters."""
-    text = str(value)
-    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 class _StrictLoader(yaml.SafeLoader):

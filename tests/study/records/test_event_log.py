@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -99,6 +100,28 @@ def test_a_line_changed_by_hand_is_reported_with_its_number(folder: Path) -> Non
     (folder / FILE).write_text("".join(lines))
     with pytest.raises(UserError, match="line 3 is no event"):
         read_trials(folder)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"number":1,"kind":"promoted"}', "promoted"),  # of a newer version
+        ('{"number":1,"kind":"started","name":"a"}', "started.config: it is missing"),
+        ('{"number":1,"kind', "Invalid JSON: EOF"),
+        ("\ufffd", "Invalid JSON"),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_named(tmp_path: Path, line: str, problem: str) -> None:
+    (tmp_path / FILE).write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(UserError, match=f"line 1 is no event .*{re.escape(problem)}") as error:
+        read_trials(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_new_fields_of_a_newer_version_are_left_out(tmp_path: Path) -> None:
+    line = EVENTS[0].model_dump_json().replace("{", '{"host":"a",', 1)
+    (tmp_path / FILE).write_text(line + "\n")
+    assert list(read_events(tmp_path)) == EVENTS[:1]
 
 
 def test_a_full_disk_is_reported_with_the_name_of_the_file(

@@ -49,11 +49,41 @@ def test_settings_changed_by_hand_are_reported_in_one_line(
     assert "\n" not in str(error.value)
 
 
+def test_keys_of_another_version_are_named(tmp_path: Path, settings: StudySettings) -> None:
+    path = write_settings(tmp_path, settings) / FILE
+    content = json.loads(path.read_text())
+    del content["epochs"]
+    path.write_text(
+        json.dumps({**content, "budget": 7, "space": {**content["space"], "goal": "x"}})
+    )
+    with pytest.raises(UserError) as error:
+        read_settings(tmp_path, "tested")
+    for named in (
+        str(path),
+        "epochs: it is missing",
+        "budget: 7: unknown key",
+        "space.goal: x: un",
+    ):
+        assert named in str(error.value)
+    assert "if another version of fer_tune wrote it, use this version" in str(error.value)
+
+
+@pytest.mark.parametrize("length", [0, 1, 200])
+def test_a_file_that_is_cut_off_is_reported_as_such(
+    tmp_path: Path, settings: StudySettings, length: int
+) -> None:
+    path = write_settings(tmp_path, settings) / FILE
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(UserError, match=r"Invalid JSON: EOF .*; restore it from a copy") as error:
+        read_settings(tmp_path, "tested")
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
         ({"name": "../../other"}, "its name is ../../other"),
-        ({"seed": -1}, "cannot be read: 1 validation error"),
+        ({"seed": -1}, "cannot be read: seed: -1: Input should be greater"),
         ({"space": {"parameters": {"depht": {"type": "int", "low": 1, "high": 5}}}}, "mean depth?"),
         ({"space": {"parameters": {"depth": {"type": "int", "low": 1, "high": 10**400}}}}, "read"),
     ],
