@@ -157,6 +157,7 @@ def _configure_mlflow() -> None:
         "MLFLOW_LOGGING_LEVEL": "ERROR",
     }.items():
         os.environ.setdefault(name, value)
+    os.environ.pop("MLFLOW_ACTIVE_MODEL_ID", None)  # MLflow would link metrics to this model
     logging.getLogger("alembic").setLevel(logging.WARNING)
     # Both log the traceback of an error that is also raised, or of Ctrl-C during a call.
     for name in ("mlflow.store.db.utils", "sqlalchemy.pool"):

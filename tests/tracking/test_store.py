@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -190,3 +191,11 @@ def test_two_studies_that_begin_at_once_share_one_new_store(tmp_path: Path) -> N
     answers = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert answers[0] == answers[1]
+
+
+def test_a_variable_of_mlflow_links_no_metrics_to_another_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ACTIVE_MODEL_ID", "m-of-another-project")
+    open_store(root=tmp_path)
+    assert "MLFLOW_ACTIVE_MODEL_ID" not in os.environ

@@ -34,7 +34,7 @@ def start_local_ray(options: dict[str, Any]) -> None:
     try:
         _init_ray(options)
     except Exception as error:
-        if "timed out" not in str(error):
+        if not _has_timed_out(error):
             raise _explain_start_error(error, folder) from error
         try:
             _init_ray(options)
@@ -85,8 +85,11 @@ def _explain_start_error(error: Exception, folder: Path) -> UserError:
     if "AF_UNIX" in str(error):
         problem = f"{folder} is too long a path for Ray's sockets"
         return UserError(f"{problem}; set RAY_TMPDIR to a shorter one, such as /tmp")
+    reason = find_first_sentence(str(error))
+    hint = "the machine may be busy or short of memory; " if _has_timed_out(error) else ""
     logs = folder / "session_latest" / "logs"
-    return UserError(
-        f"Ray cannot start on this machine: {find_first_sentence(str(error))}; is it very "
-        f"busy, or short of memory? Ray's logs are in {logs}"
-    )
+    return UserError(f"Ray cannot start on this machine: {reason}; {hint}Ray's logs are in {logs}")
+
+
+def _has_timed_out(error: Exception) -> bool:
+    return "timed out" in str(error)
