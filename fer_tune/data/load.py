@@ -11,7 +11,7 @@ from fer_tune.data import cache
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE, DEMO_WARNING, draw_demo_splits
 from fer_tune.data.faces import Splits
 from fer_tune.data.formats import read_faces
-from fer_tune.data.formats.folder_scan import describe_passed_over, has_data_suffix, scan_folder
+from fer_tune.data.formats.folder_scan import LEFT_OUT, has_data_suffix, scan_folder
 from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
 from fer_tune.data.split import split_faces
 
@@ -34,7 +34,12 @@ def load_splits(path: Path | None, options: ReadOptions = DEFAULT_OPTIONS) -> Sp
     origin = path.resolve() if path.name in {"", ".."} else path.parent.resolve() / path.name
 
     def decode() -> Splits:
-        return split_faces(read_faces(origin, options), origin.name)
+        decoded = read_faces(origin, options)
+        try:
+            return split_faces(decoded, origin.name)
+        except UserError as error:  # what was left out may be the reason
+            left_out = [note for note in decoded.notes if note.startswith(LEFT_OUT)]
+            raise UserError("; ".join([str(error), *left_out])) from None
 
     try:
         splits = cache.load_or_decode(origin, decode, options)
@@ -64,16 +69,17 @@ def _find_default_path() -> Path | None:
 
 def _explain_unused_folder() -> tuple[str, ...]:
     """Return a note on why the demo faces are used although there is something at data/."""
-    folder = _DEFAULT_FOLDER
+    folder, reason = _DEFAULT_FOLDER, ""
     if folder.is_dir():
         files, _, notes = scan_folder(folder)
-        names = [file.relative_to(folder) for file in files]
-        reason = "; ".join([*notes, *describe_passed_over(names)])
-    else:
-        reason = "no folder" if folder.exists() else "a link that leads nowhere"
-        reason = reason if os.path.lexists(folder) else ""
-    advice = "unpack archives in it, or name the faces with --data PATH"
-    return (f"{folder}/ is not used, it holds no faces ({reason}); {advice}",) if reason else ()
+        try:
+            if files or notes:
+                read_faces(folder)
+        except UserError as error:
+            reason = str(error)
+    elif os.path.lexists(folder):
+        reason = "it is no folder" if folder.exists() else "its link leads nowhere"
+    return (f"{folder}/ is not used: {reason}",) if reason else ()
 
 
 def _check_readable(path: Path) -> None:

@@ -112,6 +112,16 @@ def test_a_folder_without_readable_files_says_what_it_holds(folder: Path) -> Non
         load_splits(folder)
 
 
+def test_a_split_left_empty_says_which_files_were_passed_over(folder: Path) -> None:
+    write_folders(folder, drawn_faces())
+    for file in (folder / "train").rglob("*.png"):
+        file.rename(file.with_suffix(".heic"))
+    with pytest.raises(UserError) as error:
+        load_splits(folder)
+    assert "none to train on" in str(error.value)
+    assert "files passed over: 42 .heic (first: train/angry/0.heic)" in str(error.value)
+
+
 def test_links_to_images_are_followed(folder: Path, tmp_path: Path, expected: str) -> None:
     write_folders(tmp_path / "store", drawn_faces())
     for file in (tmp_path / "store").rglob("*.png"):

@@ -100,18 +100,29 @@ def test_the_demo_faces_say_why_the_data_folder_is_not_used() -> None:
     assert load_splits(None).notes == ()
     Path("data", "fer2013.tar.gz").write_bytes(b"\x1f\x8b")
     (note,) = load_splits(None).notes
-    assert note == (
-        "data/ is not used, it holds no faces (files passed over: 1 .gz (first: fer2013.tar.gz)); "
-        "unpack archives in it, or name the faces with --data PATH"
+    assert note.startswith(
+        "data/ is not used: data holds no faces, but fer2013.tar.gz, which is a gzip archive; "
+        "unpack it first"
+    )
+
+
+def test_other_files_in_the_data_folder_are_counted() -> None:
+    Path("data").mkdir()
+    Path("data", "README.md").touch()
+    Path("data", "faces.csv").symlink_to("nowhere.csv")
+    (note,) = load_splits(None).notes
+    assert note.startswith(
+        "data/ is not used: data holds no faces (links that lead nowhere: 1 (first: faces.csv); "
+        "files passed over: 1 .md (first: README.md)); known formats: "
     )
 
 
 def test_a_data_link_that_leads_nowhere_is_not_used() -> None:
     Path("data").symlink_to("/no/such/folder")
-    assert "(a link that leads nowhere)" in load_splits(None).notes[0]
+    assert load_splits(None).notes == ("data/ is not used: its link leads nowhere",)
     Path("data").unlink()
     Path("data").touch()
-    assert "(no folder)" in load_splits(None).notes[0]
+    assert load_splits(None).notes == ("data/ is not used: it is no folder",)
 
 
 def test_a_data_folder_that_links_to_the_faces_is_used(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ _SYSTEM_NAMES = frozenset(
 )
 _SUFFIX_PATTERN = re.compile(r"\.\w{1,10}")
 _MAX_SUFFIXES_LISTED = 5
+# Notes that say which faces may be missing begin so.
+LEFT_OUT = _PASSED_OVER, _BROKEN_LINKS = "files passed over", "links that lead nowhere"
 _ADVICE = "make it readable, or move it away"
 # Images of these kinds are passed over, so the note says what to do.
 _OTHER_IMAGES = frozenset(
@@ -80,7 +82,7 @@ def scan_folder(root: Path) -> FolderScan:
         broken += [link for link, mode in modes.items() if not mode]
     notes = [
         *_describe_paths("links followed", sorted(set(followed).difference(repeated)), root),
-        *_describe_paths("links that lead nowhere", broken, root),
+        *_describe_paths(_BROKEN_LINKS, broken, root),
         *_describe_paths("links to folders that are read already", repeated, root),
     ]
     return FolderScan(sorted(files, key=str), sorted(empty), notes)
@@ -95,7 +97,8 @@ def describe_passed_over(paths: Sequence[PurePath]) -> list[str]:
     counts = [f"{count:,} {suffix or 'without a suffix'}" for suffix, count in listed]
     if others := suffixes.total() - sum(count for _, count in listed):
         counts.append(f"{others:,} others")
-    note = f"files passed over: {', '.join(counts)} (first: {escape_unprintable(str(min(paths)))})"
+    first = escape_unprintable(str(min(paths)))
+    note = f"{_PASSED_OVER}: {', '.join(counts)} (first: {first})"
     advice = "; convert images among them to PNG" if suffixes.keys() & _OTHER_IMAGES else ""
     return [note + advice]
 
