@@ -31,7 +31,10 @@ def split_faces(decoded: DecodedFaces, source: str) -> Splits:
     no faces in some split.
     """
     if len(decoded.classes) < 2:
-        raise UserError(f"{source} holds one class only ({decoded.classes[0]}); two are needed")
+        raise UserError(
+            f"{source} holds one class only ({decoded.classes[0]}); give each expression a folder "
+            "or a label of its own"
+        )
     faces = {name: _sort_faces(own) for name, own in decoded.splits.items()}
     if len(faces) == 1:  # whatever its name
         faces = {"train": faces.popitem()[1]}

@@ -63,6 +63,7 @@ def test_without_folders_of_splits_the_file_names_decide_if_all_have_one(folder:
         ("image/angry_actor_104.png", "label/label.lst"),
         ("train_set/images/0.png", "train_set/annotations/0_exp.npy"),
         ("faces/1.png", "labels.XLSX"),
+        ("jaffedbase/KA.AN1.39.png", "ratings.txt"),
     ],
 )
 def test_a_table_of_labels_beside_the_images_is_named(
@@ -70,7 +71,7 @@ def test_a_table_of_labels_beside_the_images_is_named(
 ) -> None:
     place(drawn_faces()[0], folder / images)
     (folder / table).parent.mkdir(parents=True, exist_ok=True)
-    for path in (folder / table, folder / "a readme.txt", folder / "notes.txt"):
+    for path in (folder / table, folder / "a readme.txt"):
         path.write_text("1 2")
     message = rf"put the images into one folder .* \({table} may have the labels, but is not read\)"
     with pytest.raises(UserError, match=message):

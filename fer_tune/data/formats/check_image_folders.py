@@ -40,12 +40,7 @@ def check_folders(
 
 def _check_classes(meanings: Collection[FolderMeaning], source: str) -> None:
     labels = sorted({meaning.label for meaning in meanings}, key=lambda name: (len(name), name))
-    if len(labels) == 1:
-        raise UnclassedImagesError(
-            f"{source}: all images are in folders called {labels[0]}; {ADVICE}. If the classes are "
-            "inside it, name that folder"
-        )
-    if not any(map(match_emotion, labels)):
+    if len(labels) > 1 and not any(map(match_emotion, labels)):
         places = [(*meaning.root, *meaning.above, meaning.label) for meaning in meanings]
         names = set(list_differing_names(places))
         people = [sorted(filter(_is_person_code, names.intersection(place))) for place in places]

@@ -11,6 +11,7 @@ from fer_tune.data.formats.check_image_folders import check_folders
 from fer_tune.data.formats.class_and_split_names import match_split_in_image_name
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.image_locations import (
+    ADVICE,
     UnclassedImagesError,
     describe_passed_over,
     interpret_folders,
@@ -32,12 +33,14 @@ def read_image_folders(files: list[OpenableFile], collector: FaceCollector) -> N
     Raises UserError if the folders do not say the classes, or are several data sets.
     """
     paths, source = [file.path for file in files], collector.source
-    class_names = collector.class_names
+    class_names, table = collector.class_names, _find_label_table(collector.passed_over)
     try:
         meanings = interpret_folders(paths, source, class_names)
         check_folders(meanings, source, class_names)
+        labels = {meaning.label for meaning in meanings.values()}
+        if len(labels) == 1 and table:
+            raise UnclassedImagesError(f"{source}: all images are in {labels.pop()}/; {ADVICE}")
     except UnclassedImagesError as error:
-        table = _find_label_table(collector.passed_over)
         hint = f" ({table} may have the labels, but is not read)" if table else ""
         raise UserError(f"{error}{hint}") from None
     collector.notes |= dict.fromkeys(describe_passed_over([*meanings.values()]))
