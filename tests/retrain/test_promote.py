@@ -150,6 +150,22 @@ def test_the_first_model_is_the_champion_and_has_the_reason(
     assert "fer_tune" in entry.tags["mlflow.modelVersions"]
 
 
+def test_a_log_that_cannot_be_written_loses_no_model(
+    store: Store, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the disk of the log is full")
+
+    monkeypatch.setattr(Console, "print", fail)
+    with pytest.raises(OSError, match="log is full"):
+        register(1, 90)
+    version = store.create_client().get_model_version_by_alias("fer_tune", CHAMPION)
+    assert "there was no champion" in str(version.description)
+    runs = store.search_runs("tags.`fer_tune.retrained_study` = 's'")
+    (retraining,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    assert "test/accuracy_without_twins" in retraining.data.metrics
+
+
 def test_a_better_model_takes_the_champions_place(store: Store, register: Register) -> None:
     register(2, 90)
     version, printed = register(3, 110)

@@ -162,6 +162,21 @@ def test_a_done_study_runs_nothing_when_resumed_and_prints_its_results(
     assert f"-m fer_tune.retrain --study {small_study.name}" in shown
 
 
+def test_the_report_is_written_before_the_results_are_printed(
+    small_study: FinishedStudy, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = workplace / "mlruns/studies" / small_study.name / "report.html"
+    report.unlink()
+
+    def fail(*_: object) -> None:
+        raise OSError("the disk of the log is full")
+
+    monkeypatch.setattr("fer_tune.terminal.study_summary.show_outcome", fail)
+    with pytest.raises(OSError, match="log is full"):
+        search.main(["--resume", small_study.name])
+    assert report.exists()
+
+
 def test_the_same_study_gives_the_same_numbers(small_study: FinishedStudy) -> None:
     search.main([*TWO_TRIALS, "--study", "demo-again"])
     store = open_store()
