@@ -1,11 +1,13 @@
 """Tiny studies, from the command line to MLflow."""
 
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,6 +146,35 @@ def test_a_stopped_study_prints_its_resume_command_and_loses_nothing(
     shown, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"-m fer_tune.search --resume {name}" in shown
+    assert {trial.ending for trial in read_trials(folder)} == {"interrupted"}
+    parent, runs = _get_runs(name)
+    assert {run.info.status for run in (parent, *runs)} == {"KILLED"}
+
+
+def test_a_study_whose_terminal_is_closed_is_stopped_and_loses_nothing(workplace: Path) -> None:
+    name = "demo-closed"
+    options = ["--trials", "1", "--epochs", "90", "--grace", "90", "--study", name]
+    terminal, inside = pty.openpty()
+    os.set_blocking(terminal, False)
+    # The system sends SIGHUP to all processes in the terminal, also to those of Ray.
+    process = subprocess.Popen(
+        ["setsid", "--ctty", sys.executable, "-m", "fer_tune.search", *SMALL, *options],
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        text=True,
+    )
+    os.close(inside)
+    folder = workplace / "mlruns/studies" / name
+
+    def has_epoch() -> bool:
+        with suppress(BlockingIOError):
+            os.read(terminal, 1 << 16)  # otherwise the study would wait for the terminal
+        return any(each.history for each in read_trials(folder))
+
+    _wait_for(has_epoch, process)
+    os.close(terminal)
+    assert process.wait(60) == 130
     assert {trial.ending for trial in read_trials(folder)} == {"interrupted"}
     parent, runs = _get_runs(name)
     assert {run.info.status for run in (parent, *runs)} == {"KILLED"}
