@@ -58,6 +58,10 @@ def test_the_class_is_found_by_its_name_and_then_by_its_place(
             ["train/male/happy", "train/female/happy", "test/male/happy"],
             "folders between split and class, passed over: female, male",
         ),
+        (
+            ["train/fold1/sad", "train/fold2/sad"],
+            "folders between split and class, passed over: fold1, fold2",
+        ),
         (["S001/sad", "S002/sad"], "folders around the data, passed over: S001, S002"),
         (["sad/left", "sad/right"], "folders inside the classes, passed over: left, right"),
     ],

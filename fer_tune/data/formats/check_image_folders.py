@@ -23,7 +23,9 @@ from fer_tune.data.formats.image_locations import (
 )
 
 _PERSON_CODE = re.compile(r"[^\W\d_]+[ _-]?\d+")  # AF01, S005, person_12
-_PERSON_WORDS = ("male", "female", "man", "men", "woman", "women", "boys", "girls", "children")
+_PERSON_WORDS = re.compile(
+    "(fe)?males?|(wo)?m[ae]n|boys?|girls?|child(ren)?|kids?|adults?|young|old", re.IGNORECASE
+)
 
 
 def check_folders(
@@ -90,10 +92,11 @@ def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str) -> N
     emotions = {emotion for emotion, _ in places}  # positive/happy, negative/sad: one root for each
     has_own_roots = len(places) == len(emotions) and None not in emotions
     if not has_own_roots and not all(map(_is_people, names)):
-        hint = f"; if they are splits, rename them ({KNOWN_SPLITS})" if outside else ""
+        are_splits = outside and not any(map(has_version_word, names))
+        hint = f". If they are splits, rename them ({KNOWN_SPLITS})" if are_splits else ""
         raise UserError(
             f"{source} holds several data sets ({', '.join(map(_format_folder, sorted(roots)[:5]))}"
-            f"); name one of them{'' if any(map(has_version_word, names)) else hint}"
+            f"); name one of them, or merge their class folders{hint}"
         )
     groups: defaultdict[object, set[Folder]] = defaultdict(set)
     for meaning in meanings.values():
@@ -125,4 +128,4 @@ def _is_person_code(name: str) -> bool:
 
 
 def _is_people(name: str) -> bool:
-    return _is_person_code(name) or name.casefold() in _PERSON_WORDS
+    return _is_person_code(name) or bool(_PERSON_WORDS.fullmatch(name))

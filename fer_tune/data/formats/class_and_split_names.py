@@ -44,7 +44,7 @@ _VERSION_WORDS = frozenset(
         "original originals origin orig aligned align crop crops cropped aug augment augmented "
         "augmentation augmentations resized gray grey grayscale greyscale rgb color colour raw "
         "processed preprocessed clean cleaned enhanced normalized normalised flipped mirrored "
-        "rotated copy backup new version v fold folds "
+        "rotated copy backup new version v "
         "fer ferplus raf rafdb affectnet affect net ck jaffe kdef expw sfew afew"
     )
 )
@@ -53,7 +53,7 @@ _COLLECTION_WORDS = _LABEL_WORDS.union(
     _find_words(
         "data dataset datasets db database set sets split splits image images img imgs picture "
         "pictures pic pics photo photos face faces facial emotions emo expressions classes "
-        "categories labels archive folder folders full all jpg png plus"
+        "categories labels archive folder folders fold folds full all jpg png plus"
     )
 )
 _FILLER_WORDS = _VERSION_WORDS | _COLLECTION_WORDS
