@@ -92,11 +92,11 @@ def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str) -> N
     emotions = {emotion for emotion, _ in places}  # positive/happy, negative/sad: one root for each
     has_own_roots = len(places) == len(emotions) and None not in emotions
     if not has_own_roots and not all(map(_is_people, names)):
-        are_splits = outside and not any(map(has_version_word, names))
-        hint = f". If they are splits, rename them ({KNOWN_SPLITS})" if are_splits else ""
+        merge = "" if any(map(has_version_word, names)) else ", or merge their class folders"
+        rename = f". If they are splits, rename them ({KNOWN_SPLITS})" if merge and outside else ""
         raise UserError(
             f"{source} holds several data sets ({', '.join(map(_format_folder, sorted(roots)[:5]))}"
-            f"); name one of them, or merge their class folders{hint}"
+            f"); name one of them{merge}{rename}"
         )
     groups: defaultdict[object, set[Folder]] = defaultdict(set)
     for meaning in meanings.values():
