@@ -35,8 +35,9 @@ def _require_equal(name: str, given: object, began_with: object) -> None:
     if given is None or given == began_with:
         return
     option = f"--{name.replace('_', '-')}" + ("" if given is True else f" {given}")
-    setting = "no such option" if began_with in (None, "") or began_with is False else began_with
-    raise UserError(f"{option}: the study has {setting}; leave it out")
+    is_absent = began_with is None or began_with is False
+    setting = "began without it" if is_absent else f"has {began_with}"
+    raise UserError(f"{option}: the study {setting}; leave it out")
 
 
 def _check_space(name: str, settings: StudySettings) -> None:
@@ -46,8 +47,8 @@ def _check_space(name: str, settings: StudySettings) -> None:
         raise UserError(f"{error}; or leave it out, the study has its own copy") from error
     if space != settings.space:
         given, began_with = (each.to_yaml().splitlines() for each in (space, settings.space))
-        new = next((line.strip() for line in given if line not in began_with), "less")
-        old = next((line.strip() for line in began_with if line not in given), "nothing like it")
+        new = next((line.strip() for line in given if line not in began_with), "fewer lines")
+        old = next((line.strip() for line in began_with if line not in given), "no such line")
         raise UserError(f"--space {name} has {new}, and the study has {old}; leave it out")
 
 
@@ -58,6 +59,4 @@ def _check_warm_start(names: list[str], settings: StudySettings, storage: StudyS
         store = open_store(find_store_uri(settings, storage), create=False, needs_write=False)
         unknown = sorted({trial.study for trial in warm_start(store, unknown, settings)[0]})
     if unknown or not began_with <= set(names):
-        text = "--warm-start " + " ".join(sorted(began_with)) if began_with else "no such option"
-        given = " ".join(names)
-        raise UserError(f"--warm-start {given}: the study has {text}; leave it out")
+        _require_equal("warm_start", " ".join(names), " ".join(sorted(began_with)) or None)

@@ -161,7 +161,7 @@ def _run_trials(
     pruner = CheckpointPruner(context.shared_dir, metric, max_gap)
     with (
         closing(event_log.EventLog(plan.folder)) as log,
-        LiveTable(console, plan.settings) as table,
+        LiveTable(console, plan.settings, plan.time_budget) as table,
     ):
         for event in event_log.read_events(plan.folder):
             table.on_event(event)

@@ -47,15 +47,20 @@ class LiveTable:
 
     A terminal gets a table that is drawn again as results come in. A file or pipe gets lines about
     epochs, and a line for every trial that ends or is paused.
+
+    time_budget: seconds after which the study stops; None for no limit.
     """
 
-    def __init__(self, console: Console, settings: StudySettings) -> None:
+    def __init__(
+        self, console: Console, settings: StudySettings, time_budget: float | None = None
+    ) -> None:
         self._console, self._settings = console, settings
         self._metric, self._space = settings.metric, settings.space
         self._metric_name = format_metric_name(settings.metric)
         self._rows: dict[int, TrialRow] = {}
         self._lines = EpochLines(console, settings.metric, settings.epochs)
         self._start_time = time.monotonic()
+        self._time_budget = math.inf if time_budget is None else time_budget
         self._new_epochs = 0
         self._is_live = False
         self._waiting = ExitStack()  # open until a trial starts
@@ -178,7 +183,8 @@ class LiveTable:
         left = begun + mean * (trials - len(self._rows))
         if not left:
             return ""
-        seconds = left * (time.monotonic() - self._start_time) / self._new_epochs
+        passed = time.monotonic() - self._start_time
+        seconds = max(0, min(left * passed / self._new_epochs, self._time_budget - passed))
         return f"{'about' if ended else 'up to'} {format_duration(seconds)} left"
 
 

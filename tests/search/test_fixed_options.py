@@ -46,8 +46,8 @@ def test_the_options_that_a_study_began_with_may_be_given_again() -> None:
     ("option", "problem"),
     [
         ("--epochs=20", "--epochs 20: the study has 9; leave it out"),
-        ("--train-faces=100", "--train-faces 100: the study has no such option; leave it out"),
-        ("--skip-bad", "--skip-bad: the study has no such option; leave it out"),
+        ("--train-faces=100", "--train-faces 100: the study began without it; leave it out"),
+        ("--skip-bad", "--skip-bad: the study began without it; leave it out"),
         ("--study=other", "--study other: the study has mine; leave it out"),
         ("--metric=gap", "--metric gap: the study has val/macro_f1; leave it out"),
         ("--seed=1", "--seed 1: the study has 0; leave it out"),
@@ -83,10 +83,10 @@ def test_other_studies_of_a_warm_start_are_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(fixed_options, "open_store", lambda *_, **__: None)
     _check(STUDY, "--warm-start", "first", "unfit")  # none of its trials fitted
     _check(PLAIN, "--warm-start", "unfit")
-    problem = "--warm-start first second: the study has --warm-start first; leave it out"
+    problem = "--warm-start first second: the study has first; leave it out"
     with pytest.raises(UserError, match=problem):
         _check(STUDY, "--warm-start", "first", "second")
-    with pytest.raises(UserError, match="--warm-start unfit: the study has --warm-start first"):
+    with pytest.raises(UserError, match="--warm-start unfit: the study has first"):
         _check(STUDY, "--warm-start", "unfit")
-    with pytest.raises(UserError, match="--warm-start second: the study has no such option"):
+    with pytest.raises(UserError, match="--warm-start second: the study began without it"):
         _check(PLAIN, "--warm-start", "second")

@@ -188,14 +188,18 @@ def test_a_remark_about_a_trial_is_printed_once_when_it_happens() -> None:
     assert written.getvalue() == "trial 000: its worker died\n"
 
 
-def test_before_a_trial_ends_the_time_left_is_that_of_whole_trials(
+def test_before_a_trial_ends_the_time_left_is_that_of_whole_trials_within_the_budget(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    table = LiveTable(Console(file=io.StringIO(), width=80), SETTINGS)
-    table.start_clock()
-    table.on_event(TrialStarted(number=0, name="", config=TrialConfig()))
+    tables = [
+        LiveTable(Console(file=io.StringIO(), width=80), SETTINGS, budget) for budget in (None, 600)
+    ]
+    for table in tables:
+        table.start_clock()
+        table.on_event(TrialStarted(number=0, name="", config=TrialConfig()))
     now += 60  # for one of 40 times 9 epochs
-    table.on_event(EpochEnded(number=0, result=_result(1, 0.5)))
-    assert "best 0.500, up to 5 h 59 min left" in _render(table)
+    for table, shown in zip(tables, ("5 h 59 min", "9 min"), strict=True):
+        table.on_event(EpochEnded(number=0, result=_result(1, 0.5)))
+        assert f"best 0.500, up to {shown} left" in _render(table)
