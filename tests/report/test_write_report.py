@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.read_artifacts import REPORT_FILE, find_text
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store, open_store
+from tests.machine import hold_read_only
 
 SPACE = "parameters:\n  depth: {type: int, low: 1, high: 5}\n"
 
@@ -157,6 +159,42 @@ def test_the_page_goes_where_the_user_wants_it(
     name, output = begin(trial(0, 20)).name, tmp_path / "a folder" / "page.html"
     main(["--study", name, "--tracking-uri", store.uri, "--output", str(output)])
     assert output.read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_a_study_that_cannot_be_written_to_is_reported_elsewhere(
+    trial: Trial,
+    begin: Begin,
+    store: Store,
+    storage: StudyStorage,
+    public_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name, folder, output = begin(trial(0, 20)).name, public_path / "mlruns", public_path / "out"
+    shutil.copytree(storage.local_dir, folder / "studies")
+    shutil.copyfile(store.uri.removeprefix("sqlite:///"), folder / "mlflow.db")
+    output.mkdir()
+    output.chmod(0o777)
+    options = ["--study", name, "--tracking-uri", str(folder), "--storage", f"{folder}/studies"]
+    with hold_read_only(folder):
+        main([*options, "--output", str(output / "page.html")])
+        with pytest.raises(UserError, match=r"report\.html cannot be written: .* --output"):
+            main(options)
+    warnings = capsys.readouterr().err
+    assert len([line for line in warnings.splitlines() if "cannot keep the report" in line]) == 1
+    assert (output / "page.html").read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_a_missing_study_of_the_storage_is_resumed_to_be_recorded_again(
+    trial: Trial, begin: Begin, store: Store, storage: StudyStorage, tmp_path: Path
+) -> None:
+    name = begin(trial(0, 20)).name
+    client = store.create_client()
+    client.delete_run(find_study(store, name).run_id)
+    for uri, problem in ((store.uri, "was deleted in MLflow"), (str(tmp_path), "no studies in")):
+        with pytest.raises(UserError, match=problem) as error:
+            main(["--study", name, "--tracking-uri", uri, "--storage", storage.address])
+        command = f"-m fer_tune.search --resume {name} --storage {storage.address}"
+        assert str(error.value).endswith(command)
 
 
 def test_a_study_that_does_not_exist_is_reported_in_one_line(store: Store) -> None:

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ from fer_tune.tracking import registry, tags
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import StudyRun, TrialRun
 from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
-from fer_tune.tracking.retrain_run import open_retrain_run
+from fer_tune.tracking.retrain_run import find_seed_in_any_retraining, open_retrain_run
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
@@ -249,6 +250,50 @@ def test_a_champion_without_recorded_predictions_predicts_again(
     computed = registry.load_champion_predictions(store, found, splits.test, CLASSES)
     table = load_model(store, "models:/fer_tune/1").predict(splits.test.images)
     np.testing.assert_array_equal(computed, np.asarray(table).argmax(axis=1))
+
+
+def _lose_artifacts(store: Store, version: ModelVersion) -> None:
+    """Delete what the run of a model and the model itself stored."""
+    shutil.rmtree(str(version.source).removeprefix("file://"))
+    (folder,) = Path(store.uri.removeprefix("sqlite:///")).parent.rglob(str(version.run_id))
+    shutil.rmtree(folder)
+
+
+def test_a_model_is_registered_although_the_champion_is_lost(
+    store: Store, register: Register
+) -> None:
+    champion, _ = register(650, 90)
+    _lose_artifacts(store, champion)
+    version, printed = register(651, 110)
+    assert version.aliases == [CHALLENGER]
+    assert "cannot be compared with version 1, the champion: its model cannot be used" in " ".join(
+        printed.split()
+    )
+
+
+def test_a_model_is_registered_although_the_champion_cannot_predict(
+    register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("this torch is too old\nfor these weights")
+
+    register(660, 90)
+    monkeypatch.setattr(registry, "load_champion_predictions", fail)
+    version, _ = register(661, 110)
+    assert version.aliases == [CHALLENGER]
+    assert "cannot be used (this torch is too old)" in str(version.description)
+
+
+def test_a_seed_whose_results_are_lost_is_not_taken_for_trained(
+    store: Store, register: Register
+) -> None:
+    version, _ = register(670, 90)
+    assert find_seed_in_any_retraining(store, make_info(670), 0)
+    for run in store.search_runs(f"tags.`{tags.FACES_HASH}` = 'faces.zip'"):
+        if run.info.run_id != version.run_id:
+            store.create_client().delete_run(run.info.run_id)
+    _lose_artifacts(store, version)
+    assert find_seed_in_any_retraining(store, make_info(670), 0) is None
 
 
 def test_the_baseline_duplicates_and_tta_are_reported_beside_the_plain_score(

@@ -1,5 +1,6 @@
 """Tiny studies, from the command line to MLflow."""
 
+import json
 import os
 import pty
 import shutil
@@ -338,6 +339,27 @@ def test_a_name_that_only_mlflow_knows_is_refused_with_advice(
     open_store().create_client().delete_run(find_study(open_store(), "demo-away").run_id)
     search.main([*ONE_TRIAL, "--study", "demo-away"])
     assert [_get_steps(run, "gap") for run in _get_runs("demo-away")[1]] == [[1, 2]]
+
+
+def test_a_copied_study_is_resumed_in_the_copy_alone(
+    small_study: FinishedStudy, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, name = workplace / "mlruns", small_study.name
+    shutil.copytree(original, tmp_path / "mlruns")
+    settings = tmp_path / "mlruns/studies" / name / "study.json"
+    recorded = json.loads(settings.read_text())
+    assert recorded["tracking_uri"] is None
+    recorded["tracking_uri"] = f"sqlite:///{original}/mlflow.db"  # as earlier versions wrote it
+    settings.write_text(json.dumps(recorded))
+    before = {path: path.read_bytes() for path in original.rglob("*") if path.is_file()}
+    monkeypatch.chdir(tmp_path)
+    open_store().create_client().delete_run(find_study(open_store(), name).run_id)
+    search.main(["--resume", name])
+    assert {path: path.read_bytes() for path in before} == before
+    parent, trials = _get_runs(name)
+    assert str(parent.info.artifact_uri).startswith(tmp_path.as_uri())
+    assert [_get_steps(run, "gap") for run in trials] == [[1, 2], [1, 2]]
+    assert json.loads(settings.read_text())["tracking_uri"] is None
 
 
 def test_a_study_is_resumed_with_the_options_that_it_began_with(
