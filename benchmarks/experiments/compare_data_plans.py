@@ -25,7 +25,7 @@ from fer_tune.trial.device import pick_device
 from fer_tune.trial.train_and_test import predict_and_score, train_and_test
 from fer_tune.trial.train_state import TrialSpec
 from fer_tune.trial.training_loop import DeviceData
-from fer_tune.trial_config import BASELINE
+from fer_tune.trial_config import BASELINE, count_steps_per_epoch
 
 DEFAULT_FILE = Path(__file__).parents[1] / "studies" / "balance.jsonl"
 METRIC = "val/macro_f1"
@@ -118,13 +118,15 @@ def _summarize_scores(scores: Scores, splits: Splits) -> dict[str, float]:
 
 def format_table(lines: Sequence[Line]) -> str:
     """Return a table with a row for each data plan: means and standard deviations over seeds."""
-    headings = ["data plan", "faces (originals)", *(column[0] for column in COLUMNS)]
+    counts = ["faces an epoch (originals)", "steps an epoch"]
+    headings = ["data plan", *counts, *(column[0] for column in COLUMNS)]
     rows = []
     for plan in DATA_PLANS:
         if runs := [line for line in lines if line["plan"] == plan]:
             faces = f"{runs[0]['faces']:,} ({runs[0]['originals']:,})"
             values = ([run[key][name] for run in runs] for _, key, name in COLUMNS)
-            rows.append([plan, faces, *map(format_mean_and_std, values)])
+            steps = count_steps_per_epoch(runs[0]["faces"], BASELINE)
+            rows.append([plan, faces, f"{steps:,}", *map(format_mean_and_std, values)])
     return format_markdown_table(headings, rows)
 
 

@@ -34,7 +34,7 @@ def make_line(plan: str, seed: int, accuracy: float) -> dict[str, object]:
 def test_a_row_has_the_mean_and_standard_deviation_over_seeds() -> None:
     table = format_table([make_line("balanced", 0, 0.25), make_line("balanced", 1, 0.35)])
     row = table.splitlines()[-1]
-    assert row.startswith("| balanced | 4,796 (436) | 0.900 ± 0.000 | 0.400 ± 0.000 |")
+    assert row.startswith("| balanced | 4,796 (436) | 38 | 0.900 ± 0.000 | 0.400 ± 0.000 |")
     assert "| 0.300 ± 0.071 |" in row
 
 
