@@ -96,7 +96,7 @@ def _make_pair(
     if len(best) < 2:
         problem = "an epoch of one trial has more steps than the whole training of the other"
     elif any(epoch.metrics["val/accuracy"] <= majority_share for epoch in best):
-        problem = "a trial has not learnt yet; it is no better than naming the largest class"
+        problem = "a trial has not learnt; its accuracy does not beat naming the largest class"
     return TrialPair(trials, budget, best, problem)
 
 
