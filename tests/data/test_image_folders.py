@@ -9,7 +9,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.formats import DecodedFaces, read_faces
 from tests.data.held import drawn_faces, place
 
-OVERRULED = "images in a split's folder whose names begin with another split, folder used: {}"
+OVERRULED = "images in the split of their folder, although their names begin with another: {}"
 
 
 def write(folder: Path, *names: str) -> DecodedFaces:

@@ -23,7 +23,7 @@ _TABLE_WORDS = re.compile("label|annot|list|emotion|expression", re.IGNORECASE)
 _NO_TABLE = re.compile("readme|licen[cs]e|requirements", re.IGNORECASE)
 
 # Notes; {} is the number of images.
-_OVERRULED = "images in a split's folder whose names begin with another split, folder used: {}"
+_OVERRULED = "images in the split of their folder, although their names begin with another: {}"
 _UNUSED = "file names begin with names of splits, but not all of them; the names were not used"
 
 
