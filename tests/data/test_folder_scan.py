@@ -173,12 +173,14 @@ def test_links_that_lead_nowhere_are_counted(folder: Path) -> None:
     (folder / "train" / "sad" / "gone.png").symlink_to("../nowhere.png")
     (folder / "train" / "sad" / "loop.png").symlink_to("loop.png")
     (folder / "val").symlink_to("/no/such/folder")
-    assert load_splits(folder).notes == ("links that lead nowhere: 3 (first: train/sad/gone.png)",)
+    assert load_splits(folder).notes == (
+        "links to missing or unreadable files: 3 (first: train/sad/gone.png)",
+    )
 
 
 def test_a_folder_of_broken_links_says_so(folder: Path) -> None:
     (folder / "fer2013.csv").symlink_to(".git/annex/objects/x")
-    with pytest.raises(UserError, match=r"no faces \(links that lead nowhere: 1 \(first: fer2013"):
+    with pytest.raises(UserError, match=r"no faces \(links to missing or unreadable files: 1 "):
         load_splits(folder)
 
 

@@ -112,8 +112,8 @@ def test_other_files_in_the_data_folder_are_counted() -> None:
     Path("data", "faces.csv").symlink_to("nowhere.csv")
     (note,) = load_splits(None).notes
     assert note.startswith(
-        "data/ is not used: data holds no faces (links that lead nowhere: 1 (first: faces.csv); "
-        "files passed over: 1 .md (first: README.md)); known formats: "
+        "data/ is not used: data holds no faces (links to missing or unreadable files: 1 "
+        "(first: faces.csv); files passed over: 1 .md (first: README.md)); known formats: "
     )
 
 

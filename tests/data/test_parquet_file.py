@@ -1,3 +1,4 @@
+import errno
 import zipfile
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.formats import parquet_file
+from fer_tune.data.formats.open_folder_or_zip import OpenableFile
 from fer_tune.data.load import load_splits
 from tests.data.held import drawn_faces, write_plain_parquet
 
@@ -95,3 +97,15 @@ def test_a_parquet_label_without_a_class_is_named_by_its_row(folder: Path) -> No
     pyarrow.parquet.write_table(table, folder / "x.parquet")
     with pytest.raises(UserError, match=r"x.parquet, row 1: column label: '9' is not 0 to 6"):
         load_splits(folder)
+
+
+def test_a_file_that_the_system_refuses_is_not_called_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "faces.parquet")
+
+    (tmp_path / "faces.parquet").write_bytes(b"PAR1")
+    monkeypatch.setattr(OpenableFile, "read_head", refuse)
+    with pytest.raises(UserError, match=r"^faces.parquet cannot be read: Permission denied$"):
+        load_splits(tmp_path)

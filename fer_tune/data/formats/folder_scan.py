@@ -32,7 +32,7 @@ _SYSTEM_NAMES = frozenset(
 _SUFFIX_PATTERN = re.compile(r"\.\w{1,10}")
 _MAX_SUFFIXES_LISTED = 5
 # Notes that say which faces may be missing begin so.
-LEFT_OUT = _PASSED_OVER, _BROKEN_LINKS = "files passed over", "links that lead nowhere"
+LEFT_OUT = _PASSED_OVER, _BROKEN_LINKS = "files passed over", "links to missing or unreadable files"
 _ADVICE = "make it readable, or move it away"
 # Images of these kinds are passed over, so the note says what to do.
 _OTHER_IMAGES = frozenset(

@@ -49,6 +49,8 @@ def read_parquet(file: OpenableFile, collector: FaceCollector) -> None:
                     columns.read_row(values, f"{name}, row {row}")
     # ValueError, of READ_ERRORS: text that is not UTF-8.
     except (pyarrow.ArrowException, *READ_ERRORS) as error:
+        if getattr(error, "errno", None):  # the system's reason; the file is not broken
+            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{name} is a broken parquet file ({reason})") from None
 
