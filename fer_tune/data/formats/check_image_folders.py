@@ -29,15 +29,19 @@ _PERSON_WORDS = re.compile(
 
 
 def check_folders(
-    meanings: Mapping[Folder, FolderMeaning], source: str, class_names: Collection[str] = ()
+    meanings: Mapping[Folder, FolderMeaning],
+    source: str,
+    class_names: Collection[str] = (),
+    choice: str = "name one of them",
 ) -> None:
     """Raise UserError if people or numbers seem to be classes, or faces to be doubled or mixed.
 
     class_names: labels that `--labels` names, so that any label is a class.
+    choice: what the user can do about several data sets.
     """
     if not class_names:
         _check_classes([*meanings.values()], source)
-    _check_data_sets(meanings, source)
+    _check_data_sets(meanings, source, choice)
 
 
 def _check_classes(meanings: Collection[FolderMeaning], source: str) -> None:
@@ -78,7 +82,7 @@ def _check_below(meanings: Iterable[FolderMeaning], source: str) -> None:
             )
 
 
-def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str) -> None:
+def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str, choice: str) -> None:
     """Raise UserError for several data sets, or several versions of one, side by side."""
     outside = sorted(_format_folder(own) for own, meaning in meanings.items() if not meaning.split)
     if 0 < len(outside) < len(meanings):
@@ -96,7 +100,7 @@ def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str) -> N
         rename = f". If they are splits, rename them ({KNOWN_SPLITS})" if merge and outside else ""
         raise UserError(
             f"{source} holds several data sets ({', '.join(map(_format_folder, sorted(roots)[:5]))}"
-            f"); name one of them{merge}{rename}"
+            f"); {choice}{merge}{rename}"
         )
     groups: defaultdict[object, set[Folder]] = defaultdict(set)
     for meaning in meanings.values():

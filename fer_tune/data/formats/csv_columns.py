@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from fer_tune.data.formats.class_and_split_names import match_split
 from fer_tune.data.formats.label_coding import LABEL_COLUMNS, SPLIT_COLUMNS
-from fer_tune.data.formats.pixel_text import PIXELS, is_pixels
-
-_PIXEL_COLUMNS = ("pixels", "pixel")
+from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS, PIXELS, is_pixels
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def find_columns(header: list[str]) -> CsvColumns | None:
         shown.pop()
     names = [name.casefold() for name in shown]
     label, split = _find_name(names, LABEL_COLUMNS), _find_name(names, SPLIT_COLUMNS)
-    column = _find_name(names, _PIXEL_COLUMNS)
+    column = _find_name(names, PIXEL_COLUMNS)
     pixels = (column,) if column is not None else _find_pixel_columns(names, {label, split})
     if label is None or not pixels:
         return None

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -89,7 +88,7 @@ def _read_row(
 
 def _build_columns_error(first_row: list[str], name: str) -> UserError:
     names = [value.strip().casefold() for value in first_row]
-    found = ", ".join(map(quote, names[:5])) or "nothing"
+    found = ", ".join(quote(value.strip()) for value in first_row[:5]) or "nothing"
     if "pixels" in names and not set(LABEL_COLUMNS) & set(names):
         return UserError(
             f"{name} has no column emotion, so no labels to learn from (like the challenge's "
@@ -148,7 +147,8 @@ def _read_lines(text: io.TextIOWrapper, name: str) -> Iterator[str]:
 def _detect_encoding(head: bytes) -> str:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16"
-    return "utf-16-le" if head[1:2] == b"\0" else "utf-8-sig"
+    by_zeros = {(False, True): "utf-16-le", (True, False): "utf-16-be"}
+    return by_zeros.get((head[:1] == b"\0", head[1:2] == b"\0"), "utf-8-sig")
 
 
 @contextmanager
@@ -163,9 +163,7 @@ def _open_table(file: OpenableFile) -> Iterator[_Table]:
         with (
             file.open() as binary,
             io.TextIOWrapper(binary, encoding=encoding, errors="replace", newline="") as text,
-            warnings.catch_warnings(),
         ):
-            warnings.simplefilter("error", DeprecationWarning)  # see parse_pixels
             yield _begin_table(text, name)
     except READ_ERRORS as error:
         raise UserError(f"{name} cannot be read: {error}") from None

@@ -21,7 +21,6 @@ from fer_tune.data.formats.class_and_split_names import (
     match_split,
 )
 from fer_tune.data.formats.decoded_faces import (
-    CHOOSE,
     UNPACK_AND_CHOOSE,
     DecodedFaces,
     FaceCollector,
@@ -47,11 +46,10 @@ def read_faces(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> DecodedFac
         source = stack.enter_context(open_folder_or_zip.open_source(path))
         collector.notes.update(dict.fromkeys(source.notes))
         by_kind = _group_by_kind(source.files, path, collector)
+        if ".zip" in by_kind or zipfile.is_zipfile(path):
+            collector.choice = UNPACK_AND_CHOOSE
         if set(by_kind) == {".zip"} and path.is_dir():
-            collector.choice = UNPACK_AND_CHOOSE
             by_kind = _group_by_kind(_open_zips(by_kind[".zip"], path, stack), path, collector)
-        elif path.is_file() and zipfile.is_zipfile(path):
-            collector.choice = UNPACK_AND_CHOOSE
         _read(by_kind, path, collector)
         if "images" in by_kind and (empty := source.empty_folders):
             first = escape_unprintable(str(empty[0]))
@@ -67,9 +65,11 @@ def _open_zips(zips: list[OpenableFile], path: Path, stack: ExitStack) -> list[O
     splits = [find_split(file.path.name) for file in zips]
     if len(zips) > 1 and (None in splits or len(set(splits)) < len(splits)):
         names = ", ".join(str(file.path) for file in zips)
-        raise UserError(f"{path} holds several zip files ({names}); {CHOOSE}")
+        raise UserError(f"{path} holds several zip files ({names}); {UNPACK_AND_CHOOSE}")
     members = list[OpenableFile]()
     for file, split in zip(zips, splits, strict=True):
+        if not (head := file.read_head()).startswith(b"PK"):
+            check_content(head, str(file.path))
         content = stack.enter_context(file.open())
         for member in stack.enter_context(open_folder_or_zip.open_zip(content, str(file.path))):
             is_split = len(zips) == 1 or any(map(match_split, member.path.parts[:-1]))
@@ -145,6 +145,7 @@ def _refuse_zips(files: list[OpenableFile], path: Path) -> NoReturn:
     if path.is_file() and not zipfile.is_zipfile(path):
         if not (head := _read_head(path)).startswith(b"PK"):
             check_content(head, path.name)
+            raise UserError(f"{path} is not a zip file; if it is a CSV, rename it to end in .csv")
         raise UserError(f"{path} is a broken zip file, perhaps cut short; download it again")
     names = ", ".join(str(file.path) for file in files[:3])
-    raise UserError(f"{path} holds zips ({names}); unpack it first, and {CHOOSE}")
+    raise UserError(f"{path} holds zips ({names}); {UNPACK_AND_CHOOSE}")

@@ -21,15 +21,16 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
     (rb"Rar!\x1a\x07", "a RAR archive", _UNPACK),
     (rb"\x04\x22\x4d\x18", "an LZ4 archive", _UNPACK),
-    (rb"LZIP", "an lzip archive", _UNPACK),
+    (rb"LZIP|\x5d\0\0", "an lzip or LZMA archive", _UNPACK),
     (rb"MSCF", "a cabinet archive", _UNPACK),
     (rb"PK\x07\x08|PK\x03\x04|PK\x05\x06", "a zip file", _UNPACK),
     (rb"\x89HDF\r\n\x1a\n", "an HDF5 file", ""),
     (rb"\x93NUMPY", "a NumPy array", ""),
-    (rb"\x80[\x02-\x05]", "a Python pickle", ""),
+    (rb"\x80[\x02-\x05]|\([ld]p[0-9]", "a Python pickle", ""),
     (rb"ARROW1|FEA1|\xff\xff\xff\xff..\0\0", "an Arrow or Feather file", ""),
     (rb"ORC", "an ORC file", ""),
     (rb"Obj\x01", "an Avro file", ""),
+    (rb"PAR1", "a parquet file", "; give it a name that ends in .parquet"),
     (rb"PARE", "an encrypted parquet file", ""),
     (rb"SQLite format 3\0", "an SQLite database", ""),
     (rb"MATLAB 5\.0 MAT-file", "a MATLAB file", ""),
@@ -39,6 +40,7 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 image", "; save it as JPEG or PNG"),
     (rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP", "an image", "; name a folder of such images"),
     (rb"version https://git-lfs|/annex/objects/", "a Git LFS pointer, not the file itself", _LFS),
+    (rb"\xff\xfe\0\0|\0\0\xfe\xff", "text in UTF-32", "; save it as UTF-8"),
     (rb"(?i)\s*<(!doctype html|html|head)", "a web page (HTML)", _DOWNLOAD),
     (rb"(?i)\s*<(\?xml|[a-z!])", "a page of XML or HTML", _DOWNLOAD),
     (rb'\s*(\{\s*["\']|\[\s*[{\[])', "a JSON file", ""),
@@ -63,9 +65,10 @@ def check_content(head: bytes, name: str) -> None:
     if kind is None and not head.strip(b"\0") and head:
         kind = f"empty: it holds zero bytes only{_DOWNLOAD}"
     # UTF-16 without a byte order mark has every second byte zero.
-    is_utf16 = head[:2] in (b"\xff\xfe", b"\xfe\xff") or head[1:4:2] == b"\0\0"
-    control_bytes = sum(byte < 9 or 13 < byte < 32 for byte in head.rstrip(b"\0"))
-    if kind is None and not is_utf16 and control_bytes > len(head) // 20:
+    is_utf16 = head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0\0" in (head[:4:2], head[1:4:2])
+    text = head.rstrip(b"\0")
+    control_bytes = sum(byte < 9 or 13 < byte < 32 for byte in text)
+    if kind is None and not is_utf16 and control_bytes > len(text) // 20:
         kind = "a binary file of an unknown kind"
     if kind:
         raise UserError(f"{name} is {add_advice(kind)}")

@@ -36,7 +36,7 @@ def read_image_folders(files: list[OpenableFile], collector: FaceCollector) -> N
     class_names, table = collector.class_names, _find_label_table(collector.passed_over)
     try:
         meanings = interpret_folders(paths, source, class_names)
-        check_folders(meanings, source, class_names)
+        check_folders(meanings, source, class_names, collector.choice)
         labels = {meaning.label for meaning in meanings.values()}
         if len(labels) == 1 and table:
             raise UnclassedImagesError(f"{source}: all images are in {labels.pop()}/; {ADVICE}")

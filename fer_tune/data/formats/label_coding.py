@@ -28,7 +28,8 @@ def decode_labels(
 
     Raises UserError for another coding: a foreign label stands in several rows, or in most.
     """
-    present = {k: n for k, n in counts.items() if k.casefold() in class_names or not _is_blank(k)}
+    blanks = _find_blanks(counts)
+    present = {k: n for k, n in counts.items() if k.casefold() in class_names or k not in blanks}
     total, numbers = sum(present.values()), [label for label in present if is_numeric_label(label)]
     is_fer2013 = not class_names and 2 * sum(present[label] for label in numbers) >= total
     if class_names or is_fer2013:
@@ -36,6 +37,8 @@ def decode_labels(
         classes = {k: known[k.casefold()] for k in present if k.casefold() in known}
     else:
         classes = {label: label for label in present if label not in numbers}
+    if broken := next((label for label in classes if "\ufffd" in label), None):
+        raise UserError(f"{where}: {_shorten(broken)} is not UTF-8; save the file as UTF-8")
     foreign = {label: n for label, n in present.items() if label not in classes}
     starts_at_one = is_fer2013 and "1" in numbers and "0" not in numbers and len(numbers) > 1
     is_repeated = max(foreign.values(), default=0) > 1
@@ -51,9 +54,22 @@ def explain_label(label: str, classes: Mapping[str, str], class_names: Mapping[s
     return f"{_shorten(label)!r} is not {wanted}"
 
 
-def _is_blank(label: str) -> bool:
-    """Return whether a label is one of the usual values for none: empty, NaN, -1, 255."""
-    return label.casefold() in ("", "nan", "255") or (is_numeric_label(label) and float(label) < 0)
+def suggest_labels(labels: Iterable[str]) -> str:
+    """Return what the user can do about labels of an unknown meaning."""
+    pairs = _join_pairs(labels)
+    return f'give the classes that the data set\'s description names: --labels "{pairs}"'
+
+
+def _find_blanks(labels: Iterable[str]) -> set[str]:
+    """Return the usual values for no label: empty, NaN, 255 and a negative number.
+
+    Negative numbers are labels if there are several. -1 is one, too, beside 0 to 5.
+    """
+    found = set(labels)
+    negative = {label for label in found if is_numeric_label(label) and float(label) < 0}
+    if len(negative) > 1 or ("6" not in found and {"-1", "0", "1"} <= found):
+        negative = set()
+    return {label for label in found if label.casefold() in ("", "nan", "255")} | negative
 
 
 def _explain_coding(
@@ -69,11 +85,8 @@ def _explain_coding(
             f"{where}: labels that --labels lacks: {_join_counts(foreign)}; add "
             f"{_join_pairs(foreign)}, with a class for each ?"
         )
-    return (
-        f"{where}: labels other than FER2013's 0 to 6: {_join_counts(present)}; name their "
-        f'classes as the data set\'s description does: --labels "{_join_pairs(present)}", with a '
-        "class for each ?"
-    )
+    problem = f"{where}: labels other than FER2013's 0 to 6: {_join_counts(present)}"
+    return f"{problem}; {suggest_labels(present)}"
 
 
 def _join_counts(labels: Mapping[str, int]) -> str:

@@ -15,6 +15,7 @@ from fer_tune.data.formats.deep_image import DeepFace
 from fer_tune.data.formats.identify_file import check_content
 from fer_tune.data.formats.label_coding import LABEL_COLUMNS, SPLIT_COLUMNS
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
+from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS, parse_pixels
 from fer_tune.data.read_options import normalize_label
 
 _BATCH_ROWS = 256
@@ -52,7 +53,7 @@ def read_parquet(file: OpenableFile, collector: FaceCollector) -> None:
         if getattr(error, "errno", None):  # the system's reason; the file is not broken
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{name} is a broken parquet file ({reason})") from None
+        raise UserError(f"{name} is a broken parquet file ({reason}); download it again") from None
 
 
 class _FaceColumns:
@@ -64,12 +65,12 @@ class _FaceColumns:
     def __init__(self, schema: Any, file: OpenableFile, collector: FaceCollector) -> None:
         self._collector = collector
         self._file_split = match_file_split(file.path)
-        image = _find_column(schema, lambda field: _is_image_type(field.type))
+        image = _find_column(schema, _is_image_column)
         label = _find_column(schema, lambda field: _is_class_column(field, LABEL_COLUMNS))
         if image is None or label is None:
             raise UserError(
-                f"{file.path.name} needs a column of image bytes and a column label with numbers "
-                f"or names of classes; found {', '.join(schema.names[:8])}"
+                f"{file.path.name} needs a column of image bytes, or pixels, and a column label "
+                f"with numbers or names of classes; found {', '.join(schema.names[:8])}"
             )
         self._image, self._label = image, label
         self._split = _find_column(schema, lambda field: _is_class_column(field, SPLIT_COLUMNS))
@@ -99,6 +100,8 @@ class _FaceColumns:
         try:
             if data is None:
                 raise ValueError("no image bytes")
+            if isinstance(data, str | list):
+                return parse_pixels(str(data)), ()
             return image_file.decode_face(data)
         except ValueError as error:
             raise ValueError(f"column {self._image}: {error}") from None
@@ -134,9 +137,14 @@ def _is_class_column(field: Any, column_names: Collection[str]) -> bool:
     return is_word and field.name.strip().casefold() in column_names
 
 
-def _is_image_type(kind: Any) -> bool:
-    import pyarrow
+def _is_image_column(field: Any) -> bool:
+    """Return whether a column holds image bytes, or pixels as text or numbers."""
+    from pyarrow import types
 
-    if pyarrow.types.is_struct(kind):
-        return any(field.name == "bytes" for field in kind)
-    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+    kind = field.type
+    if types.is_struct(kind):
+        return any(own.name == "bytes" for own in kind)
+    if field.name.strip().casefold() in PIXEL_COLUMNS:
+        fits = types.is_string, types.is_large_string, types.is_list, types.is_large_list
+        return any(fit(kind) for fit in fits)
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))

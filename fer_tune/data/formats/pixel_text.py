@@ -1,6 +1,7 @@
 """Faces as text: 2,304 numbers in one value of a table."""
 
 import re
+import warnings
 from reprlib import repr as quote
 
 import numpy as np
@@ -10,11 +11,12 @@ from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import SIDE
 
 PIXELS = SIDE * SIDE
+PIXEL_COLUMNS = ("pixels", "pixel")  # names of columns, in lower case
 ADVICE = (
-    f"write the pixels of each row as {PIXELS:,} whole numbers from 0 to 255 with spaces between "
-    "them, or save the faces as images in class folders"
+    f"write each row as a label, {PIXELS:,} whole numbers from 0 to 255 with spaces between them "
+    "and, if there is a column Usage, a split; or save the faces as images in class folders"
 )
-_BRACKETS = " \t\r\n[](){}'\""
+_BRACKETS = str.maketrans("", "", "[](){}'\"")
 
 
 def parse_pixels(text: str) -> NDArray[np.uint8]:
@@ -24,13 +26,16 @@ def parse_pixels(text: str) -> NDArray[np.uint8]:
 
     Raises ValueError that says what is wrong.
     """
-    text = text.strip(_BRACKETS)
+    if not text[:1].isdigit():
+        text = text.translate(_BRACKETS).strip()
     separator = next((mark for mark in ",;|" if text.count(mark) > PIXELS // 2), " ")
     for number_type in (np.int64, np.float64):
-        try:
-            pixels = np.fromstring(text, dtype=number_type, sep=separator)
-        except (ValueError, DeprecationWarning):  # NumPy only warns of text that is not a number
-            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # of text that is not a number
+            try:
+                pixels = np.fromstring(text, dtype=number_type, sep=separator)
+            except (ValueError, DeprecationWarning):
+                continue
         is_grey = len(pixels) == PIXELS and pixels.min() >= 0 and pixels.max() <= 255
         if is_grey and not (pixels % 1).any():
             return pixels.astype(np.uint8)
