@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fer_tune.common.errors import UserError
+from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.formats.pixel_text import parse_pixels
 from fer_tune.data.load import load_splits
 from fer_tune.data.read_options import ReadOptions
@@ -151,3 +152,112 @@ def test_one_class_only_is_an_error(tmp_path: Path) -> None:
     path = write(tmp_path, *[row(3, seed=n) for n in range(10)])
     with pytest.raises(UserError, match=r"one class only \(happy\)"):
         load_splits(path)
+
+
+PLAIN = "\n".join([HEADER, *good_rows(), ""])
+COLUMNS = ",".join(f"px{number}" for number in range(2304))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN.replace(",", ";"),
+        PLAIN.replace(",", "\t"),
+        PLAIN.replace(",", " | "),
+        PLAIN.encode("utf-16"),
+        PLAIN.encode("utf-16-le"),
+        PLAIN.encode("utf-16-be"),
+        PLAIN.replace(HEADER, " Expression ,PIXELS, subset "),
+        PLAIN.replace(HEADER, "Target,Pixel,Set,"),
+        PLAIN.removeprefix(f"{HEADER}\n"),
+        "\n \n" + PLAIN + "   \n,,\n" + "\0" * 20,
+        PLAIN.replace("ing\n", "ing,\n").replace("Test\n", "Test,,\n"),
+        PLAIN.replace("\n0,", "\n0.0,").replace("\n1,", '\n" 1. ",'),
+        PLAIN.replace("\n0,", "\nAnger,").replace("\n1,", "\ndisgusted,"),
+        PLAIN.replace(" ", ","),
+        PLAIN.replace(" ", ".0 "),
+        PLAIN.replace(" ", ",").replace(HEADER, f"emotion,{COLUMNS},Usage"),
+        re.sub(r"(\d+( \d+)+)", lambda row: f'"[[{row[0].replace(" ", ", ")}]]"', PLAIN),
+    ],
+)
+def test_other_forms_give_the_same_faces(content: str | bytes, tmp_path: Path) -> None:
+    expected = load_splits(write(tmp_path, *good_rows())).content_hash()
+    path = tmp_path / "other.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    assert load_splits(path).content_hash() == expected
+
+
+def test_columns_of_pixels_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    expected = load_splits(write(tmp_path, *good_rows())).content_hash()
+    order = sorted(range(2304), key=str)  # 0, 1, 10, 100, ...
+    lines = [f"emotion,Usage,{','.join(f'pixel{n}' for n in order)}"]
+    for line in good_rows():
+        label, pixels, usage = line.split(",")
+        values = pixels.split()
+        lines.append(f"{label},{usage},{','.join(values[n] for n in order)}")
+    (tmp_path / "columns.csv").write_text("\n".join(lines))
+    assert load_splits(tmp_path / "columns.csv").content_hash() == expected
+
+
+def test_a_file_without_a_header_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "faces.csv").write_text("\n".join(good_rows()))
+    note = "faces.csv has no header; its columns were read as emotion, pixels, Usage"
+    assert note in load_splits(tmp_path / "faces.csv").notes
+
+
+@pytest.mark.parametrize(
+    ("pixels", "problem"),
+    [
+        (" ".join(["0.25"] * 2304), "'0.25', not a whole number; multiply the pixels by 255"),
+        ("[70 80 82 ... 106 109 82]", "'...': the program that wrote the file left pixels out"),
+        (" ".join(["9"] * 4096), "4,096 pixels instead of 2,304 (48 x 48), as of 64 x 64"),
+        (" ".join(["-1.5"] * 2304), "'-1.5', not a whole number"),
+        ("faces/1.png", "'faces/1.png', not a whole number"),
+        ("", "0 pixels instead of 2,304"),
+    ],
+)
+def test_rows_that_are_all_bad_are_one_line_with_what_is_wanted(
+    pixels: str, problem: str, tmp_path: Path
+) -> None:
+    rows = [f"{n % 7},{pixels},Training" for n in range(20)]
+    with pytest.raises(UserError, match="all 20 are bad") as error:
+        load_splits(write(tmp_path, *rows))
+    message = str(error.value)
+    assert problem in message
+    assert "2,304 whole numbers from 0 to 255" in message
+    assert "skip-bad" not in message
+    assert "\n" not in message
+
+
+def test_a_split_of_an_unknown_name_is_never_skipped(tmp_path: Path) -> None:
+    rows = [line.replace("PublicTest", "part B") for line in good_rows()]
+    with pytest.raises(UserError, match=r"4 rows are in 'part B', .*; rename it \(known names"):
+        load_splits(write(tmp_path, *rows), ReadOptions(skip_bad=True))
+
+
+def test_labels_of_another_coding_are_never_skipped(tmp_path: Path) -> None:
+    rows = [
+        row(1 + n % 7, ("Training", "PublicTest", "PrivateTest")[n // 7 % 3], n) for n in range(42)
+    ]
+    path = write(tmp_path, *rows)
+    with pytest.raises(UserError, match=r"0 to 6: 1 \(6\), .*, 7 \(6\).*1=\?,2=\?"):
+        load_splits(path, ReadOptions(skip_bad=True))
+    raf = "1=surprise,2=fear,3=disgust,4=happy,5=sad,6=angry,7=neutral,8=contempt"
+    splits = load_splits(path, ReadOptions(labels=raf))
+    assert splits.classes == EMOTIONS
+    assert splits.notes == ("labels of --labels that the data lacks: 8",)
+    bright = splits.train.images[splits.train.labels == EMOTIONS.index("surprise")]
+    expected = {parse_pixels(line.split(",")[1]).tobytes() for line in rows if line[0] == "1"}
+    assert {image.tobytes() for image in bright} <= expected
+
+
+@pytest.mark.parametrize("value", ["", "nan", "-1", "255"])
+def test_a_row_without_a_label_is_bad(value: str, tmp_path: Path) -> None:
+    rows = [*good_rows(), row(6), row(value), row(value)]
+    with pytest.raises(UserError, match=r"2 bad faces \(--skip-bad leaves them out\)"):
+        load_splits(write(tmp_path, *rows))
+
+
+def test_a_row_with_more_columns_is_not_said_to_be_cut(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="columns: 4, but the header has 3; is a separator inside"):
+        load_splits(write(tmp_path, *good_rows(), row() + ",x"))

@@ -9,6 +9,7 @@ import pytest
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats import open_folder_or_zip
 from fer_tune.data.load import load_splits
+from tests.data.held import SPLIT_OF, Face, drawn_faces
 
 
 def zip_of(path: Path, **members: bytes) -> Path:
@@ -120,4 +121,73 @@ def test_a_zip_in_a_zip_is_an_error(tmp_path: Path) -> None:
         archive.writestr("sad/1.png", b"x")
     path = zip_of(tmp_path / "faces.zip", **{"inner.zip": inner.getvalue()})
     with pytest.raises(UserError, match="unpack it first"):
+        load_splits(path)
+
+
+def zip_faces(path: Path, faces: list[Face], name: str) -> Path:
+    """Write a zip of images, named by a pattern with {split}, {emotion} and {index}."""
+    members = {
+        name.format(split=SPLIT_OF[f.usage], emotion=f.emotion, index=index): f.png
+        for index, f in enumerate(faces)
+    }
+    return zip_of(path, **members)
+
+
+def with_backslashes(path: Path) -> Path:
+    """Replace the slashes of all names, as programs for Windows write them."""
+    names = zipfile.ZipFile(path).namelist()
+    data = path.read_bytes()
+    for name in names:
+        data = data.replace(name.encode(), name.replace("/", "\\").encode())
+    path.write_bytes(data)
+    return path
+
+
+def test_backslashes_in_a_zip_separate_folders(tmp_path: Path) -> None:
+    path = zip_faces(tmp_path / "faces.zip", drawn_faces(), "{split}/{emotion}/{index}.png")
+    expected = load_splits(path).content_hash()
+    assert load_splits(with_backslashes(path)).content_hash() == expected
+
+
+@pytest.mark.parametrize("method", [9, 93, 99])
+def test_a_zip_of_an_unknown_packing_is_to_be_unpacked(method: int, tmp_path: Path) -> None:
+    path = zip_of(tmp_path / "faces.zip", **{"train/sad/1.png": b"x"})
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<H", data, data.index(b"PK\x01\x02") + 10, method)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"deflate64 \(train/sad/1.png\); unpack it first") as error:
+        load_splits(path)
+    assert "skip-bad" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["{emotion}/{index}.png", "{split}/{emotion}/{index}.png"])
+def test_zips_of_splits_in_a_folder_are_one_data_set(
+    name: str, tmp_path: Path, folder: Path
+) -> None:
+    faces = drawn_faces()
+    whole = zip_faces(tmp_path / "all.zip", faces, "{split}/{emotion}/{index}.png")
+    for usage, split in SPLIT_OF.items():
+        zip_faces(folder / f"{split}.zip", [f for f in faces if f.usage == usage], name)
+    assert load_splits(folder).content_hash() == load_splits(whole).content_hash()
+
+
+def test_zipped_tables_of_splits_are_one_data_set(folder: Path) -> None:
+    faces = drawn_faces()
+    for split, usage in (("train", "Training"), ("test", "PrivateTest")):
+        rows = "".join(f"{f.label},{f.pixels}\n" for f in faces if f.usage == usage)
+        zip_of(folder / f"{split}.csv.zip", **{"data.csv": b"emotion,pixels\n" + rows.encode()})
+    splits = load_splits(folder)
+    assert len(splits.test) == sum(f.usage == "PrivateTest" for f in faces)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [("a/fer.csv", "b/raf.csv"), ("fer.csv", "sad/1.png"), ("x/sad/1.png", "y/sad/2.png")],
+)
+def test_of_several_data_sets_in_a_zip_none_can_be_named_before_it_is_unpacked(
+    members: tuple[str, ...], tmp_path: Path
+) -> None:
+    content = f"emotion,pixels\n3,{drawn_faces()[0].pixels}\n".encode()
+    path = zip_of(tmp_path / "faces.zip", **dict.fromkeys(members, content))
+    with pytest.raises(UserError, match="unpack the zip, and name one of them"):
         load_splits(path)

@@ -1,5 +1,6 @@
 import errno
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,8 @@ from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.formats import parquet_file
 from fer_tune.data.formats.open_folder_or_zip import OpenableFile
 from fer_tune.data.load import load_splits
-from tests.data.held import drawn_faces, write_plain_parquet
+from fer_tune.data.read_options import ReadOptions
+from tests.data.held import Face, drawn_faces, write_plain_parquet
 
 
 def test_parquet_labels_without_names_are_noted(folder: Path) -> None:
@@ -109,3 +111,48 @@ def test_a_file_that_the_system_refuses_is_not_called_broken(
     monkeypatch.setattr(OpenableFile, "read_head", refuse)
     with pytest.raises(UserError, match=r"^faces.parquet cannot be read: Permission denied$"):
         load_splits(tmp_path)
+
+
+def write_table(folder: Path, labels: object) -> Path:
+    faces = drawn_faces()
+    table = {"image": [f.png for f in faces], "split": [f.usage for f in faces], "label": labels}
+    pyarrow.parquet.write_table(pa.table(table), folder / "x.parquet")
+    return folder / "x.parquet"
+
+
+@pytest.mark.parametrize(
+    "to_labels",
+    [
+        lambda own: pa.array(own, pa.float32()),
+        lambda own: pa.array(own, pa.decimal128(5, 2)),
+        lambda own: pa.array(map(str, own), pa.large_string()),
+        lambda own: pa.array([EMOTIONS[label] for label in own]).dictionary_encode(),
+    ],
+)
+def test_labels_of_any_type_are_numbers_or_words(
+    to_labels: Callable[[list[int]], pa.Array], folder: Path, tmp_path: Path
+) -> None:
+    faces = drawn_faces()
+    expected = load_splits(write_plain_parquet(faces, tmp_path)).content_hash()
+    labels = to_labels([f.label for f in faces])
+    assert load_splits(write_table(folder, labels)).content_hash() == expected
+
+
+def test_numbers_without_names_that_are_not_fer2013s_need_labels(folder: Path) -> None:
+    path = write_table(folder, [f.label + 1 for f in drawn_faces()])
+    with pytest.raises(UserError, match=r"other than FER2013's 0 to 6: 1 \(10\), .*, 7 \(10\)"):
+        load_splits(path, ReadOptions(skip_bad=True))
+    labels = ",".join(f"{number}={name}" for number, name in enumerate(EMOTIONS, start=1))
+    assert load_splits(path, ReadOptions(labels=labels)).classes == EMOTIONS
+
+
+@pytest.mark.parametrize("to_pixels", [lambda f: f.pixels, lambda f: f.image.ravel().tolist()])
+def test_pixels_in_parquet_are_read(
+    to_pixels: Callable[[Face], object], folder: Path, tmp_path: Path
+) -> None:
+    faces = drawn_faces()
+    expected = load_splits(write_plain_parquet(faces, tmp_path)).content_hash()
+    columns = {name: [getattr(f, name) for f in faces] for name in ("label", "usage")}
+    table = pa.table(columns | {"pixels": [to_pixels(f) for f in faces]})
+    pyarrow.parquet.write_table(table, folder / "x.parquet")
+    assert load_splits(folder).content_hash() == expected

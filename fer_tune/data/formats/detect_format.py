@@ -148,4 +148,4 @@ def _refuse_zips(files: list[OpenableFile], path: Path) -> NoReturn:
             raise UserError(f"{path} is not a zip file; if it is a CSV, rename it to end in .csv")
         raise UserError(f"{path} is a broken zip file, perhaps cut short; download it again")
     names = ", ".join(str(file.path) for file in files[:3])
-    raise UserError(f"{path} holds zips ({names}); {UNPACK_AND_CHOOSE}")
+    raise UserError(f"{path} holds zips ({names}); unpack it first, and name one of them")

@@ -54,12 +54,6 @@ def explain_label(label: str, classes: Mapping[str, str], class_names: Mapping[s
     return f"{_shorten(label)!r} is not {wanted}"
 
 
-def suggest_labels(labels: Iterable[str]) -> str:
-    """Return what the user can do about labels of an unknown meaning."""
-    pairs = _join_pairs(labels)
-    return f'give the classes that the data set\'s description names: --labels "{pairs}"'
-
-
 def _find_blanks(labels: Iterable[str]) -> set[str]:
     """Return the usual values for no label: empty, NaN, 255 and a negative number.
 
@@ -85,8 +79,11 @@ def _explain_coding(
             f"{where}: labels that --labels lacks: {_join_counts(foreign)}; add "
             f"{_join_pairs(foreign)}, with a class for each ?"
         )
-    problem = f"{where}: labels other than FER2013's 0 to 6: {_join_counts(present)}"
-    return f"{problem}; {suggest_labels(present)}"
+    return (
+        f"{where}: labels other than FER2013's 0 to 6: {_join_counts(present)}; name their "
+        f'classes as the data set\'s description does: --labels "{_join_pairs(present)}", with a '
+        "class for each ?"
+    )
 
 
 def _join_counts(labels: Mapping[str, int]) -> str:
