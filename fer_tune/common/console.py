@@ -59,7 +59,7 @@ def show_step(console: Console, step: str) -> Iterator[None]:
     seconds; stdout may be JSON.
     """
     if console.is_interactive:
-        with console.status(step):
+        with console.status(step, spinner="line"):  # others are not ASCII
             yield
         return
     timer = Timer(LOG_SECONDS, partial(print, f"{step} ...", file=sys.stderr, flush=True))

@@ -167,7 +167,8 @@ class LiveTable:
             title += f", none with a gap of at most {self._space.max_gap:g} yet"
         elif first and first.best:
             title += f", best {first.best[0]:.3f}"
-        if done < self._settings.trials and all(row.ending for row in rows):
+        is_waiting = all(row.ending not in (None, "interrupted") for row in rows)
+        if is_waiting and done < self._settings.trials:
             return f"{title}, {WAITING}"
         return ", ".join(filter(None, (title, self._estimate_time_left())))
 

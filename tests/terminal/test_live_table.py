@@ -112,6 +112,8 @@ def test_a_study_says_that_no_trial_has_started_yet(
         assert "0 of 40 trials done, waiting for a worker to start a trial" in _render(table)
         _feed(table, 1)
         assert "waiting" not in _render(table)
+        table.on_event(TrialEnded(number=0, ending="interrupted"))  # the study is stopped
+        assert "waiting" not in _render(table)
     assert capsys.readouterr().err == "waiting for a worker to start a trial ...\n"
 
 
