@@ -88,7 +88,7 @@ def summarize_augmentation(points: Sequence[ComplexityPoint], varied: set[str]) 
     points = completed if len(completed) >= MIN_TRIALS else points
     trials = "completed trials" if points is completed else "trials"
     if not points:
-        return explain_small_groups({})
+        return "No trial has learnt, so there is nothing to compare."
     size = median(point.parameters for point in points)
     half = median(point.augmentation for point in points)
     limit = f"{size / 1e6:.2g} million parameters"
@@ -96,13 +96,7 @@ def summarize_augmentation(points: Sequence[ComplexityPoint], varied: set[str]) 
         f"with up to {limit}": [point for point in points if point.parameters <= size],
         f"with more than {limit}": [point for point in points if point.parameters > size],
     }
-    by_augmentation = {
-        name: {
-            f"with augmentation up to {half:.2g}": [p.gap for p in some if p.augmentation <= half],
-            "with more": [p.gap for p in some if p.augmentation > half],
-        }
-        for name, some in sizes.items()
-    }
+    by_augmentation = {name: _group_gaps(some, half) for name, some in sizes.items()}
     reason = "The study does not vary augmentation"
     if "augmentation" in varied:
         if any(_explain_few_trials(groups) == "" for groups in by_augmentation.values()):
@@ -115,6 +109,14 @@ def summarize_augmentation(points: Sequence[ComplexityPoint], varied: set[str]) 
     by_size = {name: [point.gap for point in some] for name, some in sizes.items()}
     text = _explain_few_trials(by_size) or f"The gap of the {trials} is {_compare_gaps(by_size)}."
     return f"{reason}, so only model size is compared. {text}"
+
+
+def _group_gaps(points: Sequence[ComplexityPoint], half: float) -> dict[str, list[float]]:
+    """Return the gaps of trials with weaker and with stronger augmentation."""
+    return {
+        f"with augmentation up to {half:.2g}": [p.gap for p in points if p.augmentation <= half],
+        "with more": [p.gap for p in points if p.augmentation > half],
+    }
 
 
 def _explain_few_trials(groups: Mapping[str, Sequence[float]], scope: str = "") -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fer_tune.scoring.metrics import EpochResult, Scores
+from fer_tune.scoring.metrics import EpochResult, Scores, parse_classes
 from fer_tune.scoring.significance import (
     ConfidenceInterval,
     bootstrap_intervals,
@@ -46,17 +46,21 @@ class Estimate(NamedTuple):
 def estimate_metric(result: EpochResult, metric: str) -> Estimate:
     """Return a metric of an epoch; its interval shows the influence of the validation faces.
 
-    Accuracy, macro F1 and gap have an interval if the epoch's confusion matrix is known. The gap's
-    interval assumes as many training as validation faces. It is too narrow if the data plan
-    `balanced` leaves fewer training faces.
+    Accuracy, macro F1, the scores of single classes and the gap have an interval if the epoch's
+    confusion matrix is known. The gap's interval assumes as many training as validation faces. It
+    is too narrow if the data plan `balanced` leaves fewer training faces.
     """
     value, confusion = result.metrics[metric], np.asarray(result.confusion, dtype=np.int64)
     if not confusion.sum():
         return Estimate(value)
+    intervals, classes = bootstrap_intervals(confusion), parse_classes(result.metrics)
+    measure, _, name = metric.removeprefix("val_").partition("/")
     if metric == "val/accuracy":
-        return Estimate(value, bootstrap_intervals(confusion).accuracy)
+        return Estimate(value, intervals.accuracy)
     if metric == "val/macro_f1":
-        return Estimate(value, bootstrap_intervals(confusion).macro_f1)
+        return Estimate(value, intervals.macro_f1)
+    if measure in ("precision", "recall", "f1") and len(classes) == len(confusion):
+        return Estimate(value, getattr(intervals, measure)[classes.index(name)])
     if metric == "gap":
         validation = result.metrics["val/accuracy"]
         both = np.array([validation, validation + value])

@@ -49,7 +49,7 @@ def explain_small_groups(counts: Mapping[str, int], scope: str = "") -> str:
     counts: number of trials that have learnt, by what they have in common (`with 2 blocks`).
     scope: what all groups have in common, after a blank.
     """
-    if counts and min(counts.values()) >= MIN_GROUP:
+    if min(counts.values()) >= MIN_GROUP:
         return ""
     listed = ", ".join(f"{count} {name}" for name, count in counts.items())
     needed = "Three that have learnt are needed in each group."

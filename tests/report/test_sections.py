@@ -168,7 +168,7 @@ def test_no_group_of_fewer_than_three_trials_is_compared() -> None:
         "compare: 3 with up to 1 million parameters, 1 with more than 1 million parameters. Three "
         "that have learnt are needed in each group."
     )
-    assert summarize_augmentation([], varied).startswith("Too few trials to compare")
+    assert summarize_augmentation([], varied).startswith("No trial has learnt")
 
 
 def test_trials_that_have_not_learnt_are_in_no_comparison(trial: Trial, study: Study) -> None:

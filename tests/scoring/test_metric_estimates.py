@@ -46,11 +46,18 @@ def test_an_interval_of_accuracy_is_as_wide_as_the_binomial_one() -> None:
     assert low < 0.6 < high
 
 
-@pytest.mark.parametrize("metric", ["val/accuracy", "val/macro_f1", "gap"])
+@pytest.mark.parametrize(
+    "metric", ["val/accuracy", "val/macro_f1", "gap", "val_f1/sad", "val_recall/happy"]
+)
 def test_a_metric_lies_in_its_interval(epoch: Epoch, metric: str) -> None:
     value, interval = estimate_metric(epoch(1, 30), metric)
     assert interval
     assert interval.low < value < interval.high
+
+
+@pytest.mark.parametrize("metric", ["val/loss", "train/accuracy", "val/polarity_accuracy"])
+def test_other_metrics_have_no_interval(epoch: Epoch, metric: str) -> None:
+    assert estimate_metric(epoch(1, 30), metric).interval is None
 
 
 def test_without_a_confusion_matrix_there_is_no_interval(epoch: Epoch) -> None:
