@@ -13,14 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats import image_file
-from fer_tune.data.formats.deep_image import (
-    describe_depth,
-    find_depth,
-    find_largest_value,
-    is_deep,
-    reduce_depth,
-)
+from fer_tune.data.formats import deep_image, image_file
 from fer_tune.data.formats.folder_scan import describe_passed_over, is_system_name
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, SourceFiles, open_source
 from fer_tune.predict.face_detector import FaceBox, detect_faces
@@ -130,14 +123,16 @@ def extract_all_faces(files: PhotoFiles) -> list[PhotoFace]:
                 except image_file.BrokenImageError as error:
                     unreadable.append(UnreadableFile(photo.file, str(error)))
                     continue
-                if is_deep(grey) and not depth:
-                    largest = max(largest, find_largest_value(grey))
+                if deep_image.is_deep(grey) and not depth:
+                    largest = max(largest, deep_image.find_largest_value(grey))
                     deep.append((number, photo))
                 else:
-                    grey = reduce_depth(grey, depth) if is_deep(grey) else grey
+                    grey = (
+                        deep_image.reduce_depth(grey, depth) if deep_image.is_deep(grey) else grey
+                    )
                     faces[number] = extract_faces(photo.file, grey)
-            notes += [describe_depth(len(deep), largest)] if deep else []
-            pending, depth = deep, find_depth(largest)
+            notes += [deep_image.describe_depth(len(deep), largest)] if deep else []
+            pending, depth = deep, deep_image.find_depth(largest)
     return [face for number in sorted(faces) for face in faces[number]]
 
 

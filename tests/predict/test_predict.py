@@ -112,3 +112,18 @@ def test_without_a_model_it_says_how_to_get_one(
     with pytest.raises(UserError, match="search"):
         main([str(place / "faces")])
     assert list(empty.iterdir()) == []
+
+
+def test_files_that_are_no_images_are_noted_beside_the_answer(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "noted").mkdir()
+    (place / "noted" / "0.png").symlink_to(place / "faces" / "0.png")
+    (place / "noted" / "1.heic").touch()
+    main(["noted", "--json"])
+    captured = capsys.readouterr()
+    assert [face["file"] for face in json.loads(captured.out)["faces"]] == ["noted/0.png"]
+    assert captured.err.splitlines() == [
+        "noted: links followed: 1 (first: 0.png)",
+        "noted: files passed over: 1 .heic (first: 1.heic); convert images among them to PNG",
+    ]

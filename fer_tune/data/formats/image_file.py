@@ -10,17 +10,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fer_tune.data.faces import SIDE
-from fer_tune.data.formats.deep_image import (
-    DEPTHS,
-    DeepFace,
-    find_depth,
-    find_largest_value,
-    has_deep_colours,
-    is_deep,
-    read_deep_colours,
-    reduce_depth,
-    to_deep_grey,
-)
+from fer_tune.data.formats import deep_image
+from fer_tune.data.formats.deep_image import DEPTHS, DeepFace
 from fer_tune.data.formats.identify_file import HEAD_BYTES, identify_content
 
 # Pillow opens no other kind, whatever the name of a file. For some it would run a program
@@ -58,11 +49,11 @@ def decode_face(data: bytes) -> tuple[NDArray[np.uint8] | DeepFace, tuple[str, .
     grey, notes = decode_grey_image(data)
     if grey.size != (SIDE, SIDE):
         notes = (*notes, RESIZED)
-    if not is_deep(grey):
+    if not deep_image.is_deep(grey):
         return resize_to_face(grey), notes
-    largest = find_largest_value(grey)
-    depths = [bits for bits in DEPTHS if bits >= find_depth(largest)]
-    by_depth = {bits: resize_to_face(reduce_depth(grey, bits)) for bits in depths}
+    largest = deep_image.find_largest_value(grey)
+    depths = [bits for bits in DEPTHS if bits >= deep_image.find_depth(largest)]
+    by_depth = {bits: resize_to_face(deep_image.reduce_depth(grey, bits)) for bits in depths}
     return DeepFace(largest, by_depth), notes
 
 
@@ -86,10 +77,10 @@ def decode_grey_image(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
         with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:
             if image.width * image.height > _MAX_PIXELS:
                 raise BrokenImageError(f"{image.width} x {image.height} pixels are too many")
-            has_deep = has_deep_colours(image)
+            has_deep = deep_image.has_deep_colours(image)
             grey, notes = _to_upright_grey(image)
             if has_deep and TRANSPARENT not in notes:
-                grey = read_deep_colours(data)
+                grey = deep_image.read_deep_colours(data)
             return grey, notes
     except BrokenImageError:
         raise
@@ -129,8 +120,8 @@ def _to_grey(image: Image.Image, notes: list[str]) -> Image.Image:
     if image.mode == "L" and "transparency" not in image.info:
         image.load()
         return image
-    if is_deep(image):
-        return to_deep_grey(image)
+    if deep_image.is_deep(image):
+        return deep_image.to_deep_grey(image)
     if image.mode == "F":
         raise BrokenImageError("pixels are fractions; save the image with 8 bits")
     if image.has_transparency_data:
