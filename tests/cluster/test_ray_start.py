@@ -47,9 +47,9 @@ def _start_head(environment: dict[str, str], temp_dir: Path) -> Iterator[str]:
 
     def has_started() -> bool:
         assert head.poll() is None, "the head ended"
-        return any(temp_dir.glob("ray/session_2*/sockets/raylet*")) and (
-            socket.socket().connect_ex(("127.0.0.1", port)) == 0
-        )
+        with socket.socket() as client:
+            is_listening = client.connect_ex(("127.0.0.1", port)) == 0
+        return is_listening and any(temp_dir.glob("ray/session_2*/sockets/raylet*"))
 
     try:
         wait_until(has_started, "the head has started")

@@ -59,7 +59,7 @@ def connect_to_cluster(address: str, options: dict[str, Any]) -> None:
             )
     # Ray sends a token only in this mode, which "auto" alone would set. With it, a cluster without
     # tokens accepts the study and then fails every trial.
-    mode = os.environ.setdefault("RAY_AUTH_MODE", answer["mode"])
+    mode = os.environ.setdefault("RAY_AUTH_MODE", answer["mode"]).lower()
     if mode != answer["mode"]:
         raise UserError(
             f"{source}: RAY_AUTH_MODE is {mode}, but the cluster's is {answer['mode']}; "
