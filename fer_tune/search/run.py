@@ -1,5 +1,6 @@
 """The run of a planned study, from its lock to its results."""
 
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from fer_tune.common.cli import format_command_line
 from fer_tune.common.console import show_step
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.common.errors import UserError
@@ -172,8 +174,8 @@ def _run_trials(
         try:
             return run_study(plan.settings, faces, context, observers)
         except UserError as error:
-            advice = f"solve this, then resume with --resume {plan.settings.name}"
-            raise UserError(f"{error}; {advice}") from error
+            options = shlex.join(["--resume", plan.settings.name, *plan.store_options])
+            raise UserError(f"{error}; solve this, then resume with {options}") from error
 
 
 def write_report_or_warn(console: Console, plan: SearchPlan, store: Store) -> Path | None:
@@ -185,7 +187,8 @@ def write_report_or_warn(console: Console, plan: SearchPlan, store: Store) -> Pa
         with show_step(console, "writing the report (Ctrl-C skips it)"):
             return write_and_log_report(store, name, plan.storage, splits=plan.splits)
     except KeyboardInterrupt:
-        print("No report was written; python -m fer_tune.report writes it", file=sys.stderr)
+        command = format_command_line("fer_tune.report", ["--study", name, *plan.store_options])
+        print(f"No report was written; to write it: {command}", file=sys.stderr)
     except Exception as error:  # a study is worth more than its report
         print(f"Warning: no report of study {name}: {summarize_error(error)}", file=sys.stderr)
     return None
