@@ -10,6 +10,7 @@ LABELS_HELP = (
     "classes of the data's labels, if these are not FER2013's numbers: \"1=surprise,2=fear,...\""
 )
 
+_MAX_LENGTH = 5_000  # MLflow stores parameters of at most 6,000
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -43,7 +44,10 @@ def parse_labels(text: str) -> str:
 
     names = _split_labels(text)
     check_classes(sorted(set(names.values())), "--labels")
-    return ",".join(f"{label}={name}" for label, name in names.items())
+    labels = ",".join(f"{label}={name}" for label, name in names.items())
+    if len(labels) > _MAX_LENGTH:
+        raise UserError(f"--labels: {len(labels):,} characters; use at most {_MAX_LENGTH:,}")
+    return labels
 
 
 def normalize_label(text: str) -> str:

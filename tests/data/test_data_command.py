@@ -8,6 +8,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.__main__ import main
 from fer_tune.data.audit import audit_splits
 from fer_tune.data.demo.demo_splits import draw_demo_splits
+from tests.data.held import drawn_faces
 
 
 def test_the_table_the_findings_and_the_plots_are_complete(
@@ -77,3 +78,11 @@ def test_the_pictures_stay_in_their_folder_whatever_the_faces_are_called(
     assert "\x1b" not in output
     (written,) = Path("mlruns", "data").iterdir()
     assert written.name == folder
+
+
+def test_labels_name_the_classes_that_are_audited(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{1 + f.label},{f.pixels},{f.usage}\n" for f in drawn_faces() if f.label < 2]
+    Path("raf.csv").write_text("label,pixels,split\n" + "".join(rows))
+    main(["raf.csv", "--labels", "1=surprise,2=own name", "--json", "--out", "pictures"])
+    counts = json.loads(capsys.readouterr().out)["counts"]
+    assert counts["train"] == {"surprise": 6, "own name": 6}

@@ -30,6 +30,7 @@ def test_labels_are_kept_in_one_form(text: str, labels: str) -> None:
         ("1=happy, 1.0 =happy", "names 1.0 twice"),
         ("hap=happy,HAP=sad", "names HAP twice"),
         ("1=../up", "class name '../up'"),
+        (",".join(f"{'x' * n}={'y' * 90}{n}" for n in range(1, 90)), "use at most 5,000"),
     ],
 )
 def test_a_mistake_in_labels_is_named(text: str, problem: str) -> None:

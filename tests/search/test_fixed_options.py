@@ -40,11 +40,14 @@ def test_the_options_that_a_study_began_with_may_be_given_again() -> None:
     )
     _check(STUDY, "--study", "mine")  # as it was typed, for a study on demo faces
     _check(PLAIN, "--seed", "0")
+    labelled = make_settings("mine", "smoke", SMOKE, labels="1=happy,2=sad")
+    _check(labelled, "--labels", "01 = happy, 2.0=sad")
 
 
 @pytest.mark.parametrize(
     ("option", "problem"),
     [
+        ("--labels=1=sad", "--labels 1=sad: the study began without it; leave it out"),
         ("--epochs=20", "--epochs 20: the study has 9; leave it out"),
         ("--train-faces=100", "--train-faces 100: the study began without it; leave it out"),
         ("--skip-bad", "--skip-bad: the study began without it; leave it out"),

@@ -1,16 +1,23 @@
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from fer_tune.common.errors import UserError
+from fer_tune.data.read_options import ReadOptions
 from fer_tune.events import Event
 from fer_tune.retrain.choose_trial import choose_trial
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.find_study_run import list_study_names
-from fer_tune.tracking.queries import find_study, find_trial, list_trials, load_metric_history
+from fer_tune.tracking.queries import (
+    StudyRun,
+    find_study,
+    find_trial,
+    list_trials,
+    load_metric_history,
+)
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
@@ -150,3 +157,9 @@ def test_a_study_is_not_resumed_into_runs_that_something_else_wrote(
     client.log_metric(run.info.run_id, tags.EPOCH, epoch)
     with pytest.raises(UserError, match="is not as a study leaves it"):
         EventRecorder(store, describe(), resume=True)
+
+
+@pytest.mark.parametrize("options", [ReadOptions(), ReadOptions(True, "1=happy,2=sad")])
+def test_a_study_is_read_again_with_its_own_options(options: ReadOptions) -> None:
+    settings = {name: str(value) for name, value in asdict(options).items() if value is not None}
+    assert StudyRun("any", "1", None, "gap", {}, settings).read_options == options

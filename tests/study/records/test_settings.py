@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fer_tune.common.errors import UserError
+from fer_tune.data.read_options import ReadOptions
 from fer_tune.study.prior_trial import PriorTrial
 from fer_tune.study.records.settings import (
     FILE,
@@ -125,3 +126,20 @@ def test_a_prior_trial_outside_the_space_is_refused(
 @pytest.mark.parametrize("text", ["paper", "my space", "..", "été/../x", "-", "x" * 300, ""])
 def test_a_slug_of_any_text_can_begin_a_name(text: str) -> None:
     check_study_name(slugify(text) + "-1124-101500")
+
+
+def test_a_study_of_an_earlier_version_has_no_labels(
+    tmp_path: Path, settings: StudySettings
+) -> None:
+    folder = write_settings(tmp_path, settings)
+    keys = json.loads((folder / FILE).read_text())
+    del keys["labels"]
+    (folder / FILE).write_text(json.dumps(keys))
+    assert read_settings(tmp_path, "tested")[1].read_options == ReadOptions()
+
+
+def test_a_study_reads_its_faces_as_it_began(tmp_path: Path, settings: StudySettings) -> None:
+    options = ReadOptions(skip_bad=True, labels="1=happy,2=sad")
+    changes = {"skip_bad": options.skip_bad, "labels": options.labels}
+    write_settings(tmp_path, settings.model_copy(update=changes))
+    assert read_settings(tmp_path, "tested")[1].read_options == options
