@@ -61,5 +61,5 @@ def explain_epoch_lengths(study: ReportedStudy) -> str:
     if len({(config.data_plan, config.batch_size) for config in configs}) < 2:
         return ""
     steps = [trial.record.steps_per_epoch or 0 for trial in study.scored]
-    numbers = f", here from {min(steps):,} to {max(steps):,}" if all(steps) else ""
-    return f" Data plan and batch size change the number of training steps in an epoch{numbers}."
+    numbers = f"here from {min(steps):,} to {max(steps):,}" if all(steps) else "here unknown"
+    return f" Data plan and batch size change the number of training steps in an epoch, {numbers}."

@@ -86,7 +86,7 @@ def test_equal_classes_are_unknown_without_a_plan_that_shows_them() -> None:
 def test_epochs_of_other_lengths_are_explained(trial: Trial, study: Study) -> None:
     assert explain_epoch_lengths(study(trial(0, 20), trial(1, 30, depth=4))) == ""
     reported = study(trial(0, 20), trial(1, 30, batch_size=32))
-    assert explain_epoch_lengths(reported).endswith("training steps in an epoch.")
+    assert explain_epoch_lengths(reported).endswith("training steps in an epoch, here unknown.")
     counted = count_training_steps(reported, draw_demo_splits())
     least, most = (each.steps_per_epoch for each in counted.trials)
     assert f"here from {least} to {most}." in explain_epoch_lengths(counted)
