@@ -24,7 +24,8 @@ def hold_lock(file: Path, task: str, *, wait: bool = False) -> Iterator[None]:
     task: what runs under the lock, for the error message.
     wait: until no other process holds the lock. Without it, raises UserError if one does.
     """
-    with explain_os_errors(f"{file.parent} cannot be written"):
+    advice = "use a copy, or another folder, that you can write to"
+    with explain_os_errors(f"{file.parent} cannot be written", advice):
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock = FileLock(file).acquire(timeout=-1 if wait else 0)

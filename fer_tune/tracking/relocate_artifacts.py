@@ -55,7 +55,8 @@ def update_artifact_addresses(database: Path, experiment: str) -> None:
     ):
         rows = connection.execute(_RECORDED_FOLDERS, {"experiment": experiment}).fetchall()
         for former in {_to_path(address or "") for (address,) in rows}:
-            if _has_moved(former, database):
+            # One folder may have two paths here, such as a link's.
+            if _has_moved(former, database) and not _is_same(former, database):
                 _replace_folder(connection, former.parent, database.parent)
 
 
@@ -117,12 +118,16 @@ def _exists(path: Path) -> bool:
 
 
 def _has_moved(former: Path, database: Path) -> bool:
-    """Return whether the artifacts recorded in `former` are now next to the database."""
+    """Return whether the artifacts recorded in `former` belong next to the database."""
     present = database.with_name(ARTIFACTS_FOLDER)
     if former.name != ARTIFACTS_FOLDER or not former.is_absolute() or former == present:
         return False
     if not _exists(former):
         return True
-    if _exists(present):
-        return not former.samefile(present)
-    return _exists(former.with_name(database.name))  # a copy without the artifacts
+    # If only the database was copied, the artifacts are elsewhere beside the original.
+    return _exists(present) or _exists(former.with_name(database.name))
+
+
+def _is_same(former: Path, database: Path) -> bool:
+    present = database.with_name(ARTIFACTS_FOLDER)
+    return _exists(former) and _exists(present) and former.samefile(present)

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from fer_tune.common.errors import UserError
 from fer_tune.tracking.read_artifacts import read_text
@@ -118,6 +119,17 @@ def test_a_store_behind_a_link_keeps_its_addresses(original: Store, tmp_path: Pa
     store = open_store(str(tmp_path / "link"))
     assert read_text(store, _get_run(store), NOTE) == "original"
     assert _read_database(database) == before
+
+
+def test_a_store_that_is_elsewhere_too_is_used_by_the_path_that_is_named(
+    original: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(_get_database(original).parent)
+    store = open_store(str(tmp_path / "link"))
+    repository = get_artifact_repository(
+        store.create_client().get_run(_get_run(store)).info.artifact_uri, store.uri
+    )
+    assert str(repository.artifact_uri).startswith((tmp_path / "link").as_uri())
 
 
 @pytest.mark.parametrize("inside", [True, False])
