@@ -14,6 +14,7 @@ from fer_tune.scoring.significance import (
     bootstrap_intervals,
     compare_groups,
     judge_difference,
+    judge_mean,
     run_mcnemar_test,
 )
 
@@ -152,3 +153,10 @@ def test_groups_differ_if_their_values_hardly_mix() -> None:
     assert compare_groups(low[:3], high[:3]) == pytest.approx(0.1)  # 2 of 20 orders
     assert compare_groups(low, low) == 1
     assert compare_groups([0.1] * 3, [0.1] * 3) == 1
+
+
+def test_a_mean_of_differences_may_be_chance_if_they_scatter_around_zero() -> None:
+    assert judge_mean([0.1, -0.1, 0.05]) == "may be chance"
+    assert judge_mean([0.1, 0.3]) == "may be chance"  # two say little
+    assert judge_mean([-0.1, -0.12, -0.11]) == "unlikely to be chance"
+    assert judge_mean([0.1, 0.1, 0.1]) == "unlikely to be chance"
