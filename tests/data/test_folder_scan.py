@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import os
 import subprocess
 import zipfile
@@ -209,10 +210,14 @@ def test_a_device_is_not_waited_for(folder: Path) -> None:
     assert count_faces(load_splits(folder)) == [42, 14, 14]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_folder_that_cannot_be_read_is_named(folder: Path) -> None:
-    (folder / "train").mkdir(mode=0)
-    with pytest.raises(UserError, match="train cannot be read: Permission denied; make it"):
+def test_a_folder_that_cannot_be_read_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match="faces cannot be read: Permission denied; make it"):
         scan_folder(folder)
 
 
