@@ -29,9 +29,9 @@ NOTE = (
     "decides how many steps an epoch has. "
 )
 PAIRS_NOTE = (
-    "Lines in colour are trials that differ only in their data plan. A marker is the best epoch "
-    "among those that end within the steps of both (dotted line). A plan with shorter epochs has "
-    "more of them to choose from. "
+    "Lines in colour are trials that differ only in their data plan. They are compared up to the "
+    "steps that both have (dotted line), after each epoch of the plan with longer epochs. So both "
+    "are scored equally often. A marker is the best of these scores. "
 )
 SCHEDULE_NOTE = (
     "A learning rate schedule spans all epochs of a trial, so it is cut on the longer side."
@@ -51,7 +51,7 @@ class TrialPair:
     """Two trials that differ only in their data plan; the first has the original data.
 
     budget: training steps that both have; 0 if they are unknown.
-    best: the best epoch of each trial within these steps.
+    best: the best epoch of each trial within these steps, of as many epochs on both sides.
     problem: why the two cannot be compared; empty if they can.
     """
 
@@ -87,17 +87,21 @@ def _make_pair(
     trials: tuple[TrialRecord, TrialRecord], metric: str, majority_share: float
 ) -> TrialPair:
     budget = min(_count_steps(trial, trial.history[-1]) for trial in trials)
-    within = (
-        [epoch for epoch in trial.history if _count_steps(trial, epoch) <= budget]
-        for trial in trials
-    )
-    best = tuple(filter(None, (find_best_epoch(epochs, metric) for epochs in within)))
+    longest = max(trial.steps_per_epoch or 0 for trial in trials)
+    points = range(longest, budget + 1, longest or 1)  # where an epoch of the longer plan ends
+    best = tuple(filter(None, (_find_best_at(trial, points, metric) for trial in trials)))
     problem = ""
     if len(best) < 2:
         problem = "an epoch of one trial has more steps than the whole training of the other"
     elif any(epoch.metrics["val/accuracy"] <= majority_share for epoch in best):
         problem = "a trial has not learnt; its accuracy does not beat naming the largest class"
     return TrialPair(trials, budget, best, problem)
+
+
+def _find_best_at(trial: TrialRecord, points: Sequence[int], metric: str) -> EpochResult | None:
+    """Return the best of the epochs that are the last before one of these numbers of steps."""
+    epochs = {point // (trial.steps_per_epoch or 1) for point in points}
+    return find_best_epoch([result for result in trial.history if result.epoch in epochs], metric)
 
 
 def _count_steps(trial: TrialRecord, epoch: EpochResult) -> int:

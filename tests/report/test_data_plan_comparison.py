@@ -53,7 +53,14 @@ def test_two_trials_are_compared_at_their_best_within_the_steps_of_both(
     longer = steps(0, 10, 20, 30, 25, 45, 50, 50, 50), trials[1]
     (pair,) = find_trial_pairs(study(*longer))
     assert pair.budget == 60
-    assert [epoch.epoch for epoch in pair.best] == [5, 2]
+    assert [epoch.epoch for epoch in pair.best] == [6, 2]
+
+
+def test_shorter_epochs_give_no_more_chances_for_a_lucky_score(steps: Trial, study: Study) -> None:
+    # The lucky third epoch ends where no epoch of the other trial ends.
+    lucky = steps(0, 10, 20, 22, 49, 24), steps(1, 20, 22, 24, data_plan="balanced")
+    (pair,) = find_trial_pairs(study(*lucky))
+    assert [epoch.epoch for epoch in pair.best] == [4, 2]
 
 
 def test_the_lower_loss_is_the_better_one_within_the_steps(steps: Trial, study: Study) -> None:
