@@ -89,8 +89,9 @@ class LiveTable:
                     row.best = value, result.metrics["gap"]
                 self._new_epochs += 1
                 if self._is_live and not self._live.is_started:
-                    time_left = self._estimate_time_left()
-                    self._lines.print_epoch(f"trial {number:03d}", result, time_left)
+                    name, time_left = f"trial {number:03d}", self._estimate_time_left()
+                    line = self._lines.format_epoch(name, result, time_left)
+                    self._lines.print_if_due(line, result.epoch)
             case events.TrialRemarked(number=number, remark=remark):
                 if self._is_live:
                     self._console.print(f"trial {number:03d}: {remark}", soft_wrap=True)

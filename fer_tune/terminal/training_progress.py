@@ -1,11 +1,11 @@
-"""The progress of trainings: a bar in a terminal, otherwise a line every few seconds."""
+"""The progress of trainings: a line that a terminal draws again, a log gets every few seconds."""
 
 import math
 import time
 from typing import Self
 
-from rich import progress
 from rich.console import Console
+from rich.live import Live
 
 from fer_tune.common.console import LOG_SECONDS
 from fer_tune.scoring.metrics import EpochResult
@@ -22,18 +22,21 @@ class EpochLines:
         self._console, self._metric, self._epochs = console, metric, epochs
         self._next_time = -math.inf
 
-    def print_epoch(self, training: str, result: EpochResult, time_left: str) -> None:
-        """Print the line of an epoch, if it is due.
+    def format_epoch(self, training: str, result: EpochResult, time_left: str) -> str:
+        """Return the line of an epoch.
 
         training: a name such as "trial 003".
         time_left: empty if it is unknown.
         """
-        if time.monotonic() < self._next_time and result.epoch < self._epochs:
-            return
-        self._next_time = time.monotonic() + LOG_SECONDS
         line = f"{training}: epoch {result.epoch} of {self._epochs}"
         scores = format_scores(result.metrics, (self._metric, "gap"))
-        self._console.print(", ".join(filter(None, (line, scores, time_left))))
+        return ", ".join(filter(None, (line, scores, time_left)))
+
+    def print_if_due(self, line: str, epoch: int) -> None:
+        """Print the line of an epoch, unless another was printed a moment ago."""
+        if time.monotonic() >= self._next_time or epoch == self._epochs:
+            self._next_time = time.monotonic() + LOG_SECONDS
+            self._console.print(line)
 
 
 class SeedProgress:
@@ -45,19 +48,19 @@ class SeedProgress:
     def __init__(
         self, console: Console, name: str, metric: str, epochs: int, later_seeds: int
     ) -> None:
-        self._name, self._metric, self._epochs = name, metric, epochs
+        self._console, self._name, self._epochs = console, name, epochs
         self._later_seeds = later_seeds
-        self._lines = None if console.is_interactive else EpochLines(console, metric, epochs)
-        self._bar = _create_bar(console)
-        self._task = self._bar.add_task(name, total=epochs, shown="")
+        self._lines = EpochLines(console, metric, epochs)
+        self._live = Live(f"{name}: epoch 0 of {epochs}", console=console, auto_refresh=False)
         self._seconds = 0.0
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if self._console.is_interactive:
+            self._live.start(refresh=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._live.stop()
 
     def show_epoch(self, result: EpochResult, *, is_new: bool) -> None:
         """Show the result of an epoch.
@@ -66,26 +69,9 @@ class SeedProgress:
         """
         self._seconds += result.seconds
         left = self._epochs - result.epoch + self._later_seeds * self._epochs
-        if self._lines and is_new:
-            time_left = f"about {format_duration(self._seconds / result.epoch * left)} left"
-            self._lines.print_epoch(self._name, result, time_left if left else "")
-        shown = format_scores(result.metrics, (self._metric, "gap"))
-        self._bar.update(self._task, completed=result.epoch, shown=shown)
-
-
-def _create_bar(console: Console) -> progress.Progress:
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TextColumn("epochs, {task.fields[shown]},"),
-        progress.TimeRemainingColumn(),
-        progress.TextColumn("left"),
-    )
-    # Rich estimates the speed from the last 30 s, but one epoch may take minutes.
-    return progress.Progress(
-        *columns,
-        console=console,
-        speed_estimate_period=3600,
-        disable=not console.is_interactive,
-    )
+        time_left = f"about {format_duration(self._seconds / result.epoch * left)} left"
+        line = self._lines.format_epoch(self._name, result, time_left if left else "")
+        if self._live.is_started:
+            self._live.update(line, refresh=True)
+        elif is_new:
+            self._lines.print_if_due(line, result.epoch)

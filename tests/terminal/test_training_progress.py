@@ -36,7 +36,8 @@ def test_a_log_gets_the_first_epoch_then_one_every_few_seconds_and_the_last(
 ) -> None:
     lines = EpochLines(Console(file=log, width=200), "val/macro_f1", epochs=12)
     for epoch in range(1, 13):
-        lines.print_epoch("trial 003", _result(epoch), "about 3 min left")
+        line = lines.format_epoch("trial 003", _result(epoch), "about 3 min left")
+        lines.print_if_due(line, epoch)
         clock.seconds += 1
     shown = [int(line.split()[3]) for line in log.getvalue().splitlines()]
     assert shown == [1, 6, 11, 12]
@@ -45,9 +46,9 @@ def test_a_log_gets_the_first_epoch_then_one_every_few_seconds_and_the_last(
 
 
 @pytest.mark.parametrize(("metric", "scores"), [("val/loss", "loss 1.250, gap"), ("gap", "gap")])
-def test_the_metric_of_the_study_is_shown(metric: str, scores: str, log: io.StringIO) -> None:
-    EpochLines(Console(file=log), metric, epochs=9).print_epoch("trial 003", _result(1), "")
-    assert log.getvalue() == f"trial 003: epoch 1 of 9, {scores} 0.081\n"
+def test_the_metric_of_the_study_is_shown(metric: str, scores: str) -> None:
+    line = EpochLines(Console(), metric, epochs=9).format_epoch("trial 003", _result(1), "")
+    assert line == f"trial 003: epoch 1 of 9, {scores} 0.081"
 
 
 def test_the_time_left_of_a_seed_contains_the_later_seeds(log: io.StringIO) -> None:
@@ -69,11 +70,13 @@ def test_a_resumed_training_begins_with_its_next_epoch(log: io.StringIO) -> None
     assert log.getvalue() == "seed 0: epoch 21 of 30, gap 0.081, about 18 s left\n"
 
 
-def test_a_terminal_gets_a_bar_and_no_lines() -> None:
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_terminal_gets_one_line_that_is_drawn_again(width: int) -> None:
     log = io.StringIO()
-    console = Console(file=log, width=120, force_terminal=True, force_interactive=True)
+    console = Console(file=log, width=width, force_terminal=True, highlight=False)
     with SeedProgress(console, "baseline, seed 0", "gap", 2, 0) as progress:
         for epoch in (1, 2):
             progress.show_epoch(_result(epoch), is_new=True)
-    assert "2/2" in log.getvalue()
-    assert "epoch 1 of 2" not in log.getvalue()
+    last = log.getvalue().split("epoch 1 of 2")[1]
+    assert "baseline, seed 0: epoch 2 of 2, gap 0.081" in " ".join(last.split())
+    assert all(len(line) <= width for line in last.splitlines())
