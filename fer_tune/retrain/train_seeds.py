@@ -75,8 +75,9 @@ def load_or_train_seed(
     test, best_epoch = outcome.test, f"best epoch {outcome.best.epoch} of {spec.info.epochs}"
     console.print(
         f"{spec.name_seed(seed)}: {best_epoch}, test macro F1 {test.macro_f1:.3f}, "
-        f"test accuracy {test.accuracy:.3f}, model {outcome.model_uri}"
+        f"test accuracy {test.accuracy:.3f}"
     )
+    console.print(f"{spec.name_seed(seed)}: model {outcome.model_uri}", soft_wrap=True)
     return outcome
 
 
