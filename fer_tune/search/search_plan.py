@@ -24,7 +24,8 @@ from fer_tune.study.records.trial_record import format_parameters
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.tune.resources import ResourceRequest, allocate_resources, detect_machine
 from fer_tune.terminal.formatting import show_data_source
-from fer_tune.tracking.store import open_store, resolve_tracking_uri
+from fer_tune.tracking.store import open_store
+from fer_tune.tracking.store_address import resolve_tracking_uri
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from fer_tune.study.records.event_log import find_start_time
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.tracking.find_study_run import is_study_recorded
-from fer_tune.tracking.store import (
+from fer_tune.tracking.store import open_store
+from fer_tune.tracking.store_address import (
     DEFAULT_DATABASE,
     find_local_database,
-    open_store,
     resolve_tracking_uri,
 )
 

@@ -23,6 +23,7 @@ from fer_tune.tracking.relocate_artifacts import (
     follow_moved_artifacts,
     update_artifact_addresses,
 )
+from fer_tune.tracking.store_address import DEFAULT_DATABASE, find_local_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "fer_tune"
 
-DEFAULT_DATABASE = Path("mlruns/mlflow.db")
 _PROBE_SECONDS = 5
 _OLDEST_FIRST = "attributes.start_time ASC"
 _SERVERS = ("http", "https")
@@ -131,19 +131,6 @@ def open_store(
     raise UserError(
         f"tracking store {hide_passwords(uri)}: unknown kind of address '{scheme}:'; {_URI_HELP}"
     )
-
-
-def resolve_tracking_uri(uri: str | None) -> str:
-    """Return the address of the store that `open_store` opens for `uri`, as MLflow takes it."""
-    database = find_local_database(uri)
-    return f"sqlite:///{database.absolute()}" if database else str(uri)
-
-
-def find_local_database(uri: str | None, root: Path = DEFAULT_DATABASE.parent) -> Path | None:
-    """Return the database file of a local store; None for a server or a database on one."""
-    if uri is None or ":" not in uri:
-        return Path(uri or root) / DEFAULT_DATABASE.name
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 def _configure_mlflow() -> None:

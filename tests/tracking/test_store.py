@@ -11,14 +11,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from fer_tune.common.errors import UserError
-from fer_tune.tracking.store import (
-    EXPERIMENT,
-    Store,
-    open_store,
-    resolve_tracking_uri,
-    stop_retries,
-    summarize_error,
-)
+from fer_tune.tracking.store import EXPERIMENT, Store, open_store, stop_retries, summarize_error
+from fer_tune.tracking.store_address import resolve_tracking_uri
 from tests.machine import free_port
 
 
