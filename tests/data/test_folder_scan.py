@@ -85,7 +85,7 @@ def test_files_passed_over_are_counted_by_suffix(folder: Path, expected: str) ->
     splits = load_splits(folder)
     assert splits.content_hash() == expected
     assert splits.notes == (
-        "files passed over: 2 .heic, 1 .md, 1 without a suffix, 1 .csv (first: README.md); "
+        "files passed over: 2 .heic, 1 .md, 1 without a suffix, 1 .csv (first: train/sad/1.heic); "
         "convert images among them to PNG",
     )
 

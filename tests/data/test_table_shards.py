@@ -1,4 +1,4 @@
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +36,7 @@ def check(*names: str) -> None:
         ["train-1-of-2.parquet", "train-2-of-2.parquet"],
         ["train_0.csv", "train_1.csv", "train_2.csv", "test.csv"],
         ["faces1.parquet", "faces2.parquet"],
+        ["fer².parquet"],
         ["2026-01-train-1.parquet", "2026-01-train-2.parquet"],
     ],
 )
@@ -68,7 +69,8 @@ def test_the_splits_and_shards_of_one_data_set_are_read(names: list[str]) -> Non
 def test_data_sets_side_by_side_are_refused_by_name(names: list[str]) -> None:
     with pytest.raises(UserError, match="faces holds several data sets") as error:
         check(*names)
-    assert names[0] in str(error.value)
+    places = [names[0], *map(str, PurePath(names[0]).parents)]
+    assert any(f"({place}, " in str(error.value) for place in places)
     assert str(error.value).endswith("name one of them")
 
 
@@ -79,6 +81,7 @@ def test_data_sets_side_by_side_are_refused_by_name(names: list[str]) -> None:
         (["test.parquet", "train-2-of-2.csv"], "1 of 2 shards are missing (train-1-of-2); "),
         (["a/train_1_of_3.csv", "a/train_0_of_3.csv"], "1 of 3 shards are missing (train_2_of_3)"),
         ([f"train-00001-of-00002-{HASH_A}.parquet"], "missing (train-00000-of-00002); "),
+        (["train-0-of-99999999999.parquet"], "99,999,999,998 of 99,999,999,999 shards are missing"),
         (["train-00000-of-00100.parquet"], "train-00004-of-00100, train-00005-of-00100, ...)"),
     ],
 )
@@ -122,6 +125,6 @@ def test_a_hubs_converted_branch_is_read(folder: Path) -> None:
 def test_two_data_sets_of_a_hub_are_refused_until_one_is_named(folder: Path) -> None:
     for name in ("fer2013", "ferplus"):
         write_parquet(folder / name / "train-00000-of-00001.parquet", drawn_faces())
-    with pytest.raises(UserError, match=r"several data sets \(fer2013/train-.*, ferplus/train-"):
+    with pytest.raises(UserError, match=r"several data sets \(fer2013, ferplus\)"):
         load_splits(folder)
     assert len(load_splits(folder / "fer2013").train) > 0

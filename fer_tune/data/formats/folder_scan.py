@@ -18,15 +18,7 @@ _SYSTEM_NAMES = frozenset(
     (
         *("__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin"),
         *("recycler", "system volume information", "lost+found", "__pycache__", "@eadir"),
-        *(
-            "#recycle",
-            "#snapshot",
-            "@recycle",
-            "@recently-snapshot",
-            "@tmp",
-            "~snapshot",
-            "recycled",
-        ),
+        *("@recycle", "@recently-snapshot", "@tmp", "#recycle", "#snapshot", "~snapshot"),
     )
 )
 _SUFFIX_PATTERN = re.compile(r"\.\w{1,10}")
@@ -97,8 +89,8 @@ def describe_passed_over(paths: Sequence[PurePath]) -> list[str]:
     counts = [f"{count:,} {suffix or 'without a suffix'}" for suffix, count in listed]
     if others := suffixes.total() - sum(count for _, count in listed):
         counts.append(f"{others:,} others")
-    first = escape_unprintable(str(min(paths)))
-    note = f"{_PASSED_OVER}: {', '.join(counts)} (first: {first})"
+    first = min(path for path in paths if _read_suffix(path) == listed[0][0])
+    note = f"{_PASSED_OVER}: {', '.join(counts)} (first: {escape_unprintable(str(first))})"
     advice = "; convert images among them to PNG" if suffixes.keys() & _OTHER_IMAGES else ""
     return [note + advice]
 

@@ -1,8 +1,10 @@
 """The names of tables: whether they are the splits and shards of one data set, and complete."""
 
+import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -44,16 +46,22 @@ def check_tables(paths: Iterable[PurePosixPath], source: str, choice: str) -> No
     for path in paths:
         by_split[match_file_split(path)].append(_parse_name(path))
     if rivals := _find_rivals(by_split):
-        more = ", ..." if len(rivals) > _MAX_LISTED else ""
-        names = f"{', '.join(map(str, rivals[:_MAX_LISTED]))}{more}"
-        raise UserError(f"{source} holds several data sets ({names}); {choice}")
+        # The folders or files in which the data sets differ.
+        depth = len(PurePosixPath(os.path.commonpath(rivals)).parts) + 1
+        names = sorted({"/".join(path.parts[:depth]) for path in rivals})
+        raise UserError(f"{source} holds several data sets ({_join(names)}); {choice}")
     for tables in by_split.values():
-        if missing := _list_missing_shards(tables):
-            shards = f"{len(missing):,} of {tables[0].shards:,} shards are missing"
-            names = f"{', '.join(missing[:_MAX_LISTED])}{', ...' if missing[_MAX_LISTED:] else ''}"
-            raise UserError(
-                f"{source}: {shards} ({names}); name the folder that holds all, or download them"
-            )
+        total, missing = (
+            tables[0].shards,
+            list(islice(_list_missing_shards(tables), _MAX_LISTED + 1)),
+        )
+        if missing:
+            shards = f"{total - len(tables):,} of {total:,} shards are missing ({_join(missing)})"
+            raise UserError(f"{source}: {shards}; name the folder that holds all, or download them")
+
+
+def _join(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:_MAX_LISTED])}{', ...' if names[_MAX_LISTED:] else ''}"
 
 
 def _parse_name(path: PurePosixPath) -> _TableName:
@@ -61,8 +69,8 @@ def _parse_name(path: PurePosixPath) -> _TableName:
     if match := _SHARD_PATTERN.search(stem):  # behind it, hubs may write a hash of each shard
         stem, numbers, shards = stem[: match.start()], (int(match[1]),), int(match[2])
     words = _list_words(stem)
-    stem_words = tuple(word for word in words if not word.isdigit())
-    numbers = numbers or tuple(int(word) for word in words if word.isdigit())
+    stem_words = tuple(word for word in words if not word.isdecimal())
+    numbers = numbers or tuple(int(word) for word in words if word.isdecimal())
     folder = tuple(word for name in path.parts[:-1] for word in _list_words(name))
     return _TableName(path, folder, stem_words, numbers, shards)
 
@@ -104,15 +112,11 @@ def _are_shards(tables: Sequence[_TableName]) -> bool:
     return False
 
 
-def _list_missing_shards(tables: Sequence[_TableName]) -> list[str]:
+def _list_missing_shards(tables: Sequence[_TableName]) -> Iterator[str]:
     total, present = tables[0].shards, {table.numbers[0] for table in tables if table.shards}
-    match = _SHARD_PATTERN.search(tables[0].path.name)
-    if not match:
-        return []
-    first = int(total in present)  # some programs count from 1
-    start, end = match.string[: match.start(1)], match.string[match.end(1) : match.end()]
-    return [
-        f"{start}{number:0{len(match[1])}}{end}"
-        for number in range(first, first + total)
-        if number not in present
-    ]
+    if match := _SHARD_PATTERN.search(tables[0].path.name):
+        first = int(total in present)  # some programs count from 1
+        start, end = match.string[: match.start(1)], match.string[match.end(1) : match.end()]
+        for number in range(first, first + total):
+            if number not in present:
+                yield f"{start}{number:0{len(match[1])}}{end}"
