@@ -69,8 +69,8 @@ def test_the_splits_and_shards_of_one_data_set_are_read(names: list[str]) -> Non
 def test_data_sets_side_by_side_are_refused_by_name(names: list[str]) -> None:
     with pytest.raises(UserError, match="faces holds several data sets") as error:
         check(*names)
-    places = [names[0], *map(str, PurePath(names[0]).parents)]
-    assert any(f"({place}, " in str(error.value) for place in places)
+    places = [names[0], *map(str, PurePath(names[0]).parents[:-1])]
+    assert any(place in str(error.value) for place in places)
     assert str(error.value).endswith("name one of them")
 
 
