@@ -130,6 +130,7 @@ def test_a_missing_column_is_named(header: str, message: str, tmp_path: Path) ->
     ("rest", "message"),
     [
         ("1 " * 100_000, "fer2013.csv, row 2: a quotation mark is not closed"),
+        ('1 1",Training\n3,"2 2",Training\n4,"3 3', "row 4: a quotation mark is not closed"),
         ("1 1 1\n" * 200_000, "fer2013.csv, row 2: not a CSV of faces; is a quotation mark not"),
     ],
 )

@@ -78,7 +78,8 @@ def _read_row(
         except ValueError as error:
             raise ValueError(f"column {columns.names[columns.pixels[0]]}: {error}") from None
     except ValueError as error:
-        if "\n" in row[-1]:  # all rows below are part of this value
+        # Rows below are part of a value; arrays in brackets have several lines, too.
+        if any("\n" in value and "[" not in value for value in row):
             raise UserError(f"{location}: a quotation mark is not closed; correct it") from None
         collector.add_bad_face(location, str(error))
     else:

@@ -112,8 +112,8 @@ class FaceCollector:
     def to_decoded_faces(self) -> DecodedFaces:
         """Return all faces collected.
 
-        Raises UserError for labels and splits of an unknown coding, for bad faces (unless they are
-        skipped), for no faces at all, and if only some faces have a split.
+        Raises UserError for labels and splits of an unknown coding, and for no faces. The same goes
+        for bad faces that are not skipped, and if only some faces have a split.
         """
         self._check_splits()
         names = self._decode_labels()

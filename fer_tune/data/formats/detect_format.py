@@ -31,8 +31,9 @@ from fer_tune.data.formats.open_folder_or_zip import OpenableFile
 from fer_tune.data.formats.table_shards import check_tables
 from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
 
-# Formats whose files hold faces, labels and perhaps splits, by suffix.
 _MAX_IDENTIFIED = 10  # files that no suffix explains
+
+# Formats whose files hold faces, labels and perhaps splits, by suffix.
 _READERS = {".parquet": parquet_file.read_parquet}
 
 
