@@ -159,10 +159,10 @@ def test_a_log_that_cannot_be_written_loses_no_model(
 
     monkeypatch.setattr(Console, "print", fail)
     with pytest.raises(OSError, match="log is full"):
-        register(1, 90)
+        register(900, 90)
     version = store.create_client().get_model_version_by_alias("fer_tune", CHAMPION)
     assert "there was no champion" in str(version.description)
-    runs = store.search_runs("tags.`fer_tune.retrained_study` = 's'")
+    runs = store.search_runs("tags.`fer_tune.retrained_trial` = '900'")
     (retraining,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
     assert "test/accuracy_without_twins" in retraining.data.metrics
 
