@@ -27,6 +27,8 @@ def load_splits(path: Path | None, options: ReadOptions = DEFAULT_OPTIONS) -> Sp
     Raises UserError for everything that the user can correct.
     """
     path = path or _find_default_path()
+    if path is None and options.labels:
+        raise UserError("--labels needs a data set; name its file or folder too")
     if path is None:
         return replace(draw_demo_splits(), notes=_explain_unused_folder())
     _check_readable(path)

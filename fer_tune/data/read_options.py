@@ -1,6 +1,8 @@
 """The user's decisions on how a data set is read: `--skip-bad` and `--labels`."""
 
+import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from unicodedata import normalize
 
@@ -36,7 +38,7 @@ DEFAULT_OPTIONS = ReadOptions()
 
 
 def parse_labels(text: str) -> str:
-    """Return the value of `--labels` in its shortest form: "1=surprise,2=fear".
+    """Return the value of `--labels` in its shortest form, sorted: "1=surprise,2=fear".
 
     Raises UserError that says what is wrong.
     """
@@ -44,7 +46,7 @@ def parse_labels(text: str) -> str:
 
     names = _split_labels(text)
     check_classes(sorted(set(names.values())), "--labels")
-    labels = ",".join(f"{label}={name}" for label, name in names.items())
+    labels = ",".join(f"{label}={names[label]}" for label in sort_labels(names))
     if len(labels) > _MAX_LENGTH:
         raise UserError(f"--labels: {len(labels):,} characters; use at most {_MAX_LENGTH:,}")
     return labels
@@ -61,6 +63,11 @@ def normalize_label(text: str) -> str:
 def is_numeric_label(label: str) -> bool:
     """Return whether a label is a number, with or without a fraction."""
     return _NUMBER.fullmatch(label) is not None
+
+
+def sort_labels(labels: Iterable[str]) -> list[str]:
+    """Return labels in the order of their numbers, then the words."""
+    return sorted(labels, key=lambda x: (float(x) if is_numeric_label(x) else math.inf, x))
 
 
 def _split_labels(text: str) -> dict[str, str]:

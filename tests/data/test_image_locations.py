@@ -7,7 +7,7 @@ import pytest
 
 from fer_tune.data.formats.image_locations import (
     UnclassedImagesError,
-    describe_passed_over,
+    describe_ignored_folders,
     interpret_folders,
 )
 
@@ -17,7 +17,7 @@ def interpret(*folders: str, class_names: Sequence[str] = ()) -> tuple[list[str]
     paths = [PurePosixPath(folder, "1.png") for folder in folders]
     meanings = interpret_folders(paths, "faces", class_names)
     read = [meanings[path.parts[:-1]] for path in paths]
-    notes = tuple(describe_passed_over([*meanings.values()]))
+    notes = tuple(describe_ignored_folders([*meanings.values()]))
     return [f"{meaning.split}/{meaning.label}" for meaning in read], notes
 
 

@@ -61,7 +61,9 @@ def test_many_different_values_are_no_damage() -> None:
 @pytest.mark.parametrize("blank", ["", "-1", "255", "nan", "-3"])
 def test_values_that_stand_for_no_label_are_bad_rows_however_many(blank: str) -> None:
     assert decode(rows(0, 3) | {blank: 50}) == {"0": "angry", "3": "happy"}
-    assert decode({blank: 50}) == {}
+    with pytest.raises(UserError, match=rf"no face has a label \('{blank}'\); fill them in"):
+        decode({blank: 50})
+    assert decode({}) == {}
 
 
 def test_words_are_classes() -> None:

@@ -7,6 +7,7 @@ import pytest
 from fer_tune.common.errors import UserError
 from fer_tune.data.demo import demo_splits
 from fer_tune.data.load import load_splits
+from fer_tune.data.read_options import ReadOptions
 
 
 def write_csv(path: Path) -> Path:
@@ -149,3 +150,8 @@ def test_a_relative_path_has_the_folders_own_name(
     monkeypatch.chdir(tmp_path / "faces")
     splits = load_splits(Path(name))
     assert (splits.source, splits.origin) == ("faces", tmp_path / "faces")
+
+
+def test_labels_without_a_data_set_are_refused() -> None:
+    with pytest.raises(UserError, match="--labels needs a data set; name its file or folder too"):
+        load_splits(None, ReadOptions(labels="1=happy"))

@@ -10,7 +10,8 @@ from fer_tune.data.read_options import ReadOptions, normalize_label, parse_label
         ("1=surprise,2=fear", "1=surprise,2=fear"),
         (" 01 = surprise , 2.0=fear ", "1=surprise,2=fear"),
         ("hap=happy,SA=sad", "hap=happy,sa=sad"),
-        ("0=calm,7=calm,-1=other mood", "0=calm,7=calm,-1=other mood"),
+        ("0=calm,7=calm,-1=other mood", "-1=other mood,0=calm,7=calm"),
+        ("sad=sad,10=fear,2=happy,hap=happy", "2=happy,10=fear,hap=happy,sad=sad"),
     ],
 )
 def test_labels_are_kept_in_one_form(text: str, labels: str) -> None:

@@ -13,7 +13,7 @@ from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.image_locations import (
     ADVICE,
     UnclassedImagesError,
-    describe_passed_over,
+    describe_ignored_folders,
     interpret_folders,
 )
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
@@ -43,7 +43,7 @@ def read_image_folders(files: list[OpenableFile], collector: FaceCollector) -> N
     except UnclassedImagesError as error:
         hint = f" ({table} may have the labels, but is not read)" if table else ""
         raise UserError(f"{error}{hint}") from None
-    collector.notes |= dict.fromkeys(describe_passed_over([*meanings.values()]))
+    collector.notes |= dict.fromkeys(describe_ignored_folders([*meanings.values()]))
     own = [meanings[file.path.parts[:-1]] for file in files]
     splits = _choose_splits([meaning.split for meaning in own], files, collector)
     with image_file.suppress_pillow_warnings():
@@ -53,7 +53,8 @@ def read_image_folders(files: list[OpenableFile], collector: FaceCollector) -> N
             except image_file.BrokenImageError as error:
                 collector.add_bad_face(str(file.path), str(error))
             except READ_ERRORS as error:
-                collector.add_bad_face(str(file.path), f"cannot be read ({error})")
+                reason = getattr(error, "strerror", None) or error  # without the path
+                collector.add_bad_face(str(file.path), f"cannot be read ({reason})")
             else:
                 notes, place = (*conversions, *remarks), str(file.path)
                 collector.add_face(split, meaning.label, pixels, notes, place)

@@ -69,7 +69,7 @@ def interpret_folders(
     return {own: _interpret_folder(own, depth, splits) for own, depth in depths.items()}
 
 
-def describe_passed_over(meanings: Collection[FolderMeaning]) -> Iterator[str]:
+def describe_ignored_folders(meanings: Collection[FolderMeaning]) -> Iterator[str]:
     """Yield notes on folders that are neither split nor class."""
     for place, names in (
         ("around the data", list_differing_names([meaning.root for meaning in meanings])),

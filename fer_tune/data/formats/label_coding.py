@@ -1,11 +1,10 @@
 """The coding of labels: which class each number or word of a data set means."""
 
-import math
 from collections.abc import Iterable, Mapping
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.data.read_options import is_numeric_label
+from fer_tune.data.read_options import is_numeric_label, sort_labels
 
 # Names of columns with labels and with splits, in lower case.
 LABEL_COLUMNS = ("emotion", "label", "labels", "expression", "class", "target")
@@ -30,6 +29,9 @@ def decode_labels(
     """
     blanks = _find_blanks(counts)
     present = {k: n for k, n in counts.items() if k.casefold() in class_names or k not in blanks}
+    if counts and not present:
+        found = " and ".join(map(repr, sorted(counts)))
+        raise UserError(f"{where}: no face has a label ({found}); fill them in")
     total, numbers = sum(present.values()), [label for label in present if is_numeric_label(label)]
     is_fer2013 = not class_names and 2 * sum(present[label] for label in numbers) >= total
     if class_names or is_fer2013:
@@ -87,18 +89,12 @@ def _explain_coding(
 
 
 def _join_counts(labels: Mapping[str, int]) -> str:
-    listed = [f"{_shorten(label)} ({labels[label]:,})" for label in _sort_labels(labels)]
+    listed = [f"{_shorten(label)} ({labels[label]:,})" for label in sort_labels(labels)]
     return ", ".join(listed[:_MAX_LISTED] + ["..."] * (len(listed) > _MAX_LISTED))
 
 
 def _join_pairs(labels: Iterable[str]) -> str:
-    return ",".join(f"{_shorten(label)}=?" for label in _sort_labels(labels))
-
-
-def _sort_labels(labels: Iterable[str]) -> list[str]:
-    return sorted(
-        labels, key=lambda label: (float(label) if is_numeric_label(label) else math.inf, label)
-    )
+    return ",".join(f"{_shorten(label)}=?" for label in sort_labels(labels))
 
 
 def _shorten(label: str) -> str:
