@@ -14,7 +14,7 @@ from fer_tune.data.exact_duplicates import has_duplicate
 from fer_tune.data.faces import Splits
 from fer_tune.retrain.score_tables import build_class_table, build_overall_table
 from fer_tune.scoring.metric_estimates import describe_losses, estimate_metric_difference
-from fer_tune.scoring.metrics import EpochResult, Scores, find_best_epoch
+from fer_tune.scoring.metrics import find_best_epoch
 from fer_tune.scoring.paper_results import PAPER_REMARK
 from fer_tune.scoring.predictions import build_confusion_matrix
 from fer_tune.scoring.significance import McNemarResult, bootstrap_intervals, run_mcnemar_test
@@ -132,33 +132,17 @@ def _compare_predictions(
     return run_mcnemar_test(outcome.predictions.truth, outcome.predictions.predicted, other)
 
 
-def _describe_losses(
-    outcome: SeedOutcome,
-    other: Scores,
-    classes: Sequence[str],
-    other_epoch: EpochResult | None = None,
-) -> str:
-    """Return which test scores are worse than the other model's, after a blank.
-
-    other_epoch: the other model's best epoch; None if its gap is unknown.
-    """
-    gap_change = None
-    if other_epoch:
-        gap_change = estimate_metric_difference(outcome.best, other_epoch, "gap")
-    losses = describe_losses(outcome.test, other, classes, gap_change)
-    return f" Compared with it, {losses}." if losses else ""
-
-
 def _compare_with_baseline(
     run: RetrainRun, outcome: SeedOutcome, baseline: SeedOutcome, classes: tuple[str, ...]
 ) -> str:
     comparison = _compare_predictions(outcome, baseline.predictions.predicted)
     run.log_mcnemar("paper", comparison)
-    test = baseline.test
+    ours, test = outcome.test, baseline.test
+    gap_change = estimate_metric_difference(outcome.best, baseline.best, "gap")
     return (
         f"Against the baseline, trained in the same way (seed {baseline.seed}: test macro F1 "
         f"{test.macro_f1:.3f}, test accuracy {test.accuracy:.3f}): {comparison}."
-        f"{_describe_losses(outcome, test, classes, baseline.best)}"
+        f"{describe_losses(ours.confusion, test.confusion, classes, gap_change)}"
     )
 
 
@@ -184,6 +168,5 @@ def _compare_with_champion(
     comparison = _compare_predictions(outcome, predicted)
     run.log_mcnemar(CHAMPION, comparison)
     alias, reason = choose_alias(champion, comparison)
-    truth = outcome.predictions.truth
-    scores = Scores(0.0, build_confusion_matrix(truth, predicted, len(classes)))
-    return alias, reason + _describe_losses(outcome, scores, classes)
+    theirs = build_confusion_matrix(outcome.predictions.truth, predicted, len(classes))
+    return alias, reason + describe_losses(outcome.test.confusion, theirs, classes)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_tune.scoring.metrics import EpochResult, Scores, parse_classes
 from fer_tune.scoring.significance import (
@@ -14,6 +15,8 @@ from fer_tune.scoring.significance import (
 
 _SMALLEST_LOSS = 0.005  # smaller losses are not worth a sentence
 _MAX_LOSSES = 3  # number of scores that are listed
+
+Matrix = Sequence[Sequence[int]] | NDArray[np.int64]  # (C, C) counts; rows truth
 
 
 class Estimate(NamedTuple):
@@ -79,16 +82,16 @@ def estimate_metric_difference(better: EpochResult, other: EpochResult, metric: 
 
 
 def describe_losses(
-    ours: Scores,
-    theirs: Scores,
+    ours: Matrix,
+    theirs: Matrix,
     classes: Sequence[str],
     gap_change: Estimate | None = None,
     skip: str = "",
 ) -> str:
-    """Return what is worse in our scores than in theirs, in words; empty if nothing is.
+    """Return a sentence, after a blank, on what is worse in our scores; empty if nothing is.
 
-    theirs: scores on the same faces.
-    classes: by label. Without confusion matrices, only the gap is compared.
+    ours, theirs: confusion matrices of the same faces. If one is empty, only the gap is compared.
+    classes: by label.
     gap_change: our gap minus theirs; None if it is unknown.
     skip: name of a score that the text leaves out.
     """
@@ -96,13 +99,14 @@ def describe_losses(
     changes = {name: _subtract(after[name], before[name]) for name in after if name in before}
     falls = sorted(changes.items(), key=lambda item: item[1].value)
     falls = [each for each in falls if each[0] != skip and each[1].value <= -_SMALLEST_LOSS]
-    parts = [f"{name} fell by {change.format_size()}" for name, change in falls[:_MAX_LOSSES]]
+    parts = [f"{name} by {change.format_size()}" for name, change in falls[:_MAX_LOSSES]]
     if gap_change and gap_change.value >= _SMALLEST_LOSS and skip != "gap":
-        parts.append(f"the gap grew by {gap_change.format_size()}")
-    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+        parts.append(f"the gap by {gap_change.format_size()}")
+    return f" It is worse in: {', '.join(parts)}." if parts else ""
 
 
-def _estimate_scores(scores: Scores, classes: Sequence[str]) -> dict[str, Estimate]:
+def _estimate_scores(confusion: Matrix, classes: Sequence[str]) -> dict[str, Estimate]:
+    scores = Scores(0.0, np.array(confusion, dtype=np.int64))
     if not scores.confusion.sum():
         return {}
     intervals = bootstrap_intervals(scores.confusion)

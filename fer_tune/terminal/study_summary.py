@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -11,7 +10,7 @@ from fer_tune.common import cli
 from fer_tune.common.safe_text import pluralize
 from fer_tune.events import STATUS_WORDS
 from fer_tune.scoring.metric_estimates import describe_losses, estimate_metric_difference
-from fer_tune.scoring.metrics import Scores, parse_classes
+from fer_tune.scoring.metrics import parse_classes
 from fer_tune.study.learnt_trials import describe_unlearnt_trials
 from fer_tune.study.ranking import ScoredTrial, rank_trials
 from fer_tune.study.records.settings import StudySettings
@@ -52,9 +51,15 @@ def build_leaderboard(
 
 
 def describe_improvement(
-    trials: Sequence[TrialRecord], metric: str, max_gap: float | None = None
+    trials: Sequence[TrialRecord],
+    metric: str,
+    max_gap: float | None = None,
+    classes: Sequence[str] = (),
 ) -> str:
-    """Return a few sentences that compare the best trial with the baseline."""
+    """Return a few sentences that compare the best trial with the baseline.
+
+    classes: class names by label; by default, those of the best trial's metrics.
+    """
     ranked = rank_trials(trials, metric, max_gap)
     baseline = next((trial for trial in ranked if trial.number == BASELINE_TRIAL), None)
     if not ranked or ranked == [baseline]:
@@ -64,7 +69,8 @@ def describe_improvement(
     unlearnt = describe_unlearnt_trials(filter(None, (best, baseline)), ranked)
     if unlearnt or baseline is None or best is baseline:
         return text + unlearnt
-    return text + _describe_change(best, baseline, metric)
+    classes = classes or parse_classes(best.metrics)
+    return text + _describe_change(best, baseline, metric, classes)
 
 
 def _list_scores(
@@ -87,22 +93,15 @@ def _list_scores(
     return f"{text} {name}, {best_text}"
 
 
-def _describe_change(best: ScoredTrial, baseline: ScoredTrial, metric: str) -> str:
-    change = estimate_metric_difference(best.best_epoch, baseline.best_epoch, metric)
-    direction = "higher" if change.value > 0 else "lower"
-    drawbacks = describe_drawbacks(best, baseline, metric, parse_classes(best.metrics))
-    return f" Its {format_metric_name(metric)} is {direction} by {change.format_size()}.{drawbacks}"
-
-
-def describe_drawbacks(
+def _describe_change(
     best: ScoredTrial, baseline: ScoredTrial, metric: str, classes: Sequence[str]
 ) -> str:
-    """Return what else is worse than in the baseline, after a blank; empty if nothing is."""
-    after, before = best.best_epoch, baseline.best_epoch
-    ours, theirs = (Scores(0.0, np.array(each.confusion, np.int64)) for each in (after, before))
+    after, before, name = best.best_epoch, baseline.best_epoch, format_metric_name(metric)
+    change = estimate_metric_difference(after, before, metric)
     gap_change = estimate_metric_difference(after, before, "gap")
-    losses = describe_losses(ours, theirs, classes, gap_change, skip=format_metric_name(metric))
-    return f" But {losses}." if losses else ""
+    losses = describe_losses(after.confusion, before.confusion, classes, gap_change, skip=name)
+    direction = "higher" if change.value > 0 else "lower"
+    return f" Its {name} is {direction} by {change.format_size()}.{losses}"
 
 
 def _format_scores(trial: ScoredTrial, metric: str) -> str:

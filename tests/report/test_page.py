@@ -106,7 +106,7 @@ def test_a_running_study_is_reported_up_to_now(
 ) -> None:
     page = render(study(trial(0, 20, 25, ending=None), trial(1, 30, ending=None), ending=None))
     assert "2 trials, running" in page
-    assert "Trial 001 reaches a macro F1 of 0.600" in page
+    assert "The best trial, 001: macro F1 0.600" in page
 
 
 def test_a_confusion_matrix_that_is_not_recorded_yet_is_not_shown(

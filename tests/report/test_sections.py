@@ -23,9 +23,12 @@ Study = Callable[..., ReportedStudy]
 
 
 def test_the_improvement_has_an_interval(trial: Trial, study: Study) -> None:
-    text = build_baseline_section(study(trial(0, 20), trial(1, 30))).summary
-    assert "Trial 001 reaches a macro F1 of 0.600 (0." in text
-    assert "The difference is 0.200 (0.1" in text
+    (table,) = build_baseline_section(study(trial(0, 20), trial(1, 30))).tables
+    assert table.header == ["", "baseline", "best trial", "difference"]
+    name, _, best, difference = table.rows[0]
+    assert name == "macro F1"
+    assert best.startswith("0.600 (0.")
+    assert difference.startswith("0.200 (0.1")
 
 
 def test_the_improvement_is_told_with_the_training_steps_it_takes(
@@ -35,9 +38,8 @@ def test_the_improvement_is_told_with_the_training_steps_it_takes(
     assert "steps" not in build_baseline_section(study(first, best)).summary
     first.steps_per_epoch, best.steps_per_epoch = 1_000, 1_100
     text = build_baseline_section(study(first, best)).summary
-    assert text.endswith(
-        " scores after 2,200 training steps of the trial and 1,000 of the baseline."
-    )
+    assert "after 1,000 training steps. The best trial" in text
+    assert "after 2,200 training steps." in text
 
 
 def test_a_study_without_improvement_says_so(trial: Trial, study: Study) -> None:
@@ -49,10 +51,10 @@ def test_the_best_trial_is_described_by_the_constraint(trial: Trial, study: Stud
     # The gap of these trials is .02 more than a fiftieth of their number.
     free = study(trial(0, 20), trial(1, 25), trial(4, 30))
     limited = replace(free, space=_limited(free.space, 0.05))
-    words = "Trial 001 (the best trial with a gap of at most 0.05) reaches a macro F1 of 0.5"
-    assert build_baseline_section(limited).summary.startswith(words)
+    words = "The best trial with a gap of at most 0.05, 001: macro F1 0.5"
+    assert words in build_baseline_section(limited).summary
     none = build_baseline_section(replace(free, space=_limited(free.space, 0.01))).summary
-    assert "(the closest; no completed trial has a gap of at most 0.01)" in none
+    assert none.startswith("No completed trial has a gap of at most 0.01.")
     assert "To the right of the dotted line" in build_overfitting_section(limited).note
     assert "To the right of the dotted line" not in build_overfitting_section(free).note
 
@@ -208,14 +210,15 @@ def test_a_difference_has_a_verdict_and_what_the_best_trial_lost_is_named(
     trial: Trial, study: Study
 ) -> None:
     clear = build_baseline_section(study(trial(0, 20), trial(6, 35))).summary
-    assert "and unlikely to be chance. The gap between" in clear
-    assert clear.endswith("But the gap grew by 0.120 (unlikely to be chance).")
+    assert clear.endswith(
+        "Its macro F1 is higher by 0.300 (unlikely to be chance). It is worse in: the gap by 0.120 "
+        "(unlikely to be chance)."
+    )
     close = build_baseline_section(study(trial(1, 30), trial(0, 29))).summary
-    assert "and may be chance. The gap between" in close
+    assert "(may be chance)" in close
     unlearnt = build_baseline_section(study(trial(0, 5), trial(1, 6))).summary
     assert "Trial 000 has not learnt" in unlearnt
     assert "Trial 001 has not learnt" in unlearnt
-    assert "difference" not in unlearnt
     assert "chance" not in unlearnt
 
 

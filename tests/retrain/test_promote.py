@@ -186,7 +186,7 @@ def test_one_that_is_not_better_beyond_chance_is_a_challenger(
     version, _ = register(5 + 2 * right, right)
     assert version.aliases == [CHALLENGER]
     assert verdict in str(version.description)
-    lost = " Compared with it, " if right == 60 else "may be chance)."
+    lost = " It is worse in: " if right == 60 else "may be chance)."
     assert lost in str(version.description)
     champion = registry.find_champion(store)
     assert champion is not None

@@ -65,7 +65,7 @@ def test_an_improvement_has_a_verdict_and_names_what_the_best_trial_lost(
     text = study_summary.describe_improvement(trials[:2], METRIC)
     assert "Its macro F1 is higher by 0.1" in text
     assert text.endswith(
-        " (unlikely to be chance). But owl F1 fell by 0.070 (may be chance) and the gap grew by "
+        " (unlikely to be chance). It is worse in: owl F1 by 0.070 (may be chance), the gap by "
         "0.300 (unlikely to be chance)."
     )
     _confuse(trials[1], [51, 52, 95], gap=0.1)
