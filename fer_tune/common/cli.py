@@ -83,8 +83,8 @@ def run_command(
 ) -> NoReturn:
     """Run `main` with the arguments of the command line, and exit.
 
-    Exit codes: 0 done; 2 a mistake of the user, as argparse has it, or output that is lost; 130
-    Ctrl-C; 1 any other error, with its traceback.
+    Exit codes: 0 done; 2 a mistake of the user, as argparse has it, or lost output; 130 Ctrl-C.
+    Any other error has 1 and its traceback.
     """
     _provide_home_and_user()
     signal.signal(signal.SIGTERM, _interrupt)

@@ -1,18 +1,19 @@
 """Connection to a Ray cluster that runs already."""
 
 import argparse
-import json
 import os
-import subprocess
-import sys
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import find_first_sentence
 
-_PROBE_MODULE = "fer_tune.study.tune.probe_cluster"
-_PROBE_SECONDS = 60  # Python imports Ray, which takes long on a busy machine
+_ANSWER_SECONDS = 5
+_HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")
+_HTTP2_SETTINGS = b"\x04"
 _TOKEN_SOURCES = "RAY_AUTH_TOKEN or ~/.ray/auth_token"
 
 
@@ -42,55 +43,84 @@ def connect_to_cluster(address: str, options: dict[str, Any]) -> None:
     Raises UserError if this is not possible.
     """
     os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "5")  # attempts to connect, one a second
+    # A cluster without tokens would accept a study that sends one, and then fail every trial.
+    os.environ.pop("RAY_AUTH_MODE", None)
     is_variable = os.environ.get("RAY_ADDRESS", "").strip() == address
     source = f"RAY_ADDRESS={address}" if is_variable else f"--address {address}"
-    without = "unset RAY_ADDRESS" if is_variable else "leave out --address"
-    answer = _probe_cluster(address)
-    match answer.get("error"):
-        case None:
-            pass
-        case "AuthenticationError":
-            problem = find_first_sentence(answer["problem"]).removeprefix("RPC error: ")
-            raise UserError(f"{source}: {problem}; does {_TOKEN_SOURCES} have the cluster's token?")
-        case _:
-            raise UserError(
-                f"{source}: no Ray cluster answers ({find_first_sentence(answer['problem'])}); "
-                f"start it with `ray start`, or {without} to use this machine"
-            )
-    # Ray sends a token only in this mode, which "auto" alone would set. With it, a cluster without
-    # tokens accepts the study and then fails every trial.
-    mode = os.environ.setdefault("RAY_AUTH_MODE", answer["mode"]).lower()
-    if mode != answer["mode"]:
-        raise UserError(
-            f"{source}: RAY_AUTH_MODE is {mode}, but the cluster's is {answer['mode']}; "
-            "unset RAY_AUTH_MODE"
-        )
     import ray
+    from ray.exceptions import AuthenticationError, RpcError
 
     try:
-        ray.init(answer["address"], **options)
+        where = _find_cluster(address)
+        _enable_token_if_needed(where)
+    except AuthenticationError as error:
+        problem = find_first_sentence(str(error)).removeprefix("RPC error: ")
+        question = f"does {_TOKEN_SOURCES} have the cluster's token?"
+        raise UserError(f"{source}: {problem}; {question}") from error
+    except (OSError, RpcError) as error:
+        without = "unset RAY_ADDRESS" if is_variable else "leave out --address"
+        raise UserError(
+            f"{source}: no Ray cluster answers ({find_first_sentence(str(error))}); "
+            f"start it with `ray start`, or {without} to use this machine"
+        ) from error
+    try:
+        ray.init(where, **options)
     except Exception as error:
         problem = find_first_sentence(str(error.__cause__ or error))
         raise UserError(
             f"{source}: Ray cannot connect ({problem}); this machine must be a node of the cluster "
-            f"(`ray start --address={answer['address']}`) with the same versions of Ray and Python"
+            f"(`ray start --address={where}`) with the same versions of Ray and Python"
         ) from error
 
 
-def _probe_cluster(address: str) -> dict[str, str]:
-    hidden = ("RAY_ADDRESS", "RAY_AUTH_MODE")
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    command = [sys.executable, "-m", _PROBE_MODULE, address]
+def _find_cluster(address: str) -> str:
+    """Return the address of a cluster as HOST:PORT. Raises OSError at once if nothing answers.
+
+    Ray itself waits for minutes.
+    """
+    from ray._private.services import canonicalize_bootstrap_address
+    from ray._private.utils import read_ray_address
+
+    if address == "auto":  # for which Ray itself prefers any Ray of this machine
+        address = read_ray_address() or address
+    where: str = canonicalize_bootstrap_address(address)
+    host, _, port = where.rpartition(":")
     try:
-        shown = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-            timeout=_PROBE_SECONDS,
-        ).stdout
-    except subprocess.SubprocessError as error:
-        return {"error": type(error).__name__, "problem": str(error)}
-    answer: dict[str, str] = json.loads(shown)
-    return answer
+        with socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS) as connection:
+            if os.environ.get("RAY_USE_TLS", "0").lower() not in ("1", "true"):
+                connection.sendall(_HTTP2_GREETING)
+                if connection.recv(4)[3:] != _HTTP2_SETTINGS:
+                    raise OSError("what answers is no Ray cluster")
+    except OSError as error:
+        raise OSError(f"{where}: {error.strerror or error}") from error
+    return where
+
+
+def _enable_token_if_needed(address: str) -> None:
+    """Make Ray send its token if the cluster asks for one. Raises Ray's AuthenticationError.
+
+    `ray.init` sends a token only in this mode, but does not enter it for an address.
+    """
+    from ray._private.authentication import authentication_token_setup as tokens
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]  # it is compiled
+    from ray.exceptions import AuthenticationError
+
+    with _hide_native_log():
+        try:
+            GcsClient(address=address)
+        except AuthenticationError:
+            tokens.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+            GcsClient(address=address)
+
+
+@contextmanager
+def _hide_native_log() -> Iterator[None]:
+    """Discard what Ray's C++ code writes to stderr, where it logs each refusal."""
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)

@@ -65,7 +65,7 @@ def test_a_start_event_has_number_name_and_configuration(
     assert callback
     started = events[0]
     assert isinstance(started, TrialStarted)
-    assert (started.number, started.name) == (4, "004 learning_rate=0.001 depth=2")
+    assert (started.number, started.name) == (4, "004 lr 1e-3 depth 2")
     assert started.config.depth == 2
 
 
@@ -87,7 +87,7 @@ def test_absent_parameters_are_in_the_event_and_not_in_the_name(
     StudyCallback([events], StudyScheduler(conditional), conditional).on_trial_start(trial=_trial())
     (started,) = events
     assert isinstance(started, TrialStarted)
-    assert started.name == "004 learning_rate=0.001 schedule=constant"
+    assert started.name == "004 lr 1e-3"
     assert started.absent == ("mixup",)
 
 

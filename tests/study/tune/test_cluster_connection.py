@@ -7,6 +7,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from ray._private.authentication import authentication_token_setup
+from ray.exceptions import AuthenticationError, RpcError
 
 from fer_tune.common.errors import UserError
 from fer_tune.study.tune import cluster_connection
@@ -31,6 +33,9 @@ def test_no_address_means_this_machine(text: str) -> None:
     assert parse_cluster_address(text) is None
 
 
+WRONG_TOKEN = AuthenticationError(
+    "RPC error: InvalidAuthToken: the token is missing or incorrect. Ensure that ..."
+)
 WITH_SCHEME = ["ray://head:10001", "http://head:8265", "me:secret@head:6379"]
 WITHOUT_PORT = ["head", "head:0", "head:70000", "head:x", ":6379", "head:6379/0", "[::1:6379"]
 
@@ -41,39 +46,62 @@ def test_another_address_is_refused_with_an_example(text: str) -> None:
         parse_cluster_address(text)
 
 
-def connect(answer: dict[str, str], error: Exception | None = None) -> str:
-    """Connect to a cluster that answers a probe like this; return the address that Ray gets."""
+def connect(
+    *refusals: Exception | None, has_token: bool = True, error: Exception | None = None
+) -> None:
+    """Connect to a cluster that refuses attempts, first one without a token, with these errors."""
+
+    def enable_token(*, warn_if_disabled: bool) -> None:
+        assert not warn_if_disabled
+        os.environ.update({"RAY_AUTH_MODE": "token"} if has_token else {})
+
     with (
-        patch.object(cluster_connection, "_probe_cluster", return_value=answer),
+        patch.object(cluster_connection, "_find_cluster", return_value="10.0.0.1:6379"),
+        patch("ray._raylet.GcsClient", side_effect=refusals),
+        patch.object(
+            authentication_token_setup, "maybe_enable_token_auth_if_token_available", enable_token
+        ),
         patch("ray.init", side_effect=error) as init,
     ):
         connect_to_cluster("head:6379", {})
-    return str(init.call_args.args[0])
+    assert init.call_args.args == ("10.0.0.1:6379",)
+
+
+def test_ray_sends_a_token_to_a_cluster_that_asks_for_one() -> None:
+    connect(WRONG_TOKEN, None)
+    assert os.environ["RAY_AUTH_MODE"] == "token"
 
 
 @pytest.mark.parametrize("mode", ["token", "disabled"])
-def test_ray_sends_a_token_only_if_the_cluster_asks_for_one(mode: str) -> None:
-    assert connect({"address": "10.0.0.1:6379", "mode": mode}) == "10.0.0.1:6379"
-    assert os.environ["RAY_AUTH_MODE"] == mode
+def test_ray_sends_no_token_to_another_cluster(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    connect(None)
+    assert "RAY_AUTH_MODE" not in os.environ
 
 
-def test_a_mode_that_is_not_the_clusters_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    with pytest.raises(UserError, match="unset RAY_AUTH_MODE"):
-        connect({"address": "10.0.0.1:6379", "mode": "disabled"})
-
-
-def test_a_wrong_token_is_one_line_that_says_where_it_comes_from() -> None:
-    problem = "RPC error: InvalidAuthToken: the token is missing or incorrect. Ensure that ..."
+@pytest.mark.parametrize("has_token", [True, False])
+def test_a_wrong_token_is_one_line_that_says_where_it_comes_from(has_token: bool) -> None:
     with pytest.raises(UserError, match=r"incorrect; does RAY_AUTH_TOKEN or ~/.ray/auth_token"):
-        connect({"error": "AuthenticationError", "problem": problem})
+        connect(WRONG_TOKEN, WRONG_TOKEN, has_token=has_token)
+
+
+def test_a_server_of_something_else_is_no_cluster() -> None:
+    with pytest.raises(UserError, match=r"no Ray cluster answers \(UNIMPLEMENTED\)"):
+        connect(RpcError("UNIMPLEMENTED", 12))
+
+
+def test_what_ray_logs_about_refusals_is_hidden(capfd: pytest.CaptureFixture[str]) -> None:
+    with cluster_connection._hide_native_log():
+        os.write(2, b"gcs_client.cc:210: Unauthenticated")
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "after"
 
 
 def test_an_error_of_the_connection_is_one_line_with_its_cause() -> None:
     error = ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379")
     error.__cause__ = RuntimeError("Version mismatch: Ray: 2.59\n  Python: 3.12")
     with pytest.raises(UserError, match=r"mismatch: Ray: 2\.59 Python: 3\.12") as shown:
-        connect({"address": "10.0.0.1:6379", "mode": "disabled"}, error)
+        connect(None, error=error)
     assert "\n" not in str(shown.value)
 
 
@@ -82,7 +110,7 @@ def test_the_variable_is_named_if_the_address_comes_from_it(
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     with pytest.raises(UserError, match=r"^RAY_ADDRESS=head:6379: .* unset RAY_ADDRESS"):
-        connect({"error": "OSError", "problem": "gone"})
+        connect(ConnectionRefusedError("gone"))
 
 
 def test_a_cluster_that_ray_start_left_behind_is_named_by_its_address(
