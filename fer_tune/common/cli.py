@@ -93,7 +93,7 @@ def run_command(
     with replace_output_streams() as output:
         code = _find_exit_code(main, argv)
     if output and output.failure:
-        advice = "free space, or let it go elsewhere"
+        advice = "free disk space, or send the output elsewhere"
         print(f"error: the output is incomplete: {output.failure}; {advice}", file=sys.stderr)
         code = code or 2
     sys.exit(code)

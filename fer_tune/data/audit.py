@@ -1,6 +1,6 @@
 """An audit of a data set before training: imbalance, exact duplicates, blank images.
 
-Near-duplicates, such as frames of one video, are not looked for.
+Near-duplicates, such as frames of one video, are not counted.
 """
 
 from collections.abc import Mapping
@@ -64,7 +64,7 @@ class Audit:
             _describe_imbalance(self),
             f"Exact duplicates inside a split: {_format_by_split(self.redundant)}.",
             *map(_describe_leak, self.leaks),
-            "Near-duplicates, such as frames of one video, are not looked for.",
+            "Near-duplicates, such as frames of one video, are not counted.",
             "Exact duplicates with conflicting labels: "
             f"{conflicts if self.conflict_groups else 'none'}.",
             f"Blank images (a single grey): {_format_by_split(self.blank)}.",

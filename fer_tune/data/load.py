@@ -80,7 +80,7 @@ def _explain_unused_folder() -> tuple[str, ...]:
         except UserError as error:
             reason = str(error)
     elif os.path.lexists(folder):
-        reason = "it is no folder" if folder.exists() else "its link leads nowhere"
+        reason = "it is not a folder" if folder.exists() else "it is a broken link"
     return (f"{folder}/ is not used: {reason}",) if reason else ()
 
 

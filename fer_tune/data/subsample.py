@@ -36,7 +36,7 @@ def describe_sample(total: int, size: int | None) -> str:
     """
     if size is None or size >= total:
         return ""
-    return f"With --train-faces, {size:,} of {total:,} train, in the same class shares."
+    return f"With --train-faces, {size:,} of {total:,} training faces are used."
 
 
 def draw_train_eval_sample(training: TrainingFaces, train: Faces, size: int) -> Faces:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats import deep_image, image_file
-from fer_tune.data.formats.folder_scan import describe_passed_over, is_system_name
+from fer_tune.data.formats.folder_scan import describe_skipped_files, is_system_name
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, SourceFiles, open_source
 from fer_tune.predict.face_detector import FaceBox, detect_faces
 
@@ -99,7 +99,7 @@ def _list_photos(path: Path, source: SourceFiles, notes: list[str]) -> list[Phot
         return [Photo(str(path), files[0].read_bytes)]
     images = [file for file in files if file.suffix in image_file.SUFFIXES]
     others = [file.path for file in files if file.suffix not in image_file.SUFFIXES]
-    own_notes = [*source.notes, *describe_passed_over(others)]
+    own_notes = [*source.notes, *describe_skipped_files(others)]
     if not images:
         raise UserError("; ".join(["it contains no images", *own_notes]))
     notes += [f"{path}: {note}" for note in own_notes]

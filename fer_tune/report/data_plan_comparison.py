@@ -34,7 +34,8 @@ PAIRS_NOTE = (
     "are scored equally often. A marker is the best of these scores. "
 )
 SCHEDULE_NOTE = (
-    "A learning rate schedule spans all epochs of a trial, so it is cut on the longer side."
+    "A learning rate schedule spans all epochs of a trial, so the longer trial is compared before "
+    "the end of its schedule."
 )
 NO_STEPS = (
     "The numbers of training steps are unknown: they are not recorded, and the faces are not "

@@ -37,19 +37,19 @@ def _require_equal(name: str, given: object, began_with: object) -> None:
     option = f"--{name.replace('_', '-')}" + ("" if given is True else f" {given}")
     is_absent = began_with is None or began_with is False
     setting = "began without it" if is_absent else f"has {began_with}"
-    raise UserError(f"{option}: the study {setting}; leave it out")
+    raise UserError(f"{option}: the study {setting}; leave out the option")
 
 
 def _check_space(name: str, settings: StudySettings) -> None:
     try:
         space = load_space(find_space_file(name))
     except UserError as error:
-        raise UserError(f"{error}; or leave it out, the study has its own copy") from error
+        raise UserError(f"{error}; or leave out --space, since the study has a copy") from error
     if space != settings.space:
         given, began_with = (each.to_yaml().splitlines() for each in (space, settings.space))
         new = next((line.strip() for line in given if line not in began_with), "fewer lines")
         old = next((line.strip() for line in began_with if line not in given), "no such line")
-        raise UserError(f"--space {name} has {new}, and the study has {old}; leave it out")
+        raise UserError(f"--space {name} has {new}, and the study has {old}; leave out --space")
 
 
 def _check_warm_start(names: list[str], settings: StudySettings, storage: StudyStorage) -> None:

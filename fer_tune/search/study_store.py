@@ -60,8 +60,8 @@ def find_store_uri(settings: StudySettings, storage: StudyStorage) -> str:
         return address
     if not (database.exists() or _is_same(database, usual[0])):
         raise UserError(
-            f"study {settings.name}: its MLflow store {database} is not there; give its new place, "
-            "or a folder for a new store, with --tracking-uri"
+            f"study {settings.name}: its MLflow store {database} does not exist; name its new "
+            "path, or a folder for a new store, with --tracking-uri"
         )
     return _to_uri(database)
 

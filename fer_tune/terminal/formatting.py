@@ -27,7 +27,7 @@ def show_data_source(console: Console, splits: Splits, train_faces: int | None =
     splits = replace(splits, train=draw_stratified_sample(splits.train, size, seed=0))
     protocol = f"{splits.protocol} {describe_sample(total, train_faces)}"
     console.print(f"Faces: {splits.source}. {protocol}".rstrip())
-    console.print("Faces of each class that train/validate/test:")
+    console.print("Faces of each class (training/validation/test):")
     console.print(Columns(format_class_counts(splits), padding=(0, 3)))
     for remark in collect_remarks(splits):
         console.print(remark, style="bold reverse" if remark == DEMO_WARNING else "")

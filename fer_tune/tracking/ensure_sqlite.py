@@ -34,7 +34,7 @@ def ensure_sqlite_database(database: Path, create: bool, needs_write: bool) -> N
     except sqlite3.DatabaseError as error:
         advice = "move the file away or use another --tracking-uri"
         if isinstance(error, sqlite3.OperationalError):
-            advice = "may you read the file?"
+            advice = "check that you may read the file"
         raise UserError(f"tracking store {database}: {error}; {advice}") from error
 
 

@@ -58,7 +58,7 @@ def test_splits_without_exact_duplicates_are_not_said_to_be_apart(splits: Splits
     apart = replace(splits, test=faces((70, 0), (80, 1)))
     findings = audit_splits(apart).summarize_findings()
     assert "Leak from train to test: no exact duplicates." in findings
-    assert "Near-duplicates, such as frames of one video, are not looked for." in findings
+    assert "Near-duplicates, such as frames of one video, are not counted." in findings
 
 
 def test_the_real_faces_have_the_duplicates_known_of_fer2013(real_faces: Path) -> None:

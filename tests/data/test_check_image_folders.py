@@ -21,7 +21,7 @@ def check(*folders: str, class_names: Sequence[str] = ()) -> None:
         (["KDEF/AF01", "KDEF/AM02"], "AF01/ and others look like people"),
         (["train/AU1", "train/AU2"], r'look like people, .* classes, name them: --labels "AU1=\?'),
         (["S005/001", "S005/002", "S010/001"], "S005/ and others look like people"),
-        (["train/1", "train/2"], r'by numbers \(1, 2\).* --labels "1=\?,2=\?", with a class'),
+        (["train/1", "train/2"], r'by numbers \(1, 2\).* --labels "1=\?,2=\?"'),
         (["train/happy", "train/7"], r"by numbers \(7\)"),
         (["class_0", "class_1"], r"by numbers \(class_0, class_1\)"),
         (["train/male/wink", "train/female/wink"], "which folder is the class"),

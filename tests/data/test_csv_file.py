@@ -241,12 +241,12 @@ def test_labels_of_another_coding_are_never_skipped(tmp_path: Path) -> None:
         row(1 + n % 7, ("Training", "PublicTest", "PrivateTest")[n // 7 % 3], n) for n in range(42)
     ]
     path = write(tmp_path, *rows)
-    with pytest.raises(UserError, match=r"0 to 6: 1 \(6\), .*, 7 \(6\).*1=\?,2=\?"):
+    with pytest.raises(UserError, match=r"not FER2013's .*: 1 \(6\), .*, 7 \(6\).*1=\?,2=\?"):
         load_splits(path, ReadOptions(skip_bad=True))
     raf = "1=surprise,2=fear,3=disgust,4=happy,5=sad,6=angry,7=neutral,8=contempt"
     splits = load_splits(path, ReadOptions(labels=raf))
     assert splits.classes == EMOTIONS
-    assert splits.notes == ("labels of --labels that the data lacks: 8",)
+    assert splits.notes == ("labels in --labels, but not in the data: 8",)
     bright = splits.train.images[splits.train.labels == EMOTIONS.index("surprise")]
     expected = {parse_pixels(line.split(",")[1]).tobytes() for line in rows if line[0] == "1"}
     assert {image.tobytes() for image in bright} <= expected

@@ -9,7 +9,7 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SPLIT_NAMES, Splits
-from fer_tune.data.formats.folder_scan import FolderScan, describe_passed_over, scan_folder
+from fer_tune.data.formats.folder_scan import FolderScan, describe_skipped_files, scan_folder
 from fer_tune.data.load import load_splits
 from tests.data.held import SPLIT_OF, Face, drawn_faces, place, write_hub_parquet
 
@@ -69,7 +69,7 @@ def test_zips_are_rid_of_what_systems_leave_behind_too(tmp_path: Path, expected:
     splits = load_splits(path)
     assert splits.content_hash() == expected
     (note,) = splits.notes
-    assert note.startswith("files passed over: 1 .heic (first: train/happy/me.HEIC)")
+    assert note.startswith("files skipped: 1 .heic (first: train/happy/me.HEIC)")
 
 
 def test_a_folder_of_nothing_else_holds_no_faces(folder: Path) -> None:
@@ -85,7 +85,7 @@ def test_files_passed_over_are_counted_by_suffix(folder: Path, expected: str) ->
     splits = load_splits(folder)
     assert splits.content_hash() == expected
     assert splits.notes == (
-        "files passed over: 2 .heic, 1 .md, 1 without a suffix, 1 .csv (first: train/sad/1.heic); "
+        "files skipped: 2 .heic, 1 .md, 1 without a suffix, 1 .csv (first: train/sad/1.heic); "
         "convert images among them to PNG",
     )
 
@@ -101,14 +101,14 @@ def test_files_passed_over_are_counted_by_suffix(folder: Path, expected: str) ->
     ],
 )
 def test_a_note_on_files_passed_over_is_one_short_line(names: list[str], counts: str) -> None:
-    (note,) = describe_passed_over([PurePath(name) for name in names])
-    assert note.startswith(f"files passed over: {counts}")
+    (note,) = describe_skipped_files([PurePath(name) for name in names])
+    assert note.startswith(f"files skipped: {counts}")
     assert note.isprintable()
 
 
 def test_a_folder_without_readable_files_says_what_it_holds(folder: Path) -> None:
     touch(folder, "train/happy/1.heic", "train/happy/2.heic", "notes.txt")
-    match = r"holds no faces \(files passed over: 2 \.heic, 1 \.txt .*to PNG\); known formats"
+    match = r"holds no faces \(files skipped: 2 \.heic, 1 \.txt .*to PNG\); known formats"
     with pytest.raises(UserError, match=match):
         load_splits(folder)
 
@@ -120,7 +120,7 @@ def test_a_split_left_empty_says_which_files_were_passed_over(folder: Path) -> N
     with pytest.raises(UserError) as error:
         load_splits(folder)
     assert "none to train on" in str(error.value)
-    assert "files passed over: 42 .heic (first: train/angry/0.heic)" in str(error.value)
+    assert "files skipped: 42 .heic (first: train/angry/0.heic)" in str(error.value)
 
 
 def test_links_to_images_are_followed(folder: Path, tmp_path: Path, expected: str) -> None:
@@ -200,7 +200,7 @@ def test_a_hubs_snapshot_of_links_is_read_and_named_by_the_link(
     assert splits.source == "train-00000-of-00001.parquet"
     assert splits.origin == snapshot / "train-00000-of-00001.parquet"
     *_, note = load_splits(folder).notes
-    assert note.startswith("files passed over: 3 without a suffix (first: blobs/000")
+    assert note.startswith("files skipped: 3 without a suffix (first: blobs/000")
 
 
 def test_a_device_is_not_waited_for(folder: Path) -> None:

@@ -9,7 +9,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.formats import DecodedFaces, read_faces
 from tests.data.held import drawn_faces, place
 
-OVERRULED = "images in the split of their folder, although their names begin with another: {}"
+OVERRULED = "images in the split of their folder, whose file names begin with another: {}"
 
 
 def write(folder: Path, *names: str) -> DecodedFaces:
@@ -51,7 +51,7 @@ def test_without_folders_of_splits_the_file_names_decide_if_all_have_one(folder:
     decoded = write(folder, "sad/train_01_aligned.png", "sad/test_2.png", "sad/me.png")
     assert count(decoded) == {"train": 4}
     assert decoded.notes == (
-        "file names begin with names of splits, but not all of them; the names were not used",
+        "only some file names begin with a split, so these names were not used",
     )
 
 

@@ -56,14 +56,14 @@ def test_the_class_is_found_by_its_name_and_then_by_its_place(
     [
         (
             ["train/male/happy", "train/female/happy", "test/male/happy"],
-            "folders between split and class, passed over: female, male",
+            "folders between split and class, not read as classes: female, male",
         ),
         (
             ["train/fold1/sad", "train/fold2/sad"],
-            "folders between split and class, passed over: fold1, fold2",
+            "folders between split and class, not read as classes: fold1, fold2",
         ),
-        (["S001/sad", "S002/sad"], "folders around the data, passed over: S001, S002"),
-        (["sad/left", "sad/right"], "folders inside the classes, passed over: left, right"),
+        (["S001/sad", "S002/sad"], "folders around the data, not read as classes: S001, S002"),
+        (["sad/left", "sad/right"], "folders inside the classes, not read as classes: left, right"),
     ],
 )
 def test_folders_passed_over_are_said(folders: Sequence[str], note: str) -> None:
@@ -92,4 +92,4 @@ def test_a_label_that_the_user_names_is_a_class_at_any_place() -> None:
     labels = ["1", "an"]
     read, notes = interpret("train/S01/AN", "train/S02/01", class_names=labels)
     assert read == ["train/AN", "train/01"]
-    assert notes == ("folders between split and class, passed over: S01, S02",)
+    assert notes == ("folders between split and class, not read as classes: S01, S02",)

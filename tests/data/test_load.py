@@ -114,16 +114,16 @@ def test_other_files_in_the_data_folder_are_counted() -> None:
     (note,) = load_splits(None).notes
     assert note.startswith(
         "data/ is not used: data holds no faces (links to missing or unreadable files: 1 "
-        "(first: faces.csv); files passed over: 1 .md (first: README.md)); known formats: "
+        "(first: faces.csv); files skipped: 1 .md (first: README.md)); known formats: "
     )
 
 
 def test_a_data_link_that_leads_nowhere_is_not_used() -> None:
     Path("data").symlink_to("/no/such/folder")
-    assert load_splits(None).notes == ("data/ is not used: its link leads nowhere",)
+    assert load_splits(None).notes == ("data/ is not used: it is a broken link",)
     Path("data").unlink()
     Path("data").touch()
-    assert load_splits(None).notes == ("data/ is not used: it is no folder",)
+    assert load_splits(None).notes == ("data/ is not used: it is not a folder",)
 
 
 def test_a_data_folder_that_links_to_the_faces_is_used(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_links_are_followed_and_what_is_no_image_is_noted() -> None:
     assert unread == []
     assert notes == [
         "folder: links followed: 2 (first: a.png)",
-        "folder: files passed over: 1 .heic (first: c.heic); convert images among them to PNG",
+        "folder: files skipped: 1 .heic (first: c.heic); convert images among them to PNG",
     ]
 
 
@@ -183,7 +183,7 @@ def test_a_folder_without_images_says_what_it_holds() -> None:
     Path("folder").mkdir()
     Path("folder/c.heic").touch()
     _, ((_, why),) = files("folder")
-    assert why.startswith("it contains no images; files passed over: 1 .heic (first: c.heic)")
+    assert why.startswith("it contains no images; files skipped: 1 .heic (first: c.heic)")
 
 
 def test_a_pattern_leaves_out_what_systems_leave_behind() -> None:

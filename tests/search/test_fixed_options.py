@@ -47,16 +47,19 @@ def test_the_options_that_a_study_began_with_may_be_given_again() -> None:
 @pytest.mark.parametrize(
     ("option", "problem"),
     [
-        ("--labels=1=sad", "--labels 1=sad: the study began without it; leave it out"),
-        ("--epochs=20", "--epochs 20: the study has 9; leave it out"),
-        ("--train-faces=100", "--train-faces 100: the study began without it; leave it out"),
-        ("--skip-bad", "--skip-bad: the study began without it; leave it out"),
-        ("--study=other", "--study other: the study has mine; leave it out"),
-        ("--metric=gap", "--metric gap: the study has val/macro_f1; leave it out"),
-        ("--seed=1", "--seed 1: the study has 0; leave it out"),
-        ("--scheduler=none", "--scheduler none: the study has asha; leave it out"),
-        ("--grace=2", "--grace 2: the study has 1; leave it out"),
-        ("--reduction=2", "--reduction 2: the study has 3; leave it out"),
+        ("--labels=1=sad", "--labels 1=sad: the study began without it; leave out the option"),
+        ("--epochs=20", "--epochs 20: the study has 9; leave out the option"),
+        (
+            "--train-faces=100",
+            "--train-faces 100: the study began without it; leave out the option",
+        ),
+        ("--skip-bad", "--skip-bad: the study began without it; leave out the option"),
+        ("--study=other", "--study other: the study has mine; leave out the option"),
+        ("--metric=gap", "--metric gap: the study has val/macro_f1; leave out the option"),
+        ("--seed=1", "--seed 1: the study has 0; leave out the option"),
+        ("--scheduler=none", "--scheduler none: the study has asha; leave out the option"),
+        ("--grace=2", "--grace 2: the study has 1; leave out the option"),
+        ("--reduction=2", "--reduction 2: the study has 3; leave out the option"),
     ],
 )
 def test_a_changed_option_is_refused_with_both_values(option: str, problem: str) -> None:
@@ -72,7 +75,7 @@ def test_a_space_is_compared_by_its_content(tmp_path: Path) -> None:
     file.write_text(SMOKE.to_yaml().replace("high: 0.01", "high: 0.1"))
     with pytest.raises(UserError, match=r"high: 0.1,.* and the study has .*high: 0.01,.*; leave"):
         _check(PLAIN, "--space", str(file))
-    with pytest.raises(UserError, match=r"space gone: give a YAML file .*; or leave it out"):
+    with pytest.raises(UserError, match=r"space gone: give a YAML file .*; or leave out --space"):
         _check(PLAIN, "--space", "gone")
 
 
@@ -86,7 +89,7 @@ def test_other_studies_of_a_warm_start_are_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(fixed_options, "open_store", lambda *_, **__: None)
     _check(STUDY, "--warm-start", "first", "unfit")  # none of its trials fitted
     _check(PLAIN, "--warm-start", "unfit")
-    problem = "--warm-start first second: the study has first; leave it out"
+    problem = "--warm-start first second: the study has first; leave out the option"
     with pytest.raises(UserError, match=problem):
         _check(STUDY, "--warm-start", "first", "second")
     with pytest.raises(UserError, match="--warm-start unfit: the study has first"):

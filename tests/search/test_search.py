@@ -367,7 +367,7 @@ def test_a_study_is_resumed_with_the_options_that_it_began_with(
 ) -> None:
     search.main([*TWO_TRIALS, "--study", small_study.name, "--resume", small_study.name])
     assert "Trials: 2 (2 completed)" in capfd.readouterr().out
-    with pytest.raises(UserError, match="--epochs 5: the study has 2; leave it out"):
+    with pytest.raises(UserError, match="--epochs 5: the study has 2; leave out the option"):
         search.main(["--resume", small_study.name, "--epochs", "5"])
 
 

@@ -127,7 +127,7 @@ def test_a_store_that_the_user_chose_stays_the_study_s_store(
 @pytest.mark.parametrize("address", ["sqlite:////unmounted/mlflow.db", "../../gone/mlflow.db"])
 def test_a_store_that_is_not_there_is_not_made_again(address: str) -> None:
     settings = _put_study(StudyStorage("mlruns/studies"), address)
-    with pytest.raises(UserError, match=r"is not there; give its new place, .* --tracking-uri"):
+    with pytest.raises(UserError, match=r"does not exist; name its new path, .* --tracking-uri"):
         find_store_uri(settings, StudyStorage("mlruns/studies"))
 
 

@@ -61,9 +61,8 @@ def _check_classes(meanings: Collection[FolderMeaning], source: str) -> None:
         more = ", ..." if len(numbers) > 10 else ""
         pairs = ",".join(f"{number}=?" for number in numbers[:10])
         raise UserError(
-            f"{source}: folders are named by numbers ({', '.join(numbers[:10])}{more}), whose "
-            "meaning differs between data sets; name their classes as the data set's description "
-            f'does: --labels "{pairs}", with a class for each ?'
+            f"{source}: folders are named by numbers ({', '.join(numbers[:10])}{more}); write the "
+            f'class for each ?, as in the data set\'s description: --labels "{pairs}"'
         )
 
 

@@ -16,7 +16,7 @@ from fer_tune.common.safe_text import escape_unprintable, pluralize
 from fer_tune.data.faces import SIDE, Faces, SplitName
 from fer_tune.data.formats.class_and_split_names import KNOWN_SPLITS, index_classes
 from fer_tune.data.formats.deep_image import DEPTHS, DeepFace, describe_depth, find_depth
-from fer_tune.data.formats.folder_scan import describe_passed_over
+from fer_tune.data.formats.folder_scan import describe_skipped_files
 from fer_tune.data.formats.label_coding import FER2013_NOTE, decode_labels, explain_label
 from fer_tune.data.read_options import ReadOptions, is_numeric_label, normalize_label
 
@@ -61,7 +61,7 @@ class FaceCollector:
         self.choice = CHOOSE
         self.advice = ""
         self.notes: dict[str, None] = {}  # an ordered set
-        self.passed_over: list[PurePath] = []  # files of the data set that are not read
+        self.skipped_files: list[PurePath] = []  # files of the data set that are not read
         self.class_names = options.class_names
         self._skip_bad = options.skip_bad
         self._conversions: Counter[str] = Counter()  # by sentence, which has {} for the count
@@ -161,7 +161,7 @@ class FaceCollector:
                 self.add_bad_face(location, explain_label(label, names, self.class_names))
             self._bad_count += counts[label] - len(self._locations[label])
         if unused := sorted(self.class_names.keys() - set(map(str.casefold, names))):
-            self.notes[f"labels of --labels that the data lacks: {', '.join(unused)}"] = None
+            self.notes[f"labels in --labels, but not in the data: {', '.join(unused)}"] = None
         if not self.class_names and any(map(is_numeric_label, names)):
             self.notes[FER2013_NOTE] = None
         return names
@@ -200,7 +200,7 @@ class FaceCollector:
         counts = [text.format(f"{count:,}") for text, count in sorted(self._conversions.items())]
         if self._bad_count:
             counts.append(f"bad faces left out: {self._bad_count:,} (first: {self._bad[0]})")
-        return (*self.notes, *describe_passed_over(self.passed_over), *counts)
+        return (*self.notes, *describe_skipped_files(self.skipped_files), *counts)
 
 
 def check_classes(classes: Sequence[str], source: str) -> None:

@@ -25,7 +25,7 @@ from fer_tune.data.formats.decoded_faces import (
     DecodedFaces,
     FaceCollector,
 )
-from fer_tune.data.formats.folder_scan import describe_passed_over, has_data_suffix
+from fer_tune.data.formats.folder_scan import describe_skipped_files, has_data_suffix
 from fer_tune.data.formats.identify_file import HEAD_BYTES, WANTED, add_advice, check_content
 from fer_tune.data.formats.open_folder_or_zip import OpenableFile
 from fer_tune.data.formats.table_shards import check_tables
@@ -89,7 +89,7 @@ def _group_by_kind(
             group = "images" if file.suffix in image_file.SUFFIXES else file.suffix
             by_kind.setdefault(group, []).append(file)
         else:
-            collector.passed_over.append(file.path)
+            collector.skipped_files.append(file.path)
     if path.is_file() and _read_head(path).startswith(b"PAR1"):
         return {".parquet": files}
     if not by_kind:
@@ -99,7 +99,7 @@ def _group_by_kind(
                 raise UserError(f"{path} holds no faces, but {file.path}, which is {kind}")
     # A list of file names beside the images is not a second data set.
     if len(by_kind) > 1 and not any(map(csv_file.has_faces, by_kind.get(".csv", []))):
-        collector.passed_over += [file.path for file in by_kind.pop(".csv", [])]
+        collector.skipped_files += [file.path for file in by_kind.pop(".csv", [])]
     return by_kind
 
 
@@ -121,7 +121,7 @@ def _read(by_kind: dict[str, list[OpenableFile]], path: Path, collector: FaceCol
         case [(_, files)]:
             _read_csv_files(files, path, collector)
         case _:
-            found = "; ".join([*collector.notes, *describe_passed_over(collector.passed_over)])
+            found = "; ".join([*collector.notes, *describe_skipped_files(collector.skipped_files)])
             raise UserError(
                 f"{path} holds no faces{found and f' ({found})'}; known formats: {WANTED}"
             )
@@ -130,7 +130,7 @@ def _read(by_kind: dict[str, list[OpenableFile]], path: Path, collector: FaceCol
 def _read_csv_files(files: list[OpenableFile], path: Path, collector: FaceCollector) -> None:
     # The challenge has a test.csv without labels and a sample submission beside train.csv.
     readable = list(filter(csv_file.has_faces, files)) or files[:1]
-    collector.passed_over += [file.path for file in files if file not in readable]
+    collector.skipped_files += [file.path for file in files if file not in readable]
     check_tables((file.path for file in readable), str(path), collector.choice)
     splits = [match_file_split(file.path) for file in readable]
     for file, split in zip(readable, splits, strict=True):

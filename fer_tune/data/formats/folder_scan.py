@@ -1,4 +1,4 @@
-"""The files under a folder: where links lead, what systems leave behind, what is passed over."""
+"""The files under a folder: where links lead, what systems leave behind, what is skipped."""
 
 import os
 import re
@@ -24,9 +24,9 @@ _SYSTEM_NAMES = frozenset(
 _SUFFIX_PATTERN = re.compile(r"\.\w{1,10}")
 _MAX_SUFFIXES_LISTED = 5
 # Notes that say which faces may be missing begin so.
-LEFT_OUT = _PASSED_OVER, _BROKEN_LINKS = "files passed over", "links to missing or unreadable files"
+LEFT_OUT = _SKIPPED, _BROKEN_LINKS = "files skipped", "links to missing or unreadable files"
 _ADVICE = "make it readable, or move it away"
-# Images of these kinds are passed over, so the note says what to do.
+# Images of these kinds are skipped, so the note says what to do.
 _OTHER_IMAGES = frozenset(
     (".avif", ".cr2", ".dng", ".heic", ".heif", ".j2k", ".jp2", ".jpx", ".jxl", ".nef", ".tga")
 )
@@ -80,7 +80,7 @@ def scan_folder(root: Path) -> FolderScan:
     return FolderScan(sorted(files, key=str), sorted(empty), notes)
 
 
-def describe_passed_over(paths: Sequence[PurePath]) -> list[str]:
+def describe_skipped_files(paths: Sequence[PurePath]) -> list[str]:
     """Return a note on files that are not read, counted by suffix; none for no files."""
     if not paths:
         return []
@@ -90,7 +90,7 @@ def describe_passed_over(paths: Sequence[PurePath]) -> list[str]:
     if others := suffixes.total() - sum(count for _, count in listed):
         counts.append(f"{others:,} others")
     first = min(path for path in paths if _read_suffix(path) == listed[0][0])
-    note = f"{_PASSED_OVER}: {', '.join(counts)} (first: {escape_unprintable(str(first))})"
+    note = f"{_SKIPPED}: {', '.join(counts)} (first: {escape_unprintable(str(first))})"
     advice = "; convert images among them to PNG" if suffixes.keys() & _OTHER_IMAGES else ""
     return [note + advice]
 

@@ -23,8 +23,8 @@ _TABLE_WORDS = re.compile("label|annot|list|emotion|expression", re.IGNORECASE)
 _NO_TABLE = re.compile("readme|licen[cs]e|requirements", re.IGNORECASE)
 
 # Notes; {} is the number of images.
-_OVERRULED = "images in the split of their folder, although their names begin with another: {}"
-_UNUSED = "file names begin with names of splits, but not all of them; the names were not used"
+_OVERRULED = "images in the split of their folder, whose file names begin with another: {}"
+_UNUSED = "only some file names begin with a split, so these names were not used"
 
 
 def read_image_folders(files: list[OpenableFile], collector: FaceCollector) -> None:
@@ -33,7 +33,7 @@ def read_image_folders(files: list[OpenableFile], collector: FaceCollector) -> N
     Raises UserError if the folders do not say the classes, or are several data sets.
     """
     paths, source = [file.path for file in files], collector.source
-    class_names, table = collector.class_names, _find_label_table(collector.passed_over)
+    class_names, table = collector.class_names, _find_label_table(collector.skipped_files)
     try:
         meanings = interpret_folders(paths, source, class_names)
         check_folders(meanings, source, class_names, collector.choice)

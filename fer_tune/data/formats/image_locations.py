@@ -78,7 +78,7 @@ def describe_ignored_folders(meanings: Collection[FolderMeaning]) -> Iterator[st
     ):
         if passed := sorted(name for name in names if not match_split(name)):
             more = f" and {len(passed) - 5} more" if len(passed) > 5 else ""
-            yield f"folders {place}, passed over: {', '.join(passed[:5])}{more}"
+            yield f"folders {place}, not read as classes: {', '.join(passed[:5])}{more}"
 
 
 def list_differing_names(folders: Collection[Folder]) -> list[str]:

@@ -75,16 +75,16 @@ def _explain_coding(
     where: str,
 ) -> str:
     if len(present) > _MAX_VALUES:
-        return f"{where} holds {len(present):,} different labels; are these the expressions?"
+        return f"{where}: {len(present):,} different labels; at most {_MAX_VALUES} can be classes"
     if class_names:
         return (
             f"{where}: labels that --labels lacks: {_join_counts(foreign)}; add "
             f"{_join_pairs(foreign)}, with a class for each ?"
         )
     return (
-        f"{where}: labels other than FER2013's 0 to 6: {_join_counts(present)}; name their "
-        f'classes as the data set\'s description does: --labels "{_join_pairs(present)}", with a '
-        "class for each ?"
+        f"{where}: the labels are not FER2013's (0 angry to 6 neutral): {_join_counts(present)}; "
+        "write the class for each ?, as in the data set's description: "
+        f'--labels "{_join_pairs(present)}"'
     )
 
 

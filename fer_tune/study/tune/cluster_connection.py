@@ -55,8 +55,8 @@ def connect_to_cluster(address: str, options: dict[str, Any]) -> None:
         _enable_token_if_needed(where)
     except AuthenticationError as error:
         problem = find_first_sentence(str(error)).removeprefix("RPC error: ")
-        question = f"does {_TOKEN_SOURCES} have the cluster's token?"
-        raise UserError(f"{source}: {problem}; {question}") from error
+        advice = f"put the cluster's token into {_TOKEN_SOURCES}"
+        raise UserError(f"{source}: {problem}; {advice}") from error
     except (OSError, RpcError) as error:
         without = "unset RAY_ADDRESS" if is_variable else "leave out --address"
         raise UserError(
