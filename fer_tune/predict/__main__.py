@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from fer_tune.predict.extract_faces import PhotoFiles
 
+_LONGEST_ROW = 10_000  # in a log or a pipe: no file's name continues in the next line
 _EXAMPLE = """\
 examples:
   %(prog)s me.jpg
@@ -101,6 +102,8 @@ def _print_predictions(args: Namespace, files: "PhotoFiles") -> None:
     elif args.format == "csv":
         console.out(output.format_csv(faces, probabilities), end="")
     else:
+        if not console.is_interactive:
+            console.width = _LONGEST_ROW
         console.print(output.build_table(faces, probabilities))
         console.print(f"Model: {uri}", soft_wrap=True)
 

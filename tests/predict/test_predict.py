@@ -74,6 +74,15 @@ def test_table_csv_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> 
     assert table[4].startswith("Model: models:/m-")
 
 
+def test_a_long_name_stays_in_one_line_of_a_log(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = place / "holidays of the whole family" / ("seaside " * 12) / "first.png"
+    long.parent.mkdir(parents=True)
+    long.write_bytes((place / "faces/0.png").read_bytes())
+    assert str(long) in printed(capsys, [str(long)])
+
+
 def test_a_model_is_named_by_its_address(capsys: pytest.CaptureFixture[str]) -> None:
     uri = json.loads(printed(capsys, ["faces", "--json"]))["model"]
     assert json.loads(printed(capsys, ["faces", "--json", "--model", uri]))["model"] == uri
