@@ -1,11 +1,17 @@
-"""Text for people: plurals, hidden passwords, escaped control characters."""
+"""Text for people: plurals, lists, hidden passwords, escaped control characters."""
 
 import re
+from collections.abc import Sequence
 
 
 def pluralize(count: float, noun: str) -> str:
     """Return `1 trial`, `2 trials` or `0.25 GPUs`."""
     return f"{count:,.7g} {noun}{'' if count == 1 else 's'}"
+
+
+def join_first(names: Sequence[str], limit: int = 5) -> str:
+    """Return names with commas between them; of more than `limit`, the first and an ellipsis."""
+    return ", ".join([*names[:limit], *["..."] * (len(names) > limit)])
 
 
 def hide_passwords(text: str) -> str:

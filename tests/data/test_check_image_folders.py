@@ -19,11 +19,13 @@ def check(*folders: str, class_names: Sequence[str] = ()) -> None:
     ("folders", "message"),
     [
         (["KDEF/AF01", "KDEF/AM02"], "AF01/ and others look like people"),
-        (["train/AU1", "train/AU2"], r'look like people, .* classes, name them: --labels "AU1=\?'),
+        (["train/AU1", "train/AU2"], r'look like people .* classes, name them: --labels "AU1=\?'),
         (["S005/001", "S005/002", "S010/001"], "S005/ and others look like people"),
         (["train/1", "train/2"], r'by numbers \(1, 2\).* --labels "1=\?,2=\?"'),
-        (["train/happy", "train/7"], r"by numbers \(7\)"),
+        (["train/Joy", "train/7"], r'by numbers \(7\).* --labels "7=\?,Joy=happy"'),
         (["class_0", "class_1"], r"by numbers \(class_0, class_1\)"),
+        (["M/103", "M/104"], "104/ and others look like people or parts"),
+        ([f"images/{n}" for n in range(19)], "18/ and others look like people or parts"),
         (["train/male/wink", "train/female/wink"], "which folder is the class"),
     ],
 )
@@ -38,6 +40,11 @@ def test_folders_that_name_no_expression_are_refused(folders: Sequence[str], mes
         (["fer/train/sad", "mine/train/sad"], r"several data sets \(fer/, mine/\); name one"),
         (["original/sad", "augmented/sad"], r"several data sets \(augmented/, original/\)"),
         (["images/train/sad", "images/images/train/sad"], "several data sets"),
+        (
+            ["x-20T1-001/train/sad", "x-20T1-002/test/sad"],
+            "or merge them if they are parts of",
+        ),
+        (["VL/Dark/P1/sad", "VL/Strong/P1/sad"], r"several data sets \(VL/Dark/, VL/Strong/\)"),
         (["fold1/sad", "fold2/sad"], "several data sets"),
         (["fold1/train/sad", "fold2/train/sad"], "several data sets"),
         (["train1/sad", "train2/sad"], "several data sets"),

@@ -118,6 +118,6 @@ def test_a_merge_of_names_is_said_and_a_single_spelling_is_not() -> None:
         "names read as one class: happy from happy1, happy2",
     )
     assert index(**{f"happy{number}": 1 for number in range(7)}, sadness=1).notes == (
-        "names read as one class: happy from happy0, happy1, happy2, happy3, happy4 and 2 more",
+        "names read as one class: happy from happy0, happy1, happy2, happy3, happy4, ...",
     )
     assert index(happiness=1, anger=1).notes == ()

@@ -56,14 +56,14 @@ def test_the_class_is_found_by_its_name_and_then_by_its_place(
     [
         (
             ["train/male/happy", "train/female/happy", "test/male/happy"],
-            "folders between split and class, not read as classes: female, male",
+            "folders that are neither split nor class: female, male",
         ),
         (
             ["train/fold1/sad", "train/fold2/sad"],
-            "folders between split and class, not read as classes: fold1, fold2",
+            "folders that are neither split nor class: fold1, fold2",
         ),
-        (["S001/sad", "S002/sad"], "folders around the data, not read as classes: S001, S002"),
-        (["sad/left", "sad/right"], "folders inside the classes, not read as classes: left, right"),
+        (["S001/sad", "S002/sad"], "folders that are neither split nor class: S001, S002"),
+        (["sad/left", "sad/right"], "folders that are neither split nor class: left, right"),
     ],
 )
 def test_folders_passed_over_are_said(folders: Sequence[str], note: str) -> None:
@@ -80,6 +80,7 @@ def test_folders_passed_over_are_said(folders: Sequence[str], note: str) -> None
             ["train/happy", "train/images"],
             "in no class folder; move it into a folder like train/hap",
         ),
+        (["asl_train/asl_train/A", "asl_test/asl_test"], "asl_test/asl_test/1.png is in no class"),
         (["happy", "KDEF/AF01"], "KDEF/AF01/1.png is in no class folder"),
     ],
 )
@@ -92,4 +93,4 @@ def test_a_label_that_the_user_names_is_a_class_at_any_place() -> None:
     labels = ["1", "an"]
     read, notes = interpret("train/S01/AN", "train/S02/01", class_names=labels)
     assert read == ["train/AN", "train/01"]
-    assert notes == ("folders between split and class, not read as classes: S01, S02",)
+    assert notes == ("folders that are neither split nor class: S01, S02",)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.safe_text import join_first
 from fer_tune.data.formats.class_and_split_names import (
     KNOWN_SPLITS,
     find_split,
@@ -23,6 +24,7 @@ from fer_tune.data.formats.image_locations import (
 )
 
 _PERSON_CODE = re.compile(r"[^\W\d_]+[ _-]?\d+")  # AF01, S005, person_12
+_MAX_CODE = 11  # of an expression, in RAF-DB's compound ones; larger numbers count people or parts
 _PERSON_WORDS = re.compile(
     "(fe)?males?|(wo)?m[ae]n|boys?|girls?|child(ren)?|kids?|adults?|young|old", re.IGNORECASE
 )
@@ -50,19 +52,20 @@ def _check_classes(meanings: Collection[FolderMeaning], source: str) -> None:
         places = [(*meaning.root, *meaning.above, meaning.label) for meaning in meanings]
         names = set(list_differing_names(places))
         people = [sorted(filter(_is_person_code, names.intersection(place))) for place in places]
+        if any(is_number(label) and _read_number(label) > _MAX_CODE for label in labels):
+            people = [labels[-1:]]
         if all(people):
             first = people[0][0]
             raise UnclassedImagesError(
-                f"{source}: {first}/ and others look like people, not expressions; {ADVICE}. If "
-                f'they are classes, name them: --labels "{first}=?,..."'
+                f"{source}: {first}/ and others look like people or parts, not expressions; "
+                f'{ADVICE}. If they are classes, name them: --labels "{first}=?,..."'
             )
         _check_below(meanings, source)
     if numbers := list(filter(is_number, labels)):
-        more = ", ..." if len(numbers) > 10 else ""
-        pairs = ",".join(f"{number}=?" for number in numbers[:10])
+        pairs = ",".join(f"{label}={match_emotion(label) or '?'}" for label in labels)
         raise UserError(
-            f"{source}: folders are named by numbers ({', '.join(numbers[:10])}{more}); write the "
-            f'class for each ?, as in the data set\'s description: --labels "{pairs}"'
+            f"{source}: folders are named by numbers ({', '.join(numbers)}); write the class for each "
+            f'?, as in the data set\'s description: --labels "{pairs}"'
         )
 
 
@@ -89,16 +92,18 @@ def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str, choi
             f"{source}: {outside[0]} is in no split, but other folders are; move or rename it "
             f"(known names of splits: {KNOWN_SPLITS})"
         )
-    roots = {meaning.root for meaning in meanings.values()}
-    names = list_differing_names(roots)
-    places = {(match_emotion(own.label), own.root) for own in meanings.values()}
-    emotions = {emotion for emotion, _ in places}  # positive/happy, negative/sad: one root for each
+    places = {(match_emotion(own.label), _drop_people(own.root)) for own in meanings.values()}
+    emotions, roots = {emotion for emotion, _ in places}, {root for _, root in places}
+    # positive/happy, negative/sad: one root for each
     has_own_roots = len(places) == len(emotions) and None not in emotions
-    if not has_own_roots and not all(map(_is_people, names)):
-        merge = "" if any(map(has_version_word, names)) else ", or merge their class folders"
+    if not has_own_roots and len(roots) > 1:
+        parts = {(own.split, _drop_people(own.root)) for own in meanings.values()}
+        is_parted = not outside and len(parts) == len({split for split, _ in parts})
+        has_versions = any(map(has_version_word, list_differing_names(roots)))
+        merge = "" if has_versions and not is_parted else ", or merge them if they are parts of one"
         rename = f". If they are splits, rename them ({KNOWN_SPLITS})" if merge and outside else ""
         raise UserError(
-            f"{source} holds several data sets ({', '.join(map(_format_folder, sorted(roots)[:5]))}"
+            f"{source} holds several data sets ({join_first([*map(_format_folder, sorted(roots))])}"
             f"); {choice}{merge}{rename}"
         )
     groups: defaultdict[object, set[Folder]] = defaultdict(set)
@@ -130,5 +135,11 @@ def _is_person_code(name: str) -> bool:
     return is_code and not (is_filler(name) or is_number(name) or find_split(name))
 
 
-def _is_people(name: str) -> bool:
-    return _is_person_code(name) or bool(_PERSON_WORDS.fullmatch(name))
+def _drop_people(folder: Folder) -> Folder:
+    return tuple(
+        name for name in folder if not (_is_person_code(name) or _PERSON_WORDS.fullmatch(name))
+    )
+
+
+def _read_number(name: str) -> int:
+    return int(re.findall(r"\d+", name)[-1])

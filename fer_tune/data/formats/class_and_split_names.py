@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
+from fer_tune.common.safe_text import join_first
 from fer_tune.data.faces import EMOTIONS, SplitName
 
 _EMOTION_SPELLINGS = {
@@ -159,8 +160,7 @@ def index_classes(counts: Mapping[str, int]) -> ClassIndex:
 
 def _describe_merge(name: str, spellings: list[str]) -> str:
     own = sorted({normalize("NFC", spelling).strip() for spelling in spellings})
-    more = f" and {len(own) - 5} more" if len(own) > 5 else ""
-    return f"{name} from {', '.join(own[:5])}{more}" if len(own) > 1 else ""
+    return f"{name} from {join_first(own)}" if len(own) > 1 else ""
 
 
 def _fold_spelling(name: str) -> str:

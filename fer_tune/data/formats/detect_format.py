@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.safe_text import escape_unprintable
+from fer_tune.common.safe_text import escape_unprintable, join_first
 from fer_tune.data.formats import (
     csv_file,
     image_file,
@@ -31,6 +31,7 @@ from fer_tune.data.formats.open_folder_or_zip import OpenableFile
 from fer_tune.data.formats.table_shards import check_tables
 from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
 
+_UNPACK = "unpack them into one folder, and name it; or name one of them, if they differ"
 _MAX_IDENTIFIED = 10  # files that no suffix explains
 
 # Formats whose files hold faces, labels and perhaps splits, by suffix.
@@ -47,9 +48,10 @@ def read_faces(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> DecodedFac
         source = stack.enter_context(open_folder_or_zip.open_source(path))
         collector.notes.update(dict.fromkeys(source.notes))
         by_kind = _group_by_kind(source.files, path, collector)
-        if ".zip" in by_kind or zipfile.is_zipfile(path):
+        has_zips = set(by_kind) == {".zip"} or zipfile.is_zipfile(path)
+        if has_zips:
             collector.choice = UNPACK_AND_CHOOSE
-        if set(by_kind) == {".zip"} and path.is_dir():
+        if has_zips and path.is_dir():
             by_kind = _group_by_kind(_open_zips(by_kind[".zip"], path, stack), path, collector)
         _read(by_kind, path, collector)
         if "images" in by_kind and (empty := source.empty_folders):
@@ -65,8 +67,8 @@ def _open_zips(zips: list[OpenableFile], path: Path, stack: ExitStack) -> list[O
     """
     splits = [find_split(file.path.name) for file in zips]
     if len(zips) > 1 and (None in splits or len(set(splits)) < len(splits)):
-        names = ", ".join(str(file.path) for file in zips)
-        raise UserError(f"{path} holds several zip files ({names}); {UNPACK_AND_CHOOSE}")
+        names = join_first([str(file.path) for file in zips])
+        raise UserError(f"{path} holds several zip files ({names}); {_UNPACK}")
     members = list[OpenableFile]()
     for file, split in zip(zips, splits, strict=True):
         if not (head := file.read_head()).startswith(b"PK"):
@@ -105,7 +107,7 @@ def _group_by_kind(
 
 def _read(by_kind: dict[str, list[OpenableFile]], path: Path, collector: FaceCollector) -> None:
     if len(by_kind) > 1:
-        examples = ", ".join(sorted(str(files[0].path) for files in by_kind.values()))
+        examples = ", ".join(sorted(_describe_kind(*kind) for kind in by_kind.items()))
         raise UserError(f"{path} can be read in several ways ({examples}); {collector.choice}")
     match list(by_kind.items()):
         case [("images", [file])] if path.is_file() and file.path.name == path.name:
@@ -125,6 +127,13 @@ def _read(by_kind: dict[str, list[OpenableFile]], path: Path, collector: FaceCol
             raise UserError(
                 f"{path} holds no faces{found and f' ({found})'}; known formats: {WANTED}"
             )
+
+
+def _describe_kind(kind: str, files: list[OpenableFile]) -> str:
+    if kind != "images":
+        return str(files[0].path)
+    folders = sorted({f"{file.path.parts[0]}/" for file in files if file.path.parts[1:]})
+    return f"images in {join_first(folders) or 'it'}"
 
 
 def _read_csv_files(files: list[OpenableFile], path: Path, collector: FaceCollector) -> None:
@@ -148,5 +157,5 @@ def _refuse_zips(files: list[OpenableFile], path: Path) -> NoReturn:
             check_content(head, path.name)
             raise UserError(f"{path} is not a zip file; if it is a CSV, rename it to end in .csv")
         raise UserError(f"{path} is a broken zip file, perhaps cut short; download it again")
-    names = ", ".join(str(file.path) for file in files[:3])
-    raise UserError(f"{path} holds zips ({names}); unpack it first, and name one of them")
+    names = join_first([str(file.path) for file in files])
+    raise UserError(f"{path} holds zips ({names}); unpack it first, and name the folder")

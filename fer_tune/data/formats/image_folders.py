@@ -18,7 +18,7 @@ from fer_tune.data.formats.image_locations import (
 )
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 
-_TABLE_SUFFIXES = (".csv", ".txt", ".lst", ".npy", ".xlsx", ".xls", ".json", ".mat", ".pkl")
+_TABLE_SUFFIX = re.compile(r"\.(csv|txt|lst|npy|xlsx?|jsonl?|mat|pkl)", re.IGNORECASE)
 _TABLE_WORDS = re.compile("label|annot|list|emotion|expression", re.IGNORECASE)
 _NO_TABLE = re.compile("readme|licen[cs]e|requirements", re.IGNORECASE)
 
@@ -89,6 +89,6 @@ def _find_label_table(paths: Iterable[PurePath]) -> PurePath | None:
     tables = (
         path
         for path in paths
-        if path.suffix.lower() in _TABLE_SUFFIXES and not _NO_TABLE.search(path.name)
+        if _TABLE_SUFFIX.fullmatch(path.suffix) and not _NO_TABLE.search(path.name)
     )
     return min(tables, key=lambda path: (not _TABLE_WORDS.search(str(path)), path), default=None)

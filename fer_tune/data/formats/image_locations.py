@@ -1,11 +1,12 @@
 """What the folders of a data set's images say: the split and the class of each folder."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.safe_text import join_first
 from fer_tune.data.faces import SplitName
 from fer_tune.data.formats.class_and_split_names import (
     find_split,
@@ -69,16 +70,12 @@ def interpret_folders(
     return {own: _interpret_folder(own, depth, splits) for own, depth in depths.items()}
 
 
-def describe_ignored_folders(meanings: Collection[FolderMeaning]) -> Iterator[str]:
-    """Yield notes on folders that are neither split nor class."""
-    for place, names in (
-        ("around the data", list_differing_names([meaning.root for meaning in meanings])),
-        ("between split and class", {name for own in meanings for name in own.above[1:]}),
-        ("inside the classes", {name for own in meanings for name in own.below}),
-    ):
-        if passed := sorted(name for name in names if not match_split(name)):
-            more = f" and {len(passed) - 5} more" if len(passed) > 5 else ""
-            yield f"folders {place}, not read as classes: {', '.join(passed[:5])}{more}"
+def describe_ignored_folders(meanings: Collection[FolderMeaning]) -> list[str]:
+    """Return a note on folders that tell neither split nor class; none without such folders."""
+    names = {name for own in meanings for name in (*own.above[1:], *own.below)}
+    names.update(list_differing_names([own.root for own in meanings]))
+    ignored = sorted(name for name in names if not match_split(name))
+    return [f"folders that are neither split nor class: {join_first(ignored)}"] if ignored else []
 
 
 def list_differing_names(folders: Collection[Folder]) -> list[str]:
@@ -101,7 +98,8 @@ def _find_splits(folders: Iterable[Folder]) -> dict[Folder, SplitName]:
         loose = {find_split(name) for name in names}
         match = find_split if None not in loose and len(loose) > 1 else match_split
         for name in names:
-            if split := match(name):
+            own = found.get(around) if name in around[-1:] else None  # asl_train/asl_train
+            if split := match(name) or own:
                 found[(*around, name)] = split
     return found
 

@@ -3,16 +3,16 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.safe_text import join_first
 from fer_tune.data.faces import SplitName
 from fer_tune.data.formats.class_and_split_names import match_file_split, match_split
 
-_MAX_LISTED = 5
 # The number of a shard and of all shards: train-00000-of-00003.parquet.
 _SHARD_PATTERN = re.compile(r"(\d+)[-_ ]?of[-_ ]?(\d+)")
 # In "train (1)" and "train_v2", the number tells copies apart, not shards.
@@ -43,25 +43,19 @@ def check_tables(paths: Iterable[PurePosixPath], source: str, choice: str) -> No
     Raises UserError if they are not.
     """
     by_split: defaultdict[SplitName | None, list[_TableName]] = defaultdict(list)
-    for path in paths:
+    for path in sorted(paths):
         by_split[match_file_split(path)].append(_parse_name(path))
-    if rivals := _find_rivals(by_split):
+    tables = [table for own in by_split.values() for table in own]
+    rivals = next((own for own in by_split.values() if not _are_shards(own)), [])
+    if len({table.folder for table in tables}) > 1 or (None in by_split and len(by_split) > 1):
+        rivals = tables
+    if rivals:
         # The folders or files in which the data sets differ.
-        depth = len(PurePosixPath(os.path.commonpath(rivals)).parts) + 1
-        names = sorted({"/".join(path.parts[:depth]) for path in rivals})
-        raise UserError(f"{source} holds several data sets ({_join(names)}); {choice}")
-    for tables in by_split.values():
-        total, missing = (
-            tables[0].shards,
-            list(islice(_list_missing_shards(tables), _MAX_LISTED + 1)),
-        )
-        if missing:
-            shards = f"{total - len(tables):,} of {total:,} shards are missing ({_join(missing)})"
-            raise UserError(f"{source}: {shards}; name the folder that holds all, or download them")
-
-
-def _join(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:_MAX_LISTED])}{', ...' if names[_MAX_LISTED:] else ''}"
+        depth = len(PurePosixPath(os.path.commonpath([own.path for own in rivals])).parts) + 1
+        names = join_first(sorted({"/".join(own.path.parts[:depth]) for own in rivals}))
+        raise UserError(f"{source} holds several data sets ({names}); {choice}")
+    for own in by_split.values():
+        _check_shards(own, source)
 
 
 def _parse_name(path: PurePosixPath) -> _TableName:
@@ -81,42 +75,29 @@ def _list_words(name: str) -> list[str]:
     return [word for word in map(str.casefold, words) if word not in _SHARD_WORDS]
 
 
-def _find_rivals(
-    by_split: Mapping[SplitName | None, Sequence[_TableName]],
-) -> Sequence[PurePosixPath]:
-    """Return tables of different data sets, or the same faces twice; none if there are none."""
-    tables = [table for own in by_split.values() for table in own]
-    folders = {table.folder: table.path for table in reversed(tables)}
-    if len(folders) > 1:
-        return sorted(folders.values())
-    if None in by_split and len(by_split) > 1:
-        return sorted(own[0].path for own in by_split.values())
-    for own in by_split.values():
-        stems = {table.stem: table.path for table in reversed(own)}
-        if len(stems) > 1:
-            return sorted(stems.values())
-        if len(own) > 1 and not _are_shards(own):
-            return sorted(table.path for table in own)
-    return ()
-
-
 def _are_shards(tables: Sequence[_TableName]) -> bool:
-    """Return whether the tables' names differ in one number, which counts from 0 or 1."""
-    if len({(table.shards, len(table.numbers)) for table in tables}) > 1:
+    """Return whether the tables' names differ at most in one number, which counts from 0 or 1."""
+    if len({(table.stem, table.shards, len(table.numbers)) for table in tables}) > 1:
         return False
     columns = map(set, zip(*(table.numbers for table in tables), strict=True))
     match [column for column in columns if len(column) > 1]:
         case [numbers] if len(numbers) == len(tables):
             is_counted = min(numbers) < 2 and max(numbers) - min(numbers) == len(tables) - 1
             return is_counted or tables[0].shards > 0
-    return False
+    return len(tables) == 1
 
 
-def _list_missing_shards(tables: Sequence[_TableName]) -> Iterator[str]:
-    total, present = tables[0].shards, {table.numbers[0] for table in tables if table.shards}
+def _check_shards(tables: Sequence[_TableName], source: str) -> None:
+    """Raise UserError if a shard of a split is missing."""
     if match := _SHARD_PATTERN.search(tables[0].path.name):
+        total, present = tables[0].shards, {table.numbers[0] for table in tables}
         first = int(total in present)  # some programs count from 1
+        missing = (number for number in range(first, first + total) if number not in present)
         start, end = match.string[: match.start(1)], match.string[match.end(1) : match.end()]
-        for number in range(first, first + total):
-            if number not in present:
-                yield f"{start}{number:0{len(match[1])}}{end}"
+        names = [f"{start}{number:0{len(match[1])}}{end}" for number in islice(missing, 6)]
+        if names:
+            count = f"{total - len(tables):,} of {total:,} shards are missing"
+            raise UserError(
+                f"{source}: {count} ({join_first(names)}); name the folder that holds all, or "
+                "download them"
+            )
