@@ -64,8 +64,8 @@ def _check_classes(meanings: Collection[FolderMeaning], source: str) -> None:
     if numbers := list(filter(is_number, labels)):
         pairs = ",".join(f"{label}={match_emotion(label) or '?'}" for label in labels)
         raise UserError(
-            f"{source}: folders are named by numbers ({', '.join(numbers)}); write the class for each "
-            f'?, as in the data set\'s description: --labels "{pairs}"'
+            f"{source}: folders are named by numbers ({', '.join(numbers)}); write the class for "
+            f'each ?, as in the data set\'s description: --labels "{pairs}"'
         )
 
 
