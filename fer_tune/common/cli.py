@@ -132,7 +132,7 @@ def _provide_home_and_user() -> None:
 def _interrupt(number: int, _: object) -> None:
     """End the command as Ctrl-C does, which loses nothing."""
     if number == signal.SIGHUP:
-        # A closed terminal sends it more than once, but a second Ctrl-C would end a study at once.
+        # A closed terminal sends SIGHUP several times. A second Ctrl-C would end a study at once.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # A script's shell makes the commands that it starts in the background ignore Ctrl-C.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -38,7 +38,7 @@ def create_console() -> Console:
     """
     environment = os.environ
     in_ci = environment.get("CI", "").lower() not in ("", "0", "false")
-    # The second is for kernels that no Jupyter server has started.
+    # MPLBACKEND is for kernels that no Jupyter server has started.
     in_notebook = "JPY_PARENT_PID" in environment or "inline" in environment.get("MPLBACKEND", "")
     is_terminal = sys.stdout is not None and sys.stdout.isatty()  # also if FORCE_COLOR is set
     return _PlainConsole(

@@ -34,7 +34,7 @@ class OutputStream:
             self._stream.flush()
 
     def discard(self) -> None:
-        """Write to nowhere from now on, also the text in a buffer."""
+        """Discard the text in the buffer and all further text."""
         with suppress(OSError, ValueError), Path(os.devnull).open("w") as devnull:
             os.dup2(devnull.fileno(), self._stream.fileno())
 

@@ -55,7 +55,7 @@ class RetrainSpec:
         return f"retrain-{self.info.trial.number:06d}-{self.info.epochs}"
 
     def name_seed(self, seed: int) -> str:
-        """Return what people read of one training: `seed 0` or `baseline, seed 0`."""
+        """Return the name of a training in the terminal: `seed 0` or `baseline, seed 0`."""
         return f"baseline, seed {seed}" if self.info.trial.config == BASELINE else f"seed {seed}"
 
     def remove_checkpoints(self) -> None:

@@ -54,7 +54,7 @@ def _check_space(name: str, settings: StudySettings) -> None:
 
 def _check_warm_start(names: list[str], settings: StudySettings, storage: StudyStorage) -> None:
     began_with = {trial.study for trial in settings.known}
-    # The settings do not name a study none of whose trials fitted.
+    # If no trial of a study fitted, the settings do not name the study.
     if unknown := sorted(set(names) - began_with):
         store = open_store(find_store_uri(settings, storage), create=False, needs_write=False)
         unknown = sorted({trial.study for trial in warm_start(store, unknown, settings)[0]})

@@ -1,7 +1,7 @@
-"""The tracking store of a study: its address in study.json, and the store that this means here.
+"""The tracking store of a study: its address in study.json, and where the store is now.
 
-What lies in one folder may be moved or copied together. So study.json names the store next to the
-studies by nothing, and another store below the working folder by its path from the study's folder.
+A folder may be moved or copied with all its contents. So study.json has no address for the store
+next to the studies. Another store below the working folder has a path from the study's folder.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The progress of trainings: a line that a terminal draws again, a log gets every few seconds."""
+"""The progress of trainings: a terminal redraws one line, a log gets a line every few seconds."""
 
 import math
 import time

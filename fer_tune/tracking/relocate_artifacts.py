@@ -1,4 +1,4 @@
-"""The artifacts of a local store that was moved or copied, found where the store lies.
+"""Correction of the addresses of artifacts in a local store that was moved or copied.
 
 MLflow records absolute addresses of artifacts. A process may also see the store under another path
 than the process that recorded them, for example in a container.

@@ -23,7 +23,7 @@ _SYSTEM_NAMES = frozenset(
 )
 _SUFFIX_PATTERN = re.compile(r"\.\w{1,10}")
 _MAX_SUFFIXES_LISTED = 5
-# Notes that say which faces may be missing begin so.
+# First words of the notes on faces that may be missing.
 LEFT_OUT = _SKIPPED, _BROKEN_LINKS = "files skipped", "links to missing or unreadable files"
 _ADVICE = "make it readable, or move it away"
 # Images of these kinds are skipped, so the note says what to do.
@@ -33,7 +33,7 @@ _OTHER_IMAGES = frozenset(
 
 
 class FolderScan(NamedTuple):
-    """What lies under a folder.
+    """The contents of a folder and of its subfolders.
 
     files: all files but those that systems leave behind, sorted.
     empty_folders: folders with neither data files nor folders in them.
@@ -46,17 +46,19 @@ class FolderScan(NamedTuple):
 
 
 def scan_folder(root: Path) -> FolderScan:
-    """Return what lies under `root`; links are followed, and no folder is read twice.
+    """Return the contents of `root`; links are followed, and no folder is read twice.
 
     Raises UserError if a folder cannot be read.
     """
     files, empty = list[Path](), list[Path]()
     followed, broken, repeated = list[Path](), list[Path](), list[Path]()
-    seen = {_read_identity(folder) for folder in root.resolve().parents}  # links there are circles
+    seen = {
+        _read_identity(folder) for folder in root.resolve().parents
+    }  # a link to a parent is a circle
     pending = [root]
-    while pending:  # the folder itself, then where its links lead, then where theirs do
+    while pending:  # the folder, then the targets of its links, then of theirs
         links = list[Path]()
-        for folder in pending:  # its own folders are appended
+        for folder in pending:  # its subfolders are appended
             if (identity := _read_identity(folder)) in seen:
                 repeated.append(folder)
                 continue
@@ -126,14 +128,14 @@ def _list_entries(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
 
 
 def _read_identity(folder: Path) -> tuple[int, int]:
-    """Return the numbers that tell a folder from all others, whatever link leads there."""
+    """Return the numbers that identify a folder, also behind a link."""
     with explain_os_errors(f"{folder} cannot be read", _ADVICE):
         status = folder.stat()
     return status.st_dev, status.st_ino
 
 
 def _read_mode(link: Path) -> int:
-    """Return the kind of file that a link leads to, as `stat` tells it; 0 for none."""
+    """Return the kind of file that a link leads to, as `stat` returns it; 0 for none."""
     try:
         return link.stat().st_mode
     except OSError:

@@ -18,7 +18,7 @@ from fer_tune.data.formats.identify_file import HEAD_BYTES, identify_content
 # (Ghostscript for PostScript), and every further decoder is one more to trust. AVIF and JPEG 2000
 # are left out for this: their decoders are large, and faces are rarely stored so.
 _PILLOW_FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-# Those of these formats; an .mpo is a JPEG with further ones behind it.
+# Suffixes of these formats. An .mpo file is a JPEG followed by further ones.
 SUFFIXES = frozenset(
     (
         *(".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm"),

@@ -113,7 +113,7 @@ def _find_emotions(
         return bool(match_emotion(name)) or normalize_label(name).casefold() in class_names
 
     def locate(folder: Folder, depth: int) -> Folder:
-        # The same place in another split is the same place.
+        # train/happy and test/happy are the same place.
         return tuple("" if folder[: i + 1] in splits else folder[i] for i in range(depth))
 
     depths = {

@@ -15,13 +15,13 @@ from fer_tune.data.formats.class_and_split_names import match_file_split, match_
 
 # The number of a shard and of all shards: train-00000-of-00003.parquet.
 _SHARD_PATTERN = re.compile(r"(\d+)[-_ ]?of[-_ ]?(\d+)")
-# In "train (1)" and "train_v2", the number tells copies apart, not shards.
+# In "train (1)" and "train_v2", the number is that of a copy, not of a shard.
 _find_words = re.compile(r"\(\d+\)|(?<![^\W\d_])[vV]\d+|[^\W\d_]+|\d+").findall
 _SHARD_WORDS = frozenset({"partial", "part", "shard", "split"})
 
 
 class _TableName(NamedTuple):
-    """What the path of a table says.
+    """The parts of the path of a table.
 
     folder, stem: words of its folders and of its own name that name a data set.
     numbers: numbers in its name, one of which may be that of a shard.
@@ -60,7 +60,7 @@ def check_tables(paths: Iterable[PurePosixPath], source: str, choice: str) -> No
 
 def _parse_name(path: PurePosixPath) -> _TableName:
     stem, numbers, shards = path.stem, tuple[int, ...](), 0
-    if match := _SHARD_PATTERN.search(stem):  # behind it, hubs may write a hash of each shard
+    if match := _SHARD_PATTERN.search(stem):  # hubs may write a hash after it
         stem, numbers, shards = stem[: match.start()], (int(match[1]),), int(match[2])
     words = _list_words(stem)
     stem_words = tuple(word for word in words if not word.isdecimal())
@@ -70,7 +70,7 @@ def _parse_name(path: PurePosixPath) -> _TableName:
 
 
 def _list_words(name: str) -> list[str]:
-    """Return the words that tell neither a split nor a shard, and the numbers."""
+    """Return the words and numbers of a name, without those for splits and shards."""
     words = (word for word in _find_words(name) if not match_split(word))
     return [word for word in map(str.casefold, words) if word not in _SHARD_WORDS]
 
