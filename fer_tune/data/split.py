@@ -1,10 +1,12 @@
 """The splits of a data set: its own, or tenths held out of its training faces."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.exact_duplicates import hash_images
-from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
+from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName, Splits
 from fer_tune.data.formats import DecodedFaces
 
 _HOLD_OUT_DIVISOR = 10  # of the distinct faces of a class, one in ten is held out
@@ -55,7 +57,8 @@ def split_faces(decoded: DecodedFaces, source: str) -> Splits:
     sentence = protocol.format(**{name: f"{len(own):,}" for name, own in faces.items()})
     train, validation, test = (faces[name] for name in SPLIT_NAMES)
     splits = Splits(decoded.classes, train, validation, test, source, sentence, decoded.notes)
-    _check_class_coverage(splits)
+    drawn = {_OWN_SPLITS: (), _NO_VALIDATION: SPLIT_NAMES[:2], _NO_SPLITS: SPLIT_NAMES}
+    _check_class_coverage(splits, drawn[protocol])
     return splits
 
 
@@ -84,10 +87,16 @@ def _hold_out(faces: Faces) -> tuple[Faces, Faces]:
     return faces.take(np.flatnonzero(~is_out)), faces.take(np.flatnonzero(is_out))
 
 
-def _check_class_coverage(splits: Splits) -> None:
+def _check_class_coverage(splits: Splits, drawn: Sequence[SplitName]) -> None:
+    """Raise UserError if a class is missing in a split; `drawn` are those made here."""
     for name in SPLIT_NAMES:
         counts = splits[name].count_by_class(len(splits.classes))
         if missing := [splits.classes[label] for label in np.flatnonzero(counts == 0)]:
+            if name in drawn:
+                raise UserError(
+                    f"{splits.source}: too few different faces of {', '.join(missing)} to hold "
+                    "some out; give each class 3 or more"
+                )
             raise UserError(
                 f"{splits.source}: the {name} split has no faces of {', '.join(missing)}; every "
                 "class needs some in each split"

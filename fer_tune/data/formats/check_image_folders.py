@@ -102,6 +102,9 @@ def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str, choi
         has_versions = any(map(has_version_word, list_differing_names(roots)))
         merge = "" if has_versions and not is_parted else ", or merge them if they are parts of one"
         rename = f". If they are splits, rename them ({KNOWN_SPLITS})" if merge and outside else ""
+        *outer, inner = sorted(roots, key=len)
+        if any(inner[: len(root)] == root for root in outer):
+            choice = choice.replace("one of them", _format_folder(inner))
         raise UserError(
             f"{source} holds several data sets ({join_first([*map(_format_folder, sorted(roots))])}"
             f"); {choice}{merge}{rename}"
