@@ -23,7 +23,6 @@ _ADDRESS_COLUMNS = (
     ("logged_models", "artifact_location"),
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
-    ("trace_tags", "value"),
 )
 # Processes that see the store under different paths may each have recorded some runs.
 _RECORDED_FOLDERS = """
@@ -55,8 +54,7 @@ def update_artifact_addresses(database: Path, experiment: str) -> None:
     ):
         rows = connection.execute(_RECORDED_FOLDERS, {"experiment": experiment}).fetchall()
         for former in {_to_path(address or "") for (address,) in rows}:
-            # One folder may have two paths here, such as a link's.
-            if _has_moved(former, database) and not _is_same(former, database):
+            if _has_moved(former, database):
                 _replace_folder(connection, former.parent, database.parent)
 
 
@@ -98,12 +96,9 @@ def _open_artifacts(
 
 def _find_artifacts(address: str, database: Path) -> str:
     """Return the address of the artifacts of a run or model of this database."""
-    recorded = _to_path(address)
-    if match := _ARTIFACT_PATH.fullmatch(str(recorded)):
-        present = database.parent / ARTIFACTS_FOLDER / match[2]
-        is_elsewhere = _exists(recorded) and not _exists(present)
-        if not is_elsewhere and _has_moved(Path(match[1]), database):
-            return present.as_uri()
+    match = _ARTIFACT_PATH.fullmatch(str(_to_path(address)))
+    if match and _has_moved(Path(match[1]), database):
+        return (database.parent / ARTIFACTS_FOLDER / match[2]).as_uri()
     return address
 
 
@@ -119,15 +114,11 @@ def _exists(path: Path) -> bool:
 
 def _has_moved(former: Path, database: Path) -> bool:
     """Return whether the artifacts recorded in `former` belong next to the database."""
-    present = database.with_name(ARTIFACTS_FOLDER)
-    if former.name != ARTIFACTS_FOLDER or not former.is_absolute() or former == present:
+    if former.name != ARTIFACTS_FOLDER or not former.is_absolute():
         return False
     if not _exists(former):
         return True
-    # If only the database was copied, the artifacts are elsewhere beside the original.
-    return _exists(present) or _exists(former.with_name(database.name))
-
-
-def _is_same(former: Path, database: Path) -> bool:
-    present = database.with_name(ARTIFACTS_FOLDER)
-    return _exists(former) and _exists(present) and former.samefile(present)
+    # One folder may have two paths here, such as a link's. A folder without a database is where
+    # the user keeps the artifacts of this store; with one, it is that of the copy's original.
+    is_same = os.path.realpath(former.parent) == os.path.realpath(database.parent)
+    return not is_same and any(former.parent.glob("*.db"))
