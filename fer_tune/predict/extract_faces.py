@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,27 +112,27 @@ def extract_all_faces(files: PhotoFiles) -> list[PhotoFace]:
     Deep images are read again when all photographs have shown their depth.
     """
     photos, unreadable, notes = files
-    faces, largest, depth = dict[int, list[PhotoFace]](), 0, 0
-    pending = list(enumerate(photos))
+    faces, deep, largest = dict[int, list[PhotoFace]](), list[int](), 0
+
+    def read_images(numbers: Iterable[int]) -> Iterator[tuple[int, Image.Image]]:
+        for number in numbers:
+            try:
+                yield number, _read_grey_image(photos[number])
+            except image_file.BrokenImageError as error:
+                unreadable.append(UnreadableFile(photos[number].file, str(error)))
+
     with image_file.suppress_pillow_warnings():
-        while pending:
-            deep = []
-            for number, photo in pending:
-                try:
-                    grey = _read_grey_image(photo)
-                except image_file.BrokenImageError as error:
-                    unreadable.append(UnreadableFile(photo.file, str(error)))
-                    continue
-                if deep_image.is_deep(grey) and not depth:
-                    largest = max(largest, deep_image.find_largest_value(grey))
-                    deep.append((number, photo))
-                else:
-                    grey = (
-                        deep_image.reduce_depth(grey, depth) if deep_image.is_deep(grey) else grey
-                    )
-                    faces[number] = extract_faces(photo.file, grey)
-            notes += [deep_image.describe_depth(len(deep), largest)] if deep else []
-            pending, depth = deep, deep_image.find_depth(largest)
+        for number, grey in read_images(range(len(photos))):
+            if deep_image.is_deep(grey):
+                largest = max(largest, deep_image.find_largest_value(grey))
+                deep.append(number)
+            else:
+                faces[number] = extract_faces(photos[number].file, grey)
+        depth = deep_image.find_depth(largest)
+        for number, grey in read_images(deep):
+            faces[number] = extract_faces(photos[number].file, deep_image.reduce_depth(grey, depth))
+    if deep:
+        notes.append(deep_image.describe_depth(len(deep), largest))
     return [face for number in sorted(faces) for face in faces[number]]
 
 
