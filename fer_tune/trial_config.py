@@ -46,9 +46,3 @@ BASELINE = TrialConfig()
 def count_steps_per_epoch(face_count: int, config: TrialConfig) -> int:
     """Return the number of batches in an epoch; the last may be smaller."""
     return -(-face_count // config.batch_size)
-
-
-def measure_epoch(face_count: int, config: TrialConfig) -> dict[str, int]:
-    """Return the faces and training steps of an epoch, as `TrialStarted` and MLflow name them."""
-    steps = count_steps_per_epoch(face_count, config)
-    return {"faces_per_epoch": face_count, "steps_per_epoch": steps}

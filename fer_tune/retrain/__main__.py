@@ -127,13 +127,11 @@ def _describe_plan(spec: "RetrainSpec", *, needs_baseline: bool) -> str:
 
     study, trial, epochs = spec.info.study, spec.info.trial, pluralize(spec.info.epochs, "epoch")
     parameters = count_parameters(FerNet(trial.config, len(spec.splits.classes)))
-    sizes = spec.info.epoch_sizes
     gap, max_gap = trial.best_metrics.get("gap", 0.0), study.max_gap
     seeds = pluralize(spec.seeds, "seed")
     plan = (
         f"Training trial {trial.number:03d} of study {study.name} with {seeds}: "
-        f"{epochs} of {sizes['faces_per_epoch']:,} faces ({sizes['steps_per_epoch']:,} steps), "
-        f"{parameters / 1e6:.2f} M parameters."
+        f"{epochs} on {len(spec.splits.train):,} faces, {parameters / 1e6:.2f} M parameters."
     )
     if needs_baseline:
         plan += (

@@ -4,11 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from fer_tune.data.resampling import count_epoch_faces
 from fer_tune.tracking import tags
-from fer_tune.trial_config import measure_epoch
 
 if TYPE_CHECKING:
     from fer_tune.tracking.queries import StudyRun, TrialRun
@@ -78,15 +74,6 @@ class RetrainInfo:
             f"The trials of study {self.study.name} trained on {size:,} of {total:,} training "
             f"faces. This training uses all {total:,}."
         )
-
-    @property
-    def epoch_sizes(self) -> dict[str, int]:
-        """Faces and training steps of an epoch, by parameter name; empty without `counts`."""
-        if not self.counts:
-            return {}
-        train, config = self.counts["train"], self.trial.config
-        labels = np.repeat(np.arange(len(train)), train)
-        return measure_epoch(count_epoch_faces(config.data_plan, labels), config)
 
     @property
     def origin_tags(self) -> dict[str, str]:

@@ -320,17 +320,3 @@ def test_a_finished_retraining_and_one_of_another_length_are_left_alone(
     with open_retrain_run(store, replace(info, epochs=3)):
         pass
     assert sorted(_status(store, info)) == ["FINISHED", "FINISHED", "KILLED", "KILLED"]
-
-
-def test_a_seed_has_the_faces_and_steps_of_an_epoch_and_is_found_with_them(
-    store: Store, info: RetrainInfo, final: TrainedModel
-) -> None:
-    study = replace(info.study, tags={**info.study.tags, tags.FACES_HASH: "of this test"})
-    config = TrialConfig(data_plan="oversampled", batch_size=64)
-    trial = replace(info.trial, config=config)
-    info = replace(info, study=study, trial=trial, counts={"train": [30] * 6 + [10]})
-    with open_retrain_run(store, info) as run, run.open_seed_run(0) as seed_run:
-        seed_run.log_outcome(final)
-    params = store.create_client().get_run(seed_run.run_id).data.params
-    assert (params["faces_per_epoch"], params["steps_per_epoch"]) == ("210", "4")
-    assert find_seed_in_any_retraining(store, info, 0) is not None

@@ -15,7 +15,7 @@ from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.kill_workers_on_sigint import kill_workers_on_sigint
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.trainable import RestoreOutcome
-from fer_tune.trial_config import TrialConfig, measure_epoch
+from fer_tune.trial_config import TrialConfig, count_steps_per_epoch
 
 MAX_RETRIES = 3  # of a trial whose worker died
 
@@ -65,7 +65,9 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         name = format_trial_label(number, point)
         started = events.TrialStarted(number=number, name=name, config=config, absent=absent)
         if faces := self._faces_by_plan.get(config.data_plan):
-            started = started.model_copy(update=measure_epoch(faces, config))
+            steps = count_steps_per_epoch(faces, config)
+            sizes = {"faces_per_epoch": faces, "steps_per_epoch": steps}
+            started = started.model_copy(update=sizes)
         self._notify_observers(started)
 
     def on_trial_result(self, *, trial: Any, result: dict[str, Any], **info: Any) -> None:

@@ -140,13 +140,8 @@ def _render_scores(classes: Sequence[str], test: Scores) -> Iterator[str]:
 
 def _render_training(info: RetrainInfo, best: EpochResult, seed: int) -> str:
     config = "\n".join(f"{k}: {v}" for k, v in info.trial.config.model_dump(mode="json").items())
-    sizes, epoch = info.epoch_sizes, ""
-    if sizes:
-        epoch = " An epoch has {faces_per_epoch:,} faces in {steps_per_epoch:,} steps.".format(
-            **sizes
-        )
     return (
         f"## Training\n\nThe weights are those of epoch {best.epoch} of {info.epochs}, the best by "
-        f"{info.study.metric}. The seed is {seed}.{epoch}\n\n```yaml\n{config}\n```\n\n"
+        f"{info.study.metric}. The seed is {seed}.\n\n```yaml\n{config}\n```\n\n"
         f"```sh\n{info.command}\n```\n"
     )

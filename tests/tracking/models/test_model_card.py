@@ -92,6 +92,5 @@ def test_the_card_says_that_the_model_trained_on_more_faces_than_the_study() -> 
     card = render_model_card(info, 2, best, Scores(1.0, np.diag([60] * 8) + 6))
     assert "faces.zip. 210 faces train. SHA-256" in card
     assert "study s trained on 70 of 210 training faces. This training uses all 210." in card
-    assert "An epoch has 1,760 faces in 14 steps." in card
     whole = replace(info, study=replace(study, settings={}))
     assert "70 of 210" not in render_model_card(whole, 2, best, Scores(1.0, np.diag([60] * 8) + 6))
