@@ -10,7 +10,6 @@ from fer_tune.model_config import ModelConfig
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import add_legend, draw_picture, plot_trials
 from fer_tune.report.section import NO_RESULT, Picture, Section
-from fer_tune.report.training_steps import explain_epoch_lengths
 from fer_tune.scoring.significance import compare_groups, judge_difference
 from fer_tune.study.learnt_trials import explain_small_groups, select_learnt_trials
 from fer_tune.study.score_gap_pareto_front import SCORE_METRIC
@@ -61,7 +60,7 @@ def build_augmentation_and_size_section(study: ReportedStudy) -> Section:
     learnt = set(select_learnt_trials(study.scored))
     compared = [point for point, trial in zip(points, study.scored, strict=True) if trial in learnt]
     summary = summarize_augmentation(compared, set(study.space.parameters))
-    return Section(TITLE, summary, NOTE + explain_epoch_lengths(study), [_plot_complexity(points)])
+    return Section(TITLE, summary, NOTE, [_plot_complexity(points)])
 
 
 def count_trial_parameters(config: TrialConfig, classes: int) -> int:

@@ -31,20 +31,14 @@ NOTE = (
 PAIRS_NOTE = (
     "Lines in colour are trials that differ only in their data plan. They are compared up to the "
     "steps that both have (dotted line), after each epoch of the plan with longer epochs. So both "
-    "are scored equally often. A marker is the best of these scores. "
-)
-SCHEDULE_NOTE = (
-    "A learning rate schedule spans all epochs of a trial, so the longer trial is compared before "
-    "the end of its schedule."
+    "are scored equally often. A marker is the best of these scores. A learning rate schedule "
+    "spans all epochs of a trial, so the longer trial is compared before the end of its schedule."
 )
 NO_STEPS = (
     "The numbers of training steps are unknown: they are not recorded, and the faces are not "
     "available to count them. So the data plans are not compared. Use --data PATH."
 )
-EQUAL_CLASSES = (
-    "There is nothing to balance: all classes have the same number of training faces, or nearly. "
-    "So the data plans are not compared."
-)
+EQUAL_CLASSES = "There is nothing to balance: all classes have nearly as many training faces."
 
 
 @dataclass(frozen=True)
@@ -127,8 +121,7 @@ def build_data_plan_section(study: ReportedStudy) -> Section:
     findings = [f"Faces an epoch: {counts}."] if counts else []
     if not is_known:
         return Section(TITLE, summary, findings=findings)
-    has_schedule = any(pair.trials[0].config.schedule != "constant" for pair in pairs)
-    note = NOTE + PAIRS_NOTE * bool(pairs) + SCHEDULE_NOTE * has_schedule
+    note = NOTE + PAIRS_NOTE * bool(pairs)
     return Section(TITLE, summary, note, [_plot_by_step(study, pairs)], findings=findings)
 
 

@@ -108,8 +108,8 @@ def _load_from_mlflow(
             t.config,
             queries.load_metric_history(store, t, names),
             t.ending,
-            faces_per_epoch=t.epoch_sizes.get("faces_per_epoch"),
-            steps_per_epoch=t.epoch_sizes.get("steps_per_epoch"),
+            None,
+            **t.epoch_sizes,
         )
         for number, t in runs.items()
     ]

@@ -8,7 +8,6 @@ from fer_tune.events import STATUS_WORDS
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import add_legend, draw_picture, plot_trials
 from fer_tune.report.section import NO_RESULT, Picture, Section, Table
-from fer_tune.report.training_steps import explain_epoch_lengths
 from fer_tune.scoring.metric_estimates import estimate_metric
 from fer_tune.study.learnt_trials import select_learnt_trials
 from fer_tune.study.parameter_importance import MIN_TRIALS, estimate_importances
@@ -59,7 +58,6 @@ def build_overfitting_section(study: ReportedStudy) -> Section:
         note += CONDITIONAL_NOTE if study.space.is_conditional else ""
     else:
         note += NO_IMPORTANCE_NOTE.format(needed=MIN_TRIALS, count=len(completed))
-    note += explain_epoch_lengths(study)
     summary = summarize_overfitting(study, shares["gap"])
     return Section(TITLE, summary, note, pictures, [_build_front_table(study)])
 

@@ -45,12 +45,8 @@ def has_equal_classes(faces: Mapping[str, int]) -> bool:
 
     faces: faces an epoch by data plan.
     """
-    original = faces.get("original", 0)
-    balanced_sets = []
-    if "balanced" in faces:
-        balanced_sets.append(faces["balanced"] / (1 + BALANCED_COPIES))
-    if "oversampled" in faces:
-        balanced_sets.append(faces["oversampled"])
+    original, copies = faces.get("original", 0), {"balanced": BALANCED_COPIES, "oversampled": 0}
+    balanced_sets = [faces[plan] / (1 + copies[plan]) for plan in copies.keys() & faces.keys()]
     limit = _NEGLIGIBLE_SHARE * original
     return bool(balanced_sets) and all(abs(size - original) <= limit for size in balanced_sets)
 

@@ -9,12 +9,7 @@ from fer_tune.tracking.store import Store
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-LOG10_PREFIX = "log10_"
-
-
-def to_log10_name(parameter: str) -> str:
-    """Convert learning_rate to log10_learning_rate."""
-    return f"{LOG10_PREFIX}{parameter}"
+LOG10_PREFIX = "log10_"  # log10_learning_rate is the logarithm of learning_rate
 
 
 def compute_log10_params(values: Mapping[str, object], names: Iterable[str]) -> dict[str, str]:
@@ -23,7 +18,7 @@ def compute_log10_params(values: Mapping[str, object], names: Iterable[str]) -> 
     values: the trial's parameters, as numbers or as text.
     """
     return {
-        to_log10_name(name): f"{math.log10(float(str(values[name]))):.4g}"
+        LOG10_PREFIX + name: f"{math.log10(float(str(values[name]))):.4g}"
         for name in names
         if name in values
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fer_tune.common.cli import find_python_command
 from fer_tune.scoring.metrics import metric_direction
 from fer_tune.tracking import tags
-from fer_tune.tracking.log10_parameters import to_log10_name
+from fer_tune.tracking.log10_parameters import LOG10_PREFIX
 from fer_tune.tracking.mlflow_metric_names import to_best_name
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
@@ -131,7 +131,7 @@ def _group_parameters(study: StudyInfo) -> list[list[str]]:
     groups: dict[tuple[str, ...], list[str]] = {(): []}
     for name, deciding in study.parameters.items():
         groups.setdefault(tuple(deciding), [*deciding]).append(name)
-    logs = {name: to_log10_name(name) for name in study.log_parameters}
+    logs = {name: LOG10_PREFIX + name for name in study.log_parameters}
     return [[logs.get(name, name) for name in names] for names in groups.values() if names]
 
 

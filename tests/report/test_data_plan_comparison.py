@@ -138,14 +138,3 @@ def test_with_equal_classes_there_is_nothing_to_balance(steps: Trial, study: Stu
     )
     assert section.summary.startswith("There is nothing to balance")
     assert section.findings == ["Faces an epoch: original 1,280, balanced 14,080."]
-
-
-def test_a_cut_schedule_is_mentioned(steps: Trial, study: Study) -> None:
-    pair = [
-        steps(i, 10, 20, data_plan=plan, schedule="cosine")
-        for i, plan in enumerate(("original", "oversampled"))
-    ]
-    pair[1].faces_per_epoch = 2000
-    assert "schedule" in build_data_plan_section(study(*pair)).note
-    constant = study(steps(0, 10, 20), steps(1, 10, 20, data_plan="sqrt_sampler"))
-    assert "schedule" not in build_data_plan_section(constant).note
