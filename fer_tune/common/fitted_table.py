@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
-from rich.table import Column, Table
+from rich.table import Table
 
 _NARROW_NAME = 10  # a column of names may be folded to this width
 
@@ -32,15 +32,9 @@ class FittedTable(Table):
     def _measure_needed_width(self, console: Console) -> int:
         """Return the width in which every number and word is whole."""
         unlimited = console.options.update(max_width=10_000)
-        saved = sum(_measure_saving(console, unlimited, column) for column in self.columns)
+        saved = 0
+        for column in self.columns:
+            width = self._measure_column(console, unlimited, column)
+            narrow = min(width.minimum, _NARROW_NAME if column.overflow == "fold" else 10_000)
+            saved += 0 if column.no_wrap else width.maximum - narrow
         return Measurement.get(console, unlimited, self).maximum - saved
-
-
-def _measure_saving(console: Console, options: ConsoleOptions, column: Column) -> int:
-    """Return by how much a column can become narrower."""
-    if column.no_wrap:
-        return 0
-    cells = [Measurement.get(console, options, cell) for cell in (column.header, *column.cells)]
-    words = max(cell.minimum for cell in cells)
-    needed = min(words, _NARROW_NAME) if column.overflow == "fold" else words
-    return max(cell.maximum for cell in cells) - needed

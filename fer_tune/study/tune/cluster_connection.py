@@ -45,8 +45,7 @@ def connect_to_cluster(address: str, options: dict[str, Any]) -> None:
     os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "5")  # attempts to connect, one a second
     # A cluster without tokens would accept a study that sends one, and then fail every trial.
     os.environ.pop("RAY_AUTH_MODE", None)
-    is_variable = os.environ.get("RAY_ADDRESS", "").strip() == address
-    source = f"RAY_ADDRESS={address}" if is_variable else f"--address {address}"
+    source = f"{address} (--address or RAY_ADDRESS)"
     import ray
     from ray.exceptions import AuthenticationError, RpcError
 
@@ -58,10 +57,9 @@ def connect_to_cluster(address: str, options: dict[str, Any]) -> None:
         advice = f"put the cluster's token into {_TOKEN_SOURCES}"
         raise UserError(f"{source}: {problem}; {advice}") from error
     except (OSError, RpcError) as error:
-        without = "unset RAY_ADDRESS" if is_variable else "leave out --address"
         raise UserError(
             f"{source}: no Ray cluster answers ({find_first_sentence(str(error))}); "
-            f"start it with `ray start`, or {without} to use this machine"
+            "start it with `ray start`, or give no address to use this machine"
         ) from error
     try:
         ray.init(where, **options)

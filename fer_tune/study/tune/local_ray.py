@@ -31,15 +31,15 @@ def start_local_ray(options: dict[str, Any]) -> None:
         # Otherwise Ray writes a token into the home folder, which may be read-only.
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     folder = _prepare_temp_dir()
-    try:
-        _init_ray(options)
-    except Exception as error:
-        if not _has_timed_out(error):
-            raise _explain_start_error(error, folder) from error
+    for is_retry in (False, True):
         try:
             _init_ray(options)
-        except Exception as second_error:
-            raise _explain_start_error(second_error, folder) from second_error
+            break
+        except Exception as error:
+            has_timed_out = "timed out" in str(error)
+            if is_retry or not has_timed_out:
+                hint = "the machine may be busy or short of memory; " * has_timed_out
+                raise _explain_start_error(error, folder, hint) from error
 
 
 def _prepare_temp_dir() -> Path:
@@ -81,15 +81,10 @@ def _kill_processes(error: Exception) -> None:
             node.kill_all_processes(check_alive=False)
 
 
-def _explain_start_error(error: Exception, folder: Path) -> UserError:
+def _explain_start_error(error: Exception, folder: Path, hint: str) -> UserError:
     if "AF_UNIX" in str(error):
         problem = f"{folder} is too long a path for Ray's sockets"
         return UserError(f"{problem}; set RAY_TMPDIR to a shorter one, such as /tmp")
     reason = find_first_sentence(str(error))
-    hint = "the machine may be busy or short of memory; " if _has_timed_out(error) else ""
     logs = folder / "session_latest" / "logs"
     return UserError(f"Ray cannot start on this machine: {reason}; {hint}Ray's logs are in {logs}")
-
-
-def _has_timed_out(error: Exception) -> bool:
-    return "timed out" in str(error)
