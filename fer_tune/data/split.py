@@ -13,12 +13,14 @@ _HOLD_OUT_DIVISOR = 10  # of the distinct faces of a class, one in ten is held o
 
 _OWN_SPLITS = "The data set's own splits: {train} faces train, {validation} validate, {test} test."
 _NO_VALIDATION = (
-    "The data set holds out one split, which tests ({test} faces). Of the distinct training faces "
-    "of each class, a tenth validates ({validation}); the rest train ({train})."
+    "The data set has one held-out split, which is used as the test split ({test} faces). The "
+    "validation split is a tenth of the distinct training faces of each class ({validation}). The "
+    "other {train} faces train."
 )
 _NO_SPLITS = (
-    "The data set has no splits. Of the distinct faces of each class, a tenth tests ({test} faces) "
-    "and a tenth of the rest validates ({validation}); the others train ({train})."
+    "The data set has no splits. The test split is a tenth of the distinct faces of each class "
+    "({test}). The validation split is a tenth of the rest ({validation}). The other {train} faces "
+    "train."
 )
 
 
