@@ -98,15 +98,15 @@ def summarize_augmentation(points: Sequence[ComplexityPoint], varied: set[str]) 
     by_augmentation = {name: _group_gaps(some, half) for name, some in sizes.items()}
     reason = "The study does not vary augmentation"
     if "augmentation" in varied:
-        if any(_explain_few_trials(groups) == "" for groups in by_augmentation.values()):
+        if any(explain_small_groups(groups) == "" for groups in by_augmentation.values()):
             return " ".join(
-                _explain_few_trials(groups, f" {name}")
+                explain_small_groups(groups, f" {name}")
                 or f"For {trials} {name}, the gap is {_compare_gaps(groups)}."
                 for name, groups in by_augmentation.items()
             )
         reason = "Too few trials differ in augmentation"
     by_size = {name: [point.gap for point in some] for name, some in sizes.items()}
-    text = _explain_few_trials(by_size) or f"The gap of the {trials} is {_compare_gaps(by_size)}."
+    text = explain_small_groups(by_size) or f"The gap of the {trials} is {_compare_gaps(by_size)}."
     return f"{reason}, so only model size is compared. {text}"
 
 
@@ -116,10 +116,6 @@ def _group_gaps(points: Sequence[ComplexityPoint], half: float) -> dict[str, lis
         f"with augmentation up to {half:.2g}": [p.gap for p in points if p.augmentation <= half],
         "with more": [p.gap for p in points if p.augmentation > half],
     }
-
-
-def _explain_few_trials(groups: Mapping[str, Sequence[float]], scope: str = "") -> str:
-    return explain_small_groups({name: len(gaps) for name, gaps in groups.items()}, scope)
 
 
 def _compare_gaps(groups: Mapping[str, Sequence[float]]) -> str:

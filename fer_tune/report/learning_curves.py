@@ -8,7 +8,6 @@ from fer_tune.common.safe_text import pluralize
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import PALE, add_legend, draw_picture
 from fer_tune.report.section import Picture, Section
-from fer_tune.report.training_steps import explain_epoch_lengths
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal.formatting import format_metric_name
 from fer_tune.terminal.study_summary import count_statuses
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
 TITLE = "Learning curves and pruned trials"
 NOTE = (
     "Each line is a trial; all but the best trial and the baseline are pale. A cross marks the "
-    "last epoch of a pruned trial."
+    "last epoch of a pruned trial. Data plan and batch size decide how many training steps an "
+    "epoch has."
 )
 
 
@@ -28,8 +28,7 @@ def build_learning_curves_section(study: ReportedStudy) -> Section:
     summary = summarize_pruning(study.trials, study.run.epochs)
     if not study.scored:
         return Section(TITLE, f"{summary} None has finished an epoch.")
-    note = NOTE + explain_epoch_lengths(study)
-    return Section(TITLE, summary, note, [_plot_curves(study, summary)])
+    return Section(TITLE, summary, NOTE, [_plot_curves(study, summary)])
 
 
 def summarize_pruning(trials: Sequence[TrialRecord], epochs: int) -> str:

@@ -49,13 +49,3 @@ def has_equal_classes(faces: Mapping[str, int]) -> bool:
     balanced_sets = [faces[plan] / (1 + copies[plan]) for plan in copies.keys() & faces.keys()]
     limit = _NEGLIGIBLE_SHARE * original
     return bool(balanced_sets) and all(abs(size - original) <= limit for size in balanced_sets)
-
-
-def explain_epoch_lengths(study: ReportedStudy) -> str:
-    """Return why epochs of different trials are not equal training; empty if they are."""
-    configs = [trial.record.config for trial in study.scored]
-    if len({(config.data_plan, config.batch_size) for config in configs}) < 2:
-        return ""
-    steps = [trial.record.steps_per_epoch or 0 for trial in study.scored]
-    numbers = f"here from {min(steps):,} to {max(steps):,}" if all(steps) else "here unknown"
-    return f" Data plan and batch size change the number of training steps in an epoch, {numbers}."

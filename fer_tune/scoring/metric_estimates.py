@@ -30,14 +30,13 @@ class Estimate(NamedTuple):
         numbers = [f"{number:{spec or '.3f'}}" for number in (self.value, *(self.interval or ()))]
         return "{} ({} to {})".format(*numbers) if self.interval else numbers[0]
 
-    @property
-    def verdict(self) -> str:
-        """Whether this difference may be chance; empty if it has no interval."""
-        return judge_difference(self.interval) if self.interval else ""
-
     def format_size(self) -> str:
-        """Return the absolute value and the verdict, such as `0.012 (may be chance)`."""
-        return f"{abs(self.value):.3f}" + (f" ({self.verdict})" if self.verdict else "")
+        """Return the size of a difference, with a verdict if it has an interval.
+
+        For example, `0.012 (may be chance)`.
+        """
+        verdict = f" ({judge_difference(self.interval)})" if self.interval else ""
+        return f"{abs(self.value):.3f}{verdict}"
 
     @property
     def error_bars(self) -> tuple[float, float]:

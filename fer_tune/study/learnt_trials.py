@@ -1,6 +1,6 @@
 """Which trials have learnt, and whether groups of them are large enough to be compared."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from fer_tune.study.ranking import ScoredTrial
 
@@ -43,14 +43,14 @@ def describe_unlearnt_trials(
     )
 
 
-def explain_small_groups(counts: Mapping[str, int], scope: str = "") -> str:
+def explain_small_groups(groups: Mapping[str, Collection[object]], scope: str = "") -> str:
     """Return why groups of trials cannot be compared; empty if they can.
 
-    counts: number of trials that have learnt, by what they have in common (`with 2 blocks`).
+    groups: values of trials that have learnt, by what these have in common (`with 2 blocks`).
     scope: what all groups have in common, after a blank.
     """
-    if min(counts.values()) >= MIN_GROUP:
+    if all(len(values) >= MIN_GROUP for values in groups.values()):
         return ""
-    listed = ", ".join(f"{count} {name}" for name, count in counts.items())
+    listed = ", ".join(f"{len(values)} {name}" for name, values in groups.items())
     needed = "Three that have learnt are needed in each group."
     return f"Too few trials{scope} to compare: {listed}. {needed}"

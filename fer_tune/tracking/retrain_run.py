@@ -61,8 +61,7 @@ class RetrainRun:
         """
         runs = _search_runs(self._store, self._build_seed_tags(seed))
         finished = [run for run in runs if run.info.status == "FINISHED"]
-        outcomes = (find_seed_outcome(self._store, run, self._info) for run in finished[-1:])
-        return next(outcomes, None)
+        return find_seed_outcome(self._store, finished[-1], self._info) if finished else None
 
     @contextmanager
     def open_seed_run(self, seed: int) -> Iterator["SeedRun"]:

@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fer_tune.scoring.metrics import EpochResult, Scores, build_test_metrics, list_metric_names
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import bootstrap_intervals
@@ -94,30 +91,29 @@ def find_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcom
     """
     from mlflow.exceptions import MlflowException
 
+    metrics, run_id = run.data.metrics, run.info.run_id
+    names = [name for name in list_metric_names(info.classes) if to_best_name(name) in metrics]
     try:
-        return _load_seed_outcome(store, run, info)
+        with explain_run_errors(run):
+            confusions = [
+                parse_confusion_csv(read_text(store, run_id, f"{name}.csv")).to_numpy()
+                for name in ("confusion", "test_confusion")
+            ]
+            best = EpochResult(
+                epoch=int(metrics[f"{tags.BEST_PREFIX}epoch"]),
+                metrics={name: metrics[to_best_name(name)] for name in names},
+                confusion=confusions[0].tolist(),
+            )
+            test = Scores(metrics["test/loss"], confusions[1])
+            predictions = load_test_predictions(store, run_id, info.classes)
+            outputs = store.create_client().get_run(run_id).outputs
+            assert outputs is not None
+            uri = f"models:/{outputs.model_outputs[-1].model_id}"
+            return SeedOutcome(int(run.data.tags[tags.SEED]), run_id, uri, best, test, predictions)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
     return None
-
-
-def _load_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcome:
-    metrics, run_id = run.data.metrics, run.info.run_id
-    names = [name for name in list_metric_names(info.classes) if to_best_name(name) in metrics]
-    with explain_run_errors(run):
-        best = EpochResult(
-            epoch=int(metrics[f"{tags.BEST_PREFIX}epoch"]),
-            metrics={name: metrics[to_best_name(name)] for name in names},
-            confusion=_load_confusion_matrix(store, run_id, "confusion").tolist(),
-        )
-        test = Scores(metrics["test/loss"], _load_confusion_matrix(store, run_id, "test_confusion"))
-        predictions = load_test_predictions(store, run_id, info.classes)
-        seed = int(run.data.tags[tags.SEED])
-        outputs = store.create_client().get_run(run_id).outputs
-        assert outputs is not None
-        uri = f"models:/{outputs.model_outputs[-1].model_id}"
-    return SeedOutcome(seed, run_id, uri, best, test, predictions)
 
 
 def load_test_predictions(store: Store, run_id: str, classes: tuple[str, ...]) -> Predictions:
@@ -126,7 +122,3 @@ def load_test_predictions(store: Store, run_id: str, classes: tuple[str, ...]) -
     Raises MlflowException or OSError without them, ValueError if they are of other classes.
     """
     return Predictions.from_csv(read_text(store, run_id, PREDICTIONS_FILE), classes)
-
-
-def _load_confusion_matrix(store: Store, run_id: str, name: str) -> NDArray[np.int64]:
-    return parse_confusion_csv(read_text(store, run_id, f"{name}.csv")).to_numpy()

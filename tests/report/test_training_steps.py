@@ -11,7 +11,6 @@ from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.page import render_report
 from fer_tune.report.training_steps import (
     count_training_steps,
-    explain_epoch_lengths,
     get_faces_by_plan,
     has_equal_classes,
 )
@@ -81,15 +80,6 @@ def test_equal_classes_are_unknown_without_a_plan_that_shows_them() -> None:
     assert not has_equal_classes({"balanced": 7700})
     assert has_equal_classes({"original": 700, "balanced": 7700})
     assert has_equal_classes({"original": 700, "oversampled": 710})
-
-
-def test_epochs_of_other_lengths_are_explained(trial: Trial, study: Study) -> None:
-    assert explain_epoch_lengths(study(trial(0, 20), trial(1, 30, depth=4))) == ""
-    reported = study(trial(0, 20), trial(1, 30, batch_size=32))
-    assert explain_epoch_lengths(reported).endswith("training steps in an epoch, here unknown.")
-    counted = count_training_steps(reported, draw_demo_splits())
-    least, most = (each.steps_per_epoch for each in counted.trials)
-    assert f"here from {least} to {most}." in explain_epoch_lengths(counted)
 
 
 def test_a_sample_of_the_training_faces_stands_wherever_their_number_does(

@@ -85,11 +85,12 @@ def test_a_difference_has_a_wider_interval_than_its_terms(epoch: Epoch) -> None:
 def test_a_difference_may_be_chance_if_its_interval_contains_0(
     low: float, high: float, verdict: str
 ) -> None:
-    assert Estimate((low + high) / 2, ConfidenceInterval(low, high)).verdict == verdict
+    difference = Estimate((low + high) / 2, ConfidenceInterval(low, high))
+    assert difference.format_size().endswith(f" ({verdict})")
 
 
 def test_a_difference_without_an_interval_has_no_verdict() -> None:
-    assert Estimate(0.1).verdict == ""
+    assert Estimate(-0.1).format_size() == "0.100"
 
 
 def _make_matrix(*recalls: float, faces: int) -> NDArray[np.int64]:

@@ -48,8 +48,9 @@ def test_without_a_confusion_matrix_no_trial_counts_as_learnt(
 
 
 def test_groups_are_compared_if_each_has_three_trials() -> None:
-    assert explain_small_groups({"with mixup": 3, "without": 7}) == ""
-    assert explain_small_groups({"with mixup": 2, "without": 7}) == (
+    assert explain_small_groups({"with mixup": [1] * 3, "without": [0] * 7}) == ""
+    assert explain_small_groups({"with mixup": [1] * 2, "without": [0] * 7}) == (
         "Too few trials to compare: 2 with mixup, 7 without. Three that have learnt are needed in "
         "each group."
     )
+    assert explain_small_groups({}) == ""
