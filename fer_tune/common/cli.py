@@ -86,7 +86,7 @@ def run_command(
     Exit codes: 0 done; 2 a mistake of the user, as argparse has it, or lost output; 130 Ctrl-C.
     Any other error has 1 and its traceback.
     """
-    _provide_home_and_user()
+    _set_home_and_user()
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
         signal.signal(signal.SIGHUP, _interrupt)
@@ -113,8 +113,8 @@ def _find_exit_code(
     return 0
 
 
-def _provide_home_and_user() -> None:
-    """Name a home folder and a user for libraries, if the system knows none.
+def _set_home_and_user() -> None:
+    """Set a home folder and a user for libraries, if the system knows none.
 
     A container that runs as `--user 12345` has none of its own. Docker then sets HOME to /.
     """

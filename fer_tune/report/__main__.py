@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.tracking.store import open_store
 
     console, storage = create_console(), open_storage(args.storage)
-    with storage.advise_resume(args.study), show_step(console, "writing the report"):
+    with storage.suggest_resume(args.study), show_step(console, "writing the report"):
         store = open_store(args.tracking_uri, create=False, needs_write=False)
         storage.fetch_study(args.study)
         page = write_and_log_report(store, args.study, storage, data=args.data, output=args.output)

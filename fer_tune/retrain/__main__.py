@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fer_tune.trial_config import BASELINE
 
     console, command = create_console(), cli.format_command_line("fer_tune.retrain", argv)
-    with open_storage(args.storage).advise_resume(args.study):
+    with open_storage(args.storage).suggest_resume(args.study):
         with show_step(console, "connecting to MLflow"):
             store = open_store(args.tracking_uri, create=False)
         spec = _make_spec(console, store, args, command)

@@ -44,8 +44,8 @@ class StudyStorage:
         return [] if self.address == str(STUDIES_FOLDER) else ["--storage", self.address]
 
     @contextmanager
-    def advise_resume(self, name: str) -> Iterator[None]:
-        """Add to a MissingStudyError how this storage records the study again, if it has it."""
+    def suggest_resume(self, name: str) -> Iterator[None]:
+        """Add to a MissingStudyError the command that records the study again, if it is here."""
         try:
             yield
         except MissingStudyError as error:

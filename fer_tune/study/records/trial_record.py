@@ -90,7 +90,7 @@ def format_trial_label(number: int, point: Mapping[str, object]) -> str:
         return f"{label} baseline"
     changed = {name: value for name, value in point.items() if value != getattr(BASELINE, name)}
     for name, value in islice((changed or point).items(), _MAX_LABEL_PARAMETERS):
-        word = f"{_SHORT_NAMES.get(name, name)} {_shorten_value(value)}".strip()
+        word = f"{_SHORT_NAMES.get(name, name)} {_format_short_value(value)}".strip()
         if len(label) + len(word) < _LABEL_LENGTH:
             label += f" {word}"
         else:
@@ -108,7 +108,7 @@ def format_value(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _shorten_value(value: object) -> str:
+def _format_short_value(value: object) -> str:
     """Return a value in as few letters as possible, a float with two significant digits."""
     if isinstance(value, bool):
         return "yes" if value else "no"
