@@ -86,7 +86,7 @@ def identify_content(head: bytes) -> str | None:
 
 def add_advice(kind: str) -> str:
     """Return what a file is and what to do with it, if it should hold faces."""
-    return kind if ";" in kind else f"{kind}; convert it to a known format: {WANTED}"
+    return kind if ";" in kind else f"{kind}; convert it to one of the wanted formats: {WANTED}"
 
 
 def identify_zip(names: Collection[str]) -> str | None:
