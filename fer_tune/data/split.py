@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.safe_text import join_first
 from fer_tune.data.exact_duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName, Splits
 from fer_tune.data.formats import DecodedFaces
@@ -96,10 +97,10 @@ def _check_class_coverage(splits: Splits, drawn: Sequence[SplitName]) -> None:
         if missing := [splits.classes[label] for label in np.flatnonzero(counts == 0)]:
             if name in drawn:
                 raise UserError(
-                    f"{splits.source}: too few different faces of {', '.join(missing)} to hold "
+                    f"{splits.source}: too few different faces of {join_first(missing)} to hold "
                     "some out; give each class 3 or more"
                 )
             raise UserError(
-                f"{splits.source}: the {name} split has no faces of {', '.join(missing)}; every "
+                f"{splits.source}: the {name} split has no faces of {join_first(missing)}; every "
                 "class needs some in each split"
             )

@@ -155,3 +155,10 @@ def test_a_relative_path_has_the_folders_own_name(
 def test_labels_without_a_data_set_are_refused() -> None:
     with pytest.raises(UserError, match="--labels needs a data set; name its file or folder too"):
         load_splits(None, ReadOptions(labels="1=happy"))
+
+
+def test_a_table_without_a_tables_suffix_is_named(tmp_path: Path) -> None:
+    write_csv(tmp_path / "faces" / "fer2013.txt")
+    with pytest.raises(UserError, match=r"holds a table, fer2013.txt; name that file itself"):
+        load_splits(tmp_path / "faces")
+    assert load_splits(tmp_path / "faces" / "fer2013.txt").classes == ("angry", "disgust")

@@ -26,7 +26,7 @@ from fer_tune.data.formats.decoded_faces import (
     FaceCollector,
 )
 from fer_tune.data.formats.folder_scan import describe_skipped_files, has_data_suffix
-from fer_tune.data.formats.identify_file import HEAD_BYTES, WANTED, add_advice, check_content
+from fer_tune.data.formats.identify_file import WANTED, add_advice, check_content
 from fer_tune.data.formats.open_folder_or_zip import OpenableFile
 from fer_tune.data.formats.table_shards import check_tables
 from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
@@ -92,13 +92,15 @@ def _group_by_kind(
             by_kind.setdefault(group, []).append(file)
         else:
             collector.skipped_files.append(file.path)
-    if path.is_file() and _read_head(path).startswith(b"PAR1"):
+    if is_named and files[0].read_head().startswith(b"PAR1"):
         return {".parquet": files}
     if not by_kind:
         for file in files[:_MAX_IDENTIFIED]:
-            if content := file.identify():
-                kind = add_advice(content)
-                raise UserError(f"{path} holds no faces, but {file.path}, which is {kind}")
+            if kind := file.identify():
+                found = f"{file.path}, which is {add_advice(kind)}"
+                raise UserError(f"{path} holds no faces, but {found}")
+            if csv_file.has_faces(file):
+                raise UserError(f"{path} holds a table, {file.path}; name that file itself")
     # A list of file names beside the images is not a second data set.
     if len(by_kind) > 1 and not any(map(csv_file.has_faces, by_kind.get(".csv", []))):
         collector.skipped_files += [file.path for file in by_kind.pop(".csv", [])]
@@ -146,14 +148,9 @@ def _read_csv_files(files: list[OpenableFile], path: Path, collector: FaceCollec
         csv_file.read_csv(file, split, collector)
 
 
-def _read_head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(HEAD_BYTES)
-
-
 def _refuse_zips(files: list[OpenableFile], path: Path) -> NoReturn:
     if path.is_file() and not zipfile.is_zipfile(path):
-        if not (head := _read_head(path)).startswith(b"PK"):
+        if not (head := files[0].read_head()).startswith(b"PK"):
             check_content(head, path.name)
             raise UserError(f"{path} is not a zip file; if it is a CSV, rename it to end in .csv")
         raise UserError(f"{path} is a broken zip file, perhaps cut short; download it again")

@@ -37,7 +37,7 @@ class FolderScan(NamedTuple):
 
     files: all files but those that systems leave behind, sorted.
     empty_folders: folders with neither data files nor folders in them.
-    notes: sentences on the links.
+    notes: sentences on links that lead nowhere, or to what is read already.
     """
 
     files: list[Path]
@@ -50,8 +50,7 @@ def scan_folder(root: Path) -> FolderScan:
 
     Raises UserError if a folder cannot be read.
     """
-    files, empty = list[Path](), list[Path]()
-    followed, broken, repeated = list[Path](), list[Path](), list[Path]()
+    files, empty, broken, repeated = list[Path](), list[Path](), list[Path](), list[Path]()
     seen = {
         _read_identity(folder) for folder in root.resolve().parents
     }  # a link to a parent is a circle
@@ -70,12 +69,10 @@ def scan_folder(root: Path) -> FolderScan:
             if not (own_folders or own_links or any(map(has_data_suffix, own_files))):
                 empty.append(folder)
         modes = {link: _read_mode(link) for link in links}
-        files += (linked := [link for link, mode in modes.items() if stat.S_ISREG(mode)])
+        files += [link for link, mode in modes.items() if stat.S_ISREG(mode)]
         pending = [link for link, mode in modes.items() if stat.S_ISDIR(mode)]
-        followed += linked + pending
         broken += [link for link, mode in modes.items() if not mode]
     notes = [
-        *_describe_paths("links followed", sorted(set(followed).difference(repeated)), root),
         *_describe_paths(_BROKEN_LINKS, broken, root),
         *_describe_paths("links to folders that are read already", repeated, root),
     ]
