@@ -262,3 +262,69 @@ def test_a_row_without_a_label_is_bad(value: str, tmp_path: Path) -> None:
 def test_a_row_with_more_columns_is_not_said_to_be_cut(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="columns: 4, but the header has 3; is a separator inside"):
         load_splits(write(tmp_path, *good_rows(), row() + ",x"))
+
+
+def write_columns(folder: Path, header: str, *rows: str) -> Path:
+    path = folder / "table.csv"
+    path.write_text("\n".join([header, *rows]))
+    return path
+
+
+PIXELS = row().split(",")[1]
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "message"),
+    [
+        ("mood,pixels", f"3,{PIXELS}", "found 'mood', 'pixels'; rename the label column"),
+        ("pixels,sad,happy", f"{PIXELS},0,1", "found 'pixels', 'sad', 'happy'; rename the label"),
+        ("pixels,set", f"{PIXELS},test", "the challenge's test.csv has none"),
+        ("# from the lab\nlabel;pixels", f"3;{PIXELS}", "row 2 names them; delete what is above"),
+        ("file,label", "faces/7.png,happy", "images; put the images into one folder for each"),
+        (
+            ",".join(["label", *(f"p{number}" for number in range(1024))]),
+            ",".join(["7"] * 1025),
+            "1,024 pixel columns instead of 2,304 (48 x 48)",
+        ),
+        ("3," * 1024 + "3", "", "1,024 pixel columns instead of 2,304 (48 x 48)"),
+        ("3," * 2304 + "3", "", "name them in row 1, such as emotion,pixels,Usage"),
+    ],
+)
+def test_columns_that_are_not_found_are_refused_with_what_to_do(
+    header: str, line: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=re.escape(message)) as error:
+        load_splits(write_columns(tmp_path, header, *[line] * 9))
+    assert "\n" not in str(error.value)
+
+
+def test_a_line_that_names_the_separator_is_skipped(tmp_path: Path) -> None:
+    expected = load_splits(write(tmp_path, *good_rows())).content_hash()
+    lines = [HEADER, *good_rows()]
+    path = write_columns(tmp_path, '"sep=;"', *(line.replace(",", ";") for line in lines))
+    assert load_splits(path).content_hash() == expected
+
+
+@pytest.mark.parametrize("separator", [",", " "])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_numbers_without_a_header_are_read_if_only_one_end_can_be_the_label(
+    separator: str, is_first: bool, tmp_path: Path
+) -> None:
+    faces = [[10, *range(200), n, *[0] * 2101, 10] for n in range(42)]
+    rows = [[n % 7, *own] if is_first else [*own, n % 7] for n, own in enumerate(faces)]
+    path = write_columns(tmp_path, *(separator.join(map(str, own)) for own in rows))
+    splits = load_splits(path)
+    shown = "emotion, pixels" if is_first else "pixels, emotion"
+    assert f"table.csv has no header; its columns were read as {shown}" in splits.notes
+    assert splits.classes == EMOTIONS
+    assert (splits.train.images[:, -1, -1] == 10).all()
+
+
+def test_of_two_columns_of_labels_words_name_the_classes(tmp_path: Path) -> None:
+    codes = dict(enumerate(sorted(EMOTIONS)))  # as many programs number them
+    rows = [f"{n % 7},{codes[n % 7]},{row(seed=n).split(',')[1]}" for n in range(42)]
+    splits = load_splits(write_columns(tmp_path, "label,emotion,pixels", *rows))
+    surprise = splits.train.images[splits.train.labels == EMOTIONS.index("surprise")]
+    expected = {parse_pixels(own.split(",")[2]).tobytes() for own in rows if own[0] == "6"}
+    assert {image.tobytes() for image in surprise} <= expected
+    assert splits.notes == ()

@@ -75,6 +75,14 @@ def test_a_folder_of_archives_alone_is_named_by_them(folder: Path) -> None:
         load_splits(folder)
 
 
+def test_a_folder_of_arrow_files_is_named_by_them_not_by_their_description(folder: Path) -> None:
+    (folder / "dataset_dict.json").write_text('{"splits": ["train"]}')
+    (folder / "train").mkdir()
+    (folder / "train" / "part.arrow").write_bytes(b"\xff\xff\xff\xff\x10\x01\0\0")
+    with pytest.raises(UserError, match=r"train/part.arrow, which is an Arrow file; .*to_parquet"):
+        load_splits(folder)
+
+
 def test_images_that_are_all_pointers_are_one_line_that_skips_nothing(folder: Path) -> None:
     for index, face in enumerate(drawn_faces()):
         place(face, path := folder / "train" / face.emotion / f"{index}.jpg")

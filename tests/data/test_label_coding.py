@@ -2,7 +2,7 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.data.formats.label_coding import decode_labels
+from fer_tune.data.formats.label_coding import decode_labels, merge_labels
 from fer_tune.data.read_options import ReadOptions
 
 
@@ -90,3 +90,25 @@ def test_at_most_ten_values_are_listed_and_long_ones_are_cut() -> None:
     with pytest.raises(UserError) as error:
         decode(rows(0, "x" * 5000))
     assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("4", "neutral"), ("4", "sad")],
+        [("4", "neutral"), ("5", "neutral")],
+        [("4", "neutral"), ("4", "")],
+        [("4", "5")],
+    ],
+)
+def test_columns_of_labels_that_disagree_are_refused(rows: list[tuple[str, str]]) -> None:
+    pairs: dict[object, str] = {}
+    *above, last = [list(zip(("label", "class"), own, strict=True)) for own in rows]
+    for own in above:
+        merge_labels(own, pairs, "row 8")
+    with pytest.raises(UserError, match=r"^row 9: columns .* disagree: .*; delete one of them$"):
+        merge_labels(last, pairs, "row 9")
+
+
+def test_columns_of_equal_numbers_agree() -> None:
+    assert merge_labels([("label", "4"), ("class", "4.0")], {}, "row 9") == "4"

@@ -156,3 +156,25 @@ def test_pixels_in_parquet_are_read(
     table = pa.table(columns | {"pixels": [to_pixels(f) for f in faces]})
     pyarrow.parquet.write_table(table, folder / "x.parquet")
     assert load_splits(folder).content_hash() == expected
+
+
+def test_paths_in_the_place_of_images_are_refused_with_what_to_do(folder: Path) -> None:
+    images = [{"bytes": None, "path": "1.png"}] * 20
+    table = pa.table({"image": images, "label": [n % 7 for n in range(20)]})
+    pyarrow.parquet.write_table(table, folder / "x.parquet")
+    with pytest.raises(UserError, match=r"no image bytes.*; save the images themselves in"):
+        load_splits(folder)
+
+
+def test_the_type_of_a_column_that_is_no_label_is_said(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"found image, split, label \(.*, list<.*: int64>\)"):
+        load_splits(write_table(folder, [[f.label] for f in drawn_faces()]))
+
+
+def test_words_beside_numbers_name_the_classes(folder: Path, tmp_path: Path) -> None:
+    faces = drawn_faces()
+    expected = load_splits(write_plain_parquet(faces, tmp_path)).content_hash()
+    path = write_table(folder, [6 - f.label for f in faces])
+    table = pyarrow.parquet.read_table(path).append_column("emotion", [[f.emotion for f in faces]])
+    pyarrow.parquet.write_table(table, path)
+    assert load_splits(path).content_hash() == expected

@@ -2,11 +2,15 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fer_tune.data.formats.class_and_split_names import match_split
 from fer_tune.data.formats.label_coding import LABEL_COLUMNS, SPLIT_COLUMNS
 from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS, PIXELS, is_pixels
+from fer_tune.data.read_options import is_numeric_label, normalize_label
+
+_MAX_LABEL = 9
 
 
 @dataclass(frozen=True)
@@ -17,9 +21,10 @@ class CsvColumns:
     """
 
     names: tuple[str, ...]
-    label: int
+    labels: tuple[int, ...]
     pixels: tuple[int, ...]
     split: int | None
+    are_assumed: bool = False  # the file has no header
 
     def align_row(self, row: list[str]) -> list[str]:
         """Return the values of a row, one for each column.
@@ -46,35 +51,44 @@ def find_columns(header: list[str]) -> CsvColumns | None:
     while shown and not shown[-1] and len(shown) < PIXELS:
         shown.pop()
     names = [name.casefold() for name in shown]
-    label, split = _find_name(names, LABEL_COLUMNS), _find_name(names, SPLIT_COLUMNS)
-    column = _find_name(names, PIXEL_COLUMNS)
-    pixels = (column,) if column is not None else _find_pixel_columns(names, {label, split})
-    if label is None or not pixels:
-        return None
-    return CsvColumns(tuple(shown), label, pixels, split)
+    labels, pixels, splits = (
+        tuple(index for index, name in enumerate(names) if name in wanted)
+        for wanted in (LABEL_COLUMNS, PIXEL_COLUMNS, SPLIT_COLUMNS)
+    )
+    numbered = find_number_columns(names)
+    pixels = pixels[:1] or (numbered if len(numbered) == PIXELS else ())
+    if labels and pixels:
+        return CsvColumns(tuple(shown), labels, pixels, next(iter(splits), None))
+    return None
 
 
 def guess_columns(row: list[str]) -> CsvColumns | None:
     """Return the columns of a file without a header, from its first row, or None."""
-    pixels = [index for index, value in enumerate(row) if is_pixels(value)]
     splits = [index for index, value in enumerate(row) if match_split(value)]
-    labels = [index for index in range(len(row)) if index not in (*pixels, *splits)]
-    if (len(pixels), len(labels)) != (1, 1) or len(splits) > 1:
+    others = [index for index in range(len(row)) if index not in splits]
+    pixels = [index for index in others if is_pixels(row[index])]
+    if len(others) == PIXELS + 1:  # the label is at one end
+        ends = [index for index in (others[0], others[-1]) if _is_pixel(row[index])]
+        pixels = sorted([*others[1:-1], *ends])
+    labels = tuple(index for index in others if index not in pixels)
+    if len(labels) != 1 or len(pixels) not in (1, PIXELS) or len(splits) > 1:
         return None
-    names = {labels[0]: "emotion", pixels[0]: "pixels"} | dict.fromkeys(splits, "Usage")
-    split = splits[0] if splits else None
-    return CsvColumns(tuple(names[i] for i in range(len(row))), labels[0], (pixels[0],), split)
+    names = ["Usage" if index in splits else "pixels" for index in range(len(row))]
+    names[labels[0]] = "emotion"
+    return CsvColumns(tuple(names), labels, tuple(pixels), next(iter(splits), None), True)
 
 
-def _find_name(names: list[str], wanted: tuple[str, ...]) -> int | None:
-    return next((names.index(name) for name in wanted if name in names), None)
-
-
-def _find_pixel_columns(names: list[str], others: set[int | None]) -> tuple[int, ...]:
-    """Return 2,304 columns such as pixel0 to pixel2303, in the order of their numbers, or none."""
-    groups: defaultdict[str, list[int]] = defaultdict(list)
+def find_number_columns(names: Iterable[str]) -> tuple[int, ...]:
+    """Return the most columns that differ in a number (pixel0, pixel1), in its order."""
+    groups: defaultdict[str, list[tuple[list[int], int]]] = defaultdict(list)
     for index, name in enumerate(names):
-        if index not in others:
-            groups[re.sub(r"\d+", "#", name)].append(index)
-    pixels = next((group for group in groups.values() if len(group) == PIXELS), [])
-    return tuple(sorted(pixels, key=lambda index: [*map(int, re.findall(r"\d+", names[index]))]))
+        if numbers := re.findall(r"\d+", name):
+            groups[re.sub(r"\d+", "#", name)].append(([*map(int, numbers)], index))
+    largest = max(groups.values(), key=len, default=[])
+    return tuple(index for _, index in sorted(largest))
+
+
+def _is_pixel(value: str) -> bool:
+    """Return whether a value is a pixel, and too large for a label."""
+    number = normalize_label(value)
+    return is_numeric_label(number) and _MAX_LABEL < float(number) <= 255

@@ -2,40 +2,38 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
+from pathlib import PurePath
 from reprlib import repr as quote
-from typing import NamedTuple
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.faces import SplitName
-from fer_tune.data.formats import pixel_text
+from fer_tune.data.faces import SIDE, SplitName
+from fer_tune.data.formats import csv_columns, pixel_text
 from fer_tune.data.formats.class_and_split_names import match_split
-from fer_tune.data.formats.csv_columns import CsvColumns, find_columns, guess_columns
+from fer_tune.data.formats.csv_columns import CsvColumns
 from fer_tune.data.formats.decoded_faces import FaceCollector
-from fer_tune.data.formats.identify_file import check_content
-from fer_tune.data.formats.label_coding import LABEL_COLUMNS
+from fer_tune.data.formats.identify_file import check_content, detect_encoding
+from fer_tune.data.formats.image_file import SUFFIXES
+from fer_tune.data.formats.label_coding import SPLIT_COLUMNS, merge_labels
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
+from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS, PIXELS
 
 _MAX_LINE_LENGTH = 1 << 20  # characters; a face has 9,216 at most
 _SEPARATORS = ",;\t|"
+_MAX_TOP_LINES = 20  # above the header
 _BLANK = " \t\r\n\0,;|\"'"
 
 
-class _Table(NamedTuple):
-    """The rows of a file with their numbers; columns is None if they hold no faces."""
-
-    first_row: list[str]
-    columns: CsvColumns | None
-    rows: Iterator[tuple[int, list[str]]]  # without lines that hold nothing
-    has_header: bool
+_Rows = Iterator[tuple[int, list[str]]]  # with their numbers, without those that hold nothing
 
 
 def has_faces(file: OpenableFile) -> bool:
     """Return whether a file has labels and pixels (the challenge's test.csv lacks labels)."""
-    with _open_table(file) as table:
-        return table.columns is not None
+    with _open_table(file) as (columns, _):
+        return columns is not None
 
 
 def read_csv(file: OpenableFile, split: SplitName | None, collector: FaceCollector) -> None:
@@ -45,16 +43,16 @@ def read_csv(file: OpenableFile, split: SplitName | None, collector: FaceCollect
 
     Raises UserError if the header lacks a column or the file is not such a CSV.
     """
-    with _open_table(file) as table:
-        columns, name = table.columns, file.path.name
+    name = file.path.name
+    with _open_table(file) as (columns, rows):
         if columns is None:
-            raise _build_columns_error(table.first_row, name)
-        if not table.has_header:
-            note = f"{name} has no header; its columns were read as {', '.join(columns.names)}"
-            collector.notes[note] = None
-        collector.label_column = f"column {columns.names[columns.label]}"
-        collector.advice = pixel_text.ADVICE
-        for number, row in table.rows:
+            raise _build_columns_error(list(islice(rows, 5)), name)
+        if columns.are_assumed:
+            shown = ", ".join(dict.fromkeys(columns.names))
+            collector.notes[f"{name} has no header; its columns were read as {shown}"] = None
+        labels = " or ".join(columns.names[index] for index in columns.labels)
+        collector.label_column, collector.advice = f"column {labels}", pixel_text.ADVICE
+        for number, row in rows:
             _read_row(row, columns, split, f"{name}, row {number}", collector)
 
 
@@ -83,84 +81,78 @@ def _read_row(
             raise UserError(f"{location}: a quotation mark is not closed; correct it") from None
         collector.add_bad_face(location, str(error))
     else:
-        label = f"{location}: {collector.label_column}"
-        collector.add_face(split, values[columns.label], pixels, location=label)
+        labels = [(columns.names[index], values[index]) for index in columns.labels]
+        label = merge_labels(labels, collector.label_pairs, location)
+        collector.add_face(split, label, pixels, location=f"{location}: {collector.label_column}")
 
 
-def _build_columns_error(first_row: list[str], name: str) -> UserError:
-    names = [value.strip().casefold() for value in first_row]
-    found = ", ".join(quote(value.strip()) for value in first_row[:5]) or "nothing"
-    if "pixels" in names and not set(LABEL_COLUMNS) & set(names):
-        return UserError(
-            f"{name} has no column emotion, so no labels to learn from (like the challenge's "
-            "test.csv); name its train.csv or icml_face_data.csv"
-        )
-    return UserError(
-        f"{name}, row 1: no columns emotion and pixels; found {found}; if the rows are faces, name "
-        "their columns in a first row such as emotion,pixels,Usage"
-    )
+def _build_columns_error(top: list[tuple[int, list[str]]], name: str) -> UserError:
+    first = [value.strip() for value in top[0][1]] if top else []
+    names, count = set(map(str.casefold, first)), len(csv_columns.find_number_columns(first))
+    has_pixels = count == PIXELS or not names.isdisjoint(PIXEL_COLUMNS)
+    if header := next((number for number, row in top if csv_columns.find_columns(row)), None):
+        advice = f"row {header} names them; delete what is above it"
+    elif any(PurePath(value).suffix.lower() in SUFFIXES for _, row in top for value in row):
+        advice = "its rows name images; put the images into one folder for each expression"
+    elif has_pixels and names <= {*PIXEL_COLUMNS, *SPLIT_COLUMNS}:
+        advice = "the challenge's test.csv has none; name its train.csv or icml_face_data.csv"
+    elif has_pixels:
+        advice = "rename the label column to emotion, or make it from the columns of the classes"
+    elif 99 < count < PIXELS or count > PIXELS + 1:
+        count -= count == len(first)  # of these is the label, in a file without a header
+        size = f"{count:,} pixel columns instead of {PIXELS:,} ({SIDE} x {SIDE})"
+        advice = f"{size}; save the faces as images in class folders"
+    else:
+        advice = "name them in row 1, such as emotion,pixels,Usage or emotion,pixel0,...,pixel2303"
+    found = ", ".join([*map(quote, first[:9]), *["..."][: len(first[9:])]]) or "nothing"
+    missing = "column emotion" if has_pixels else "columns emotion and pixels"
+    return UserError(f"{name}, row 1: no {missing}; found {found}; {advice}")
 
 
-def _number_rows(rows: Iterator[list[str]], name: str) -> Iterator[tuple[int, list[str]]]:
+def _read_rows(lines: Iterable[str], separator: str, name: str) -> _Rows:
     number = 0
-    while True:
-        number += 1
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            reason = str(error)
-            if "field larger" in reason:
-                reason = "is a quotation mark not closed?"
-            raise UserError(f"{name}, row {number}: not a CSV of faces; {reason}") from None
-        yield number, row
+    try:
+        for row in csv.reader(lines, delimiter=separator, skipinitialspace=True):
+            number += 1
+            if any(value.strip(_BLANK) for value in row):
+                yield number, row
+    except csv.Error:
+        problem = "not a CSV of faces; is a quotation mark not closed?"
+        raise UserError(f"{name}, row {number + 1}: {problem}") from None
 
 
-def _begin_table(text: io.TextIOWrapper, name: str) -> _Table:
-    lines, first_lines = _read_lines(text, name), list[str]()
-    for line in lines:
-        first_lines.append(line)
-        if line.strip(_BLANK):
+def _begin_table(text: io.TextIOWrapper, name: str) -> tuple[CsvColumns | None, _Rows]:
+    lines, top, separator = _read_lines(text, name), list[str](), " "
+    for line in islice(lines, _MAX_TOP_LINES):
+        # The first line of Excel may name the separator.
+        top.append("\n" if line.strip(_BLANK).startswith("sep=") else line)
+        if marks := [mark for mark in _SEPARATORS if mark in top[-1].strip(_BLANK)]:
+            separator = max(marks, key=line.count)
             break
-    separator = max(_SEPARATORS, key=first_lines[-1].count) if first_lines else ","
-    reader = csv.reader(chain(first_lines, lines), delimiter=separator, skipinitialspace=True)
-    rows = (
-        (number, row) for number, row in _number_rows(reader, name) if "".join(row).strip(_BLANK)
-    )
+    rows = _read_rows(chain(top, lines), separator, name)
     first = next(rows, (1, list[str]()))
-    columns = find_columns(first[1])
-    has_header = columns is not None
-    if not has_header and (columns := guess_columns(first[1])):
-        return _Table(first[1], columns, chain([first], rows), has_header=False)
-    return _Table(first[1], columns, rows, has_header)
+    if columns := csv_columns.find_columns(first[1]):
+        return columns, rows
+    return csv_columns.guess_columns(first[1]), chain([first], rows)
 
 
 def _read_lines(text: io.TextIOWrapper, name: str) -> Iterator[str]:
-    number = 0
-    while line := text.readline(_MAX_LINE_LENGTH + 1):
-        number += 1
+    lines = iter(partial(text.readline, _MAX_LINE_LENGTH + 1), "")
+    for number, line in enumerate(lines, start=1):
         if len(line) > _MAX_LINE_LENGTH:
             raise UserError(f"{name}, line {number}: not a CSV of faces; the line is far too long")
         yield line
 
 
-def _detect_encoding(head: bytes) -> str:
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "utf-16"
-    by_zeros = {(False, True): "utf-16-le", (True, False): "utf-16-be"}
-    return by_zeros.get((head[:1] == b"\0", head[1:2] == b"\0"), "utf-8-sig")
-
-
 @contextmanager
-def _open_table(file: OpenableFile) -> Iterator[_Table]:
+def _open_table(file: OpenableFile) -> Iterator[tuple[CsvColumns | None, _Rows]]:
     name = file.path.name
     # Larger faces than 48 x 48 exceed csv's own limit; such a row has a message of its own.
     field_limit = csv.field_size_limit(_MAX_LINE_LENGTH)
     try:
         head = file.read_head()
         check_content(head, name)
-        encoding = _detect_encoding(head)
+        encoding = detect_encoding(head)
         with (
             file.open() as binary,
             io.TextIOWrapper(binary, encoding=encoding, errors="replace", newline="") as text,

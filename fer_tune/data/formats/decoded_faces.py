@@ -62,6 +62,7 @@ class FaceCollector:
         self.advice = ""
         self.notes: dict[str, None] = {}  # an ordered set
         self.skipped_files: list[PurePath] = []  # files of the data set that are not read
+        self.label_pairs: dict[object, str] = {}  # see `merge_labels`
         self.class_names = options.class_names
         self._skip_bad = options.skip_bad
         self._conversions: Counter[str] = Counter()  # by sentence, which has {} for the count

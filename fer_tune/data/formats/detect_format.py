@@ -95,7 +95,8 @@ def _group_by_kind(
     if is_named and files[0].read_head().startswith(b"PAR1"):
         return {".parquet": files}
     if not by_kind:
-        for file in files[:_MAX_IDENTIFIED]:
+        # JSON files describe the others.
+        for file in sorted(files, key=lambda file: file.suffix == ".json")[:_MAX_IDENTIFIED]:
             if kind := file.identify():
                 found = f"{file.path}, which is {add_advice(kind)}"
                 raise UserError(f"{path} holds no faces, but {found}")

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from fer_tune.common.errors import UserError
 
 HEAD_BYTES = 512
+_UTF8 = "utf-8-sig"  # with or without a byte order mark
 WANTED = "fer2013.csv, image folders by class, zips of these, parquet of images with labels"
 
 _UNPACK = "; unpack it first, and name the file or folder that comes out"
@@ -15,23 +16,21 @@ _LFS = "; run 'git lfs pull' where it was cloned, or download the file itself"
 _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\x1f[\x8b\x9d\xa0]", "a gzip archive", _UNPACK),
     (rb"(?s).{257}ustar", "a tar archive", _UNPACK),
-    (rb"BZh[1-9]1AY&SY", "a bzip2 archive", _UNPACK),
-    (rb"\xfd7zXZ\0", "an xz archive", _UNPACK),
-    (rb"[\x22-\x28]\xb5\x2f\xfd", "a Zstandard archive", _UNPACK),
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
     (rb"Rar!\x1a\x07", "a RAR archive", _UNPACK),
-    (rb"\x04\x22\x4d\x18", "an LZ4 archive", _UNPACK),
-    (rb"LZIP|\x5d\0\0", "an lzip or LZMA archive", _UNPACK),
-    (rb"MSCF", "a cabinet archive", _UNPACK),
+    (
+        rb"BZh[1-9]1AY|\xfd7zXZ|[\x22-\x28]\xb5\x2f\xfd|\x04\x22\x4d\x18|LZIP|\x5d\0\0|MSCF",
+        "a bzip2, xz, Zstandard, LZ4, LZMA or cabinet archive",
+        _UNPACK,
+    ),
     (rb"PK\x07\x08|PK\x03\x04|PK\x05\x06", "a zip file", _UNPACK),
     (rb"\x89HDF\r\n\x1a\n", "an HDF5 file", ""),
     (rb"\x93NUMPY", "a NumPy array", ""),
     (rb"\x80[\x02-\x05]|\([ld]p[0-9]", "a Python pickle", ""),
-    (rb"ARROW1|FEA1|\xff\xff\xff\xff..\0\0", "an Arrow or Feather file", ""),
-    (rb"ORC", "an ORC file", ""),
-    (rb"Obj\x01", "an Avro file", ""),
+    (rb"ARROW1|FEA1", "an Arrow or Feather file", ""),
+    (rb"\xff\xff\xff\xff..\0\0", "an Arrow file", "; save each split with .to_parquet()"),
     (rb"PAR1", "a parquet file", "; give it a name that ends in .parquet"),
-    (rb"PARE", "an encrypted parquet file", ""),
+    (rb"ORC|Obj\x01|PARE", "an ORC, Avro or encrypted parquet file", ""),
     (rb"SQLite format 3\0", "an SQLite database", ""),
     (rb"MATLAB 5\.0 MAT-file", "a MATLAB file", ""),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel or Office file", ""),
@@ -48,11 +47,10 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
 # Members of archives that are zips by format, but hold no data set.
 _ZIP_KINDS: tuple[tuple[str, str], ...] = (
     (r"xl/.*", "an Excel file"),
-    (r"(word|ppt)/.*", "an Office file"),
+    (r"(word|ppt)/.*|content\.xml", "an Office document"),
     (r"(.*/)?data\.pkl", "a PyTorch file"),
     (r"[^/]+\.npy", "a NumPy archive (.npz)"),
     (r"model\.weights\.h5", "a Keras model"),
-    (r"content\.xml", "an OpenDocument file"),
 )
 
 
@@ -64,14 +62,21 @@ def check_content(head: bytes, name: str) -> None:
     kind = identify_content(head)
     if kind is None and not head.strip(b"\0") and head:
         kind = f"empty: it holds zero bytes only{_DOWNLOAD}"
-    # UTF-16 without a byte order mark has every second byte zero.
-    is_utf16 = head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0\0" in (head[:4:2], head[1:4:2])
     text = head.rstrip(b"\0")
     control_bytes = sum(byte < 9 or 13 < byte < 32 for byte in text)
-    if kind is None and not is_utf16 and control_bytes > len(text) // 20:
+    if kind is None and detect_encoding(head) == _UTF8 and control_bytes > len(text) // 20:
         kind = "a binary file of an unknown kind"
     if kind:
         raise UserError(f"{name} is {add_advice(kind)}")
+
+
+def detect_encoding(head: bytes) -> str:
+    """Return the encoding of a text from its first bytes."""
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    # UTF-16 without a byte order mark has every second byte zero.
+    zeros = head[:4:2] == b"\0\0", head[1:4:2] == b"\0\0"
+    return {(True, False): "utf-16-be", (False, True): "utf-16-le"}.get(zeros, _UTF8)
 
 
 def identify_content(head: bytes) -> str | None:

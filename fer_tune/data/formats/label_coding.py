@@ -1,10 +1,11 @@
 """The coding of labels: which class each number or word of a data set means."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import permutations
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.data.read_options import is_numeric_label, sort_labels
+from fer_tune.data.read_options import is_numeric_label, normalize_label, sort_labels
 
 # Names of columns with labels and with splits, in lower case.
 LABEL_COLUMNS = ("emotion", "label", "labels", "expression", "class", "target")
@@ -47,6 +48,26 @@ def decode_labels(
     if starts_at_one or is_repeated or 2 * sum(foreign.values()) > total:
         raise UserError(_explain_coding(present, foreign, class_names, where))
     return classes
+
+
+def merge_labels(labels: Sequence[tuple[str, str]], pairs: dict[object, str], location: str) -> str:
+    """Return the label of a row with several columns of labels: a word, if there is one.
+
+    labels: the columns with their labels.
+    pairs: which label of one column goes with which of another; the function adds to it.
+
+    Raises UserError if the columns disagree.
+    """
+    if len(labels) == 1:
+        return labels[0][1]
+    labels = [(column, normalize_label(label)) for column, label in labels]
+    for (first, label), (second, other) in permutations(labels, 2):
+        are_numbers = is_numeric_label(label) and is_numeric_label(other)
+        known = pairs.setdefault((first, label, second), label if are_numbers else other)
+        if known != other:
+            disagree = f"{first} and {second} disagree: {label!r} is {known!r} or {other!r}"
+            raise UserError(f"{location}: columns {disagree}; delete one of them")
+    return min((label for _, label in labels), key=is_numeric_label)
 
 
 def explain_label(label: str, classes: Mapping[str, str], class_names: Mapping[str, str]) -> str:

@@ -13,11 +13,12 @@ from fer_tune.data.formats.class_and_split_names import match_file_split, match_
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.deep_image import DeepFace
 from fer_tune.data.formats.identify_file import check_content
-from fer_tune.data.formats.label_coding import LABEL_COLUMNS, SPLIT_COLUMNS
+from fer_tune.data.formats.label_coding import LABEL_COLUMNS, SPLIT_COLUMNS, merge_labels
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS, parse_pixels
 from fer_tune.data.read_options import normalize_label
 
+_ADVICE = "save the images themselves in the file, or in one folder for each expression"
 _BATCH_ROWS = 256
 _MAX_ROWS = 10_000_000  # a decompression bomb may claim any number in a few bytes
 
@@ -66,17 +67,18 @@ class _FaceColumns:
         self._collector = collector
         self._file_split = match_file_split(file.path)
         image = _find_column(schema, _is_image_column)
-        label = _find_column(schema, lambda field: _is_class_column(field, LABEL_COLUMNS))
-        if image is None or label is None:
+        labels = [field.name for field in schema if _is_class_column(field, LABEL_COLUMNS)]
+        if image is None or not labels:
+            found = f"{', '.join(schema.names[:8])} ({', '.join(map(str, schema.types[:8]))})"
             raise UserError(
                 f"{file.path.name} needs a column of image bytes, or pixels, and a column label "
-                f"with numbers or names of classes; found {', '.join(schema.names[:8])}"
+                f"with numbers or names of classes; found {found}"
             )
-        self._image, self._label = image, label
+        self._image = image
+        self._classes = {label: _read_class_names(schema, label) for label in labels}
         self._split = _find_column(schema, lambda field: _is_class_column(field, SPLIT_COLUMNS))
-        self._classes = _read_class_names(schema, label)
-        self.names = [name for name in (image, label, self._split) if name]
-        collector.label_column = f"column {label}"
+        self.names = [name for name in (image, *labels, self._split) if name]
+        collector.label_column, collector.advice = f"column {' or '.join(labels)}", _ADVICE
 
     def read_row(self, values: dict[str, Any], location: str) -> None:
         """Add the face of a row, or the bad row, to the collector."""
@@ -92,8 +94,10 @@ class _FaceColumns:
         except ValueError as error:
             self._collector.add_bad_face(location, str(error))
         else:
-            label, place = self._parse_label(values[self._label]), f"column {self._label}"
-            self._collector.add_face(split, label, pixels, conversions, f"{location}: {place}")
+            labels = [(name, self._parse_label(values[name], name)) for name in self._classes]
+            label = merge_labels(labels, self._collector.label_pairs, location)
+            place = f"{location}: {self._collector.label_column}"
+            self._collector.add_face(split, label, pixels, conversions, place)
 
     def _decode_image(self, value: Any) -> tuple[NDArray[np.uint8] | DeepFace, tuple[str, ...]]:
         data = value.get("bytes") if isinstance(value, dict) else value
@@ -106,10 +110,10 @@ class _FaceColumns:
         except ValueError as error:
             raise ValueError(f"column {self._image}: {error}") from None
 
-    def _parse_label(self, value: Any) -> str:
+    def _parse_label(self, value: Any, column: str) -> str:
         label = "" if value is None else normalize_label(str(value))
-        has_name = label.isdecimal() and int(label) < len(self._classes)
-        return self._classes[int(label)] if has_name else label
+        names = dict(enumerate(self._classes[column]))
+        return names.get(int(label), label) if label.isdecimal() else label
 
 
 def _read_class_names(schema: Any, label: str) -> tuple[str, ...]:

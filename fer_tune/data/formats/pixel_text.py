@@ -2,8 +2,8 @@
 
 import re
 import warnings
+from itertools import product
 from reprlib import repr as quote
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,26 +27,21 @@ def parse_pixels(text: str) -> NDArray[np.uint8]:
 
     Raises ValueError that says what is wrong.
     """
-    pixels = _read_numbers(text, np.int64, " ")  # the form of fer2013.csv, fast
-    if pixels is None:
+    if not text[:1].isdigit():
         text = text.translate(_BRACKETS).strip()
-        separator = next((mark for mark in ",;|" if text.count(mark) > PIXELS // 2), " ")
-        pixels = _read_numbers(text, np.float64, separator)
-        if pixels is None or (pixels % 1).any():
-            raise ValueError(_explain_bad_pixels(text.split(separator.strip() or None)))
-    return pixels.astype(np.uint8)
-
-
-def _read_numbers(text: str, number_type: type, separator: str) -> NDArray[Any] | None:
-    """Return 2,304 numbers from 0 to 255, or None if the text is something else."""
     with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # of text that is not a number
-        try:
-            pixels: NDArray[Any] = np.fromstring(text, dtype=number_type, sep=separator)
-        except (ValueError, DeprecationWarning):
-            return None
-    is_grey = len(pixels) == PIXELS and pixels.min() >= 0 and pixels.max() <= 255
-    return pixels if is_grey else None
+        # Of text that is not a number, and of numbers far outside 0 to 255.
+        warnings.simplefilter("error")
+        for separator, number_type in product(" ,;|", (np.int64, np.float64)):
+            try:
+                numbers = np.fromstring(text, dtype=number_type, sep=separator)
+                pixels = numbers.astype(np.uint8)
+            except (ValueError, Warning):
+                continue
+            if len(pixels) == PIXELS and (pixels == numbers).all():
+                return pixels
+    mark = max(",;|", key=text.count)
+    raise ValueError(_explain_bad_pixels(text.split(mark if text.count(mark) > 99 else None)))
 
 
 def is_pixels(text: str) -> bool:
