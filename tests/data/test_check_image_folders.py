@@ -7,12 +7,12 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats.check_image_folders import check_folders
-from fer_tune.data.formats.image_locations import interpret_folders
+from fer_tune.data.formats.image_locations import parse_folders
 
 
 def check(*folders: str, class_names: Sequence[str] = ()) -> None:
     paths = [PurePosixPath(folder, "1.png") for folder in folders]
-    check_folders(interpret_folders(paths, "faces", class_names), "faces", class_names)
+    check_folders(parse_folders(paths, "faces", class_names), "faces", class_names)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats.identify_file import check_content, identify_content, identify_zip
+from fer_tune.data.formats.identify_file import check_content, detect_content, detect_zip_kind
 from fer_tune.data.load import load_splits
 from tests.data.held import drawn_faces, place, write_csv
 from tests.data.test_open_folder_or_zip import zip_of
@@ -52,7 +52,7 @@ def test_zips_that_programs_write_are_no_data_sets(tmp_path: Path) -> None:
     for suffix, kind in (("npz", "a NumPy archive"), ("xlsx", "an Excel"), ("pt", "a PyTorch")):
         with pytest.raises(UserError, match=rf"^faces.{suffix} is {kind}.*; convert it"):
             load_splits(tmp_path / f"faces.{suffix}")
-    assert identify_zip(["train/happy/1.png", "data.csv"]) is None
+    assert detect_zip_kind(["train/happy/1.png", "data.csv"]) is None
 
 
 def test_every_suffix_is_looked_behind(tmp_path: Path) -> None:
@@ -95,4 +95,4 @@ def test_images_that_are_all_pointers_are_one_line_that_skips_nothing(folder: Pa
 def test_an_image_called_csv_is_named(tmp_path: Path) -> None:
     Image.new("L", (48, 48)).save(tmp_path / "face.png")
     head = (tmp_path / "face.png").read_bytes()
-    assert str(identify_content(head)).startswith("an image;")
+    assert str(detect_content(head)).startswith("an image;")

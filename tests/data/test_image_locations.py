@@ -8,14 +8,14 @@ import pytest
 from fer_tune.data.formats.image_locations import (
     UnclassedImagesError,
     describe_ignored_folders,
-    interpret_folders,
+    parse_folders,
 )
 
 
 def interpret(*folders: str, class_names: Sequence[str] = ()) -> tuple[list[str], tuple[str, ...]]:
     """Return "split/class" of each folder, and the notes."""
     paths = [PurePosixPath(folder, "1.png") for folder in folders]
-    meanings = interpret_folders(paths, "faces", class_names)
+    meanings = parse_folders(paths, "faces", class_names)
     read = [meanings[path.parts[:-1]] for path in paths]
     notes = tuple(describe_ignored_folders([*meanings.values()]))
     return [f"{meaning.split}/{meaning.label}" for meaning in read], notes

@@ -145,7 +145,7 @@ def index_classes(counts: Mapping[str, int]) -> ClassIndex:
     """
     spellings: defaultdict[str, list[str]] = defaultdict(list)
     for name in sorted(counts, key=lambda name: (-counts[name], name)):
-        spellings[match_emotion(name) or _fold_spelling(name)].append(name)
+        spellings[match_emotion(name) or _normalize_spelling(name)].append(name)
     names = {
         key: key if key in _EMOTION_SPELLINGS else normalize("NFC", own[0]).strip()
         for key, own in spellings.items()
@@ -163,7 +163,7 @@ def _describe_merge(name: str, spellings: list[str]) -> str:
     return f"{name} from {join_first(own)}" if len(own) > 1 else ""
 
 
-def _fold_spelling(name: str) -> str:
+def _normalize_spelling(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", normalize("NFKC", name).casefold()).strip()
 
 

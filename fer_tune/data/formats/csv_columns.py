@@ -26,7 +26,7 @@ class CsvColumns:
     split: int | None
     are_assumed: bool = False  # the file has no header
 
-    def align_row(self, row: list[str]) -> list[str]:
+    def fit_row(self, row: list[str]) -> list[str]:
         """Return the values of a row, one for each column.
 
         Raises ValueError if it has too many or too few.
@@ -62,7 +62,7 @@ def find_columns(header: list[str]) -> CsvColumns | None:
     return None
 
 
-def guess_columns(row: list[str]) -> CsvColumns | None:
+def derive_columns(row: list[str]) -> CsvColumns | None:
     """Return the columns of a file without a header, from its first row, or None."""
     splits = [index for index, value in enumerate(row) if match_split(value)]
     others = [index for index in range(len(row)) if index not in splits]

@@ -64,7 +64,7 @@ def _read_row(
     collector: FaceCollector,
 ) -> None:
     try:
-        values = columns.align_row(row)
+        values = columns.fit_row(row)
         if columns.split is not None:
             split = match_split(values[columns.split])
             if split is None:
@@ -133,7 +133,7 @@ def _begin_table(text: io.TextIOWrapper, name: str) -> tuple[CsvColumns | None, 
     first = next(rows, (1, list[str]()))
     if columns := csv_columns.find_columns(first[1]):
         return columns, rows
-    return csv_columns.guess_columns(first[1]), chain([first], rows)
+    return csv_columns.derive_columns(first[1]), chain([first], rows)
 
 
 def _read_lines(text: io.TextIOWrapper, name: str) -> Iterator[str]:

@@ -59,7 +59,7 @@ def check_content(head: bytes, name: str) -> None:
 
     head: its first `HEAD_BYTES` bytes.
     """
-    kind = identify_content(head)
+    kind = detect_content(head)
     if kind is None and not head.strip(b"\0") and head:
         kind = f"empty: it holds zero bytes only{_DOWNLOAD}"
     text = head.rstrip(b"\0")
@@ -79,7 +79,7 @@ def detect_encoding(head: bytes) -> str:
     return {(True, False): "utf-16-be", (False, True): "utf-16-le"}.get(zeros, _UTF8)
 
 
-def identify_content(head: bytes) -> str | None:
+def detect_content(head: bytes) -> str | None:
     """Return what a file is, perhaps with what to do, or None if it has no known first bytes.
 
     head: its first `HEAD_BYTES` bytes.
@@ -94,7 +94,7 @@ def add_advice(kind: str) -> str:
     return kind if ";" in kind else f"{kind}; convert it to one of the wanted formats: {WANTED}"
 
 
-def identify_zip(names: Collection[str]) -> str | None:
+def detect_zip_kind(names: Collection[str]) -> str | None:
     """Return what a zip with these members is, or None if its format does not say."""
     for pattern, kind in _ZIP_KINDS:
         if any(re.fullmatch(pattern, name) for name in names):

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from fer_tune.data.faces import SIDE
 from fer_tune.data.formats import deep_image
 from fer_tune.data.formats.deep_image import DEPTHS, DeepFace
-from fer_tune.data.formats.identify_file import HEAD_BYTES, identify_content
+from fer_tune.data.formats.identify_file import HEAD_BYTES, detect_content
 
 # Pillow opens no other kind, whatever the name of a file. For some it would run a program
 # (Ghostscript for PostScript), and every further decoder is one more to trust. AVIF and JPEG 2000
@@ -85,7 +85,7 @@ def decode_grey_image(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     except BrokenImageError:
         raise
     except UnidentifiedImageError:
-        if kind := identify_content(data[:HEAD_BYTES]):
+        if kind := detect_content(data[:HEAD_BYTES]):
             raise BrokenImageError(f"not an image of a known kind, but {kind}") from None
         kinds = ", ".join(_PILLOW_FORMATS)
         raise BrokenImageError(f"not an image of a known kind ({kinds})") from None

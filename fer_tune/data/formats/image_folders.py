@@ -14,7 +14,7 @@ from fer_tune.data.formats.image_locations import (
     ADVICE,
     UnclassedImagesError,
     describe_ignored_folders,
-    interpret_folders,
+    parse_folders,
 )
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 
@@ -35,7 +35,7 @@ def read_image_folders(files: list[OpenableFile], collector: FaceCollector) -> N
     paths, source = [file.path for file in files], collector.source
     class_names, table = collector.class_names, _find_label_table(collector.skipped_files)
     try:
-        meanings = interpret_folders(paths, source, class_names)
+        meanings = parse_folders(paths, source, class_names)
         check_folders(meanings, source, class_names, collector.choice)
         labels = {meaning.label for meaning in meanings.values()}
         if len(labels) == 1 and table:

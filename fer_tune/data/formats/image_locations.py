@@ -42,7 +42,7 @@ class FolderMeaning(NamedTuple):
     below: Folder
 
 
-def interpret_folders(
+def parse_folders(
     paths: Iterable[PurePosixPath], source: str, class_names: Collection[str] = ()
 ) -> dict[Folder, FolderMeaning]:
     """Return what each folder with images says.
@@ -67,7 +67,7 @@ def interpret_folders(
                 f"move it into a folder like {known}/, or out of the data set" if known else ADVICE
             )
             raise UnclassedImagesError(f"{source}: {path} is in no class folder; {advice}")
-    return {own: _interpret_folder(own, depth, splits) for own, depth in depths.items()}
+    return {own: _parse_folder(own, depth, splits) for own, depth in depths.items()}
 
 
 def describe_ignored_folders(meanings: Collection[FolderMeaning]) -> list[str]:
@@ -151,7 +151,7 @@ def _list_telling_depths(folder: Folder, splits: _Splits) -> list[int]:
     return [i for i, name in names if folder[: i + 1] not in splits and not is_filler(name)]
 
 
-def _interpret_folder(folder: Folder, depth: int, splits: _Splits) -> FolderMeaning:
+def _parse_folder(folder: Folder, depth: int, splits: _Splits) -> FolderMeaning:
     at = [i for i in range(len(folder)) if folder[: i + 1] in splits]
     around = [i for i in at if i < depth]
     split = splits[folder[: (around or at)[-1] + 1]] if at else None

@@ -18,8 +18,8 @@ from fer_tune.data.formats.folder_scan import is_system_name, scan_folder
 from fer_tune.data.formats.identify_file import (
     HEAD_BYTES,
     add_advice,
-    identify_content,
-    identify_zip,
+    detect_content,
+    detect_zip_kind,
 )
 
 # Limits for decompression bombs.
@@ -65,8 +65,8 @@ class OpenableFile:
             head = self.read_head()
             if head.startswith(b"PK"):
                 with self.open() as file, zipfile.ZipFile(file) as archive:
-                    return identify_zip(archive.namelist()) or identify_content(head)
-            return identify_content(head)
+                    return detect_zip_kind(archive.namelist()) or detect_content(head)
+            return detect_content(head)
         return None
 
 
@@ -116,7 +116,7 @@ def open_zip(file: Path | IO[bytes], name: str) -> Iterator[list[OpenableFile]]:
         # Not is_dir(), which fails for an empty name.
         members = [(info, PurePosixPath(path)) for info, path in paths if not path.endswith("/")]
         _refuse_unsafe([info for info, _ in members], archive, name)
-        if kind := identify_zip([str(path) for _, path in members]):
+        if kind := detect_zip_kind([str(path) for _, path in members]):
             raise UserError(f"{name} is {add_advice(kind)}")
         yield [
             OpenableFile(path, partial(archive.open, info))

@@ -46,7 +46,7 @@ def check_tables(paths: Iterable[PurePosixPath], source: str, choice: str) -> No
     for path in sorted(paths):
         by_split[match_file_split(path)].append(_parse_name(path))
     tables = [table for own in by_split.values() for table in own]
-    rivals = next((own for own in by_split.values() if not _are_shards(own)), [])
+    rivals = next((own for own in by_split.values() if not _is_sharded(own)), [])
     if len({table.folder for table in tables}) > 1 or (None in by_split and len(by_split) > 1):
         rivals = tables
     if rivals:
@@ -75,7 +75,7 @@ def _list_words(name: str) -> list[str]:
     return [word for word in map(str.casefold, words) if word not in _SHARD_WORDS]
 
 
-def _are_shards(tables: Sequence[_TableName]) -> bool:
+def _is_sharded(tables: Sequence[_TableName]) -> bool:
     """Return whether the tables' names differ at most in one number, which counts from 0 or 1."""
     if len({(table.stem, table.shards, len(table.numbers)) for table in tables}) > 1:
         return False
