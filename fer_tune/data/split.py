@@ -41,8 +41,12 @@ def split_faces(decoded: DecodedFaces, source: str) -> Splits:
             "or a label of its own"
         )
     faces = {name: _sort_faces(own) for name, own in decoded.splits.items()}
-    if len(faces) == 1:  # whatever its name
-        faces = {"train": faces.popitem()[1]}
+    notes = decoded.notes
+    if len(faces) == 1:
+        name, only = faces.popitem()
+        faces = {"train": only}
+        if name != "train":
+            notes = (*notes, f"all faces are of the {name} split; they are divided anew")
     elif "train" not in faces:
         raise UserError(
             f"{source} holds validation and test faces, but none to train on; name the folder "
@@ -59,7 +63,7 @@ def split_faces(decoded: DecodedFaces, source: str) -> Splits:
         protocol = _NO_SPLITS
     sentence = protocol.format(**{name: f"{len(own):,}" for name, own in faces.items()})
     train, validation, test = (faces[name] for name in SPLIT_NAMES)
-    splits = Splits(decoded.classes, train, validation, test, source, sentence, decoded.notes)
+    splits = Splits(decoded.classes, train, validation, test, source, sentence, notes)
     drawn = {_OWN_SPLITS: (), _NO_VALIDATION: SPLIT_NAMES[:2], _NO_SPLITS: SPLIT_NAMES}
     _check_class_coverage(splits, drawn[protocol])
     return splits

@@ -328,3 +328,15 @@ def test_of_two_columns_of_labels_words_name_the_classes(tmp_path: Path) -> None
     expected = {parse_pixels(own.split(",")[2]).tobytes() for own in rows if own[0] == "6"}
     assert {image.tobytes() for image in surprise} <= expected
     assert splits.notes == ()
+
+
+def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
+    rows = [f"{number},{line},1" for number, line in enumerate(good_rows())]
+    path = write(tmp_path, *rows, header=f",{HEADER},fold")
+    assert "columns not read: one without a name, fold" in load_splits(path).notes
+
+
+@pytest.mark.parametrize("name", ["Partition", "phase", "data_split"])
+def test_splits_are_read_from_columns_of_other_names(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path, *good_rows(), header=f"emotion,pixels,{name}")
+    assert len(load_splits(path).test) == 4

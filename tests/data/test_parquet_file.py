@@ -34,6 +34,14 @@ def test_parquet_without_images_is_refused_with_its_columns(folder: Path) -> Non
         load_splits(folder)
 
 
+def test_columns_of_parquet_that_are_not_read_are_named(folder: Path) -> None:
+    path = write_plain_parquet(drawn_faces(), folder)
+    table = pyarrow.parquet.read_table(path)
+    table = table.append_column("person", pa.array(["me"] * len(table)))
+    pyarrow.parquet.write_table(table, path)
+    assert "columns not read: person" in load_splits(path).notes
+
+
 @pytest.mark.parametrize(
     "metadata",
     [

@@ -45,6 +45,8 @@ def test_of_one_split_a_tenth_validates_and_a_tenth_tests(only: str) -> None:
     for name in SPLIT_NAMES:
         counts = splits[name].count_by_class(2)
         assert counts[0] == counts[1]
+    renamed = (f"all faces are of the {only} split; they are divided anew",)
+    assert splits.notes == (() if only == "train" else renamed)
 
 
 def test_the_order_of_the_faces_does_not_matter() -> None:

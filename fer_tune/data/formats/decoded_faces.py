@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.safe_text import escape_unprintable, pluralize
+from fer_tune.common.safe_text import escape_unprintable, join_first, pluralize
 from fer_tune.data.faces import SIDE, Faces, SplitName
 from fer_tune.data.formats.class_and_split_names import KNOWN_SPLITS, index_classes
 from fer_tune.data.formats.deep_image import DEPTHS, DeepFace, describe_depth, find_depth
@@ -109,6 +109,12 @@ class FaceCollector:
         self.add_bad_face(location, f"{quote(name)} is not the name of a split")
         if name.strip():
             self._unknown_splits[name.strip()] += 1
+
+    def note_unread_columns(self, names: Iterable[str]) -> None:
+        """Note the columns of a table that hold neither labels nor faces nor splits."""
+        unread = [escape_unprintable(name) or "one without a name" for name in names]
+        if unread:
+            self.notes[f"columns not read: {join_first(unread)}"] = None
 
     def to_decoded_faces(self) -> DecodedFaces:
         """Return all faces collected.

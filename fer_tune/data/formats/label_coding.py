@@ -9,7 +9,7 @@ from fer_tune.data.read_options import is_numeric_label, normalize_label, sort_l
 
 # Names of columns with labels and with splits, in lower case.
 LABEL_COLUMNS = ("emotion", "label", "labels", "expression", "class", "target")
-SPLIT_COLUMNS = ("usage", "split", "subset", "set")
+SPLIT_COLUMNS = ("usage", "split", "subset", "set", "partition", "phase", "data_split")
 FER2013_NOTE = "labels without names were read in FER2013's order, 0 angry to 6 neutral"
 
 _FER2013 = {str(number): name for number, name in enumerate(EMOTIONS)}

@@ -78,6 +78,7 @@ class _FaceColumns:
         self._classes = {label: _read_class_names(schema, label) for label in labels}
         self._split = _find_column(schema, lambda field: _is_class_column(field, SPLIT_COLUMNS))
         self.names = [name for name in (image, *labels, self._split) if name]
+        collector.note_unread_columns(name for name in schema.names if name not in self.names)
         collector.label_column, collector.advice = f"column {' or '.join(labels)}", _ADVICE
 
     def read_row(self, values: dict[str, Any], location: str) -> None:
