@@ -92,4 +92,4 @@ def test_a_cluster_of_ray_start_is_used_with_the_token_in_the_home_folder(
         code, errors = _search(stranger, tmp_path, RAY_ADDRESS=address)
         assert code == (2 if cluster_token else 0), errors
         if cluster_token:
-            assert "asks for a token; does RAY_AUTH_TOKEN or ~/.ray/auth_token have" in errors
+            assert "put the cluster's token into RAY_AUTH_TOKEN or ~/.ray/auth_token" in errors
