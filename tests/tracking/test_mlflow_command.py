@@ -16,17 +16,21 @@ from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
 
 
-def _run_told_command(message: str, folder: Path) -> None:
-    """Run the shell command at the end of a message."""
+def _run_told_command(message: str) -> None:
+    """Run the shell command at the end of a message, in the folder where it was printed."""
     found = re.search(r"MLFLOW_TRACKING_URI=.*", message)
     assert found
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    subprocess.run(found[0], shell=True, check=True, cwd=folder, env=os.environ | {"PATH": path})
+    subprocess.run(found[0], shell=True, check=True, env=os.environ | {"PATH": path})
 
 
 def test_what_was_deleted_in_mlflow_is_restored_by_the_command_that_is_told(
-    store: Store, describe: Callable[..., StudyInfo], tmp_path: Path
+    store: Store,
+    describe: Callable[..., StudyInfo],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     folder = tmp_path / "my studies"
     folder.mkdir()
     shutil.copyfile(store.uri.removeprefix("sqlite:///"), folder / "mlflow.db")
@@ -35,13 +39,13 @@ def test_what_was_deleted_in_mlflow_is_restored_by_the_command_that_is_told(
     own.create_client().delete_run(run_id)
     with pytest.raises(UserError, match="its run was deleted in MLflow") as deleted_run:
         find_study(own, describe().name)
-    _run_told_command(str(deleted_run.value), tmp_path)
+    _run_told_command(str(deleted_run.value))
     assert find_study(own, describe().name).run_id == run_id
 
     own.create_client().delete_experiment(own.experiment_id)
     with pytest.raises(UserError, match="experiment fer_tune was deleted") as deleted_experiment:
         open_store(str(folder), create=False)
-    _run_told_command(str(deleted_experiment.value), tmp_path)
+    _run_told_command(str(deleted_experiment.value))
     assert open_store(str(folder), create=False) == own
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
