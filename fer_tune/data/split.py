@@ -52,21 +52,28 @@ def split_faces(decoded: DecodedFaces, source: str) -> Splits:
             f"{source} holds validation and test faces, but none to train on; name the folder "
             "above it, or the whole data set"
         )
-    protocol = _OWN_SPLITS
-    if len(faces) == 2:
-        (faces["test"],) = (own for name, own in faces.items() if name != "train")
-        faces["train"], faces["validation"] = _hold_out(faces["train"])
-        protocol = _NO_VALIDATION
-    elif len(faces) == 1:
-        faces["train"], faces["test"] = _hold_out(faces["train"])
-        faces["train"], faces["validation"] = _hold_out(faces["train"])
-        protocol = _NO_SPLITS
+    protocol, drawn = _hold_out_missing_splits(faces)
     sentence = protocol.format(**{name: f"{len(own):,}" for name, own in faces.items()})
     train, validation, test = (faces[name] for name in SPLIT_NAMES)
     splits = Splits(decoded.classes, train, validation, test, source, sentence, notes)
-    drawn = {_OWN_SPLITS: (), _NO_VALIDATION: SPLIT_NAMES[:2], _NO_SPLITS: SPLIT_NAMES}
-    _check_class_coverage(splits, drawn[protocol])
+    _check_class_coverage(splits, drawn)
     return splits
+
+
+def _hold_out_missing_splits(faces: dict[SplitName, Faces]) -> tuple[str, tuple[SplitName, ...]]:
+    """Add the missing splits to `faces`; return the protocol, and the splits that tenths changed.
+
+    faces: the training faces, and those of no, one or both other splits.
+    """
+    if len(faces) == 3:
+        return _OWN_SPLITS, ()
+    if len(faces) == 2:
+        (faces["test"],) = (own for name, own in faces.items() if name != "train")
+        faces["train"], faces["validation"] = _hold_out(faces["train"])
+        return _NO_VALIDATION, SPLIT_NAMES[:2]
+    faces["train"], faces["test"] = _hold_out(faces["train"])
+    faces["train"], faces["validation"] = _hold_out(faces["train"])
+    return _NO_SPLITS, SPLIT_NAMES
 
 
 def _sort_faces(faces: Faces) -> Faces:

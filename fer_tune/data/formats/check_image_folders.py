@@ -44,6 +44,7 @@ def check_folders(
     if not class_names:
         _check_classes([*meanings.values()], source)
     _check_data_sets(meanings, source, choice)
+    _check_versions(meanings.values(), source)
 
 
 def _check_classes(meanings: Collection[FolderMeaning], source: str) -> None:
@@ -85,7 +86,7 @@ def _check_below(meanings: Iterable[FolderMeaning], source: str) -> None:
 
 
 def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str, choice: str) -> None:
-    """Raise UserError for several data sets, or several versions of one, side by side."""
+    """Raise UserError for several data sets side by side."""
     outside = sorted(_format_folder(own) for own, meaning in meanings.items() if not meaning.split)
     if 0 < len(outside) < len(meanings):
         raise UserError(
@@ -109,8 +110,12 @@ def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str, choi
             f"{source} holds several data sets ({join_first([*map(_format_folder, sorted(roots))])}"
             f"); {choice}{merge}{rename}"
         )
+
+
+def _check_versions(meanings: Iterable[FolderMeaning], source: str) -> None:
+    """Raise UserError for the same split twice, and for versions of the same faces."""
     groups: defaultdict[object, set[Folder]] = defaultdict(set)
-    for meaning in meanings.values():
+    for meaning in meanings:
         root, split, above = meaning.root, meaning.split, meaning.above
         groups[root, split].add(above)
         label = match_emotion(meaning.label) or meaning.label
