@@ -1,7 +1,9 @@
 import functools
 import io
 import os
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -143,3 +145,15 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(working)
     monkeypatch.setenv("FER_TUNE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("FER_TUNE_DATA", raising=False)
+
+
+@pytest.fixture
+def said_step(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let a step be said at once instead of after seconds; the event is set when it is.
+
+    Ask for `capsys` first, which replaces stderr.
+    """
+    monkeypatch.setattr("fer_tune.common.console.LOG_SECONDS", 0)
+    said = threading.Event()
+    monkeypatch.setattr(sys.stderr, "flush", said.set)
+    return said

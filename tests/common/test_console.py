@@ -127,13 +127,10 @@ def test_a_log_has_whole_sentences(
 
 
 def test_a_log_says_what_takes_long_and_leaves_stdout_to_programs(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str], said_step: threading.Event
 ) -> None:
-    monkeypatch.setattr("fer_tune.common.console.LOG_SECONDS", 0)
-    said = threading.Event()
-    monkeypatch.setattr(sys.stderr, "flush", said.set)
     with show_step(create_console(), "reading the faces"):
-        said.wait(10)
+        said_step.wait(10)
     assert capsys.readouterr() == ("", "reading the faces ...\n")
 
 

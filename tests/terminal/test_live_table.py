@@ -1,5 +1,4 @@
 import io
-import sys
 import threading
 import time
 
@@ -101,14 +100,11 @@ def test_a_study_that_is_done_has_no_time_left() -> None:
 
 
 def test_a_study_says_that_no_trial_has_started_yet(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str], said_step: threading.Event
 ) -> None:
-    monkeypatch.setattr("fer_tune.common.console.LOG_SECONDS", 0)
-    said = threading.Event()
-    monkeypatch.setattr(sys.stderr, "flush", said.set)
     with LiveTable(Console(file=io.StringIO(), width=80), SETTINGS) as table:
         table.start_clock()
-        said.wait(10)
+        said_step.wait(10)
         assert "0 of 40 trials done, waiting for a worker to start a trial" in _render(table)
         _feed(table, 1)
         assert "waiting" not in _render(table)
