@@ -96,10 +96,10 @@ def _make_spec(
     from fer_tune.common.version import read_code_version
     from fer_tune.data.faces import SPLIT_NAMES
     from fer_tune.data.load import collect_remarks, reload_splits
-    from fer_tune.retrain.choose_trial import choose_trial
     from fer_tune.retrain.train_seeds import RetrainSpec
     from fer_tune.scoring.metrics import list_metric_names
     from fer_tune.study.records.study_storage import open_storage
+    from fer_tune.tracking.choose_trial import choose_trial
     from fer_tune.tracking.queries import find_study
     from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 

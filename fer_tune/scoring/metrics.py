@@ -1,5 +1,6 @@
 """The metrics of an epoch, computed from two confusion matrices and two losses."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -122,6 +123,27 @@ def find_best_epoch(history: Sequence[EpochResult], metric: str) -> EpochResult 
     """Return the first epoch with the best value of `metric`; None without epochs."""
     pick = min if metric_direction(metric) == "min" else max
     return pick(history, key=lambda result: result.metrics[metric], default=None)
+
+
+def ranking_key(
+    metrics: Mapping[str, float],
+    metric: str,
+    max_gap: float | None = None,
+    *,
+    is_completed: bool = True,
+) -> tuple[float, float]:
+    """Return the sort key of a trial; the better trial has the larger key.
+
+    Trials with a larger gap than `max_gap` rank below all others, by how far they exceed it.
+
+    metrics: of the trial's best epoch.
+    is_completed: whether the trial ran all of its epochs. The gap of a shorter trial is small
+        because it has learnt little. If `max_gap` is set, such trials rank last.
+    """
+    excess = 0.0 if max_gap is None else max(0.0, metrics["gap"] - max_gap)
+    if max_gap is not None and not is_completed:
+        excess = math.inf
+    return -excess, metrics[metric] * (1 if metric_direction(metric) == "max" else -1)
 
 
 def parse_classes(metrics: Iterable[str]) -> tuple[str, ...]:

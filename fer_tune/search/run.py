@@ -142,7 +142,7 @@ def _open_writer(plan: SearchPlan, store: Store) -> BackgroundWriter:
         plan.storage.check_name_available(name)
     try:
         plan.storage.write_settings(plan.settings)
-        info = build_study_info(plan.settings, plan.splits, plan.command)
+        info = build_study_info(plan.settings, plan.splits, plan.command, str(plan.storage))
         return BackgroundWriter(store, info, event_log.EventLogReader(plan.folder), plan.is_resumed)
     except UserError:
         if not plan.is_resumed:

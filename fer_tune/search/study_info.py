@@ -1,5 +1,6 @@
 """The description of a study for its run in MLflow."""
 
+from fer_tune.common.safe_text import hide_passwords
 from fer_tune.common.version import read_code_version
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import collect_remarks
@@ -12,10 +13,13 @@ from fer_tune.tracking.study_and_retrain_info import StudyInfo
 _NO_PARAMETERS = {"name", "space", "faces_hash", "trials", "tracking_uri", "known"}
 
 
-def build_study_info(settings: StudySettings, splits: Splits, command: str) -> StudyInfo:
+def build_study_info(
+    settings: StudySettings, splits: Splits, command: str, storage: str = ""
+) -> StudyInfo:
     """Return what MLflow stores of a study when it begins.
 
     command: the command line that begins or resumes it.
+    storage: the folder or bucket that contains the study; empty if it is not known.
     """
     sample = describe_sample(len(splits.train), settings.train_faces)
     prior_studies = dict.fromkeys(known.study for known in settings.known)
@@ -35,5 +39,6 @@ def build_study_info(settings: StudySettings, splits: Splits, command: str) -> S
         log_parameters=[name for name, each in ranges.items() if getattr(each, "log", False)],
         settings=settings.model_dump(mode="json", exclude=_NO_PARAMETERS)
         | {"max_gap": settings.space.max_gap, "warm_start": ", ".join(prior_studies) or None},
+        storage=hide_passwords(storage),
         notes=(*collect_remarks(splits), *filter(None, [sample])),
     )

@@ -1,10 +1,9 @@
 """Which trial of a study is best."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fer_tune.scoring.metrics import EpochResult, metric_direction
+from fer_tune.scoring.metrics import EpochResult, ranking_key
 from fer_tune.study.records.trial_record import TrialRecord
 
 
@@ -58,24 +57,3 @@ def rank_trials(
         return ranking_key(trial.metrics, metric, max_gap, is_completed=trial.is_completed)
 
     return sorted(score_trials(trials, metric), key=sort_key, reverse=True)
-
-
-def ranking_key(
-    metrics: Mapping[str, float],
-    metric: str,
-    max_gap: float | None = None,
-    *,
-    is_completed: bool = True,
-) -> tuple[float, float]:
-    """Return the sort key of a trial; the better trial has the larger key.
-
-    Trials with a larger gap than `max_gap` rank below all others, by how far they exceed it.
-
-    metrics: of the trial's best epoch.
-    is_completed: whether the trial ran all of its epochs. The gap of a shorter trial is small
-        because it has learnt little. If `max_gap` is set, such trials rank last.
-    """
-    excess = 0.0 if max_gap is None else max(0.0, metrics["gap"] - max_gap)
-    if max_gap is not None and not is_completed:
-        excess = math.inf
-    return -excess, metrics[metric] * (1 if metric_direction(metric) == "max" else -1)

@@ -14,8 +14,7 @@ from fer_tune import events
 from fer_tune.common.console import show_step
 from fer_tune.common.fitted_table import FittedTable
 from fer_tune.common.safe_text import pluralize
-from fer_tune.scoring.metrics import is_better
-from fer_tune.study.ranking import ranking_key
+from fer_tune.scoring.metrics import is_better, ranking_key
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import format_parameters, format_value
 from fer_tune.study.search_space.parameters import Point

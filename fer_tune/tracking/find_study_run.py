@@ -16,13 +16,22 @@ _MAX_SUGGESTIONS = 8  # names of studies in an error message
 
 def list_study_names(store: Store) -> list[str]:
     """Return the names of all studies, oldest first."""
-    return [run.data.tags[tags.STUDY] for run in _list_study_runs(store)]
+    return [run.data.tags[tags.STUDY] for run in list_study_runs(store)]
+
+
+def list_study_runs(store: Store, *, deleted: bool = False) -> "list[Run]":
+    """Return the parent runs of all studies, oldest first.
+
+    deleted: only those that were deleted in MLflow, but not by `delete_study_run`.
+    """
+    runs = store.search_runs(_ALL_STUDIES, deleted=deleted)
+    return [run for run in runs if not (deleted and tags.REMOVED in run.data.tags)]
 
 
 def find_parent_run(store: Store, name: str, *, deleted: bool = False) -> "Run | None":
     """Return the parent run of the study called `name`; one that was deleted in MLflow if asked."""
     # Compared in Python, because no quoting in MLflow's filters allows every name.
-    runs = _list_study_runs(store, deleted=deleted)
+    runs = list_study_runs(store, deleted=deleted)
     runs = [run for run in runs if run.data.tags.get(tags.STUDY) == name]
     # A run without parameters was cut off when it began.
     return max(runs, key=lambda run: len(run.data.params), default=None)
@@ -45,10 +54,6 @@ def explain_missing_study(store: Store, name: str) -> str:
         command = format_mlflow_command(store.uri, "runs", "restore", "--run-id", run.info.run_id)
         return f"study {name}: its run was deleted in MLflow; to restore it: {command}"
     return f"study {name} is not in {store}; {_suggest_names(list_study_names(store), name)}"
-
-
-def _list_study_runs(store: Store, *, deleted: bool = False) -> "list[Run]":
-    return list(store.search_runs(_ALL_STUDIES, deleted=deleted))
 
 
 def _suggest_names(names: list[str], name: str) -> str:

@@ -23,6 +23,7 @@ class StudyInfo:
     notes: sentences for the head of the study's page.
     parameters: for each parameter of the space, the parameters that decide whether a trial has it.
     log_parameters: those of them with a logarithmic range.
+    storage: folder or bucket of its event log and checkpoints; empty if not known.
     """
 
     name: str
@@ -39,6 +40,7 @@ class StudyInfo:
     notes: tuple[str, ...] = ()
     parameters: Mapping[str, Collection[str]] = field(default_factory=dict)
     log_parameters: Collection[str] = ()
+    storage: str = ""
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,8 @@ def _add_missing_info(store: Store, study: StudyInfo, run: "Run") -> None:
     """
     client, run_id = store.create_client(), run.info.run_id
     client.set_experiment_tag(store.experiment_id, *build_view_tag(study, run))
+    if study.storage:
+        client.set_tag(run_id, tags.STORAGE, study.storage)
     client.set_tag(run_id, tags.NOTE, render_study_note(study, build_study_path(store, run_id)))
     logged = {file.path for file in client.list_artifacts(run_id)}
     texts = {"space.yaml": study.space, "command.txt": study.command + "\n"}

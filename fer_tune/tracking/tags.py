@@ -11,6 +11,9 @@ FACES_HASH = "fer_tune.faces_sha256"
 PROTOCOL = "fer_tune.protocol"
 CODE_VERSION = "fer_tune.code_version"
 SEED = "fer_tune.seed"
+STORAGE = "fer_tune.storage"  # `--storage` of the study; on parent runs only
+# On the parent run of a study that `fer-tune studies delete` removed. MLflow keeps deleted runs.
+REMOVED = "fer_tune.removed"
 
 DATA_TAGS = (SOURCE, FACES_HASH, PROTOCOL)
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_tune.events import RESUMABLE_ENDINGS, EpochEnded, TrialEnded, TrialStarted
-from fer_tune.retrain.choose_trial import choose_trial
 from fer_tune.study.ranking import rank_trials
 from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.settings import read_settings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
+from fer_tune.tracking.choose_trial import choose_trial
 from fer_tune.tracking.find_study_run import find_parent_run
 from fer_tune.tracking.queries import find_study, list_trial_runs
 from fer_tune.tracking.store import open_store

@@ -3,8 +3,8 @@ from collections.abc import Sequence
 import pytest
 
 from fer_tune.events import Ending
-from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.ranking import rank_trials, ranking_key, score_trials
+from fer_tune.scoring.metrics import EpochResult, ranking_key
+from fer_tune.study.ranking import rank_trials, score_trials
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.trial_config import TrialConfig
 

@@ -7,9 +7,9 @@ import pytest
 from fer_tune.common.errors import UserError
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.events import Event
-from fer_tune.retrain.choose_trial import choose_trial
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
+from fer_tune.tracking.choose_trial import choose_trial
 from fer_tune.tracking.find_study_run import list_study_names
 from fer_tune.tracking.queries import (
     StudyRun,

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.errors import explain_os_errors
 from fer_tune.events import RESUMABLE_ENDINGS, EpochEnded, Event, TrialEnded
-from fer_tune.scoring.metrics import is_better
-from fer_tune.study.ranking import ranking_key
+from fer_tune.scoring.metrics import is_better, ranking_key
 from fer_tune.trial.delete_checkpoint import delete_checkpoint
 
 CHECKPOINTS = "checkpoints"  # the folder of all checkpoints, in a study's folder
