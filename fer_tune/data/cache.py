@@ -20,10 +20,11 @@ from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
 from fer_tune.data.formats.folder_scan import has_data_suffix, scan_folder
 from fer_tune.data.read_options import ReadOptions
 
-_DECODER_VERSION = 3  # raised when the same files would give other arrays
+_DECODER_VERSION = 4  # raised when the same files would give other arrays
 _KEY_PATTERN = re.compile("[0-9a-f]{64}")
 _MAX_DATA_SETS = 5  # FER2013 takes 80 MB
 _HOUR_SECONDS = 3600  # no file takes longer to write
+_PARTS = ("images", "labels", "names")  # fields of `Faces`
 _ABOUT = "told"  # the array of everything but faces; earlier versions use this name too
 
 
@@ -81,7 +82,7 @@ def _load_npz(path: Path) -> Splits | None:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays[_ABOUT]))
             train, validation, test = (
-                Faces(arrays[f"{name}_images"], arrays[f"{name}_labels"]) for name in SPLIT_NAMES
+                Faces(*(arrays[f"{name}_{part}"] for part in _PARTS)) for name in SPLIT_NAMES
             )
         about |= {name: tuple(about[name]) for name in ("classes", "notes")}
         return Splits(train=train, validation=validation, test=test, **about)
@@ -93,8 +94,7 @@ def _pack_npz(splits: Splits) -> bytes:
     about = {name: getattr(splits, name) for name in ("classes", "source", "protocol", "notes")}
     arrays = {_ABOUT: np.array(json.dumps(about))}
     for name in SPLIT_NAMES:
-        arrays[f"{name}_images"] = splits[name].images
-        arrays[f"{name}_labels"] = splits[name].labels
+        arrays |= {f"{name}_{part}": getattr(splits[name], part) for part in _PARTS}
     packed = io.BytesIO()
     np.savez(packed, allow_pickle=False, **arrays)
     return packed.getvalue()

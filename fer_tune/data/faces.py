@@ -1,7 +1,7 @@
 """Faces as arrays of one fixed shape, whatever file they come from."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -23,23 +23,30 @@ class Faces:
 
     images: (N, 48, 48) uint8, 0 is black and 255 white.
     labels: (N,) int64, indices into the class names of the splits.
+    names: (N,) text, where the data set has each face: the path of its image, or table and row.
+        Without names, faces are called by their position.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    names: NDArray[np.str_] = field(default_factory=lambda: np.array([], np.str_))
 
     def __post_init__(self) -> None:
+        if not len(self.names):
+            object.__setattr__(self, "names", np.arange(len(self.labels)).astype(np.str_))
         if self.images.shape != (len(self.labels), SIDE, SIDE) or self.images.dtype != np.uint8:
             raise ValueError(f"images are {self.images.dtype} {self.images.shape}")
         if self.labels.shape != (len(self.images),) or self.labels.dtype != np.int64:
             raise ValueError(f"labels are {self.labels.dtype} {self.labels.shape}")
+        if self.names.shape != self.labels.shape:
+            raise ValueError(f"{len(self.names)} names for {len(self.labels)} faces")
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, index: NDArray[np.int64]) -> "Faces":
         """Return the faces at `index`, (M,) int64, in that order."""
-        return Faces(self.images[index], self.labels[index])
+        return Faces(self.images[index], self.labels[index], self.names[index])
 
     def count_by_class(self, classes: int) -> NDArray[np.int64]:
         """Return the number of faces of each class, (classes,) int64."""
@@ -71,7 +78,10 @@ class Splits:
         return faces
 
     def content_hash(self) -> str:
-        """Return SHA-256 of class names, pixels and labels: equal faces in any format match."""
+        """Return SHA-256 of class names, pixels and labels: equal faces in any format match.
+
+        The names of the faces do not count.
+        """
         digest = hashlib.sha256("\0".join(self.classes).encode())
         for name in SPLIT_NAMES:
             digest.update(np.ascontiguousarray(self[name].images).data)

@@ -55,8 +55,8 @@ def apply_data_plan(plan: DataPlan, train: Faces, seed: int) -> TrainingFaces:
     originals, copied = COPY_SELECTORS[plan](train.labels, rng)
     copies = _augment_images(train.images[copied], seed)
     images = np.concatenate([train.images[originals], copies])
-    labels = train.labels[np.concatenate([originals, copied])]
-    return TrainingFaces(Faces(images, labels), copies=len(copied))
+    both = np.concatenate([originals, copied])
+    return TrainingFaces(Faces(images, train.labels[both], train.names[both]), copies=len(copied))
 
 
 def _weigh_by_sqrt_frequency(labels: _Labels) -> NDArray[np.float64]:

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from fer_tune.scoring.metrics import Scores
 
-# Columns of the CSV, in the order of the fields.
+# Columns of the CSV, in the order of the fields; those of TTA are last.
 _COLUMNS = ("truth", "prediction", "probability", "flip_prediction", "flip_probability")
+_NAME_COLUMN = "face"
+_CLASS_PREFIX = "probability_"  # before the class, in the columns of the probabilities of a class
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,30 +22,39 @@ class Predictions:
 
     truth: (N,) int64, true classes.
     predicted: (N,) int64, predicted classes.
-    probability: (N,) float64, the model's probability of the predicted class.
+    probability: (N,) float64, the model's probability of the predicted class; NaN if unknown.
     flip_predicted, flip_probability: the same with test-time augmentation (TTA): probabilities of
-        the face and of its mirror image are averaged.
+        the face and of its mirror image are averaged. None if TTA was not tried.
+    names: (N,) text, see `Faces.names`; None in older files.
+    probabilities: (N, C) float64, of all classes; None in older files.
     """
 
     truth: NDArray[np.int64]
     predicted: NDArray[np.int64]
     probability: NDArray[np.float64]
-    flip_predicted: NDArray[np.int64]
-    flip_probability: NDArray[np.float64]
+    flip_predicted: NDArray[np.int64] | None = None
+    flip_probability: NDArray[np.float64] | None = None
+    names: NDArray[np.str_] | None = None
+    probabilities: NDArray[np.float64] | None = None
 
     @classmethod
     def from_probabilities(
         cls,
         truth: NDArray[np.int64],  # (N,)
         plain: NDArray[np.float64],  # (N, C) probabilities
-        flipped: NDArray[np.float64],  # (N, C), of the mirror images
+        flipped: NDArray[np.float64] | None = None,  # (N, C), of the mirror images
+        names: NDArray[np.str_] | None = None,  # (N,)
     ) -> Self:
         """Return the most likely classes."""
+        predicted, probability = plain.argmax(1), plain.max(1)
+        if flipped is None:
+            return cls(truth, predicted, probability, None, None, names, plain)
         mean = (plain + flipped) / 2
-        return cls(truth, plain.argmax(1), plain.max(1), mean.argmax(1), mean.max(1))
+        return cls(truth, predicted, probability, mean.argmax(1), mean.max(1), names, plain)
 
     def score_with_tta(self, classes: int) -> Scores:
         """Return the scores with TTA; their loss is NaN, as it is not known."""
+        assert self.flip_predicted is not None
         confusion = build_confusion_matrix(self.truth, self.flip_predicted, classes)
         return Scores(float("nan"), confusion)
 
@@ -57,9 +68,14 @@ class Predictions:
         import pandas as pd
 
         names = np.array(classes, dtype=object)
-        plain = names[self.truth], names[self.predicted], self.probability
-        flipped = names[self.flip_predicted], self.flip_probability
-        table = pd.DataFrame(dict(zip(_COLUMNS, (*plain, *flipped), strict=True)))
+        columns: list[NDArray[Any]] = [names[self.truth], names[self.predicted], self.probability]
+        if self.flip_predicted is not None and self.flip_probability is not None:
+            columns += [names[self.flip_predicted], self.flip_probability]
+        table = pd.DataFrame(dict(zip(_COLUMNS, columns, strict=False)))
+        if self.names is not None:
+            table[_NAME_COLUMN] = self.names
+        if self.probabilities is not None:
+            table[[f"{_CLASS_PREFIX}{name}" for name in classes]] = self.probabilities
         return str(table.to_csv(index_label="row", lineterminator="\n", float_format="%.6f"))
 
     @classmethod
@@ -76,10 +92,19 @@ class Predictions:
                 return table[name].to_numpy(dtype=np.float64)
             return np.array([index[class_name] for class_name in table[name]], dtype=np.int64)
 
+        by_class = [f"{_CLASS_PREFIX}{name}" for name in classes]
+        has_tta, has_all = _COLUMNS[-1] in table, set(by_class) <= set(table.columns)
         try:
-            return cls(*map(parse_column, _COLUMNS))
+            columns = [parse_column(name) for name in _COLUMNS[: 5 if has_tta else 3]]
         except KeyError as error:
             raise ValueError(f"no predictions of these classes: {error}") from error
+        names = table[_NAME_COLUMN].to_numpy(dtype=np.str_) if _NAME_COLUMN in table else None
+        probabilities = table[by_class].to_numpy(dtype=np.float64) if has_all else None
+        truth, predicted, probability, *tta = columns
+        flip_predicted, flip_probability = tta or (None, None)
+        return cls(
+            truth, predicted, probability, flip_predicted, flip_probability, names, probabilities
+        )
 
 
 def build_confusion_matrix(

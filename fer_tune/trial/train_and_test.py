@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -63,6 +63,7 @@ def train_and_test(
     state.model.load_state_dict(state.best_weights)
     on_device = DeviceData.from_faces(test_faces, device)
     scores, predictions = predict_and_score(state.model, on_device, classes)
+    predictions = replace(predictions, names=test_faces.names)
     return TrainedModel(state.model, best, scores, predictions)
 
 

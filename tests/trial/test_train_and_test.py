@@ -101,7 +101,10 @@ def test_predictions_hold_each_face_and_its_mirror_image(
     done, _ = run(task, faces, unseen, tmp_path)
     said = done.predictions
     np.testing.assert_array_equal(said.truth, unseen.labels)
+    np.testing.assert_array_equal(said.names, unseen.names)
     assert (said.predicted == unseen.labels).mean() == done.test_scores.accuracy
+    assert said.probabilities is not None
+    assert said.flip_probability is not None
     logits = []
     for images in (unseen.images, unseen.images[:, :, ::-1].copy()):
         with torch.inference_mode(), use_autocast(CPU):
@@ -109,5 +112,6 @@ def test_predictions_hold_each_face_and_its_mirror_image(
     plain, mirrored = (each.double().softmax(1).numpy() for each in logits)
     np.testing.assert_array_equal(said.predicted, plain.argmax(1))
     np.testing.assert_allclose(said.probability, plain.max(1))
+    np.testing.assert_allclose(said.probabilities, plain)
     np.testing.assert_array_equal(said.flip_predicted, (plain + mirrored).argmax(1))
     np.testing.assert_allclose(said.flip_probability, ((plain + mirrored) / 2).max(1))

@@ -43,4 +43,6 @@ def _draw_split(name: SplitName, seed: int) -> Faces:
     expressions = labels.copy()
     is_noisy = rng.random(len(labels)) < LABEL_NOISE
     expressions[is_noisy] = rng.permutation(expressions[is_noisy])
-    return Faces(draw_portraits([EMOTIONS[label] for label in expressions], rng), labels)
+    images = draw_portraits([EMOTIONS[label] for label in expressions], rng)
+    names = np.array([f"demo/{name}/{number:04d}" for number in range(len(labels))])
+    return Faces(images, labels, names)

@@ -57,7 +57,7 @@ def read_csv(file: OpenableFile, split: SplitName | None, collector: FaceCollect
         labels = " or ".join(columns.names[index] for index in columns.labels)
         collector.label_column, collector.advice = f"column {labels}", pixel_text.ADVICE
         for number, row in rows:
-            _read_row(row, columns, split, f"{name}, row {number}", collector)
+            _read_row(row, columns, split, f"{file.path}, row {number}", collector)
 
 
 def _read_row(
@@ -87,7 +87,7 @@ def _read_row(
     else:
         labels = [(columns.names[index], values[index]) for index in columns.labels]
         label = merge_labels(labels, collector.label_pairs, location)
-        collector.add_face(split, label, pixels, location=f"{location}: {collector.label_column}")
+        collector.add_face(split, label, pixels, location=location)
 
 
 def _build_columns_error(top: list[tuple[int, list[str]]], name: str) -> UserError:

@@ -69,6 +69,7 @@ class FaceCollector:
         self._pixels: defaultdict[SplitName | None, bytearray] = defaultdict(bytearray)
         self._deep: list[tuple[SplitName | None, int, DeepFace]] = []  # with their places
         self._labels: defaultdict[SplitName | None, list[str]] = defaultdict(list)
+        self._names: defaultdict[SplitName | None, list[str]] = defaultdict(list)
         self._locations: defaultdict[str, list[str]] = defaultdict(list)  # by label, the first
         self._unknown_splits: Counter[str] = Counter()
         self._bad: list[str] = []
@@ -85,7 +86,7 @@ class FaceCollector:
         """Add a face with the sentences on its conversions.
 
         label: as the data set has it, or the name of a class.
-        location: where the label stands, for errors.
+        location: path of the image, or table and row; it becomes the face's name.
         """
         if self._is_coded:
             label = normalize_label(label)
@@ -94,8 +95,10 @@ class FaceCollector:
             pixels = pixels.by_depth[DEPTHS[-1]]
         self._pixels[split] += pixels.tobytes()
         self._labels[split].append(label)
+        self._names[split].append(escape_unprintable(location))
         if len(self._locations[label]) < _MAX_BAD_LISTED:
-            self._locations[label].append(location)
+            column = f": {self.label_column}" if self.label_column else ""
+            self._locations[label].append(f"{location}{column}")
         self._conversions.update(conversions)
 
     def add_bad_face(self, location: str, reason: str) -> None:
@@ -186,7 +189,8 @@ class FaceCollector:
     def _build_faces(self, key: SplitName | None, index: Mapping[str, int]) -> Faces:
         images = np.frombuffer(self._pixels[key], np.uint8).reshape(-1, SIDE, SIDE)
         labels = np.array([index.get(name, -1) for name in self._labels[key]], np.int64)
-        return Faces(images[labels >= 0], labels[labels >= 0])
+        names = np.array(self._names[key], np.str_)
+        return Faces(images, labels, names).take(np.flatnonzero(labels >= 0))
 
     def _build_no_faces_error(self) -> UserError:
         problem = f"{self.source} holds no readable faces"

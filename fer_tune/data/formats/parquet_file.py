@@ -48,7 +48,7 @@ def read_parquet(file: OpenableFile, collector: FaceCollector) -> None:
             for batch in table.iter_batches(_BATCH_ROWS, columns=columns.names):
                 for values in batch.to_pylist():
                     row += 1
-                    columns.read_row(values, f"{name}, row {row}")
+                    columns.read_row(values, f"{file.path}, row {row}")
     # ValueError, of READ_ERRORS: text that is not UTF-8.
     except (pyarrow.ArrowException, *READ_ERRORS) as error:
         if getattr(error, "errno", None):  # the system's reason; the file is not broken
@@ -97,8 +97,7 @@ class _FaceColumns:
         else:
             labels = [(name, self._parse_label(values[name], name)) for name in self._classes]
             label = merge_labels(labels, self._collector.label_pairs, location)
-            place = f"{location}: {self._collector.label_column}"
-            self._collector.add_face(split, label, pixels, conversions, place)
+            self._collector.add_face(split, label, pixels, conversions, location)
 
     def _decode_image(self, value: Any) -> tuple[NDArray[np.uint8] | DeepFace, tuple[str, ...]]:
         data = value.get("bytes") if isinstance(value, dict) else value
