@@ -16,7 +16,8 @@ import numpy as np
 
 from fer_tune.common import atomic
 from fer_tune.common.safe_text import escape_unprintable
-from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
+from fer_tune.data.faces import Faces
+from fer_tune.data.formats.decoded_faces import DecodedFaces
 from fer_tune.data.formats.folder_scan import has_data_suffix, scan_folder
 from fer_tune.data.read_options import ReadOptions
 
@@ -37,28 +38,30 @@ def locate_cache_folder() -> Path:
     return platformdirs.user_cache_path("fer_tune")
 
 
-def load_or_decode(path: Path, decode: Callable[[], Splits], options: ReadOptions) -> Splits:
+def load_or_decode(
+    path: Path, decode: Callable[[], DecodedFaces], options: ReadOptions
+) -> DecodedFaces:
     """Return what `decode` makes of the files at `path`, from the cache if they have not changed.
 
     The key is the options and the names, sizes and times of the files, so most starts read no
     source file. A moved copy is decoded again, and so are a broken cache and that of an earlier
-    version. If the cache cannot be written, a note of the splits says so.
+    version. If the cache cannot be written, a note says so.
     """
     key = _hash_stats(path, options)
     file = locate_cache_folder() / f"{key}.npz"
     cached = _load_npz(file)
     if cached is not None:
         return cached
-    splits = decode()
+    decoded = decode()
     if key != _hash_stats(path, options):  # a file changed while it was read
-        return splits
+        return decoded
     try:
-        atomic.write_file(file, _pack_npz(splits))
+        atomic.write_file(file, _pack_npz(decoded))
         _prune_cache()
     except OSError as error:
         note = f"the cache in {locate_cache_folder()} cannot be written: {error.strerror}"
-        return replace(splits, notes=(*splits.notes, escape_unprintable(note)))
-    return splits
+        return replace(decoded, notes=(*decoded.notes, escape_unprintable(note)))
+    return decoded
 
 
 def _hash_stats(path: Path, options: ReadOptions) -> str:
@@ -74,27 +77,28 @@ def _hash_stats(path: Path, options: ReadOptions) -> str:
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
-def _load_npz(path: Path) -> Splits | None:
+def _load_npz(path: Path) -> DecodedFaces | None:
     try:
         with suppress(OSError):
             os.utime(path)  # `_prune_cache` deletes the files used least recently
         # Opened by us: NumPy leaves a file open that it cannot read.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays[_ABOUT]))
-            train, validation, test = (
-                Faces(*(arrays[f"{name}_{part}"] for part in _PARTS)) for name in SPLIT_NAMES
-            )
-        about |= {name: tuple(about[name]) for name in ("classes", "notes")}
-        return Splits(train=train, validation=validation, test=test, **about)
+            splits = {
+                name: Faces(*(arrays[f"{name}_{part}"] for part in _PARTS))
+                for name in about["splits"]
+            }
+        classes, notes = tuple(about["classes"]), tuple(about["notes"])
+        return DecodedFaces(classes, splits, notes, about["has_splits"])
     except Exception:  # NumPy and zipfile raise nearly anything for a damaged file
         return None
 
 
-def _pack_npz(splits: Splits) -> bytes:
-    about = {name: getattr(splits, name) for name in ("classes", "source", "protocol", "notes")}
-    arrays = {_ABOUT: np.array(json.dumps(about))}
-    for name in SPLIT_NAMES:
-        arrays |= {f"{name}_{part}": getattr(splits[name], part) for part in _PARTS}
+def _pack_npz(decoded: DecodedFaces) -> bytes:
+    about = {name: getattr(decoded, name) for name in ("classes", "notes", "has_splits")}
+    arrays = {_ABOUT: np.array(json.dumps({**about, "splits": list(decoded.splits)}))}
+    for name, faces in decoded.splits.items():
+        arrays |= {f"{name}_{part}": getattr(faces, part) for part in _PARTS}
     packed = io.BytesIO()
     np.savez(packed, allow_pickle=False, **arrays)
     return packed.getvalue()

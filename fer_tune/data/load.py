@@ -9,8 +9,8 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.data import cache
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE, DEMO_WARNING, draw_demo_splits
-from fer_tune.data.faces import Splits
-from fer_tune.data.formats import read_faces
+from fer_tune.data.faces import SPLIT_NAMES, Splits
+from fer_tune.data.formats import DecodedFaces, read_faces
 from fer_tune.data.formats.folder_scan import LEFT_OUT, has_data_suffix, scan_folder
 from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
 from fer_tune.data.split import split_faces
@@ -26,27 +26,43 @@ def load_splits(path: Path | None, options: ReadOptions = DEFAULT_OPTIONS) -> Sp
 
     Raises UserError for everything that the user can correct.
     """
+    return split_decoded(*load_decoded(path, options))
+
+
+def load_decoded(path: Path | None, options: ReadOptions) -> tuple[DecodedFaces, Path | None]:
+    """Return a data set's faces in its own splits, and its absolute path; None for demo faces.
+
+    path: see `load_splits`; the errors are the same.
+    """
     path = path or _find_default_path()
     if path is None and options.labels:
         raise UserError("--labels needs a data set; name its file or folder too")
     if path is None:
-        return replace(draw_demo_splits(), notes=_explain_unused_folder())
+        demo = draw_demo_splits()
+        own = {name: demo[name] for name in SPLIT_NAMES}
+        return DecodedFaces(demo.classes, own, _explain_unused_folder()), None
     _check_readable(path)
     # "." has no useful name, and a link's target may have none: hubs call it by a hash.
     origin = path.resolve() if path.name in {"", ".."} else path.parent.resolve() / path.name
-
-    def decode() -> Splits:
-        decoded = read_faces(origin, options)
-        try:
-            return split_faces(decoded, origin.name)
-        except UserError as error:  # what was left out may be the reason
-            left_out = [note for note in decoded.notes if note.startswith(LEFT_OUT)]
-            raise UserError("; ".join([str(error), *left_out])) from None
-
     try:
-        splits = cache.load_or_decode(origin, decode, options)
+        decoded = cache.load_or_decode(origin, lambda: read_faces(origin, options), options)
     except OSError as error:
         raise UserError(f"{error.filename or origin} cannot be read: {error.strerror}") from None
+    return decoded, origin
+
+
+def split_decoded(decoded: DecodedFaces, origin: Path | None) -> Splits:
+    """Return the three splits that a study makes of what `load_decoded` returned.
+
+    Raises UserError if the faces are too few for it, or of one class.
+    """
+    if origin is None:
+        return replace(draw_demo_splits(), notes=decoded.notes)
+    try:
+        splits = split_faces(decoded, origin.name)
+    except UserError as error:  # what was left out may be the reason
+        left_out = [note for note in decoded.notes if note.startswith(LEFT_OUT)]
+        raise UserError("; ".join([str(error), *left_out])) from None
     return replace(splits, source=escape_unprintable(origin.name), origin=origin)
 
 

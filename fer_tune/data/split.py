@@ -1,6 +1,7 @@
 """The splits of a data set: its own, or tenths held out of its training faces."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -58,6 +59,26 @@ def split_faces(decoded: DecodedFaces, source: str) -> Splits:
     splits = Splits(decoded.classes, train, validation, test, source, sentence, notes)
     _check_class_coverage(splits, drawn)
     return splits
+
+
+def select_split(decoded: DecodedFaces, name: SplitName | Literal["all"], source: str) -> Faces:
+    """Return the faces of one split as a study has it, or all faces; a class may be missing.
+
+    A lone split other than train is the test split.
+
+    Raises UserError if the data set does not have the split.
+    """
+    faces = {own: _sort_faces(own_faces) for own, own_faces in decoded.splits.items()}
+    if name == "all":
+        parts = [(each.images, each.labels, each.names) for each in faces.values()]
+        return Faces(*map(np.concatenate, zip(*parts, strict=True)))
+    if "train" in faces:
+        _hold_out_missing_splits(faces)
+    elif name == "test" and len(faces) == 1:
+        return faces.popitem()[1]
+    if name not in faces:
+        raise UserError(f"{source} has no {name} faces; it has {', '.join(faces)}, or use all")
+    return faces[name]
 
 
 def _hold_out_missing_splits(faces: dict[SplitName, Faces]) -> tuple[str, tuple[SplitName, ...]]:

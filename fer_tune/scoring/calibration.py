@@ -1,11 +1,26 @@
 """Calibration: how far probabilities can be believed, and the temperature that corrects them."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 BINS = 15  # of equal width, as in Guo et al. 2017, section 2
 _TEMPERATURES = 0.1, 10.0  # range of the fit; a few faces without an error would give 0
 _SMALLEST = 1e-30  # probability whose logarithm stands for that of 0
+
+
+class ConfidenceBins(NamedTuple):
+    """Sums over the faces of each bin, (BINS,): a reliability diagram shows their means.
+
+    faces: number of faces.
+    correct: number of faces that are predicted correctly.
+    confidence: sum of the probabilities of the predicted classes.
+    """
+
+    faces: NDArray[np.float64]
+    correct: NDArray[np.float64]
+    confidence: NDArray[np.float64]
 
 
 def measure_calibration_error(
@@ -17,10 +32,21 @@ def measure_calibration_error(
     The faces are divided into bins by the probability of the predicted class. In each bin, the
     accuracy should equal the mean probability. The error is the mean difference over the faces.
     """
+    bins = bin_by_confidence(probabilities, truth)
+    return float(np.abs(bins.correct - bins.confidence).sum() / max(len(truth), 1))
+
+
+def bin_by_confidence(
+    probabilities: NDArray[np.float64],  # (N, C)
+    truth: NDArray[np.int64],  # (N,)
+) -> ConfidenceBins:
+    """Return the faces divided into BINS bins by the probability of the predicted class."""
     confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    differences = np.bincount(bins, correct - confidence, BINS)
-    return float(np.abs(differences).sum() / max(len(truth), 1))
+    sums = (
+        np.bincount(bins, weights, BINS) for weights in (np.ones(len(bins)), correct, confidence)
+    )
+    return ConfidenceBins(*(np.asarray(each, dtype=np.float64) for each in sums))
 
 
 def apply_temperature(

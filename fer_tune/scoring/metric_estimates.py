@@ -45,6 +45,35 @@ class Estimate(NamedTuple):
         return max(self.value - low, 0.0), max(high - self.value, 0.0)
 
 
+class ClassEstimates(NamedTuple):
+    """The scores of a class, or their means over the classes, with intervals.
+
+    faces: number of faces of the class.
+    """
+
+    name: str
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+    faces: int
+
+
+def estimate_class_scores(confusion: Matrix, classes: Sequence[str]) -> list[ClassEstimates]:
+    """Return the scores of each class; the last row, "macro mean", has their means."""
+    scores = Scores(0.0, np.asarray(confusion, dtype=np.int64))
+    intervals, faces = bootstrap_intervals(scores.confusion), scores.confusion.sum(axis=1)
+    measures = ("precision", "recall", "f1")
+    by_class = [
+        map(Estimate, getattr(scores, name).tolist(), getattr(intervals, name)) for name in measures
+    ]
+    precision, recall, f1 = (
+        Estimate(float(getattr(scores, name).mean()), getattr(intervals, f"macro_{name}"))
+        for name in measures
+    )
+    rows = map(ClassEstimates, classes, *by_class, faces.tolist())
+    return [*rows, ClassEstimates("macro mean", precision, recall, f1, int(faces.sum()))]
+
+
 def estimate_metric(result: EpochResult, metric: str) -> Estimate:
     """Return a metric of an epoch; its interval shows the influence of the validation faces.
 
@@ -108,12 +137,11 @@ def _estimate_scores(confusion: Matrix, classes: Sequence[str]) -> dict[str, Est
     scores = Scores(0.0, np.array(confusion, dtype=np.int64))
     if not scores.confusion.sum():
         return {}
-    intervals = bootstrap_intervals(scores.confusion)
-    by_class = zip(classes, scores.f1.tolist(), intervals.f1, strict=True)
+    *by_class, mean = estimate_class_scores(scores.confusion, classes)
     return {
-        "macro F1": Estimate(scores.macro_f1, intervals.macro_f1),
-        "accuracy": Estimate(scores.accuracy, intervals.accuracy),
-        **{f"{name} F1": Estimate(f1, interval) for name, f1, interval in by_class},
+        "macro F1": mean.f1,
+        "accuracy": Estimate(scores.accuracy, bootstrap_intervals(scores.confusion).accuracy),
+        **{f"{own.name} F1": own.f1 for own in by_class},
     }
 
 

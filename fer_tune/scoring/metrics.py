@@ -86,17 +86,17 @@ def build_epoch_metrics(
     return {
         "train/accuracy": train.accuracy,
         "train/loss": train.loss,
-        **_build_split_metrics("val", validation, classes),
+        **build_split_metrics("val", validation, classes),
         "gap": train.accuracy - validation.accuracy,
     }
 
 
-def build_test_metrics(test: Scores, classes: Sequence[str]) -> dict[str, float]:
-    """Return the scores on the test faces by name: `test/accuracy`, `test_f1/<class>`, ..."""
-    return _build_split_metrics("test", test, classes)
+def build_split_metrics(split: str, scores: Scores, classes: Sequence[str]) -> dict[str, float]:
+    """Return the scores on some faces by name: `test/accuracy`, `test_f1/<class>`, ...
 
+    split: prefix of the names, such as "test".
+    """
 
-def _build_split_metrics(split: str, scores: Scores, classes: Sequence[str]) -> dict[str, float]:
     names = ("accuracy", "loss", "macro_f1")
     metrics: dict[str, float] = {f"{split}/{name}": getattr(scores, name) for name in names}
     if (polarity := scores.polarity_accuracy(classes)) is not None:

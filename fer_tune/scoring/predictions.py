@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -51,6 +51,11 @@ class Predictions:
             return cls(truth, predicted, probability, None, None, names, plain)
         mean = (plain + flipped) / 2
         return cls(truth, predicted, probability, mean.argmax(1), mean.max(1), names, plain)
+
+    def take(self, index: NDArray[np.int64]) -> Self:
+        """Return the predictions at `index`, (M,) int64, in that order."""
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{k: v[index] for k, v in columns.items() if v is not None})
 
     def score_with_tta(self, classes: int) -> Scores:
         """Return the scores with TTA; their loss is NaN, as it is not known."""

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fer_tune.scoring.metrics import EpochResult, Scores, build_test_metrics, list_metric_names
+from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.scoring.metrics import EpochResult, Scores, list_metric_names
 from fer_tune.scoring.predictions import Predictions
-from fer_tune.scoring.significance import bootstrap_intervals
 from fer_tune.tracking import tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix, parse_confusion_csv
 from fer_tune.tracking.mlflow_metric_names import to_best_metrics, to_best_name, to_epoch_metrics
@@ -66,11 +66,9 @@ class SeedRun:
         """Log the best epoch, the test scores, the predictions and the model."""
         store, run_id, client = self._store, self.run_id, self._store.create_client()
         best, test, classes = trained.best, trained.test_scores, self._info.classes
-        intervals = bootstrap_intervals(test.confusion)
-        values = to_best_metrics(best, self._info.study.metric) | build_test_metrics(test, classes)
-        for name, interval in (("accuracy", intervals.accuracy), ("macro_f1", intervals.macro_f1)):
-            values |= {f"test/{name}_low": interval.low, f"test/{name}_high": interval.high}
-        store.log_metrics(run_id, values)
+        evaluation = Evaluation(classes, trained.predictions)
+        values = to_best_metrics(best, self._info.study.metric) | evaluation.build_metrics("test")
+        store.log_metrics(run_id, values | {"test/loss": test.loss})
         for name, confusion, title in (
             ("confusion", best.confusion, f"validation split, epoch {best.epoch}"),
             ("test_confusion", test.confusion.tolist(), "test split"),

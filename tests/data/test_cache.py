@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fer_tune.common import atomic
 from fer_tune.data import cache
 from fer_tune.data.faces import EMOTIONS, SPLIT_NAMES, Faces, Splits
+from fer_tune.data.formats import DecodedFaces
 from fer_tune.data.load import load_splits
 from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
 from tests.data.held import drawn_faces, write_csv
@@ -22,11 +23,16 @@ class Decoder:
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self) -> Splits:
+    def __call__(self) -> DecodedFaces:
         self.calls += 1
         images = np.random.default_rng(0).integers(0, 256, (6, 48, 48), dtype=np.uint8)
         faces = Faces(images, np.arange(6) % 2)
-        return Splits(("happy", "sad"), faces, faces, faces, "faces.csv", "all of it", ("a note",))
+        return DecodedFaces(("happy", "sad"), dict.fromkeys(SPLIT_NAMES, faces), ("a note",))
+
+
+def hash_faces(decoded: DecodedFaces) -> str:
+    train, validation, test = (decoded.splits[name] for name in SPLIT_NAMES)
+    return Splits(decoded.classes, train, validation, test, "", "").content_hash()
 
 
 @pytest.fixture
@@ -40,13 +46,10 @@ def test_the_second_start_decodes_nothing_and_gives_the_same(source: Path) -> No
     decode = Decoder()
     first, second = (cache.load_or_decode(source, decode, DEFAULT_OPTIONS) for _ in range(2))
     assert decode.calls == 1
-    assert first.content_hash() == second.content_hash()
-    for splits in (first, second):
-        assert (splits.source, splits.protocol, splits.notes) == (
-            "faces.csv",
-            "all of it",
-            ("a note",),
-        )
+    assert hash_faces(first) == hash_faces(second)
+    for decoded in (first, second):
+        assert (decoded.notes, decoded.has_splits) == (("a note",), True)
+        assert decoded.splits["test"].names.tolist() == ["0", "1", "2", "3", "4", "5"]
 
 
 def test_a_touched_file_is_decoded_again_once(source: Path) -> None:
@@ -61,7 +64,7 @@ def test_a_touched_file_is_decoded_again_once(source: Path) -> None:
 def test_a_file_that_changes_while_it_is_decoded_is_not_cached(source: Path) -> None:
     decode = Decoder()
 
-    def decode_and_change() -> Splits:
+    def decode_and_change() -> DecodedFaces:
         source.write_text("changed meanwhile")
         return decode()
 
@@ -78,7 +81,7 @@ def test_a_cache_of_an_earlier_version_is_not_read_and_goes_in_its_turn(
     (file,) = folder.glob("*.npz")
     file.with_suffix(".key").write_text(contents)
     file = file.rename(folder / f"{contents}.npz")
-    assert cache.load_or_decode(source, decode, DEFAULT_OPTIONS).content_hash()
+    assert hash_faces(cache.load_or_decode(source, decode, DEFAULT_OPTIONS))
     assert decode.calls == 2
     monkeypatch.setattr(cache, "_MAX_DATA_SETS", 1)
     os.utime(file, (1, 1))
@@ -96,14 +99,14 @@ def write_cache_of_version_2(path: Path) -> Path:
     key = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     arrays: dict[str, NDArray[Any]] = {
         "told": np.array(
-            '{"classes": ["FER2013Train", "FER2013Test"], "source": "s", "protocol": "p", '
-            '"notes": []}'
+            '{"classes": ["FER2013Train", "FER2013Test"], "notes": [], "has_splits": true, '
+            '"splits": ["train", "validation", "test"]}'
         )
     }
     for name in SPLIT_NAMES:
         arrays[f"{name}_images"] = np.zeros((6, 48, 48), np.uint8)
         arrays[f"{name}_labels"] = np.arange(6) % 2
-        arrays[f"{name}_names"] = np.array(["1.png"] * 6)  # so that only its version is old
+        arrays[f"{name}_names"] = np.array(["1.png"] * 6)
     file = cache.locate_cache_folder() / f"{key}.npz"
     file.parent.mkdir(exist_ok=True)
     with file.open("wb") as binary:
@@ -158,11 +161,10 @@ def test_a_flipped_pixel_in_the_cache_is_noticed(source: Path) -> None:
     first = cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
     (file,) = cache.locate_cache_folder().glob("*.npz")
     data = bytearray(file.read_bytes())
-    data[data.index(first.train.images[0].tobytes())] ^= 1
+    data[data.index(first.splits["train"].images[0].tobytes())] ^= 1
     file.write_bytes(data)
-    assert (
-        cache.load_or_decode(source, decode, DEFAULT_OPTIONS).content_hash() == first.content_hash()
-    )
+    again = cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
+    assert hash_faces(again) == hash_faces(first)
     assert decode.calls == 2
 
 
@@ -187,9 +189,8 @@ def test_whatever_byte_of_the_cache_is_damaged_it_is_decoded_again(
     data[place] ^= 0xFF
     data[data.rindex(b"PK\x01\x02") + place % 46] ^= 0xFF
     file.write_bytes(data)
-    assert (
-        cache.load_or_decode(source, decode, DEFAULT_OPTIONS).content_hash() == first.content_hash()
-    )
+    again = cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
+    assert hash_faces(again) == hash_faces(first)
 
 
 def test_only_the_data_sets_used_last_are_kept(tmp_path: Path) -> None:
@@ -218,12 +219,12 @@ def test_several_at_once_prune_and_read_without_harm(tmp_path: Path) -> None:
         path.write_text(path.name)
 
     def cached(turn: int) -> tuple[str, tuple[str, ...]]:
-        splits = cache.load_or_decode(sources[turn % 8], Decoder(), DEFAULT_OPTIONS)
-        return splits.content_hash(), splits.notes
+        decoded = cache.load_or_decode(sources[turn % 8], Decoder(), DEFAULT_OPTIONS)
+        return hash_faces(decoded), decoded.notes
 
     with ThreadPoolExecutor(4) as pool:
         results = set(pool.map(cached, range(200)))
-    assert results == {(Decoder()().content_hash(), ("a note",))}
+    assert results == {(hash_faces(Decoder()()), ("a note",))}
     assert len(list(cache.locate_cache_folder().glob("*.npz"))) <= 5 + 4
 
 

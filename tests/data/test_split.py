@@ -7,7 +7,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.exact_duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName
 from fer_tune.data.formats import DecodedFaces
-from fer_tune.data.split import split_faces
+from fer_tune.data.split import select_split, split_faces
 
 CLASSES = ("happy", "sad")
 
@@ -81,3 +81,27 @@ def test_a_class_missing_from_a_split_is_named() -> None:
     lopsided = faces(10).take(np.arange(0, 10, 2))
     with pytest.raises(UserError, match="the test split has no faces of sad"):
         split_faces(decoded(train=faces(20), validation=faces(6), test=lopsided), "source")
+
+
+@pytest.mark.parametrize("name", SPLIT_NAMES)
+def test_a_selected_split_is_that_of_a_study(name: SplitName) -> None:
+    three = decoded(train=faces(40, 1), validation=faces(6, 2), test=faces(8, 3))
+    for data in (three, decoded(train=faces(40, 1), validation=faces(6, 2))):
+        ours, theirs = select_split(data, name, "here"), split_faces(data, "here")[name]
+        np.testing.assert_array_equal(ours.images, theirs.images)
+        np.testing.assert_array_equal(ours.names, theirs.names)
+
+
+@pytest.mark.parametrize("name", ["validation", "test"])
+def test_a_lone_held_out_split_is_selected_whole_as_the_test_split(name: SplitName) -> None:
+    assert len(select_split(decoded(**{name: faces(40)}), "test", "here")) == 40
+
+
+def test_all_faces_are_selected_with_their_names() -> None:
+    both = select_split(decoded(validation=faces(6, 1), test=faces(8, 2)), "all", "here")
+    assert len(both) == len(both.names) == 14
+
+
+def test_a_split_that_the_data_lacks_is_named() -> None:
+    with pytest.raises(UserError, match="here has no train faces; it has validation, test, or"):
+        select_split(decoded(validation=faces(6, 1), test=faces(8, 2)), "train", "here")

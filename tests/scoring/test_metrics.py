@@ -11,7 +11,7 @@ from fer_tune.scoring.metrics import (
     EpochResult,
     Scores,
     build_epoch_metrics,
-    build_test_metrics,
+    build_split_metrics,
     find_best_epoch,
     is_better,
     list_metric_names,
@@ -78,7 +78,7 @@ def test_the_gap_is_train_minus_validation_accuracy() -> None:
 
 
 def test_per_class_metrics_carry_the_name_of_their_class() -> None:
-    metrics = build_test_metrics(Scores(0.0, np.array([[1, 3], [0, 4]])), ("happy", "sad"))
+    metrics = build_split_metrics("test", Scores(0.0, np.array([[1, 3], [0, 4]])), ("happy", "sad"))
     assert metrics["test_recall/happy"] == pytest.approx(1 / 4)
     assert metrics["test_recall/sad"] == 1
     assert metrics["test_precision/sad"] == pytest.approx(4 / 7)

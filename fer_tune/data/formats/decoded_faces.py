@@ -32,11 +32,13 @@ class DecodedFaces:
 
     splits: faces by the data set's own split; all are in "train" if it has none.
     notes: sentences that say what was converted or left out.
+    has_splits: whether the data set says the split of each face.
     """
 
     classes: tuple[str, ...]
     splits: Mapping[SplitName, Faces]
     notes: tuple[str, ...] = ()
+    has_splits: bool = True
 
 
 # Names of metrics contain class names. MLflow reads paths in them, and limits their length.
@@ -144,7 +146,8 @@ class FaceCollector:
         self._reduce_deep_faces()
         by_label = {label: index[name] for label, name in names.items()}
         splits = {name or "train": self._build_faces(name, by_label) for name in self._labels}
-        return DecodedFaces(classes, splits, (*self._collect_notes(), *merges))
+        notes = (*self._collect_notes(), *merges)
+        return DecodedFaces(classes, splits, notes, has_splits=None not in self._labels)
 
     @property
     def _is_coded(self) -> bool:
