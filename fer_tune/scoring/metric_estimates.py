@@ -7,11 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.scoring.metrics import EpochResult, Scores, parse_classes
-from fer_tune.scoring.significance import (
-    ConfidenceInterval,
-    bootstrap_intervals,
-    judge_difference,
-)
+from fer_tune.scoring.significance import ConfidenceInterval, bootstrap_intervals, judge_difference
 
 _SMALLEST_LOSS = 0.005  # smaller losses are not worth a sentence
 _MAX_LOSSES = 3  # number of scores that are listed

@@ -7,16 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from fer_tune import defaults
-from fer_tune.common.cli import (
-    CommandParser,
-    format_program_name,
-    make_number_parser,
-    parse_nonempty,
-    parse_path,
-)
+from fer_tune.common import cli
 from fer_tune.data.read_options import LABELS_HELP, parse_labels
 from fer_tune.study.tune.cluster_connection import parse_cluster_address
 
@@ -67,10 +61,10 @@ def parse_options(argv: Sequence[str] | None) -> SearchOptions:
     return SearchOptions(**vars(build_parser().parse_args(argv)))
 
 
-def build_parser() -> CommandParser:
+def build_parser() -> cli.CommandParser:
     """Return the parser of the command line."""
-    parser = CommandParser(
-        prog=format_program_name("search"),
+    parser = cli.CommandParser(
+        prog=cli.format_program_name("search"),
         description="Run a hyperparameter study: find out what reduces overfitting.",
         epilog=_EXAMPLES,
     )
@@ -85,9 +79,9 @@ Group = argparse._ArgumentGroup
 
 
 def _add_option(
-    group: Group, name: str, parse: Callable[[str], object], metavar: str, help_text: str
+    group: Group, name: str, parse: Callable[[str], object], metavar: str, text: str, **more: Any
 ) -> None:
-    group.add_argument(name, type=parse, metavar=metavar, help=help_text)
+    group.add_argument(name, type=parse, metavar=metavar, help=text, **more)
 
 
 def _add_study_options(group: Group) -> None:
@@ -95,7 +89,7 @@ def _add_study_options(group: Group) -> None:
         "faces: fer2013.csv, image folders, a zip or parquet (default: $FER_TUNE_DATA, else "
         "data/, else drawn demo faces)"
     )
-    _add_option(group, "--data", parse_path, "PATH", text)
+    _add_option(group, "--data", cli.parse_path, "PATH", text)
     text = "leave out faces that cannot be read"
     group.add_argument("--skip-bad", action="store_true", default=None, help=text)
     _add_option(group, "--labels", parse_labels, "PAIRS", LABELS_HELP)
@@ -103,23 +97,23 @@ def _add_study_options(group: Group) -> None:
         "search space: paper, regularize, smoke, or a YAML file, which may have conditions (when:) "
         f"and a limit for the gap (constraints:) (default: {defaults.SPACE})"
     )
-    _add_option(group, "--space", parse_nonempty, "SPACE", text)
+    _add_option(group, "--space", cli.parse_nonempty, "SPACE", text)
     _add_option(group, "--trials", _parse_count, "N", f"trials in all (default: {defaults.TRIALS})")
     text = f"epochs of a completed trial (default: {defaults.EPOCHS})"
     _add_option(group, "--epochs", _parse_count, "N", text)
     text = "train on a sample of N training faces, stratified by class"
     _add_option(group, "--train-faces", _parse_count, "N", text)
-    _add_option(group, "--study", parse_nonempty, "NAME", "its name (default: space and time)")
+    _add_option(group, "--study", cli.parse_nonempty, "NAME", "its name (default: space and time)")
 
 
 def _add_search_options(group: Group) -> None:
     text = f"what to optimise (default: {defaults.METRIC})"
-    _add_option(group, "--metric", parse_nonempty, "NAME", text)
-    parse_seed = make_number_parser(0, int, 2**31)
+    _add_option(group, "--metric", cli.parse_nonempty, "NAME", text)
+    parse_seed = cli.make_number_parser(0, int, 2**31)
     text = f"seed of the proposals and of the training (default: {defaults.SEED})"
     _add_option(group, "--seed", parse_seed, "N", text)
     text = "give Optuna the trials of these studies, which used the same faces"
-    group.add_argument("--warm-start", type=parse_nonempty, nargs="+", metavar="STUDY", help=text)
+    _add_option(group, "--warm-start", cli.parse_nonempty, "STUDY", text, nargs="+")
     text = (
         "asha prunes weak trials at rungs; asha-promotion pauses them, and resumes those that turn "
         "out to be among the best; hyperband does the same, and draws each trial's first rung; "
@@ -129,7 +123,7 @@ def _add_search_options(group: Group) -> None:
     text = f"epochs before the first rung (default: {defaults.GRACE})"
     _add_option(group, "--grace", _parse_count, "N", text)
     text = f"at each rung, one trial in N continues (default: {defaults.REDUCTION})"
-    _add_option(group, "--reduction", make_number_parser(2, int), "N", text)
+    _add_option(group, "--reduction", cli.make_number_parser(2, int), "N", text)
 
 
 def _add_machine_options(group: Group) -> None:
@@ -140,32 +134,27 @@ def _add_machine_options(group: Group) -> None:
     _add_option(group, "--gpus-per-trial", _parse_gpus, "X", text)
     _add_option(group, "--time-budget", _parse_seconds, "TIME", "stop after 90s, 30m or 2h")
     text = "use this Ray cluster (default: $RAY_ADDRESS, else Ray starts on this machine)"
-    group.add_argument(
-        "--address",
-        type=parse_cluster_address,
-        default=os.environ.get("RAY_ADDRESS"),
-        metavar="ADDRESS",
-        help=text,
-    )
+    default = os.environ.get("RAY_ADDRESS")
+    _add_option(group, "--address", parse_cluster_address, "ADDRESS", text, default=default)
 
 
 def _add_record_options(group: Group) -> None:
     text = "MLflow's store: folder, database or server (default: mlruns/ in this folder)"
-    _add_option(group, "--tracking-uri", parse_nonempty, "URI", text)
+    _add_option(group, "--tracking-uri", cli.parse_nonempty, "URI", text)
     text = f"folder or s3://... of event logs and checkpoints (default: {defaults.STUDIES_FOLDER})"
-    _add_option(group, "--storage", parse_nonempty, "DIR", text)
-    group.set_defaults(storage=str(defaults.STUDIES_FOLDER))
+    folder = str(defaults.STUDIES_FOLDER)
+    _add_option(group, "--storage", cli.parse_nonempty, "DIR", text, default=folder)
     text = "continue this study, possibly with more --trials"
-    _add_option(group, "--resume", parse_nonempty, "STUDY", text)
+    _add_option(group, "--resume", cli.parse_nonempty, "STUDY", text)
     text = "print the space, the resources and three sampled trials; run nothing"
     group.add_argument("--dry-run", action="store_true", help=text)
 
 
-_parse_count = make_number_parser(1, int)
+_parse_count = cli.make_number_parser(1, int)
 
 
 def _parse_gpus(text: str) -> float | str:
-    return text if text == "auto" else make_number_parser(0, float)(text)
+    return text if text == "auto" else cli.make_number_parser(0, float)(text)
 
 
 _parse_gpus.__name__ = "number or auto"

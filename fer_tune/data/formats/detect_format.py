@@ -8,26 +8,12 @@ from typing import NoReturn
 
 from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import escape_unprintable, join_first
-from fer_tune.data.formats import (
-    csv_file,
-    image_file,
-    image_folders,
-    open_folder_or_zip,
-    parquet_file,
-)
-from fer_tune.data.formats.class_and_split_names import (
-    find_split,
-    match_file_split,
-    match_split,
-)
-from fer_tune.data.formats.decoded_faces import (
-    UNPACK_AND_CHOOSE,
-    DecodedFaces,
-    FaceCollector,
-)
+from fer_tune.data.formats import csv_file, image_file, image_folders, parquet_file
+from fer_tune.data.formats.class_and_split_names import find_split, match_file_split, match_split
+from fer_tune.data.formats.decoded_faces import UNPACK_AND_CHOOSE, DecodedFaces, FaceCollector
 from fer_tune.data.formats.folder_scan import describe_skipped_files, has_data_suffix
 from fer_tune.data.formats.identify_file import WANTED, add_advice, check_content
-from fer_tune.data.formats.open_folder_or_zip import OpenableFile
+from fer_tune.data.formats.open_folder_or_zip import OpenableFile, open_source, open_zip
 from fer_tune.data.formats.table_shards import check_tables
 from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
 
@@ -45,7 +31,7 @@ def read_faces(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> DecodedFac
     """
     collector = FaceCollector(path.name, options)
     with ExitStack() as stack:
-        source = stack.enter_context(open_folder_or_zip.open_source(path))
+        source = stack.enter_context(open_source(path))
         collector.notes.update(dict.fromkeys(source.notes))
         by_kind = _group_by_kind(source.files, path, collector)
         has_zips = set(by_kind) == {".zip"} or zipfile.is_zipfile(path)
@@ -74,7 +60,7 @@ def _open_zips(zips: list[OpenableFile], path: Path, stack: ExitStack) -> list[O
         if not (head := file.read_head()).startswith(b"PK"):
             check_content(head, str(file.path))
         content = stack.enter_context(file.open())
-        for member in stack.enter_context(open_folder_or_zip.open_zip(content, str(file.path))):
+        for member in stack.enter_context(open_zip(content, str(file.path))):
             is_split = len(zips) == 1 or any(map(match_split, member.path.parts[:-1]))
             place = member.path if is_split else PurePosixPath(split or "", member.path)
             members.append(replace(member, path=place))
