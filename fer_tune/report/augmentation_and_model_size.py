@@ -11,8 +11,7 @@ from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import add_legend, draw_picture, plot_trials
 from fer_tune.report.section import NO_RESULT, Picture, Section
 from fer_tune.scoring.significance import compare_groups, judge_difference
-from fer_tune.study.learnt_trials import explain_small_groups, select_learnt_trials
-from fer_tune.study.score_gap_pareto_front import SCORE_METRIC
+from fer_tune.study.ranking import SCORE_METRIC, explain_small_groups, select_learnt_trials
 from fer_tune.terminal.formatting import format_mean_and_std
 from fer_tune.trial_config import TrialConfig
 

@@ -12,7 +12,7 @@ from fer_tune.report.section import NO_RESULT, FaceSheet, Picture, Section, Tabl
 from fer_tune.scoring import paper_results
 from fer_tune.scoring.metrics import Scores
 from fer_tune.scoring.significance import ConfidenceInterval, bootstrap_intervals
-from fer_tune.study.learnt_trials import describe_unlearnt_trials
+from fer_tune.study.ranking import describe_unlearnt_trials
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,7 +15,7 @@ from fer_tune.report.training_steps import get_faces_by_plan, has_equal_classes
 from fer_tune.scoring.metric_estimates import estimate_metric_difference
 from fer_tune.scoring.metrics import EpochResult, find_best_epoch
 from fer_tune.scoring.significance import judge_mean
-from fer_tune.study.learnt_trials import MIN_GROUP, find_majority_share
+from fer_tune.study.ranking import MIN_GROUP, find_majority_share
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal.formatting import format_metric_name
 

@@ -9,9 +9,8 @@ from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import add_legend, draw_picture, plot_trials
 from fer_tune.report.section import NO_RESULT, Picture, Section, Table
 from fer_tune.scoring.metric_estimates import estimate_metric
-from fer_tune.study.learnt_trials import select_learnt_trials
 from fer_tune.study.parameter_importance import MIN_TRIALS, estimate_importances
-from fer_tune.study.score_gap_pareto_front import SCORE_METRIC, find_pareto_front
+from fer_tune.study.ranking import SCORE_METRIC, find_pareto_front, select_learnt_trials
 from fer_tune.terminal.formatting import format_metric_name
 
 if TYPE_CHECKING:

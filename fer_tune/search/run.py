@@ -21,11 +21,10 @@ from fer_tune.search.run_resources import make_run_resources, open_store_and_ray
 from fer_tune.search.search_plan import SearchPlan
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.optuna_export import export_optuna_study
-from fer_tune.study.ranking import score_trials
+from fer_tune.study.ranking import format_pareto_front_csv, score_trials
 from fer_tune.study.records import event_log, settings
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.score_gap_pareto_front import format_pareto_front_csv
 from fer_tune.study.tune.shared_data import StudyData, build_data_by_plan
 from fer_tune.terminal import study_summary
 from fer_tune.terminal.live_table import LiveTable

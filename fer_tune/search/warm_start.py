@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fer_tune.common.safe_text import pluralize
-from fer_tune.study.prior_trial import PriorTrial
-from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.settings import PriorTrial, StudySettings
 from fer_tune.tracking.mlflow_metric_names import to_best_name
 from fer_tune.tracking.queries import StudyRun, TrialRun, find_study, list_trials
 from fer_tune.tracking.store import Store

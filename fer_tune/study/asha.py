@@ -129,11 +129,13 @@ class Asha:
 class StoppingAsha(Asha):
     """ASHA that stops a trial if it is not among the best 1/eta of the rung so far.
 
-    It decides as Ray's ASHAScheduler does, which goes through all values of a rung each time.
+    It decides as Ray's ASHAScheduler does.
     """
 
     def _decide_at_rung(self, rung: "_Rung", number: int, value: float) -> Decision:
-        cutoff = rung.quantile((1 - 1 / self._eta) * 100 / 100)  # rounded as Ray rounds it
+        values = [each for each in rung.values.values() if not math.isnan(each)]
+        share = (1 - 1 / self._eta) * 100 / 100  # rounded as Ray rounds it
+        cutoff = np.quantile(values, share) if values else math.nan
         rung.add_value(number, value)
         return "stop" if value < cutoff else "continue"
 
@@ -196,14 +198,3 @@ class _Rung:
             return None
         rank = bisect_left(self._order, self._paused[0])
         return self._paused[0][1] if rank < len(self.values) // eta else None
-
-    def quantile(self, share: float) -> float:
-        """Return np.nanquantile of the values, to the last bit; NaN without values."""
-        if not self._order:
-            return math.nan
-        last = len(self._order) - 1
-        position = last * share
-        below = math.floor(position)
-        low, high = -self._order[last - below][0], -self._order[max(last - below - 1, 0)][0]
-        rest = position - below
-        return low + (high - low) * rest if rest < 0.5 else high - (high - low) * (1 - rest)

@@ -1,10 +1,13 @@
-"""Which trial of a study is best."""
+"""Which trials of a study are best, and which have learnt and can be compared."""
 
-from collections.abc import Iterable, Mapping
+import csv
+import io
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fer_tune.scoring.metrics import EpochResult, ranking_key
 from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.search_space.space import SearchSpace
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,3 +60,96 @@ def rank_trials(
         return ranking_key(trial.metrics, metric, max_gap, is_completed=trial.is_completed)
 
     return sorted(score_trials(trials, metric), key=sort_key, reverse=True)
+
+
+SCORE_METRIC = "val/macro_f1"
+_METRIC_COLUMNS = (SCORE_METRIC, "gap", "val/accuracy", "train/accuracy")
+
+
+def find_pareto_front(trials: Sequence[TrialRecord], metric: str) -> list[ScoredTrial]:
+    """Return the trials that no trial beats in both macro F1 and gap, the smallest gap first.
+
+    Of equal trials, the first is returned.
+
+    metric: decides the best epoch, at which a trial is compared.
+    """
+
+    def sort_key(trial: ScoredTrial) -> tuple[float, float]:
+        return trial.metrics["gap"], -trial.metrics[SCORE_METRIC]
+
+    front: list[ScoredTrial] = []
+    for trial in sorted(score_trials(trials, metric), key=sort_key):
+        if not front or sort_key(trial)[1] < sort_key(front[-1])[1]:
+            front.append(trial)
+    return front
+
+
+def format_pareto_front_csv(trials: Sequence[TrialRecord], metric: str, space: SearchSpace) -> str:
+    """Return the Pareto front as CSV: scores, and the parameters of each trial."""
+    text = io.StringIO()
+    columns = ["trial", "ended", "epoch", *_METRIC_COLUMNS, *space.parameters]
+    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table.writeheader()
+    for trial in find_pareto_front(trials, metric):
+        table.writerow(
+            {
+                "trial": trial.number,
+                "ended": trial.record.ending or "running",
+                "epoch": trial.best_epoch.epoch,
+                **{name: trial.metrics[name] for name in _METRIC_COLUMNS},
+                **space.extract_point(trial.record.config.model_dump()),
+            }
+        )
+    return text.getvalue()
+
+
+MIN_GROUP = 3  # trials in each of the groups that are compared
+
+
+def find_majority_share(trials: Sequence[ScoredTrial]) -> float | None:
+    """Return the accuracy of always naming the largest class of the validation split.
+
+    None if the confusion matrix of no trial is known.
+    """
+    matrices = (trial.best_epoch.confusion for trial in trials)
+    faces = next(([sum(row) for row in matrix] for matrix in matrices if matrix), [])
+    return max(faces) / sum(faces) if any(faces) else None
+
+
+def select_learnt_trials(trials: Sequence[ScoredTrial]) -> list[ScoredTrial]:
+    """Return the trials whose accuracy beats always naming the largest class, in the same order.
+
+    None has learnt if no confusion matrix is known (see `find_majority_share`).
+    """
+    share = find_majority_share(trials)
+    return [t for t in trials if share is not None and t.metrics["val/accuracy"] > share]
+
+
+def describe_unlearnt_trials(
+    trials: Iterable[ScoredTrial], study_trials: Sequence[ScoredTrial]
+) -> str:
+    """Return a sentence, after a blank, about each trial that has not learnt.
+
+    Empty if all have learnt, or if this is unknown.
+    """
+    share = find_majority_share(study_trials)
+    return "".join(
+        f" Trial {trial.number:03d} has not learnt: its accuracy is "
+        f"{trial.metrics['val/accuracy']:.3f}, and that of always naming the largest class is "
+        f"{share:.3f}."
+        for trial in dict.fromkeys(trials)
+        if share is not None and trial.metrics["val/accuracy"] <= share
+    )
+
+
+def explain_small_groups(groups: Mapping[str, Collection[object]], scope: str = "") -> str:
+    """Return why groups of trials cannot be compared; empty if they can.
+
+    groups: values of trials that have learnt, by what these have in common (`with 2 blocks`).
+    scope: what all groups have in common, after a blank.
+    """
+    if all(len(values) >= MIN_GROUP for values in groups.values()):
+        return ""
+    listed = ", ".join(f"{len(values)} {name}" for name, values in groups.items())
+    needed = "Three that have learnt are needed in each group."
+    return f"Too few trials{scope} to compare: {listed}. {needed}"

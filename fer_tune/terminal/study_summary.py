@@ -11,8 +11,7 @@ from fer_tune.common.safe_text import pluralize
 from fer_tune.events import STATUS_WORDS
 from fer_tune.scoring.metric_estimates import describe_losses, estimate_metric_difference
 from fer_tune.scoring.metrics import parse_classes
-from fer_tune.study.learnt_trials import describe_unlearnt_trials
-from fer_tune.study.ranking import ScoredTrial, rank_trials
+from fer_tune.study.ranking import ScoredTrial, describe_unlearnt_trials, rank_trials
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, format_parameters
 from fer_tune.study.search_space.space import SearchSpace

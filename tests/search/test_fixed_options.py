@@ -7,8 +7,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.search import fixed_options
 from fer_tune.search.fixed_options import check_fixed_options
 from fer_tune.search.options import parse_options
-from fer_tune.study.prior_trial import PriorTrial
-from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.settings import PriorTrial, StudySettings
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from tests.settings import make_settings

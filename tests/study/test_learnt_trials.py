@@ -3,12 +3,13 @@ from collections.abc import Sequence
 import pytest
 
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.study.learnt_trials import (
+from fer_tune.study.ranking import (
+    ScoredTrial,
     explain_small_groups,
     find_majority_share,
+    score_trials,
     select_learnt_trials,
 )
-from fer_tune.study.ranking import ScoredTrial, score_trials
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.trial_config import BASELINE
 

@@ -3,9 +3,9 @@ import io
 from collections.abc import Callable
 
 from fer_tune.scoring.metrics import EpochResult
+from fer_tune.study.ranking import find_pareto_front, format_pareto_front_csv
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.score_gap_pareto_front import find_pareto_front, format_pareto_front_csv
 from fer_tune.trial_config import TrialConfig
 
 METRIC = "val/macro_f1"

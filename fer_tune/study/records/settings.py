@@ -12,10 +12,33 @@ from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.common.validation_errors import format_validation_error
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.defaults import SCHEDULER, SchedulerName
-from fer_tune.study.prior_trial import PriorTrial
-from fer_tune.study.search_space.parameters import Point
+from fer_tune.study.search_space.load_space import find_space_errors
+from fer_tune.study.search_space.parameters import Point, StrictModel
 from fer_tune.study.search_space.space import SearchSpace
-from fer_tune.study.search_space.validate_space import find_space_errors
+
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class PriorTrial(StrictModel):
+    """A trial of another study, which Optuna gets before the study's own trials.
+
+    study, number: the trial's own study, and its number in that study.
+    point: its parameters in the space of the new study.
+    epochs: the number of epochs that it ran.
+    is_whole: whether `epochs` is the full length of a trial of the new study.
+    best, gap: the metric and the gap in its best epoch.
+    last: the metric in its last epoch.
+    """
+
+    study: str
+    number: int
+    point: Point
+    epochs: Annotated[int, Field(ge=1)]
+    is_whole: bool
+    best: FiniteFloat
+    gap: FiniteFloat
+    last: FiniteFloat
+
 
 FILE = "study.json"
 

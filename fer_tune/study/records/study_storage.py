@@ -16,8 +16,7 @@ from fer_tune.common.disk_or_bucket import Directory, DiskDirectory, is_bucket, 
 from fer_tune.common.errors import MissingStudyError, UserError, explain_os_errors
 from fer_tune.common.lock import LOCK, hold_lock, is_lock_name
 from fer_tune.defaults import BUCKET_COPIES_FOLDER, STUDIES_FOLDER
-from fer_tune.study.records import bucket_log, event_log
-from fer_tune.study.records.bucket_log import BucketLog, read_local_log
+from fer_tune.study.records import event_log
 from fer_tune.study.records.settings import FILE, StudySettings, check_study_name, write_settings
 
 
@@ -83,7 +82,7 @@ class StudyStorage:
         """Delete the settings that this process wrote for a study that could not begin."""
         (self.local_dir / name / FILE).unlink(missing_ok=True)
 
-    def open_bucket_logs(self, name: str) -> list[BucketLog]:
+    def open_bucket_logs(self, name: str) -> list[event_log.BucketLog]:
         """Return the observer that copies the event log to the bucket, if there is a bucket."""
         return []
 
@@ -117,14 +116,15 @@ class BucketStorage(StudyStorage):
         log_path = copy / event_log.FILE
         with explain_storage_errors(self.address):
             settings = study.read(FILE) if FILE in study.list_names() else None
-            log = bucket_log.read_bucket_log(study) if settings else b""
-        is_other = settings is None or bucket_log.has_diverged(read_local_log(log_path), log)
+            log = event_log.read_bucket_log(study) if settings else b""
+        local = event_log.read_local_log(log_path)
+        is_other = settings is None or event_log.has_diverged(local, log)
         if is_other and (copy / FILE).exists():
             self._move_aside(name)
         if settings is not None:
             with explain_os_errors(f"{copy} cannot be written"):
                 atomic.write_file(copy / FILE, settings, private=True)  # it may hold a password
-                if not read_local_log(log_path).startswith(log):
+                if not event_log.read_local_log(log_path).startswith(log):
                     atomic.write_file(log_path, log)
 
     def _move_aside(self, name: str) -> None:
@@ -132,10 +132,7 @@ class BucketStorage(StudyStorage):
         # No study's name begins with an underscore.
         storage = self.local_dir / "_set-aside" / time.strftime("%Y%m%d-%H%M%S")
         copy = self.local_dir / name
-        with (
-            explain_os_errors(f"{copy} cannot be moved"),
-            hold_lock(copy / LOCK, f"study {name}"),
-        ):
+        with explain_os_errors(f"{copy} cannot be moved"), hold_lock(copy / LOCK, f"study {name}"):
             storage.mkdir(parents=True, exist_ok=True)
             copy.rename(storage / name)
         print(
@@ -163,9 +160,9 @@ class BucketStorage(StudyStorage):
                 study.delete(FILE)
         super().delete_settings(name)
 
-    def open_bucket_logs(self, name: str) -> list[BucketLog]:
+    def open_bucket_logs(self, name: str) -> list[event_log.BucketLog]:
         log_path = self.local_dir / name / event_log.FILE
-        return [BucketLog(self.open_study_directory(name), log_path)]
+        return [event_log.BucketLog(self.open_study_directory(name), log_path)]
 
 
 def open_storage(address: str) -> StudyStorage:

@@ -1,15 +1,21 @@
 """Search spaces read from YAML: search_spaces/*.yaml, or a user's own file."""
 
+from __future__ import annotations
+
+import difflib
+import re
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.validation_errors import format_validation_error
-from fer_tune.study.search_space.space import SearchSpace
-from fer_tune.study.search_space.validate_space import find_space_errors
-from fer_tune.study.search_space.yaml_loader import parse_yaml
+from fer_tune.common.validation_errors import format_validation_error, truncate_value
+from fer_tune.study.search_space.parameters import Point
+from fer_tune.study.search_space.space import SearchSpace, find_condition_errors
+from fer_tune.trial_config import TrialConfig
 
 _PACKAGE_DIR = Path(__file__).parents[2]
 # In a checkout, and inside an installed wheel.
@@ -72,3 +78,125 @@ def parse_space(text: str, source: str) -> SearchSpace:
     if errors := find_space_errors(space):
         raise UserError(f"{source}: {errors[0]}")
     return space
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Return the content of a YAML text.
+
+    source: the name of the text in errors.
+
+    Raises UserError if the text is not YAML, or not allowed here.
+    """
+    try:
+        return yaml.load(text, _StrictLoader)
+    except RecursionError as error:
+        raise UserError(f"{source}: nested too deeply") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A YAML loader in which 1e-3 is a number, as in YAML 1.2.
+
+    It refuses repeated keys, and aliases: a few nested aliases can fill all memory.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise _make_error("an alias (*); write what it stands for", mark)
+        return super().compose_node(parent, index)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except Exception as error:  # PyYAML raises others for 2001-99-99 or !!bool maybe
+            problem = f"{truncate_value(node.value)!r} is no {node.tag.rpartition(':')[2]}"
+            raise _make_error(problem, node.start_mark) from error
+
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):  # !!set of a single value
+            raise _make_error("needs keys and values", node.start_mark)
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise _make_error(f"the key {key!r} is repeated", node.value[index][0].start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _make_error(problem: str, mark: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def find_space_errors(space: SearchSpace) -> list[str]:
+    """Return the errors of the space, as `key: problem`."""
+    points = {f"first_trials[{index}]": point for index, point in enumerate(space.first_trials)}
+    names = {"parameters": list(space.parameters), "fixed": list(space.fixed)}
+    errors = [
+        f"{key}.{name}: unknown parameter{_suggest_name(name)}"
+        for key, known in (names | {key: list(point) for key, point in points.items()}).items()
+        for name in known
+        if name not in TrialConfig.model_fields
+    ]
+    errors += [
+        f"fixed.{name}: also a parameter" for name in space.fixed if name in space.parameters
+    ]
+    errors = errors or list(find_condition_errors(space.parameters))
+    if errors:
+        return errors
+    for name, parameter in space.parameters.items():
+        for value in parameter.representative_values():
+            errors += _find_invalid_values("parameters", {name: value})
+    errors += _find_out_of_range(space, space.complete_point({}), "parameters.{}: the default {}")
+    errors += _find_invalid_values("fixed", space.fixed)
+    for key, point in points.items():
+        errors += _find_point_errors(space, point, key)
+    return errors
+
+
+def _find_out_of_range(space: SearchSpace, point: Point, template: str) -> list[str]:
+    return [
+        f"{template.format(name, truncate_value(value))} is outside its range"
+        for name, value in point.items()
+        if not space.parameters[name].contains(value)
+    ]
+
+
+def _find_point_errors(space: SearchSpace, point: Point, key: str) -> list[str]:
+    for name in point:
+        if name not in space.parameters:
+            return [f"{key}.{name}: not a parameter of this space"]
+    if errors := _find_out_of_range(space, point, f"{key}.{{}}: {{}}"):
+        return errors
+    complete = space.complete_point(point)
+    reason = "the trial does not have it: its `when` does not hold"
+    errors = [f"{key}.{name}: {reason}" for name in point if name not in complete]
+    omitted = {name: value for name, value in complete.items() if name not in point}
+    return errors + _find_out_of_range(
+        space, omitted, f"{key}.{{}}: is missing, and the default {{}}"
+    )
+
+
+def _find_invalid_values(key: str, values: Point) -> list[str]:
+    try:
+        TrialConfig.model_validate(values, strict=True)  # otherwise depth could be 2.5
+    except ValidationError as error:
+        return [
+            f"{key}.{each['loc'][0]}: {truncate_value(each['input'])}: {each['msg']}"
+            for each in error.errors()
+        ]
+    return []
+
+
+def _suggest_name(name: str) -> str:
+    close = difflib.get_close_matches(name, TrialConfig.model_fields, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Annotated
 
 import yaml
 from pydantic import Field
 
+from fer_tune.common.validation_errors import truncate_value
 from fer_tune.data.resampling import DATA_PLANS, DataPlan
-from fer_tune.study.search_space import conditions
-from fer_tune.study.search_space.parameters import Parameter, Point, StrictModel, Value
+from fer_tune.study.search_space.parameters import FloatRange, Parameter, Point, StrictModel, Value
 from fer_tune.trial_config import BASELINE, TrialConfig
 
 if TYPE_CHECKING:
     from optuna import Trial
     from optuna.distributions import BaseDistribution
+
 
 _BASELINE_POINT: Point = BASELINE.model_dump()
 
@@ -84,8 +86,9 @@ class SearchSpace(StrictModel):
 
     def _build_point(self, get_value: Callable[[str], Value]) -> Point:
         point: Point = {}
-        for name in conditions.sort_parents_first(self.parameters):
-            if conditions.is_active(self.parameters[name], point):
+        for name in _sort_parents_first(self.parameters):
+            when = (self.parameters[name].when or {}).items()
+            if all(parent in point and point[parent] in values for parent, values in when):
                 point[name] = get_value(name)
         return {name: point[name] for name in self.parameters if name in point}
 
@@ -139,3 +142,33 @@ class SearchSpace(StrictModel):
         """Return the space as YAML, including defaults."""
         content = self.model_dump(mode="json", exclude_none=True)
         return str(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100))
+
+
+def _sort_parents_first(parameters: Mapping[str, Parameter]) -> list[str]:
+    """Return the names, each after the parameters that its `when` names.
+
+    Raises graphlib.CycleError if some parameters depend on each other.
+    """
+    parents = {name: tuple(parameter.when or ()) for name, parameter in parameters.items()}
+    return list(TopologicalSorter(parents).static_order())
+
+
+def find_condition_errors(parameters: Mapping[str, Parameter]) -> Iterator[str]:
+    """Yield the errors in the conditions, as `key: problem`."""
+    for name, parameter in parameters.items():
+        for parent, values in (parameter.when or {}).items():
+            key = f"parameters.{name}.when.{parent}"
+            other = parameters.get(parent)
+            if other is None:
+                yield f"{key}: not a parameter of this space"
+            elif isinstance(other, FloatRange):
+                yield f"{key}: a float; conditions are on choices and whole numbers"
+            else:
+                for value in values:
+                    if not other.contains(value):
+                        yield f"{key}: {truncate_value(value)} is outside its range"
+    try:
+        _sort_parents_first(parameters)
+    except CycleError as error:
+        cycle = error.args[1][::-1]
+        yield f"parameters.{cycle[0]}.when: a cycle: {' depends on '.join(cycle)}"

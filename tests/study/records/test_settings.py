@@ -6,9 +6,9 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.read_options import ReadOptions
-from fer_tune.study.prior_trial import PriorTrial
 from fer_tune.study.records.settings import (
     FILE,
+    PriorTrial,
     StudySettings,
     check_study_name,
     read_settings,

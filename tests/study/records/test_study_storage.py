@@ -8,7 +8,7 @@ from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.errors import UserError
 from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.events import Event, Observer, TrialRemarked
-from fer_tune.study.records import bucket_log
+from fer_tune.study.records import event_log
 from fer_tune.study.records.event_log import FILE, EventLog, read_events
 from fer_tune.study.records.settings import FILE as SETTINGS
 from fer_tune.study.records.settings import StudySettings, read_settings
@@ -21,7 +21,7 @@ EVENTS = [TrialRemarked(number=0, remark=str(number)) for number in range(7)]
 def storage(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyStorage:
     """An empty storage in a bucket, with three lines a chunk."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bucket_log, "LINES_PER_CHUNK", 3)
+    monkeypatch.setattr(event_log, "LINES_PER_CHUNK", 3)
     return open_storage(f"{bucket}/{tmp_path.name}")
 
 

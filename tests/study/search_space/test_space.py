@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from fer_tune.common.errors import UserError
 from fer_tune.study.search_space.load_space import (
     SPACE_DIRS,
+    find_space_errors,
     find_space_file,
     load_space,
     parse_space,
 )
 from fer_tune.study.search_space.space import SearchSpace
-from fer_tune.study.search_space.validate_space import find_space_errors
 from fer_tune.trial_config import BASELINE, TrialConfig
 
 OURS = sorted(SPACE_DIRS[0].glob("*.yaml"))

@@ -10,8 +10,7 @@ from ray.tune.search import Searcher
 
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.asha import Asha, make_asha
-from fer_tune.study.prior_trial import PriorTrial
-from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.settings import PriorTrial, StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import BestTrialConstraints, MetricLimit
 from fer_tune.study.tune.failure import TrialFailure
