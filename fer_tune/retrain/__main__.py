@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from fer_tune.common import cli
 from fer_tune.common.errors import UserError
-from fer_tune.common.safe_text import pluralize
 from fer_tune.defaults import STUDIES_FOLDER
+from fer_tune.retrain.training_options import add_training_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,12 +35,7 @@ def build_parser() -> cli.CommandParser:
     add("--study", type=text, required=True, metavar="NAME", help="the study")
     add("--trial", type=number, metavar="N", help="the trial (default: the best one)")
     add("--epochs", type=count, metavar="N", help="epochs to train (default: those of the study)")
-    seeds = "train with K seeds, one after the other (default: 1)"
-    add("--seeds", type=count, default=1, metavar="K", help=seeds)
-    baseline = "also train the baseline, the paper's configuration, and compare (default: yes)"
-    add("--against-paper", action=argparse.BooleanOptionalAction, default=True, help=baseline)
-    tta = "also report test-time augmentation: each face averaged with its mirror image"
-    add("--flip", action="store_true", help=tta)
+    add_training_options(parser)
     add("--data", type=path, metavar="PATH", help="the study's faces, if they have moved")
     add("--tracking-uri", type=text, metavar="URI", help="as for the search")
     storage = str(STUDIES_FOLDER)
@@ -52,41 +47,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train the trial again with each seed, compare the best model and register it."""
     args = build_parser().parse_args(argv)
     from fer_tune.common.console import create_console, show_step
-    from fer_tune.common.lock import hold_lock
-    from fer_tune.retrain.promote import RetrainResult, compare_and_register
-    from fer_tune.retrain.train_seeds import load_or_train_baseline, load_or_train_seed
+    from fer_tune.retrain.run_retraining import run_retraining
     from fer_tune.study.records.study_storage import open_storage
-    from fer_tune.terminal import formatting
-    from fer_tune.tracking.retrain_run import open_retrain_run
     from fer_tune.tracking.store import open_store
-    from fer_tune.trial_config import BASELINE
 
     console, command = create_console(), cli.format_command_line("fer_tune.retrain", argv)
     with open_storage(args.storage).suggest_resume(args.study):
         with show_step(console, "connecting to MLflow"):
             store = open_store(args.tracking_uri, create=False)
         spec = _make_spec(console, store, args, command)
-    info, baseline = spec.info, None
-    needs_baseline = args.against_paper and info.trial.config != BASELINE
-    formatting.show_data_source(console, spec.splits)
-    console.print(_describe_plan(spec, needs_baseline=needs_baseline))
     try:
-        with hold_lock(spec.lock_path, "this retraining"):
-            with open_retrain_run(store, info) as run:
-                seeds = range(spec.seeds)
-                outcomes = [load_or_train_seed(console, run, spec, seed) for seed in seeds]
-                if needs_baseline:
-                    baseline = load_or_train_baseline(console, store, spec)
-                result = RetrainResult(info, spec.splits, outcomes, baseline, args.flip)
-                uri = compare_and_register(console, store, run, result)
-            spec.remove_checkpoints()
+        run_retraining(console, store, spec, args)
     except KeyboardInterrupt:
-        hint = f"Stopped. The same command continues after the last epoch: {info.command}"
+        hint = f"Stopped. The same command continues after the last epoch: {command}"
         console.print(hint, soft_wrap=True)
         raise
-    store_options = ["--tracking-uri", args.tracking_uri] if args.tracking_uri else []
-    use = cli.format_command_line("fer_tune.predict", ["FILE", "--model", uri, *store_options])
-    console.print(f"To use the model: {use}", soft_wrap=True)
 
 
 def _make_spec(
@@ -120,27 +95,6 @@ def _make_spec(
         study, trial, epochs, classes, command, version, note, counts, splits.protocol
     )
     return RetrainSpec(info, splits, open_storage(args.storage), args.seeds)
-
-
-def _describe_plan(spec: "RetrainSpec", *, needs_baseline: bool) -> str:
-    from fer_tune.model import FerNet, count_parameters
-
-    study, trial, epochs = spec.info.study, spec.info.trial, pluralize(spec.info.epochs, "epoch")
-    parameters = count_parameters(FerNet(trial.config, len(spec.splits.classes)))
-    gap, max_gap = trial.best_metrics.get("gap", 0.0), study.max_gap
-    seeds = pluralize(spec.seeds, "seed")
-    plan = (
-        f"Training trial {trial.number:03d} of study {study.name} with {seeds}: "
-        f"{epochs} on {len(spec.splits.train):,} faces, {parameters / 1e6:.2f} M parameters."
-    )
-    if needs_baseline:
-        plan += (
-            " Then the baseline, the paper's configuration, if it was not trained like this yet."
-        )
-    plan += f" {spec.info.sample_remark}".rstrip()
-    if max_gap is not None and gap > max_gap:
-        plan += f" The trial's gap of {gap:.3f} is above the limit of {max_gap:g}."
-    return plan
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""The trainings of one configuration, from the first seed to the registered model."""
+
+from argparse import Namespace
+
+from rich.console import Console
+
+from fer_tune.common import cli
+from fer_tune.common.lock import hold_lock
+from fer_tune.common.safe_text import pluralize
+from fer_tune.model import FerNet, count_parameters
+from fer_tune.retrain.promote import RetrainResult, compare_and_register
+from fer_tune.retrain.train_seeds import RetrainSpec, load_or_train_baseline, load_or_train_seed
+from fer_tune.terminal import formatting
+from fer_tune.tracking.retrain_run import open_retrain_run
+from fer_tune.tracking.store import Store
+from fer_tune.trial_config import BASELINE
+
+
+def run_retraining(console: Console, store: Store, spec: RetrainSpec, args: Namespace) -> None:
+    """Train with each seed, test and compare the models, and register the best one.
+
+    args: the options of `add_training_options`, and `tracking_uri`.
+    """
+    info, baseline = spec.info, None
+    needs_baseline = args.against_paper and info.trial.config != BASELINE
+    formatting.show_data_source(console, spec.splits)
+    console.print(_describe_plan(spec, needs_baseline=needs_baseline))
+    with hold_lock(spec.lock_path, "this retraining"):
+        with open_retrain_run(store, info) as run:
+            outcomes = [load_or_train_seed(console, run, spec, seed) for seed in range(spec.seeds)]
+            if needs_baseline:
+                baseline = load_or_train_baseline(console, store, spec)
+            result = RetrainResult(info, spec.splits, outcomes, baseline, args.flip)
+            uri = compare_and_register(console, store, run, result)
+        spec.remove_checkpoints()
+    store_options = ["--tracking-uri", args.tracking_uri] if args.tracking_uri else []
+    use = cli.format_command_line("fer_tune.predict", ["FILE", "--model", uri, *store_options])
+    console.print(f"To use the model: {use}", soft_wrap=True)
+
+
+def _describe_plan(spec: RetrainSpec, *, needs_baseline: bool) -> str:
+    study, trial, epochs = spec.info.study, spec.info.trial, pluralize(spec.info.epochs, "epoch")
+    parameters = count_parameters(FerNet(trial.config, len(spec.splits.classes)))
+    gap, max_gap = trial.best_metrics.get("gap", 0.0), study.max_gap
+    seeds = pluralize(spec.seeds, "seed")
+    plan = (
+        f"Training trial {trial.number:03d} of study {study.name} with {seeds}: "
+        f"{epochs} on {len(spec.splits.train):,} faces, {parameters / 1e6:.2f} M parameters."
+    )
+    if needs_baseline:
+        plan += (
+            " Then the baseline, the paper's configuration, if it was not trained like this yet."
+        )
+    plan += f" {spec.info.sample_remark}".rstrip()
+    if max_gap is not None and gap > max_gap:
+        plan += f" The trial's gap of {gap:.3f} is above the limit of {max_gap:g}."
+    return plan

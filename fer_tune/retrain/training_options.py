@@ -1,0 +1,16 @@
+"""The options of a training that ends with a registered model, for `retrain` and `train`."""
+
+import argparse
+
+from fer_tune.common import cli
+
+
+def add_training_options(parser: cli.CommandParser) -> None:
+    """Add the options that `run_retraining` reads."""
+    add, count = parser.add_argument, cli.make_number_parser(1, int)
+    seeds = "train with K seeds, one after the other (default: 1)"
+    add("--seeds", type=count, default=1, metavar="K", help=seeds)
+    baseline = "also train the baseline, the paper's configuration, and compare (default: yes)"
+    add("--against-paper", action=argparse.BooleanOptionalAction, default=True, help=baseline)
+    tta = "also report test-time augmentation: each face averaged with its mirror image"
+    add("--flip", action="store_true", help=tta)
