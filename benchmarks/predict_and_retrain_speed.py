@@ -13,7 +13,7 @@ from benchmarks.processes import start_warm_worker
 from benchmarks.training_speed import TrainingJob, make_trial_data
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.model import FerNet
+from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking.models.log_model import load_model, log_model
 from fer_tune.tracking.store import open_store
@@ -34,7 +34,9 @@ def measure_predict_and_retrain_speed(setup: BenchmarkSetup) -> list[BenchmarkRe
 def _measure_prediction(setup: BenchmarkSetup) -> BenchmarkResult:
     store = open_store(str(setup.folder / "mlruns"))
     run_id = store.create_client().create_run(store.experiment_id).info.run_id
-    model_uri = log_model(store, run_id, FerNet(BASELINE, len(EMOTIONS)), EMOTIONS)
+    model_uri = log_model(
+        store, run_id, FaceClassifier([FerNet(BASELINE, len(EMOTIONS))]), EMOTIONS
+    )
     samples, loads = [], []
     for repeat in range(setup.repeats):
         with start_warm_worker() as process:

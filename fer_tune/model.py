@@ -1,15 +1,24 @@
-"""FerNet: a LeNet-style CNN of configurable depth, width, head and dropout."""
+"""FerNet, a LeNet-style CNN, and the classifier that averages networks over views of a face."""
 
+import math
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fer_tune.data.faces import SIDE
-from fer_tune.model_config import ModelConfig
+from fer_tune.model_config import ModelConfig, TtaName
+
+_BATCH_SIZE = 512  # faces on the device at once
+
+# Shifts of the views `six` in pixels, down and right; the mirror image has the same.
+_SHIFTS = (0, 0), (-2, 0), (2, 0)
 
 
 class FerNet(nn.Module):
@@ -100,6 +109,91 @@ def _fuse_layers(layers: nn.Sequential) -> nn.Sequential:
             layer = fuse_conv_bn_eval(convolution, layer)
         fused.append(layer)
     return nn.Sequential(*fused)
+
+
+class FaceClassifier(nn.Module):
+    """Networks that classify together: their mean probabilities over all views of a face.
+
+    networks: networks with the same classes.
+    tta: views of a face, for test-time augmentation.
+    temperature: divides the logarithm of the mean probabilities; 1 changes nothing.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[FerNet],
+        tta: TtaName = "none",
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.tta: TtaName = tta
+        self.temperature = temperature
+
+    @property
+    def config(self) -> ModelConfig:
+        """The shape of each network."""
+        config = self.networks[0].config
+        assert isinstance(config, ModelConfig)
+        return config
+
+    def forward(
+        self,
+        faces: Tensor,  # (B, 48, 48) uint8
+    ) -> Tensor:  # (B, classes) float32 probabilities
+        logits = [
+            network(view).float().log_softmax(dim=1)
+            for view in make_views(scale_pixels(faces), self.tta)
+            for network in self.networks
+        ]
+        mean = torch.stack(logits).logsumexp(dim=0) - math.log(len(logits))
+        return (mean / self.temperature).softmax(dim=1)
+
+    @torch.inference_mode()
+    def predict_probabilities(
+        self,
+        faces: NDArray[np.uint8],  # (N, 48, 48)
+    ) -> NDArray[np.float64]:  # (N, classes), rows summing to 1
+        """Predict in evaluation mode, on the device of the networks."""
+        model = self.fuse_for_evaluation() if self.training else self
+        device = next(self.parameters()).device
+        batches = torch.split(torch.from_numpy(np.ascontiguousarray(faces)), _BATCH_SIZE)
+        probabilities = torch.cat([model(batch.to(device)).double().cpu() for batch in batches])
+        return np.asarray(probabilities / probabilities.sum(dim=1, keepdim=True))
+
+    def copy_weights(self) -> dict[str, Tensor]:
+        """Return the weights on the CPU; those of a single network have its own names."""
+        source = self.networks[0] if len(self.networks) == 1 else self.networks
+        return {name: value.cpu().contiguous() for name, value in source.state_dict().items()}
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Load what `copy_weights` returned."""
+        target = self.networks[0] if len(self.networks) == 1 else self.networks
+        target.load_state_dict(weights)
+
+    def fuse_for_evaluation(self) -> "FaceClassifier":
+        """Return an equal copy for evaluation, with batch norms fused into the convolutions."""
+        networks = [network.fuse_for_evaluation() for network in self.networks]  # type: ignore[operator]
+        return FaceClassifier(networks, self.tta, self.temperature).eval()
+
+
+def make_views(
+    images: Tensor,  # (B, 1, 48, 48) float
+    tta: TtaName,
+) -> list[Tensor]:
+    """Return the images, and for test-time augmentation their mirror images and shifted ones.
+
+    Pixels at the border are repeated into the gap that a shift leaves.
+    """
+    if tta == "none":
+        return [images]
+    views = [images]
+    if tta == "six":
+        margin = max(max(map(abs, shift)) for shift in _SHIFTS)
+        padded = functional.pad(images, [margin] * 4, mode="replicate")
+        corners = [(margin - down, margin - right) for down, right in _SHIFTS]
+        views = [padded[:, :, y : y + SIDE, x : x + SIDE] for y, x in corners]
+    return [side for view in views for side in (view, view.flip(-1))]
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Head = Literal["hidden", "average"]
 
+# Views of a face over which a model averages: the face; with its mirror image; both, three shifts.
+TtaName = Literal["none", "mirror", "six"]
+
 
 class ModelConfig(BaseModel):
     """The shape of a FerNet. The defaults are the paper's network (2.6 M parameters).

@@ -5,8 +5,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from fer_tune.model import ConvBlock, FerNet, count_parameters, scale_pixels
-from fer_tune.model_config import ModelConfig
+from fer_tune.model import (
+    ConvBlock,
+    FaceClassifier,
+    FerNet,
+    count_parameters,
+    make_views,
+    scale_pixels,
+)
+from fer_tune.model_config import ModelConfig, TtaName
 
 SMALL = ModelConfig(depth=1, width=4, hidden_1=8, hidden_2=8)
 LARGER = ModelConfig(depth=1, width=4, convolutions=2, residual=True, head="average")
@@ -117,3 +124,50 @@ def test_a_fused_copy_is_the_same_function_and_leaves_the_model_alone(shape: Mod
     faces = scale_pixels(pictures(5))
     torch.testing.assert_close(fused(faces), model.eval()(faces), rtol=1e-4, atol=1e-5)
     assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
+
+
+def test_the_views_are_the_face_its_mirror_image_and_three_shifts_of_both() -> None:
+    images = scale_pixels(pictures(2))
+    assert len(make_views(images, "none")) == 1
+    face, mirrored = make_views(images, "mirror")
+    assert torch.equal(face, images)
+    assert torch.equal(mirrored, images.flip(-1))
+    views = make_views(images, "six")
+    assert len({view.numpy().tobytes() for view in views}) == 6
+    assert {view.shape for view in views} == {images.shape}
+    assert torch.equal(views[0], images)
+    assert torch.equal(views[3], views[2].flip(-1))
+
+
+@pytest.mark.parametrize(("tta", "views"), [("none", 1), ("mirror", 2), ("six", 6)])
+@pytest.mark.parametrize("networks", [1, 3])
+def test_a_classifier_averages_probabilities_over_networks_and_views_then_divides_by_temperature(
+    networks: int, tta: TtaName, views: int
+) -> None:
+    torch.manual_seed(0)
+    members, faces = [FerNet(SMALL, classes=7).eval() for _ in range(networks)], pictures(5)
+    said = FaceClassifier(members, tta, temperature=2.0).predict_probabilities(faces.numpy())
+    with torch.inference_mode():
+        images = make_views(scale_pixels(faces), tta)
+        each = [member(view).softmax(dim=1) for member in members for view in images]
+    assert len(each) == networks * views
+    roots = torch.stack(each).mean(dim=0).numpy() ** 0.5
+    np.testing.assert_allclose(said, roots / roots.sum(axis=1, keepdims=True), atol=1e-6)
+    np.testing.assert_allclose(said.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("networks", [1, 2])
+def test_a_classifier_takes_back_its_weights_and_a_single_network_keeps_its_names(
+    networks: int,
+) -> None:
+    torch.manual_seed(0)
+    ours, theirs = (
+        FaceClassifier([FerNet(SMALL, classes=7) for _ in range(networks)]) for _ in range(2)
+    )
+    theirs.load_weights(ours.copy_weights())
+    faces = pictures(3).numpy()
+    np.testing.assert_array_equal(
+        ours.predict_probabilities(faces), theirs.predict_probabilities(faces)
+    )
+    if networks == 1:
+        assert ours.copy_weights().keys() == FerNet(SMALL, classes=7).state_dict().keys()

@@ -21,10 +21,8 @@ from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
 from fer_tune.data.trial_data import build_trial_data
 from fer_tune.scoring.metrics import Scores
 from fer_tune.terminal.formatting import format_mean_and_std
-from fer_tune.trial.device import pick_device
 from fer_tune.trial.train_and_test import predict_and_score, train_and_test
 from fer_tune.trial.train_state import TrialSpec
-from fer_tune.trial.training_loop import DeviceData
 from fer_tune.trial_config import BASELINE, count_steps_per_epoch
 
 DEFAULT_FILE = Path(__file__).parents[1] / "studies" / "balance.jsonl"
@@ -89,8 +87,7 @@ def train_with_plan(path: Path, data_plan: DataPlan, seed: int, epochs: int) -> 
         spec, checkpoints = TrialSpec(config, epochs, seed, METRIC), DiskDirectory(Path(folder))
         trained = train_and_test(spec, faces, splits.test, checkpoints, lambda _: None)
     balanced = apply_data_plan("balanced", splits.test, seed).faces
-    balanced_test = DeviceData.from_faces(balanced, pick_device())
-    balanced_scores, _ = predict_and_score(trained.model, balanced_test, len(splits.classes))
+    balanced_scores, _ = predict_and_score(trained.model, balanced)
     best = trained.best
     return {
         "faces_hash": splits.content_hash(),

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_tune.scoring.calibration import measure_cross_entropy
 from fer_tune.scoring.metrics import Scores
 
 # Columns of the CSV, in the order of the fields; those of TTA are last.
@@ -81,7 +82,7 @@ class Predictions:
             table[_NAME_COLUMN] = self.names
         if self.probabilities is not None:
             table[[f"{_CLASS_PREFIX}{name}" for name in classes]] = self.probabilities
-        return str(table.to_csv(index_label="row", lineterminator="\n", float_format="%.6f"))
+        return str(table.to_csv(index_label="row", lineterminator="\n", float_format="%.6g"))
 
     @classmethod
     def from_csv(cls, text: str, classes: Sequence[str]) -> Self:
@@ -110,6 +111,16 @@ class Predictions:
         return cls(
             truth, predicted, probability, flip_predicted, flip_probability, names, probabilities
         )
+
+
+def score_probabilities(
+    probabilities: NDArray[np.float64],  # (N, C)
+    truth: NDArray[np.int64],  # (N,)
+) -> Scores:
+    """Return the scores of the most likely classes, and of the probabilities of the true ones."""
+    loss = measure_cross_entropy(probabilities, truth)
+    classes = probabilities.shape[1]
+    return Scores(loss, build_confusion_matrix(truth, probabilities.argmax(axis=1), classes))
 
 
 def build_confusion_matrix(

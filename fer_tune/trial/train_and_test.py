@@ -2,32 +2,33 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-
-import torch
+from dataclasses import dataclass
 
 from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.data.faces import Faces
 from fer_tune.data.trial_data import TrialData
-from fer_tune.model import FerNet, scale_pixels
-from fer_tune.scoring.metrics import EpochResult, Scores, find_best_epoch
-from fer_tune.scoring.predictions import Predictions, build_confusion_matrix
+from fer_tune.model import FaceClassifier
+from fer_tune.scoring import calibration
+from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics, find_best_epoch
+from fer_tune.scoring.predictions import Predictions, score_probabilities
 from fer_tune.trial import checkpoint
-from fer_tune.trial.device import pick_device, use_autocast
+from fer_tune.trial.device import pick_device
 from fer_tune.trial.train_state import TrialSpec, init_state
-from fer_tune.trial.training_loop import EVALUATION_BATCH, DeviceData, fit
+from fer_tune.trial.training_loop import fit
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """A trained network with the weights of its best epoch.
+    """A trained network with the weights of its best epoch, or several networks.
 
-    best: best epoch, chosen by the validation faces alone.
-    test_scores: scores of these weights on the test faces.
+    model: the model, with its temperature.
+    best: best epoch, chosen by the validation faces alone. With test-time augmentation or several
+        networks, the scores are those of the model.
+    test_scores: scores of the model on the test faces.
     predictions: predictions for each test face.
     """
 
-    model: FerNet
+    model: FaceClassifier
     best: EpochResult
     test_scores: Scores
     predictions: Predictions
@@ -61,28 +62,43 @@ def train_and_test(
     best = find_best_epoch(state.history, spec.metric)
     assert best is not None
     state.model.load_state_dict(state.best_weights)
-    on_device = DeviceData.from_faces(test_faces, device)
-    scores, predictions = predict_and_score(state.model, on_device, classes)
-    predictions = replace(predictions, names=test_faces.names)
-    return TrainedModel(state.model, best, scores, predictions)
+    model = FaceClassifier([state.model], spec.tta)
+    validation = calibrate_model(model, data.validation)
+    if spec.tta != "none":
+        best = measure_model(model, data, validation, best.epoch)
+    scores, predictions = predict_and_score(model, test_faces)
+    return TrainedModel(model, best, scores, predictions)
 
 
-@torch.inference_mode()
-def predict_and_score(model: FerNet, faces: DeviceData, classes: int) -> tuple[Scores, Predictions]:
+def calibrate_model(model: FaceClassifier, validation: Faces) -> Scores:
+    """Fit the model's temperature on the validation faces, and return its scores on them."""
+    model.temperature = 1.0
+    probabilities = model.predict_probabilities(validation.images)
+    model.temperature = calibration.fit_temperature(probabilities, validation.labels)
+    calibrated = calibration.apply_temperature(probabilities, model.temperature)
+    return score_probabilities(calibrated, validation.labels)
+
+
+def measure_model(
+    model: FaceClassifier, data: TrialData, validation: Scores, epoch: int
+) -> EpochResult:
+    """Return the result of a model on the faces of a trial, as that of an epoch.
+
+    validation: its scores on the validation faces.
+    """
+    sample = data.train_sample
+    train = score_probabilities(model.predict_probabilities(sample.images), sample.labels)
+    metrics = build_epoch_metrics(train, validation, data.classes)
+    return EpochResult(epoch, metrics, validation.confusion.tolist())
+
+
+def predict_and_score(model: FaceClassifier, faces: Faces) -> tuple[Scores, Predictions]:
     """Return scores and predictions on faces that are not augmented, in evaluation mode.
 
-    It predicts the mirror images too, for test-time augmentation.
+    Without test-time augmentation (TTA), the mirror images are predicted too: a trial of TTA.
     """
-    model, log_probabilities = model.fuse_for_evaluation(), []
-    for images in torch.split(faces.images, EVALUATION_BATCH):
-        for view in (images, images.flip(-1)):
-            with use_autocast(images.device):
-                logits = model(scale_pixels(view))
-            log_probabilities.append(logits.double().log_softmax(dim=1).cpu())
-    plain, flipped = torch.cat(log_probabilities[::2]), torch.cat(log_probabilities[1::2])
-    truth = faces.labels.cpu()
-    loss = -float(plain.gather(1, truth[:, None]).mean())
-    probabilities = plain.exp().numpy(), flipped.exp().numpy()
-    predictions = Predictions.from_probabilities(truth.numpy(), *probabilities)
-    confusion = build_confusion_matrix(truth.numpy(), predictions.predicted, classes)
-    return Scores(loss, confusion), predictions
+    plain, mirrored = model.predict_probabilities(faces.images), None
+    if model.tta == "none":
+        mirrored = model.predict_probabilities(faces.images[:, :, ::-1])
+    predictions = Predictions.from_probabilities(faces.labels, plain, mirrored, faces.names)
+    return score_probabilities(plain, faces.labels), predictions

@@ -9,6 +9,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, O
 from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
 from fer_tune.model import FerNet
+from fer_tune.model_config import TtaName
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.trial_config import TrialConfig, count_steps_per_epoch
 
@@ -20,12 +21,14 @@ class TrialSpec:
     epochs: maximum number of epochs; the learning rate schedule spans them.
     seed: seed of the weights, the order of the faces, dropout and augmentation.
     metric: metric that chooses the best epoch; a name of `build_epoch_metrics`.
+    tta: views over which the trained network averages; no view more while it is trained.
     """
 
     config: TrialConfig
     epochs: int
     seed: int
     metric: str = "val/macro_f1"
+    tta: TtaName = "none"
 
 
 @dataclass(eq=False)

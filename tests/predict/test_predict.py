@@ -13,7 +13,7 @@ from PIL import Image
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.model import FerNet
+from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.model_config import ModelConfig
 from fer_tune.predict.__main__ import main
 from fer_tune.tracking.models.log_model import load_model, log_model
@@ -31,7 +31,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = open_store(root=folder / "mlruns")
     torch.manual_seed(0)
     run_id = store.create_client().create_run(store.experiment_id).info.run_id
-    log_model(store, run_id, FerNet(CONFIG, len(EMOTIONS)), EMOTIONS)
+    log_model(store, run_id, FaceClassifier([FerNet(CONFIG, len(EMOTIONS))]), EMOTIONS)
     (folder / "faces").mkdir()
     for n, face in enumerate(PIXELS):
         Image.fromarray(face).save(folder / "faces" / f"{n}.png")

@@ -11,7 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from rich.console import Console
 
 from fer_tune.data.faces import Faces, Splits
-from fer_tune.model import FerNet
+from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.retrain.promote import (
     RetrainResult,
     choose_alias,
@@ -117,7 +117,7 @@ def register(store: Store, splits: Splits) -> Register:
             kept = run.find_finished_seed(0)
             if kept is None:
                 with run.open_seed_run(0) as seed:
-                    network = FerNet(CONFIG, len(CLASSES))
+                    network = FaceClassifier([FerNet(CONFIG, len(CLASSES))])
                     kept = seed.log_outcome(
                         TrainedModel(network, alone.best, alone.test, alone.predictions)
                     )

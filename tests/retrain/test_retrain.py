@@ -7,8 +7,8 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import draw_demo_splits
-from fer_tune.data.faces import EMOTIONS
-from fer_tune.model import FerNet
+from fer_tune.data.faces import EMOTIONS, Faces
+from fer_tune.model import FaceClassifier
 from fer_tune.retrain import __main__ as retrain
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import find_study, list_trials
@@ -49,9 +49,9 @@ def test_the_trial_is_trained_again_tested_and_kept_as_a_model(
 
     read = train_and_test.predict_and_score
 
-    def counted(model: FerNet, faces: training_loop.DeviceData, classes: int) -> Any:
+    def counted(model: FaceClassifier, faces: Faces) -> Any:
         tested.append(len(faces))
-        return read(model, faces, classes)
+        return read(model, faces)
 
     monkeypatch.setattr(train_and_test, "predict_and_score", counted)
     retrain.main(["--study", study, "--trial", "1", "--epochs", "2", "--seeds", "2", *ALONE])
@@ -111,9 +111,9 @@ def test_a_stopped_retraining_continues_after_its_last_epoch(
 
     read = train_and_test.predict_and_score
 
-    def counted_test(model: FerNet, faces: training_loop.DeviceData, classes: int) -> Any:
+    def counted_test(model: FaceClassifier, faces: Faces) -> Any:
         tested.append(len(faces))
-        return read(model, faces, classes)
+        return read(model, faces)
 
     monkeypatch.setattr(training_loop, "_train_epoch", counted)
     monkeypatch.setattr(train_and_test, "predict_and_score", counted_test)

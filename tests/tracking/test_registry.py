@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fer_tune.common.errors import UserError
-from fer_tune.model import FerNet
+from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.models.log_model import load_model, log_model
 from fer_tune.tracking.registry import CHAMPION_URI, find_default_model_uri
@@ -21,7 +21,7 @@ def empty(tmp_path: Path) -> Store:
 def logged(store: Store) -> str:
     torch.manual_seed(0)
     run = store.create_client().create_run(store.experiment_id)
-    return log_model(store, run.info.run_id, FerNet(CONFIG, 2), ["happy", "sad"])
+    return log_model(store, run.info.run_id, FaceClassifier([FerNet(CONFIG, 2)]), ["happy", "sad"])
 
 
 def test_the_newest_model_is_meant_until_there_is_a_champion(empty: Store) -> None:

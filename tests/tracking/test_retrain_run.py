@@ -15,7 +15,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Event
-from fer_tune.model import FerNet
+from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import McNemarResult
@@ -63,7 +63,9 @@ def final(result: Result) -> TrainedModel:
     truth, predicted = np.repeat(np.indices((7, 7)).reshape(2, 49), np.arange(49), axis=1)
     likely = np.full(len(truth), 0.5)
     predictions = Predictions(truth, predicted, likely, truth, likely)
-    return TrainedModel(FerNet(config, len(EMOTIONS)), result(2, 76), test, predictions)
+    return TrainedModel(
+        FaceClassifier([FerNet(config, len(EMOTIONS))]), result(2, 76), test, predictions
+    )
 
 
 def _runs(store: Store, info: RetrainInfo) -> Iterator[Run]:

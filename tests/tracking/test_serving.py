@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.model import FerNet
+from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.models.log_model import load_model, log_model
 from fer_tune.tracking.store import open_store
@@ -48,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     client = store.create_client()
     run_id = client.create_run(store.experiment_id).info.run_id
     torch.manual_seed(0)
-    address = log_model(store, run_id, FerNet(CONFIG, len(EMOTIONS)), EMOTIONS)
+    address = log_model(store, run_id, FaceClassifier([FerNet(CONFIG, len(EMOTIONS))]), EMOTIONS)
     kept = client.get_logged_model(address.removeprefix("models:/")).artifact_location
     client.create_registered_model("fer_tune")
     client.create_model_version("fer_tune", kept)

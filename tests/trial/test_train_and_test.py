@@ -8,11 +8,13 @@ import torch
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import Faces
 from fer_tune.data.trial_data import TrialData
-from fer_tune.model import scale_pixels
+from fer_tune.model import FaceClassifier, FerNet
+from fer_tune.model_config import TtaName
+from fer_tune.scoring.calibration import fit_temperature
 from fer_tune.scoring.metrics import EpochResult
+from fer_tune.scoring.predictions import build_confusion_matrix
 from fer_tune.trial import checkpoint
 from fer_tune.trial import train_and_test as module
-from fer_tune.trial.device import use_autocast
 from fer_tune.trial.train_and_test import TrainedModel, train_and_test
 from fer_tune.trial.train_state import TrialSpec, init_state
 from fer_tune.trial.training_loop import DeviceData, evaluate_model
@@ -53,11 +55,14 @@ def test_the_best_epochs_weights_are_tested_and_not_the_last_ones(
     task = replace(task, metric=metric, seed=seed)
     done, reported = run(task, faces, unseen, tmp_path)
     assert done.best in reported
-    validation = evaluate_model(done.model, DeviceData.from_faces(faces.validation, CPU), 4)
+    (network,) = done.model.networks
+    assert isinstance(network, FerNet)
+    validation = evaluate_model(network, DeviceData.from_faces(faces.validation, CPU), 4)
     assert validation.confusion.tolist() == done.best.confusion
     assert validation.loss == done.best.metrics["val/loss"]
-    again = evaluate_model(done.model, DeviceData.from_faces(unseen, CPU), 4)
-    assert again.confusion.tolist() == done.test_scores.confusion.tolist()
+    said = done.model.predict_probabilities(unseen.images).argmax(axis=1)
+    again = build_confusion_matrix(unseen.labels, said, 4)
+    assert again.tolist() == done.test_scores.confusion.tolist()
     assert done.test_scores.confusion.sum() == len(unseen)
 
 
@@ -105,13 +110,35 @@ def test_predictions_hold_each_face_and_its_mirror_image(
     assert (said.predicted == unseen.labels).mean() == done.test_scores.accuracy
     assert said.probabilities is not None
     assert said.flip_probability is not None
-    logits = []
-    for images in (unseen.images, unseen.images[:, :, ::-1].copy()):
-        with torch.inference_mode(), use_autocast(CPU):
-            logits.append(done.model.fuse_for_evaluation()(scale_pixels(torch.from_numpy(images))))
-    plain, mirrored = (each.double().softmax(1).numpy() for each in logits)
+    both = unseen.images, unseen.images[:, :, ::-1]
+    plain, mirrored = map(done.model.predict_probabilities, both)
     np.testing.assert_array_equal(said.predicted, plain.argmax(1))
     np.testing.assert_allclose(said.probability, plain.max(1))
     np.testing.assert_allclose(said.probabilities, plain)
     np.testing.assert_array_equal(said.flip_predicted, (plain + mirrored).argmax(1))
     np.testing.assert_allclose(said.flip_probability, ((plain + mirrored) / 2).max(1))
+
+
+def test_the_temperature_is_that_of_the_validation_faces_whatever_the_test_faces_are(
+    tmp_path: Path, task: TrialSpec, faces: TrialData, unseen: Faces
+) -> None:
+    done, _ = run(task, faces, unseen, tmp_path)
+    raw = FaceClassifier(list(done.model.networks)).predict_probabilities(faces.validation.images)
+    assert done.model.temperature == pytest.approx(fit_temperature(raw, faces.validation.labels))
+    assert done.model.temperature != 1
+
+
+@pytest.mark.parametrize("tta", ["mirror", "six"])
+def test_the_scores_with_tta_are_those_of_the_model_that_is_kept(
+    tmp_path: Path, task: TrialSpec, faces: TrialData, unseen: Faces, tta: TtaName
+) -> None:
+    plain, _ = run(task, faces, unseen, tmp_path / "plain")
+    done, _ = run(replace(task, tta=tta), faces, unseen, tmp_path / "tta")
+    assert done.model.tta == tta
+    assert done.best.epoch == plain.best.epoch  # which test-time augmentation does not choose
+    for scores, some in ((done.best, faces.validation), (done.test_scores, unseen)):
+        said = done.model.predict_probabilities(some.images).argmax(axis=1)
+        np.testing.assert_array_equal(
+            scores.confusion, build_confusion_matrix(some.labels, said, 4)
+        )
+    assert done.predictions.flip_predicted is None

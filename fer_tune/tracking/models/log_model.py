@@ -3,12 +3,12 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from mlflow.models import Model
     from mlflow.pyfunc import PyFuncModel
 
-    from fer_tune.model import FerNet
+    from fer_tune.model import FaceClassifier
+
+Loaded = TypeVar("Loaded")
 
 CARD_FILE = "model_card.md"
 _WEIGHTS, _DESCRIPTION = "weights.safetensors", "description.json"
@@ -33,7 +35,11 @@ _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "safetensors", "torch"
 
 
 def log_model(
-    store: Store, run_id: str, model: "FerNet", classes: Sequence[str], card: str | None = None
+    store: Store,
+    run_id: str,
+    model: "FaceClassifier",
+    classes: Sequence[str],
+    card: str | None = None,
 ) -> str:
     """Log the model as an output of the run, and return its address, `models:/<id>`.
 
@@ -74,6 +80,21 @@ def load_model(store: Store, model_uri: str) -> "PyFuncModel":
         `models:/<name>@<alias>`.
     Raises UserError if the store has no such model, or if another package wrote it.
     """
+    return _read_downloaded(store, model_uri, _read_model)
+
+
+def load_classifier(store: Store, model_uri: str) -> "tuple[FaceClassifier, list[str]]":
+    """Load a model as a torch module, with the names of its classes; see `load_model`."""
+    from fer_tune.tracking.models.pyfunc_model import read_classifier
+
+    return _read_downloaded(
+        store,
+        model_uri,
+        lambda folder: read_classifier(*_list_artifacts(folder)),
+    )
+
+
+def _read_downloaded(store: Store, model_uri: str, read: Callable[[Path], Loaded]) -> Loaded:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
@@ -87,7 +108,7 @@ def load_model(store: Store, model_uri: str) -> "PyFuncModel":
         except (MlflowException, OSError) as error:
             raise UserError(f"{problem}: {summarize_error(error)}") from error
         try:
-            return _read_model(Path(path))
+            return read(Path(path))
         except Exception as error:  # MLflow, JSON and safetensors raise errors of many kinds
             reason = summarize_error(error)
             raise UserError(f"{problem}: no model of this package ({reason})") from error
@@ -112,8 +133,8 @@ def _read_model(folder: Path) -> "PyFuncModel":
 
     from fer_tune.tracking.models.pyfunc_model import ServedModel
 
-    served, artifacts = ServedModel(), folder / "artifacts"
-    served.load_network(artifacts / _WEIGHTS, artifacts / _DESCRIPTION)
+    served = ServedModel()
+    served.load_networks(*_list_artifacts(folder))
     about: Model = Model.load(folder)
     if about.signature is None:
         raise ValueError("it has no signature")
@@ -122,15 +143,23 @@ def _read_model(folder: Path) -> "PyFuncModel":
     return PyFuncModel(model_meta=about, model_impl=predictor)
 
 
-def _write_artifacts(folder: Path, model: "FerNet", classes: Sequence[str]) -> None:
+def _list_artifacts(folder: Path) -> tuple[Path, Path]:
+    return folder / "artifacts" / _WEIGHTS, folder / "artifacts" / _DESCRIPTION
+
+
+def _write_artifacts(folder: Path, model: "FaceClassifier", classes: Sequence[str]) -> None:
     from safetensors.torch import save_file
 
-    weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
-    save_file(weights, folder / _WEIGHTS)
+    save_file(model.copy_weights(), folder / _WEIGHTS)
     # A TrialConfig has more fields, but the logged code knows only those of the network.
-    config = model.config.model_dump(mode="json", include=set(ModelConfig.model_fields))
-    description = json.dumps({"config": config, "classes": list(classes)}, indent=2)
-    (folder / _DESCRIPTION).write_text(description)
+    description = {
+        "config": model.config.model_dump(mode="json", include=set(ModelConfig.model_fields)),
+        "classes": list(classes),
+        "networks": len(model.networks),
+        "tta": model.tta,
+        "temperature": model.temperature,
+    }
+    (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2))
     for name in _CODE_FILES:
         copy = folder / "fer_tune" / name
         copy.parent.mkdir(parents=True, exist_ok=True)

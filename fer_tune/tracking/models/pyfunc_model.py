@@ -11,30 +11,38 @@ from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 from safetensors.torch import load_file
 
-from fer_tune.model import FerNet, scale_pixels
+from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.model_config import ModelConfig
 
-_BATCH_SIZE = 512  # faces on the device at once
+
+def read_classifier(weights: Path, description: Path) -> tuple[FaceClassifier, list[str]]:
+    """Return the classifier of these two files, and the names of its classes.
+
+    description: JSON with `config` and `classes`. Models of earlier versions have no more: they
+        are single networks. Others have `networks`, their number, `tta` and `temperature`.
+    """
+    about = json.loads(description.read_text())
+    config, classes = ModelConfig.model_validate(about["config"]), list(about["classes"])
+    networks = [FerNet(config, len(classes)) for _ in range(about.get("networks", 1))]
+    tta, temperature = about.get("tta", "none"), about.get("temperature", 1.0)
+    classifier = FaceClassifier(networks, tta, temperature)
+    classifier.load_weights(load_file(weights))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return classifier.to(memory_format=torch.channels_last).to(device), classes
 
 
 class ServedModel(PythonModel):
-    """A FerNet that takes raw pixels and returns probabilities by class name."""
+    """A classifier that takes raw pixels and returns probabilities by class name."""
 
     def load_context(self, context: Any) -> None:
-        """Load the artifacts `weights` (safetensors) and `description` (JSON: config, classes)."""
+        """Load the artifacts `weights` (safetensors) and `description` (JSON)."""
         weights, description = context.artifacts["weights"], context.artifacts["description"]
-        self.load_network(Path(weights), Path(description))
+        self.load_networks(Path(weights), Path(description))
 
-    def load_network(self, weights: Path, description: Path) -> None:
-        """Load the network of these two files."""
-        about = json.loads(description.read_text())
-        self._classes: list[str] = about["classes"]
-        config = ModelConfig.model_validate(about["config"])
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model = FerNet(config, len(self._classes))
-        model.load_state_dict(load_file(weights))
-        model = model.to(memory_format=torch.channels_last).to(self._device)
-        self._model = model.fuse_for_evaluation()
+    def load_networks(self, weights: Path, description: Path) -> None:
+        """Load the networks of these two files."""
+        classifier, self._classes = read_classifier(weights, description)
+        self._classifier = classifier.fuse_for_evaluation()
 
     def predict(
         self,
@@ -43,13 +51,8 @@ class ServedModel(PythonModel):
         model_input: np.ndarray,  # (N, 48, 48) uint8
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:  # (N, classes) probabilities by class name, rows summing to 1
-        faces = torch.from_numpy(np.ascontiguousarray(model_input))
-        with torch.inference_mode():
-            probabilities = [
-                self._model(scale_pixels(batch.to(self._device))).double().softmax(dim=1).cpu()
-                for batch in torch.split(faces, _BATCH_SIZE)
-            ]
-        return pd.DataFrame(torch.cat(probabilities).numpy(), columns=self._classes)
+        probabilities = self._classifier.predict_probabilities(model_input)
+        return pd.DataFrame(probabilities, columns=self._classes)
 
 
 set_model(ServedModel())

@@ -15,9 +15,9 @@ from mlflow import MlflowClient
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.model import FerNet, scale_pixels
+from fer_tune.model import FaceClassifier, FerNet, scale_pixels
 from fer_tune.model_config import ModelConfig
-from fer_tune.tracking.models.log_model import load_model, log_model
+from fer_tune.tracking.models.log_model import load_classifier, load_model, log_model
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
@@ -37,28 +37,57 @@ print(json.dumps([fer_tune.__file__, model.predict(np.load(sys.argv[4])).to_dict
 
 
 @pytest.fixture
-def model() -> FerNet:
+def model() -> FaceClassifier:
     torch.manual_seed(0)
-    return FerNet(CONFIG, len(EMOTIONS)).eval()
+    return FaceClassifier([FerNet(CONFIG, len(EMOTIONS)).eval()])
 
 
 @pytest.fixture
-def address(store: Store, model: FerNet, describe: Callable[..., StudyInfo]) -> str:
+def address(store: Store, model: FaceClassifier, describe: Callable[..., StudyInfo]) -> str:
     run_id = EventRecorder(store, describe(), resume=False).run_id
     return log_model(store, run_id, model, EMOTIONS)
 
 
 def test_the_logged_model_takes_uint8_faces_and_names_its_probabilities(
-    store: Store, model: FerNet, address: str
+    store: Store, model: FaceClassifier, address: str
 ) -> None:
     faces = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
     table = load_model(store, address).predict(faces)
     assert isinstance(table, pd.DataFrame)
     assert tuple(table.columns) == EMOTIONS
     with torch.inference_mode():
-        expected = model(scale_pixels(torch.from_numpy(faces))).softmax(dim=1).numpy()
+        logits = model.networks[0](scale_pixels(torch.from_numpy(faces)))
+        expected = logits.softmax(dim=1).numpy()
     np.testing.assert_allclose(table.to_numpy(), expected, atol=1e-6)
     np.testing.assert_allclose(table.to_numpy().sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("networks", [1, 3])
+def test_networks_views_and_temperature_are_loaded_as_they_were_logged(
+    store: Store, address: str, networks: int
+) -> None:
+    entry = store.create_client().get_logged_model(address.removeprefix("models:/"))
+    members = [FerNet(CONFIG, len(EMOTIONS)) for _ in range(networks)]
+    logged = FaceClassifier(members, "six", temperature=1.7)
+    uri = log_model(store, str(entry.source_run_id), logged, EMOTIONS)
+    faces = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
+    expected = logged.predict_probabilities(faces)
+    np.testing.assert_allclose(load_model(store, uri).predict(faces), expected, atol=1e-6)
+    loaded, classes = load_classifier(store, uri)
+    assert (loaded.tta, loaded.temperature, tuple(classes)) == ("six", 1.7, EMOTIONS)
+    np.testing.assert_allclose(loaded.predict_probabilities(faces), expected, atol=1e-6)
+
+
+def test_a_model_of_an_earlier_version_is_one_network_without_views_or_temperature(
+    store: Store, model: FaceClassifier, address: str
+) -> None:
+    (description,) = _kept(store, address).rglob("description.json")
+    about = json.loads(description.read_text())
+    old = {name: about[name] for name in ("config", "classes")}
+    description.write_text(json.dumps(old))
+    faces = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
+    expected = model.predict_probabilities(faces)
+    np.testing.assert_allclose(load_model(store, address).predict(faces), expected, atol=1e-6)
 
 
 def test_it_carries_a_signature_an_example_and_its_requirements(store: Store, address: str) -> None:
@@ -132,7 +161,7 @@ def test_a_registered_version_is_loaded_by_its_alias_also_if_its_source_is_a_mod
         assert load_model(store, "models:/aliased/1").metadata.model_id == model.model_id
 
 
-def test_a_card_lies_beside_the_model(store: Store, model: FerNet, address: str) -> None:
+def test_a_card_lies_beside_the_model(store: Store, model: FaceClassifier, address: str) -> None:
     logged = store.create_client().get_logged_model(address.removeprefix("models:/"))
     run_id = str(logged.source_run_id)
     with_card = log_model(store, run_id, model, EMOTIONS, "# Known to be weak\n")
