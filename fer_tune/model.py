@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 import torch
@@ -126,16 +127,14 @@ class FaceClassifier(nn.Module):
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(networks)
+        self._networks = nn.ModuleList(networks)
         self.tta: TtaName = tta
         self.temperature = temperature
 
     @property
-    def config(self) -> ModelConfig:
-        """The shape of each network."""
-        config = self.networks[0].config
-        assert isinstance(config, ModelConfig)
-        return config
+    def networks(self) -> list[FerNet]:
+        """The networks."""
+        return cast("list[FerNet]", list(self._networks))
 
     def forward(
         self,
@@ -157,23 +156,24 @@ class FaceClassifier(nn.Module):
         """Predict in evaluation mode, on the device of the networks."""
         model = self.fuse_for_evaluation() if self.training else self
         device = next(self.parameters()).device
-        batches = torch.split(torch.from_numpy(np.ascontiguousarray(faces)), _BATCH_SIZE)
+        # A copy, because PyTorch warns of faces that are read-only, and refuses a mirrored view.
+        batches = torch.split(torch.from_numpy(faces.copy()), _BATCH_SIZE)
         probabilities = torch.cat([model(batch.to(device)).double().cpu() for batch in batches])
         return np.asarray(probabilities / probabilities.sum(dim=1, keepdim=True))
 
     def copy_weights(self) -> dict[str, Tensor]:
         """Return the weights on the CPU; those of a single network have its own names."""
-        source = self.networks[0] if len(self.networks) == 1 else self.networks
+        source = self.networks[0] if len(self.networks) == 1 else self._networks
         return {name: value.cpu().contiguous() for name, value in source.state_dict().items()}
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Load what `copy_weights` returned."""
-        target = self.networks[0] if len(self.networks) == 1 else self.networks
+        target = self.networks[0] if len(self.networks) == 1 else self._networks
         target.load_state_dict(weights)
 
     def fuse_for_evaluation(self) -> "FaceClassifier":
         """Return an equal copy for evaluation, with batch norms fused into the convolutions."""
-        networks = [network.fuse_for_evaluation() for network in self.networks]  # type: ignore[operator]
+        networks = [network.fuse_for_evaluation() for network in self.networks]
         return FaceClassifier(networks, self.tta, self.temperature).eval()
 
 

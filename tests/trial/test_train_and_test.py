@@ -8,7 +8,7 @@ import torch
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import Faces
 from fer_tune.data.trial_data import TrialData
-from fer_tune.model import FaceClassifier, FerNet
+from fer_tune.model import FaceClassifier
 from fer_tune.model_config import TtaName
 from fer_tune.scoring.calibration import fit_temperature
 from fer_tune.scoring.metrics import EpochResult
@@ -56,7 +56,6 @@ def test_the_best_epochs_weights_are_tested_and_not_the_last_ones(
     done, reported = run(task, faces, unseen, tmp_path)
     assert done.best in reported
     (network,) = done.model.networks
-    assert isinstance(network, FerNet)
     validation = evaluate_model(network, DeviceData.from_faces(faces.validation, CPU), 4)
     assert validation.confusion.tolist() == done.best.confusion
     assert validation.loss == done.best.metrics["val/loss"]
@@ -123,7 +122,7 @@ def test_the_temperature_is_that_of_the_validation_faces_whatever_the_test_faces
     tmp_path: Path, task: TrialSpec, faces: TrialData, unseen: Faces
 ) -> None:
     done, _ = run(task, faces, unseen, tmp_path)
-    raw = FaceClassifier(list(done.model.networks)).predict_probabilities(faces.validation.images)
+    raw = FaceClassifier(done.model.networks).predict_probabilities(faces.validation.images)
     assert done.model.temperature == pytest.approx(fit_temperature(raw, faces.validation.labels))
     assert done.model.temperature != 1
 

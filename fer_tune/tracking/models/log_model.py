@@ -152,8 +152,9 @@ def _write_artifacts(folder: Path, model: "FaceClassifier", classes: Sequence[st
 
     save_file(model.copy_weights(), folder / _WEIGHTS)
     # A TrialConfig has more fields, but the logged code knows only those of the network.
+    config = model.networks[0].config
     description = {
-        "config": model.config.model_dump(mode="json", include=set(ModelConfig.model_fields)),
+        "config": config.model_dump(mode="json", include=set(ModelConfig.model_fields)),
         "classes": list(classes),
         "networks": len(model.networks),
         "tta": model.tta,
