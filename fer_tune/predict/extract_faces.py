@@ -5,18 +5,58 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats import deep_image, image_file
+from fer_tune.data.formats import image_file
 from fer_tune.data.formats.folder_scan import describe_skipped_files, is_system_name
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, SourceFiles, open_source
-from fer_tune.predict.face_detector import FaceBox, detect_faces
+
+if TYPE_CHECKING:
+    import cv2
+
+
+_CASCADE = "haarcascade_frontalface_alt2.xml"
+_SEARCH_PIXELS = 1024  # longest side of the photograph that is searched
+_MIN_FACE_PIXELS = 40  # side of a face in it; smaller faces show no expression
+_SCALE_FACTOR = 1.1  # between two searched sizes of faces
+_MIN_NEIGHBORS = 5  # overlapping boxes that make a face; with fewer, flowers are faces
+
+
+class FaceBox(NamedTuple):
+    """A square of a photograph, in pixels from its upper left corner."""
+
+    x: int
+    y: int
+    side: int
+
+
+def detect_faces(photo: Image.Image) -> list[FaceBox]:
+    """Return the boxes of frontal faces in a grey photograph (mode L), from left to right."""
+    scale = min(1, _SEARCH_PIXELS / max(photo.size))
+    if scale < 1:
+        width, height = (max(1, round(side * scale)) for side in photo.size)
+        photo = photo.resize((width, height), Image.Resampling.BILINEAR)
+    smallest = (_MIN_FACE_PIXELS, _MIN_FACE_PIXELS)
+    boxes = _load_cascade().detectMultiScale(
+        np.asarray(photo), _SCALE_FACTOR, _MIN_NEIGHBORS, minSize=smallest
+    )
+    return sorted(FaceBox(*(int(value / scale) for value in box[:3])) for box in boxes)
+
+
+@cache
+def _load_cascade() -> "cv2.CascadeClassifier":
+    import cv2
+    import cv2.data
+
+    return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades, _CASCADE)))
+
 
 _MAX_CROPPED_PIXELS = 128  # a square image no larger is a cropped face, as data sets have them
 
@@ -123,16 +163,16 @@ def extract_all_faces(files: PhotoFiles) -> list[PhotoFace]:
 
     with image_file.suppress_pillow_warnings():
         for number, grey in read_images(range(len(photos))):
-            if deep_image.is_deep(grey):
-                largest = max(largest, deep_image.find_largest_value(grey))
+            if image_file.is_deep(grey):
+                largest = max(largest, image_file.find_largest_value(grey))
                 deep.append(number)
             else:
                 faces[number] = extract_faces(photos[number].file, grey)
-        depth = deep_image.find_depth(largest)
+        depth = image_file.find_depth(largest)
         for number, grey in read_images(deep):
-            faces[number] = extract_faces(photos[number].file, deep_image.reduce_depth(grey, depth))
+            faces[number] = extract_faces(photos[number].file, image_file.reduce_depth(grey, depth))
     if deep:
-        notes.append(deep_image.describe_depth(len(deep), largest))
+        notes.append(image_file.describe_depth(len(deep), largest))
     return [face for number in sorted(faces) for face in faces[number]]
 
 

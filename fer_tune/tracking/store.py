@@ -15,8 +15,8 @@ from fer_tune.common.errors import MissingStudyError, UserError
 from fer_tune.common.safe_text import hide_passwords
 from fer_tune.common.validation_errors import format_validation_error
 from fer_tune.events import current_time_ms
-from fer_tune.tracking import relocate_artifacts
-from fer_tune.tracking.ensure_sqlite import RUN_SEARCH_HINT, ensure_sqlite_database
+from fer_tune.tracking import local_store
+from fer_tune.tracking.local_store import RUN_SEARCH_HINT, ensure_sqlite_database
 from fer_tune.tracking.mlflow_command import format_mlflow_command
 from fer_tune.tracking.mlflow_metric_names import to_mlflow_name
 from fer_tune.tracking.store_address import DEFAULT_DATABASE, find_local_database
@@ -112,9 +112,9 @@ def open_store(
     if database := find_local_database(uri, root):
         database = database.absolute()
         ensure_sqlite_database(database, create, needs_write)
-        relocate_artifacts.update_artifact_addresses(database, EXPERIMENT)
-        relocate_artifacts.follow_moved_artifacts()
-        artifacts = database.with_name(relocate_artifacts.ARTIFACTS_FOLDER)
+        local_store.update_artifact_addresses(database, EXPERIMENT)
+        local_store.follow_moved_artifacts()
+        artifacts = database.with_name(local_store.ARTIFACTS_FOLDER)
         return _open_experiment(f"sqlite:///{database}", artifacts, create)
     assert uri is not None
     scheme = uri.split(":")[0].split("+")[0]
@@ -123,7 +123,7 @@ def open_store(
         return _open_experiment(uri, None, create)
     if scheme in _DATABASES:
         _probe_database(uri)
-        return _open_experiment(uri, root / relocate_artifacts.ARTIFACTS_FOLDER, create)
+        return _open_experiment(uri, root / local_store.ARTIFACTS_FOLDER, create)
     raise UserError(
         f"tracking store {hide_passwords(uri)}: unknown kind of address '{scheme}:'; {_URI_HELP}"
     )

@@ -5,7 +5,7 @@ import pytest
 import sklearn
 from PIL import Image
 
-from fer_tune.predict.face_detector import FaceBox, detect_faces
+from fer_tune.predict.extract_faces import FaceBox, detect_faces
 
 # Photographs that packages contain: one with a face, and one without.
 HOPPER = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")

@@ -9,8 +9,7 @@ import pytest
 from rich.console import Console
 
 from fer_tune.common.console import create_console
-from fer_tune.predict.extract_faces import PhotoFace, UnreadableFile
-from fer_tune.predict.face_detector import FaceBox
+from fer_tune.predict.extract_faces import FaceBox, PhotoFace, UnreadableFile
 from fer_tune.predict.output import build_table, format_csv, format_json
 
 IMAGE = np.zeros((48, 48), np.uint8)

@@ -15,8 +15,8 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import escape_unprintable, join_first, pluralize
 from fer_tune.data.faces import SIDE, Faces, SplitName
 from fer_tune.data.formats.class_and_split_names import KNOWN_SPLITS, index_classes
-from fer_tune.data.formats.deep_image import DEPTHS, DeepFace, describe_depth, find_depth
 from fer_tune.data.formats.folder_scan import describe_skipped_files
+from fer_tune.data.formats.image_file import DEPTHS, DeepFace, describe_depth, find_depth
 from fer_tune.data.formats.label_coding import FER2013_NOTE, decode_labels, explain_label
 from fer_tune.data.read_options import ReadOptions, is_numeric_label, normalize_label
 

@@ -11,8 +11,8 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.formats import image_file
 from fer_tune.data.formats.class_and_split_names import match_file_split, match_split
 from fer_tune.data.formats.decoded_faces import FaceCollector
-from fer_tune.data.formats.deep_image import DeepFace
 from fer_tune.data.formats.identify_file import check_content
+from fer_tune.data.formats.image_file import DeepFace
 from fer_tune.data.formats.label_coding import LABEL_COLUMNS, SPLIT_COLUMNS, merge_labels
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS, parse_pixels

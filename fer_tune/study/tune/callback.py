@@ -1,7 +1,11 @@
-"""Ray Tune's callback: passes what happens to trials to the study's observers as events."""
+"""Ray Tune's callback: turns what happens to trials into events, and speeds up Ctrl-C."""
 
-from collections.abc import Mapping, Sequence
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from ray import tune
@@ -12,7 +16,6 @@ from fer_tune.data.resampling import DataPlan
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import format_trial_label
 from fer_tune.study.tune.failure import TrialFailure
-from fer_tune.study.tune.kill_workers_on_sigint import kill_workers_on_sigint
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.trainable import RestoreOutcome
 from fer_tune.trial_config import TrialConfig, count_steps_per_epoch
@@ -164,3 +167,42 @@ def _drop_ray_metrics(trial: Any) -> None:
     trial.metric_analysis.clear()
     trial.metric_n_steps.clear()
     trial.last_result.clear()
+
+
+def kill_workers_on_sigint(workers: Mapping[int, Any]) -> None:
+    """Let Ctrl-C end the study through Ray Tune, without waiting for the current epochs.
+
+    A worker answers Ray only between two epochs, and Ray waits for it up to fifteen seconds. A
+    killed worker loses only its current epoch, as checkpoints are written completely or not at all.
+
+    workers: Ray's handles of the running trials, by number; read at the time of the Ctrl-C.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    before = signal.getsignal(signal.SIGINT)  # Ray Tune's, for the first Ctrl-C only
+
+    def handle_sigint(number: int, frame: FrameType | None) -> None:
+        assert callable(before)
+        before(number, frame)
+        # In another thread, as the signal may interrupt a call to Ray.
+        threading.Thread(target=_kill_workers, args=(list(workers.values()),), daemon=True).start()
+
+    signal.signal(signal.SIGINT, handle_sigint)
+
+
+@contextmanager
+def restore_sigint() -> Iterator[None]:
+    """Restore the handler of Ctrl-C at the end, because Ray Tune leaves its own."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
+def _kill_workers(workers: list[Any]) -> None:
+    import ray
+
+    for worker in workers:
+        ray.kill(worker)

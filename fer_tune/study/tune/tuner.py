@@ -13,8 +13,7 @@ from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, is_trial_dirna
 from fer_tune.study.records.event_log import build_trials, read_events
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.tune.callback import MAX_RETRIES, StudyCallback
-from fer_tune.study.tune.kill_workers_on_sigint import restore_sigint
+from fer_tune.study.tune.callback import MAX_RETRIES, StudyCallback, restore_sigint
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.resources import ResourceAllocation
 from fer_tune.study.tune.searcher import StudySearcher

@@ -6,7 +6,7 @@ from unittest.mock import Mock, patch
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.study.tune.local_ray import start_local_ray
+from fer_tune.study.tune.ray_session import start_local_ray
 
 TIMED_OUT = Exception("The current node timed out during startup. This could happen because of it.")
 
@@ -60,7 +60,7 @@ def test_a_temporary_folder_that_cannot_be_written_names_the_variable(
 
 def test_a_full_disk_is_found_before_ray_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     full = Mock(side_effect=OSError(28, "No space left on device"))
-    monkeypatch.setattr("fer_tune.study.tune.local_ray.TemporaryFile", full)
+    monkeypatch.setattr("fer_tune.study.tune.ray_session.TemporaryFile", full)
     with pytest.raises(UserError, match="No space left on device; set RAY_TMPDIR"):
         start()
 

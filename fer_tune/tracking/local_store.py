@@ -1,4 +1,4 @@
-"""Correction of the addresses of artifacts in a local store that was moved or copied.
+"""A local store: its database, and the addresses of its artifacts after a move or a copy.
 
 MLflow records absolute addresses of artifacts. A process may also see the store under another path
 than the process that recorded them, for example in a container.
@@ -7,13 +7,17 @@ than the process that recorded them, for example in a container.
 import os
 import re
 import sqlite3
+import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from fer_tune.common.errors import MissingStudyError, UserError, explain_os_errors
+
 if TYPE_CHECKING:
     from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
 
 ARTIFACTS_FOLDER = "artifacts"  # next to the database
 
@@ -122,3 +126,63 @@ def _has_moved(former: Path, database: Path) -> bool:
     # the user keeps the artifacts of this store; with one, it is that of the copy's original.
     is_same = os.path.realpath(former.parent) == os.path.realpath(database.parent)
     return not is_same and any(former.parent.glob("*.db"))
+
+
+RUN_SEARCH_HINT = "run a search first, or name the store with --tracking-uri"
+
+
+def ensure_sqlite_database(database: Path, create: bool, needs_write: bool) -> None:
+    """Make sure that MLflow can open the database.
+
+    database: absolute path of the file.
+    create: create the file and its folder if they are missing.
+    needs_write: a database that cannot be written to is an error.
+    Raises UserError if the file is missing, cannot be used or is no database.
+    """
+    folder = database.parent
+    # In an address these characters mean something else, and MLflow would retry for minutes.
+    if {"?", "%"} & set(str(database)):
+        raise UserError(f"tracking store {database}: its path may not hold '?' or '%'; use another")
+    if not create and not os.path.lexists(database):
+        raise MissingStudyError(f"no studies in {folder}; {RUN_SEARCH_HINT}")
+    if create or needs_write:
+        _make_writable_database(database)
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        advice = "move the file away or use another --tracking-uri"
+        if isinstance(error, sqlite3.OperationalError):
+            advice = "check that you may read the file"
+        raise UserError(f"tracking store {database}: {error}; {advice}") from error
+
+
+def _make_writable_database(database: Path) -> None:
+    problem = f"tracking store {database.parent} cannot be written"
+    advice = "copy the folder to a place that can be written, or use another --tracking-uri"
+    with explain_os_errors(problem, advice):
+        database.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=database.parent).close()
+        if not database.exists():
+            _create_database(database)
+    if not os.access(database, os.W_OK):
+        raise UserError(f"tracking store {database}: is read-only; make it writable")
+
+
+def _create_database(database: Path) -> None:
+    """Create the database in a temporary folder, then move it to its path.
+
+    MLflow's migration takes seconds. If it is killed, or if two run at once, the database breaks.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=database.parent) as folder:
+        fresh = Path(folder) / database.name
+        store = SqlAlchemyStore(f"sqlite:///{fresh}", database.with_name(ARTIFACTS_FOLDER).as_uri())
+        store.engine.dispose()
+        # Unlike a rename, a link never replaces a database that was created in the meantime.
+        try:
+            os.link(fresh, database)
+        except OSError:  # the database exists, or the filesystem has no links
+            if not database.exists():
+                fresh.rename(database)
