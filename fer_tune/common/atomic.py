@@ -4,10 +4,8 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 _PARTIAL_NAME = re.compile(r".+\.\d+-[0-9a-f]{8}\.part", re.DOTALL)
 
@@ -22,9 +20,8 @@ def is_partial_name(name: str) -> bool:
     return _PARTIAL_NAME.fullmatch(name) is not None
 
 
-@contextmanager
-def open_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
-    """Open a partial file for writing, and rename it to `path` if the context ends without error.
+def write_file(path: Path, content: bytes | memoryview, *, private: bool = False) -> None:
+    """Write `content` to a partial file, and rename it to `path`.
 
     The folders above are created. After an error, the earlier file at `path` is unchanged.
 
@@ -37,17 +34,11 @@ def open_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            yield file
+            file.write(content)
         move_to_final_path(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-
-
-def write_file(path: Path, content: bytes | memoryview, *, private: bool = False) -> None:
-    """Write `content` to `path`, as `open_file` does."""
-    with open_file(path, private=private) as file:
-        file.write(content)
 
 
 def move_to_final_path(partial: Path, path: Path) -> None:

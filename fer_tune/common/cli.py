@@ -146,12 +146,7 @@ def format_command_line(module: str, argv: Sequence[str] | None = None) -> str:
     argv: arguments of the module; those of this process if None.
     """
     arguments = sys.argv[1:] if argv is None else argv
-    return shlex.join([find_python_command(), "-m", module, *map(hide_passwords, arguments)])
-
-
-def find_python_command() -> str:
-    """Return what to type for this interpreter: "python" if a shell finds it by that name."""
-    return find_command("python")
+    return shlex.join([find_command("python"), "-m", module, *map(hide_passwords, arguments)])
 
 
 def find_command(name: str) -> str:

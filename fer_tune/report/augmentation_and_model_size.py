@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.model_config import ModelConfig
@@ -14,9 +16,6 @@ from fer_tune.scoring.significance import compare_groups, judge_difference
 from fer_tune.study.ranking import SCORE_METRIC, explain_small_groups, select_learnt_trials
 from fer_tune.terminal.formatting import format_mean_and_std
 from fer_tune.trial_config import TrialConfig
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TITLE = "Augmentation and model size"
 NOTE = (
@@ -127,9 +126,7 @@ def _compare_gaps(groups: Mapping[str, Sequence[float]]) -> str:
 
 
 def _plot_complexity(points: Sequence[ComplexityPoint]) -> Picture:
-    def plot_panels(axes: "list[Axes]") -> None:
-        from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
-
+    def plot_panels(axes: list[Axes]) -> None:
         low = -1.0
         for index, (name, high) in enumerate(_STRENGTHS.items()):
             some = [point for point in points if low <= point.augmentation < high]

@@ -1,7 +1,8 @@
 """The section that compares the best trial with the baseline."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
 
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import add_legend, draw_picture
@@ -9,9 +10,6 @@ from fer_tune.report.section import NO_RESULT, Picture, Section, Table
 from fer_tune.scoring.metric_estimates import Estimate, estimate_metric, estimate_metric_difference
 from fer_tune.terminal.formatting import format_metric_name
 from fer_tune.terminal.study_summary import SUMMARY_METRICS, describe_improvement
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TITLE = "Improvement over the baseline"
 NOTE = (
@@ -49,7 +47,7 @@ def build_baseline_section(study: ReportedStudy) -> Section:
 def _plot_estimates(names: Sequence[str], estimates: Mapping[str, Sequence[Estimate]]) -> Picture:
     """Return bars of the metrics `names`; `estimates` has them by trial."""
 
-    def plot_panels(axes: "list[Axes]") -> None:
+    def plot_panels(axes: list[Axes]) -> None:
         for index, (label, row) in enumerate(estimates.items()):
             axes[0].errorbar(
                 [estimate.value for estimate in row],

@@ -1,9 +1,9 @@
 """The section with the scores of the best trial by class, beside the paper's scores."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from fer_tune.report.load_study import ReportedStudy
@@ -13,9 +13,6 @@ from fer_tune.scoring import paper_results
 from fer_tune.scoring.metrics import Scores
 from fer_tune.scoring.significance import ConfidenceInterval, bootstrap_intervals
 from fer_tune.study.ranking import describe_unlearnt_trials
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _MAX_MATRIX_CLASSES = 10  # with more classes, the cells are too small for numbers
 TITLE = "The best trial by class"
@@ -101,7 +98,7 @@ def _plot_confusion_matrix(classes: tuple[str, ...], confusion: NDArray[np.int64
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     count, names = len(classes), truncate_names(classes)
 
-    def plot_panels(axes: "list[Axes]") -> None:
+    def plot_panels(axes: list[Axes]) -> None:
         axes[0].imshow(share, cmap="Greys", vmin=0, vmax=1)
         for (row, column), value in np.ndenumerate(share if count <= _MAX_MATRIX_CLASSES else []):
             text = f"{confusion[row, column]:,}\n{value:.0%}"

@@ -1,8 +1,7 @@
 """The section with the audit of the faces."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib.axes import Axes
 
 from fer_tune.data.audit import Audit, audit_splits
 from fer_tune.data.faces import SPLIT_NAMES, Splits
@@ -10,9 +9,6 @@ from fer_tune.data.load import collect_remarks
 from fer_tune.data.subsample import describe_sample
 from fer_tune.report.plotting import add_legend, draw_picture, truncate_names
 from fer_tune.report.section import Picture, Section
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TITLE = "Data audit"
 
@@ -42,7 +38,7 @@ def _plot_split_counts(audit: Audit, train_faces: int | None) -> Picture:
     if train_faces and train_faces < audit.counts["train"].sum():
         totals["train"] = f"{train_faces:,} of {totals['train']}"
 
-    def plot_panels(axes: "list[Axes]") -> None:
+    def plot_panels(axes: list[Axes]) -> None:
         for index, name in enumerate(SPLIT_NAMES):
             counts = audit.counts[name]
             axes[0].barh(

@@ -4,7 +4,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.axes import Axes
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.resampling import DATA_PLANS
@@ -18,9 +20,6 @@ from fer_tune.scoring.significance import judge_mean
 from fer_tune.study.ranking import MIN_GROUP, find_majority_share
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal.formatting import format_metric_name
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TITLE = "Data plans"
 ORIGINAL_PLAN = "original"
@@ -160,11 +159,11 @@ def _plot_by_step(study: ReportedStudy, pairs: Sequence[TrialPair]) -> Picture:
     paired = {trial.number for pair in pairs for trial in pair.trials}
     originals = list(dict.fromkeys(pair.trials[0].number for pair in pairs))
 
-    def plot_trial(axes: "Axes", trial: TrialRecord, **look: Any) -> None:
+    def plot_trial(axes: Axes, trial: TrialRecord, **look: Any) -> None:
         steps = [_count_steps(trial, epoch) for epoch in trial.history]
         axes.plot(steps, [epoch.metrics[metric] for epoch in trial.history], **look)
 
-    def plot_panels(axes: "list[Axes]") -> None:
+    def plot_panels(axes: list[Axes]) -> None:
         for record in records:
             if record.number not in paired:
                 plot_trial(axes[0], record, color=PALE, linewidth=0.6)

@@ -2,7 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.report.load_study import ReportedStudy
@@ -11,9 +14,6 @@ from fer_tune.report.section import Picture, Section
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal.formatting import format_metric_name
 from fer_tune.terminal.study_summary import count_statuses
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TITLE = "Learning curves and pruned trials"
 NOTE = (
@@ -51,9 +51,7 @@ def _plot_curves(study: ReportedStudy, summary: str) -> Picture:
     metrics = ("val/macro_f1" if study.metric == "gap" else study.metric, "gap")
     trained = [trial for trial in study.trials if trial.history]
 
-    def plot_panels(axes: "list[Axes]") -> None:
-        from matplotlib.ticker import MaxNLocator
-
+    def plot_panels(axes: list[Axes]) -> None:
         for panel, metric in zip(axes, metrics, strict=True):
             for trial in trained:
                 _plot_trial_curve(panel, study, trial, metric)
@@ -68,7 +66,7 @@ def _plot_curves(study: ReportedStudy, summary: str) -> Picture:
     return draw_picture("curves", alt, plot_panels, height=4.4, panels=2)
 
 
-def _plot_trial_curve(panel: "Axes", study: ReportedStudy, trial: TrialRecord, metric: str) -> None:
+def _plot_trial_curve(panel: Axes, study: ReportedStudy, trial: TrialRecord, metric: str) -> None:
     epochs = [result.epoch for result in trial.history]
     values = [result.metrics[metric] for result in trial.history]
     style: dict[str, Any] = {"color": PALE, "linewidth": 0.8}

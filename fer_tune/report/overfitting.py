@@ -1,6 +1,6 @@
 """The section on what counters overfitting: scores by gap, and the important parameters."""
 
-from typing import TYPE_CHECKING
+from matplotlib.axes import Axes
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.resampling import DATA_PLANS
@@ -12,9 +12,6 @@ from fer_tune.scoring.metric_estimates import estimate_metric
 from fer_tune.study.parameter_importance import MIN_TRIALS, estimate_importances
 from fer_tune.study.ranking import SCORE_METRIC, find_pareto_front, select_learnt_trials
 from fer_tune.terminal.formatting import format_metric_name
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TITLE = "What counters overfitting"
 NOTE = (
@@ -112,7 +109,7 @@ def _describe_importance(shares: Shares) -> str:
 
 
 def _plot_score_by_gap(study: ReportedStudy) -> Picture:
-    def plot_panels(axes: "list[Axes]") -> None:
+    def plot_panels(axes: list[Axes]) -> None:
         for plan, trials in study.by_plan.items():
             points = [(t.metrics["gap"], t.metrics[SCORE_METRIC], t.is_completed) for t in trials]
             plot_trials(axes[0], points, plan, DATA_PLANS.index(plan))
@@ -127,7 +124,7 @@ def _plot_score_by_gap(study: ReportedStudy) -> Picture:
     return draw_picture("overfitting", alt, plot_panels, height=3.4)
 
 
-def _mark_best_and_baseline(study: ReportedStudy, axes: "Axes") -> None:
+def _mark_best_and_baseline(study: ReportedStudy, axes: Axes) -> None:
     """Draw the intervals of the best trial and the baseline, and a ring around the baseline."""
     trials = [study.best] if study.best is study.baseline else [study.best, study.baseline]
     for trial in filter(None, trials):
@@ -139,7 +136,7 @@ def _mark_best_and_baseline(study: ReportedStudy, axes: "Axes") -> None:
             point.set(color="black", fillstyle="none", markersize=11)
 
 
-def _draw_pareto_front(study: ReportedStudy, axes: "Axes") -> None:
+def _draw_pareto_front(study: ReportedStudy, axes: Axes) -> None:
     """Draw a line through the Pareto front, and the limit of the gap if the study has one."""
     front = [trial.metrics for trial in find_pareto_front(study.trials, study.metric)]
     gaps, scores = ([metrics[name] for metrics in front] for name in ("gap", SCORE_METRIC))
@@ -155,7 +152,7 @@ def _plot_importances(shares: dict[str, Shares]) -> Picture:
     """
     order = list(shares["gap"])[::-1]
 
-    def plot_panels(axes: "list[Axes]") -> None:
+    def plot_panels(axes: list[Axes]) -> None:
         for index, (metric, by_name) in enumerate(shares.items()):
             axes[0].barh(
                 [row + 0.38 * (0.5 - index) for row in range(len(order))],

@@ -5,12 +5,12 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from fer_tune.report.section import Picture
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 STYLE_FILE = Path(__file__).with_name("report.mplstyle")
 WIDTH_INCHES = 4.8  # fits a phone and a desk
@@ -27,7 +27,7 @@ def truncate_names(names: Sequence[str]) -> list[str]:
 
 
 def plot_trials(
-    axes: "Axes", trials: Sequence[tuple[float, float, bool]], label: str, style: int
+    axes: Axes, trials: Sequence[tuple[float, float, bool]], label: str, style: int
 ) -> None:
     """Plot one point a trial: filled if it is completed, else hollow.
 
@@ -42,7 +42,7 @@ def plot_trials(
             axes.plot(x, y, MARKERS[style], color=f"C{style}", fillstyle=look, label=label)
 
 
-def add_legend(axes: "Axes", columns: int, title: str | None = None) -> None:
+def add_legend(axes: Axes, columns: int, title: str | None = None) -> None:
     """Put a legend above the panel; of curves with the same label, it has the last."""
     curves, labels = axes.get_legend_handles_labels()
     entries = dict(zip(labels, curves, strict=True))
@@ -53,7 +53,7 @@ def add_legend(axes: "Axes", columns: int, title: str | None = None) -> None:
 def draw_picture(
     name: str,
     alt: str,
-    plot_panels: "Callable[[list[Axes]], None]",
+    plot_panels: Callable[[list[Axes]], None],
     *,
     height: float,
     panels: int = 1,
@@ -64,9 +64,6 @@ def draw_picture(
     plot_panels: plots into the panels.
     height: inches.
     """
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
     text = io.StringIO()
     with style.context(STYLE_FILE), warnings.catch_warnings():
         # This machine's font may lack letters that the reader's font has.

@@ -3,24 +3,21 @@
 import base64
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.data.faces import Faces
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.section import FaceSheet, PredictedFace
-
-if TYPE_CHECKING:
-    from fer_tune.common.disk_or_bucket import Directory
 
 _FACES_PER_CLASS, _MAX_FACES, _MAX_MISTAKES = 4, 40, 24
 _BATCH_SIZE = 512
 
 
 def build_face_sheets(
-    study: ReportedStudy, validation: Faces, checkpoint_directory: "Directory"
+    study: ReportedStudy, validation: Faces, checkpoint_directory: Directory
 ) -> list[FaceSheet]:
     """Return a sheet with faces of every class, and a sheet with the most confident mistakes.
 
@@ -65,7 +62,7 @@ def find_worst_mistakes(
 
 
 def predict_validation(
-    study: ReportedStudy, validation: Faces, checkpoint_directory: "Directory"
+    study: ReportedStudy, validation: Faces, checkpoint_directory: Directory
 ) -> NDArray[np.float32]:
     """Return (N, C) probabilities from the weights of the best trial's best epoch."""
     import torch

@@ -4,7 +4,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from fer_tune.common.cli import find_python_command
+from fer_tune.common.cli import find_command
 from fer_tune.scoring.metrics import metric_direction
 from fer_tune.tracking import tags
 from fer_tune.tracking.log10_parameters import LOG10_PREFIX
@@ -40,7 +40,7 @@ def build_ui_command(store: Store) -> str | None:
     """
     if store.is_server:
         return None
-    python, uri = find_python_command(), shlex.quote(str(store))
+    python, uri = find_command("python"), shlex.quote(str(store))
     return f"{_UI_VARIABLE} {python} -m mlflow ui --backend-store-uri {uri} {_UI_OPTIONS}"
 
 

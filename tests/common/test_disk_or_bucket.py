@@ -60,8 +60,7 @@ def test_only_partial_files_of_killed_processes_are_deleted(tmp_path: Path) -> N
     folder = DiskDirectory(tmp_path)
     (folder / "trial").write("state.pt", b"whole")
     (folder / "trial").write("film.part", b"a download")
-    killed = atomic.open_file(tmp_path / "trial" / "state.pt")
-    killed.__enter__().write(b"ha")
+    (folder / "trial").write(atomic.make_partial_name("state.pt"), b"ha")
     folder.delete_partial_files()
     assert len((folder / "trial").list_names()) == 3
     (folder / "trial").delete_partial_files()

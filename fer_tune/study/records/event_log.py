@@ -33,7 +33,8 @@ class EventLog:
         self._problem = f"{path} cannot be written"
         with explain_os_errors(self._problem):
             if path.exists():
-                _truncate_torn_line(path)
+                with path.open("rb+") as file:  # without a line that a kill tore
+                    file.truncate(file.read().rfind(b"\n") + 1)
             self._file = path.open("a", encoding="utf-8")
 
     def on_event(self, event: Event) -> None:
@@ -45,11 +46,6 @@ class EventLog:
     def close(self) -> None:
         with suppress(OSError):  # the write that failed has raised it
             self._file.close()
-
-
-def _truncate_torn_line(path: Path) -> None:
-    with path.open("rb+") as file:
-        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 class EventLogReader:
@@ -112,27 +108,21 @@ def read_checked_trials(folder: Path, settings: StudySettings) -> list[TrialReco
 
 
 def _check_events(folder: Path, settings: StudySettings) -> Iterator[Event]:
-    started, trained = set[int](), set[int]()
+    started, trained, needed = set[int](), set[int](), {settings.metric, "gap"}
     for line, event in enumerate(read_events(folder), start=1):
-        is_valid = _is_consistent(event, settings)
-        if isinstance(event, TrialStarted):
-            started.add(event.number)
-        if isinstance(event, EpochEnded):
-            is_valid = is_valid and (event.number in trained or event.result.epoch == 1)
-            trained.add(event.number)
+        is_valid = True
+        match event:
+            case TrialStarted(number=number, config=config):
+                is_valid = number >= 0 and settings.space.contains_config(config)
+                started.add(number)
+            case EpochEnded(number=number, result=result):
+                is_next = result.epoch == 1 or (result.epoch > 1 and number in trained)
+                is_valid = is_next and needed <= result.metrics.keys()
+                trained.add(number)
         if event.number not in started or not is_valid:
             problem = f"line {line} does not belong to study {settings.name}"
             raise UserError(f"{folder / FILE}: {problem}; was it changed?")
         yield event
-
-
-def _is_consistent(event: Event, settings: StudySettings) -> bool:
-    match event:
-        case TrialStarted(number=number, config=config):
-            return number >= 0 and settings.space.contains_config(config)
-        case EpochEnded(result=result):
-            return result.epoch >= 1 and {settings.metric, "gap"} <= result.metrics.keys()
-    return True
 
 
 def find_start_time(folder: Path) -> int | None:
