@@ -5,12 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 from fer_tune.common import atomic
-
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
 
 
 class Directory(Protocol):
@@ -142,7 +139,7 @@ class BucketDirectory:
         with suppress(FileNotFoundError):
             files.delete_dir(path)
 
-    def _open_filesystem(self) -> "tuple[FileSystem, str]":
+    def _open_filesystem(self) -> tuple[Any, str]:
         scheme, _, rest = self.address.partition("://")
         bucket, _, prefix = rest.partition("/")
         files, root = _open_bucket(scheme, bucket)
@@ -150,7 +147,7 @@ class BucketDirectory:
 
 
 @cache
-def _open_bucket(scheme: str, bucket: str) -> "tuple[FileSystem, str]":
+def _open_bucket(scheme: str, bucket: str) -> tuple[Any, str]:
     from pyarrow import fs
 
     try:

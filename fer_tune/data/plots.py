@@ -4,17 +4,14 @@ import io
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from fer_tune.common import atomic
 from fer_tune.data.faces import SIDE, SPLIT_NAMES, SplitName
 from fer_tune.data.resampling import TrainingFaces
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _FACES_PER_CLASS = 12
 _MARGIN = 4  # white pixels around each face
@@ -26,8 +23,6 @@ def plot_class_distribution(
     counts: Mapping[SplitName, NDArray[np.int64]], classes: Sequence[str], path: Path
 ) -> None:
     """Write a PNG at `path`: the number of faces of each class as bars, one panel a split."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(9, 1.2 + 0.34 * len(classes)), layout="constrained")
     panels = figure.subplots(1, len(SPLIT_NAMES), sharey=True)
     for panel, name in zip(panels, SPLIT_NAMES, strict=True):
@@ -52,8 +47,6 @@ def plot_faces_by_class(
 
     Faces are drawn as a trial draws them, but without repeats.
     """
-    from matplotlib.figure import Figure
-
     rng = np.random.default_rng(0)
     rows = [_draw_row(training, label, rng) for label in range(len(classes))]
     sheet = np.concatenate(rows)
@@ -86,7 +79,7 @@ def _draw_row(training: TrainingFaces, label: int, rng: np.random.Generator) -> 
     return row
 
 
-def _save_png(figure: "Figure", path: Path) -> None:
+def _save_png(figure: Figure, path: Path) -> None:
     png = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # letters of names that the font lacks

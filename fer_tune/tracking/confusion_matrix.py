@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from fer_tune.tracking.store import Store
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-    from PIL.Image import Image
-    from PIL.ImageFont import FreeTypeFont, ImageFont
 
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _CELL, _MARGIN, _FONT_SIZE = 64, 12, 13  # pixels
 _PALE, _DARK = np.array([247, 251, 255]), np.array([8, 48, 107])
 
@@ -21,13 +21,11 @@ def draw_confusion_matrix(
     confusion: Sequence[Sequence[int]],  # (C, C) counts
     classes: Sequence[str],
     title: str,
-) -> "Image":
+) -> Image.Image:
     """Return a picture with each count and its share of its row, which sets the colour.
 
     Pillow draws it in 10 ms; matplotlib takes 200.
     """
-    from PIL import Image, ImageDraw, ImageFont
-
     counts = np.asarray(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     font, side = ImageFont.load_default(_FONT_SIZE), _CELL * len(classes)
@@ -50,10 +48,8 @@ def draw_confusion_matrix(
     return picture
 
 
-def _draw_class_names(classes: Sequence[str], font: "FreeTypeFont | ImageFont") -> "Image":
+def _draw_class_names(classes: Sequence[str], font: _Font) -> Image.Image:
     """Return a picture of the class names, one below the other, each beside its row."""
-    from PIL import Image, ImageDraw
-
     width = 2 * _MARGIN + int(max(font.getlength(name) for name in classes))
     band = Image.new("RGB", (width, _CELL * len(classes)), "white")
     draw = ImageDraw.Draw(band)

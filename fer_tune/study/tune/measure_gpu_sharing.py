@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from fer_tune.study.tune.failure import is_out_of_memory
 from fer_tune.study.tune.resources import Machine, ResourceRequest
 from fer_tune.study.tune.shared_data import StudyData
 from fer_tune.trial_config import BASELINE
-
-if TYPE_CHECKING:
-    import torch
 
 TRIAL_COUNTS = (1, 2, 4, 8)  # concurrent trials to measure, in this order
 MIN_SPEEDUP = 1.1  # more trials must be faster together by this factor, as they take more memory
@@ -131,27 +128,24 @@ class _BenchmarkTrial:
 
         share: fraction of the GPU's memory that the trial may use.
         """
+        import torch
+
         from fer_tune.trial.device import pick_device
+        from fer_tune.trial.train_state import TrialSpec, init_state
+        from fer_tune.trial.training_loop import fit
 
         # Not in __init__: Ray would report too little memory as the death of the actor.
-        device = pick_device(share)
-        self._epochs = self._epochs or self._start_training(device)
+        device, faces = pick_device(share), self._faces
+        if self._epochs is None:
+            torch.set_num_threads(1)
+            spec = TrialSpec(BASELINE, sys.maxsize, seed=0)
+            state = init_state(spec, len(faces.training.faces), len(faces.classes), device)
+            self._epochs = fit(spec, state, faces, device)
         start, epochs = time.perf_counter(), 0
         while not epochs or time.perf_counter() - start < seconds:
             next(self._epochs)
             epochs += 1
-        return epochs * len(self._faces.training.faces) / (time.perf_counter() - start)
-
-    def _start_training(self, device: "torch.device") -> Iterator[EpochResult]:
-        import torch
-
-        from fer_tune.trial.train_state import TrialSpec, init_state
-        from fer_tune.trial.training_loop import fit
-
-        torch.set_num_threads(1)
-        faces, spec = self._faces, TrialSpec(BASELINE, sys.maxsize, seed=0)
-        state = init_state(spec, len(faces.training.faces), len(faces.classes), device)
-        return fit(spec, state, faces, device)
+        return epochs * len(faces.training.faces) / (time.perf_counter() - start)
 
 
 def _take_subset(faces: TrialData) -> TrialData:
