@@ -23,17 +23,18 @@ def build_table(faces: Sequence[PhotoFace], probabilities: "DataFrame") -> Table
     """
     classes, highest = probabilities.idxmax(axis=1), probabilities.max(axis=1)
     rows = [
-        (escape_unprintable(face.file), _format_box(face), str(name), f"{probability:.2f}")
+        (
+            escape_unprintable(face.file),
+            ", ".join(map(str, face.box)) if face.box else _WHOLE_IMAGE[face.origin],
+            str(name),
+            f"{probability:.2f}",
+        )
         for face, name, probability in zip(faces, classes, highest, strict=True)
     ]
     headers = ("file", "face at x, y, side", "expression", "probability")
     table = build_borderless_table(headers, rows, optional=[1])
     table.columns[1].justify = table.columns[2].justify = "left"
     return table
-
-
-def _format_box(face: PhotoFace) -> str:
-    return ", ".join(map(str, face.box)) if face.box else _WHOLE_IMAGE[face.origin]
 
 
 def format_json(

@@ -156,7 +156,7 @@ class PromotionAsha(Asha):
         if math.isnan(value):
             return "stop"
         if number != BASELINE_TRIAL:
-            rung.add_paused(number)
+            insort(rung.paused, (-rung.values[number], number))
             self._rung_by_paused[number] = rung
         if self.find_promotable() != number:
             return "pause"
@@ -179,22 +179,19 @@ class _Rung:
         self.values: dict[int, float] = {}
         # Best first; of equal values, the smaller number first. Without NaN.
         self._order: list[tuple[float, int]] = []
-        self._paused: list[tuple[float, int]] = []
+        self.paused: list[tuple[float, int]] = []
 
     def add_value(self, number: int, value: float) -> None:
         self.values[number] = value
         if not math.isnan(value):
             insort(self._order, (-value, number))
 
-    def add_paused(self, number: int) -> None:
-        insort(self._paused, (-self.values[number], number))
-
     def remove_paused(self, number: int) -> None:
-        del self._paused[bisect_left(self._paused, (-self.values[number], number))]
+        del self.paused[bisect_left(self.paused, (-self.values[number], number))]
 
     def find_promotable(self, eta: int) -> int | None:
         """Return the best paused trial, if it is among the best 1/eta of the rung."""
-        if not self._paused:
+        if not self.paused:
             return None
-        rank = bisect_left(self._order, self._paused[0])
-        return self._paused[0][1] if rank < len(self.values) // eta else None
+        rank = bisect_left(self._order, self.paused[0])
+        return self.paused[0][1] if rank < len(self.values) // eta else None

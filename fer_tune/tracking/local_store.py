@@ -112,15 +112,11 @@ def _to_path(address: str) -> Path:
     return Path(unquote(address.removeprefix("file://")) if is_uri else address)
 
 
-def _exists(path: Path) -> bool:
-    return os.access(path, os.F_OK)  # unlike Path.exists, false in a folder that is closed to us
-
-
 def _has_moved(former: Path, database: Path) -> bool:
     """Return whether the artifacts recorded in `former` belong next to the database."""
     if former.name != ARTIFACTS_FOLDER or not former.is_absolute():
         return False
-    if not _exists(former):
+    if not os.access(former, os.F_OK):  # unlike Path.exists, false in a folder closed to us
         return True
     # One folder may have two paths here, such as a link's. A folder without a database is where
     # the user keeps the artifacts of this store; with one, it is that of the copy's original.

@@ -53,7 +53,8 @@ def _check_classes(meanings: Collection[FolderMeaning], source: str) -> None:
         places = [(*meaning.root, *meaning.above, meaning.label) for meaning in meanings]
         names = set(list_differing_names(places))
         people = [sorted(filter(_is_person_code, names.intersection(place))) for place in places]
-        if any(is_number(label) and _read_number(label) > _MAX_CODE for label in labels):
+        codes = (re.findall(r"\d+", label)[-1] for label in labels if is_number(label))
+        if any(int(code) > _MAX_CODE for code in codes):
             people = [labels[-1:]]
         if all(people):
             first = people[0][0]
@@ -147,7 +148,3 @@ def _drop_people(folder: Folder) -> Folder:
     return tuple(
         name for name in folder if not (_is_person_code(name) or _PERSON_WORDS.fullmatch(name))
     )
-
-
-def _read_number(name: str) -> int:
-    return int(re.findall(r"\d+", name)[-1])

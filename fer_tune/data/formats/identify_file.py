@@ -96,7 +96,5 @@ def add_advice(kind: str) -> str:
 
 def detect_zip_kind(names: Collection[str]) -> str | None:
     """Return what a zip with these members is, or None if its format does not say."""
-    for pattern, kind in _ZIP_KINDS:
-        if any(re.fullmatch(pattern, name) for name in names):
-            return kind
-    return None
+    kinds = (k for pattern, k in _ZIP_KINDS if any(re.fullmatch(pattern, name) for name in names))
+    return next(kinds, None)

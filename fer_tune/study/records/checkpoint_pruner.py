@@ -54,12 +54,9 @@ class CheckpointPruner:
             case TrialEnded(number=number, ending=ending) if ending not in RESUMABLE_ENDINGS:
                 loser = self._update_best(number, is_completed=ending == "finished")
                 if loser is not None and loser != self._best:
-                    self._delete_checkpoint(loser)
-
-    def _delete_checkpoint(self, number: int) -> None:
-        directory = checkpoint_directory(self._study_dir, number)
-        with explain_os_errors(f"the checkpoint in {directory} cannot be deleted"):
-            delete_checkpoint(directory)
+                    directory = checkpoint_directory(self._study_dir, loser)
+                    with explain_os_errors(f"the checkpoint in {directory} cannot be deleted"):
+                        delete_checkpoint(directory)
 
     def _update_best(self, number: int, *, is_completed: bool) -> int | None:
         """Return the worse of two trials: the one that ended, and the best one before it."""

@@ -80,7 +80,12 @@ def allocate_resources(
     gpus = request.gpus
     if gpus is None or gpus == "auto":
         gpus = 0.25 if any(machine.gpus for machine in machines) else 0.0
-    _check_gpus(gpus, max(machine.gpus for machine in machines))
+    if gpus > (available := max(machine.gpus for machine in machines)):
+        raise UserError(
+            f"--gpus-per-trial {gpus:g}: the largest machine has {pluralize(available, 'GPU')}"
+        )
+    if gpus > 1 and gpus != int(gpus):
+        raise UserError(f"--gpus-per-trial {gpus:g}: above 1, only whole numbers are possible")
     concurrent = min(request.concurrent or trials, trials)
     largest = max(machine.cores for machine in machines)
     share = sum(machine.cores for machine in machines) // concurrent
@@ -103,12 +108,3 @@ def _count_fitting_trials(machine: Machine, cpus: int, gpus: float) -> int:
         return by_cores
     # No trial uses fractions of two GPUs: with 0.3 of a GPU, three trials fit on it.
     return min(by_cores, machine.gpus * int(1 / gpus) if gpus < 1 else machine.gpus // int(gpus))
-
-
-def _check_gpus(gpus: float, available: int) -> None:
-    if gpus > available:
-        raise UserError(
-            f"--gpus-per-trial {gpus:g}: the largest machine has {pluralize(available, 'GPU')}"
-        )
-    if gpus > 1 and gpus != int(gpus):
-        raise UserError(f"--gpus-per-trial {gpus:g}: above 1, only whole numbers are possible")

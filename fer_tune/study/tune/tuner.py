@@ -134,11 +134,9 @@ def _build_trainable(
         settings.epochs, settings.metric, settings.seed, cpus, context.shared_dir
     )
 
-    def make_placement_group(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        return tune.PlacementGroupFactory([{"CPU": cpus, "GPU": config["gpus"]}])
-
     with_data = tune.with_parameters(trainable, faces=put_study_data(faces), options=options)
-    return tune.with_resources(with_data, make_placement_group)
+    group = tune.PlacementGroupFactory
+    return tune.with_resources(with_data, lambda own: group([{"CPU": cpus, "GPU": own["gpus"]}]))
 
 
 def _run_tuner(
