@@ -129,8 +129,7 @@ def _lock_study(console: Console, plan: SearchPlan) -> Iterator[None]:
                 if is_new:
                     folder.delete_if_empty()
             elif isinstance(error, KeyboardInterrupt):  # a second one, or before the first trial
-                line = study_summary.format_resume_line(plan.settings, plan.store_options)
-                console.print(line, soft_wrap=True)
+                console.print(_format_resume_line(plan), soft_wrap=True)
             raise
 
 
@@ -194,14 +193,19 @@ def write_report_or_warn(console: Console, plan: SearchPlan, store: Store) -> Pa
 
 
 def _show_next_commands(console: Console, plan: SearchPlan, result: StudyResult) -> None:
-    resume_reason = "Not all records are in MLflow" if result.tracking_warning else None
-    if not result.is_done:
-        resume_reason = "Not all trials are done"
-    study_summary.show_next_steps(
-        console,
-        plan.settings,
-        build_ui_command(result.store),
-        build_study_url(result.store, result.run_id),
-        plan.store_options,
-        resume_reason,
-    )
+    url, name = build_study_url(result.store, result.run_id), plan.settings.name
+    lines = [f"To compare the trials, open: {url}"]
+    if command := build_ui_command(result.store):
+        lines = [f"To compare the trials: {command}", f"and open: {url}"]
+    retrain = format_command_line("fer_tune.retrain", ["--study", name, *plan.store_options])
+    lines.append(f"To train the best trial again and test it: {retrain}")
+    if result.tracking_warning or not result.is_done:
+        reason = "Not all records are in MLflow" if result.is_done else "Not all trials are done"
+        lines.append(f"{reason}. {_format_resume_line(plan)}")
+    for line in lines:
+        console.print(line, soft_wrap=True)
+
+
+def _format_resume_line(plan: SearchPlan) -> str:
+    options = ["--resume", plan.settings.name, *plan.store_options]
+    return f"To resume the study: {format_command_line('fer_tune.search', options)}"

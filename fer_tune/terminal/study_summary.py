@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from fer_tune.common import cli
 from fer_tune.common.safe_text import pluralize
 from fer_tune.events import STATUS_WORDS
 from fer_tune.scoring.metric_estimates import describe_losses, estimate_metric_difference
@@ -140,38 +139,3 @@ def show_outcome(console: Console, trials: Sequence[TrialRecord], settings: Stud
     console.print(build_leaderboard(trials, metric, space))
     console.print(describe_improvement(trials, metric, space.max_gap))
     console.print(summarize_cost(trials, settings.epochs))
-
-
-def show_next_steps(
-    console: Console,
-    settings: StudySettings,
-    ui_command: str | None,
-    page_url: str,
-    store_options: Sequence[str],
-    resume_reason: str | None,
-) -> None:
-    """Print the commands that people may want next.
-
-    ui_command: starts MLflow's pages; None if a server shows them already.
-    page_url: the study's page in MLflow.
-    store_options: options that name the study's storage and tracking store.
-    resume_reason: why the study should be resumed; None if it is done.
-    """
-    options = ["--study", settings.name, *store_options]
-    retrain = cli.format_command_line("fer_tune.retrain", options)
-    if ui_command:
-        lines = [f"To compare the trials: {ui_command}"]
-        lines.append(f"and open: {page_url}")
-    else:
-        lines = [f"To compare the trials, open: {page_url}"]
-    lines.append(f"To train the best trial again and test it: {retrain}")
-    if resume_reason:
-        lines.append(f"{resume_reason}. {format_resume_line(settings, store_options)}")
-    for line in lines:
-        console.print(line, soft_wrap=True)
-
-
-def format_resume_line(settings: StudySettings, store_options: Sequence[str]) -> str:
-    """Return the command that resumes the study, with a few words before it."""
-    options = ["--resume", settings.name, *store_options]
-    return f"To resume the study: {cli.format_command_line('fer_tune.search', options)}"
