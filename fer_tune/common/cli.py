@@ -90,27 +90,21 @@ def run_command(
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
         signal.signal(signal.SIGHUP, _interrupt)
+    code = 0
     with replace_output_streams() as output:
-        code = _find_exit_code(main, argv)
+        try:
+            main(argv)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            code = 2
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            code = 130
     if output and output.failure:
         advice = "free disk space, or send the output elsewhere"
         print(f"error: the output is incomplete: {output.failure}; {advice}", file=sys.stderr)
         code = code or 2
     sys.exit(code)
-
-
-def _find_exit_code(
-    main: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None
-) -> int:
-    try:
-        main(argv)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    return 0
 
 
 def _set_home_and_user() -> None:

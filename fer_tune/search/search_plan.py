@@ -78,7 +78,14 @@ def make_plan(console: Console, options: SearchOptions, command: str) -> SearchP
             splits, settings = _make_settings(options, storage)
         else:
             splits, settings = _load_settings(options, storage, options.resume)
-    settings, uri = _locate_store(options, storage, settings)
+    given, is_resumed = options.tracking_uri, options.resume is not None
+    is_here = is_resumed and given is None and ":" not in (settings.tracking_uri or "")
+    if is_resumed and given is None:
+        given = find_store_uri(settings, storage)
+    uri = resolve_tracking_uri(given)
+    if not is_here:
+        address = format_store_address(given, storage, settings.name)
+        settings = settings.model_copy(update={"tracking_uri": address})
     if options.address is None and request != ResourceRequest():
         allocate_resources([detect_machine()], settings.trials, request)
     show_data_source(console, splits, settings.train_faces)
@@ -87,22 +94,8 @@ def make_plan(console: Console, options: SearchOptions, command: str) -> SearchP
         known, summary = warm_start(store, options.warm_start, settings)
         console.print(summary)
         settings = settings.model_copy(update={"known": known})
-    is_resumed, address, budget = options.resume is not None, options.address, options.time_budget
-    return SearchPlan(settings, splits, storage, is_resumed, command, request, address, budget, uri)
-
-
-def _locate_store(
-    options: SearchOptions, storage: StudyStorage, settings: StudySettings
-) -> tuple[StudySettings, str]:
-    """Return the settings with the address of the store for the records, and the store's URI."""
-    given, recorded = options.tracking_uri, settings.tracking_uri
-    uri = resolve_tracking_uri(given)
-    if options.resume is not None and given is None:
-        given = uri = find_store_uri(settings, storage)
-        if recorded is None or ":" not in recorded:
-            return settings, uri
-    address = format_store_address(given, storage, settings.name)
-    return settings.model_copy(update={"tracking_uri": address}), uri
+    limits = request, options.address, options.time_budget
+    return SearchPlan(settings, splits, storage, is_resumed, command, *limits, uri)
 
 
 def _make_settings(options: SearchOptions, storage: StudyStorage) -> tuple[Splits, StudySettings]:
@@ -115,6 +108,8 @@ def _make_settings(options: SearchOptions, storage: StudyStorage) -> tuple[Split
         name = f"demo-{name}"
     storage.fetch_study(name)
     storage.check_name_available(name)
+    names = ("trials", "epochs", "scheduler", "grace", "reduction", "seed")
+    numbers = {each: getattr(options, each) or getattr(defaults, each.upper()) for each in names}
     return splits, StudySettings(
         name=name,
         space_name=path.stem,
@@ -124,14 +119,9 @@ def _make_settings(options: SearchOptions, storage: StudyStorage) -> tuple[Split
         labels=read_options.labels,
         faces_hash=splits.content_hash(),
         train_faces=options.train_faces,
-        trials=options.trials or defaults.TRIALS,
-        epochs=options.epochs or defaults.EPOCHS,
-        scheduler=options.scheduler or defaults.SCHEDULER,
-        grace=options.grace or defaults.GRACE,
-        reduction=options.reduction or defaults.REDUCTION,
         metric=check_metric(options.metric or defaults.METRIC, splits.classes),
-        seed=defaults.SEED if options.seed is None else options.seed,
         tracking_uri=None,
+        **numbers,
     )
 
 

@@ -20,23 +20,19 @@ def export_optuna_study(
 
     Returns a line for people if the file cannot be written, else None.
     """
-    partial = folder / atomic.make_partial_name(FILE)
-    try:
-        _write_optuna_log(partial, settings, trials)
-        atomic.move_to_final_path(partial, folder / FILE)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        return f"{folder / FILE}, for optuna-dashboard, cannot be written: {error.strerror}"
-    return None
-
-
-def _write_optuna_log(path: Path, settings: StudySettings, trials: Sequence[TrialRecord]) -> None:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     from fer_tune.study.optuna_trials import create_study, to_frozen_trials
 
-    storage = JournalStorage(JournalFileBackend(str(path)))
-    study = create_study(settings, storage=storage, study_name=settings.name)
-    study.set_user_attr("metric", settings.metric)
-    study.add_trials(to_frozen_trials(trials, settings))
+    partial = folder / atomic.make_partial_name(FILE)
+    try:
+        storage = JournalStorage(JournalFileBackend(str(partial)))
+        study = create_study(settings, storage=storage, study_name=settings.name)
+        study.set_user_attr("metric", settings.metric)
+        study.add_trials(to_frozen_trials(trials, settings))
+        atomic.move_to_final_path(partial, folder / FILE)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        return f"{folder / FILE}, for optuna-dashboard, cannot be written: {error.strerror}"
+    return None

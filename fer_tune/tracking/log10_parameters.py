@@ -2,12 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
-
-from fer_tune.tracking.store import Store
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
 
 LOG10_PREFIX = "log10_"  # log10_learning_rate is the logarithm of learning_rate
 
@@ -22,13 +16,3 @@ def compute_log10_params(values: Mapping[str, object], names: Iterable[str]) -> 
         for name in names
         if name in values
     }
-
-
-def log_missing_log10_params(store: Store, run: "Run", names: Iterable[str]) -> None:
-    """Log the logarithms that a trial's run of an earlier version lacks.
-
-    MLflow's charts leave out a run without a value for every axis.
-    """
-    logs = compute_log10_params(run.data.params, names)
-    if logs.keys() - run.data.params.keys():
-        store.log_params(run.info.run_id, logs)

@@ -19,7 +19,7 @@ from fer_tune.scoring.metrics import EpochResult, is_better
 from fer_tune.tracking import study_run, tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix
 from fer_tune.tracking.find_study_run import find_parent_run
-from fer_tune.tracking.log10_parameters import compute_log10_params, log_missing_log10_params
+from fer_tune.tracking.log10_parameters import compute_log10_params
 from fer_tune.tracking.mlflow_metric_names import to_best_metrics, to_epoch_metrics
 from fer_tune.tracking.queries import EPOCH_PARAMS, list_trial_runs, read_ending
 from fer_tune.tracking.store import Store
@@ -123,7 +123,10 @@ class EventRecorder:
             if runs.setdefault(int(run.data.tags[tags.TRIAL]), run) is not run:
                 self._client.delete_run(run.info.run_id)
         for run in runs.values():
-            log_missing_log10_params(self._store, run, self._study.log_parameters)
+            # Runs of earlier versions lack them. Charts leave out a run without all axes.
+            logs = compute_log10_params(run.data.params, self._study.log_parameters)
+            if logs.keys() - run.data.params.keys():
+                self._store.log_params(run.info.run_id, logs)
         return {number: _to_recorded_trial(run) for number, run in runs.items()}
 
     def _record_segment(self, segment: TrialSegment) -> None:

@@ -53,11 +53,18 @@ def open_ray_session(address: str | None) -> Iterator[list[Machine]]:
     Yields the machines. Raises UserError if no cluster answers, or Ray cannot start.
     """
     set_ray_environment()
-    with _keep_signals():
+    # Ray replaces the handler of SIGTERM. When a terminal is closed, all processes in it receive
+    # SIGHUP. Ray's inherit the mask, so they stay until the study is saved.
+    handler = signal.getsignal(signal.SIGTERM)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
         if address is None:
             start_local_ray(_QUIET_OPTIONS)
         else:
             connect_to_cluster(address, _QUIET_OPTIONS)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGTERM, handler)
     import ray
 
     try:
@@ -72,22 +79,6 @@ def set_ray_environment() -> None:
         del os.environ[name]
     for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-
-
-@contextmanager
-def _keep_signals() -> Iterator[None]:
-    """Keep the handler of SIGTERM, which Ray replaces, and SIGHUP from the processes of Ray.
-
-    When a terminal is closed, all processes in it receive SIGHUP. Ray's must stay until the study
-    is saved. They inherit the mask.
-    """
-    handler = signal.getsignal(signal.SIGTERM)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGTERM, handler)
 
 
 def _list_machines(is_local: bool) -> list[Machine]:
