@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.search import fixed_options
-from fer_tune.search.fixed_options import check_fixed_options
+from fer_tune.search import search_plan
 from fer_tune.search.options import parse_options
+from fer_tune.search.search_plan import check_fixed_options
 from fer_tune.study.records.settings import PriorTrial, StudySettings
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.search_space.load_space import find_space_file, load_space
@@ -84,8 +84,8 @@ def test_other_studies_of_a_warm_start_are_named(monkeypatch: pytest.MonkeyPatch
     def warm_start(_: object, names: list[str], __: StudySettings) -> Any:
         return sum((trials[name] for name in names), ()), ""
 
-    monkeypatch.setattr(fixed_options, "warm_start", warm_start)
-    monkeypatch.setattr(fixed_options, "open_store", lambda *_, **__: None)
+    monkeypatch.setattr(search_plan, "warm_start", warm_start)
+    monkeypatch.setattr(search_plan, "open_store", lambda *_, **__: None)
     _check(STUDY, "--warm-start", "first", "unfit")  # none of its trials fitted
     _check(PLAIN, "--warm-start", "unfit")
     problem = "--warm-start first second: the study has first; leave out the option"
