@@ -37,10 +37,8 @@ def split_faces(decoded: DecodedFaces, source: str) -> Splits:
     no faces in some split.
     """
     if len(decoded.classes) < 2:
-        raise UserError(
-            f"{source} holds one class only ({decoded.classes[0]}); give each expression a folder "
-            "or a label of its own"
-        )
+        problem = f"{source} holds one class only ({decoded.classes[0]})"
+        raise UserError(f"{problem}; give each expression a folder or a label of its own")
     faces = {name: _sort_faces(own) for name, own in decoded.splits.items()}
     notes = decoded.notes
     if len(faces) == 1:
@@ -49,10 +47,8 @@ def split_faces(decoded: DecodedFaces, source: str) -> Splits:
         if name != "train":
             notes = (*notes, f"all faces are of the {name} split; they are divided anew")
     elif "train" not in faces:
-        raise UserError(
-            f"{source} holds validation and test faces, but none to train on; name the folder "
-            "above it, or the whole data set"
-        )
+        problem = f"{source} holds validation and test faces, but none to train on"
+        raise UserError(f"{problem}; name the folder above it, or the whole data set")
     protocol, drawn = _hold_out_missing_splits(faces)
     sentence = protocol.format(**{name: f"{len(own):,}" for name, own in faces.items()})
     train, validation, test = (faces[name] for name in SPLIT_NAMES)
@@ -132,7 +128,5 @@ def _check_class_coverage(splits: Splits, drawn: Sequence[SplitName]) -> None:
                     f"{splits.source}: too few different faces of {join_first(missing)} to hold "
                     "some out; give each class 3 or more"
                 )
-            raise UserError(
-                f"{splits.source}: the {name} split has no faces of {join_first(missing)}; every "
-                "class needs some in each split"
-            )
+            problem = f"{splits.source}: the {name} split has no faces of {join_first(missing)}"
+            raise UserError(f"{problem}; every class needs some in each split")

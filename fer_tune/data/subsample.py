@@ -20,9 +20,8 @@ def draw_stratified_sample(faces: Faces, size: int, seed: int) -> Faces:
     counts = np.bincount(faces.labels)
     classes = np.count_nonzero(counts)
     if size < classes:
-        raise UserError(
-            f"cannot draw {pluralize(size, 'face')} of {classes} classes; draw {classes} or more"
-        )
+        problem = f"cannot draw {pluralize(size, 'face')} of {classes} classes"
+        raise UserError(f"{problem}; draw {classes} or more")
     if size >= len(faces):
         return faces
     return _draw_by_quota(faces, _allocate_quotas(counts, size), seed)

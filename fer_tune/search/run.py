@@ -73,10 +73,8 @@ def run_search(console: Console, plan: SearchPlan) -> None:
     if page:
         console.print(f"Report: {page}", soft_wrap=True)
     if result.is_done and not score_trials(result.trials, plan.settings.metric):
-        raise SystemExit(
-            "No trial has a result: see error.txt of its run in MLflow; "
-            f"--resume {plan.settings.name} with more --trials runs others."
-        )
+        advice = f"--resume {plan.settings.name} with more --trials runs others."
+        raise SystemExit(f"No trial has a result: see error.txt of its run in MLflow; {advice}")
     _show_next_commands(console, plan, result)
     if is_stopped:
         raise KeyboardInterrupt

@@ -124,9 +124,8 @@ def open_store(
     if scheme in _DATABASES:
         _probe_database(uri)
         return _open_experiment(uri, root / local_store.ARTIFACTS_FOLDER, create)
-    raise UserError(
-        f"tracking store {hide_passwords(uri)}: unknown kind of address '{scheme}:'; {_URI_HELP}"
-    )
+    problem = f"tracking store {hide_passwords(uri)}: unknown kind of address '{scheme}:'"
+    raise UserError(f"{problem}; {_URI_HELP}")
 
 
 def _configure_mlflow() -> None:

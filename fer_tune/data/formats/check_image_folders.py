@@ -90,10 +90,8 @@ def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str, choi
     """Raise UserError for several data sets side by side."""
     outside = sorted(_format_folder(own) for own, meaning in meanings.items() if not meaning.split)
     if 0 < len(outside) < len(meanings):
-        raise UserError(
-            f"{source}: {outside[0]} is in no split, but other folders are; move or rename it "
-            f"(known names of splits: {KNOWN_SPLITS})"
-        )
+        problem = f"{source}: {outside[0]} is in no split, but other folders are"
+        raise UserError(f"{problem}; move or rename it (known names of splits: {KNOWN_SPLITS})")
     places = {(match_emotion(own.label), _drop_people(own.root)) for own in meanings.values()}
     emotions, roots = {emotion for emotion, _ in places}, {root for _, root in places}
     # positive/happy, negative/sad: one root for each
@@ -125,14 +123,11 @@ def _check_versions(meanings: Iterable[FolderMeaning], source: str) -> None:
         names = list_differing_names(folders)
         both = " and ".join(map(_format_folder, sorted(folders)[:2]))
         if splits := list(filter(None, map(find_split, names))):
-            raise UserError(
-                f"{source}: {both} are both the {splits[0]} split; rename one of them, or move it "
-                "out of the data set"
-            )
+            problem = f"{source}: {both} are both the {splits[0]} split"
+            raise UserError(f"{problem}; rename one of them, or move it out of the data set")
         if any(map(has_version_word, names)):
-            raise UserError(
-                f"{source}: {both} may hold the same faces; move one of them out of the data set"
-            )
+            problem = f"{source}: {both} may hold the same faces"
+            raise UserError(f"{problem}; move one of them out of the data set")
 
 
 def _format_folder(folder: Folder) -> str:

@@ -113,9 +113,8 @@ def _read(by_kind: dict[str, list[OpenableFile]], path: Path, collector: FaceCol
             _read_csv_files(files, path, collector)
         case _:
             found = "; ".join([*collector.notes, *describe_skipped_files(collector.skipped_files)])
-            raise UserError(
-                f"{path} holds no faces{found and f' ({found})'}; known formats: {WANTED}"
-            )
+            problem = f"{path} holds no faces{found and f' ({found})'}"
+            raise UserError(f"{problem}; known formats: {WANTED}")
 
 
 def _describe_kind(kind: str, files: list[OpenableFile]) -> str:

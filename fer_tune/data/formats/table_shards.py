@@ -97,7 +97,5 @@ def _check_shards(tables: Sequence[_TableName], source: str) -> None:
         names = [f"{start}{number:0{len(match[1])}}{end}" for number in islice(missing, 6)]
         if names:
             count = f"{total - len(tables):,} of {total:,} shards are missing"
-            raise UserError(
-                f"{source}: {count} ({join_first(names)}); name the folder that holds all, or "
-                "download them"
-            )
+            problem = f"{source}: {count} ({join_first(names)})"
+            raise UserError(f"{problem}; name the folder that holds all, or download them")

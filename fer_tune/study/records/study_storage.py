@@ -187,12 +187,8 @@ def _check_empty(study_dir: Directory, name: str, storage: str) -> None:
     names = study_dir.list_names()
     others = [name for name in names if not (is_lock_name(name) or atomic.is_partial_name(name))]
     if FILE in others:
-        raise UserError(
-            f"study {name} is in {storage} already; "
-            f"resume it with --resume {name}, or take another --study name"
-        )
+        problem = f"study {name} is in {storage} already"
+        raise UserError(f"{problem}; resume it with --resume {name}, or take another --study name")
     if others:
-        raise UserError(
-            f"{name} in {storage} is no study, and {others[0]} is in it; "
-            "take another --study name, or another --storage"
-        )
+        problem = f"{name} in {storage} is no study, and {others[0]} is in it"
+        raise UserError(f"{problem}; take another --study name, or another --storage")
