@@ -1,17 +1,16 @@
 """The run of a planned study, from its lock to its results."""
 
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from fer_tune.common.cli import format_command_line
+from fer_tune.common.cli import exit_at_once, format_command_line
 from fer_tune.common.console import show_step
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.common.errors import UserError
@@ -26,6 +25,7 @@ from fer_tune.study.records import event_log, settings
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.score_gap_pareto_front import format_pareto_front_csv
+from fer_tune.study.tune.cluster_watch import watch_cluster
 from fer_tune.study.tune.shared_data import StudyData, build_data_by_plan
 from fer_tune.terminal import study_summary
 from fer_tune.terminal.live_table import LiveTable
@@ -164,6 +164,7 @@ def _run_trials(
     with (
         closing(event_log.EventLog(plan.folder)) as log,
         LiveTable(console, plan.settings, plan.time_budget) as table,
+        watch_cluster(plan.ray_address, partial(_end_without_cluster, plan, table, writer)),
     ):
         for event in event_log.read_events(plan.folder):
             table.on_event(event)
@@ -174,12 +175,27 @@ def _run_trials(
         try:
             return run_study(plan.settings, faces, context, observers)
         except UserError as error:
-            options = shlex.join(["--resume", plan.settings.name, *plan.store_options])
-            raise UserError(f"{error}; solve this, then resume with {options}") from error
+            raise _add_resume_command(error, plan) from error
 
 
-def write_report_or_warn(console: Console, plan: SearchPlan, store: Store) -> Path | None:
-    """Write the report of the study, and return its path; only warn if that fails."""
+def _add_resume_command(problem: object, plan: SearchPlan) -> UserError:
+    command = study_summary.format_resume_command(plan.settings, plan.store_options)
+    return UserError(f"{problem}; solve this, then resume the study: {command}")
+
+
+def _end_without_cluster(
+    plan: SearchPlan, table: LiveTable, writer: BackgroundWriter, problem: str
+) -> None:
+    """End this process, whose main thread waits for Ray. The event log is complete, as always."""
+    try:
+        table.close()
+        writer.close("interrupted")
+    finally:
+        exit_at_once(_add_resume_command(problem, plan))
+
+
+def write_report_or_warn(console: Console, plan: SearchPlan, store: Store) -> str | None:
+    """Write the report of the study, and return where to open it; only warn if that fails."""
     name = plan.settings.name
     try:
         from fer_tune.report.page import write_and_log_report
@@ -198,11 +214,10 @@ def _show_next_commands(console: Console, plan: SearchPlan, result: StudyResult)
     resume_reason = "Not all records are in MLflow" if result.tracking_warning else None
     if not result.is_done:
         resume_reason = "Not all trials are done"
-    study_summary.show_next_steps(
-        console,
-        plan.settings,
-        build_ui_command(result.store),
-        build_study_url(result.store, result.run_id),
-        plan.store_options,
-        resume_reason,
+    steps = study_summary.NextSteps(
+        ui_command=build_ui_command(result.store),
+        page_url=build_study_url(result.store, result.run_id),
+        has_result=bool(score_trials(result.trials, plan.settings.metric)),
+        resume_reason=resume_reason,
     )
+    study_summary.show_next_steps(console, plan.settings, plan.store_options, steps)

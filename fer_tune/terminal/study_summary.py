@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -143,36 +144,47 @@ def show_outcome(console: Console, trials: Sequence[TrialRecord], settings: Stud
     console.print(summarize_cost(trials, settings.epochs))
 
 
-def show_next_steps(
-    console: Console,
-    settings: StudySettings,
-    ui_command: str | None,
-    page_url: str,
-    store_options: Sequence[str],
-    resume_reason: str | None,
-) -> None:
-    """Print the commands that people may want next.
+@dataclass(frozen=True)
+class NextSteps:
+    """What people may do after a search.
 
     ui_command: starts MLflow's pages; None if a server shows them already.
     page_url: the study's page in MLflow.
-    store_options: options that name the study's storage and tracking store.
+    has_result: whether there is a trial to train again.
     resume_reason: why the study should be resumed; None if it is done.
     """
-    options = ["--study", settings.name, *store_options]
-    retrain = cli.format_command_line("fer_tune.retrain", options)
-    if ui_command:
-        lines = [f"To compare the trials: {ui_command}"]
-        lines.append(f"and open: {page_url}")
-    else:
-        lines = [f"To compare the trials, open: {page_url}"]
-    lines.append(f"To train the best trial again and test it: {retrain}")
-    if resume_reason:
-        lines.append(f"{resume_reason}. {format_resume_line(settings, store_options)}")
+
+    ui_command: str | None
+    page_url: str
+    has_result: bool
+    resume_reason: str | None
+
+
+def show_next_steps(
+    console: Console, settings: StudySettings, store_options: Sequence[str], steps: NextSteps
+) -> None:
+    """Print the commands that people may want next.
+
+    store_options: options that name the study's storage and tracking store.
+    """
+    lines = [f"To compare the trials, open: {steps.page_url}"]
+    if steps.ui_command:
+        lines = [f"To compare the trials: {steps.ui_command}", f"and open: {steps.page_url}"]
+    if steps.has_result:
+        options = ["--study", settings.name, *store_options]
+        retrain = cli.format_command_line("fer_tune.retrain", options)
+        lines.append(f"To train the best trial again and test it: {retrain}")
+    if steps.resume_reason:
+        lines.append(f"{steps.resume_reason}. {format_resume_line(settings, store_options)}")
     for line in lines:
         console.print(line, soft_wrap=True)
 
 
 def format_resume_line(settings: StudySettings, store_options: Sequence[str]) -> str:
     """Return the command that resumes the study, with a few words before it."""
-    options = ["--resume", settings.name, *store_options]
-    return f"To resume the study: {cli.format_command_line('fer_tune.search', options)}"
+    return f"To resume the study: {format_resume_command(settings, store_options)}"
+
+
+def format_resume_command(settings: StudySettings, store_options: Sequence[str]) -> str:
+    """Return the command that resumes the study."""
+    return cli.format_command_line("fer_tune.search", ["--resume", settings.name, *store_options])
