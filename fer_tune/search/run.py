@@ -130,7 +130,7 @@ def _lock_study(console: Console, plan: SearchPlan) -> Iterator[None]:
                 if is_new:
                     folder.delete_if_empty()
             elif isinstance(error, KeyboardInterrupt):  # a second one, or before the first trial
-                line = study_summary.format_resume_line(plan.settings, plan.store_options)
+                line = study_summary.format_resume_line(plan.settings.name, plan.store_options)
                 console.print(line, soft_wrap=True)
             raise
 
@@ -179,7 +179,7 @@ def _run_trials(
 
 
 def _add_resume_command(problem: object, plan: SearchPlan) -> UserError:
-    command = study_summary.format_resume_command(plan.settings, plan.store_options)
+    command = study_summary.format_resume_command(plan.settings.name, plan.store_options)
     return UserError(f"{problem}; solve this, then resume the study: {command}")
 
 
@@ -220,4 +220,4 @@ def _show_next_commands(console: Console, plan: SearchPlan, result: StudyResult)
         has_result=bool(score_trials(result.trials, plan.settings.metric)),
         resume_reason=resume_reason,
     )
-    study_summary.show_next_steps(console, plan.settings, plan.store_options, steps)
+    study_summary.show_next_steps(console, plan.settings.name, plan.store_options, steps)

@@ -161,30 +161,31 @@ class NextSteps:
 
 
 def show_next_steps(
-    console: Console, settings: StudySettings, store_options: Sequence[str], steps: NextSteps
+    console: Console, study: str, store_options: Sequence[str], steps: NextSteps
 ) -> None:
     """Print the commands that people may want next.
 
+    study: its name.
     store_options: options that name the study's storage and tracking store.
     """
     lines = [f"To compare the trials, open: {steps.page_url}"]
     if steps.ui_command:
         lines = [f"To compare the trials: {steps.ui_command}", f"and open: {steps.page_url}"]
     if steps.has_result:
-        options = ["--study", settings.name, *store_options]
+        options = ["--study", study, *store_options]
         retrain = cli.format_command_line("fer_tune.retrain", options)
         lines.append(f"To train the best trial again and test it: {retrain}")
     if steps.resume_reason:
-        lines.append(f"{steps.resume_reason}. {format_resume_line(settings, store_options)}")
+        lines.append(f"{steps.resume_reason}. {format_resume_line(study, store_options)}")
     for line in lines:
         console.print(line, soft_wrap=True)
 
 
-def format_resume_line(settings: StudySettings, store_options: Sequence[str]) -> str:
+def format_resume_line(study: str, store_options: Sequence[str]) -> str:
     """Return the command that resumes the study, with a few words before it."""
-    return f"To resume the study: {format_resume_command(settings, store_options)}"
+    return f"To resume the study: {format_resume_command(study, store_options)}"
 
 
-def format_resume_command(settings: StudySettings, store_options: Sequence[str]) -> str:
+def format_resume_command(study: str, store_options: Sequence[str]) -> str:
     """Return the command that resumes the study."""
-    return cli.format_command_line("fer_tune.search", ["--resume", settings.name, *store_options])
+    return cli.format_command_line("fer_tune.search", ["--resume", study, *store_options])

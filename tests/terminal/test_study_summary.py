@@ -8,7 +8,6 @@ from rich.console import Console
 from fer_tune.events import Ending
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.ranking import rank_trials
-from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.terminal import study_summary
@@ -147,9 +146,8 @@ def test_the_leaderboard_fits_eighty_columns(trials: list[TrialRecord], metric: 
 def test_a_study_without_a_result_does_not_suggest_to_train_the_best_trial(
     has_result: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = StudySettings.model_construct(name="faces")
     steps = study_summary.NextSteps(None, "http://localhost:5000", has_result, "Stopped")
-    study_summary.show_next_steps(Console(width=80), settings, [], steps)
+    study_summary.show_next_steps(Console(width=80), "faces", [], steps)
     printed = capsys.readouterr().out
     assert ("-m fer_tune.retrain --study faces" in printed) == has_result
     assert "Stopped. To resume the study: " in printed
