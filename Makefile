@@ -60,7 +60,7 @@ check: $(STAMP) lint-docker
 lint-docker: $(STAMP)
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/yamllint --strict --config-file docker/yamllint.yaml docker
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml docker/compose.cuda.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose*.yaml
 
 # With --strict, the audit fails if it cannot check a package.
 audit: $(STAMP)

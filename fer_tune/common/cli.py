@@ -95,8 +95,7 @@ def run_command(
         try:
             main(argv)
         except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            code = 2
+            code = _report_error(error)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             code = 130
@@ -105,6 +104,19 @@ def run_command(
         print(f"error: the output is incomplete: {output.failure}; {advice}", file=sys.stderr)
         code = code or 2
     sys.exit(code)
+
+
+def _report_error(error: UserError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return 2
+
+
+def exit_at_once(error: UserError) -> NoReturn:
+    """End the command with an error, from any thread, even if the main thread hangs."""
+    code = _report_error(error)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 def _set_home_and_user() -> None:
@@ -137,10 +149,29 @@ def _interrupt(number: int, _: object) -> None:
 def format_command_line(module: str, argv: Sequence[str] | None = None) -> str:
     """Return the command line that runs a module, without passwords.
 
+    In a container, FER_TUNE_COMMAND is what people type outside to run a command in it.
+
     argv: arguments of the module; those of this process if None.
     """
     arguments = sys.argv[1:] if argv is None else argv
-    return shlex.join([find_command("python"), "-m", module, *map(hide_passwords, arguments)])
+    command = [find_command("python"), "-m", module]
+    if outside := shlex.split(os.environ.get("FER_TUNE_COMMAND", "")):
+        name = module.removeprefix("fer_tune.")
+        command = outside if name == "search" else [*outside, name]
+        arguments = _remove_added_options(arguments)
+    return shlex.join([*command, *map(hide_passwords, arguments)])
+
+
+def _remove_added_options(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments without those that the container adds, FER_TUNE_OPTIONS."""
+    added = shlex.split(os.environ.get("FER_TUNE_OPTIONS", ""))  # each as --name=value
+    kept: list[str] = []
+    for word in arguments:
+        if kept and f"{kept[-1]}={word}" in added:
+            kept.pop()
+        elif word not in added:
+            kept.append(word)
+    return kept
 
 
 def find_command(name: str) -> str:

@@ -28,6 +28,7 @@ from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.tracking import tags
 from fer_tune.tracking.read_artifacts import REPORT_FILE, log_report
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.ui_view_and_links import build_report_url
 
 _FOLDER = Path(__file__).parent
 
@@ -40,8 +41,8 @@ def write_and_log_report(
     splits: Splits | None = None,
     data: Path | None = None,
     output: Path | None = None,
-) -> Path:
-    """Write the report of the study called `name` and log it to MLflow; return the file.
+) -> str:
+    """Write the report of the study called `name` and log it to MLflow; return where to open it.
 
     splits: the study's faces, if they are loaded already.
     data: where the faces are, if they have moved.
@@ -54,14 +55,16 @@ def write_and_log_report(
     if splits is None:
         splits, missing_reason = _reload_faces(study, data)
     page = render_report(study, storage, splits, missing_reason)
-    output = output or storage.local_dir / name / REPORT_FILE
-    with explain_os_errors(f"{output} cannot be written", "name another file with --output"):
-        atomic.write_file(output, page.encode())
+    file = output or storage.local_dir / name / REPORT_FILE
+    with explain_os_errors(f"{file} cannot be written", "name another file with --output"):
+        atomic.write_file(file, page.encode())
     try:
         log_report(store, study.run, page)
     except UserError as error:  # the user has the page
         print(f"Warning: {error}", file=sys.stderr)
-    return output
+        return str(file)
+    url = None if output else build_report_url(store, study.run.run_id)
+    return url or str(file)
 
 
 def _reload_faces(study: ReportedStudy, data: Path | None) -> tuple[Splits | None, str]:

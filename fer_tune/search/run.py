@@ -1,17 +1,16 @@
 """The run of a planned study, from its lock to its results."""
 
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from fer_tune.common.cli import format_command_line
+from fer_tune.common.cli import exit_at_once, format_command_line
 from fer_tune.common.console import show_step
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.common.errors import UserError
@@ -25,6 +24,7 @@ from fer_tune.study.ranking import format_pareto_front_csv, score_trials
 from fer_tune.study.records import event_log, settings
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner
 from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.tune.cluster_watch import watch_cluster
 from fer_tune.study.tune.shared_data import StudyData, build_data_by_plan
 from fer_tune.terminal import study_summary
 from fer_tune.terminal.live_table import LiveTable
@@ -127,7 +127,8 @@ def _lock_study(console: Console, plan: SearchPlan) -> Iterator[None]:
                 if is_new:
                     folder.delete_if_empty()
             elif isinstance(error, KeyboardInterrupt):  # a second one, or before the first trial
-                console.print(_format_resume_line(plan), soft_wrap=True)
+                line = f"To resume the study: {_format_resume_command(plan)}"
+                console.print(line, soft_wrap=True)
             raise
 
 
@@ -160,6 +161,7 @@ def _run_trials(
     with (
         closing(event_log.EventLog(plan.folder)) as log,
         LiveTable(console, plan.settings, plan.time_budget) as table,
+        watch_cluster(plan.ray_address, partial(_end_without_cluster, plan, table, writer)),
     ):
         for event in event_log.read_events(plan.folder):
             table.on_event(event)
@@ -170,12 +172,27 @@ def _run_trials(
         try:
             return run_study(plan.settings, faces, context, observers)
         except UserError as error:
-            options = shlex.join(["--resume", plan.settings.name, *plan.store_options])
-            raise UserError(f"{error}; solve this, then resume with {options}") from error
+            raise _add_resume_command(error, plan) from error
 
 
-def write_report_or_warn(console: Console, plan: SearchPlan, store: Store) -> Path | None:
-    """Write the report of the study, and return its path; only warn if that fails."""
+def _add_resume_command(problem: object, plan: SearchPlan) -> UserError:
+    command = _format_resume_command(plan)
+    return UserError(f"{problem}; solve this, then resume the study: {command}")
+
+
+def _end_without_cluster(
+    plan: SearchPlan, table: LiveTable, writer: BackgroundWriter, problem: str
+) -> None:
+    """End this process, whose main thread waits for Ray. The event log is complete, as always."""
+    try:
+        table.close()
+        writer.close("interrupted")
+    finally:
+        exit_at_once(_add_resume_command(problem, plan))
+
+
+def write_report_or_warn(console: Console, plan: SearchPlan, store: Store) -> str | None:
+    """Write the report of the study, and return where to open it; only warn if that fails."""
     name = plan.settings.name
     try:
         from fer_tune.report.page import write_and_log_report
@@ -195,15 +212,16 @@ def _show_next_commands(console: Console, plan: SearchPlan, result: StudyResult)
     lines = [f"To compare the trials, open: {url}"]
     if command := build_ui_command(result.store):
         lines = [f"To compare the trials: {command}", f"and open: {url}"]
-    retrain = format_command_line("fer_tune.retrain", ["--study", name, *plan.store_options])
-    lines.append(f"To train the best trial again and test it: {retrain}")
+    if score_trials(result.trials, plan.settings.metric):
+        retrain = format_command_line("fer_tune.retrain", ["--study", name, *plan.store_options])
+        lines.append(f"To train the best trial again and test it: {retrain}")
     if result.tracking_warning or not result.is_done:
         reason = "Not all records are in MLflow" if result.is_done else "Not all trials are done"
-        lines.append(f"{reason}. {_format_resume_line(plan)}")
+        lines.append(f"{reason}. To resume the study: {_format_resume_command(plan)}")
     for line in lines:
         console.print(line, soft_wrap=True)
 
 
-def _format_resume_line(plan: SearchPlan) -> str:
+def _format_resume_command(plan: SearchPlan) -> str:
     options = ["--resume", plan.settings.name, *plan.store_options]
-    return f"To resume the study: {format_command_line('fer_tune.search', options)}"
+    return format_command_line("fer_tune.search", options)

@@ -71,6 +71,10 @@ class LiveTable:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the table as it is. A second call does nothing."""
         self._waiting.close()
         self._live.stop()
 

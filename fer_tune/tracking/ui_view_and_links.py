@@ -1,6 +1,7 @@
 """The MLflow UI: its command, the address of a study, and the view of its trials there."""
 
 import json
+import os
 import shlex
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from fer_tune.scoring.metrics import metric_direction
 from fer_tune.tracking import tags
 from fer_tune.tracking.log10_parameters import LOG10_PREFIX
 from fer_tune.tracking.mlflow_metric_names import to_best_name
+from fer_tune.tracking.read_artifacts import REPORT_FILE
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 # As in the Makefile. Without the variable, MLflow also starts processes for jobs.
 _PORT = 5000
+_URL_VARIABLE = "FER_TUNE_MLFLOW_URL"
 _UI_VARIABLE = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"
 _UI_OPTIONS = f"--host 127.0.0.1 --allowed-hosts 'localhost:*,127.0.0.1:*' --port {_PORT}"
 
@@ -46,8 +49,21 @@ def build_ui_command(store: Store) -> str | None:
 
 def build_study_url(store: Store, run_id: str) -> str:
     """Return the full address of `build_study_path`."""
-    host = str(store).rstrip("/") if store.is_server else f"http://127.0.0.1:{_PORT}"
-    return f"{host}/{build_study_path(store, run_id)}"
+    local = None if store.is_server else f"http://127.0.0.1:{_PORT}"
+    return f"{local or _find_server_url(store)}/{build_study_path(store, run_id)}"
+
+
+def build_report_url(store: Store, run_id: str) -> str | None:
+    """Return the address of a study's report if people cannot open the file, in a container."""
+    if not os.environ.get(_URL_VARIABLE):
+        return None
+    path = f"#/experiments/{store.experiment_id}/runs/{run_id}/artifacts/{REPORT_FILE}"
+    return f"{_find_server_url(store)}/{path}"
+
+
+def _find_server_url(store: Store) -> str:
+    """Return the address at which people open a server; a container has another one."""
+    return (os.environ.get(_URL_VARIABLE) or str(store)).rstrip("/")
 
 
 def build_study_path(store: Store, run_id: str) -> str:

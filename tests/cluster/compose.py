@@ -10,7 +10,7 @@ import yaml
 
 FILE = Path(__file__).parents[2] / "docker/compose.yaml"
 
-_VARIABLE = re.compile(r"\$(?:\$|\{(\w+)(?::([-?])([^}]*))?\})")
+_VARIABLE = re.compile(r"\$(?:\$|\{(\w+)(?::([-?+])([^}]*))?\})")
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ def _filled(read: Any, values: Mapping[str, str]) -> Any:
         name, kind, otherwise = match.groups()
         if name is None:
             return "$"
+        if kind == "+":
+            return otherwise if values.get(name) else ""
         return values.get(name, otherwise) if kind == "-" else values[name]
 
     return _VARIABLE.sub(value, read) if isinstance(read, str) else read

@@ -1,8 +1,8 @@
 """The services of docker/compose.yaml, each on a machine of its own.
 
 They run the very commands of that file, in its environment, find each other by its names and are
-waited for with its health checks. Two come as images that have no place here: PostgreSQL is
-Debian's, and moto stands in for the S3 server.
+waited for with its health checks, or until Ray has started. Two come as images that have no place
+here: PostgreSQL is Debian's, and moto stands in for the S3 server.
 """
 
 import os
@@ -93,7 +93,7 @@ class Cluster:
 
         def is_healthy() -> bool:
             assert machine.is_up, f"{name} ended: {machine.shown}"
-            if name.startswith("worker"):  # its health check asks for the head's
+            if name.startswith(("head", "worker")):  # Ray's agent, which they ask, is not installed
                 return "Ray runtime started" in machine.shown
             return machine.run(check).returncode == 0
 

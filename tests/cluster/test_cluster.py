@@ -94,7 +94,7 @@ def test_a_study_in_a_bucket_is_stopped_on_one_machine_and_goes_on_from_another(
     wait_until(lambda: any(each.history for each in read_trials(folder)), "an epoch")
     study.terminate()
     assert study.wait(60) == 130, study.shown
-    assert "fer_tune.search --resume demo-moved" in study.shown
+    assert "docker compose run --rm study --resume demo-moved\n" in study.shown
     shutil.rmtree(study.setup.folder / "mlruns")
     again = cluster.study("--resume", "demo-moved")
     assert again.wait(120) == 0, again.shown

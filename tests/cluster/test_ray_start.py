@@ -1,5 +1,6 @@
 """A cluster that `ray start` begins on this machine, as its owner would."""
 
+import json
 import os
 import signal
 import socket
@@ -93,3 +94,32 @@ def test_a_cluster_of_ray_start_is_used_with_the_token_in_the_home_folder(
         assert code == (2 if cluster_token else 0), errors
         if cluster_token:
             assert "put the cluster's token into RAY_AUTH_TOKEN or ~/.ray/auth_token" in errors
+
+
+def test_a_study_says_how_to_resume_it_if_the_cluster_goes_away(tmp_path: Path) -> None:
+    user = _make_environment(tmp_path / "user", TOKEN)
+    limit = {"RAY_gcs_rpc_server_reconnect_timeout_s": "20"}
+    length = ["--trials", "2", "--epochs", "500", "--scheduler", "none"]
+    log = tmp_path / "mlruns/studies/demo-lost/journal.jsonl"
+    with TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as temp_dir:
+        with _start_head(user, Path(temp_dir)) as address:
+            study = subprocess.Popen(
+                [sys.executable, "-m", "fer_tune.search", *SEARCH, *length, "--study", "demo-lost"],
+                env={**user, **limit, "RAY_ADDRESS": address},
+                cwd=tmp_path,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            try:
+                wait_until(lambda: log.exists() and '"epoch"' in log.read_text(), "an epoch")
+            except AssertionError:
+                study.kill()
+                raise
+        errors = study.communicate(timeout=120)[1]  # the head is gone
+    assert study.returncode == 2, errors
+    *_, line = errors.splitlines()
+    assert line.startswith(f"error: the Ray cluster at {address} has not answered for 10 s; ")
+    assert line.endswith(" -m fer_tune.search --resume demo-lost")
+    assert "Traceback" not in errors
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {event.get("ending") for event in events} <= {None, "interrupted"}

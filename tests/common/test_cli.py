@@ -2,12 +2,14 @@ import getpass
 import os
 import pwd
 import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from unittest.mock import patch
 
 import pytest
 
-from fer_tune.common.cli import CommandParser, run_command
+from fer_tune.common.cli import CommandParser, format_command_line, run_command
 from fer_tune.common.errors import UserError
 
 
@@ -129,3 +131,27 @@ def test_a_bug_is_not_hidden() -> None:
 
     with pytest.raises(ZeroDivisionError):
         run_command(main, [])
+
+
+def test_a_container_prints_what_people_type_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FER_TUNE_COMMAND", "docker compose run --rm study")
+    monkeypatch.setenv("FER_TUNE_OPTIONS", "--tracking-uri=http://mlflow:5000 --storage=s3://b")
+    added = ["--storage=s3://b", "--tracking-uri", "http://mlflow:5000"]
+    line = format_command_line("fer_tune.search", [*added, "--resume", "faces"])
+    assert line == "docker compose run --rm study --resume faces"
+    line = format_command_line("fer_tune.retrain", ["--study", "faces", *added])
+    assert line == "docker compose run --rm study retrain --study faces"
+    line = format_command_line("fer_tune.report", ["--storage", "s3://b/c", "--storage=s3://a"])
+    assert line == "docker compose run --rm study report --storage s3://b/c --storage=s3://a"
+
+
+def test_a_command_whose_main_thread_hangs_ends_with_its_error() -> None:
+    script = (
+        "import threading, time\n"
+        "from fer_tune.common import cli, errors\n"
+        "error = errors.UserError('the cluster is gone')\n"
+        "threading.Thread(target=cli.exit_at_once, args=[error]).start()\n"
+        "time.sleep(1000)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "error: the cluster is gone\n")

@@ -1,9 +1,11 @@
 """The files in docker/, as Docker and Kubernetes read them."""
 
+import os
 import re
-import shlex
-from collections.abc import Iterator, Sequence
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -30,15 +32,24 @@ def required() -> set[str]:
     return set(re.findall(r"\$\{(\w+):\?", (DOCKER / "compose.yaml").read_text()))
 
 
-def called(command: Sequence[str]) -> Iterator[list[str]]:
+def called(command: Sequence[str], environment: Mapping[str, str] | None = None) -> list[list[str]]:
     """The programs that a service's command calls, without the shell around them."""
     if command[0] != "bash":
-        yield list(command)
-        return
-    script, arguments = command[2], command[4:]
-    for line in script.replace("\\\n", " ").splitlines():
-        call = shlex.split(line.removeprefix("exec "))
-        yield [word for part in call for word in (arguments if part == "$@" else [part])]
+        return [list(command)]
+    with TemporaryDirectory() as folder:
+        for name in ("ray", "python"):  # they print how they are called
+            program = Path(folder, name)
+            program.write_text(f'#!/bin/sh\nprintf "%s\\037" {name} "$@"; echo\n')
+            program.chmod(0o755)
+        search_path = f"{folder}:{os.environ['PATH']}"
+        shown = subprocess.run(
+            command,
+            env={**(environment or {}), "PATH": search_path},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    return [line.rstrip("\037").split("\037") for line in shown.splitlines()]
 
 
 def manifest() -> dict[str, Any]:

@@ -1,10 +1,17 @@
 import re
+import shlex
 import subprocess
+from importlib import import_module
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import yaml
 
+from fer_tune.common.cli import format_command_line
+from fer_tune.common.errors import UserError
+from fer_tune.data.demo.demo_splits import DEMO_SOURCE
+from fer_tune.data.load import load_splits
 from tests.cluster.compose import services as filled_services
 from tests.docker.files import DOCKER, REPOSITORY, called, dockerfile, required, services
 
@@ -96,23 +103,43 @@ def test_our_containers_hold_no_privileges(service: str) -> None:
     assert settled["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_ray_reads_the_commands_of_its_nodes() -> None:
-    from ray.scripts.scripts import healthcheck, start
+def _call_study(*arguments: str) -> list[list[str]]:
+    """What the study's container calls, if it is run with these arguments."""
+    study = FILLED["study"]
+    entry = study.command[: study.command.index("study") + 1]
+    return called([*entry, *arguments], study.environment)
 
-    calls = [
-        call
-        for name in ("head", "worker", "study")
-        for call in called(FILLED[name].command)
-        if call[0] == "ray"
-    ]
-    assert len(calls) == 3
-    for program, verb, *options in calls:
+
+def test_ray_reads_the_commands_of_its_nodes() -> None:
+    from ray.scripts.scripts import start
+
+    (head,), (worker,) = (called(FILLED[name].command) for name in ("head", "worker"))
+    study, _ = _call_study("--trials=2")
+    for program, verb, *options in (head, worker, study):
         assert (program, verb) == ("ray", "start")
         start.make_context("start", options)
-    for name in ("head", "worker"):
-        program, verb, *options = FILLED[name].check
-        assert (program, verb) == ("ray", "health-check")
-        healthcheck.make_context("health-check", options)
+
+
+@pytest.mark.parametrize("name", ["head", "worker"])
+def test_the_health_check_of_a_node_asks_rays_agent_without_importing_ray(name: str) -> None:
+    import ray
+    from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT as PORT
+
+    python, flag, script = FILLED[name].check
+    assert (python, flag) == ("python", "-c")
+    compile(script, name, "exec")
+    assert "ray" not in script
+    assert f'"http://127.0.0.1:{PORT}/api/healthz"' in script
+    agent = Path(ray.__file__).parent / "dashboard/modules/reporter/healthz_agent.py"
+    assert '"/api/healthz"' in agent.read_text()
+
+
+@pytest.mark.parametrize("name", ["head", "worker"])
+def test_a_node_is_killed_only_after_ray_has_stopped_it(name: str) -> None:
+    from ray._private.ray_constants import RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S
+
+    grace = services()[name]["stop_grace_period"]
+    assert int(grace.removesuffix("s")) > RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S
 
 
 def test_mlflow_reads_the_command_of_the_tracking_server_and_checks_hosts() -> None:
@@ -128,13 +155,107 @@ def test_mlflow_reads_the_command_of_the_tracking_server_and_checks_hosts() -> N
         assert not is_allowed_host_header(allowed, host)
 
 
-def test_the_search_reads_the_command_of_the_study_and_of_its_resumption() -> None:
+def test_the_search_reads_the_command_of_the_study_and_of_its_resumption(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from fer_tune.search.options import parse_options
 
-    *_, call = called(FILLED["study"].command)
+    monkeypatch.setenv("RAY_ADDRESS", FILLED["study"].environment["RAY_ADDRESS"])
+    _, call = _call_study(*services()["study"]["command"])
     assert call[:3] == ["python", "-m", "fer_tune.search"]
     options = parse_options(call[3:])
     assert (options.address, options.study, options.trials) == ("head:6379", "first", 12)
+    assert (options.tracking_uri, options.storage) == ("http://tracking:5000", "s3://studies")
+    _, call = _call_study("--resume", "first")
+    assert parse_options(call[3:]).resume == "first"
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "storage"),
+    [
+        ("retrain", ["--study", "first"], "s3://studies"),
+        ("report", ["--study", "first"], "s3://studies"),
+        ("predict", ["data/1.jpg", "--model", "models:/fer_tune/1"], None),
+    ],
+)
+def test_another_command_finds_the_study_and_does_not_start_ray(
+    command: str, arguments: list[str], storage: str | None
+) -> None:
+    (call,) = _call_study(command, *arguments)
+    assert call[:3] == ["python", "-m", f"fer_tune.{command}"]
+    options = import_module(f"fer_tune.{command}.__main__").build_parser().parse_args(call[3:])
     assert options.tracking_uri == "http://tracking:5000"
-    own = [word for word in call[3:] if word not in services()["study"]["command"]]
-    assert parse_options([*own, "--resume", "first"]).resume == "first"
+    assert getattr(options, "storage", None) == storage
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("fer_tune.search", ["--resume", "a b"]),
+        ("fer_tune.retrain", ["--study", "first"]),
+        ("fer_tune.report", ["--study", "first"]),
+        ("fer_tune.predict", ["FILE", "--model", "models:/fer_tune/1"]),
+    ],
+)
+def test_what_a_container_prints_runs_the_same_command_when_typed_outside(
+    module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = FILLED["study"].environment
+    monkeypatch.setenv("FER_TUNE_COMMAND", environment["FER_TUNE_COMMAND"])
+    monkeypatch.setenv("FER_TUNE_OPTIONS", environment["FER_TUNE_OPTIONS"])
+    stores = ["--tracking-uri", "http://tracking:5000", "--storage", "s3://studies"]
+    typed = format_command_line(module, [*arguments, *stores])
+    words = shlex.split(typed)
+    assert words[:5] == ["docker", "compose", "run", "--rm", "study"]
+    assert "--storage" not in words
+    *_, call = _call_study(*words[5:])
+    assert call[:3] == ["python", "-m", module]
+    assert call[-len(arguments) :] == arguments
+
+
+@pytest.mark.parametrize(("torch", "workers"), [("cpu", 2), ("cuda", 1)])
+def test_torch_alone_decides_about_the_gpus_of_the_workers(torch: str, workers: int) -> None:
+    base = services()["worker"]["extends"]
+    assert base == {"file": "compose.${TORCH:-cpu}.yaml", "service": "worker"}
+    file = DOCKER / base["file"].replace("${TORCH:-cpu}", torch)
+    (worker,) = yaml.safe_load(file.read_text())["services"].values()
+    assert worker["scale"] == workers
+    assert ("deploy" in worker) == (torch == "cuda")
+
+
+def test_a_folder_of_faces_that_does_not_exist_is_an_error_and_is_not_made() -> None:
+    faces = services()["study"]["volumes"][0]
+    assert faces["source"] == "${FACES:-./faces}"
+    assert faces["bind"] == {"create_host_path": False}
+    assert faces["read_only"]
+
+
+def test_without_faces_the_study_takes_the_demo_faces_and_makes_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = ["git", "-C", str(REPOSITORY), "ls-files", "docker/faces"]
+    assert subprocess.check_output(kept, text=True).split() == ["docker/faces/.gitignore"]
+    copytree(DOCKER / "faces", tmp_path / "data", ignore=lambda *_: [])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FER_TUNE_DATA", FILLED["study"].environment["FER_TUNE_DATA"])
+    splits = load_splits(None)
+    assert splits.source == DEMO_SOURCE
+    assert not splits.notes
+
+
+def test_a_folder_that_is_named_and_has_no_faces_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = filled_services(dict.fromkeys(required(), "s3cret") | {"FACES": "/a/folder"})["study"]
+    assert named.environment["FER_TUNE_DATA"] == services()["study"]["volumes"][0]["target"]
+    monkeypatch.setenv("FER_TUNE_DATA", str(tmp_path))
+    with pytest.raises(UserError):
+        load_splits(None)
+
+
+@pytest.mark.parametrize("name", ["tracking", "head", "worker", "study"])
+def test_our_services_have_a_limit_of_memory_above_their_shared_memory(name: str) -> None:
+    service = services()[name]
+    limit = re.search(r"(\d+)g", service["mem_limit"])
+    assert limit
+    assert int(limit[1]) * 1024 >= int(service.get("shm_size", "0mb").removesuffix("mb")) + 1024

@@ -1,11 +1,129 @@
 import shlex
+from collections.abc import Callable
 from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from packaging.version import Version
 
 from fer_tune.search.options import parse_options
 from tests.docker.files import DOCKER, locked, manifest, pods
+from tests.docker.kuberay import load_schemas, read_schema, reduce_schema
+
+SCHEMAS = load_schemas()
+
+
+def _validate(job: dict[str, Any], kuberay: str) -> None:
+    Draft202012Validator(SCHEMAS[kuberay]).validate(job)
+
+
+@pytest.mark.parametrize("kuberay", sorted(SCHEMAS))
+def test_the_manifest_is_valid_for_the_versions_of_kuberay(kuberay: str) -> None:
+    _validate(manifest(), kuberay)
+
+
+def test_the_documents_name_the_oldest_version_of_kuberay_that_is_checked() -> None:
+    oldest = min(SCHEMAS, key=Version)
+    for name in ("README.md", "rayjob.yaml"):
+        assert f"{oldest} or newer" in (DOCKER / name).read_text(encoding="utf-8")
+
+
+_FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "an unknown field": (lambda spec: spec.update(authOption={}), "'authOption' was unexpected"),
+    "a wrong type": (
+        lambda spec: spec["headGroupSpec"]["rayStartParams"].update({"num-cpus": 0}),
+        "0 is not of type 'string'",
+    ),
+    "another value": (
+        lambda spec: spec["authOptions"].update(mode="password"),
+        "'password' is not one of",
+    ),
+    "a missing field": (
+        lambda spec: spec["workerGroupSpecs"][0].pop("groupName"),
+        "'groupName' is a required property",
+    ),
+    "an unknown field of a pod": (
+        lambda spec: spec["headGroupSpec"]["template"]["spec"].update(hostNetwork=True),
+        "'hostNetwork' was unexpected",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(_FAULTS))
+@pytest.mark.parametrize("kuberay", sorted(SCHEMAS))
+def test_the_check_finds(name: str, kuberay: str) -> None:
+    spoil, fault = _FAULTS[name]
+    job = manifest()
+    spoil(job["spec"]["rayClusterSpec"])
+    with pytest.raises(ValidationError, match=fault):
+        _validate(job, kuberay)
+
+
+def test_the_schema_has_every_field_of_the_manifest_and_no_other() -> None:
+    for kuberay, schema in SCHEMAS.items():
+        assert reduce_schema(schema, [manifest()]) == schema, kuberay
+
+
+def test_a_schema_is_reduced_to_the_fields_in_use(tmp_path: Path) -> None:
+    text = {"type": "string", "description": "...", "x-kubernetes-list-type": "set"}
+    item = {"required": ["port"], "properties": {"port": {"type": "integer"}, "name": text}}
+    full = {
+        "properties": {
+            "list": {"type": "array", "items": item},
+            "map": {"additionalProperties": text},
+            "spare": text,
+        }
+    }
+    names, versions = {"kind": "RayJob"}, {"name": "v1", "schema": {"openAPIV3Schema": full}}
+    resource = {"spec": {"names": names, "versions": [versions]}}
+    file = tmp_path / "1.0.0.yaml"
+    file.write_text(yaml.safe_dump_all([{"spec": {"names": {"kind": "RayCluster"}}}, resource]))
+    used = {"list": [{"port": 1}, {"port": 2}], "map": {"any": "thing"}}
+    assert reduce_schema(read_schema(file), [used]) == {
+        "properties": {
+            "list": {
+                "type": "array",
+                "items": {
+                    "required": ["port"],
+                    "properties": {"port": {"type": "integer"}},
+                    "additionalProperties": False,
+                },
+            },
+            "map": {"additionalProperties": {"type": "string"}},
+        },
+        "additionalProperties": False,
+    }
+
+
+def test_only_the_readiness_of_the_head_asks_for_more_than_the_nodes_own_raylet() -> None:
+    asked = {
+        (name, probe): container[probe]["httpGet"]
+        for name, spec in pods().items()
+        for container in spec["containers"]
+        for probe in ("readinessProbe", "livenessProbe")
+        if name != "submitter"
+    }
+    raylet = {"path": "/api/local_raylet_healthz", "port": 52365}
+    assert asked == {
+        ("head", "readinessProbe"): {"path": "/api/healthz", "port": 52365},  # and for the GCS
+        ("head", "livenessProbe"): raylet,
+        ("workers", "readinessProbe"): raylet,
+        ("workers", "livenessProbe"): raylet,
+    }
+
+
+def test_ray_serves_what_the_probes_ask_for() -> None:
+    ray = find_spec("ray")
+    assert ray is not None
+    assert ray.origin is not None
+    routes = Path(ray.origin).parent / "dashboard/modules/reporter/healthz_agent.py"
+    for path in ("/api/healthz", "/api/local_raylet_healthz"):
+        assert f'"{path}"' in routes.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", sorted(pods()))

@@ -1,6 +1,8 @@
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -134,6 +136,26 @@ def test_a_matrix_of_an_epoch_that_is_no_longer_the_best_is_left_out(
     study = load_study(store, settings.name, nowhere)
     assert [len(result.confusion) for result in study.trials[0].history] == [0, 0]
     assert study.classes == EMOTIONS
+
+
+def test_in_a_container_the_address_of_the_page_in_mlflow_is_printed(
+    trial: Trial,
+    begin: Begin,
+    store: Store,
+    storage: StudyStorage,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = begin(trial(0, 20)).name
+    named = storage.local_dir / "named.html"
+    options = ["--study", name, "--tracking-uri", store.uri, "--storage", storage.address]
+    with patch.dict(os.environ, {"FER_TUNE_MLFLOW_URL": "http://localhost:5000"}):
+        main(options)
+        shown = capsys.readouterr().out
+        main([*options, "--output", str(named)])
+    run_id = find_study(store, name).run_id
+    address = f"http://localhost:5000/#/experiments/{store.experiment_id}/runs/{run_id}/artifacts"
+    assert f"Report: {address}/{REPORT_FILE}\n" in shown
+    assert f"Report: {named}\n" in capsys.readouterr().out
 
 
 def test_the_command_writes_the_page_and_logs_it_to_mlflow(

@@ -129,9 +129,9 @@ def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> 
     wait_until(check_running, "the moment to kill the study")
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("sign", "epochs"), [(signal.SIGINT, 1), (signal.SIGTERM, 0)])
 def test_a_stopped_study_prints_its_resume_command_and_loses_nothing(
-    workplace: Path, sign: signal.Signals
+    workplace: Path, sign: signal.Signals, epochs: int
 ) -> None:
     name = f"demo-{sign.name}"
     options = ["--trials", "2", "--epochs", "90", "--grace", "90", "--study", name]
@@ -142,11 +142,13 @@ def test_a_stopped_study_prints_its_resume_command_and_loses_nothing(
         start_new_session=True,
     )
     folder = workplace / "mlruns/studies" / name
-    _wait_for(lambda: any(each.history for each in read_trials(folder)), process)
+    _wait_for(lambda: any(len(each.history) >= epochs for each in read_trials(folder)), process)
     process.send_signal(sign)
     shown, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"-m fer_tune.search --resume {name}" in shown
+    has_result = any(each.history for each in read_trials(folder))
+    assert ("To train the best trial again" in shown) == has_result
     assert {trial.ending for trial in read_trials(folder)} == {"interrupted"}
     parent, runs = _get_runs(name)
     assert {run.info.status for run in (parent, *runs)} == {"KILLED"}

@@ -12,7 +12,12 @@ from fer_tune.tracking.mlflow_metric_names import to_best_metrics, to_epoch_metr
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
-from fer_tune.tracking.ui_view_and_links import build_study_url, build_ui_command, build_view_tag
+from fer_tune.tracking.ui_view_and_links import (
+    build_report_url,
+    build_study_url,
+    build_ui_command,
+    build_view_tag,
+)
 
 Describe = Callable[..., StudyInfo]
 
@@ -112,6 +117,18 @@ def test_the_ui_is_started_on_a_local_store_and_opened_on_a_server(
     assert build_ui_command(server) is None
     address = build_study_url(server, run_id)
     assert address.startswith("http://tracking:8080/#/experiments/3/runs?")
+
+
+def test_a_container_prints_the_addresses_that_people_can_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Store("http://tracking:5000", "3")
+    assert build_report_url(server, "run") is None
+    monkeypatch.setenv("FER_TUNE_MLFLOW_URL", "http://localhost:5001/")
+    page = build_report_url(server, "run")
+    assert page == "http://localhost:5001/#/experiments/3/runs/run/artifacts/report.html"
+    address = build_study_url(server, "run")
+    assert address.startswith("http://localhost:5001/#/experiments/3/runs?")
 
 
 def test_the_address_names_the_view_that_the_experiment_has(

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import find_first_sentence
+from fer_tune.study.tune.cluster_watch import raise_ray_limit
 
 _ANSWER_SECONDS = 5
 _HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")
@@ -43,6 +44,7 @@ def connect_to_cluster(address: str, options: dict[str, Any]) -> None:
     Raises UserError if this is not possible.
     """
     os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "5")  # attempts to connect, one a second
+    raise_ray_limit()
     # A cluster without tokens would accept a study that sends one, and then fail every trial.
     os.environ.pop("RAY_AUTH_MODE", None)
     source = f"{address} (--address or RAY_ADDRESS)"
