@@ -44,6 +44,9 @@ def build_parser() -> cli.CommandParser:
         help="models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID "
         "(default: models:/fer_tune@champion, else the newest retrained model)",
     )
+    share = cli.make_number_parser(0, float, below=1)
+    least_help = "say unsure if the most likely expression has a probability below P, such as 0.6"
+    parser.add_argument("--at-least", type=share, default=0, metavar="P", help=least_help)
     uri_help = "as for the search"
     parser.add_argument("--tracking-uri", type=cli.parse_nonempty, metavar="URI", help=uri_help)
     formats = parser.add_mutually_exclusive_group()
@@ -98,13 +101,14 @@ def _print_predictions(args: Namespace, files: "PhotoFiles") -> None:
     images = np.stack([face.image for face in faces])
     probabilities = cast("DataFrame", model.predict(images))
     if args.format == "json":
-        console.out(output.format_json(uri, faces, probabilities, files.unreadable), end="")
+        text = output.format_json(uri, faces, probabilities, files.unreadable, args.at_least)
+        console.out(text, end="")
     elif args.format == "csv":
-        console.out(output.format_csv(faces, probabilities), end="")
+        console.out(output.format_csv(faces, probabilities, args.at_least), end="")
     else:
         if not console.is_interactive:
             console.width = _LONGEST_ROW
-        console.print(output.build_table(faces, probabilities))
+        console.print(output.build_table(faces, probabilities, args.at_least))
         console.print(f"Model: {uri}", soft_wrap=True)
 
 
