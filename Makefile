@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help install search report retrain predict ui test test-all check lint-docker audit bench cluster-secrets lock clean
+.PHONY: help install search report retrain predict export ui test test-all check lint-docker audit bench cluster-secrets lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make retrain ARGS='--study NAME'   train a study's best trial again and evaluate it"
 	@echo "make report ARGS='--study NAME'    write a study's results as a page"
 	@echo "make predict ARGS='FILE...'        classify the expressions in images"
+	@echo "make export ARGS='--to DIR'        write a model as an ONNX file"
 	@echo "make ui                            start the MLflow UI on mlruns/"
 	@echo "make test                          run make check and the tests"
 	@echo "make test-all                      run the slow tests, which make test leaves out"
@@ -45,6 +46,9 @@ report: $(STAMP)
 
 predict: $(STAMP)
 	@$(BIN)/python -m fer_tune.predict $(ARGS)
+
+export: $(STAMP)
+	@$(BIN)/python -m fer_tune.export $(ARGS)
 
 ui: $(STAMP)
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
@@ -81,7 +85,7 @@ LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-ur
 
 # The image's lock file has no development tools, but has what KubeRay needs.
 lock: $(STAMP)
-	$(BIN)/uv pip compile pyproject.toml --extra cluster --group dev $(LOCKED) -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra export --group dev $(LOCKED) -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra kubernetes -c requirements.lock \
 	  --no-annotate $(LOCKED) -o docker/requirements.lock
 

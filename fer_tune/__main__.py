@@ -14,6 +14,7 @@ COMMANDS = {
     "retrain": "train the best trial of a study again and test it",
     "report": "write the results of a study as an HTML page",
     "predict": "name the expressions in images",
+    "export": "write a model as an ONNX file",
     "data": "check a set of faces",
 }
 _EXAMPLES = """\
