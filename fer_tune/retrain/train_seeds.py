@@ -95,7 +95,7 @@ def load_or_train_baseline(
     if trial is None:
         console.print(f"Study {study.name} has no baseline to compare with.")
         return None
-    baseline = replace(spec, info=replace(spec.info, trial=trial))
+    baseline = replace(spec, info=replace(spec.info, trial=trial, tta="none"))
     try:
         # Another retraining of the study may be training the baseline.
         with hold_lock(baseline.lock_path, "a retraining", wait=True):
@@ -141,7 +141,7 @@ def _train_seed(console: Console, run: RetrainRun, spec: RetrainSpec, seed: int)
         def on_epoch(result: EpochResult) -> None:
             progress.show_epoch(result, is_new=seed_run.log_epoch(result))
 
-        trial = TrialSpec(config, info.epochs, seed, metric)
+        trial = TrialSpec(config, info.epochs, seed, metric, info.tta)
         trained = train_and_test(trial, data, splits.test, folder, on_epoch, console.print)
         with show_step(console, f"storing the results and the model of {name}"):
             return seed_run.log_outcome(trained)

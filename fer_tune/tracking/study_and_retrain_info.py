@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fer_tune.model_config import TtaName
 from fer_tune.tracking import tags
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class RetrainInfo:
     note: text for the head of its page.
     counts: faces of each class by split, in the order of `classes`.
     protocol: which faces train, validate and test; empty for what the study's run says.
+    tta: views over which each model averages, for test-time augmentation.
     """
 
     study: "StudyRun"
@@ -65,6 +67,7 @@ class RetrainInfo:
     note: str = ""
     counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     protocol: str = ""
+    tta: TtaName = "none"
 
     @property
     def sample_remark(self) -> str:
@@ -87,4 +90,5 @@ class RetrainInfo:
             tags.CODE_VERSION: self.code_version,
             tags.RETRAINED_STUDY: self.study.name,
             tags.RETRAINED_TRIAL: str(self.trial.number),
+            tags.TTA: self.tta,
         }

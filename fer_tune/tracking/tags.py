@@ -23,6 +23,8 @@ RETRAINED_TRIAL = "fer_tune.retrained_trial"
 RETRAINED_RUN = "fer_tune.retrained_run"
 RETRAINED_EPOCHS = "fer_tune.retrained_epochs"  # on parent runs only
 RETRAINED_METRIC = "fer_tune.retrained_metric"  # chose the best epoch; on the runs of seeds only
+TTA = "fer_tune.tta"  # views of test-time augmentation; missing before there was a choice
+ENSEMBLE = "fer_tune.ensemble"  # number of networks; on the runs and versions of ensembles only
 
 # MLflow's own tags.
 PARENT = "mlflow.parentRunId"
