@@ -114,9 +114,8 @@ def _load_from_mlflow(
         for number, t in runs.items()
     ]
     # Sorted by name, not by label; without a confusion matrix only their number matters.
-    classes = tuple(
-        sorted({name for trial in runs.values() for name in parse_classes(trial.metrics)})
-    )
+    found = {name for trial in runs.values() for name in parse_classes(trial.metrics)}
+    classes = tuple(sorted(found))
     ranked = rank_trials(records, run.metric, max_gap)
     for trial in ranked:
         if trial is ranked[0] or trial.number == BASELINE_TRIAL:

@@ -72,9 +72,8 @@ def parse_space(text: str, source: str) -> SearchSpace:
     try:
         space = SearchSpace.model_validate(content)
     except ValidationError as error:
-        raise UserError(
-            f"{source}: {format_validation_error(error, _MESSAGES, limit=1)}"
-        ) from error
+        problem = format_validation_error(error, _MESSAGES, limit=1)
+        raise UserError(f"{source}: {problem}") from error
     if errors := find_space_errors(space):
         raise UserError(f"{source}: {errors[0]}")
     return space
@@ -181,9 +180,8 @@ def _find_point_errors(space: SearchSpace, point: Point, key: str) -> list[str]:
     reason = "the trial does not have it: its `when` does not hold"
     errors = [f"{key}.{name}: {reason}" for name in point if name not in complete]
     omitted = {name: value for name, value in complete.items() if name not in point}
-    return errors + _find_out_of_range(
-        space, omitted, f"{key}.{{}}: is missing, and the default {{}}"
-    )
+    template = f"{key}.{{}}: is missing, and the default {{}}"
+    return errors + _find_out_of_range(space, omitted, template)
 
 
 def _find_invalid_values(key: str, values: Point) -> list[str]:
