@@ -107,10 +107,8 @@ class RetrainRun:
         self._store.log_metrics(self.run_id, summary)
 
     def log_mcnemar(self, other: str, result: "McNemarResult") -> None:
-        """Log the comparison with another model: `against_<other>/p`, ..."""
-        values = {"p": result.p, "told_alone": result.ours, "told_by_other_alone": result.theirs}
-        metrics = {f"against_{other}/{name}": value for name, value in values.items()}
-        self._store.log_metrics(self.run_id, metrics)
+        """Log the comparison with another model."""
+        self._store.log_metrics(self.run_id, result.build_metrics(other))
 
     def log_model_card(self, outcome: SeedOutcome, comparisons: Sequence[str]) -> None:
         """Copy the card of a seed's model to this run, with comparisons with other models."""
