@@ -13,6 +13,7 @@ COMMANDS = {
     "search": "run or resume a study",
     "retrain": "train the best trial of a study again and test it",
     "report": "write the results of a study as an HTML page",
+    "evaluate": "score a model on labelled faces",
     "predict": "name the expressions in images",
     "export": "write a model as an ONNX file",
     "data": "check a set of faces",

@@ -46,8 +46,16 @@ def build_ui_command(store: Store) -> str | None:
 
 def build_study_url(store: Store, run_id: str) -> str:
     """Return the full address of `build_study_path`."""
-    host = str(store).rstrip("/") if store.is_server else f"http://127.0.0.1:{_PORT}"
-    return f"{host}/{build_study_path(store, run_id)}"
+    return f"{_get_host(store)}/{build_study_path(store, run_id)}"
+
+
+def build_run_url(store: Store, run_id: str) -> str:
+    """Return the full address of a run in the UI."""
+    return f"{_get_host(store)}/#/experiments/{store.experiment_id}/runs/{run_id}"
+
+
+def _get_host(store: Store) -> str:
+    return str(store).rstrip("/") if store.is_server else f"http://127.0.0.1:{_PORT}"
 
 
 def build_study_path(store: Store, run_id: str) -> str:
