@@ -5,13 +5,14 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help install search report retrain predict export ui test test-all check lint-docker audit bench cluster-secrets lock clean
+.PHONY: help install search report retrain evaluate predict export ui test test-all check lint-docker audit bench cluster-secrets lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make search [ARGS='--trials 20']   run a study (the first call installs everything)"
 	@echo "make retrain ARGS='--study NAME'   train a study's best trial again and evaluate it"
 	@echo "make report ARGS='--study NAME'    write a study's results as a page"
+	@echo "make evaluate ARGS='--data PATH'   score a model on labelled faces"
 	@echo "make predict ARGS='FILE...'        classify the expressions in images"
 	@echo "make export ARGS='--to DIR'        write a model as an ONNX file"
 	@echo "make ui                            start the MLflow UI on mlruns/"
@@ -43,6 +44,9 @@ retrain: $(STAMP)
 
 report: $(STAMP)
 	@$(BIN)/python -m fer_tune.report $(ARGS)
+
+evaluate: $(STAMP)
+	@$(BIN)/python -m fer_tune.evaluate $(ARGS)
 
 predict: $(STAMP)
 	@$(BIN)/python -m fer_tune.predict $(ARGS)

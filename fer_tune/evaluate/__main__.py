@@ -9,7 +9,7 @@ from fer_tune.data.read_options import LABELS_HELP, parse_labels
 _EXAMPLE = """\
 examples:
   %(prog)s --data rafdb/
-  %(prog)s models:/fer_tune/3 --data fer2013.csv --predictions theirs.csv
+  %(prog)s --data fer2013.csv --predictions theirs.csv
 """
 
 
