@@ -17,7 +17,9 @@ COMMANDS = {
     "predict": "name the expressions in images",
     "export": "write a model as an ONNX file",
     "data": "check a set of faces",
+    "studies": "list, rename and delete studies",
 }
+_PACKAGES = {"studies": "manage"}  # of commands that are called otherwise
 _EXAMPLES = """\
 examples:
   %(prog)s search --trials 20
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _import_command(name: str) -> Any:
-    return import_module(f"fer_tune.{name}.__main__")
+    return import_module(f"fer_tune.{_PACKAGES.get(name, name)}.__main__")
 
 
 def _run_without_command(argv: Sequence[str] | None) -> None:

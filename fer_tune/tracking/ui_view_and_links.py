@@ -23,7 +23,7 @@ _UI_OPTIONS = f"--host 127.0.0.1 --allowed-hosts 'localhost:*,127.0.0.1:*' --por
 # MLflow stores a shared view as a tag of the experiment. The key is part of the page's address;
 # the name is listed under "Views". The format is not documented. It is taken from the UI of
 # MLflow 3.17, and tests/browser checks what the UI shows.
-_VIEW_TAG_PREFIX = "mlflow.sharedViewState."
+VIEW_TAG_PREFIX = "mlflow.sharedViewState."
 
 _METRIC_COLUMNS = ("val/macro_f1", "val/accuracy", "gap", "train/accuracy")
 
@@ -76,7 +76,7 @@ def build_view_tag(study: StudyInfo, run: "Run") -> tuple[str, str]:
     state = {**_build_rows(study, run.info.run_id), **_build_columns(study), **_build_charts(study)}
     times = {"createdAt": run.info.start_time, "updatedAt": run.info.start_time}
     view = {"name": study.name, **times, "state": json.dumps(state)}
-    return _VIEW_TAG_PREFIX + run.info.run_id, json.dumps(view)
+    return VIEW_TAG_PREFIX + run.info.run_id, json.dumps(view)
 
 
 def _build_rows(study: StudyInfo, run_id: str) -> dict[str, object]:
