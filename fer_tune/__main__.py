@@ -12,6 +12,7 @@ from fer_tune.common import cli
 COMMANDS = {
     "search": "run or resume a study",
     "retrain": "train the best trial of a study again and test it",
+    "train": "train one configuration of your own and test it",
     "report": "write the results of a study as an HTML page",
     "evaluate": "score a model on labelled faces",
     "predict": "name the expressions in images",

@@ -34,7 +34,7 @@ def run_retraining(console: Console, store: Store, spec: RetrainSpec, args: Name
     console.print(plan + (" Their mean becomes one model." if args.ensemble else ""))
     with hold_lock(spec.lock_path, "this retraining"):
         with open_retrain_run(store, info) as run:
-            outcomes = [load_or_train_seed(console, run, spec, seed) for seed in range(spec.seeds)]
+            outcomes = [load_or_train_seed(console, run, spec, seed) for seed in spec.seed_numbers]
             if args.ensemble:
                 ensemble = load_or_build_ensemble(console, store, run, spec, outcomes)
             if needs_baseline:

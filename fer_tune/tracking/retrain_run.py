@@ -189,7 +189,8 @@ def _build_retrain_tags(info: RetrainInfo) -> dict[str, str]:
 
 
 def _to_params(info: RetrainInfo) -> dict[str, object]:
-    return {**info.trial.config.model_dump(mode="json"), "epochs": info.epochs}
+    config = info.trial.config.model_dump(mode="json")
+    return {**config, "epochs": info.epochs, **info.faces_params}
 
 
 def _search_runs(store: Store, match_tags: Mapping[str, str]) -> "list[Run]":

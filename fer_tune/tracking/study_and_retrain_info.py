@@ -25,6 +25,7 @@ class StudyInfo:
     parameters: for each parameter of the space, the parameters that decide whether a trial has it.
     log_parameters: those of them with a logarithmic range.
     storage: folder or bucket of its event log and checkpoints; empty if not known.
+    training_seed: of its only trial; None if a trial's seed follows from `seed` and its number.
     """
 
     name: str
@@ -42,6 +43,7 @@ class StudyInfo:
     parameters: Mapping[str, Collection[str]] = field(default_factory=dict)
     log_parameters: Collection[str] = ()
     storage: str = ""
+    training_seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class RetrainInfo:
     counts: faces of each class by split, in the order of `classes`.
     protocol: which faces train, validate and test; empty for what the study's run says.
     tta: views over which each model averages, for test-time augmentation.
+    faces_params: further parameters of its runs: which training faces were drawn, if not all.
     """
 
     study: "StudyRun"
@@ -68,6 +71,7 @@ class RetrainInfo:
     counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     protocol: str = ""
     tta: TtaName = "none"
+    faces_params: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def sample_remark(self) -> str:

@@ -162,6 +162,16 @@ def find_space_errors(space: SearchSpace) -> list[str]:
     return errors
 
 
+def find_value_errors(values: Point) -> list[str]:
+    """Return the errors of the values of a trial's configuration, as `name: problem`."""
+    unknown = [
+        f"{name}: unknown parameter{_suggest_name(name)}"
+        for name in values
+        if name not in TrialConfig.model_fields
+    ]
+    return unknown or [error.removeprefix(".") for error in _find_invalid_values("", values)]
+
+
 def _find_out_of_range(space: SearchSpace, point: Point, template: str) -> list[str]:
     return [
         f"{template.format(name, truncate_value(value))} is outside its range"
