@@ -24,18 +24,13 @@ def build_parser() -> cli.CommandParser:
         "onnxruntime checks that it predicts the same as the model.",
         epilog=_EXAMPLE,
     )
-    parser.add_argument(
-        "model",
-        nargs="?",
-        type=cli.parse_nonempty,
-        metavar="MODEL",
-        help="models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID "
-        "(default: the champion, else the newest retrained model)",
-    )
-    to_help = f"folder for {ONNX_FILE} and {DESCRIPTION_FILE}, new or empty"
-    parser.add_argument("--to", type=cli.parse_path, required=True, metavar="DIR", help=to_help)
-    uri_help = "as for the search"
-    parser.add_argument("--tracking-uri", type=cli.parse_nonempty, metavar="URI", help=uri_help)
+    add, text = parser.add_argument, cli.parse_nonempty
+    default = "(default: the champion, else the newest retrained model)"
+    model = f"models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID {default}"
+    add("model", nargs="?", type=text, metavar="MODEL", help=model)
+    folder = f"folder for {ONNX_FILE} and {DESCRIPTION_FILE}, new or empty"
+    add("--to", type=cli.parse_path, required=True, metavar="DIR", help=folder)
+    add("--tracking-uri", type=text, metavar="URI", help="as for the search")
     return parser
 
 

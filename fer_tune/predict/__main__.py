@@ -30,34 +30,20 @@ def build_parser() -> cli.CommandParser:
         "small square image, or one without a detected face, is taken as a face.",
         epilog=_EXAMPLE,
     )
-    parser.add_argument(
-        "files",
-        nargs="+",
-        type=cli.parse_path,
-        metavar="FILE",
-        help="images, folders, zips, or patterns such as '*.png'",
-    )
-    parser.add_argument(
-        "--model",
-        type=cli.parse_nonempty,
-        metavar="URI",
-        help="models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID "
-        "(default: models:/fer_tune@champion, else the newest retrained model)",
-    )
+    add, text = parser.add_argument, cli.parse_nonempty
+    files = "images, folders, zips, or patterns such as '*.png'"
+    add("files", nargs="+", type=cli.parse_path, metavar="FILE", help=files)
+    default = "(default: models:/fer_tune@champion, else the newest retrained model)"
+    model = f"models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID {default}"
+    add("--model", type=text, metavar="URI", help=model)
     share = cli.make_number_parser(0, float, below=1)
-    least_help = "say unsure if the most likely expression has a probability below P, such as 0.6"
-    parser.add_argument("--at-least", type=share, default=0, metavar="P", help=least_help)
-    uri_help = "as for the search"
-    parser.add_argument("--tracking-uri", type=cli.parse_nonempty, metavar="URI", help=uri_help)
-    formats = parser.add_mutually_exclusive_group()
+    least = "say unsure if the most likely expression has a probability below P, such as 0.6"
+    add("--at-least", type=share, default=0, metavar="P", help=least)
+    add("--tracking-uri", type=text, metavar="URI", help="as for the search")
+    add_format = parser.add_mutually_exclusive_group().add_argument
     for name in ("json", "csv"):
-        formats.add_argument(
-            f"--{name}",
-            dest="format",
-            action="store_const",
-            const=name,
-            help=f"print {name.upper()}, with the probabilities of all classes",
-        )
+        shown = f"print {name.upper()}, with the probabilities of all classes"
+        add_format(f"--{name}", dest="format", action="store_const", const=name, help=shown)
     return parser
 
 
