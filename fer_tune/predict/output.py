@@ -33,15 +33,10 @@ def build_table(
     probabilities, at_least: see `name_expressions`; so in the functions below.
     """
     classes, highest = name_expressions(probabilities, at_least), probabilities.max(axis=1)
-    rows = [
-        (
-            escape_unprintable(face.file),
-            ", ".join(map(str, face.box)) if face.box else _WHOLE_IMAGE[face.origin],
-            str(name),
-            f"{probability:.2f}",
-        )
-        for face, name, probability in zip(faces, classes, highest, strict=True)
-    ]
+    rows = []
+    for face, name, probability in zip(faces, classes, highest, strict=True):
+        box = ", ".join(map(str, face.box)) if face.box else _WHOLE_IMAGE[face.origin]
+        rows.append((escape_unprintable(face.file), box, str(name), f"{probability:.2f}"))
     headers = ("file", "face at x, y, side", "expression", "probability")
     table = build_borderless_table(headers, rows, optional=[1])
     table.columns[1].justify = table.columns[2].justify = "left"
@@ -59,16 +54,10 @@ def format_json(
     rounded = probabilities.round(6)
     expressions = name_expressions(probabilities, at_least)
     rows = zip(faces, expressions, rounded.to_dict("records"), strict=True)
-    lines = [
-        {
-            "file": face.file,
-            "taken": face.origin,
-            "box": face.box and face.box._asdict(),
-            "expression": name,
-            "probabilities": row,
-        }
-        for face, name, row in rows
-    ]
+    lines = []
+    for face, name, row in rows:
+        origin = {"file": face.file, "taken": face.origin, "box": face.box and face.box._asdict()}
+        lines.append({**origin, "expression": name, "probabilities": row})
     body = ",\n".join(f"  {json.dumps(line)}" for line in lines)
     head, tail = json.dumps(model), json.dumps([file._asdict() for file in unreadable])
     return f'{{"model": {head},\n"faces": [\n{body}\n],\n"unread": {tail}}}\n'

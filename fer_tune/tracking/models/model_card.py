@@ -168,18 +168,12 @@ def _render_scores(classes: Sequence[str], test: Scores) -> Iterator[str]:
         f"({intervals.accuracy}), macro F1 {test.macro_f1:.3f} ({intervals.macro_f1}). It was "
         "used neither for training nor to choose the trial, the epoch or the seed."
     )
-    yield "\n".join(
-        (
-            "| class | precision | recall | F1 | test faces |",
-            "|---|---|---|---|---:|",
-            *(
-                f"| {name} | {test.precision[i]:.3f} ({intervals.precision[i]}) "
-                f"| {test.recall[i]:.3f} ({intervals.recall[i]}) "
-                f"| {test.f1[i]:.3f} ({intervals.f1[i]}) | {faces[i]:,} |"
-                for i, name in enumerate(classes)
-            ),
-        )
-    )
+    table = ["| class | precision | recall | F1 | test faces |", "|---|---|---|---|---:|"]
+    measures = [(getattr(test, m), getattr(intervals, m)) for m in ("precision", "recall", "f1")]
+    for i, name in enumerate(classes):
+        scores = " | ".join(f"{values[i]:.3f} ({ranges[i]})" for values, ranges in measures)
+        table.append(f"| {name} | {scores} | {faces[i]:,} |")
+    yield "\n".join(table)
     yield (
         "In brackets: 95 % bootstrap intervals over the test faces. They say how much the scores "
         "depend on the choice of these faces. They are too narrow for a class of which all or no "
