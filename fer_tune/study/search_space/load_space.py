@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -139,11 +140,11 @@ _StrictLoader.add_implicit_resolver(
 def find_space_errors(space: SearchSpace) -> list[str]:
     """Return the errors of the space, as `key: problem`."""
     points = {f"first_trials[{index}]": point for index, point in enumerate(space.first_trials)}
-    names = {"parameters": list(space.parameters), "fixed": list(space.fixed)}
+    keys: dict[str, Iterable[str]] = {"parameters": space.parameters, "fixed": space.fixed}
     errors = [
         f"{key}.{name}: unknown parameter{_suggest_name(name)}"
-        for key, known in (names | {key: list(point) for key, point in points.items()}).items()
-        for name in known
+        for key, names in (keys | points).items()
+        for name in names
         if name not in TrialConfig.model_fields
     ]
     errors += [
