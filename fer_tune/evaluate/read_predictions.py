@@ -93,9 +93,8 @@ def _find_rows(
     column = next((each for each in (*_NAME_COLUMNS, _ROW_COLUMN) if each in table), None)
     tables = {name.rpartition(_ROW_MARK)[0] for name in known}
     if column is None or (column == _ROW_COLUMN and (len(tables) > 1 or "" in tables)):
-        raise UserError(
-            f"{path}: no column that names the faces; call it file, with names such as {known[0]!r}"
-        )
+        problem = f"{path}: no column that names the faces"
+        raise UserError(f"{problem}; call it file, with names such as {known[0]!r}")
     start = f"{tables.pop()}{_ROW_MARK}" if column == _ROW_COLUMN else ""
     find_name = _NameFinder(known)
     found = [
@@ -103,19 +102,15 @@ def _find_rows(
     ]
     if None in found:
         index = found.index(None)
-        raise UserError(
-            f"{path}, row {index + 2}: the data has no face {table[column].iloc[index]!r}; the "
-            f"name of its first face is {known[0]!r}"
-        )
+        problem = f"{path}, row {index + 2}: the data has no face {table[column].iloc[index]!r}"
+        raise UserError(f"{problem}; the name of its first face is {known[0]!r}")
     rows = {name: index for index, name in enumerate(found)}
     if len(rows) < len(found):
         name = Counter(found).most_common(1)[0][0]
         raise UserError(f"{path} has several predictions for {name}; delete all but one")
     if missing := [name for name in wanted if name not in rows]:
-        raise UserError(
-            f"{path} lacks {pluralize(len(missing), 'face')} ({join_first(missing, 3)}); add them, "
-            "or name the split that it predicts with --split"
-        )
+        problem = f"{path} lacks {pluralize(len(missing), 'face')} ({join_first(missing, 3)})"
+        raise UserError(f"{problem}; add them, or name the split that it predicts with --split")
     return [rows[name] for name in wanted]
 
 

@@ -128,10 +128,8 @@ def _check_resumed(storage: StudyStorage, settings: StudySettings) -> None:
     """Raise UserError if the study in the storage is another one than the options describe."""
     own = read_settings(storage.local_dir, settings.name)[1]
     if own.space_name != SINGLE_TRAINING:
-        raise UserError(
-            f"study {own.name} is a search; continue it with "
-            f"python -m fer_tune.search --resume {own.name}"
-        )
+        advice = f"continue it with python -m fer_tune.search --resume {own.name}"
+        raise UserError(f"study {own.name} is a search; {advice}")
     recorded, given = (
         each.model_dump(exclude={"data", "tracking_uri"}) for each in (own, settings)
     )
