@@ -1,14 +1,12 @@
 """The run of an evaluation, nested in the run that trained the model."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fer_tune.common.errors import UserError
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.tracking import tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix
-from fer_tune.tracking.store import Store, summarize_error
+from fer_tune.tracking.store import Store
 
 PAGE_FILE = "evaluation.html"
 METRIC_PREFIX = "eval"  # of the scores: eval/accuracy, eval_f1/<class>
@@ -58,10 +56,8 @@ def find_evaluated_model(store: Store, uri: str) -> EvaluatedModel:
 
     Raises UserError if the store has no such model.
     """
-    from mlflow.exceptions import MlflowException
-
     client, name = store.create_client(), uri.removeprefix("models:/")
-    try:
+    with store.explain_errors(f"model {uri} in {store}"):
         if "/" in name or "@" in name:
             by_alias = "@" in name
             find = client.get_model_version_by_alias if by_alias else client.get_model_version
@@ -71,8 +67,6 @@ def find_evaluated_model(store: Store, uri: str) -> EvaluatedModel:
         run_id = client.get_logged_model(name).source_run_id or ""
         marks = client.get_run(run_id).data.tags if run_id else {}
         return EvaluatedModel(uri, name, run_id, "", marks)
-    except MlflowException as error:
-        raise UserError(f"model {uri} in {store}: {summarize_error(error)}") from error
 
 
 def count_test_evaluations(store: Store, faces_hash: str) -> int:
@@ -83,7 +77,7 @@ def count_test_evaluations(store: Store, faces_hash: str) -> int:
     same = (
         f"tags.`{tags.EVALUATED_SPLIT}` = 'test' AND tags.`{tags.EVALUATED_FACES}` = '{faces_hash}'"
     )
-    with _explain_store_errors(store):
+    with store.explain_errors():
         return sum(run.info.status == "FINISHED" for run in store.search_runs(same))
 
 
@@ -110,7 +104,7 @@ def log_evaluation(
     }
     marks = {key: value for key, value in marks.items() if value}
     metrics = evaluation.build_metrics(METRIC_PREFIX) | dict(info.metrics)
-    with _explain_store_errors(store):
+    with store.explain_errors():
         if info.split == "test":
             metrics[_TEST_COUNT] = count_test_evaluations(store, info.faces_hash) + 1
         run_id, status = (
@@ -139,13 +133,3 @@ def log_evaluation(
         finally:
             client.set_terminated(run_id, status)
     return str(run_id)
-
-
-@contextmanager
-def _explain_store_errors(store: Store) -> Iterator[None]:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except (MlflowException, OSError) as error:
-        raise UserError(f"tracking store {store}: {summarize_error(error)}") from error

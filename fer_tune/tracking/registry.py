@@ -14,7 +14,7 @@ from fer_tune.data.faces import Faces
 from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.seed_run import SeedOutcome, load_test_predictions
-from fer_tune.tracking.store import Store, summarize_error
+from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
 if TYPE_CHECKING:
@@ -126,15 +126,11 @@ def resolve_alias(store: Store, model_uri: str) -> str:
 
     Raises UserError if no version has it, or if the store fails.
     """
-    from mlflow.exceptions import MlflowException
-
     name, at, alias = model_uri.removeprefix("models:/").partition("@")
     if not at:
         return model_uri
-    try:
+    with store.explain_errors(f"model {model_uri} in {store}"):
         version = store.create_client().get_model_version_by_alias(name, alias)
-    except MlflowException as error:
-        raise UserError(f"model {model_uri} in {store}: {summarize_error(error)}") from error
     return f"models:/{name}/{version.version}"
 
 
@@ -143,12 +139,8 @@ def find_default_model_uri(store: Store) -> str:
 
     Raises UserError if the store has no model, or fails.
     """
-    from mlflow.exceptions import MlflowException
-
-    try:
+    with store.explain_errors():
         return CHAMPION_URI if find_champion(store) else _find_newest_model_uri(store)
-    except MlflowException as error:
-        raise UserError(f"tracking store {store}: {summarize_error(error)}") from error
 
 
 def _find_newest_model_uri(store: Store) -> str:

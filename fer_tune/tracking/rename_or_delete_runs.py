@@ -1,21 +1,22 @@
 """Renames and deletes what MLflow has of a study: its runs, their artifacts, its retrainings."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_tune.common.errors import UserError
 from fer_tune.tracking import tags
 from fer_tune.tracking.find_study_run import list_study_runs
-from fer_tune.tracking.store import Store, summarize_error
+from fer_tune.tracking.store import Store
 from fer_tune.tracking.ui_view_and_links import VIEW_TAG_PREFIX
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
+
+_CONTINUES = "the same command continues from here"
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def delete_runs(store: Store, runs: "Sequence[Run]") -> None:
     Raises UserError if the store fails; the same call deletes the rest.
     """
     client = store.create_client()
-    with _explain_store_errors(store):
+    with store.explain_errors(advice=_CONTINUES):
         for run in runs:
             if tags.RETRAINED_RUN in run.data.tags:
                 _delete_models(store, run.info.run_id)
@@ -126,7 +127,7 @@ def _delete_models(store: Store, run_id: str) -> None:
 def delete_parent_runs(store: Store, study: StudyRuns) -> None:
     """Delete the runs of the study itself, after all others, so that it is found until then."""
     client = store.create_client()
-    with _explain_store_errors(store):
+    with store.explain_errors(advice=_CONTINUES):
         for run in study.parents:
             if not _is_active(run):  # a deleted run takes no tag
                 client.restore_run(run.info.run_id)
@@ -163,7 +164,7 @@ def rename_study_runs(store: Store, study: StudyRuns, old: str, new: str) -> Non
     retrainings = [run for runs in study.retrainings for run in runs]
     renamed = [(run, tags.RETRAINED_STUDY) for run in retrainings]
     renamed += [(run, tags.STUDY) for run in (*study.trials, *study.parents)]
-    with _explain_store_errors(store):
+    with store.explain_errors(advice=_CONTINUES):
         for run, tag in renamed:
             run_id, run_name = run.info.run_id, run.info.run_name
             for version in study.versions.get(run_id, ()):
@@ -188,14 +189,3 @@ def _rename_view(store: Store, run_id: str, name: str) -> None:
 
 def _is_active(run: "Run") -> bool:
     return bool(run.info.lifecycle_stage == "active")
-
-
-@contextmanager
-def _explain_store_errors(store: Store) -> Iterator[None]:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except (MlflowException, OSError) as error:
-        problem = f"tracking store {store}: {summarize_error(error)}"
-        raise UserError(f"{problem}; the same command continues from here") from error
