@@ -122,10 +122,7 @@ class FaceClassifier(nn.Module):
     """
 
     def __init__(
-        self,
-        networks: Sequence[FerNet],
-        tta: TtaName = "none",
-        temperature: float = 1.0,
+        self, networks: Sequence[FerNet], tta: TtaName = "none", temperature: float = 1.0
     ) -> None:
         super().__init__()
         self._networks = nn.ModuleList(networks)

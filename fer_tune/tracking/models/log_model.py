@@ -87,11 +87,7 @@ def load_classifier(store: Store, model_uri: str) -> "tuple[FaceClassifier, list
     """Load a model as a torch module, with the names of its classes; see `load_model`."""
     from fer_tune.tracking.models.pyfunc_model import read_classifier
 
-    return _read_downloaded(
-        store,
-        model_uri,
-        lambda folder: read_classifier(*_list_artifacts(folder)),
-    )
+    return _read_downloaded(store, model_uri, lambda path: read_classifier(*_list_artifacts(path)))
 
 
 def _read_downloaded(store: Store, model_uri: str, read: Callable[[Path], Loaded]) -> Loaded:
