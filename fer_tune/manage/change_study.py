@@ -92,7 +92,7 @@ def delete_study(target: TargetStudy, *, ask: bool) -> None:
             console.print(where, soft_wrap=True)
         for place in target.places:
             console.print(f"  all files in {place}", soft_wrap=True)
-        if kept := runs.list_kept_models():
+        if kept := runs.list_registered_models():
             text = f"These registered models stay, with their runs: {', '.join(kept)}."
             console.print(text, soft_wrap=True)
         if ask and not _confirm(console, "Delete all this for good?"):

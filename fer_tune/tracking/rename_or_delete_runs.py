@@ -44,7 +44,7 @@ class StudyRuns:
         """Whether MLflow shows the study as running; a killed one is shown so, too."""
         return any(_is_active(run) and run.info.status == "RUNNING" for run in self.parents)
 
-    def list_kept_models(self) -> list[str]:
+    def list_registered_models(self) -> list[str]:
         """Return the registered models that the study's retrainings trained: `fer_tune/3`."""
         runs = (run for runs in self.retrainings for run in runs)
         versions = (each for run in runs for each in self.versions.get(run.info.run_id, ()))
