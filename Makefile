@@ -5,14 +5,18 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help install search report retrain predict ui test test-all check lint-docker audit bench cluster-secrets lock clean
+.PHONY: help install search retrain train report evaluate predict export studies ui test test-all check lint-docker audit bench cluster-secrets lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make search [ARGS='--trials 20']   run a study (the first call installs everything)"
 	@echo "make retrain ARGS='--study NAME'   train a study's best trial again and evaluate it"
+	@echo "make train ARGS='--set NAME=VALUE' train one configuration of your own and evaluate it"
 	@echo "make report ARGS='--study NAME'    write a study's results as a page"
+	@echo "make evaluate ARGS='--data PATH'   score a model on labelled faces"
 	@echo "make predict ARGS='FILE...'        classify the expressions in images"
+	@echo "make export ARGS='--to DIR'        write a model as an ONNX file"
+	@echo "make studies [ARGS='delete NAME']  list all studies, rename one or delete one"
 	@echo "make ui                            start the MLflow UI on mlruns/"
 	@echo "make test                          run make check and the tests"
 	@echo "make test-all                      run the slow tests, which make test leaves out"
@@ -40,11 +44,23 @@ search: $(STAMP)
 retrain: $(STAMP)
 	@$(BIN)/python -m fer_tune.retrain $(ARGS)
 
+train: $(STAMP)
+	@$(BIN)/python -m fer_tune.train $(ARGS)
+
 report: $(STAMP)
 	@$(BIN)/python -m fer_tune.report $(ARGS)
 
+evaluate: $(STAMP)
+	@$(BIN)/python -m fer_tune.evaluate $(ARGS)
+
 predict: $(STAMP)
 	@$(BIN)/python -m fer_tune.predict $(ARGS)
+
+export: $(STAMP)
+	@$(BIN)/python -m fer_tune.export $(ARGS)
+
+studies: $(STAMP)
+	@$(BIN)/python -m fer_tune.manage $(ARGS)
 
 ui: $(STAMP)
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
@@ -81,7 +97,7 @@ LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-ur
 
 # The image's lock file has no development tools, but has what KubeRay needs.
 lock: $(STAMP)
-	$(BIN)/uv pip compile pyproject.toml --extra cluster --group dev $(LOCKED) -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra export --group dev $(LOCKED) -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra kubernetes -c requirements.lock \
 	  --no-annotate $(LOCKED) -o docker/requirements.lock
 

@@ -12,10 +12,15 @@ from fer_tune.common import cli
 COMMANDS = {
     "search": "run or resume a study",
     "retrain": "train the best trial of a study again and test it",
+    "train": "train one configuration of your own and test it",
     "report": "write the results of a study as an HTML page",
+    "evaluate": "score a model on labelled faces",
     "predict": "name the expressions in images",
+    "export": "write a model as an ONNX file",
     "data": "check a set of faces",
+    "studies": "list, rename and delete studies",
 }
+_PACKAGES = {"studies": "manage"}  # of commands that are called otherwise
 _EXAMPLES = """\
 examples:
   %(prog)s search --trials 20
@@ -33,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _import_command(name: str) -> Any:
-    return import_module(f"fer_tune.{name}.__main__")
+    return import_module(f"fer_tune.{_PACKAGES.get(name, name)}.__main__")
 
 
 def _run_without_command(argv: Sequence[str] | None) -> None:

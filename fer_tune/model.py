@@ -18,8 +18,9 @@ from fer_tune.model_config import ModelConfig, TtaName
 
 _BATCH_SIZE = 512  # faces on the device at once
 
-# Shifts of the views `six` in pixels, down and right; the mirror image has the same.
-_SHIFTS = (0, 0), (-2, 0), (2, 0)
+# Of the views `six`, to the left and to the right. On FER2013's validation faces, shifts by one
+# pixel gave a lower loss than shifts by two.
+_SHIFT_PIXELS = 1
 
 
 class FerNet(nn.Module):
@@ -121,10 +122,7 @@ class FaceClassifier(nn.Module):
     """
 
     def __init__(
-        self,
-        networks: Sequence[FerNet],
-        tta: TtaName = "none",
-        temperature: float = 1.0,
+        self, networks: Sequence[FerNet], tta: TtaName = "none", temperature: float = 1.0
     ) -> None:
         super().__init__()
         self._networks = nn.ModuleList(networks)
@@ -189,10 +187,9 @@ def make_views(
         return [images]
     views = [images]
     if tta == "six":
-        margin = max(max(map(abs, shift)) for shift in _SHIFTS)
-        padded = functional.pad(images, [margin] * 4, mode="replicate")
-        corners = [(margin - down, margin - right) for down, right in _SHIFTS]
-        views = [padded[:, :, y : y + SIDE, x : x + SIDE] for y, x in corners]
+        padded = functional.pad(images, [_SHIFT_PIXELS, _SHIFT_PIXELS, 0, 0], mode="replicate")
+        starts = _SHIFT_PIXELS, 0, 2 * _SHIFT_PIXELS
+        views = [padded[..., start : start + SIDE] for start in starts]
     return [side for view in views for side in (view, view.flip(-1))]
 
 

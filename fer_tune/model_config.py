@@ -8,6 +8,7 @@ Head = Literal["hidden", "average"]
 
 # Views of a face over which a model averages: the face; with its mirror image; both, three shifts.
 TtaName = Literal["none", "mirror", "six"]
+VIEWS: dict[TtaName, int] = {"none": 1, "mirror": 2, "six": 6}
 
 
 class ModelConfig(BaseModel):

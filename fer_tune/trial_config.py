@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
 from fer_tune.data.resampling import DataPlan
@@ -46,3 +47,8 @@ BASELINE = TrialConfig()
 def count_steps_per_epoch(face_count: int, config: TrialConfig) -> int:
     """Return the number of batches in an epoch; the last may be smaller."""
     return -(-face_count // config.batch_size)
+
+
+def derive_trial_seed(study_seed: int, number: int) -> int:
+    """Return the seed of a study's trial, the same each time that the trial runs."""
+    return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0])

@@ -24,6 +24,8 @@ STARTS_RAY = (
     "tests/study/tune/test_ray_session.py",
     "tests/study/tune/test_measure_gpu_sharing.py",
     "tests/retrain/test_retrain.py",
+    "tests/manage/test_studies_command.py",
+    "tests/train/test_train.py",
     "tests/search/test_search.py",
 )
 

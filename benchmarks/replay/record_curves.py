@@ -22,11 +22,10 @@ from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.data.trial_data import TrialData, build_trial_data
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.search_space.parameters import Point
-from fer_tune.study.tune.trainable import derive_trial_seed
 from fer_tune.trial.device import pick_device
 from fer_tune.trial.train_state import TrialSpec, init_state
 from fer_tune.trial.training_loop import Diverged, fit
-from fer_tune.trial_config import TrialConfig
+from fer_tune.trial_config import TrialConfig, derive_trial_seed
 
 CURVES_FILE = Path(__file__).parent / "regularize.jsonl"
 SPACE_FILE = str(CURVES_FILE.with_suffix(".yaml"))

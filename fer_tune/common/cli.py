@@ -34,13 +34,16 @@ class CommandParser(argparse.ArgumentParser):
         self.exit(2, f"error: {escape_unprintable(message)}; --help lists the options\n")
 
 
-def format_program_name(name: str) -> str:
-    """Return what the user typed to run the command `name`."""
+def format_program_name(name: str, package: str | None = None) -> str:
+    """Return what the user typed to run the command `name`.
+
+    package: of the command, if it has another name.
+    """
     program = Path(sys.argv[0])
     if program.stem == "fer-tune":
         return f"fer-tune {name}"
     is_package = (program.parent.name, program.name) == ("fer_tune", "__main__.py")
-    return f"python -m fer_tune {name}" if is_package else f"python -m fer_tune.{name}"
+    return f"python -m fer_tune {name}" if is_package else f"python -m fer_tune.{package or name}"
 
 
 def parse_nonempty(text: str) -> str:

@@ -30,6 +30,9 @@ class Directory(Protocol):
     def delete(self, name: str) -> None:
         """Delete one file, if it exists."""
 
+    def delete_tree(self, name: str) -> None:
+        """Delete one file or folder with all that it contains, if it exists."""
+
     def delete_if_empty(self) -> None:
         """Delete the folder itself, if it is empty."""
 
@@ -74,17 +77,21 @@ class DiskDirectory:
     def delete(self, name: str) -> None:
         (self.path / name).unlink(missing_ok=True)
 
+    def delete_tree(self, name: str) -> None:
+        path = self.path / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            self.delete(name)
+
     def delete_if_empty(self) -> None:
         with suppress(OSError):  # it is not empty, or does not exist
             self.path.rmdir()
 
     def delete_partial_files(self) -> None:
         for name in filter(atomic.is_partial_name, self.list_names()):
-            path = self.path / name
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.delete_tree(name)
 
 
 @dataclass(frozen=True)
@@ -126,18 +133,29 @@ class BucketDirectory:
         with suppress(FileNotFoundError):
             files.delete_file(f"{path}/{name}")
 
+    def delete_tree(self, name: str) -> None:
+        from pyarrow.fs import FileType
+
+        files, path = (self / name)._open_filesystem()
+        if files.get_file_info(path).type == FileType.File:
+            files.delete_file(path)
+        with suppress(FileNotFoundError):
+            files.delete_dir(path)
+
     def delete_if_empty(self) -> None:
         if not self.list_names():  # pyarrow leaves an empty object as a mark of the folder
-            self._delete_all()
+            self.delete_tree("")
 
     def delete_partial_files(self) -> None:
         for name in filter(atomic.is_partial_name, self.list_names()):
-            (self / name)._delete_all()  # a folder: a bucket holds no partial file
+            self.delete_tree(name)
 
-    def _delete_all(self) -> None:
+    def copy_to(self, other: "BucketDirectory") -> None:
+        """Copy all files to another folder in the same bucket."""
+        from pyarrow.fs import copy_files
+
         files, path = self._open_filesystem()
-        with suppress(FileNotFoundError):
-            files.delete_dir(path)
+        copy_files(path, other._open_filesystem()[1], files, files)
 
     def _open_filesystem(self) -> tuple[Any, str]:
         scheme, _, rest = self.address.partition("://")

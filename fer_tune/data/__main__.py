@@ -56,13 +56,9 @@ def build_parser() -> CommandParser:
         "splits, conflicting labels and blank images, and plot some faces.",
         epilog=_EXAMPLE,
     )
-    parser.add_argument(
-        "path",
-        nargs="?",
-        type=parse_path,
-        help="fer2013.csv, image folders by class, a zip of either, or parquet "
-        "(default: $FER_TUNE_DATA, else data/, else the demo faces)",
-    )
+    formats = "fer2013.csv, image folders by class, a zip of either, or parquet"
+    default = "(default: $FER_TUNE_DATA, else data/, else the demo faces)"
+    parser.add_argument("path", nargs="?", type=parse_path, help=f"{formats} {default}")
     parser.add_argument("--skip-bad", action="store_true", help="leave out what cannot be read")
     parser.add_argument("--labels", type=parse_labels, metavar="PAIRS", help=LABELS_HELP)
     output_help = "folder for the plots (default: mlruns/data/NAME)"

@@ -125,9 +125,8 @@ def _describe_imbalance(audit: Audit) -> str:
     train = audit.counts["train"]
     largest, smallest = int(train.argmax()), int(train.argmin())
     if train[largest] == train[smallest]:
-        return (
-            f"Imbalance: none, the training split has {pluralize(train[0], 'face')} of each class."
-        )
+        faces = pluralize(train[0], "face")
+        return f"Imbalance: none, the training split has {faces} of each class."
     return (
         f"Imbalance: the training split has {train[largest] / train[smallest]:.1f} "
         f"{audit.classes[largest]} faces for each {audit.classes[smallest]} face."

@@ -1,6 +1,7 @@
 """Faces as arrays of one fixed shape, whatever file they come from."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -82,8 +83,13 @@ class Splits:
 
         The names of the faces do not count.
         """
-        digest = hashlib.sha256("\0".join(self.classes).encode())
-        for name in SPLIT_NAMES:
-            digest.update(np.ascontiguousarray(self[name].images).data)
-            digest.update(np.ascontiguousarray(self[name].labels).data)
-        return digest.hexdigest()
+        return hash_faces(self.classes, [self[name] for name in SPLIT_NAMES])
+
+
+def hash_faces(classes: Sequence[str], parts: Sequence[Faces]) -> str:
+    """Return SHA-256 of class names, pixels and labels."""
+    digest = hashlib.sha256("\0".join(classes).encode())
+    for faces in parts:
+        digest.update(np.ascontiguousarray(faces.images).data)
+        digest.update(np.ascontiguousarray(faces.labels).data)
+    return digest.hexdigest()

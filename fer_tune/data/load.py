@@ -79,10 +79,9 @@ def collect_remarks(splits: Splits) -> tuple[str, ...]:
 def _find_default_path() -> Path | None:
     if path := os.environ.get("FER_TUNE_DATA"):
         return Path(path)
-    is_usable = _DEFAULT_FOLDER.is_dir() and any(
-        map(has_data_suffix, scan_folder(_DEFAULT_FOLDER).files)
-    )
-    return _DEFAULT_FOLDER if is_usable else None
+    folder = _DEFAULT_FOLDER
+    is_usable = folder.is_dir() and any(map(has_data_suffix, scan_folder(folder).files))
+    return folder if is_usable else None
 
 
 def _explain_unused_folder() -> tuple[str, ...]:

@@ -30,31 +30,20 @@ def build_parser() -> cli.CommandParser:
         "small square image, or one without a detected face, is taken as a face.",
         epilog=_EXAMPLE,
     )
-    parser.add_argument(
-        "files",
-        nargs="+",
-        type=cli.parse_path,
-        metavar="FILE",
-        help="images, folders, zips, or patterns such as '*.png'",
-    )
-    parser.add_argument(
-        "--model",
-        type=cli.parse_nonempty,
-        metavar="URI",
-        help="models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID "
-        "(default: models:/fer_tune@champion, else the newest retrained model)",
-    )
-    uri_help = "as for the search"
-    parser.add_argument("--tracking-uri", type=cli.parse_nonempty, metavar="URI", help=uri_help)
-    formats = parser.add_mutually_exclusive_group()
+    add, text = parser.add_argument, cli.parse_nonempty
+    files = "images, folders, zips, or patterns such as '*.png'"
+    add("files", nargs="+", type=cli.parse_path, metavar="FILE", help=files)
+    default = "(default: models:/fer_tune@champion, else the newest retrained model)"
+    model = f"models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID {default}"
+    add("--model", type=text, metavar="URI", help=model)
+    share = cli.make_number_parser(0, float, below=1)
+    least = "say unsure if the most likely expression has a probability below P, such as 0.6"
+    add("--at-least", type=share, default=0, metavar="P", help=least)
+    add("--tracking-uri", type=text, metavar="URI", help="as for the search")
+    add_format = parser.add_mutually_exclusive_group().add_argument
     for name in ("json", "csv"):
-        formats.add_argument(
-            f"--{name}",
-            dest="format",
-            action="store_const",
-            const=name,
-            help=f"print {name.upper()}, with the probabilities of all classes",
-        )
+        shown = f"print {name.upper()}, with the probabilities of all classes"
+        add_format(f"--{name}", dest="format", action="store_const", const=name, help=shown)
     return parser
 
 
@@ -98,13 +87,14 @@ def _print_predictions(args: Namespace, files: "PhotoFiles") -> None:
     images = np.stack([face.image for face in faces])
     probabilities = cast("DataFrame", model.predict(images))
     if args.format == "json":
-        console.out(output.format_json(uri, faces, probabilities, files.unreadable), end="")
+        text = output.format_json(uri, faces, probabilities, files.unreadable, args.at_least)
+        console.out(text, end="")
     elif args.format == "csv":
-        console.out(output.format_csv(faces, probabilities), end="")
+        console.out(output.format_csv(faces, probabilities, args.at_least), end="")
     else:
         if not console.is_interactive:
             console.width = _LONGEST_ROW
-        console.print(output.build_table(faces, probabilities))
+        console.print(output.build_table(faces, probabilities, args.at_least))
         console.print(f"Model: {uri}", soft_wrap=True)
 
 

@@ -44,9 +44,8 @@ def detect_faces(photo: Image.Image) -> list[FaceBox]:
         width, height = (max(1, round(side * scale)) for side in photo.size)
         photo = photo.resize((width, height), Image.Resampling.BILINEAR)
     smallest = (_MIN_FACE_PIXELS, _MIN_FACE_PIXELS)
-    boxes = _load_cascade().detectMultiScale(
-        np.asarray(photo), _SCALE_FACTOR, _MIN_NEIGHBORS, minSize=smallest
-    )
+    detect = _load_cascade().detectMultiScale
+    boxes = detect(np.asarray(photo), _SCALE_FACTOR, _MIN_NEIGHBORS, minSize=smallest)
     return sorted(FaceBox(*(int(value / scale) for value in box[:3])) for box in boxes)
 
 

@@ -11,26 +11,32 @@ from fer_tune.predict.extract_faces import PhotoFace, UnreadableFile
 from fer_tune.terminal.formatting import build_borderless_table
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
+UNSURE = "unsure"  # instead of an expression that is not likely enough
 _WHOLE_IMAGE = {"small square": "whole image", "no face found": "none found, whole image"}
 
 
-def build_table(faces: Sequence[PhotoFace], probabilities: "DataFrame") -> Table:
-    """Return a table with a row a face: file, box and the most likely class.
+def name_expressions(probabilities: "DataFrame", at_least: float) -> "Series[str]":
+    """Return the most likely class of each face, or "unsure" if it is less likely than `at_least`.
 
     probabilities: (N, classes), with the class names as columns.
     """
-    classes, highest = probabilities.idxmax(axis=1), probabilities.max(axis=1)
-    rows = [
-        (
-            escape_unprintable(face.file),
-            ", ".join(map(str, face.box)) if face.box else _WHOLE_IMAGE[face.origin],
-            str(name),
-            f"{probability:.2f}",
-        )
-        for face, name, probability in zip(faces, classes, highest, strict=True)
-    ]
+    return probabilities.idxmax(axis=1).where(probabilities.max(axis=1) >= at_least, UNSURE)
+
+
+def build_table(
+    faces: Sequence[PhotoFace], probabilities: "DataFrame", at_least: float = 0
+) -> Table:
+    """Return a table with a row a face: file, box and expression.
+
+    probabilities, at_least: see `name_expressions`; so in the functions below.
+    """
+    classes, highest = name_expressions(probabilities, at_least), probabilities.max(axis=1)
+    rows = []
+    for face, name, probability in zip(faces, classes, highest, strict=True):
+        box = ", ".join(map(str, face.box)) if face.box else _WHOLE_IMAGE[face.origin]
+        rows.append((escape_unprintable(face.file), box, str(name), f"{probability:.2f}"))
     headers = ("file", "face at x, y, side", "expression", "probability")
     table = build_borderless_table(headers, rows, optional=[1])
     table.columns[1].justify = table.columns[2].justify = "left"
@@ -42,26 +48,22 @@ def format_json(
     faces: Sequence[PhotoFace],
     probabilities: "DataFrame",
     unreadable: Sequence[UnreadableFile],
+    at_least: float = 0,
 ) -> str:
     """Return one JSON object: the model's URI, the faces in order, the files not read."""
     rounded = probabilities.round(6)
-    rows = zip(faces, rounded.idxmax(axis=1), rounded.to_dict("records"), strict=True)
-    lines = [
-        {
-            "file": face.file,
-            "taken": face.origin,
-            "box": face.box and face.box._asdict(),
-            "expression": name,
-            "probabilities": row,
-        }
-        for face, name, row in rows
-    ]
+    expressions = name_expressions(probabilities, at_least)
+    rows = zip(faces, expressions, rounded.to_dict("records"), strict=True)
+    lines = []
+    for face, name, row in rows:
+        origin = {"file": face.file, "taken": face.origin, "box": face.box and face.box._asdict()}
+        lines.append({**origin, "expression": name, "probabilities": row})
     body = ",\n".join(f"  {json.dumps(line)}" for line in lines)
     head, tail = json.dumps(model), json.dumps([file._asdict() for file in unreadable])
     return f'{{"model": {head},\n"faces": [\n{body}\n],\n"unread": {tail}}}\n'
 
 
-def format_csv(faces: Sequence[PhotoFace], probabilities: "DataFrame") -> str:
+def format_csv(faces: Sequence[PhotoFace], probabilities: "DataFrame", at_least: float = 0) -> str:
     """Return a CSV with a line a face; the last columns are the probabilities by class."""
     import pandas as pd
 
@@ -69,6 +71,6 @@ def format_csv(faces: Sequence[PhotoFace], probabilities: "DataFrame") -> str:
     table = pd.DataFrame([face.box or ("", "", "") for face in faces], columns=["x", "y", "side"])
     table.insert(0, "file", [escape_unprintable(face.file) for face in faces])
     table.insert(1, "taken", [face.origin for face in faces])
-    table["expression"] = rounded.idxmax(axis=1)
+    table["expression"] = name_expressions(probabilities, at_least)
     text = pd.concat([table, rounded], axis=1).to_csv(index=False, lineterminator="\n")
     return str(text)

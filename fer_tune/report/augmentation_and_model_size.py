@@ -45,16 +45,11 @@ def build_augmentation_and_size_section(study: ReportedStudy) -> Section:
     """Return the section: macro F1 and gap by model size and strength of augmentation."""
     if not study.scored:
         return Section(TITLE, NO_RESULT)
-    points = [
-        ComplexityPoint(
-            count_trial_parameters(trial.record.config, len(study.classes)),
-            trial.record.config.augmentation,
-            trial.metrics[SCORE_METRIC],
-            trial.metrics["gap"],
-            trial.is_completed,
-        )
-        for trial in study.scored
-    ]
+    points = []
+    for trial in study.scored:
+        config, scores = trial.record.config, (trial.metrics[SCORE_METRIC], trial.metrics["gap"])
+        size = count_trial_parameters(config, len(study.classes))
+        points.append(ComplexityPoint(size, config.augmentation, *scores, trial.is_completed))
     learnt = set(select_learnt_trials(study.scored))
     compared = [point for point, trial in zip(points, study.scored, strict=True) if trial in learnt]
     summary = summarize_augmentation(compared, set(study.space.parameters))

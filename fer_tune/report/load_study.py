@@ -101,22 +101,14 @@ def _load_from_mlflow(
 ) -> tuple[list[TrialRecord], tuple[str, ...]]:
     names = tuple(dict.fromkeys([run.metric, *SUMMARY_METRICS]))
     runs = {trial.number: trial for trial in queries.list_trials(store, run)}
-    records = [
-        TrialRecord(
-            number,
-            t.name,
-            t.config,
-            queries.load_metric_history(store, t, names),
-            t.ending,
-            None,
-            **t.epoch_sizes,
-        )
-        for number, t in runs.items()
-    ]
+    records = list[TrialRecord]()
+    for number, t in runs.items():
+        history = queries.load_metric_history(store, t, names)
+        own = TrialRecord(number, t.name, t.config, history, t.ending, None, **t.epoch_sizes)
+        records.append(own)
     # Sorted by name, not by label; without a confusion matrix only their number matters.
-    classes = tuple(
-        sorted({name for trial in runs.values() for name in parse_classes(trial.metrics)})
-    )
+    found = {name for trial in runs.values() for name in parse_classes(trial.metrics)}
+    classes = tuple(sorted(found))
     ranked = rank_trials(records, run.metric, max_gap)
     for trial in ranked:
         if trial is ranked[0] or trial.number == BASELINE_TRIAL:

@@ -59,18 +59,13 @@ def build_overfitting_section(study: ReportedStudy) -> Section:
 
 
 def _build_front_table(study: ReportedStudy) -> Table:
-    return Table(
-        ["Pareto front", "status", "best epoch", "macro F1", "gap"],
-        [
-            [
-                f"{trial.number:03d}",
-                STATUS_WORDS[trial.record.ending],
-                f"{trial.best_epoch.epoch} of {len(trial.record.history)}",
-                *(f"{trial.metrics[name]:.3f}" for name in (SCORE_METRIC, "gap")),
-            ]
-            for trial in find_pareto_front(study.trials, study.metric)
-        ],
-    )
+    rows = list[list[str]]()
+    for trial in find_pareto_front(study.trials, study.metric):
+        status, scores = STATUS_WORDS[trial.record.ending], (SCORE_METRIC, "gap")
+        epochs = f"{trial.best_epoch.epoch} of {len(trial.record.history)}"
+        cells = (f"{trial.metrics[name]:.3f}" for name in scores)
+        rows.append([f"{trial.number:03d}", status, epochs, *cells])
+    return Table(["Pareto front", "status", "best epoch", "macro F1", "gap"], rows)
 
 
 def summarize_overfitting(study: ReportedStudy, shares: Shares) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from fer_tune.report.load_study import ReportedStudy, load_study
 from fer_tune.report.overfitting import build_overfitting_section
 from fer_tune.report.predicted_faces import build_face_sheets
 from fer_tune.report.reproduce import build_reproduction_section
-from fer_tune.report.section import FaceSheet
+from fer_tune.report.section import FaceSheet, Section
 from fer_tune.report.training_steps import count_training_steps, get_faces_by_plan
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.records.study_storage import StudyStorage
@@ -93,8 +94,6 @@ def render_report(
     splits: the study's faces; None if they are not available.
     missing_reason: why they are not available.
     """
-    import jinja2
-
     study = count_training_steps(study, splits) if splits else study
     sheets, reason = _build_sheets(study, storage, splits) if splits else ([], missing_reason)
     sections = [
@@ -107,6 +106,18 @@ def render_report(
         build_data_audit_section(splits, missing_reason, study.run.train_faces),
         build_reproduction_section(study),
     ]
+    status, trials = STATUS_WORDS[study.run.ending], pluralize(len(study.trials), "trial")
+    details = f"{trials}, {status}. Trained on {_describe_source(study, splits)}."
+    return render_sections(f"Study {study.run.name}", details, sections)
+
+
+def render_sections(heading: str, details: str, sections: Sequence[Section]) -> str:
+    """Return a page of these sections as HTML.
+
+    details: sentences below the heading.
+    """
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -115,10 +126,8 @@ def render_report(
         lstrip_blocks=True,
     )
     return environment.get_template("page.html").render(
-        name=study.run.name,
-        status=STATUS_WORDS[study.run.ending],
-        trials=pluralize(len(study.trials), "trial"),
-        source=_describe_source(study, splits),
+        heading=heading,
+        details=details,
         time=time.strftime("%Y-%m-%d %H:%M %Z"),
         style=(_FOLDER / "page.css").read_text(encoding="utf-8"),
         sections=sections,

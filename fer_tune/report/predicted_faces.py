@@ -11,8 +11,11 @@ from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.data.faces import Faces
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.section import FaceSheet, PredictedFace
+from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.scoring.predictions import Predictions
 
-_FACES_PER_CLASS, _MAX_FACES, _MAX_MISTAKES = 4, 40, 24
+MAX_MISTAKES = 24
+_FACES_PER_CLASS, _MAX_FACES = 4, 40
 _BATCH_SIZE = 512
 
 
@@ -25,16 +28,37 @@ def build_face_sheets(
     Raises OSError or BadCheckpoint if the checkpoint cannot be used.
     """
     probabilities = predict_validation(study, validation, checkpoint_directory)
-    classes, labels = study.classes, validation.labels
-
-    def build_sheet(heading: str, indices: list[int]) -> FaceSheet:
-        faces = [_build_face(classes, validation, probabilities[i], i) for i in indices]
-        return FaceSheet(heading, faces)
-
+    predictions = Predictions.from_probabilities(validation.labels, probabilities)
+    evaluation = Evaluation(study.classes, predictions)
+    random = sample_per_class(validation.labels, len(study.classes))
     return [
-        build_sheet("Random validation faces", sample_per_class(labels, len(classes))),
-        build_sheet("The most confident mistakes", find_worst_mistakes(labels, probabilities)),
+        build_face_sheet("Random validation faces", evaluation, validation, random),
+        build_mistake_sheet(evaluation, validation),
     ]
+
+
+def build_mistake_sheet(evaluation: Evaluation, faces: Faces) -> FaceSheet:
+    """Return a sheet with the most confident mistakes; `faces` are those of the evaluation."""
+    worst = evaluation.find_worst_mistakes(MAX_MISTAKES)
+    return build_face_sheet("The most confident mistakes", evaluation, faces, worst)
+
+
+def build_face_sheet(
+    heading: str, evaluation: Evaluation, faces: Faces, indices: Sequence[int]
+) -> FaceSheet:
+    """Return a sheet with the faces at these positions."""
+    classes, predictions = evaluation.classes, evaluation.predictions
+    shown = [
+        PredictedFace(
+            image=_encode_png(faces.images[index]),
+            truth=classes[predictions.truth[index]],
+            predicted=classes[predictions.predicted[index]],
+            confidence=float(predictions.probability[index]),
+            name=str(faces.names[index]),
+        )
+        for index in indices
+    ]
+    return FaceSheet(heading, shown)
 
 
 def sample_per_class(labels: NDArray[np.int64], classes: int) -> list[int]:
@@ -51,19 +75,9 @@ def sample_per_class(labels: NDArray[np.int64], classes: int) -> list[int]:
     return indices[:_MAX_FACES]
 
 
-def find_worst_mistakes(
-    labels: NDArray[np.int64],  # (N,)
-    probabilities: NDArray[np.float32],  # (N, C)
-) -> list[int]:
-    """Return the indices of wrongly predicted faces, the most confident first."""
-    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    order = np.argsort(-confidence, kind="stable")
-    return [int(i) for i in order if predicted[i] != labels[i]][:_MAX_MISTAKES]
-
-
 def predict_validation(
     study: ReportedStudy, validation: Faces, checkpoint_directory: Directory
-) -> NDArray[np.float32]:
+) -> NDArray[np.float64]:
     """Return (N, C) probabilities from the weights of the best trial's best epoch."""
     import torch
 
@@ -80,23 +94,8 @@ def predict_validation(
     batches = torch.split(DeviceData.from_faces(validation, device).images, _BATCH_SIZE)
     with torch.inference_mode(), use_autocast(device):
         logits = torch.cat([model(scale_pixels(images)).float() for images in batches])
-    probabilities: NDArray[np.float32] = logits.softmax(dim=1).cpu().numpy()
+    probabilities: NDArray[np.float64] = logits.double().softmax(dim=1).cpu().numpy()
     return probabilities
-
-
-def _build_face(
-    classes: Sequence[str],
-    faces: Faces,
-    probabilities: NDArray[np.float32],  # (C,)
-    index: int,
-) -> PredictedFace:
-    label = int(probabilities.argmax())
-    return PredictedFace(
-        image=_encode_png(faces.images[index]),
-        truth=classes[faces.labels[index]],
-        predicted=classes[label],
-        confidence=float(probabilities[label]),
-    )
 
 
 def _encode_png(

@@ -32,12 +32,14 @@ class PredictedFace:
 
     image: a data: URL.
     confidence: probability of the predicted class, 0 to 1.
+    name: see `fer_tune.data.faces.Faces`.
     """
 
     image: str
     truth: str
     predicted: str
     confidence: float
+    name: str = ""
 
     @property
     def is_correct(self) -> bool:

@@ -7,6 +7,7 @@ from fer_tune.data.faces import Splits
 from fer_tune.data.resampling import BALANCED_COPIES, DATA_PLANS, count_epoch_faces
 from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.report.load_study import ReportedStudy
+from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.trial_config import count_steps_per_epoch
 
 # Share of the faces by which a balanced data set may differ from the original one.
@@ -23,14 +24,11 @@ def count_training_steps(study: ReportedStudy, splits: Splits) -> ReportedStudy:
     size = study.run.train_faces or len(splits.train)
     labels = draw_stratified_sample(splits.train, size, seed=0).labels
     faces: dict[str, int] = {plan: count_epoch_faces(plan, labels) for plan in DATA_PLANS}
-    trials = [
-        replace(
-            trial,
-            faces_per_epoch=(count := faces[trial.config.data_plan]),
-            steps_per_epoch=trial.steps_per_epoch or count_steps_per_epoch(count, trial.config),
-        )
-        for trial in study.trials
-    ]
+    trials = list[TrialRecord]()
+    for trial in study.trials:
+        count = faces[trial.config.data_plan]
+        steps = trial.steps_per_epoch or count_steps_per_epoch(count, trial.config)
+        trials.append(replace(trial, faces_per_epoch=count, steps_per_epoch=steps))
     return replace(study, trials=trials, faces_by_plan=faces)
 
 

@@ -12,6 +12,7 @@ from fer_tune.common.safe_text import pluralize
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE
 from fer_tune.data.exact_duplicates import has_duplicate
 from fer_tune.data.faces import Splits
+from fer_tune.model_config import VIEWS
 from fer_tune.retrain.score_tables import build_class_table, build_overall_table
 from fer_tune.scoring.metric_estimates import describe_losses, estimate_metric_difference
 from fer_tune.scoring.metrics import find_best_epoch
@@ -33,6 +34,7 @@ class RetrainResult:
     outcomes: results of each seed.
     baseline: results of the baseline, trained in the same way; None without one.
     with_tta: whether to report test-time augmentation (TTA) too.
+    ensemble: results of the mean of all networks, if it is what gets registered.
     """
 
     info: RetrainInfo
@@ -40,27 +42,36 @@ class RetrainResult:
     outcomes: Sequence[SeedOutcome]
     baseline: Sequence[SeedOutcome] | None
     with_tta: bool
+    ensemble: SeedOutcome | None = None
 
 
 def compare_and_register(
     console: Console, store: Store, run: RetrainRun, result: RetrainResult
 ) -> str:
-    """Register the model of the best seed, then log and print the scores and comparisons.
+    """Register the ensemble or the best seed, then log and print the scores and comparisons.
 
     Returns the model's address in the registry.
     """
     metric, seeds = result.info.study.metric, len(result.outcomes)
-    best = choose_best_seed(result.outcomes, metric)
+    single = choose_best_seed(result.outcomes, metric)
+    best = result.ensemble or single
     version = registry.register_model(store, best, result.info)
     uri = f"models:/{registry.MODEL_NAME}/{version.version}"
     tables = _log_scores(run, result)
     intervals = bootstrap_intervals(best.test.confusion)
     choice = f", the best of {seeds} by {metric}" if seeds > 1 else ""
+    model = f"Model of seed {best.seed}{choice}"
+    if result.ensemble:
+        model = f"Ensemble, the mean of {seeds} networks"
+    if result.info.tta != "none":
+        model += f", each face in {VIEWS[result.info.tta]} views"
     lines = [
-        f"Model of seed {best.seed}{choice}: test macro F1 {best.test.macro_f1:.3f} "
+        f"{model}: test macro F1 {best.test.macro_f1:.3f} "
         f"(95 %: {intervals.macro_f1}), test accuracy {best.test.accuracy:.3f} "
         f"(95 %: {intervals.accuracy})."
     ]
+    if result.ensemble:
+        lines.append(_compare_with_single(run, result.ensemble, single, result.info.classes))
     if result.baseline is not None:
         other = choose_best_seed(result.baseline, metric)
         lines.append(_compare_with_baseline(run, best, other, result.info.classes))
@@ -143,6 +154,19 @@ def _compare_with_baseline(
         f"Against the baseline, trained in the same way (seed {baseline.seed}: test macro F1 "
         f"{test.macro_f1:.3f}, test accuracy {test.accuracy:.3f}): {comparison}."
         f"{describe_losses(ours.confusion, test.confusion, classes, gap_change)}"
+    )
+
+
+def _compare_with_single(
+    run: RetrainRun, ensemble: SeedOutcome, single: SeedOutcome, classes: tuple[str, ...]
+) -> str:
+    comparison = _compare_predictions(ensemble, single.predictions.predicted)
+    run.log_mcnemar("best_seed", comparison)
+    test = single.test
+    return (
+        f"Against its best single network, chosen on the validation faces (seed {single.seed}: "
+        f"test macro F1 {test.macro_f1:.3f}, test accuracy {test.accuracy:.3f}): {comparison}."
+        f"{describe_losses(ensemble.test.confusion, test.confusion, classes)}"
     )
 
 

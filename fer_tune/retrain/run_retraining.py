@@ -1,13 +1,16 @@
 """The trainings of one configuration, from the first seed to the registered model."""
 
 from argparse import Namespace
+from dataclasses import replace
 
 from rich.console import Console
 
 from fer_tune.common import cli
+from fer_tune.common.errors import UserError
 from fer_tune.common.lock import hold_lock
 from fer_tune.common.safe_text import pluralize
 from fer_tune.model import FerNet, count_parameters
+from fer_tune.retrain.build_ensemble import load_or_build_ensemble
 from fer_tune.retrain.promote import RetrainResult, compare_and_register
 from fer_tune.retrain.train_seeds import RetrainSpec, load_or_train_baseline, load_or_train_seed
 from fer_tune.terminal import formatting
@@ -21,16 +24,22 @@ def run_retraining(console: Console, store: Store, spec: RetrainSpec, args: Name
 
     args: the options of `add_training_options`, and `tracking_uri`.
     """
-    info, baseline = spec.info, None
+    if args.ensemble and spec.seeds == 1:
+        raise UserError("--ensemble averages several networks; give --seeds 2 or more")
+    spec = replace(spec, info=replace(spec.info, tta=args.tta))
+    info, baseline, ensemble = spec.info, None, None
     needs_baseline = args.against_paper and info.trial.config != BASELINE
     formatting.show_data_source(console, spec.splits)
-    console.print(_describe_plan(spec, needs_baseline=needs_baseline))
+    plan = _describe_plan(spec, needs_baseline=needs_baseline)
+    console.print(plan + (" Their mean becomes one model." if args.ensemble else ""))
     with hold_lock(spec.lock_path, "this retraining"):
         with open_retrain_run(store, info) as run:
-            outcomes = [load_or_train_seed(console, run, spec, seed) for seed in range(spec.seeds)]
+            outcomes = [load_or_train_seed(console, run, spec, seed) for seed in spec.seed_numbers]
+            if args.ensemble:
+                ensemble = load_or_build_ensemble(console, store, run, spec, outcomes)
             if needs_baseline:
                 baseline = load_or_train_baseline(console, store, spec)
-            result = RetrainResult(info, spec.splits, outcomes, baseline, args.flip)
+            result = RetrainResult(info, spec.splits, outcomes, baseline, args.flip, ensemble)
             uri = compare_and_register(console, store, run, result)
         spec.remove_checkpoints()
     store_options = ["--tracking-uri", args.tracking_uri] if args.tracking_uri else []

@@ -1,6 +1,7 @@
 """Training of a configuration again, once for each seed."""
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +16,7 @@ from fer_tune.data.faces import Splits
 from fer_tune.data.trial_data import build_trial_data
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.study_storage import StudyStorage
+from fer_tune.study.records.trial_record import BASELINE_TRIAL
 from fer_tune.terminal.training_progress import SeedProgress
 from fer_tune.tracking import retrain_run
 from fer_tune.tracking.queries import list_trials
@@ -32,13 +34,24 @@ from fer_tune.trial_config import BASELINE
 class RetrainSpec:
     """A retraining, with its faces and the storage of its checkpoints.
 
-    seeds: number of trainings, with the seeds 0, 1, ...
+    seeds: number of trainings.
+    first_seed: the trainings have this seed and the next ones.
+    plan_seed: draws the faces of the data plan; None for the seed of each training.
+    on_epoch: called with each epoch of the first seed, again after a stop.
     """
 
     info: RetrainInfo
     splits: Splits
     storage: StudyStorage
     seeds: int
+    first_seed: int = 0
+    plan_seed: int | None = None
+    on_epoch: Callable[[EpochResult], None] | None = None
+
+    @property
+    def seed_numbers(self) -> range:
+        """The seeds of the trainings."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     @property
     def lock_path(self) -> Path:
@@ -86,16 +99,16 @@ def load_or_train_baseline(
 ) -> list[SeedOutcome] | None:
     """Return the baseline's results with the same faces, epochs and seeds.
 
-    It is trained only with seeds that no retraining has used. None if the study has no baseline,
-    or if it cannot be trained: the other models are worth more than the comparison.
+    It is trained only with seeds that no retraining has used. None if it cannot be trained: the
+    other models are worth more than the comparison.
     """
     study = spec.info.study
+    # A study that is a single training has no baseline. Its own run stands for that of the trial.
+    absent = replace(spec.info.trial, number=BASELINE_TRIAL, run_id=study.run_id, config=BASELINE)
     trials = list_trials(store, study)
-    trial = next((trial for trial in trials if trial.config == BASELINE), None)
-    if trial is None:
-        console.print(f"Study {study.name} has no baseline to compare with.")
-        return None
-    baseline = replace(spec, info=replace(spec.info, trial=trial))
+    trial = next((trial for trial in trials if trial.config == BASELINE), absent)
+    own = replace(spec.info, trial=trial, tta="none")
+    baseline = replace(spec, info=own, on_epoch=None)
     try:
         # Another retraining of the study may be training the baseline.
         with hold_lock(baseline.lock_path, "a retraining", wait=True):
@@ -110,17 +123,17 @@ def load_or_train_baseline(
 def _load_or_train_baseline_seeds(
     console: Console, store: Store, baseline: RetrainSpec
 ) -> list[SeedOutcome]:
-    info, seeds = baseline.info, baseline.seeds
-    earlier = [retrain_run.find_seed_in_any_retraining(store, info, seed) for seed in range(seeds)]
+    info, seeds = baseline.info, baseline.seed_numbers
+    earlier = [retrain_run.find_seed_in_any_retraining(store, info, seed) for seed in seeds]
     trained = [outcome for outcome in earlier if outcome]
-    if len(trained) == seeds and not retrain_run.has_unfinished_run(store, info):
+    if len(trained) == len(seeds) and not retrain_run.has_unfinished_run(store, info):
         console.print("The baseline was trained like this before.")
         return trained
     console.print("Training the baseline in the same way, to compare:")
     with retrain_run.open_retrain_run(store, info) as run:
         outcomes = [
             outcome or load_or_train_seed(console, run, baseline, seed)
-            for seed, outcome in enumerate(earlier)
+            for seed, outcome in zip(seeds, earlier, strict=True)
         ]
         run.log_summary(outcomes, {})
     return outcomes
@@ -130,18 +143,21 @@ def _train_seed(console: Console, run: RetrainRun, spec: RetrainSpec, seed: int)
     info, splits, config = spec.info, spec.splits, spec.info.trial.config
     metric, folder = info.study.metric, spec.checkpoint_directory / f"seed-{seed}"
     with show_step(console, "preparing the training faces"):
-        data = build_trial_data(splits, splits.train, config.data_plan, seed)
-    name = spec.name_seed(seed) + (f" ({seed + 1} of {spec.seeds})" if spec.seeds > 1 else "")
-    later_seeds = max(0, spec.seeds - seed - 1)
+        plan_seed = seed if spec.plan_seed is None else spec.plan_seed
+        data = build_trial_data(splits, splits.train, config.data_plan, plan_seed)
+    index = spec.seed_numbers.index(seed)
+    name = spec.name_seed(seed) + (f" ({index + 1} of {spec.seeds})" if spec.seeds > 1 else "")
     with (
         run.open_seed_run(seed) as seed_run,
-        SeedProgress(console, name, metric, info.epochs, later_seeds) as progress,
+        SeedProgress(console, name, metric, info.epochs, spec.seeds - index - 1) as progress,
     ):
 
         def on_epoch(result: EpochResult) -> None:
             progress.show_epoch(result, is_new=seed_run.log_epoch(result))
+            if spec.on_epoch and seed == spec.first_seed:
+                spec.on_epoch(result)
 
-        trial = TrialSpec(config, info.epochs, seed, metric)
+        trial = TrialSpec(config, info.epochs, seed, metric, info.tta)
         trained = train_and_test(trial, data, splits.test, folder, on_epoch, console.print)
         with show_step(console, f"storing the results and the model of {name}"):
             return seed_run.log_outcome(trained)

@@ -12,5 +12,10 @@ def add_training_options(parser: cli.CommandParser) -> None:
     add("--seeds", type=count, default=1, metavar="K", help=seeds)
     baseline = "also train the baseline, the paper's configuration, and compare (default: yes)"
     add("--against-paper", action=argparse.BooleanOptionalAction, default=True, help=baseline)
-    tta = "also report test-time augmentation: each face averaged with its mirror image"
-    add("--flip", action="store_true", help=tta)
+    ensemble = "register the mean of the K networks as one model"
+    add("--ensemble", action="store_true", help=ensemble)
+    views = parser.add_mutually_exclusive_group()
+    tta = "register a model that averages over views: mirror adds the mirror image, six shifts both"
+    views.add_argument("--tta", choices=("none", "mirror", "six"), default="none", help=tta)
+    flip = "also report test-time augmentation: each face averaged with its mirror image"
+    views.add_argument("--flip", action="store_true", help=flip)

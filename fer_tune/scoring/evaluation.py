@@ -75,6 +75,18 @@ class Evaluation:
         others = self.predictions.take(np.flatnonzero(~self.is_duplicate))
         return replace(self, predictions=others, is_duplicate=None)
 
+    def describe_calibration(self) -> str:
+        """Return the calibration error in a sentence or two; empty if it is not known."""
+        error = self.calibration_error
+        if error is None:
+            return ""
+        excess = float(self.predictions.probability.mean()) - self.scores.accuracy
+        direction = "high" if excess > 0 else "low"
+        return (
+            f"Expected calibration error {error:.3f}: on average, the probability of the predicted "
+            f"class is {abs(excess):.3f} too {direction}."
+        )
+
     def find_worst_mistakes(self, limit: int) -> list[int]:
         """Return the positions of wrongly predicted faces, the most confident first."""
         order = np.argsort(-self.predictions.probability, kind="stable")

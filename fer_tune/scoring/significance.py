@@ -119,10 +119,15 @@ class McNemarResult(NamedTuple):
             return "not significantly different"
         return "better" if self.is_better else "worse"
 
+    def build_metrics(self, other: str) -> dict[str, float]:
+        """Return the result by the names of metrics in MLflow: `against_<other>/p`, ..."""
+        values = {"p": self.p, "told_alone": self.ours, "told_by_other_alone": self.theirs}
+        return {f"against_{other}/{name}": value for name, value in values.items()}
+
     def __str__(self) -> str:
         p = f"p = {self.p:.3f}" if self.p >= 0.001 else "p < 0.001"
         return (
-            f"{self.verdict} ({pluralize(self.ours, 'test face')} correct by this model only, "
+            f"{self.verdict} ({pluralize(self.ours, 'face')} correct by this model only, "
             f"{self.theirs:,} by the other only, McNemar's {p}: {judge_difference(self.p)})"
         )
 

@@ -17,7 +17,7 @@ from fer_tune.search.metric_check import check_metric
 from fer_tune.search.options import SearchOptions
 from fer_tune.search.study_store import find_store_uri, format_store_address
 from fer_tune.search.warm_start import warm_start
-from fer_tune.study.records.settings import StudySettings, read_settings, slugify
+from fer_tune.study.records.settings import SINGLE_TRAINING, StudySettings, read_settings, slugify
 from fer_tune.study.records.study_storage import StudyStorage, open_storage
 from fer_tune.study.records.trial_record import format_parameters
 from fer_tune.study.search_space.load_space import find_space_file, load_space
@@ -130,6 +130,11 @@ def _load_settings(
     """Return the faces and the settings of a study to resume, with what the options change."""
     storage.fetch_study(name)
     settings = read_settings(storage.local_dir, name)[1]
+    if settings.space_name == SINGLE_TRAINING:
+        raise UserError(
+            f"study {name} is a single training; to continue it, give the command that began it "
+            f"(in MLflow: command.txt of its run) and --resume {name}"
+        )
     check_fixed_options(options, settings, storage)
     splits = reload_splits(options.data or settings.data, settings.read_options)
     if splits.content_hash() != settings.faces_hash:

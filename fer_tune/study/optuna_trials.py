@@ -43,19 +43,16 @@ def to_frozen_trials(records: Iterable[TrialRecord], settings: StudySettings) ->
         if not record.has_final_status:
             continue
         best = record.find_best_epoch(metric)
-        trials.append(
-            create_trial(
-                state=_STATES[record.ending or "failed"],
-                value=best.metrics[metric] if best and record.ending == "finished" else None,
-                params=(params := space.extract_point(record.config.model_dump())),
-                distributions={name: distributions[name] for name in params},
-                user_attrs={"trial": record.number},
-                intermediate_values={
-                    epoch.epoch: epoch.metrics[metric] for epoch in record.history
-                },
-                constraints=space.evaluate_constraints(best.metrics.get("gap") if best else None),
-            )
+        trial = create_trial(
+            state=_STATES[record.ending or "failed"],
+            value=best.metrics[metric] if best and record.ending == "finished" else None,
+            params=(params := space.extract_point(record.config.model_dump())),
+            distributions={name: distributions[name] for name in params},
+            user_attrs={"trial": record.number},
+            intermediate_values={each.epoch: each.metrics[metric] for each in record.history},
+            constraints=space.evaluate_constraints(best.metrics.get("gap") if best else None),
         )
+        trials.append(trial)
     return trials
 
 

@@ -91,15 +91,10 @@ def format_pareto_front_csv(trials: Sequence[TrialRecord], metric: str, space: S
     table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
     for trial in find_pareto_front(trials, metric):
-        table.writerow(
-            {
-                "trial": trial.number,
-                "ended": trial.record.ending or "running",
-                "epoch": trial.best_epoch.epoch,
-                **{name: trial.metrics[name] for name in _METRIC_COLUMNS},
-                **space.extract_point(trial.record.config.model_dump()),
-            }
-        )
+        status = {"trial": trial.number, "ended": trial.record.ending or "running"}
+        scores = {name: trial.metrics[name] for name in _METRIC_COLUMNS}
+        point = space.extract_point(trial.record.config.model_dump())
+        table.writerow({**status, "epoch": trial.best_epoch.epoch, **scores, **point})
     return text.getvalue()
 
 

@@ -51,14 +51,10 @@ class BackgroundWriter:
     def __init__(
         self, store: Store, study: StudyInfo, source: EventSource, resume: bool = False
     ) -> None:
-        from mlflow.exceptions import MlflowException
-
         self._store, self._source = store, source
         stop_retries()
-        try:
+        with store.explain_errors():
             self._recorder = EventRecorder(store, study, resume)
-        except (MlflowException, OSError) as error:
-            raise UserError(f"tracking store {store}: {summarize_error(error)}") from error
         self.run_id = self._recorder.run_id
         self._pending: deque[list[Event | StudyEnded]] = deque()  # a list holds one trial's events
         self._wake_up, self._closing, self._give_up = (threading.Event() for _ in range(3))

@@ -61,6 +61,5 @@ def _suggest_names(names: list[str], name: str) -> str:
         return "it has no studies yet"
     close = difflib.get_close_matches(name, names, n=len(names), cutoff=0)
     rest = len(close) - _MAX_SUGGESTIONS
-    return f"it has {', '.join(close[:_MAX_SUGGESTIONS])}" + (
-        f" and {rest} more" if rest > 0 else ""
-    )
+    more = f" and {rest} more" if rest > 0 else ""
+    return f"it has {', '.join(close[:_MAX_SUGGESTIONS])}{more}"

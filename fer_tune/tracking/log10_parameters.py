@@ -11,8 +11,5 @@ def compute_log10_params(values: Mapping[str, object], names: Iterable[str]) -> 
 
     values: the trial's parameters, as numbers or as text.
     """
-    return {
-        LOG10_PREFIX + name: f"{math.log10(float(str(values[name]))):.4g}"
-        for name in names
-        if name in values
-    }
+    logs = {name: math.log10(float(str(values[name]))) for name in names if name in values}
+    return {LOG10_PREFIX + name: f"{log:.4g}" for name, log in logs.items()}

@@ -147,12 +147,8 @@ def load_metric_history(store: Store, trial: TrialRun, names: Sequence[str]) -> 
     for name in names:
         for metric in client.get_metric_history(trial.run_id, to_mlflow_name(name)):
             epochs.setdefault(metric.step, {})[name] = metric.value
-    wanted = set(names)
-    return [
-        EpochResult(epoch, epochs[epoch], ())
-        for epoch in sorted(epochs)
-        if epochs[epoch].keys() == wanted
-    ]
+    complete = [epoch for epoch in sorted(epochs) if epochs[epoch].keys() == {*names}]
+    return [EpochResult(epoch, epochs[epoch], ()) for epoch in complete]
 
 
 def read_ending(run: "Run") -> Ending | None:

@@ -22,6 +22,7 @@ from fer_tune.tracking.find_study_run import find_parent_run
 from fer_tune.tracking.log10_parameters import compute_log10_params
 from fer_tune.tracking.mlflow_metric_names import to_best_metrics, to_epoch_metrics
 from fer_tune.tracking.queries import EPOCH_PARAMS, list_trial_runs, read_ending
+from fer_tune.tracking.repeat_command import render_trial_note
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.tracking.study_run import StudyEnded
@@ -156,6 +157,7 @@ class EventRecorder:
         assert started is not None
         experiment, marks = self._store.experiment_id, study_run.build_study_tags(self._study)
         marks |= {tags.PARENT: self.run_id, tags.TRIAL: str(number)}
+        marks[tags.NOTE] = render_trial_note(self._study, started)
         try:
             run = self._client.create_run(experiment, started.time, marks, started.name)
         except Exception:

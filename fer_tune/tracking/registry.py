@@ -14,7 +14,7 @@ from fer_tune.data.faces import Faces
 from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.seed_run import SeedOutcome, load_test_predictions
-from fer_tune.tracking.store import Store, summarize_error
+from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
 if TYPE_CHECKING:
@@ -103,7 +103,10 @@ def register_model(store: Store, outcome: SeedOutcome, info: RetrainInfo) -> "Mo
         return own[0]
     # Not the address models:/...: a database store resolves it in the global tracking URI.
     source = client.get_logged_model(model_id).artifact_location
-    marks, run_id = {**info.origin_tags, tags.SEED: str(outcome.seed)}, outcome.run_id
+    run_id = outcome.run_id
+    nested = client.get_run(run_id).data.tags
+    own_tags = {name: nested[name] for name in (tags.SEED, tags.ENSEMBLE) if name in nested}
+    marks = info.origin_tags | own_tags
     version = client.create_model_version(MODEL_NAME, source, run_id, marks, model_id=model_id)
     # MLflow's UI lists a model's versions by this tag.
     listed = json.dumps([{"name": MODEL_NAME, "version": version.version}])
@@ -118,17 +121,26 @@ def set_alias(store: Store, version: str, alias: str, description: str) -> None:
     client.set_registered_model_alias(MODEL_NAME, alias, version)
 
 
+def resolve_alias(store: Store, model_uri: str) -> str:
+    """Return the address of the version that has the alias now; other addresses unchanged.
+
+    Raises UserError if no version has it, or if the store fails.
+    """
+    name, at, alias = model_uri.removeprefix("models:/").partition("@")
+    if not at:
+        return model_uri
+    with store.explain_errors(f"model {model_uri} in {store}"):
+        version = store.create_client().get_model_version_by_alias(name, alias)
+    return f"models:/{name}/{version.version}"
+
+
 def find_default_model_uri(store: Store) -> str:
     """Return the address of the champion; without a champion, of the newest model.
 
     Raises UserError if the store has no model, or fails.
     """
-    from mlflow.exceptions import MlflowException
-
-    try:
+    with store.explain_errors():
         return CHAMPION_URI if find_champion(store) else _find_newest_model_uri(store)
-    except MlflowException as error:
-        raise UserError(f"tracking store {store}: {summarize_error(error)}") from error
 
 
 def _find_newest_model_uri(store: Store) -> str:

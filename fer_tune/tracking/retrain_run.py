@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
@@ -59,17 +59,31 @@ class RetrainRun:
 
         None without them, or if their artifacts are lost.
         """
-        runs = _search_runs(self._store, self._build_seed_tags(seed))
+        return self._find_finished(self._build_seed_tags(seed))
+
+    def find_finished_ensemble(self, networks: int) -> SeedOutcome | None:
+        """Return the results of the ensemble of so many networks, as `find_finished_seed` does."""
+        return self._find_finished(self._build_ensemble_tags(networks))
+
+    def _find_finished(self, match_tags: Mapping[str, str]) -> SeedOutcome | None:
+        runs = _search_runs(self._store, match_tags)
         finished = [run for run in runs if run.info.status == "FINISHED"]
         return find_seed_outcome(self._store, finished[-1], self._info) if finished else None
 
-    @contextmanager
-    def open_seed_run(self, seed: int) -> Iterator["SeedRun"]:
+    def open_seed_run(self, seed: int) -> AbstractContextManager[SeedRun]:
         """Create the nested run of a seed, or resume it."""
-        name, metric = f"{self._name} seed {seed}", self._info.study.metric
+        return self._open_nested_run(f"seed {seed}", self._build_seed_tags(seed))
+
+    def open_ensemble_run(self, networks: int) -> AbstractContextManager[SeedRun]:
+        """Create the nested run of the ensemble of so many networks, or resume it."""
+        return self._open_nested_run(f"ensemble of {networks}", self._build_ensemble_tags(networks))
+
+    @contextmanager
+    def _open_nested_run(self, name: str, match_tags: Mapping[str, str]) -> Iterator[SeedRun]:
+        metric = self._info.study.metric
         marks = {tags.RETRAINED_RUN: self._info.trial.run_id, tags.RETRAINED_METRIC: metric}
         marks |= self._info.origin_tags
-        with _open_run(self._store, name, self._build_seed_tags(seed), marks) as run:
+        with _open_run(self._store, f"{self._name} {name}", match_tags, marks) as run:
             self._store.log_params(run.info.run_id, _to_params(self._info))
             yield SeedRun(self._store, self._info, run)
 
@@ -93,10 +107,8 @@ class RetrainRun:
         self._store.log_metrics(self.run_id, summary)
 
     def log_mcnemar(self, other: str, result: "McNemarResult") -> None:
-        """Log the comparison with another model: `against_<other>/p`, ..."""
-        values = {"p": result.p, "told_alone": result.ours, "told_by_other_alone": result.theirs}
-        metrics = {f"against_{other}/{name}": value for name, value in values.items()}
-        self._store.log_metrics(self.run_id, metrics)
+        """Log the comparison with another model."""
+        self._store.log_metrics(self.run_id, result.build_metrics(other))
 
     def log_model_card(self, outcome: SeedOutcome, comparisons: Sequence[str]) -> None:
         """Copy the card of a seed's model to this run, with comparisons with other models."""
@@ -106,6 +118,9 @@ class RetrainRun:
 
     def _build_seed_tags(self, seed: int) -> dict[str, str]:
         return {tags.PARENT: self.run_id, tags.SEED: str(seed)}
+
+    def _build_ensemble_tags(self, networks: int) -> dict[str, str]:
+        return {tags.PARENT: self.run_id, tags.ENSEMBLE: str(networks)}
 
 
 @contextmanager
@@ -144,6 +159,7 @@ def find_seed_in_any_retraining(store: Store, info: RetrainInfo, seed: int) -> S
         tags.FACES_HASH: info.study.faces_hash,
         tags.RETRAINED_METRIC: info.study.metric,
         tags.SEED: str(seed),
+        tags.TTA: info.tta,
     }
     outcomes = (
         find_seed_outcome(store, run, info)
@@ -165,17 +181,26 @@ def _is_same_training(run: "Run", info: RetrainInfo) -> bool:
 
 
 def _build_retrain_tags(info: RetrainInfo) -> dict[str, str]:
-    return {tags.RETRAINED_RUN: info.trial.run_id, tags.RETRAINED_EPOCHS: str(info.epochs)}
+    return {
+        tags.RETRAINED_RUN: info.trial.run_id,
+        tags.RETRAINED_EPOCHS: str(info.epochs),
+        tags.TTA: info.tta,
+    }
 
 
 def _to_params(info: RetrainInfo) -> dict[str, object]:
-    return {**info.trial.config.model_dump(mode="json"), "epochs": info.epochs}
+    config = info.trial.config.model_dump(mode="json")
+    return {**config, "epochs": info.epochs, **info.faces_params}
 
 
 def _search_runs(store: Store, match_tags: Mapping[str, str]) -> "list[Run]":
     """Return the runs with all of these tags, oldest first."""
-    conditions = (f"tags.`{name}` = '{value}'" for name, value in match_tags.items())
-    return list(store.search_runs(" AND ".join(conditions)))
+    in_store = {name: value for name, value in match_tags.items() if name != tags.TTA}
+    conditions = (f"tags.`{name}` = '{value}'" for name, value in in_store.items())
+    runs = store.search_runs(" AND ".join(conditions))
+    # Runs of earlier versions have no such tag, and MLflow cannot search for that.
+    tta = match_tags.get(tags.TTA)
+    return [run for run in runs if tta in (None, run.data.tags.get(tags.TTA, "none"))]
 
 
 def _find_unfinished(runs: "Sequence[Run]") -> "Run | None":

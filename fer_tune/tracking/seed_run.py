@@ -26,15 +26,16 @@ PREDICTIONS_FILE = "test_predictions.csv"
 
 @dataclass(frozen=True, eq=False)
 class SeedOutcome:
-    """Results of one training.
+    """Results of one training, or of the ensemble of all.
 
+    seed: None for the ensemble.
     model_uri: address of the model, `models:/<id>`.
     best: best epoch. If it is read from a finished run, it lacks the metrics of single classes.
     test: scores of the best epoch's weights on the test split.
     predictions: predictions for the test faces.
     """
 
-    seed: int
+    seed: int | None
     run_id: str
     model_uri: str
     best: EpochResult
@@ -48,7 +49,7 @@ class SeedRun:
     def __init__(self, store: Store, info: RetrainInfo, run: "Run") -> None:
         self._store, self._info = store, info
         self.run_id: str = run.info.run_id
-        self._seed = int(run.data.tags[tags.SEED])
+        self._seed = _read_seed(run)
         self._last_epoch = int(run.data.metrics.get(tags.EPOCH, 0))
 
     def log_epoch(self, result: EpochResult) -> bool:
@@ -68,14 +69,14 @@ class SeedRun:
         best, test, classes = trained.best, trained.test_scores, self._info.classes
         evaluation = Evaluation(classes, trained.predictions)
         values = to_best_metrics(best, self._info.study.metric) | evaluation.build_metrics("test")
-        store.log_metrics(run_id, values | {"test/loss": test.loss})
+        store.log_metrics(run_id, values | {"test/loss": test.loss} | _measure_calibration(trained))
         for name, confusion, title in (
             ("confusion", best.confusion, f"validation split, epoch {best.epoch}"),
             ("test_confusion", test.confusion.tolist(), "test split"),
         ):
             log_confusion_matrix(store, run_id, name, confusion, classes, title)
         client.log_text(run_id, trained.predictions.to_csv(classes), PREDICTIONS_FILE)
-        card = render_model_card(self._info, self._seed, best, test)
+        card = render_model_card(self._info, self._seed, trained)
         client.log_text(run_id, card, CARD_FILE)
         uri = log_model(store, run_id, trained.model, classes, card)
         return SeedOutcome(self._seed, run_id, uri, best, test, trained.predictions)
@@ -107,11 +108,22 @@ def find_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcom
             outputs = store.create_client().get_run(run_id).outputs
             assert outputs is not None
             uri = f"models:/{outputs.model_outputs[-1].model_id}"
-            return SeedOutcome(int(run.data.tags[tags.SEED]), run_id, uri, best, test, predictions)
+            return SeedOutcome(_read_seed(run), run_id, uri, best, test, predictions)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
     return None
+
+
+def _read_seed(run: "Run") -> int | None:
+    return None if tags.ENSEMBLE in run.data.tags else int(run.data.tags[tags.SEED])
+
+
+def _measure_calibration(trained: "TrainedModel") -> dict[str, float]:
+    """Return the temperature, and the calibration error on the test faces without it."""
+    error = trained.measure_uncalibrated_error()
+    values = {} if error is None else {"test/calibration_error_before": error}
+    return {"temperature": trained.model.temperature, **values}
 
 
 def load_test_predictions(store: Store, run_id: str, classes: tuple[str, ...]) -> Predictions:

@@ -4,6 +4,7 @@ import logging
 import os
 import textwrap
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +59,20 @@ class Store:
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    @contextmanager
+    def explain_errors(self, problem: str = "", advice: str = "") -> Iterator[None]:
+        """Raise UserError for an error of MLflow: the problem, the error in a line, the advice.
+
+        problem: what failed; if empty, the name of the store.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except (MlflowException, OSError) as error:
+            line = f"{problem or f'tracking store {self}'}: {summarize_error(error)}"
+            raise UserError(f"{line}{advice and '; '}{advice}") from error
 
     def search_runs(self, filter_string: str, *, deleted: bool = False) -> Iterator["Run"]:
         """Yield the runs of the experiment that MLflow's filter selects, oldest first.
@@ -197,14 +212,10 @@ def _probe_database(uri: str) -> None:
 
 
 def _open_experiment(uri: str, artifacts: Path | None, create: bool) -> Store:
-    from mlflow.exceptions import MlflowException
-
     store = Store(uri, experiment_id="")
-    try:
+    problem = f"tracking store {store}: answers, but not as an MLflow server does"
+    with store.explain_errors("" if artifacts else problem):
         return Store(uri, _find_or_create_experiment(store, artifacts, create))
-    except MlflowException as error:
-        hint = "answers, but not as an MLflow server does: " if artifacts is None else ""
-        raise UserError(f"tracking store {store}: {hint}{summarize_error(error)}") from error
 
 
 def _find_or_create_experiment(store: Store, artifacts: Path | None, create: bool) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fer_tune.model_config import TtaName
 from fer_tune.tracking import tags
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class StudyInfo:
     parameters: for each parameter of the space, the parameters that decide whether a trial has it.
     log_parameters: those of them with a logarithmic range.
     storage: folder or bucket of its event log and checkpoints; empty if not known.
+    training_seed: of its only trial; None if a trial's seed follows from `seed` and its number.
     """
 
     name: str
@@ -41,6 +43,7 @@ class StudyInfo:
     parameters: Mapping[str, Collection[str]] = field(default_factory=dict)
     log_parameters: Collection[str] = ()
     storage: str = ""
+    training_seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class RetrainInfo:
     note: text for the head of its page.
     counts: faces of each class by split, in the order of `classes`.
     protocol: which faces train, validate and test; empty for what the study's run says.
+    tta: views over which each model averages, for test-time augmentation.
+    faces_params: further parameters of its runs: which training faces were drawn, if not all.
     """
 
     study: "StudyRun"
@@ -65,6 +70,8 @@ class RetrainInfo:
     note: str = ""
     counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     protocol: str = ""
+    tta: TtaName = "none"
+    faces_params: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def sample_remark(self) -> str:
@@ -87,4 +94,5 @@ class RetrainInfo:
             tags.CODE_VERSION: self.code_version,
             tags.RETRAINED_STUDY: self.study.name,
             tags.RETRAINED_TRIAL: str(self.trial.number),
+            tags.TTA: self.tta,
         }

@@ -23,6 +23,15 @@ RETRAINED_TRIAL = "fer_tune.retrained_trial"
 RETRAINED_RUN = "fer_tune.retrained_run"
 RETRAINED_EPOCHS = "fer_tune.retrained_epochs"  # on parent runs only
 RETRAINED_METRIC = "fer_tune.retrained_metric"  # chose the best epoch; on the runs of seeds only
+TTA = "fer_tune.tta"  # views of test-time augmentation; missing before there was a choice
+ENSEMBLE = "fer_tune.ensemble"  # number of networks; on the runs and versions of ensembles only
+
+# On evaluations: the address of the model, the version in the registry if there is one, the split,
+# and the SHA-256 of the evaluated faces.
+EVALUATED_MODEL = "fer_tune.evaluated_model"
+EVALUATED_VERSION = "fer_tune.evaluated_version"
+EVALUATED_SPLIT = "fer_tune.evaluated_split"
+EVALUATED_FACES = "fer_tune.evaluated_faces_sha256"
 
 # MLflow's own tags.
 PARENT = "mlflow.parentRunId"

@@ -26,7 +26,7 @@ _UI_OPTIONS = f"--host 127.0.0.1 --allowed-hosts 'localhost:*,127.0.0.1:*' --por
 # MLflow stores a shared view as a tag of the experiment. The key is part of the page's address;
 # the name is listed under "Views". The format is not documented. It is taken from the UI of
 # MLflow 3.17, and tests/browser checks what the UI shows.
-_VIEW_TAG_PREFIX = "mlflow.sharedViewState."
+VIEW_TAG_PREFIX = "mlflow.sharedViewState."
 
 _METRIC_COLUMNS = ("val/macro_f1", "val/accuracy", "gap", "train/accuracy")
 
@@ -49,20 +49,25 @@ def build_ui_command(store: Store) -> str | None:
 
 def build_study_url(store: Store, run_id: str) -> str:
     """Return the full address of `build_study_path`."""
-    local = None if store.is_server else f"http://127.0.0.1:{_PORT}"
-    return f"{local or _find_server_url(store)}/{build_study_path(store, run_id)}"
+    return f"{_find_host(store)}/{build_study_path(store, run_id)}"
+
+
+def build_run_url(store: Store, run_id: str) -> str:
+    """Return the full address of a run in the UI."""
+    return f"{_find_host(store)}/#/experiments/{store.experiment_id}/runs/{run_id}"
 
 
 def build_report_url(store: Store, run_id: str) -> str | None:
     """Return the address of a study's report if people cannot open the file, in a container."""
     if not os.environ.get(_URL_VARIABLE):
         return None
-    path = f"#/experiments/{store.experiment_id}/runs/{run_id}/artifacts/{REPORT_FILE}"
-    return f"{_find_server_url(store)}/{path}"
+    return f"{build_run_url(store, run_id)}/artifacts/{REPORT_FILE}"
 
 
-def _find_server_url(store: Store) -> str:
-    """Return the address at which people open a server; a container has another one."""
+def _find_host(store: Store) -> str:
+    """Return the address at which people open MLflow; a container has another one."""
+    if not store.is_server:
+        return f"http://127.0.0.1:{_PORT}"
     return (os.environ.get(_URL_VARIABLE) or str(store)).rstrip("/")
 
 
@@ -84,7 +89,7 @@ def build_view_tag(study: StudyInfo, run: "Run") -> tuple[str, str]:
     state = {**_build_rows(study, run.info.run_id), **_build_columns(study), **_build_charts(study)}
     times = {"createdAt": run.info.start_time, "updatedAt": run.info.start_time}
     view = {"name": study.name, **times, "state": json.dumps(state)}
-    return _VIEW_TAG_PREFIX + run.info.run_id, json.dumps(view)
+    return VIEW_TAG_PREFIX + run.info.run_id, json.dumps(view)
 
 
 def _build_rows(study: StudyInfo, run_id: str) -> dict[str, object]:

@@ -33,6 +33,17 @@ class TrainedModel:
     test_scores: Scores
     predictions: Predictions
 
+    def measure_uncalibrated_error(self) -> float | None:
+        """Return the calibration error on the test faces that the model has without temperature.
+
+        None if the probabilities are not known.
+        """
+        probabilities = self.predictions.probabilities
+        if probabilities is None:
+            return None
+        before = calibration.apply_temperature(probabilities, 1 / self.model.temperature)
+        return calibration.measure_calibration_error(before, self.predictions.truth)
+
 
 def train_and_test(
     spec: TrialSpec,

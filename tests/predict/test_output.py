@@ -83,6 +83,17 @@ def test_csv_has_a_line_for_each_face_and_a_column_for_each_class() -> None:
     assert [float(row["angry"]) for row in rows] == pytest.approx(SEEN["angry"], abs=1e-6)
 
 
+def test_an_expression_that_is_not_likely_enough_is_called_unsure_everywhere() -> None:
+    expected = ["angry", "happy", "unsure", "happy"]
+    lines = build_table(FACES, SEEN, 0.7).columns[2]._cells
+    assert list(lines) == expected
+    rows = csv.DictReader(io.StringIO(format_csv(FACES, SEEN, 0.7)))
+    assert [row["expression"] for row in rows] == expected
+    faces = json.loads(format_json("m", FACES, SEEN, [], 0.7))["faces"]
+    assert [face["expression"] for face in faces] == expected
+    assert faces[2]["probabilities"]["happy"] == pytest.approx(2 / 3, abs=1e-6)
+
+
 @pytest.mark.parametrize("name", ["a\nb.png", 'a,"b".png', "a\udcff.png", "\x1b[2J.png"])
 def test_names_that_hold_anything_are_written_so_that_they_can_be_read(name: str) -> None:
     faces = [PhotoFace(name, IMAGE, "no face found")]

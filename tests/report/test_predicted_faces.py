@@ -10,7 +10,6 @@ from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.predicted_faces import (
     build_face_sheets,
-    find_worst_mistakes,
     predict_validation,
     sample_per_class,
 )
@@ -21,11 +20,6 @@ from fer_tune.trial.train_state import TrialSpec, copy_weights, init_state
 from fer_tune.trial.training_loop import DeviceData, evaluate_model
 
 SMALL = {"depth": 2, "width": 4, "hidden_1": 16, "hidden_2": 16, "schedule": "onecycle"}
-
-
-def test_the_worst_mistakes_are_the_most_confident_wrong_ones() -> None:
-    chances = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.4, 0.6]], dtype=np.float32)
-    assert find_worst_mistakes(np.array([1, 1, 1, 0]), chances) == [0, 2, 3]
 
 
 def test_a_sheet_has_as_many_faces_of_each_class_as_there_are_up_to_four() -> None:
@@ -59,4 +53,5 @@ def test_faces_are_predicted_with_the_weights_of_the_best_epoch(
     shown, wrong = build_face_sheets(reported, validation, open_directory(str(tmp_path)))
     assert len(shown.faces) == 28
     assert not any(face.is_correct for face in wrong.faces)
+    assert all(face.name.startswith("demo/validation/") for face in (*shown.faces, *wrong.faces))
     assert all(face.image.startswith("data:image/png;base64,") for face in shown.faces)

@@ -171,7 +171,7 @@ def test_a_better_model_takes_the_champions_place(store: Store, register: Regist
     register(2, 90)
     version, printed = register(3, 110)
     assert version.aliases == [CHAMPION]
-    assert "20 test faces correct by this model only, 0 by" in " ".join(printed.split())
+    assert "20 faces correct by this model only, 0 by" in " ".join(printed.split())
     assert store.create_client().get_model_version("fer_tune", "1").aliases == []
 
 
@@ -209,7 +209,7 @@ def test_a_champion_whose_protocol_is_worded_otherwise_is_compared(register: Reg
     register(450, 90, protocol="Training trains, PublicTest validates.")
     version, _ = register(451, 110, protocol="Training is the training split.")
     assert version.aliases == [CHAMPION]
-    assert "20 test faces" in " ".join(str(version.description).split())
+    assert "20 faces" in " ".join(str(version.description).split())
 
 
 @pytest.mark.parametrize("method", ["set_registered_model_alias", "set_terminated"])
@@ -309,7 +309,7 @@ def test_the_baseline_duplicates_and_tta_are_reported_beside_the_plain_score(
     assert "without 2 duplicates of training faces 0.595" in output  # 88 of 148
     assert "with TTA (mirror images) 0.000" in output
     assert "trained in the same way (seed 1: test macro F1 0.200, test accuracy 0.200)" in output
-    assert "better (60 test faces correct by this model only" in output
+    assert "better (60 faces correct by this model only" in output
     seed = store.create_client().get_run(str(version.run_id))
     run = store.create_client().get_run(seed.data.tags[tags.PARENT])
     assert run.data.metrics["test/accuracy"] == 0.6

@@ -12,6 +12,7 @@ from fer_tune.model import FaceClassifier
 from fer_tune.retrain import __main__ as retrain
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import find_study, list_trials
+from fer_tune.tracking.seed_run import load_test_predictions
 from fer_tune.tracking.store import open_store
 from fer_tune.trial import train_and_test, training_loop
 from fer_tune.trial.train_state import TrialSpec
@@ -79,6 +80,47 @@ def test_the_trial_is_trained_again_tested_and_kept_as_a_model(
     accuracy = np.mean(probabilities.to_numpy().argmax(axis=1) == splits.test.labels)
     metrics = {run.info.run_id: run.data.metrics["test/accuracy"] for run in seeds}
     assert any(abs(accuracy - each) < 0.02 for each in metrics.values())
+
+
+def test_an_ensemble_is_one_model_that_is_tested_without_another_look_at_the_test_faces(
+    study: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tested: list[int] = []
+    read = train_and_test.predict_and_score
+
+    def counted(model: FaceClassifier, faces: Faces) -> Any:
+        tested.append(len(model.networks))
+        return read(model, faces)
+
+    monkeypatch.setattr(train_and_test, "predict_and_score", counted)
+    options = ["--seeds", "2", "--ensemble", "--tta", "mirror", *ALONE]
+    retrain.main(["--study", study, "--trial", "1", "--epochs", "1", *options])
+    assert tested == [1, 1]  # each network once, and not the ensemble
+    output = " ".join(capfd.readouterr().out.split())
+    assert "Ensemble, the mean of 2 networks, each face in 2 views" in output
+    assert "Against its best single network, chosen on the validation faces (seed" in output
+
+    store = open_store()
+    uri = output.partition("Registered as ")[2].split(",")[0]
+    version = store.create_client().get_model_version("fer_tune", uri.rpartition("/")[2])
+    assert version.tags["fer_tune.ensemble"] == "2"
+    assert version.tags["fer_tune.tta"] == "mirror"
+    run = store.create_client().get_run(str(version.run_id))
+    parent = store.create_client().get_run(run.data.tags["mlflow.parentRunId"])
+    assert {"against_best_seed/p", "test/accuracy"} <= parent.data.metrics.keys()
+    assert {"temperature", "test/calibration_error_before"} <= run.data.metrics.keys()
+
+    test = draw_demo_splits().test
+    said = np.asarray(load_model(store, uri).predict(test.images))
+    recorded = load_test_predictions(store, str(version.run_id), EMOTIONS)
+    assert recorded.probabilities is not None
+    np.testing.assert_allclose(said, recorded.probabilities, atol=1e-4)
+    assert run.data.metrics["test/accuracy"] == np.mean(recorded.predicted == test.labels)
+
+
+def test_one_network_is_no_ensemble(study: str) -> None:
+    with pytest.raises(UserError, match="give --seeds 2 or more"):
+        retrain.main(["--study", study, "--ensemble"])
 
 
 def test_a_stopped_retraining_continues_after_its_last_epoch(

@@ -125,7 +125,7 @@ def test_a_clear_difference_is_put_into_words() -> None:
     truth = np.zeros(100, dtype=np.int64)
     weak = np.array([0] * 40 + [1] * 60)
     assert str(run_mcnemar_test(truth, truth, weak)) == (
-        "better (60 test faces correct by this model only, 0 by the other only, "
+        "better (60 faces correct by this model only, 0 by the other only, "
         "McNemar's p < 0.001: unlikely to be chance)"
     )
     assert run_mcnemar_test(truth, weak, truth).verdict == "worse"

@@ -134,6 +134,11 @@ def has_version_word(name: str) -> bool:
     return bool(_IMAGE_SIZE.search(name)) or not _VERSION_WORDS.isdisjoint(words)
 
 
+def normalize_class(name: str) -> str:
+    """Return the same text for all spellings of a class, see `index_classes`."""
+    return match_emotion(name) or _normalize_spelling(name)
+
+
 def index_classes(counts: Mapping[str, int]) -> ClassIndex:
     """Return the classes that the labels name.
 
@@ -145,7 +150,7 @@ def index_classes(counts: Mapping[str, int]) -> ClassIndex:
     """
     spellings: defaultdict[str, list[str]] = defaultdict(list)
     for name in sorted(counts, key=lambda name: (-counts[name], name)):
-        spellings[match_emotion(name) or _normalize_spelling(name)].append(name)
+        spellings[normalize_class(name)].append(name)
     names = {
         key: key if key in _EMOTION_SPELLINGS else normalize("NFC", own[0]).strip()
         for key, own in spellings.items()

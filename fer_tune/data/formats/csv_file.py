@@ -51,9 +51,8 @@ def read_csv(file: OpenableFile, split: SplitName | None, collector: FaceCollect
             shown = ", ".join(dict.fromkeys(columns.names))
             collector.notes[f"{name} has no header; its columns were read as {shown}"] = None
         used = {*columns.labels, *columns.pixels, columns.split}
-        collector.note_unread_columns(
-            shown for index, shown in enumerate(columns.names) if index not in used
-        )
+        unread = [name for index, name in enumerate(columns.names) if index not in used]
+        collector.note_unread_columns(unread)
         labels = " or ".join(columns.names[index] for index in columns.labels)
         collector.label_column, collector.advice = f"column {labels}", pixel_text.ADVICE
         for number, row in rows:

@@ -51,9 +51,8 @@ def scan_folder(root: Path) -> FolderScan:
     Raises UserError if a folder cannot be read.
     """
     files, empty, broken, repeated = list[Path](), list[Path](), list[Path](), list[Path]()
-    seen = {
-        _read_identity(folder) for folder in root.resolve().parents
-    }  # a link to a parent is a circle
+    # A link to a parent is a circle.
+    seen = {_read_identity(folder) for folder in root.resolve().parents}
     pending = [root]
     while pending:  # the folder, then the targets of its links, then of theirs
         links = list[Path]()

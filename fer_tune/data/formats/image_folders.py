@@ -86,9 +86,6 @@ def _choose_splits(
 
 def _find_label_table(paths: Iterable[PurePath]) -> PurePath | None:
     """Return the file beside the images that most likely holds their labels."""
-    tables = (
-        path
-        for path in paths
-        if _TABLE_SUFFIX.fullmatch(path.suffix) and not _NO_TABLE.search(path.name)
-    )
+    tables = (path for path in paths if _TABLE_SUFFIX.fullmatch(path.suffix))
+    tables = (path for path in tables if not _NO_TABLE.search(path.name))
     return min(tables, key=lambda path: (not _TABLE_WORDS.search(str(path)), path), default=None)

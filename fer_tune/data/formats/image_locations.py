@@ -156,6 +156,5 @@ def _parse_folder(folder: Folder, depth: int, splits: _Splits) -> FolderMeaning:
     around = [i for i in at if i < depth]
     split = splits[folder[: (around or at)[-1] + 1]] if at else None
     start = around[0] if around else depth
-    return FolderMeaning(
-        split, folder[depth], folder[:start], folder[start:depth], folder[depth + 1 :]
-    )
+    above, below = folder[start:depth], folder[depth + 1 :]
+    return FolderMeaning(split, folder[depth], folder[:start], above, below)

@@ -41,6 +41,7 @@ class PriorTrial(StrictModel):
 
 
 FILE = "study.json"
+SINGLE_TRAINING = "single training"  # the space's name in a study of the command `train`
 
 FIX_RECORD = "if another version of fer_tune wrote it, use this version; otherwise correct it"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,8 @@ def parse_space(text: str, source: str) -> SearchSpace:
     try:
         space = SearchSpace.model_validate(content)
     except ValidationError as error:
-        raise UserError(
-            f"{source}: {format_validation_error(error, _MESSAGES, limit=1)}"
-        ) from error
+        problem = format_validation_error(error, _MESSAGES, limit=1)
+        raise UserError(f"{source}: {problem}") from error
     if errors := find_space_errors(space):
         raise UserError(f"{source}: {errors[0]}")
     return space
@@ -140,11 +140,11 @@ _StrictLoader.add_implicit_resolver(
 def find_space_errors(space: SearchSpace) -> list[str]:
     """Return the errors of the space, as `key: problem`."""
     points = {f"first_trials[{index}]": point for index, point in enumerate(space.first_trials)}
-    names = {"parameters": list(space.parameters), "fixed": list(space.fixed)}
+    keys: dict[str, Iterable[str]] = {"parameters": space.parameters, "fixed": space.fixed}
     errors = [
         f"{key}.{name}: unknown parameter{_suggest_name(name)}"
-        for key, known in (names | {key: list(point) for key, point in points.items()}).items()
-        for name in known
+        for key, names in (keys | points).items()
+        for name in names
         if name not in TrialConfig.model_fields
     ]
     errors += [
@@ -161,6 +161,16 @@ def find_space_errors(space: SearchSpace) -> list[str]:
     for key, point in points.items():
         errors += _find_point_errors(space, point, key)
     return errors
+
+
+def find_value_errors(values: Point) -> list[str]:
+    """Return the errors of the values of a trial's configuration, as `name: problem`."""
+    unknown = [
+        f"{name}: unknown parameter{_suggest_name(name)}"
+        for name in values
+        if name not in TrialConfig.model_fields
+    ]
+    return unknown or [error.removeprefix(".") for error in _find_invalid_values("", values)]
 
 
 def _find_out_of_range(space: SearchSpace, point: Point, template: str) -> list[str]:
@@ -181,9 +191,8 @@ def _find_point_errors(space: SearchSpace, point: Point, key: str) -> list[str]:
     reason = "the trial does not have it: its `when` does not hold"
     errors = [f"{key}.{name}: {reason}" for name in point if name not in complete]
     omitted = {name: value for name, value in complete.items() if name not in point}
-    return errors + _find_out_of_range(
-        space, omitted, f"{key}.{{}}: is missing, and the default {{}}"
-    )
+    template = f"{key}.{{}}: is missing, and the default {{}}"
+    return errors + _find_out_of_range(space, omitted, template)
 
 
 def _find_invalid_values(key: str, values: Point) -> list[str]:

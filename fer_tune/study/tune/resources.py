@@ -81,9 +81,8 @@ def allocate_resources(
     if gpus is None or gpus == "auto":
         gpus = 0.25 if any(machine.gpus for machine in machines) else 0.0
     if gpus > (available := max(machine.gpus for machine in machines)):
-        raise UserError(
-            f"--gpus-per-trial {gpus:g}: the largest machine has {pluralize(available, 'GPU')}"
-        )
+        largest_has = f"the largest machine has {pluralize(available, 'GPU')}"
+        raise UserError(f"--gpus-per-trial {gpus:g}: {largest_has}")
     if gpus > 1 and gpus != int(gpus):
         raise UserError(f"--gpus-per-trial {gpus:g}: above 1, only whole numbers are possible")
     concurrent = min(request.concurrent or trials, trials)
@@ -91,9 +90,8 @@ def allocate_resources(
     share = sum(machine.cores for machine in machines) // concurrent
     cpus = request.cpus or (1 if gpus else max(1, min(share, largest)))
     if cpus > largest:
-        raise UserError(
-            f"--cpus-per-trial {cpus}: the largest machine has {pluralize(largest, 'core')}"
-        )
+        largest_has = f"the largest machine has {pluralize(largest, 'core')}"
+        raise UserError(f"--cpus-per-trial {cpus}: {largest_has}")
     fitting = sum(_count_fitting_trials(machine, cpus, gpus) for machine in machines)
     if not fitting:
         needs = f"{pluralize(cpus, 'core')} and {pluralize(gpus, 'GPU')}"

@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from ray import tune
 
 from fer_tune.common.disk_or_bucket import Directory
@@ -15,7 +14,7 @@ from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.tune.failure import TrialFailure, is_fatal_for_worker
 from fer_tune.study.tune.shared_data import SharedStudyData, get_trial_data
-from fer_tune.trial_config import TrialConfig
+from fer_tune.trial_config import TrialConfig, derive_trial_seed
 
 
 @dataclass(frozen=True)
@@ -99,11 +98,6 @@ def _run_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOpt
     for result in fit(spec, state, data, device):
         checkpoint.save_state(state, directory)
         report_epoch(result, options.metric, restored)
-
-
-def derive_trial_seed(study_seed: int, number: int) -> int:
-    """Return the seed of a trial, the same each time that the trial runs."""
-    return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0])
 
 
 def report_epoch(result: EpochResult, metric: str, restored: RestoreOutcome = NOT_RESTORED) -> None:

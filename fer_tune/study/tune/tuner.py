@@ -130,9 +130,8 @@ def _build_trainable(
     from ray import tune
 
     cpus = context.resources.cpus
-    options = TrialOptions(
-        settings.epochs, settings.metric, settings.seed, cpus, context.shared_dir
-    )
+    common = settings.epochs, settings.metric, settings.seed
+    options = TrialOptions(*common, cpus, context.shared_dir)
 
     with_data = tune.with_parameters(trainable, faces=put_study_data(faces), options=options)
     group = tune.PlacementGroupFactory

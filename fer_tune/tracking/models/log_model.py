@@ -87,26 +87,19 @@ def load_classifier(store: Store, model_uri: str) -> "tuple[FaceClassifier, list
     """Load a model as a torch module, with the names of its classes; see `load_model`."""
     from fer_tune.tracking.models.pyfunc_model import read_classifier
 
-    return _read_downloaded(
-        store,
-        model_uri,
-        lambda folder: read_classifier(*_list_artifacts(folder)),
-    )
+    return _read_downloaded(store, model_uri, lambda path: read_classifier(*_list_artifacts(path)))
 
 
 def _read_downloaded(store: Store, model_uri: str, read: Callable[[Path], Loaded]) -> Loaded:
     from mlflow.artifacts import download_artifacts
-    from mlflow.exceptions import MlflowException
 
     problem = f"model {model_uri} in {store}"
     # mlflow.pyfunc.load_model looks only in the global tracking URI, and runs the model's code.
     # Without a folder of ours, MLflow would leave its download behind.
     with tempfile.TemporaryDirectory() as folder:
-        try:
+        with store.explain_errors(problem):
             location = _resolve_location(store, model_uri)
             path = download_artifacts(location, dst_path=folder, tracking_uri=store.uri)
-        except (MlflowException, OSError) as error:
-            raise UserError(f"{problem}: {summarize_error(error)}") from error
         try:
             return read(Path(path))
         except Exception as error:  # MLflow, JSON and safetensors raise errors of many kinds

@@ -1,14 +1,20 @@
 """A model card: what users of a model have to know about it, Markdown (Mitchell et al. 2019)."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_tune.model_config import VIEWS
+from fer_tune.scoring.calibration import measure_calibration_error
 from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.scoring.significance import bootstrap_intervals
 from fer_tune.tracking import tags
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
+
+if TYPE_CHECKING:
+    from fer_tune.trial.train_and_test import TrainedModel
 
 _FEW_FACES = 100  # test faces of a class; with fewer, its recall may be 0.1 off
 _CONFUSED_SHARE = 0.15  # share of a class's faces that the model takes for one other class
@@ -28,26 +34,69 @@ It was made to study overfitting, on 48 x 48 grey faces that fill the picture. I
 hold for other pictures."""
 
 
-def render_model_card(info: RetrainInfo, seed: int, best: EpochResult, test: Scores) -> str:
-    """Return the card of the model that was trained with `seed`.
-
-    best: best epoch, with its metrics on the validation split.
-    test: scores of that epoch's weights on the test split.
-    """
+def render_model_card(info: RetrainInfo, seed: int | None, trained: "TrainedModel") -> str:
+    """Return the card of the model that was trained with `seed`; None for an ensemble."""
+    best, test = trained.best, trained.test_scores
     weaknesses = [*describe_weaknesses(info.classes, test), _describe_gap(best, test)]
     sections = (
-        f"# A network that names {len(info.classes)} facial expressions",
+        f"# A model that names {len(info.classes)} facial expressions",
         f"Trial {info.trial.number} of study {info.study.name}, trained again for {info.epochs} "
-        f"epochs with seed {seed} by fer_tune {info.code_version}. It takes faces, (N, 48, 48) "
-        "uint8, and returns a probability for each class.",
+        f"epochs with {_name_seeds(trained, seed)} by fer_tune {info.code_version}. It takes "
+        "faces, (N, 48, 48) uint8, and returns a probability for each class.",
+        _describe_averaging(trained),
         *_render_data(info),
         *_render_scores(info.classes, test),
+        *_render_calibration(trained),
         "## Known weaknesses",
         "\n".join(f"- {weakness}" for weakness in weaknesses),
         _PROHIBITED_USE,
-        _render_training(info, best, seed),
+        *_render_cost(trained),
+        _render_training(info, trained, seed),
     )
     return "\n\n".join(filter(None, sections))
+
+
+def _name_seeds(trained: "TrainedModel", seed: int | None) -> str:
+    return f"the seeds 0 to {len(trained.model.networks) - 1}" if seed is None else f"seed {seed}"
+
+
+def _describe_averaging(trained: "TrainedModel") -> str:
+    networks, views = len(trained.model.networks), VIEWS[trained.model.tta]
+    over = [f"{networks} networks"] * (networks > 1) + [f"{views} views of a face"] * (views > 1)
+    if not over:
+        return ""
+    text = f"It is the mean over {' and '.join(over)}."
+    if views == 2:
+        text += " The views are the face and its mirror image."
+    elif views > 2:
+        text += " The views are the face and its mirror image, each also moved left and right."
+    return text
+
+
+def _render_calibration(trained: "TrainedModel") -> Iterator[str]:
+    probabilities, before = trained.predictions.probabilities, trained.measure_uncalibrated_error()
+    if probabilities is None or before is None:
+        return
+    after = measure_calibration_error(probabilities, trained.predictions.truth)
+    yield "## Calibration"
+    yield (
+        f"One temperature, {trained.model.temperature:.2f}, corrects the probabilities "
+        "(temperature scaling, Guo et al. 2017). It was fitted on the validation faces, after all "
+        "averaging. On the test faces, the expected calibration error is "
+        f"{after:.3f}; without the temperature, it is {before:.3f}."
+    )
+
+
+def _render_cost(trained: "TrainedModel") -> Iterator[str]:
+    from fer_tune.trial.model_cost import measure_cost
+
+    cost = measure_cost(trained.model)
+    yield "## Cost"
+    yield (
+        f"The model has {cost.parameters / 1e6:.2f} M parameters. A face takes "
+        f"{cost.multiply_adds / 1e6:,.1f} M multiply-adds and {cost.seconds * 1e3:.2f} ms "
+        f"({cost.conditions})."
+    )
 
 
 def describe_weaknesses(classes: Sequence[str], test: Scores) -> Iterator[str]:
@@ -119,18 +168,12 @@ def _render_scores(classes: Sequence[str], test: Scores) -> Iterator[str]:
         f"({intervals.accuracy}), macro F1 {test.macro_f1:.3f} ({intervals.macro_f1}). It was "
         "used neither for training nor to choose the trial, the epoch or the seed."
     )
-    yield "\n".join(
-        (
-            "| class | precision | recall | F1 | test faces |",
-            "|---|---|---|---|---:|",
-            *(
-                f"| {name} | {test.precision[i]:.3f} ({intervals.precision[i]}) "
-                f"| {test.recall[i]:.3f} ({intervals.recall[i]}) "
-                f"| {test.f1[i]:.3f} ({intervals.f1[i]}) | {faces[i]:,} |"
-                for i, name in enumerate(classes)
-            ),
-        )
-    )
+    table = ["| class | precision | recall | F1 | test faces |", "|---|---|---|---|---:|"]
+    measures = [(getattr(test, m), getattr(intervals, m)) for m in ("precision", "recall", "f1")]
+    for i, name in enumerate(classes):
+        scores = " | ".join(f"{values[i]:.3f} ({ranges[i]})" for values, ranges in measures)
+        table.append(f"| {name} | {scores} | {faces[i]:,} |")
+    yield "\n".join(table)
     yield (
         "In brackets: 95 % bootstrap intervals over the test faces. They say how much the scores "
         "depend on the choice of these faces. They are too narrow for a class of which all or no "
@@ -138,10 +181,12 @@ def _render_scores(classes: Sequence[str], test: Scores) -> Iterator[str]:
     )
 
 
-def _render_training(info: RetrainInfo, best: EpochResult, seed: int) -> str:
+def _render_training(info: RetrainInfo, trained: "TrainedModel", seed: int | None) -> str:
     config = "\n".join(f"{k}: {v}" for k, v in info.trial.config.model_dump(mode="json").items())
+    weights = f"The weights are those of epoch {trained.best.epoch} of {info.epochs}, the best by"
+    if seed is None:
+        weights = f"Each network has the weights of its best epoch of {info.epochs} by"
     return (
-        f"## Training\n\nThe weights are those of epoch {best.epoch} of {info.epochs}, the best by "
-        f"{info.study.metric}. The seed is {seed}.\n\n```yaml\n{config}\n```\n\n"
-        f"```sh\n{info.command}\n```\n"
+        f"## Training\n\n{weights} {info.study.metric}. The model was trained with "
+        f"{_name_seeds(trained, seed)}.\n\n```yaml\n{config}\n```\n\n```sh\n{info.command}\n```\n"
     )

@@ -12,7 +12,7 @@ from mlflow.pyfunc.model import PythonModel
 from safetensors.torch import load_file
 
 from fer_tune.model import FaceClassifier, FerNet
-from fer_tune.model_config import ModelConfig
+from fer_tune.model_config import VIEWS, ModelConfig
 
 
 def read_classifier(weights: Path, description: Path) -> tuple[FaceClassifier, list[str]]:
@@ -25,6 +25,8 @@ def read_classifier(weights: Path, description: Path) -> tuple[FaceClassifier, l
     config, classes = ModelConfig.model_validate(about["config"]), list(about["classes"])
     networks = [FerNet(config, len(classes)) for _ in range(about.get("networks", 1))]
     tta, temperature = about.get("tta", "none"), about.get("temperature", 1.0)
+    if tta not in VIEWS:
+        raise ValueError(f"unknown views: {tta}")
     classifier = FaceClassifier(networks, tta, temperature)
     classifier.load_weights(load_file(weights))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -13,8 +13,9 @@ from fer_tune.data.resampling import TrainingFaces
 from fer_tune.data.trial_data import TrialData
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.tune.shared_data import SharedStudyData
-from fer_tune.study.tune.trainable import TrialOptions, derive_trial_seed, train_trial
+from fer_tune.study.tune.trainable import TrialOptions, train_trial
 from fer_tune.trial import checkpoint
+from fer_tune.trial_config import derive_trial_seed
 
 Seeds = st.integers(0, 2**31 - 1)
 TINY = {"depth": 1, "width": 4, "hidden_1": 8, "hidden_2": 8, "batch_size": 8}

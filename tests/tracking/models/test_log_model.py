@@ -92,6 +92,14 @@ def test_a_model_of_an_earlier_version_is_one_network_without_views_or_temperatu
     np.testing.assert_allclose(said, expected, atol=1e-6)
 
 
+def test_views_of_a_later_version_are_refused(store: Store, address: str) -> None:
+    (description,) = _kept(store, address).rglob("description.json")
+    about = json.loads(description.read_text())
+    description.write_text(json.dumps({**about, "tta": "ten"}))
+    with pytest.raises(UserError, match="unknown views: ten"):
+        load_model(store, address)
+
+
 def test_it_carries_a_signature_an_example_and_its_requirements(store: Store, address: str) -> None:
     about = load_model(store, address).metadata
     (images,) = about.signature.inputs.inputs

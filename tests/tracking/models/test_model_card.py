@@ -1,16 +1,37 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from fer_tune.data.faces import EMOTIONS
+from fer_tune.model import FaceClassifier, FerNet
+from fer_tune.model_config import ModelConfig, TtaName
 from fer_tune.scoring.metrics import EpochResult, Scores
+from fer_tune.scoring.predictions import Predictions
 from fer_tune.tracking import tags
 from fer_tune.tracking.models.model_card import describe_weaknesses, render_model_card
 from fer_tune.tracking.queries import StudyRun, TrialRun
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
+from fer_tune.trial.model_cost import measure_cost
+from fer_tune.trial.train_and_test import TrainedModel
 from fer_tune.trial_config import BASELINE, TrialConfig
 
 CLASSES = ("cat", "dog", "owl")
+
+
+def _trained(best: EpochResult, classes: int, networks: int = 1, tta: TtaName = "none") -> Any:
+    """Return a model that gives the right class of every face a third of the probability."""
+    config = ModelConfig(depth=1, width=4, hidden_1=8, hidden_2=8)
+    members = [FerNet(config, classes) for _ in range(networks)]
+    truth = np.arange(classes)
+    probabilities = np.full((classes, classes), 2 / 3 / (classes - 1))
+    np.fill_diagonal(probabilities, 1 / 3)
+    return TrainedModel(
+        FaceClassifier(members, tta, temperature=2.0),
+        best,
+        Scores(1.0, np.diag([60] * classes) + 6),
+        Predictions.from_probabilities(truth, probabilities),
+    )
 
 
 def _weaknesses(*rows: list[int]) -> list[str]:
@@ -57,14 +78,16 @@ def test_the_card_describes_the_data_the_scores_the_weaknesses_and_the_use() -> 
         study, trial, 5, EMOTIONS, "python -m fer_tune.retrain", "0.1.0", "A note.", counts
     )
     best = EpochResult(4, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])
-    card = render_model_card(what, 2, best, Scores(1.0, np.diag([60] * 7) + 6))
+    card = render_model_card(what, 2, _trained(best, 7))
     headings = [line for line in card.splitlines() if line.startswith("#")]
     assert headings == [
-        "# A network that names 7 facial expressions",
+        "# A model that names 7 facial expressions",
         "## Data",
         "## Test scores",
+        "## Calibration",
         "## Known weaknesses",
         "## What it must not be used for",
+        "## Cost",
         "## Training",
     ]
     for part in (
@@ -75,6 +98,7 @@ def test_the_card_describes_the_data_the_scores_the_weaknesses_and_the_use() -> 
         "**Decisions about people.**",
         "epoch 4 of 5, the best by val/macro_f1",
         "learning_rate: 0.0001",
+        "the expected calibration error is 0.667; without the temperature, it is 0.",
         "Its accuracy drops on new faces: 0.900 on the training split, 0.600 on the validation",
     ):
         assert part in card
@@ -89,8 +113,31 @@ def test_the_card_says_that_the_model_trained_on_more_faces_than_the_study() -> 
     classes = (*EMOTIONS, "contempt")
     info = RetrainInfo(study, trial, 5, classes, "retrain", "0.1.0", "", counts, protocol)
     best = EpochResult(4, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])
-    card = render_model_card(info, 2, best, Scores(1.0, np.diag([60] * 8) + 6))
+    card = render_model_card(info, 2, _trained(best, 8))
     assert "faces.zip. 210 faces train. SHA-256" in card
     assert "study s trained on 70 of 210 training faces. This training uses all 210." in card
     whole = replace(info, study=replace(study, settings={}))
-    assert "70 of 210" not in render_model_card(whole, 2, best, Scores(1.0, np.diag([60] * 8) + 6))
+    assert "70 of 210" not in render_model_card(whole, 2, _trained(best, 8))
+
+
+def test_the_card_of_an_ensemble_says_what_is_averaged_and_what_that_costs() -> None:
+    marks = {tags.SOURCE: "faces.zip", tags.PROTOCOL: "As drawn.", tags.FACES_HASH: "ab" * 32}
+    study = StudyRun("s", "1", "finished", "val/macro_f1", marks, {})
+    trial = TrialRun(3, "2", "t", BASELINE, "finished", 5, {}, {})
+    info = RetrainInfo(study, trial, 5, EMOTIONS, "retrain", "0.1.0")
+    best = EpochResult(4, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])
+    one, many = _trained(best, 7), _trained(best, 7, networks=3, tta="six")
+    costs = measure_cost(one.model), measure_cost(many.model)
+    assert costs[1].parameters == 3 * costs[0].parameters
+    assert costs[1].multiply_adds == 18 * costs[0].multiply_adds
+    convolution, linear = 48 * 48 * 9 * 4, 4 * 24 * 24 * 8 + 8 * 8 + 8 * 7
+    assert costs[0].multiply_adds == convolution + linear
+    card = render_model_card(info, None, many)
+    for part in (
+        "trained again for 5 epochs with the seeds 0 to 2",
+        "It is the mean over 3 networks and 6 views of a face.",
+        f"{costs[1].multiply_adds / 1e6:,.1f} M multiply-adds",
+        "Each network has the weights of its best epoch of 5 by val/macro_f1",
+    ):
+        assert part in card
+    assert "It is the mean over" not in render_model_card(info, 0, one)

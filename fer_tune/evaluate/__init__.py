@@ -1,0 +1,1 @@
+"""The command evaluate: scores of a model on labelled faces."""

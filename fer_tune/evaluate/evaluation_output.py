@@ -1,0 +1,104 @@
+"""An evaluation as lines and tables for people, and as JSON for programs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from fer_tune.report.evaluation_section import describe_other_faces, describe_scores
+from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.scoring.metric_estimates import Estimate
+from fer_tune.scoring.significance import McNemarResult
+from fer_tune.terminal.formatting import build_borderless_table
+
+_SHOWN_MISTAKES = 10
+_MAX_MATRIX_CLASSES = 12  # more do not fit a terminal
+
+
+def print_evaluation(console: Console, evaluation: Evaluation) -> None:
+    """Print scores, the table of classes, the confusion matrix and the worst mistakes."""
+    for line in (describe_scores(evaluation), *describe_other_faces(evaluation), ""):
+        console.print(line)
+    headers = ["class", "precision", "recall", "F1", "faces"]
+    rows = [
+        [own.name, f"{own.precision:.2f}", f"{own.recall:.2f}", f"{own.f1:.2f}", f"{own.faces:,}"]
+        for own in evaluation.by_class
+    ]
+    console.print(build_borderless_table(headers, rows, optional=(1, 2)))
+    confusion, classes = evaluation.scores.confusion, evaluation.classes
+    if len(classes) <= _MAX_MATRIX_CLASSES:
+        console.print("\nConfusion matrix (rows: true classes, columns: predicted classes):")
+        counts = [[name, *map(str, row)] for name, row in zip(classes, confusion, strict=True)]
+        console.print(build_borderless_table(["", *classes], counts))
+    mistakes = _list_mistakes(evaluation, _SHOWN_MISTAKES)
+    console.print("\nThe most confident mistakes:" if mistakes else "\nNo mistakes.")
+    shown = [[each["face"], each["truth"], each["predicted"], each["shown"]] for each in mistakes]
+    if shown:
+        headers = ["face", "true class", "predicted", "probability"]
+        console.print(build_borderless_table(headers, shown))
+
+
+def to_json(
+    evaluation: Evaluation,
+    about: Mapping[str, object],
+    predictions: Evaluation | None,
+    comparison: McNemarResult | None,
+) -> str:
+    """Return one JSON object.
+
+    about: what is said of the model, the faces and the run; the first keys.
+    predictions: evaluation of the predictions that the model is compared with.
+    """
+    others = evaluation.without_duplicates
+    values = {
+        **about,
+        **_summarize(evaluation),
+        "trained_on": evaluation.duplicates,
+        "without_duplicates": others and _summarize(others),
+        "mistakes": [
+            {key: value for key, value in each.items() if key != "shown"}
+            for each in _list_mistakes(evaluation, len(evaluation.predictions.truth))
+        ],
+        "predictions": predictions and _summarize(predictions),
+        "comparison": comparison and {**comparison._asdict(), "verdict": comparison.verdict},
+    }
+    return json.dumps(values, indent=2)
+
+
+def _summarize(evaluation: Evaluation) -> dict[str, object]:
+    *by_class, mean = evaluation.by_class
+    return {
+        "faces": mean.faces,
+        "accuracy": _to_dict(evaluation.accuracy),
+        "macro_f1": _to_dict(evaluation.macro_f1),
+        "calibration_error": evaluation.calibration_error,
+        "classes": {
+            own.name: {
+                **{name: _to_dict(getattr(own, name)) for name in ("precision", "recall", "f1")},
+                "faces": own.faces,
+            }
+            for own in by_class
+        },
+        "confusion": evaluation.scores.confusion.tolist(),
+    }
+
+
+def _to_dict(estimate: Estimate) -> dict[str, float]:
+    assert estimate.interval is not None
+    return {"value": estimate.value, **estimate.interval._asdict()}
+
+
+def _list_mistakes(evaluation: Evaluation, limit: int) -> Sequence[dict[str, Any]]:
+    predictions, classes = evaluation.predictions, evaluation.classes
+    assert predictions.names is not None
+    return [
+        {
+            "face": str(predictions.names[index]),
+            "truth": classes[predictions.truth[index]],
+            "predicted": classes[predictions.predicted[index]],
+            "probability": round(float(predictions.probability[index]), 6),
+            "shown": f"{predictions.probability[index]:.2f}",
+        }
+        for index in evaluation.find_worst_mistakes(limit)
+    ]

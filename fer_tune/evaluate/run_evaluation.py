@@ -1,0 +1,223 @@
+"""An evaluation from the reading of the faces to its record in MLflow."""
+
+from argparse import Namespace
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from rich.console import Console
+
+from fer_tune.common import atomic
+from fer_tune.common.console import create_console, show_step
+from fer_tune.common.errors import UserError, explain_os_errors
+from fer_tune.common.safe_text import escape_unprintable, pluralize
+from fer_tune.common.version import read_code_version
+from fer_tune.data.demo.demo_splits import DEMO_SOURCE, DEMO_WARNING
+from fer_tune.data.exact_duplicates import has_duplicate
+from fer_tune.data.faces import Faces, SplitName, Splits, hash_faces
+from fer_tune.data.load import load_decoded, split_decoded
+from fer_tune.data.read_options import ReadOptions
+from fer_tune.data.split import select_split
+from fer_tune.evaluate.evaluation_output import print_evaluation, to_json
+from fer_tune.evaluate.match_classes import match_classes
+from fer_tune.evaluate.read_predictions import read_predictions
+from fer_tune.evaluate.training_faces import describe_overlap, find_training_faces
+from fer_tune.report.evaluation_section import build_evaluation_section, describe_scores
+from fer_tune.report.page import render_sections
+from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.scoring.predictions import Predictions
+from fer_tune.scoring.significance import McNemarResult, run_mcnemar_test
+from fer_tune.tracking.evaluation_run import (
+    EvaluatedModel,
+    EvaluationInfo,
+    find_evaluated_model,
+    log_evaluation,
+)
+from fer_tune.tracking.models.log_model import load_model
+from fer_tune.tracking.registry import find_default_model_uri
+from fer_tune.tracking.store import Store, open_store
+from fer_tune.tracking.ui_view_and_links import build_run_url, build_ui_command
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SplitChoice = SplitName | Literal["all"] | None  # None: test, or all without splits
+
+
+@dataclass(frozen=True, eq=False)
+class _LabelledFaces:
+    """The faces that are evaluated, and what is known of their data set.
+
+    source: the data set, for people.
+    splits: those that a study makes of the data set; None if it cannot.
+    known: names of all faces of the data set.
+    """
+
+    faces: Faces
+    classes: tuple[str, ...]
+    source: str
+    split: str
+    splits: Splits | None
+    known: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Result:
+    """Everything that is printed and recorded.
+
+    faces: those of the evaluation.
+    overlap: sentence on the faces that the model trained on.
+    theirs: evaluation of the predictions that the model is compared with, with their file.
+    """
+
+    model: EvaluatedModel
+    data: _LabelledFaces
+    faces: Faces
+    evaluation: Evaluation
+    overlap: str
+    notes: tuple[str, ...]
+    theirs: Evaluation | None
+    predictions_file: Path | None
+
+    @cached_property
+    def comparison(self) -> McNemarResult | None:
+        """The test of the model against the other predictions."""
+        if self.theirs is None:
+            return None
+        ours, theirs = self.evaluation.predictions, self.theirs.predictions
+        return run_mcnemar_test(ours.truth, ours.predicted, theirs.predicted)
+
+    @property
+    def comparison_lines(self) -> list[str]:
+        if self.theirs is None:
+            return []
+        return [
+            f"Predictions in {self.predictions_file}: {describe_scores(self.theirs)}",
+            f"Against these predictions, the model is {self.comparison}.",
+        ]
+
+
+def run_evaluation(args: Namespace, command: str) -> None:
+    """Evaluate a model as the command line says; print and record the results.
+
+    command: the command line, for the record.
+    Raises UserError for everything that the user can correct.
+    """
+    console, options = create_console(), ReadOptions(args.skip_bad, args.labels)
+    with show_step(console, "reading the faces"):
+        data = _load_faces(args.data, options, args.split)
+    with show_step(console, "loading the model"):
+        store = open_store(args.tracking_uri, create=False)
+        uri = args.model or find_default_model_uri(store)
+        network, model = load_model(store, uri), find_evaluated_model(store, uri)
+    with show_step(console, f"predicting {pluralize(len(data.faces), 'face')}"):
+        probabilities = cast("DataFrame", network.predict(data.faces.images))
+    result = _evaluate(store, args, data, model, probabilities)
+    page = _render_page(result)
+    if args.output:
+        advice = "name another file with --output"
+        with explain_os_errors(f"{args.output} cannot be written", advice):
+            atomic.write_file(args.output, page.encode())
+    if not args.json:
+        _print_result(console, result)
+    with show_step(console, "storing the results"):
+        run_id = _log_result(store, result, args, command, page)
+    if args.json:
+        about = {"model": uri, "version": model.version, "data": data.source, "split": data.split}
+        about |= {"run": run_id, "notes": result.notes}
+        print(to_json(result.evaluation, about, result.theirs, result.comparison))
+        return
+    ui = build_ui_command(store)
+    console.print(f"Run: {build_run_url(store, run_id)}", soft_wrap=True)
+    console.print(f"To open it, start the MLflow UI: {ui}" if ui else "", soft_wrap=True)
+
+
+def _load_faces(path: Path | None, options: ReadOptions, split: SplitChoice) -> _LabelledFaces:
+    decoded, origin = load_decoded(path, options)
+    source = escape_unprintable(origin.name) if origin else DEMO_SOURCE
+    chosen = split or ("test" if decoded.has_splits else "all")
+    try:
+        splits = split_decoded(decoded, origin)
+    except UserError:  # too few faces for a study are enough for an evaluation
+        splits = None
+    faces = select_split(decoded, chosen, source)
+    known = tuple(str(name) for own in decoded.splits.values() for name in own.names)
+    notes = decoded.notes if origin else (DEMO_WARNING, *decoded.notes)
+    return _LabelledFaces(faces, decoded.classes, source, chosen, splits, known, notes)
+
+
+def _evaluate(
+    store: Store,
+    args: Namespace,
+    data: _LabelledFaces,
+    model: EvaluatedModel,
+    table: "DataFrame",  # (N, classes of the model) probabilities
+) -> _Result:
+    """Score the predictions for the faces of the classes that data and model share."""
+    shared = match_classes(data.classes, list(table.columns), data.faces)
+    faces, is_shared = shared.select_faces(data.faces)
+    probabilities = shared.select_probabilities(table.to_numpy()[is_shared])
+    training, reason = find_training_faces(store, model, data.splits)
+    is_duplicate = None if training is None else has_duplicate(faces.images, training.images)
+    predictions = Predictions.from_probabilities(faces.labels, probabilities, names=faces.names)
+    evaluation, theirs = Evaluation(shared.names, predictions, is_duplicate), None
+    if args.predictions:
+        labels = ReadOptions(labels=args.labels).class_names
+        read = read_predictions(args.predictions, faces, data.known, shared.names, labels)
+        theirs = Evaluation(shared.names, read, is_duplicate)
+    overlap = describe_overlap(evaluation.duplicates, len(faces), reason)
+    notes = (*data.notes, *shared.notes)
+    return _Result(model, data, faces, evaluation, overlap, notes, theirs, args.predictions)
+
+
+def _describe_faces(result: _Result) -> str:
+    data, model = result.data, result.model
+    version = f" ({model.version})" if model.version and "@" in model.uri else ""
+    split = "all faces" if data.split == "all" else f"{data.split} split"
+    return f"Model: {model.uri}{version}. Faces: {data.source}, {split}."
+
+
+def _render_page(result: _Result) -> str:
+    findings = [result.overlap, *result.notes, *result.comparison_lines]
+    section = build_evaluation_section("Scores", result.evaluation, result.faces, findings=findings)
+    heading = f"Evaluation of {result.model.version or result.model.uri}"
+    return render_sections(heading, _describe_faces(result), [section])
+
+
+def _print_result(console: Console, result: _Result) -> None:
+    for line in (result.overlap, _describe_faces(result), *result.notes):
+        console.print(line, style="bold reverse" if line == DEMO_WARNING else "")
+    print_evaluation(console, result.evaluation)
+    for line in ("", *result.comparison_lines):
+        console.print(line)
+
+
+def _log_result(store: Store, result: _Result, args: Namespace, command: str, page: str) -> str:
+    data, metrics = result.data, dict[str, float]()
+    if result.theirs and result.comparison:
+        metrics = result.theirs.build_metrics("predictions")
+        metrics |= result.comparison.build_metrics("predictions")
+    if result.evaluation.duplicates is not None:
+        metrics["eval/trained_on"] = result.evaluation.duplicates
+    if others := result.evaluation.without_duplicates:
+        metrics["eval/accuracy_without_twins"] = others.scores.accuracy
+    settings = {
+        "data": args.data and str(args.data.absolute()),
+        "split": data.split,
+        "faces": len(result.evaluation.predictions.truth),
+        "labels": args.labels,
+        "skip_bad": args.skip_bad,
+        "predictions": args.predictions and str(args.predictions.absolute()),
+    }
+    info = EvaluationInfo(
+        data.source,
+        data.split,
+        hash_faces(data.classes, [data.faces]),
+        read_code_version(),
+        command,
+        settings,
+        metrics,
+    )
+    return log_evaluation(store, result.model, result.evaluation, info, page)

@@ -1,0 +1,53 @@
+"""The faces that a model was trained on, if they are at hand."""
+
+from typing import TYPE_CHECKING
+
+from fer_tune.common.errors import UserError
+from fer_tune.data.faces import Faces, Splits
+from fer_tune.data.load import reload_splits
+from fer_tune.tracking import tags
+from fer_tune.tracking.queries import find_study
+from fer_tune.tracking.store import Store, summarize_error
+
+if TYPE_CHECKING:
+    from fer_tune.tracking.evaluation_run import EvaluatedModel
+
+
+def find_training_faces(
+    store: Store, model: "EvaluatedModel", splits: Splits | None
+) -> tuple[Faces | None, str]:
+    """Return the training faces of a model; None and the reason if they are not at hand.
+
+    They are those of the evaluated data set, or they are where its study read them. A hash decides.
+
+    splits: those that a study makes of the evaluated data set; None if it cannot.
+    """
+    wanted, study_name = (model.marks.get(tag) for tag in (tags.FACES_HASH, tags.RETRAINED_STUDY))
+    if wanted is None or study_name is None:
+        return None, "its training is not recorded"
+    if splits and splits.content_hash() == wanted:
+        return splits.train, ""
+    source = model.marks.get(tags.SOURCE, "its training faces")
+    try:
+        study = find_study(store, study_name)
+        splits = reload_splits(study.data, study.read_options)
+    except UserError as error:
+        return None, f"{source} cannot be read ({summarize_error(error)})"
+    if splits.content_hash() != wanted:
+        return None, f"{source} has changed since the training"
+    return splits.train, ""
+
+
+def describe_overlap(duplicates: int | None, faces: int, reason: str) -> str:
+    """Return a sentence on how many of the evaluated faces the model trained on.
+
+    duplicates: exact duplicates of training faces; None if they are not known.
+    reason: why they are not known.
+    """
+    if duplicates is None:
+        return f"It is not known whether the model trained on some of these faces: {reason}."
+    if not duplicates:
+        return f"The model trained on none of these {faces:,} faces (exact duplicates count)."
+    verb = "is an exact duplicate" if duplicates == 1 else "are exact duplicates"
+    share = f"{duplicates:,} of these {faces:,} faces ({duplicates / faces:.1%})"
+    return f"The model trained on {share}, which {verb} of its training faces."

@@ -1,0 +1,1 @@
+"""The command `export`: a model as an ONNX file, for programs without PyTorch."""

@@ -1,0 +1,1 @@
+"""The command `studies`: list, rename and delete studies."""

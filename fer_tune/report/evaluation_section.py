@@ -1,0 +1,97 @@
+"""The section on a model's predictions for labelled faces: scores, mistakes and calibration."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from fer_tune.data.faces import Faces
+from fer_tune.report.class_scores import build_score_table, plot_confusion_matrix
+from fer_tune.report.plotting import PALE, draw_picture
+from fer_tune.report.predicted_faces import build_mistake_sheet
+from fer_tune.report.section import Picture, Section, Table
+from fer_tune.scoring.calibration import BINS, bin_by_confidence
+from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.scoring.predictions import Predictions
+
+NOTE = (
+    "The numbers in brackets and after ± are 95 % bootstrap intervals over the faces. For the "
+    f"calibration, the faces are divided into {BINS} bins by the probability of the predicted "
+    "class. Each bar is the accuracy in a bin. If probabilities can be believed, it ends at the "
+    "dashed line. The expected calibration error is the mean distance from this line (Guo et al. "
+    "2017, On Calibration of Modern Neural Networks). The lower panel shows how many faces are in "
+    "each bin."
+)
+
+
+def build_evaluation_section(
+    title: str,
+    evaluation: Evaluation,
+    faces: Faces | None,
+    *,
+    findings: Sequence[str] = (),
+    tables: Sequence[Table] = (),
+) -> Section:
+    """Return the section.
+
+    faces: those of the evaluation, in its order; None if they are not available.
+    findings: further sentences, each a paragraph.
+    tables: further tables, shown first.
+    """
+    classes, predictions = evaluation.classes, evaluation.predictions
+    pictures = [plot_confusion_matrix("evaluated", classes, evaluation.scores.confusion)]
+    if predictions.probabilities is not None:
+        pictures.append(_plot_reliability(predictions))
+    scores = build_score_table(classes, evaluation.scores.confusion, with_paper=False)
+    sheets = [build_mistake_sheet(evaluation, faces)] if faces is not None else []
+    return Section(
+        title,
+        describe_scores(evaluation),
+        NOTE,
+        pictures,
+        [*tables, scores],
+        findings=[*describe_other_faces(evaluation), *findings],
+        sheets=sheets,
+    )
+
+
+def describe_scores(evaluation: Evaluation) -> str:
+    """Return accuracy, macro F1 and calibration in sentences."""
+    faces = len(evaluation.predictions.truth)
+    scores = f"Accuracy {evaluation.accuracy}, macro F1 {evaluation.macro_f1}, on {faces:,} faces."
+    return f"{scores} {evaluation.describe_calibration()}".strip()
+
+
+def describe_other_faces(evaluation: Evaluation) -> list[str]:
+    """Return a sentence on the faces that the model did not train on; none without a difference."""
+    others = evaluation.without_duplicates
+    if others is None:
+        return []
+    return [
+        f"Without {evaluation.duplicates:,} exact duplicates of training faces: accuracy "
+        f"{others.accuracy}, macro F1 {others.macro_f1}."
+    ]
+
+
+def _plot_reliability(predictions: Predictions) -> Picture:
+    assert predictions.probabilities is not None
+    bins = bin_by_confidence(predictions.probabilities, predictions.truth)
+    edges, count = np.arange(BINS) / BINS, np.maximum(bins.faces, 1)
+    accuracy = bins.correct / count
+
+    def plot_panels(axes: list[Axes]) -> None:
+        axes[0].bar(edges, accuracy, 1 / BINS, align="edge", color=PALE)
+        axes[0].plot([0, 1], [0, 1], "--", color="black")
+        axes[0].set_ylim(0, 1)
+        axes[0].set_ylabel("accuracy")
+        axes[1].bar(edges, bins.faces, 1 / BINS, align="edge", color=PALE)
+        axes[1].set_ylabel("faces")
+        axes[1].set_xlabel("probability of the predicted class")
+        axes[1].set_xlim(0, 1)
+
+    alt = "Reliability: accuracy by the probability of the predicted class. " + ", ".join(
+        f"{edge:.2f}: {value:.0%}"
+        for edge, value, faces in zip(edges, accuracy, bins.faces, strict=True)
+        if faces
+    )
+    return draw_picture("reliability", alt, plot_panels, height=3.6, panels=2)

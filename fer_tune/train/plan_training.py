@@ -1,0 +1,140 @@
+"""The plan of a training: the study of one trial that records it, its faces and its seeds."""
+
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from fer_tune import defaults
+from fer_tune.common.errors import UserError
+from fer_tune.data.demo.demo_splits import DEMO_SOURCE
+from fer_tune.data.faces import Splits
+from fer_tune.data.resampling import count_epoch_faces
+from fer_tune.data.subsample import describe_sample, draw_stratified_sample
+from fer_tune.events import TrialStarted
+from fer_tune.search.metric_check import check_metric
+from fer_tune.search.study_store import format_store_address
+from fer_tune.study.records.settings import SINGLE_TRAINING, StudySettings, read_settings
+from fer_tune.study.records.study_storage import StudyStorage
+from fer_tune.study.records.trial_record import BASELINE_TRIAL, format_trial_label
+from fer_tune.train.read_configuration import build_space
+from fer_tune.trial_config import BASELINE, TrialConfig, count_steps_per_epoch, derive_trial_seed
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPlan:
+    """A study of one trial, and how its configuration is trained.
+
+    sample: the faces; its training split is the sample of `--train-faces`.
+    started: the start of the trial.
+    seeds: number of trainings.
+    repeats_trial: whether the first training has the seed of a trial of a search.
+    """
+
+    settings: StudySettings
+    storage: StudyStorage
+    sample: Splits
+    started: TrialStarted
+    seeds: int
+    repeats_trial: bool
+
+    @property
+    def plain_seed(self) -> int | None:
+        """The first seed; None if it follows from the study's seed and the trial's number."""
+        return None if self.repeats_trial else self.settings.seed
+
+    @property
+    def first_seed(self) -> int:
+        """The seed of the first training."""
+        if self.repeats_trial:
+            return derive_trial_seed(self.settings.seed, self.started.number)
+        return self.settings.seed
+
+    @property
+    def faces_params(self) -> Mapping[str, object]:
+        """Which training faces are drawn, for the runs in MLflow; empty for all, drawn as usual."""
+        params = {"train_faces": self.settings.train_faces, "faces_seed": self.settings.seed}
+        if self.settings.train_faces:
+            return params
+        return {"faces_seed": self.settings.seed} if self.repeats_trial else {}
+
+
+def make_plan(
+    args: Namespace, storage: StudyStorage, splits: Splits, config: TrialConfig
+) -> TrainingPlan:
+    """Return the plan for the options of `train`.
+
+    Raises UserError if the name is taken, or if `--resume` names a study with other options.
+    """
+    settings = _make_settings(args, storage, splits, config)
+    if args.resume:
+        _check_resumed(storage, settings)
+    else:
+        storage.check_name_available(settings.name)
+    seed, number = args.seed
+    size = settings.train_faces or len(splits.train)
+    sample = replace(
+        splits,
+        train=draw_stratified_sample(splits.train, size, seed),
+        protocol=f"{splits.protocol} {describe_sample(len(splits.train), size)}".rstrip(),
+    )
+    if number is None:
+        number = BASELINE_TRIAL if config == BASELINE else BASELINE_TRIAL + 1
+    point = {
+        name: value
+        for name, value in config.model_dump().items()
+        if name in settings.space.parameters
+    }
+    faces = count_epoch_faces(config.data_plan, sample.train.labels)
+    started = TrialStarted(
+        number=number,
+        name=format_trial_label(number, point),
+        config=config,
+        faces_per_epoch=faces,
+        steps_per_epoch=count_steps_per_epoch(faces, config),
+    )
+    repeats_trial = args.seed[1] is not None
+    return TrainingPlan(settings, storage, sample, started, args.seeds, repeats_trial)
+
+
+def _make_settings(
+    args: Namespace, storage: StudyStorage, splits: Splits, config: TrialConfig
+) -> StudySettings:
+    name = args.resume or args.study or f"train-{time.strftime('%m%d-%H%M%S')}"
+    if splits.source == DEMO_SOURCE and not name.startswith("demo"):
+        name = f"demo-{name}"
+    storage.fetch_study(name)
+    return StudySettings(
+        name=name,
+        space_name=SINGLE_TRAINING,
+        space=build_space(config),
+        data=splits.origin,
+        skip_bad=args.skip_bad,
+        labels=args.labels,
+        faces_hash=splits.content_hash(),
+        train_faces=args.train_faces,
+        trials=1,
+        epochs=args.epochs,
+        scheduler="none",
+        grace=defaults.GRACE,
+        reduction=defaults.REDUCTION,
+        metric=check_metric(args.metric, splits.classes),
+        seed=args.seed[0],
+        tracking_uri=format_store_address(args.tracking_uri, storage, name),
+    )
+
+
+def _check_resumed(storage: StudyStorage, settings: StudySettings) -> None:
+    """Raise UserError if the study in the storage is another one than the options describe."""
+    own = read_settings(storage.local_dir, settings.name)[1]
+    if own.space_name != SINGLE_TRAINING:
+        advice = f"continue it with python -m fer_tune.search --resume {own.name}"
+        raise UserError(f"study {own.name} is a search; {advice}")
+    recorded, given = (
+        each.model_dump(exclude={"data", "tracking_uri"}) for each in (own, settings)
+    )
+    if different := [name for name in recorded if recorded[name] != given[name]]:
+        raise UserError(
+            f"--resume {own.name}: it began with another {different[0]}; repeat the options of "
+            "the command that began it, which MLflow has in command.txt of its run"
+        )

@@ -1,0 +1,74 @@
+"""The training of one configuration, recorded as a study of one trial."""
+
+from argparse import Namespace
+from dataclasses import replace
+
+from rich.console import Console
+
+from fer_tune.common.console import show_step
+from fer_tune.common.errors import UserError
+from fer_tune.common.version import read_code_version
+from fer_tune.data.faces import SPLIT_NAMES
+from fer_tune.data.load import collect_remarks, load_splits
+from fer_tune.data.read_options import ReadOptions
+from fer_tune.retrain.run_retraining import run_retraining
+from fer_tune.retrain.train_seeds import RetrainSpec
+from fer_tune.search.study_info import build_study_info
+from fer_tune.study.records.study_storage import open_storage
+from fer_tune.tracking import tags
+from fer_tune.tracking.queries import find_study, find_trial
+from fer_tune.tracking.store import Store, open_store
+from fer_tune.tracking.study_and_retrain_info import RetrainInfo
+from fer_tune.train.plan_training import TrainingPlan, make_plan
+from fer_tune.train.read_configuration import read_configuration
+from fer_tune.train.single_trial_study import open_single_trial_study
+
+
+def run_training(console: Console, args: Namespace, command: str) -> None:
+    """Train the configuration with each seed, test and compare the models, and register the best.
+
+    args: the parsed command line of `train`.
+    command: the command line, for the records.
+    Raises UserError for a mistake in the options, or if the training diverges.
+    """
+    config = read_configuration(args)
+    with show_step(console, "reading the faces"):
+        splits = load_splits(args.data, ReadOptions(args.skip_bad, args.labels))
+    plan = make_plan(args, open_storage(args.storage), splits, config)
+    with show_step(console, "connecting to MLflow"):
+        store = open_store(args.tracking_uri)
+    info = build_study_info(plan.settings, splits, command, str(plan.storage))
+    info = replace(info, training_seed=plan.plain_seed)
+    try:
+        with open_single_trial_study(
+            store, plan.storage, plan.settings, info, plan.started
+        ) as study:
+            spec = replace(_make_spec(store, plan, command), on_epoch=study.record_epoch)
+            run_retraining(console, store, spec, args)
+    except KeyboardInterrupt:
+        hint = command if args.resume else f"{command} --resume {plan.settings.name}"
+        console.print(f"Stopped. To continue after the last epoch: {hint}", soft_wrap=True)
+        raise
+    except ArithmeticError as error:  # it diverged
+        problem = f"study {plan.settings.name}: {error}"
+        raise UserError(f"{problem}; try a smaller learning_rate") from error
+
+
+def _make_spec(store: Store, plan: TrainingPlan, command: str) -> RetrainSpec:
+    settings, splits = plan.settings, plan.sample
+    study = find_study(store, settings.name)
+    size = len(splits.classes)
+    info = RetrainInfo(
+        study=study,
+        trial=find_trial(store, study, plan.started.number),
+        epochs=settings.epochs,
+        classes=splits.classes,
+        command=command,
+        code_version=read_code_version(),
+        note="\n\n".join(collect_remarks(splits)),
+        counts={str(n): splits[n].count_by_class(size).tolist() for n in SPLIT_NAMES},
+        protocol=study.tags[tags.PROTOCOL],
+        faces_params=plan.faces_params,
+    )
+    plan_seed = None if plan.plain_seed is not None else settings.seed
+    return RetrainSpec(info, splits, plan.storage, plan.seeds, plan.first_seed, plan_seed)

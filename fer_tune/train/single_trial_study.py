@@ -1,0 +1,115 @@
+"""A study of one trial, whose epochs come from outside: its event log and its runs in MLflow."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from fer_tune.common.disk_or_bucket import DiskDirectory
+from fer_tune.common.errors import UserError
+from fer_tune.common.lock import LOCK, hold_lock
+from fer_tune.events import (
+    Ending,
+    EpochEnded,
+    Event,
+    Observer,
+    TrialEnded,
+    TrialStarted,
+    current_time_ms,
+)
+from fer_tune.scoring.metrics import EpochResult
+from fer_tune.study.ranking import format_pareto_front_csv
+from fer_tune.study.records import event_log
+from fer_tune.study.records.settings import FILE, StudySettings
+from fer_tune.study.records.study_storage import StudyStorage
+from fer_tune.terminal.study_summary import render_summary
+from fer_tune.tracking.recorder import EventRecorder
+from fer_tune.tracking.store import Store, summarize_error
+from fer_tune.tracking.study_and_retrain_info import StudyInfo
+from fer_tune.tracking.study_run import StudyEnded
+
+
+class SingleTrialStudy:
+    """An open study of one trial. Every event goes into the event log first, then to MLflow."""
+
+    def __init__(
+        self,
+        store: Store,
+        storage: StudyStorage,
+        settings: StudySettings,
+        info: StudyInfo,
+        *,
+        resume: bool,
+    ) -> None:
+        self._settings, self._folder = settings, storage.local_dir / settings.name
+        self._recorder = EventRecorder(store, info, resume)
+        # MLflow may lack the last events of a training that was killed.
+        self._recorder.record_events(list(event_log.read_events(self._folder)))
+        self.log = event_log.EventLog(self._folder)
+        self._observers: list[Observer] = [self.log, *storage.open_bucket_logs(settings.name)]
+
+    def start(self, started: TrialStarted) -> None:
+        """Record the start of the trial, or its resumption if it has not ended for good."""
+        if not any(trial.has_final_status for trial in event_log.read_trials(self._folder)):
+            self._send(started)
+
+    def _send(self, event: Event) -> None:
+        for observer in self._observers:
+            observer.on_event(event)
+        self._recorder.record_events([event])
+
+    def record_epoch(self, result: EpochResult) -> None:
+        """Record an epoch, and the trial's end after the last; none is recorded twice."""
+        (trial,) = event_log.read_trials(self._folder)
+        if len(trial.history) < result.epoch:
+            self._send(EpochEnded(number=trial.number, result=result))
+        if result.epoch == self._settings.epochs and trial.ending is None:
+            self._send(TrialEnded(number=trial.number, ending="finished"))
+
+    def end(self, ending: Ending, error: str | None = None) -> None:
+        """End the study, and the trial if it has not ended."""
+        (trial,) = event_log.read_trials(self._folder)
+        if trial.ending is None:
+            error = error if ending == "failed" else None
+            self._send(TrialEnded(number=trial.number, ending=ending, error=error))
+        trials, metric = event_log.read_trials(self._folder), self._settings.metric
+        summary = render_summary(trials, self._settings)
+        csv = format_pareto_front_csv(trials, metric, self._settings.space)
+        self._recorder.record_events([StudyEnded(ending, summary, current_time_ms(), csv)])
+
+
+@contextmanager
+def open_single_trial_study(
+    store: Store,
+    storage: StudyStorage,
+    settings: StudySettings,
+    info: StudyInfo,
+    started: TrialStarted,
+) -> Iterator[SingleTrialStudy]:
+    """Begin or resume the study, and end it with the context. If it cannot begin, nothing is left.
+
+    started: the start of its trial.
+    Raises UserError if it runs already, or if MLflow or the storage fails.
+    """
+    from mlflow.exceptions import MlflowException
+
+    folder = storage.local_dir / settings.name
+    resume = (folder / FILE).exists()
+    with hold_lock(folder / LOCK, f"study {settings.name}"):
+        try:
+            storage.write_settings(settings)
+            study = SingleTrialStudy(store, storage, settings, info, resume=resume)
+        except (MlflowException, UserError) as error:
+            if not resume:
+                storage.delete_settings(settings.name)
+                DiskDirectory(folder).delete(LOCK)
+                DiskDirectory(folder).delete_if_empty()
+            raise UserError(summarize_error(error)) from error
+        with closing(study.log):
+            study.start(started)
+            try:
+                yield study
+            except BaseException as error:
+                is_failed = isinstance(error, ArithmeticError)
+                study.end("failed" if is_failed else "interrupted", traceback.format_exc())
+                raise
+            study.end("finished")

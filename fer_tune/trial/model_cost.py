@@ -1,0 +1,47 @@
+"""The cost of a model: its size, and the work and time of a face."""
+
+import time
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from fer_tune.data.faces import SIDE
+from fer_tune.model import FaceClassifier, count_parameters
+
+_FACES = 64  # that are predicted at once
+_REPEATS = 3
+
+
+class ModelCost(NamedTuple):
+    """The cost of a model.
+
+    multiply_adds: of convolutions and linear layers, for one face in all its views.
+    seconds: time of one face, if it is predicted together with others.
+    conditions: where the time was measured.
+    """
+
+    parameters: int
+    multiply_adds: int
+    seconds: float
+    conditions: str
+
+
+def measure_cost(model: FaceClassifier) -> ModelCost:
+    """Return the cost of a model on its device."""
+    fused, device = model.fuse_for_evaluation(), next(model.parameters()).device
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        fused(torch.zeros(1, SIDE, SIDE, dtype=torch.uint8, device=device))
+    faces, samples = np.zeros((_FACES, SIDE, SIDE), np.uint8), []
+    for _ in range(_REPEATS):
+        began = time.perf_counter()
+        fused.predict_probabilities(faces)
+        samples.append((time.perf_counter() - began) / _FACES)
+    name = f"a CPU with {torch.get_num_threads()} threads"
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    conditions = f"on {name}, {_FACES} faces at once"
+    flops = counter.get_total_flops()
+    return ModelCost(count_parameters(model), flops // 2, median(samples), conditions)
