@@ -27,6 +27,7 @@ STARTS_RAY = (
     "tests/manage/test_studies_command.py",
     "tests/train/test_train.py",
     "tests/search/test_search.py",
+    "tests/test_python_api.py",
 )
 
 

@@ -15,7 +15,7 @@ from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.terminal.study_summary import SUMMARY_METRICS
-from fer_tune.tracking import queries
+from fer_tune.tracking import queries, tags
 from fer_tune.tracking.confusion_matrix import parse_confusion_csv
 from fer_tune.tracking.read_artifacts import find_text
 from fer_tune.tracking.store import Store
@@ -70,12 +70,15 @@ class ReportedStudy:
         return next((trial for trial in self.scored if trial.number == BASELINE_TRIAL), None)
 
 
-def load_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
+def load_study(
+    store: Store, name: str, storage: StudyStorage, *, all_metrics: bool = False
+) -> ReportedStudy:
     """Return the study called `name`, with the trials of its event log if the storage has it.
 
     Otherwise the trials come from MLflow. Then only the baseline and the best trial have a
     confusion matrix, at their best epoch, and only if they have ended.
 
+    all_metrics: also read the metrics that no report shows, which takes MLflow longer.
     Raises UserError if the store has no such study.
     """
     run = queries.find_study(store, name)
@@ -92,17 +95,18 @@ def load_study(store: Store, name: str, storage: StudyStorage) -> ReportedStudy:
             return ReportedStudy(run, settings.space, classes, trials, command, has_local_log=True)
     text = find_text(store, run.run_id, "space.yaml") or ""
     space = parse_space(text, f"space.yaml of {name}")
-    trials, classes = _load_from_mlflow(store, run, space.max_gap)
+    trials, classes = _load_from_mlflow(store, run, space.max_gap, all_metrics)
     return ReportedStudy(run, space, classes, trials, command)
 
 
 def _load_from_mlflow(
-    store: Store, run: queries.StudyRun, max_gap: float | None
+    store: Store, run: queries.StudyRun, max_gap: float | None, all_metrics: bool
 ) -> tuple[list[TrialRecord], tuple[str, ...]]:
-    names = tuple(dict.fromkeys([run.metric, *SUMMARY_METRICS]))
+    summary = tuple(dict.fromkeys([run.metric, *SUMMARY_METRICS]))
     runs = {trial.number: trial for trial in queries.list_trials(store, run)}
     records = list[TrialRecord]()
     for number, t in runs.items():
+        names = [name for name in t.metrics if name != tags.EPOCH] if all_metrics else summary
         history = queries.load_metric_history(store, t, names)
         own = TrialRecord(number, t.name, t.config, history, t.ending, None, **t.epoch_sizes)
         records.append(own)

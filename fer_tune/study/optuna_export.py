@@ -28,9 +28,10 @@ def export_optuna_study(
     partial = folder / atomic.make_partial_name(FILE)
     try:
         storage = JournalStorage(JournalFileBackend(str(partial)))
-        study = create_study(settings, storage=storage, study_name=settings.name)
+        study = create_study(settings.metric, storage=storage, study_name=settings.name)
         study.set_user_attr("metric", settings.metric)
-        study.add_trials(to_frozen_trials(trials, settings))
+        metric, space = settings.metric, settings.space
+        study.add_trials(to_frozen_trials(trials, metric, space, settings.known))
         atomic.move_to_final_path(partial, folder / FILE)
     except OSError as error:
         partial.unlink(missing_ok=True)

@@ -11,34 +11,40 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fer_tune.scoring.metrics import metric_direction
-from fer_tune.study.records.settings import PriorTrial, StudySettings
+from fer_tune.study.records.settings import PriorTrial
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import SearchSpace
 
 _STATES = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
-def create_study(settings: StudySettings, **options: Any) -> optuna.Study:
-    """Return an Optuna study without trials.
+def create_study(metric: str, **options: Any) -> optuna.Study:
+    """Return an Optuna study without trials, which optimises the metric.
 
     options: of `optuna.create_study`.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna.create_study(
-        direction="minimize" if metric_direction(settings.metric) == "min" else "maximize",
+        direction="minimize" if metric_direction(metric) == "min" else "maximize",
         **options,
     )
 
 
-def to_frozen_trials(records: Iterable[TrialRecord], settings: StudySettings) -> list[FrozenTrial]:
-    """Return the prior trials of the study, then those of its trials that have ended.
+def to_frozen_trials(
+    records: Iterable[TrialRecord],
+    metric: str,
+    space: SearchSpace,
+    known: Sequence[PriorTrial] = (),
+) -> list[FrozenTrial]:
+    """Return the prior trials of a study, then those of its trials that have ended.
 
     A completed trial has its score as its value, and every trial has the metric of each epoch. If
     the space limits the gap, a constraint is the excess of the gap in the best epoch.
+
+    known: the prior trials.
     """
-    metric, space = settings.metric, settings.space
     distributions = space.to_distributions()
-    trials = [_to_frozen_prior(prior, space) for prior in settings.known]
+    trials = [_to_frozen_prior(prior, space) for prior in known]
     for record in records:
         if not record.has_final_status:
             continue

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 from fer_tune.events import STATUS_WORDS, Ending
 from fer_tune.tracking import tags
 from fer_tune.tracking.mlflow_metric_names import to_best_name
+from fer_tune.tracking.queries import StudyRun, list_trials
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
+from fer_tune.tracking.trials_table import TRIALS_FILE, build_trials_dataframe
 from fer_tune.tracking.ui_view_and_links import build_study_path, build_view_tag
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ _GUIDE = """\
 | `val_f1/`, `val_precision/`, `val_recall/` | scores of each class, epoch by epoch |
 | `confusion.png` of a trial | which classes the trial confuses, at its best epoch |
 | `space.yaml`, `command.txt` | the search space, and the command that began the study |
-| `report.html`, `front.csv` | the results, and the best trials by gap, at the end |"""
+| `report.html`, `trials.csv`, `front.csv` | at the end: results, all trials, the best by gap |"""
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,13 @@ def resume_study_run(store: Store, study: StudyInfo, run: "Run") -> None:
 
 
 def end_study_run(store: Store, study: StudyInfo, run_id: str, event: StudyEnded) -> None:
-    """End the study's run, and log the summary and the Pareto front."""
+    """End the study's run, and log the summary, the Pareto front and the table of trials."""
     client, path = store.create_client(), build_study_path(store, run_id)
     client.set_tag(run_id, tags.NOTE, render_study_note(study, path, event.summary))
     if event.pareto_front_csv:
         client.log_text(run_id, event.pareto_front_csv, "front.csv")
+    trials = list_trials(store, StudyRun(study.name, run_id, event.ending, study.metric, {}, {}))
+    client.log_text(run_id, build_trials_dataframe(trials).to_csv(index=False), TRIALS_FILE)
     client.set_terminated(run_id, RUN_STATUS[event.ending], event.time)
     client.set_tag(run_id, tags.ENDED, STATUS_WORDS[event.ending])
 

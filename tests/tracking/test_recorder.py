@@ -83,7 +83,8 @@ def test_a_study_is_one_parent_run_with_its_space_and_command(
     _record(recorder, [], "finished")
     parent = store.create_client().get_run(recorder.run_id)
     assert parent.info.run_name == describe().name
-    assert _artifacts(store, recorder.run_id) == {"space.yaml", "command.txt"}
+    artifacts = {"space.yaml", "command.txt", "trials.csv"}
+    assert _artifacts(store, recorder.run_id) == artifacts
     assert parent.data.params == {"epochs": "4"}
     assert parent.data.tags[tags.SOURCE] == "demo faces"
     assert parent.data.tags[tags.SEED] == "7"

@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,7 +65,8 @@ def open_ray_session(address: str | None) -> Iterator[list[Machine]]:
             connect_to_cluster(address, _QUIET_OPTIONS)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGTERM, handler)
+        if threading.current_thread() is threading.main_thread():  # Ray replaces it only there
+            signal.signal(signal.SIGTERM, handler)
     import ray
 
     try:

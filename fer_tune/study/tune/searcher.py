@@ -74,13 +74,14 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._out_of_memory: list[_ActiveTrial] = []
         self._storage = WindowedStorage()
         sampler = _make_sampler(settings, len(previous_trials))
-        self.study = create_study(settings, sampler=sampler, storage=self._storage)
+        self.study = create_study(settings.metric, sampler=sampler, storage=self._storage)
         for record in (*paused, *self._unfinished):
             self.study.enqueue_trial(self._space.extract_point(record.config.model_dump()))
         for number, point in enumerate(settings.list_untried_first_points()):
             if number not in known:
                 self.study.enqueue_trial(point)
-        self.study.add_trials(to_frozen_trials(previous_trials, settings))
+        ended = to_frozen_trials(previous_trials, self.metric, self._space, settings.known)
+        self.study.add_trials(ended)
         for record in paused:
             self._pause_trial(self._propose_trial(record))
 
@@ -160,8 +161,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
 def preview_proposals(settings: StudySettings, count: int) -> list[Point]:
     """Return the points that the study's sampler proposes first, after the prior trials."""
-    study = create_study(settings, sampler=_make_sampler(settings, 0))
-    study.add_trials(to_frozen_trials((), settings))
+    study = create_study(settings.metric, sampler=_make_sampler(settings, 0))
+    study.add_trials(to_frozen_trials((), settings.metric, settings.space, settings.known))
     return [settings.space.suggest_point(study.ask()) for _ in range(count)]
 
 

@@ -163,6 +163,7 @@ def _run_tuner(
             callbacks=[callback],
             failure_config=tune.FailureConfig(max_failures=MAX_RETRIES),
             verbose=0,
+            progress_reporter=tune.CLIReporter(),  # Tune's for notebooks clears what was printed
         ),
     )
     try:

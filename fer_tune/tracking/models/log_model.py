@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-import fer_tune
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SIDE
 from fer_tune.model_config import ModelConfig
@@ -30,6 +29,7 @@ CARD_FILE = "model_card.md"
 _WEIGHTS, _DESCRIPTION = "weights.safetensors", "description.json"
 
 # The imports of pyfunc_model.py: files of this package, and other packages.
+_PACKAGE = Path(__file__).parents[2]
 _CODE_FILES = ("__init__.py", "model.py", "model_config.py", "data/__init__.py", "data/faces.py")
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "safetensors", "torch")
 
@@ -157,7 +157,7 @@ def _write_artifacts(folder: Path, model: "FaceClassifier", classes: Sequence[st
     for name in _CODE_FILES:
         copy = folder / "fer_tune" / name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(Path(fer_tune.__file__).parent / name, copy)
+        shutil.copyfile(_PACKAGE / name, copy)
 
 
 def _save_pyfunc(folder: Path, about: "Model", classes: Sequence[str]) -> None:
