@@ -4,19 +4,22 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
+# As in fer_tune/__main__.py.
+COMMANDS := search report retrain evaluate predict export train studies data
 
-.PHONY: help install search retrain train report evaluate predict export studies ui test test-all check lint-docker audit bench cluster-secrets lock clean
+.PHONY: help install $(COMMANDS) ui test test-all check lint-docker audit bench cluster-secrets lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make search [ARGS='--trials 20']   run a study (the first call installs everything)"
-	@echo "make retrain ARGS='--study NAME'   train a study's best trial again and evaluate it"
-	@echo "make train ARGS='--set NAME=VALUE' train one configuration of your own and evaluate it"
 	@echo "make report ARGS='--study NAME'    write a study's results as a page"
+	@echo "make retrain ARGS='--study NAME'   train a study's best trial again and evaluate it"
 	@echo "make evaluate ARGS='--data PATH'   score a model on labelled faces"
 	@echo "make predict ARGS='FILE...'        classify the expressions in images"
 	@echo "make export ARGS='--to DIR'        write a model as an ONNX file"
+	@echo "make train ARGS='--set NAME=VALUE' train one configuration of your own and evaluate it"
 	@echo "make studies [ARGS='delete NAME']  list all studies, rename one or delete one"
+	@echo "make data [ARGS='PATH']            check a set of faces"
 	@echo "make ui                            start the MLflow UI on mlruns/"
 	@echo "make test                          run make check and the tests"
 	@echo "make test-all                      run the slow tests, which make test leaves out"
@@ -38,29 +41,8 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-search: $(STAMP)
-	@$(BIN)/python -m fer_tune.search $(ARGS)
-
-retrain: $(STAMP)
-	@$(BIN)/python -m fer_tune.retrain $(ARGS)
-
-train: $(STAMP)
-	@$(BIN)/python -m fer_tune.train $(ARGS)
-
-report: $(STAMP)
-	@$(BIN)/python -m fer_tune.report $(ARGS)
-
-evaluate: $(STAMP)
-	@$(BIN)/python -m fer_tune.evaluate $(ARGS)
-
-predict: $(STAMP)
-	@$(BIN)/python -m fer_tune.predict $(ARGS)
-
-export: $(STAMP)
-	@$(BIN)/python -m fer_tune.export $(ARGS)
-
-studies: $(STAMP)
-	@$(BIN)/python -m fer_tune.manage $(ARGS)
+$(COMMANDS): $(STAMP)
+	@$(BIN)/python -m fer_tune $@ $(ARGS)
 
 ui: $(STAMP)
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \

@@ -8,19 +8,22 @@ from typing import Any
 
 from fer_tune.common import cli
 
-# Each command is a package; its `__main__` module has `main` and `build_parser`.
+# In the order of use. Each is a package; its `__main__` module has `main` and `build_parser`.
 COMMANDS = {
     "search": "run or resume a study",
-    "retrain": "train the best trial of a study again and test it",
-    "train": "train one configuration of your own and test it",
     "report": "write the results of a study as an HTML page",
+    "retrain": "train the best trial of a study again and test it",
     "evaluate": "score a model on labelled faces",
     "predict": "name the expressions in images",
     "export": "write a model as an ONNX file",
-    "data": "check a set of faces",
+    "train": "train one configuration of your own and test it",
     "studies": "list, rename and delete studies",
+    "data": "check a set of faces",
 }
-_PACKAGES = {"studies": "manage"}  # of commands that are called otherwise
+PACKAGES = {"studies": "manage"}  # of commands that are called otherwise
+# What a shell completes, by the placeholder of an argument.
+_COMPLETED_NAMES = {"STUDY": "studies", "MODEL": "models"}
+_PRINT_NAMES = "--print-names"  # the option with which the shell asks for them
 _EXAMPLES = """\
 examples:
   %(prog)s search --trials 20
@@ -34,17 +37,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if argv is None else list(argv)
     if arguments and arguments[0] in COMMANDS:
         cli.run_command(_import_command(arguments[0]).main, arguments[1:])
+    if arguments[:1] == [_PRINT_NAMES]:
+        cli.run_command(_print_names, arguments[1:])
     cli.run_command(_run_without_command, arguments)
 
 
 def _import_command(name: str) -> Any:
-    return import_module(f"fer_tune.{_PACKAGES.get(name, name)}.__main__")
+    return import_module(f"fer_tune.{PACKAGES.get(name, name)}.__main__")
+
+
+def _print_names(argv: Sequence[str] | None) -> None:
+    """Print the names of the kind that the argument names, a line for each."""
+    from fer_tune.tracking.stored_names import list_stored_names
+
+    print(*(name for kind in argv or () for name in list_stored_names(kind)), sep="\n")
 
 
 def _run_without_command(argv: Sequence[str] | None) -> None:
     """Parse options such as --help, which stand instead of a command."""
     # Only completion needs the options of all commands, and their import takes time.
-    needs_options = any(argument.startswith("--print") for argument in argv or ())
+    needs_options = any(argument.startswith("--print-c") for argument in argv or ())
     _build_parser(with_options=needs_options).parse_args(argv)
 
 
@@ -65,19 +77,34 @@ def _build_parser(*, with_options: bool) -> cli.CommandParser:
     )
     shtab.add_argument_to(options, "--print-completion", help="for this shell; see the examples")
     for name, summary in COMMANDS.items():
-        parents = [_complete_paths(_import_command(name).build_parser())] if with_options else []
+        parents = [_import_command(name).build_parser()] if with_options else []
+        for parent in parents:
+            _add_completion(parent)
         commands.add_parser(name, help=summary, parents=parents, add_help=not with_options)
     return parser
 
 
-def _complete_paths(parser: cli.CommandParser) -> cli.CommandParser:
-    """Let the shell complete arguments that are paths."""
+def _add_completion(parser: cli.CommandParser) -> None:
+    """Let the shell complete arguments that are paths or names of studies and models."""
     import shtab
 
     for action in parser._actions:
         if action.type is cli.parse_path:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
-    return parser
+        elif kind := _COMPLETED_NAMES.get(str(action.metavar)):
+            action.complete = _complete_names(kind)  # type: ignore[attr-defined]
+
+
+def _complete_names(kind: str) -> dict[str, Any]:
+    """Return how each shell completes names of a kind, for shtab."""
+    import shtab
+
+    command, function = f"fer-tune {_PRINT_NAMES} {kind}", f"_fer_tune_{kind}"
+    completion: dict[str, Any] = shtab.cmd(command)
+    # shtab lets zsh ask only once, when it loads the script.
+    completion["zsh"] = function
+    completion["preamble"]["zsh"] = f"{function}() {{ compadd -- $({command}) }}"
+    return completion
 
 
 if __name__ == "__main__":

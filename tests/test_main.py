@@ -1,10 +1,17 @@
+import os
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
-from fer_tune.__main__ import COMMANDS, main
+from fer_tune.__main__ import COMMANDS, PACKAGES, main
+from fer_tune.tracking import tags
+from fer_tune.tracking.store import open_store
+
+ROOT = Path(__file__).parents[1]
 
 # Packages whose import takes longer than a person waits for help.
 HEAVY = [
@@ -36,10 +43,33 @@ def run_main(*typed: str) -> object:
     return end.value.code
 
 
-def test_help_lists_every_command_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_command_in_one_line_and_in_the_order_of_use(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert run_main("--help") == 0
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
-    assert {tuple(line) for line in lines if line} >= set(COMMANDS.items())
+    listed = [tuple(line) for line in lines if line and line[0] in COMMANDS]
+    assert listed == list(COMMANDS.items())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_a_module_a_target_of_make_and_in_the_guide(name: str) -> None:
+    def run(*command: str) -> str:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    module = f"fer_tune.{PACKAGES.get(name, name)}"
+    usage = run(sys.executable, "-m", module, "--help")
+    assert usage.startswith(f"usage: python -m {module} ")
+    made = run("make", "--dry-run", name, "ARGS=--help")
+    assert f"python -m fer_tune {name} --help" in made
+    assert f"make {name} " in run("make", "help")
+    assert f"\n| `{name}` |" in (ROOT / "fer_tune" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_takes_the_address_of_the_tracking_store(name: str) -> None:
+    parser = import_module(f"fer_tune.{PACKAGES.get(name, name)}.__main__").build_parser()
+    assert "--tracking-uri URI" in parser.format_help()
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -117,6 +147,45 @@ def test_bash_completes_options(capsys: pytest.CaptureFixture[str]) -> None:
     )
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["--trials", "--train-faces", "--tracking-uri"]
+
+
+BASH = """
+complete_now=$(complete -p fer-tune | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+fer-tune() {{ {python} -m fer_tune "$@"; }}
+for typed in "report --study" "search --resume" "predict --model"; do
+    COMP_WORDS=(fer-tune $typed "") COMP_CWORD=3
+    $complete_now fer-tune "" "${{typed#* }}"
+    echo "${{COMPREPLY[@]}}"
+done
+"""
+
+
+def test_bash_completes_the_studies_and_models_of_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = open_store(root=tmp_path / "mlruns")
+    client = store.create_client()
+    for study in ("faces", "faces", "deleted"):
+        run = client.create_run(store.experiment_id, tags={tags.STUDY: study})
+    client.delete_run(run.info.run_id)
+    client.create_registered_model("fer_tune")
+    for version in ("1", "2"):
+        client.create_model_version("fer_tune", source=str(tmp_path))
+        client.set_registered_model_alias("fer_tune", "champion", version)
+    client.delete_model_version("fer_tune", "1")
+    run_main("--print-completion", "bash")
+    script = capsys.readouterr().out + BASH.format(python=sys.executable)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["faces", "faces", "fer_tune/2 fer_tune@champion"]
+
+
+def test_completion_reads_names_without_a_store_and_without_large_packages(tmp_path: Path) -> None:
+    typed = [sys.executable, "-c", LOADED, "--print-names", "studies"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout.split(), done.stderr.split()) == (0, [], [])
 
 
 def test_the_package_is_installed_as_fer_tune() -> None:

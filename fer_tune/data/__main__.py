@@ -7,7 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_tune.common.cli import CommandParser, format_program_name, parse_path, run_command
+from fer_tune.common.cli import (
+    CommandParser,
+    format_program_name,
+    parse_nonempty,
+    parse_path,
+    run_command,
+)
 from fer_tune.common.errors import explain_os_errors
 from fer_tune.data.audit import Audit, audit_splits
 from fer_tune.data.faces import SPLIT_NAMES, Splits
@@ -65,6 +71,8 @@ def build_parser() -> CommandParser:
     parser.add_argument("--out", type=parse_path, metavar="FOLDER", help=output_help)
     parser.add_argument("--plan", choices=DATA_PLANS, help="also plot faces of this data plan")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    uri_help = "as for the search; without effect, since the command reads no study"
+    parser.add_argument("--tracking-uri", type=parse_nonempty, metavar="URI", help=uri_help)
     return parser
 
 

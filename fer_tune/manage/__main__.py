@@ -25,7 +25,7 @@ def build_parser() -> cli.CommandParser:
     add, text = parser.add_argument, cli.parse_nonempty
     action = "delete NAME, rename OLD NEW, or list (default)"
     add("action", nargs="?", choices=list(_USAGES), default="list", help=action)
-    add("names", nargs="*", type=text, metavar="NAME", help="the study, and its new name")
+    add("names", nargs="*", type=text, metavar="STUDY", help="the study, and its new name")
     add("--yes", action="store_true", help="delete or rename without asking")
     add("--json", action="store_true", help="print the list as JSON for programs")
     add("--tracking-uri", type=text, metavar="URI", help="as for the search")

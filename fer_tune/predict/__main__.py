@@ -35,7 +35,7 @@ def build_parser() -> cli.CommandParser:
     add("files", nargs="+", type=cli.parse_path, metavar="FILE", help=files)
     default = "(default: models:/fer_tune@champion, else the newest retrained model)"
     model = f"models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID {default}"
-    add("--model", type=text, metavar="URI", help=model)
+    add("--model", type=text, metavar="MODEL", help=model)
     share = cli.make_number_parser(0, float, below=1)
     least = "say unsure if the most likely expression has a probability below P, such as 0.6"
     add("--at-least", type=share, default=0, metavar="P", help=least)

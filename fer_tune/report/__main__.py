@@ -21,7 +21,7 @@ def build_parser() -> cli.CommandParser:
     )
     add = parser.add_argument
     text, path = cli.parse_nonempty, cli.parse_path
-    add("--study", type=text, required=True, metavar="NAME", help="the study")
+    add("--study", type=text, required=True, metavar="STUDY", help="the study")
     add("--tracking-uri", type=text, metavar="URI", help="as for the search")
     storage = str(STUDIES_FOLDER)
     add("--storage", type=text, default=storage, metavar="DIR", help="as for the search")

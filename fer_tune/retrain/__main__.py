@@ -32,7 +32,7 @@ def build_parser() -> cli.CommandParser:
     )
     add, text, path = parser.add_argument, cli.parse_nonempty, cli.parse_path
     number, count = cli.make_number_parser(0, int), cli.make_number_parser(1, int)
-    add("--study", type=text, required=True, metavar="NAME", help="the study")
+    add("--study", type=text, required=True, metavar="STUDY", help="the study")
     add("--trial", type=number, metavar="N", help="the trial (default: the best one)")
     add("--epochs", type=count, metavar="N", help="epochs to train (default: those of the study)")
     add_training_options(parser)

@@ -70,7 +70,7 @@ def _add_record_options(group: argparse._ArgumentGroup) -> None:
     storage = str(defaults.STUDIES_FOLDER)
     add("--storage", type=text, default=storage, metavar="DIR", help="as for the search")
     resume = "continue this training; repeat its other options"
-    add("--resume", type=text, metavar="NAME", help=resume)
+    add("--resume", type=text, metavar="STUDY", help=resume)
 
 
 def parse_seed(text: str) -> tuple[int, int | None]:
