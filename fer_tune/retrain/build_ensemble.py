@@ -26,12 +26,12 @@ def load_or_build_ensemble(
     outcomes: Sequence[SeedOutcome],
 ) -> SeedOutcome:
     """Return the results of the networks' mean; build and log it unless this has been done."""
-    networks = len(outcomes)
-    if finished := run.find_finished_ensemble(networks):
+    seeds = spec.seed_numbers
+    if finished := run.find_finished_ensemble(seeds):
         return finished
-    with show_step(console, f"averaging {networks} networks"):
+    with show_step(console, f"averaging {len(seeds)} networks"):
         trained = average_networks(store, spec, outcomes)
-        with run.open_ensemble_run(networks) as ensemble_run:
+        with run.open_ensemble_run(seeds) as ensemble_run:
             return ensemble_run.log_outcome(trained)
 
 
@@ -46,7 +46,8 @@ def average_networks(
     members = [load_classifier(store, outcome.model_uri)[0] for outcome in outcomes]
     networks = [network for member in members for network in member.networks]
     model = FaceClassifier(networks, spec.info.tta)
-    data = build_trial_data(splits, splits.train, config.data_plan, seed=0)
+    plan_seed = spec.first_seed if spec.plan_seed is None else spec.plan_seed
+    data = build_trial_data(splits, splits.train, config.data_plan, plan_seed)
     validation = calibrate_model(model, data.validation)
     last_epoch = max(outcome.best.epoch for outcome in outcomes)
     best = measure_model(model, data, validation, last_epoch)

@@ -61,9 +61,9 @@ class RetrainRun:
         """
         return self._find_finished(self._build_seed_tags(seed))
 
-    def find_finished_ensemble(self, networks: int) -> SeedOutcome | None:
-        """Return the results of the ensemble of so many networks, as `find_finished_seed` does."""
-        return self._find_finished(self._build_ensemble_tags(networks))
+    def find_finished_ensemble(self, seeds: Sequence[int]) -> SeedOutcome | None:
+        """Return the results of the ensemble of these seeds, as `find_finished_seed` does."""
+        return self._find_finished(self._build_ensemble_tags(seeds))
 
     def _find_finished(self, match_tags: Mapping[str, str]) -> SeedOutcome | None:
         runs = _search_runs(self._store, match_tags)
@@ -74,9 +74,9 @@ class RetrainRun:
         """Create the nested run of a seed, or resume it."""
         return self._open_nested_run(f"seed {seed}", self._build_seed_tags(seed))
 
-    def open_ensemble_run(self, networks: int) -> AbstractContextManager[SeedRun]:
-        """Create the nested run of the ensemble of so many networks, or resume it."""
-        return self._open_nested_run(f"ensemble of {networks}", self._build_ensemble_tags(networks))
+    def open_ensemble_run(self, seeds: Sequence[int]) -> AbstractContextManager[SeedRun]:
+        """Create the nested run of the ensemble of these seeds, or resume it."""
+        return self._open_nested_run(f"ensemble of {len(seeds)}", self._build_ensemble_tags(seeds))
 
     @contextmanager
     def _open_nested_run(self, name: str, match_tags: Mapping[str, str]) -> Iterator[SeedRun]:
@@ -119,8 +119,8 @@ class RetrainRun:
     def _build_seed_tags(self, seed: int) -> dict[str, str]:
         return {tags.PARENT: self.run_id, tags.SEED: str(seed)}
 
-    def _build_ensemble_tags(self, networks: int) -> dict[str, str]:
-        return {tags.PARENT: self.run_id, tags.ENSEMBLE: str(networks)}
+    def _build_ensemble_tags(self, seeds: Sequence[int]) -> dict[str, str]:
+        return {tags.PARENT: self.run_id, tags.ENSEMBLE: ", ".join(map(str, seeds))}
 
 
 @contextmanager

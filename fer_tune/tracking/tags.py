@@ -24,7 +24,7 @@ RETRAINED_RUN = "fer_tune.retrained_run"
 RETRAINED_EPOCHS = "fer_tune.retrained_epochs"  # on parent runs only
 RETRAINED_METRIC = "fer_tune.retrained_metric"  # chose the best epoch; on the runs of seeds only
 TTA = "fer_tune.tta"  # views of test-time augmentation; missing before there was a choice
-ENSEMBLE = "fer_tune.ensemble"  # number of networks; on the runs and versions of ensembles only
+ENSEMBLE = "fer_tune.ensemble"  # "0, 1, 2": seeds; on the runs and versions of ensembles only
 
 # On evaluations: the address of the model, the version in the registry if there is one, the split,
 # and the SHA-256 of the evaluated faces.

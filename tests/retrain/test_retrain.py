@@ -103,7 +103,7 @@ def test_an_ensemble_is_one_model_that_is_tested_without_another_look_at_the_tes
     store = open_store()
     uri = output.partition("Registered as ")[2].split(",")[0]
     version = store.create_client().get_model_version("fer_tune", uri.rpartition("/")[2])
-    assert version.tags["fer_tune.ensemble"] == "2"
+    assert version.tags["fer_tune.ensemble"] == "0, 1"
     assert version.tags["fer_tune.tta"] == "mirror"
     run = store.create_client().get_run(str(version.run_id))
     parent = store.create_client().get_run(run.data.tags["mlflow.parentRunId"])

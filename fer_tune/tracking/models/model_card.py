@@ -57,7 +57,7 @@ def render_model_card(info: RetrainInfo, seed: int | None, trained: "TrainedMode
 
 
 def _name_seeds(trained: "TrainedModel", seed: int | None) -> str:
-    return f"the seeds 0 to {len(trained.model.networks) - 1}" if seed is None else f"seed {seed}"
+    return f"{len(trained.model.networks)} seeds" if seed is None else f"seed {seed}"
 
 
 def _describe_averaging(trained: "TrainedModel") -> str:

@@ -134,7 +134,7 @@ def test_the_card_of_an_ensemble_says_what_is_averaged_and_what_that_costs() -> 
     assert costs[0].multiply_adds == convolution + linear
     card = render_model_card(info, None, many)
     for part in (
-        "trained again for 5 epochs with the seeds 0 to 2",
+        "trained again for 5 epochs with 3 seeds",
         "It is the mean over 3 networks and 6 views of a face.",
         f"{costs[1].multiply_adds / 1e6:,.1f} M multiply-adds",
         "Each network has the weights of its best epoch of 5 by val/macro_f1",
