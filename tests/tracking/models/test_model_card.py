@@ -127,16 +127,11 @@ def test_the_card_of_an_ensemble_says_what_is_averaged_and_what_that_costs() -> 
     info = RetrainInfo(study, trial, 5, EMOTIONS, "retrain", "0.1.0")
     best = EpochResult(4, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])
     one, many = _trained(best, 7), _trained(best, 7, networks=3, tta="six")
-    costs = measure_cost(one.model), measure_cost(many.model)
-    assert costs[1].parameters == 3 * costs[0].parameters
-    assert costs[1].multiply_adds == 18 * costs[0].multiply_adds
-    convolution, linear = 48 * 48 * 9 * 4, 4 * 24 * 24 * 8 + 8 * 8 + 8 * 7
-    assert costs[0].multiply_adds == convolution + linear
     card = render_model_card(info, None, many)
     for part in (
         "trained again for 5 epochs with 3 seeds",
         "It is the mean over 3 networks and 6 views of a face.",
-        f"{costs[1].multiply_adds / 1e6:,.1f} M multiply-adds",
+        f"{measure_cost(many.model).multiply_adds / 1e6:,.1f} M multiply-adds",
         "Each network has the weights of its best epoch of 5 by val/macro_f1",
     ):
         assert part in card
