@@ -4,17 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fer_tune import events
 from fer_tune.common.errors import UserError
-from fer_tune.events import (
-    RESUMABLE_ENDINGS,
-    STATUS_WORDS,
-    Ending,
-    EpochEnded,
-    Event,
-    TrialEnded,
-    TrialRemarked,
-    TrialStarted,
-)
 from fer_tune.scoring.metrics import EpochResult, is_better
 from fer_tune.tracking import study_run, tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix
@@ -42,28 +33,28 @@ class TrialSegment:
     """
 
     number: int
-    started: TrialStarted | None = None
-    epochs: list[EpochEnded] = field(default_factory=list)
-    ended: TrialEnded | None = None
+    started: events.TrialStarted | None = None
+    epochs: list[events.EpochEnded] = field(default_factory=list)
+    ended: events.TrialEnded | None = None
 
 
-def split_segments(events: Iterable[Event]) -> Iterator[TrialSegment]:
+def split_segments(trial_events: Iterable[events.Event]) -> Iterator[TrialSegment]:
     """Split the events of one trial, in order, into as few segments as possible."""
     segment: TrialSegment | None = None
-    for event in events:
-        if isinstance(event, TrialRemarked):
+    for event in trial_events:
+        if isinstance(event, events.TrialRemarked):
             continue
-        if segment and (segment.ended or isinstance(event, TrialStarted)):
+        if segment and (segment.ended or isinstance(event, events.TrialStarted)):
             yield segment
             segment = None
         segment = segment or TrialSegment(event.number)
         match event:
-            case TrialStarted():
+            case events.TrialStarted():
                 first = segment.started or event
                 segment.started = event.model_copy(update={"name": first.name})
-            case EpochEnded():
+            case events.EpochEnded():
                 segment.epochs.append(event)
-            case TrialEnded():
+            case events.TrialEnded():
                 segment.ended = event
     if segment:
         yield segment
@@ -73,7 +64,7 @@ def split_segments(events: Iterable[Event]) -> Iterator[TrialSegment]:
 class _RecordedTrial:
     run_id: str
     last_epoch: int = 0  # in MLflow
-    ending: Ending | None = None  # None while the run is RUNNING
+    ending: events.Ending | None = None  # None while the run is RUNNING
     best: EpochResult | None = None  # None once the trial cannot be resumed
 
 
@@ -102,14 +93,14 @@ class EventRecorder:
                 f"another --study name, or --resume {study.name} with the --storage that has it"
             )
 
-    def record_events(self, events: Sequence[Event | StudyEnded]) -> None:
+    def record_events(self, new_events: Sequence[events.Event | StudyEnded]) -> None:
         """Record events in MLflow. After an exception the same call can be repeated.
 
-        events: of one trial, in order, or the study's end. Many at once cost less.
+        new_events: of one trial, in order, or the study's end. Many at once cost less.
         """
-        for segment in split_segments(e for e in events if not isinstance(e, StudyEnded)):
+        for segment in split_segments(e for e in new_events if not isinstance(e, StudyEnded)):
             self._record_segment(segment)
-        for event in events:
+        for event in new_events:
             if isinstance(event, StudyEnded):
                 self._end_study(event)
 
@@ -146,7 +137,7 @@ class EventRecorder:
                 status = study_run.RUN_STATUS[ended.ending]
                 self._client.set_terminated(trial.run_id, status, ended.time)
                 trial.ending = ended.ending
-        trial.best = best if trial.ending in (None, *RESUMABLE_ENDINGS) else None
+        trial.best = best if trial.ending in (None, *events.RESUMABLE_ENDINGS) else None
 
     def _find_or_create_trial(self, segment: TrialSegment) -> _RecordedTrial:
         number, started = segment.number, segment.started
@@ -169,7 +160,7 @@ class EventRecorder:
         return trial
 
     def _collect_new_metrics(
-        self, trial: _RecordedTrial, epochs: Sequence[EpochEnded]
+        self, trial: _RecordedTrial, epochs: Sequence[events.EpochEnded]
     ) -> "tuple[list[Metric], EpochResult | None]":
         """Return the metrics that are not recorded yet, and the best epoch of the trial."""
         from mlflow.entities import Metric
@@ -202,7 +193,7 @@ class EventRecorder:
         if started and started.steps_per_epoch:
             config |= {name: getattr(started, name) for name in EPOCH_PARAMS}
         if ended:
-            marks[tags.ENDED] = STATUS_WORDS[ended.ending]
+            marks[tags.ENDED] = events.STATUS_WORDS[ended.ending]
             if ended.error:
                 marks[tags.ERROR] = ended.error.strip().splitlines()[-1][:500]
         while len(metrics) > _METRICS_PER_BATCH:
@@ -214,18 +205,18 @@ class EventRecorder:
             batch = [RunTag(name, mark) for name, mark in marks.items()]
             self._client.log_batch(run_id, metrics, params, batch)
 
-    def _log_artifacts(self, run_id: str, event: TrialEnded, best: EpochResult | None) -> None:
+    def _log_artifacts(self, run_id: str, end: events.TrialEnded, best: EpochResult | None) -> None:
         if best is not None:
             title, classes = f"validation split, epoch {best.epoch}", self._study.classes
             log_confusion_matrix(self._store, run_id, "confusion", best.confusion, classes, title)
-        if event.error:
-            self._client.log_text(run_id, event.error, "error.txt")
+        if end.error:
+            self._client.log_text(run_id, end.error, "error.txt")
 
     def _end_study(self, event: StudyEnded) -> None:
         for number, trial in self._trials.items():
             if trial.ending is None:
-                interrupted = TrialEnded(number=number, ending="interrupted", time=event.time)
-                self._record_segment(TrialSegment(number, ended=interrupted))
+                end = events.TrialEnded(number=number, ending="interrupted", time=event.time)
+                self._record_segment(TrialSegment(number, ended=end))
         if self._may_have_doubles:
             self._delete_duplicate_runs()
         study_run.end_study_run(self._store, self._study, self.run_id, event)
@@ -234,11 +225,11 @@ class EventRecorder:
 def _needs_reopening(trial: _RecordedTrial, segment: TrialSegment) -> bool:
     """Return whether the segment has something new about a trial that has ended."""
     has_new_epoch = any(event.result.epoch > trial.last_epoch for event in segment.epochs)
-    if has_new_epoch or trial.ending not in RESUMABLE_ENDINGS:
+    if has_new_epoch or trial.ending not in events.RESUMABLE_ENDINGS:
         return has_new_epoch
     if segment.ended is None:
         return segment.started is not None
-    return segment.ended.ending not in RESUMABLE_ENDINGS
+    return segment.ended.ending not in events.RESUMABLE_ENDINGS
 
 
 def _to_recorded_trial(run: "Run") -> _RecordedTrial:

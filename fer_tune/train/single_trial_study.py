@@ -4,18 +4,10 @@ import traceback
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from fer_tune import events
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.common.errors import UserError
 from fer_tune.common.lock import LOCK, hold_lock
-from fer_tune.events import (
-    Ending,
-    EpochEnded,
-    Event,
-    Observer,
-    TrialEnded,
-    TrialStarted,
-    current_time_ms,
-)
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.ranking import format_pareto_front_csv
 from fer_tune.study.records import event_log
@@ -45,14 +37,15 @@ class SingleTrialStudy:
         # MLflow may lack the last events of a training that was killed.
         self._recorder.record_events(list(event_log.read_events(self._folder)))
         self.log = event_log.EventLog(self._folder)
-        self._observers: list[Observer] = [self.log, *storage.open_bucket_logs(settings.name)]
+        buckets = storage.open_bucket_logs(settings.name)
+        self._observers: list[events.Observer] = [self.log, *buckets]
 
-    def start(self, started: TrialStarted) -> None:
+    def start(self, started: events.TrialStarted) -> None:
         """Record the start of the trial, or its resumption if it has not ended for good."""
         if not any(trial.has_final_status for trial in event_log.read_trials(self._folder)):
             self._send(started)
 
-    def _send(self, event: Event) -> None:
+    def _send(self, event: events.Event) -> None:
         for observer in self._observers:
             observer.on_event(event)
         self._recorder.record_events([event])
@@ -61,20 +54,20 @@ class SingleTrialStudy:
         """Record an epoch, and the trial's end after the last; none is recorded twice."""
         (trial,) = event_log.read_trials(self._folder)
         if len(trial.history) < result.epoch:
-            self._send(EpochEnded(number=trial.number, result=result))
+            self._send(events.EpochEnded(number=trial.number, result=result))
         if result.epoch == self._settings.epochs and trial.ending is None:
-            self._send(TrialEnded(number=trial.number, ending="finished"))
+            self._send(events.TrialEnded(number=trial.number, ending="finished"))
 
-    def end(self, ending: Ending, error: str | None = None) -> None:
+    def end(self, ending: events.Ending, error: str | None = None) -> None:
         """End the study, and the trial if it has not ended."""
         (trial,) = event_log.read_trials(self._folder)
         if trial.ending is None:
             error = error if ending == "failed" else None
-            self._send(TrialEnded(number=trial.number, ending=ending, error=error))
+            self._send(events.TrialEnded(number=trial.number, ending=ending, error=error))
         trials, metric = event_log.read_trials(self._folder), self._settings.metric
         summary = render_summary(trials, self._settings)
         csv = format_pareto_front_csv(trials, metric, self._settings.space)
-        self._recorder.record_events([StudyEnded(ending, summary, current_time_ms(), csv)])
+        self._recorder.record_events([StudyEnded(ending, summary, events.current_time_ms(), csv)])
 
 
 @contextmanager
@@ -83,7 +76,7 @@ def open_single_trial_study(
     storage: StudyStorage,
     settings: StudySettings,
     info: StudyInfo,
-    started: TrialStarted,
+    started: events.TrialStarted,
 ) -> Iterator[SingleTrialStudy]:
     """Begin or resume the study, and end it with the context. If it cannot begin, nothing is left.
 
