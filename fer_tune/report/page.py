@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from rich.console import Console
+
 from fer_tune.common import atomic
+from fer_tune.common.cli import format_command_line
+from fer_tune.common.console import show_step
 from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import Splits
@@ -23,15 +27,39 @@ from fer_tune.report.overfitting import build_overfitting_section
 from fer_tune.report.predicted_faces import build_face_sheets
 from fer_tune.report.reproduce import build_reproduction_section
 from fer_tune.report.section import FaceSheet, Section
+from fer_tune.report.test_set import build_test_section
 from fer_tune.report.training_steps import count_training_steps, get_faces_by_plan
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.tracking import tags
 from fer_tune.tracking.read_artifacts import REPORT_FILE, log_report
-from fer_tune.tracking.store import Store
+from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.ui_view_and_links import build_report_url
 
 _FOLDER = Path(__file__).parent
+
+
+def write_report_or_warn(
+    console: Console,
+    store: Store,
+    name: str,
+    storage: StudyStorage,
+    splits: Splits,
+    store_options: Sequence[str],
+) -> str | None:
+    """Write the report of the study, and return where to open it; only warn if that fails.
+
+    store_options: options of a command that finds the study.
+    """
+    try:
+        with show_step(console, "writing the report (Ctrl-C skips it)"):
+            return write_and_log_report(store, name, storage, splits=splits)
+    except KeyboardInterrupt:
+        command = format_command_line("fer_tune.report", ["--study", name, *store_options])
+        print(f"No report was written; to write it: {command}", file=sys.stderr)
+    except Exception as error:  # a study is worth more than its report
+        print(f"Warning: no report of study {name}: {summarize_error(error)}", file=sys.stderr)
+    return None
 
 
 def write_and_log_report(
@@ -103,6 +131,7 @@ def render_report(
         build_augmentation_and_size_section(study),
         build_learning_curves_section(study),
         build_best_trial_section(study, sheets, reason),
+        *([build_test_section(study.tested, study.classes, splits)] if study.tested else []),
         build_data_audit_section(splits, missing_reason, study.run.train_faces),
         build_reproduction_section(study),
     ]

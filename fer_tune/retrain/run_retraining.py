@@ -10,12 +10,15 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.lock import hold_lock
 from fer_tune.common.safe_text import pluralize
 from fer_tune.model import FerNet, count_parameters
+from fer_tune.report.page import write_report_or_warn
 from fer_tune.retrain.build_ensemble import load_or_build_ensemble
 from fer_tune.retrain.promote import RetrainResult, compare_and_register
 from fer_tune.retrain.train_seeds import RetrainSpec, load_or_train_baseline, load_or_train_seed
 from fer_tune.terminal import formatting
+from fer_tune.tracking.models.log_model import CARD_FILE
 from fer_tune.tracking.retrain_run import open_retrain_run
 from fer_tune.tracking.store import Store
+from fer_tune.tracking.ui_view_and_links import build_run_url
 from fer_tune.trial_config import BASELINE
 
 
@@ -41,8 +44,15 @@ def run_retraining(console: Console, store: Store, spec: RetrainSpec, args: Name
                 baseline = load_or_train_baseline(console, store, spec)
             result = RetrainResult(info, spec.splits, outcomes, baseline, args.flip, ensemble)
             uri = compare_and_register(console, store, run, result)
+            run_id = run.run_id
         spec.remove_checkpoints()
     store_options = ["--tracking-uri", args.tracking_uri] if args.tracking_uri else []
+    name, storage = info.study.name, spec.storage
+    page = write_report_or_warn(console, store, name, storage, spec.splits, store_options)
+    if page:
+        console.print(f"Report: {page}", soft_wrap=True)
+    url = build_run_url(store, run_id)
+    console.print(f"Model card: {url}/artifacts/{CARD_FILE}\nRun: {url}", soft_wrap=True)
     use = cli.format_command_line("fer_tune.predict", ["FILE", "--model", uri, *store_options])
     console.print(f"To use the model: {use}", soft_wrap=True)
 

@@ -1,6 +1,5 @@
 """The run of a planned study, from its lock to its results."""
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -29,7 +28,7 @@ from fer_tune.study.tune.shared_data import StudyData, build_data_by_plan
 from fer_tune.terminal import study_summary
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.tracking.background_writer import BackgroundWriter
-from fer_tune.tracking.store import Store, summarize_error
+from fer_tune.tracking.store import Store
 from fer_tune.tracking.ui_view_and_links import build_study_url, build_ui_command
 
 if TYPE_CHECKING:
@@ -68,7 +67,10 @@ def run_search(console: Console, plan: SearchPlan) -> None:
         console.print(f"Warning: {warning}", style="bold")
     page = None
     if not is_stopped and not result.tracking_warning:
-        page = write_report_or_warn(console, plan, result.store)
+        from fer_tune.report.page import write_report_or_warn
+
+        name, options = plan.settings.name, plan.store_options
+        page = write_report_or_warn(console, result.store, name, plan.storage, plan.splits, options)
     study_summary.show_outcome(console, result.trials, plan.settings)
     if page:
         console.print(f"Report: {page}", soft_wrap=True)
@@ -189,22 +191,6 @@ def _end_without_cluster(
         writer.close("interrupted")
     finally:
         exit_at_once(_add_resume_command(problem, plan))
-
-
-def write_report_or_warn(console: Console, plan: SearchPlan, store: Store) -> str | None:
-    """Write the report of the study, and return where to open it; only warn if that fails."""
-    name = plan.settings.name
-    try:
-        from fer_tune.report.page import write_and_log_report
-
-        with show_step(console, "writing the report (Ctrl-C skips it)"):
-            return write_and_log_report(store, name, plan.storage, splits=plan.splits)
-    except KeyboardInterrupt:
-        command = format_command_line("fer_tune.report", ["--study", name, *plan.store_options])
-        print(f"No report was written; to write it: {command}", file=sys.stderr)
-    except Exception as error:  # a study is worth more than its report
-        print(f"Warning: no report of study {name}: {summarize_error(error)}", file=sys.stderr)
-    return None
 
 
 def _show_next_commands(console: Console, plan: SearchPlan, result: StudyResult) -> None:

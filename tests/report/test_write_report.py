@@ -13,15 +13,13 @@ from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.report.__main__ import main
 from fer_tune.report.load_study import load_study
-from fer_tune.search.run import write_report_or_warn
-from fer_tune.search.search_plan import SearchPlan
+from fer_tune.report.page import write_report_or_warn
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.records.event_log import EventLog
 from fer_tune.study.records.settings import StudySettings, write_settings
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import parse_space
-from fer_tune.study.tune.resources import ResourceRequest
 from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.read_artifacts import REPORT_FILE, find_text
 from fer_tune.tracking.recorder import EventRecorder
@@ -248,13 +246,10 @@ def test_a_report_that_fails_is_one_warning_and_fails_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings, splits = begin(trial(0, 20)), draw_demo_splits()
-    plan = SearchPlan(
-        settings, splits, storage, False, "", ResourceRequest(), None, None, store.uri
-    )
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError("first\nsecond")
 
     monkeypatch.setattr("fer_tune.report.page.build_baseline_section", broken)
-    write_report_or_warn(create_console(), plan, store)
+    write_report_or_warn(create_console(), store, settings.name, storage, splits, [])
     assert capsys.readouterr().err == f"Warning: no report of study {settings.name}: first\n"

@@ -1,0 +1,66 @@
+"""The section on the test set, which a study has once its best trial is trained again."""
+
+from fer_tune.data.exact_duplicates import has_duplicate
+from fer_tune.data.faces import Splits
+from fer_tune.report.evaluation_section import build_evaluation_section
+from fer_tune.report.section import Section, Table
+from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.tracking.tested_retraining import TestedModel, TestedRetraining
+
+TITLE = "On the test set"
+_OTHERS = {
+    "paper": "the baseline, trained in the same way",
+    "champion": "the champion at that time",
+    "best_seed": "its best single network",
+}
+_COLUMNS = {
+    "accuracy": "test/accuracy",
+    "macro F1": "test/macro_f1",
+    "calibration error": "test/calibration_error",
+    "without temperature": "test/calibration_error_before",
+    "gap": "best/gap",
+}
+
+
+def build_test_section(
+    tested: TestedRetraining, classes: tuple[str, ...], splits: Splits | None
+) -> Section:
+    """Return the section: each model, and the scores and mistakes of the registered one.
+
+    classes: by label.
+    splits: the study's faces; None if they are not available.
+    """
+    model, faces, is_duplicate = tested.registered, None, None
+    if splits and splits.test.labels.tolist() == model.predictions.truth.tolist():
+        faces = splits.test
+        is_duplicate = has_duplicate(faces.images, splits.train.images)
+    findings = [
+        f"These are the scores of {model.name} of trial {tested.trial:03d}, "
+        f"{f'version {model.version} of the model' if model.version else 'the first model'}.",
+        *(
+            f"Against {_OTHERS.get(name, name)}, it is {result}."
+            for name, result in tested.comparisons.items()
+        ),
+    ]
+    return build_evaluation_section(
+        TITLE,
+        Evaluation(classes, model.predictions, is_duplicate),
+        faces,
+        findings=findings,
+        tables=[_build_model_table(tested)],
+    )
+
+
+def _build_model_table(tested: TestedRetraining) -> Table:
+    rows = [[_name_model(model, tested), *_format_metrics(model)] for model in tested.models]
+    return Table(["model", *_COLUMNS], rows)
+
+
+def _name_model(model: TestedModel, tested: TestedRetraining) -> str:
+    is_registered = model is tested.registered and model.version
+    return f"{model.name} (registered)" if is_registered else model.name
+
+
+def _format_metrics(model: TestedModel) -> list[str]:
+    values = (model.metrics.get(metric) for metric in _COLUMNS.values())
+    return ["-" if value is None else f"{value:.3f}" for value in values]

@@ -1,0 +1,104 @@
+"""The newest retraining of a study, with what its models predicted for the test faces."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fer_tune.scoring.predictions import Predictions
+from fer_tune.scoring.significance import McNemarResult
+from fer_tune.tracking import tags
+from fer_tune.tracking.seed_run import load_test_predictions
+from fer_tune.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+
+@dataclass(frozen=True, eq=False)
+class TestedModel:
+    """A model of a retraining: a network, or the ensemble of all.
+
+    name: "seed 0", or "ensemble of 3".
+    version: its number in the registry; 0 if it is not registered.
+    metrics: those of its run, by their names in MLflow.
+    predictions: for the test faces.
+    """
+
+    __test__ = False  # pytest takes classes of this name for tests
+
+    name: str
+    version: int
+    metrics: Mapping[str, float]
+    predictions: Predictions
+
+
+@dataclass(frozen=True, eq=False)
+class TestedRetraining:
+    """A retraining that has ended.
+
+    trial: number of the trial.
+    models: at least one.
+    comparisons: McNemar's tests of the registered model by the name of the other model.
+    """
+
+    __test__ = False
+
+    trial: int
+    models: Sequence[TestedModel]
+    comparisons: Mapping[str, McNemarResult]
+
+    @property
+    def registered(self) -> TestedModel:
+        """The model that was registered last; the first one if none is."""
+        return max(self.models, key=lambda model: model.version)
+
+
+def find_tested_retraining(
+    store: Store, study: str, classes: tuple[str, ...]
+) -> TestedRetraining | None:
+    """Return the newest retraining of a study that has ended; None if there is none.
+
+    One of another trial than the baseline comes first, since each retraining may train it too.
+    """
+    marks = f"tags.`{tags.RETRAINED_EPOCHS}` != '' AND attributes.status = 'FINISHED'"
+    runs = [
+        run for run in store.search_runs(marks) if run.data.tags.get(tags.RETRAINED_STUDY) == study
+    ]
+    runs.sort(key=lambda run: (run.data.tags[tags.RETRAINED_TRIAL] != "0", run.info.end_time or 0))
+    for run in reversed(runs):
+        if models := _load_models(store, run.info.run_id, classes):
+            trial = int(run.data.tags[tags.RETRAINED_TRIAL])
+            return TestedRetraining(trial, models, _read_comparisons(run))
+    return None
+
+
+def _load_models(store: Store, parent_id: str, classes: tuple[str, ...]) -> list[TestedModel]:
+    from mlflow.exceptions import MlflowException
+
+    client, models = store.create_client(), []
+    nested = f"tags.`{tags.PARENT}` = '{parent_id}' AND attributes.status = 'FINISHED'"
+    for run in store.search_runs(nested):
+        marks, run_id = run.data.tags, run.info.run_id
+        name = f"seed {marks.get(tags.SEED)}"
+        if networks := marks.get(tags.ENSEMBLE):
+            name = f"ensemble of {networks}"
+        versions = client.search_model_versions(f"run_id = '{run_id}'")
+        version = max((int(each.version) for each in versions), default=0)
+        # Files may be lost, and evaluations are nested too.
+        with suppress(MlflowException, OSError, ValueError):
+            predictions = load_test_predictions(store, run_id, classes)
+            models.append(TestedModel(name, version, run.data.metrics, predictions))
+    return models
+
+
+def _read_comparisons(run: "Run") -> dict[str, McNemarResult]:
+    """Return the tests that `McNemarResult.build_metrics` has put into the metrics."""
+    comparisons = {}
+    for name, p in run.data.metrics.items():
+        if name.startswith("against_") and name.endswith("/p"):
+            start = name.removesuffix("/p")
+            alone = (f"{start}/told_alone", f"{start}/told_by_other_alone")
+            ours, theirs = (int(run.data.metrics.get(count, 0)) for count in alone)
+            comparisons[start.removeprefix("against_")] = McNemarResult(ours, theirs, p)
+    return comparisons
