@@ -89,10 +89,25 @@ def log_evaluation(
     page: HTML of the report.
     Raises UserError if the store fails.
     """
-    from mlflow.entities import LoggedModelInput
+    client, metrics = store.create_client(), evaluation.build_metrics(METRIC_PREFIX)
+    with store.explain_errors():
+        if info.split == "test":
+            metrics[_TEST_COUNT] = count_test_evaluations(store, info.faces_hash) + 1
+        name = f"evaluated {model.version or model.model_id} on {info.source}, {info.split}"
+        run = client.create_run(store.experiment_id, tags=_build_tags(model, info), run_name=name)
+        run_id, status = str(run.info.run_id), "FAILED"
+        try:
+            store.log_params(run_id, {k: v for k, v in info.settings.items() if v is not None})
+            store.log_metrics(run_id, metrics | dict(info.metrics))
+            _log_files(store, run_id, model, evaluation, info)
+            client.log_text(run_id, page, PAGE_FILE)
+            status = "FINISHED"
+        finally:
+            client.set_terminated(run_id, status)
+    return run_id
 
-    client, scores = store.create_client(), evaluation.scores
-    name = f"evaluated {model.version or model.model_id} on {info.source}, {info.split}"
+
+def _build_tags(model: EvaluatedModel, info: EvaluationInfo) -> dict[str, str]:
     marks = {
         tags.EVALUATED_MODEL: model.uri,
         tags.EVALUATED_VERSION: model.version,
@@ -102,34 +117,19 @@ def log_evaluation(
         tags.CODE_VERSION: info.code_version,
         tags.PARENT: model.run_id,
     }
-    marks = {key: value for key, value in marks.items() if value}
-    metrics = evaluation.build_metrics(METRIC_PREFIX) | dict(info.metrics)
-    with store.explain_errors():
-        if info.split == "test":
-            metrics[_TEST_COUNT] = count_test_evaluations(store, info.faces_hash) + 1
-        run_id, status = (
-            client.create_run(store.experiment_id, tags=marks, run_name=name).info.run_id,
-            "FAILED",
-        )
-        try:
-            store.log_params(run_id, {k: v for k, v in info.settings.items() if v is not None})
-            store.log_metrics(run_id, metrics)
-            if model.model_id:
-                client.log_inputs(run_id, models=[LoggedModelInput(model.model_id)])
-            log_confusion_matrix(
-                store,
-                run_id,
-                "confusion",
-                scores.confusion.tolist(),
-                evaluation.classes,
-                info.source,
-            )
-            client.log_text(
-                run_id, evaluation.predictions.to_csv(evaluation.classes), "predictions.csv"
-            )
-            client.log_text(run_id, page, PAGE_FILE)
-            client.log_text(run_id, f"{info.command}\n", "command.txt")
-            status = "FINISHED"
-        finally:
-            client.set_terminated(run_id, status)
-    return str(run_id)
+    return {key: value for key, value in marks.items() if value}
+
+
+def _log_files(
+    store: Store, run_id: str, model: EvaluatedModel, evaluation: Evaluation, info: EvaluationInfo
+) -> None:
+    """Log the artifacts, and the model as an input of the run."""
+    from mlflow.entities import LoggedModelInput
+
+    client, classes, predictions = store.create_client(), evaluation.classes, evaluation.predictions
+    if model.model_id:
+        client.log_inputs(run_id, models=[LoggedModelInput(model.model_id)])
+    confusion = evaluation.scores.confusion.tolist()
+    log_confusion_matrix(store, run_id, "confusion", confusion, classes, info.source)
+    client.log_text(run_id, predictions.to_csv(classes), "predictions.csv")
+    client.log_text(run_id, f"{info.command}\n", "command.txt")
