@@ -37,11 +37,12 @@ METHODS = ["best_trial", "history_dataframe", "optuna_study", "trials_dataframe"
 
 # Prints the modules that `import fer_tune` loads, then every name after all modules are loaded.
 IMPORTS = """
-import json, pkgutil, sys
+import contextlib, json, pkgutil, sys
 import fer_tune
 modules = sorted(sys.modules)
 for module in pkgutil.walk_packages(fer_tune.__path__, "fer_tune."):
-    __import__(module.name)
+    with contextlib.suppress(ModuleNotFoundError):  # of an extra that is not installed
+        __import__(module.name)
 print(json.dumps([modules, {name: str(getattr(fer_tune, name)) for name in fer_tune.__all__}]))
 """
 
