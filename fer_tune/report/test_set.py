@@ -35,8 +35,8 @@ def build_test_section(
         faces = splits.test
         is_duplicate = has_duplicate(faces.images, splits.train.images)
     findings = [
-        f"These are the scores of {model.name} of trial {tested.trial:03d}, "
-        f"{f'version {model.version} of the model' if model.version else 'the first model'}.",
+        f"The scores, pictures and mistakes are those of {model.name} in the table, which was "
+        f"trained like trial {tested.trial:03d}.",
         *(
             f"Against {_OTHERS.get(name, name)}, it is {result}."
             for name, result in tested.comparisons.items()

@@ -45,7 +45,7 @@ def test_the_registered_model_is_described_with_all_seeds_tests_and_mistakes(
     assert [row[0] for row in classes.rows] == [*EMOTIONS, "macro mean"]
     assert "Expected calibration error" in section.summary
     text = " ".join(section.findings)
-    assert "scores of seed 1 of trial 004, version 7 of the model." in text
+    assert "those of seed 1 in the table, which was trained like trial 004." in text
     assert "Against the baseline, trained in the same way, it is not significantly" in text
     assert "Against the champion at that time, it is better (9 faces" in text
     (sheet,) = section.sheets
