@@ -1,6 +1,6 @@
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -43,10 +43,11 @@ def announce(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="session")
-def image(announce: Callable[[str], None]) -> BuiltImage:
+def image(announce: Callable[[str], None]) -> Iterator[BuiltImage]:
     """Build docker/Dockerfile for CPUs, on the real base images or on stand-ins for them."""
     engine = _find_engine(announce)
     folder = find_stand_ins_folder()
+    former = engine.find_id(IMAGE)
     try:
         with find_torch(folder) as arguments:
             if arguments:
@@ -54,7 +55,9 @@ def image(announce: Callable[[str], None]) -> BuiltImage:
             log = _build(engine, {"TORCH": "cpu", **arguments})
     except subprocess.CalledProcessError as error:
         lacks(f"no CPU build of PyTorch here: {error}")
-    return BuiltImage(engine, IMAGE, log)
+    yield BuiltImage(engine, IMAGE, log)
+    if former and former != engine.find_id(IMAGE):  # it has no name now, but takes gigabytes
+        engine.call("rmi", "--force", former, seconds=600)
 
 
 def _find_engine(announce: Callable[[str], None]) -> ContainerEngine:
@@ -76,8 +79,6 @@ def _find_engine(announce: Callable[[str], None]) -> ContainerEngine:
 
 def _build(engine: ContainerEngine, arguments: dict[str, str]) -> str:
     """Return the log of the build. Raises AssertionError if it fails."""
-    # The layers of an earlier image of this name would stay and take gigabytes.
-    engine.call("rmi", "--force", IMAGE, seconds=300)
     options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
     file = str(REPOSITORY / "docker" / "Dockerfile")
     return engine.require(

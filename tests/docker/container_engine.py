@@ -43,14 +43,15 @@ class ContainerEngine:
         assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}"
         return done.stdout
 
-    def has_image(self, name: str) -> bool:
-        """Return whether an image is on this machine."""
-        return self.call("image", "inspect", name).returncode == 0
+    def find_id(self, name: str) -> str | None:
+        """Return the id of an image on this machine, or None."""
+        found = self.call("image", "inspect", "--format", "{{.Id}}", name)
+        return found.stdout.strip() if found.returncode == 0 else None
 
     def has_or_pulls(self, name: str) -> bool:
         """Return whether an image is on this machine, after a download if that is possible."""
         try:
-            return self.has_image(name) or self.call("pull", name, seconds=240).returncode == 0
+            return bool(self.find_id(name)) or self.call("pull", name, seconds=240).returncode == 0
         except subprocess.TimeoutExpired:
             return False
 

@@ -78,7 +78,7 @@ def _make_python_root(archive: Path) -> None:
     packages = "--include=python3,python-is-python3,ca-certificates"
     certificates = f"--customize-hook=upload {_CERTIFICATES} {_CERTIFICATES}"
     command = ["mmdebstrap", "--variant=minbase", packages, certificates, "bookworm", str(archive)]
-    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    subprocess.run(command, check=True, timeout=900, capture_output=True)
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def _make_index(index: Path) -> None:
 
 def _download(folder: Path, *requirement: str) -> Path:
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
-    subprocess.run([*pip, *requirement], check=True, timeout=300)
+    subprocess.run([*pip, *requirement], check=True, timeout=900)
     return next(folder.iterdir())
 
 
