@@ -7,7 +7,7 @@ ARGS   ?=
 # As in fer_tune/__main__.py.
 COMMANDS := search report retrain evaluate predict export train studies data
 
-.PHONY: help install $(COMMANDS) ui test test-all check lint-docker audit bench cluster-secrets lock clean
+.PHONY: help install $(COMMANDS) ui test test-all check lint-docker audit bench cluster-secrets cluster-test lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make audit                         look for known vulnerabilities in locked dependencies"
 	@echo "make bench [ARGS='--faces PATH']   compare speed with a reference and targets (an hour)"
 	@echo "make cluster-secrets               write passwords for docker/compose.yaml to docker/.env"
+	@echo "make cluster-test                  start docker/compose.yaml for real and break it (15 minutes)"
 	@echo "make lock                          update both lock files to the newest versions"
 	@echo "make clean                         delete .venv and the caches of the tools"
 
@@ -71,6 +72,10 @@ test: check
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+# With -s, each step is printed as it begins.
+cluster-test: $(STAMP)
+	$(BIN)/python -m pytest -m engine -s tests/docker/test_started_cluster.py $(ARGS)
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ _CLONE_NEWNET = 0x40000000
 # Whatever was told to these by the surroundings is meant for other servers.
 _FOREIGN = ("RAY_", "MLFLOW_", "AWS_", "FER_TUNE_", "PG")
 
-_DIES_WITH_ITS_PARENT = ["setpriv", "--pdeathsig", "KILL"]
+DIES_WITH_ITS_PARENT = ["setpriv", "--pdeathsig", "KILL"]
 
 # The first process of a machine waits for a line, which comes when its network is there. It stays
 # root's: a process that gives that up is no longer killed with its parent.
@@ -89,7 +89,7 @@ class Machine:
         """Run a further command there, to its end; for at most two minutes."""
         enter = ["nsenter", "-t", str(self.first), "-m", "-u", "-n", "-p"]
         return subprocess.run(
-            [*_DIES_WITH_ITS_PARENT, *enter, "env", "-C", str(self.setup.folder), *command],
+            [*DIES_WITH_ITS_PARENT, *enter, "env", "-C", str(self.setup.folder), *command],
             env=_clean({**self.setup.environment, **(environment or {})}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -108,16 +108,9 @@ class Machine:
                     lines.append((process / "cmdline").read_text().replace("\0", " "))
         return lines
 
-    @contextmanager
-    def joined(self) -> Iterator[None]:
+    def joined(self) -> AbstractContextManager[None]:
         """Let this thread connect to what listens there, on the loopback interface too."""
-        with Path("/proc/thread-self/ns/net").open() as before:
-            with Path(f"/proc/{self.first}/ns/net").open() as there:
-                _enter_network(there.fileno())
-            try:
-                yield
-            finally:
-                _enter_network(before.fileno())
+        return join_network(self.first)
 
     def unplug(self) -> None:
         """Take its cable out: those that it is connected to are not told when it dies."""
@@ -125,7 +118,7 @@ class Machine:
 
     def terminate(self) -> None:
         """Ask its command to end, by SIGTERM."""
-        os.kill(_child(self.first), signal.SIGTERM)
+        os.kill(find_first_child(self.first), signal.SIGTERM)
 
     def kill(self) -> None:
         """Take its power away: every process in it gets SIGKILL."""
@@ -149,7 +142,7 @@ class Network:
         with _log(setup).open("a") as out:
             holder = subprocess.Popen(
                 [
-                    *(*_DIES_WITH_ITS_PARENT, *own, "--kill-child", "sh", "-c", _FIRST, "sh"),
+                    *(*DIES_WITH_ITS_PARENT, *own, "--kill-child", "sh", "-c", _FIRST, "sh"),
                     *(*told, "--", *setup.command),
                 ],
                 env=_clean(setup.environment),
@@ -161,7 +154,7 @@ class Network:
             )
         self._machines.callback(holder.wait)
         self._machines.callback(holder.kill)
-        machine = Machine(setup, _child(holder.pid), holder)
+        machine = Machine(setup, find_first_child(holder.pid), holder)
         self._plug_in(machine)
         assert holder.stdin is not None
         with holder.stdin as first:
@@ -196,7 +189,7 @@ def network(hosts: Path, names: Sequence[str]) -> Iterator[Network]:
     hosts.write_text("".join(lines))
     bridge = "ip link add lan type bridge; ip link set lan up; echo; exec sleep infinity"
     switch = subprocess.Popen(
-        [*_DIES_WITH_ITS_PARENT, "unshare", "--net", "sh", "-ec", bridge],
+        [*DIES_WITH_ITS_PARENT, "unshare", "--net", "sh", "-ec", bridge],
         stdout=subprocess.PIPE,
         start_new_session=True,
     )
@@ -222,11 +215,23 @@ def _clean(environment: Mapping[str, str]) -> dict[str, str]:
     return kept | dict(environment)
 
 
-def _child(process: int) -> int:
+def find_first_child(process: int) -> int:
     """The first child of a process, as soon as it has one."""
     children = Path(f"/proc/{process}/task/{process}/children")
     wait_until(lambda: bool(children.read_text().split()), "the first process of a machine")
     return int(children.read_text().split()[0])
+
+
+@contextmanager
+def join_network(process: int) -> Iterator[None]:
+    """Let this thread connect to what listens in the network that a process is in."""
+    with Path("/proc/thread-self/ns/net").open() as before:
+        with Path(f"/proc/{process}/ns/net").open() as there:
+            _enter_network(there.fileno())
+        try:
+            yield
+        finally:
+            _enter_network(before.fileno())
 
 
 def _ip(process: int, *arguments: str) -> None:
