@@ -17,10 +17,10 @@ from fer_tune.scoring.predictions import Predictions
 NOTE = (
     "In brackets: 95 % bootstrap intervals over the faces. The number after ± is half the width of "
     f"such an interval. For the calibration, the faces are divided into {BINS} bins by the "
-    "probability of the predicted class. Each bar is the accuracy in a bin. If probabilities "
-    "can be believed, it ends at the dashed line. The expected calibration error is the mean distance from this line (Guo et al. "
-    "2017, On Calibration of Modern Neural Networks). The lower panel shows how many faces are in "
-    "each bin."
+    "probability of the predicted class. Each bar is the accuracy in a bin. If probabilities can "
+    "be believed, it ends at the dashed line. The expected calibration error is the mean distance "
+    "from this line (Guo et al. 2017, On Calibration of Modern Neural Networks). The lower panel "
+    "shows how many faces are in each bin."
 )
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from rich.console import Console
 
 from fer_tune.common import cli
-from fer_tune.common.errors import UserError
 from fer_tune.common.lock import hold_lock
 from fer_tune.common.safe_text import pluralize
 from fer_tune.model import FerNet, count_parameters
@@ -14,6 +13,7 @@ from fer_tune.report.page import write_report_or_warn
 from fer_tune.retrain.build_ensemble import load_or_build_ensemble
 from fer_tune.retrain.promote import RetrainResult, compare_and_register
 from fer_tune.retrain.train_seeds import RetrainSpec, load_or_train_baseline, load_or_train_seed
+from fer_tune.retrain.training_options import check_training_options
 from fer_tune.terminal import formatting
 from fer_tune.tracking.models.log_model import CARD_FILE
 from fer_tune.tracking.retrain_run import open_retrain_run
@@ -27,8 +27,7 @@ def run_retraining(console: Console, store: Store, spec: RetrainSpec, args: Name
 
     args: the options of `add_training_options`, and `tracking_uri`.
     """
-    if args.ensemble and spec.seeds == 1:
-        raise UserError("--ensemble averages several networks; give --seeds 2 or more")
+    check_training_options(args)
     spec = replace(spec, info=replace(spec.info, tta=args.tta))
     info, baseline, ensemble = spec.info, None, None
     needs_baseline = args.against_paper and info.trial.config != BASELINE

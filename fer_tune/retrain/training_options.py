@@ -3,6 +3,7 @@
 import argparse
 
 from fer_tune.common import cli
+from fer_tune.common.errors import UserError
 
 
 def add_training_options(parser: cli.CommandParser) -> None:
@@ -19,3 +20,9 @@ def add_training_options(parser: cli.CommandParser) -> None:
     views.add_argument("--tta", choices=("none", "mirror", "six"), default="none", help=tta)
     flip = "also report test-time augmentation: each face averaged with its mirror image"
     views.add_argument("--flip", action="store_true", help=flip)
+
+
+def check_training_options(args: argparse.Namespace) -> None:
+    """Raise UserError if the options contradict each other."""
+    if args.ensemble and args.seeds == 1:
+        raise UserError("--ensemble averages several networks; give --seeds 2 or more")

@@ -13,6 +13,7 @@ from fer_tune.data.load import collect_remarks, load_splits
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.retrain.run_retraining import run_retraining
 from fer_tune.retrain.train_seeds import RetrainSpec
+from fer_tune.retrain.training_options import check_training_options
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.records.study_storage import open_storage
 from fer_tune.tracking import tags
@@ -31,6 +32,7 @@ def run_training(console: Console, args: Namespace, command: str) -> None:
     command: the command line, for the records.
     Raises UserError for a mistake in the options, or if the training diverges.
     """
+    check_training_options(args)
     config = read_configuration(args)
     with show_step(console, "reading the faces"):
         splits = load_splits(args.data, ReadOptions(args.skip_bad, args.labels))

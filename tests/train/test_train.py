@@ -139,6 +139,7 @@ def test_a_training_that_diverges_is_one_line_and_a_failed_trial(
         (["--config", "nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["--from", "nowhere:1"], "no studies in"),
         (["--data", "nowhere.csv"], "nowhere.csv"),
+        (["--ensemble"], "give --seeds 2 or more"),
         (["--metric", "f1"], "no such metric"),
         (["--resume", "nowhere"], "no study demo-nowhere"),
     ],
