@@ -67,10 +67,10 @@ class Study:
         of the best epoch.
 
         >>> trials = fer_tune.load_study("demo-small").trials_dataframe()
-        >>> trials[["number", "state", "depth", "data_plan"]]
-           number      state  depth data_plan
-        0       0  completed      3  original
-        1       1  completed      4  original
+        >>> trials[["number", "state", "depth"]]
+           number      state  depth
+        0       0  completed      3
+        1       1  completed      4
         """
         return build_trials_dataframe(list_trials(self._store, self._run))
 

@@ -50,7 +50,7 @@ def _delete_all(place: Directory) -> None:
 def rename_study_files(storage: StudyStorage, old: str, new: str) -> None:
     """Rename a study's folder, or move its keys in the bucket, and change its name in the settings.
 
-    A rename that was killed can be repeated: until all files have moved, the new folder has
+    A rename that was killed can be repeated. Until all files have moved, the new folder has
     settings with the old name, which no command accepts.
 
     Raises UserError if the new name is taken, or the files cannot be moved.
