@@ -52,24 +52,13 @@ def compare_and_register(
 
     Returns the model's address in the registry.
     """
-    metric, seeds = result.info.study.metric, len(result.outcomes)
+    metric = result.info.study.metric
     single = choose_best_seed(result.outcomes, metric)
     best = result.ensemble or single
     version = registry.register_model(store, best, result.info)
     uri = f"models:/{registry.MODEL_NAME}/{version.version}"
     tables = _log_scores(run, result)
-    intervals = bootstrap_intervals(best.test.confusion)
-    choice = f", the best of {seeds} by {metric}" if seeds > 1 else ""
-    model = f"Model of seed {best.seed}{choice}"
-    if result.ensemble:
-        model = f"Ensemble, the mean of {seeds} networks"
-    if result.info.tta != "none":
-        model += f", each face in {VIEWS[result.info.tta]} views"
-    lines = [
-        f"{model}: test macro F1 {best.test.macro_f1:.3f} "
-        f"(95 %: {intervals.macro_f1}), test accuracy {best.test.accuracy:.3f} "
-        f"(95 %: {intervals.accuracy})."
-    ]
+    lines = [_describe_registered(best, result)]
     if result.ensemble:
         lines.append(_compare_with_single(run, result.ensemble, single, result.info.classes))
     if result.baseline is not None:
@@ -110,6 +99,23 @@ def choose_alias(champion: Champion, comparison: McNemarResult | str) -> tuple[s
     if comparison.is_better:
         return CHAMPION, f"against {name} until now, it is {comparison}."
     return CHALLENGER, f"against {name}, it is {comparison}."
+
+
+def _describe_registered(outcome: SeedOutcome, result: RetrainResult) -> str:
+    """Return a sentence on the registered model and its test scores."""
+    seeds, tta, test = len(result.outcomes), result.info.tta, outcome.test
+    model = f"Model of seed {outcome.seed}"
+    if result.ensemble:
+        model = f"Ensemble, the mean of {seeds} networks"
+    elif seeds > 1:
+        model += f", the best of {seeds} by {result.info.study.metric}"
+    if tta != "none":
+        model += f", each face in {VIEWS[tta]} views"
+    intervals = bootstrap_intervals(test.confusion)
+    return (
+        f"{model}: test macro F1 {test.macro_f1:.3f} (95 %: {intervals.macro_f1}), "
+        f"test accuracy {test.accuracy:.3f} (95 %: {intervals.accuracy})."
+    )
 
 
 def _log_scores(run: RetrainRun, result: RetrainResult) -> tuple[Table, Table]:
