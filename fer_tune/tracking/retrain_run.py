@@ -150,7 +150,8 @@ def _open_run(
             client.set_terminated(run.info.run_id, status)
     except MlflowException as error:
         problem = f"tracking store {store}: {summarize_error(error)}"
-        raise UserError(f"{problem}; the same command continues from here") from error
+        advice = "the same command continues from here, train with --resume"
+        raise UserError(f"{problem}; {advice}") from error
 
 
 def find_seed_in_any_retraining(store: Store, info: RetrainInfo, seed: int) -> SeedOutcome | None:

@@ -22,7 +22,7 @@ from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 from fer_tune.train.plan_training import TrainingPlan, make_plan
 from fer_tune.train.read_configuration import read_configuration
-from fer_tune.train.single_trial_study import open_single_trial_study
+from fer_tune.train.single_trial_study import SingleTrialStudy, open_single_trial_study
 
 
 def run_training(console: Console, args: Namespace, command: str) -> None:
@@ -41,13 +41,16 @@ def run_training(console: Console, args: Namespace, command: str) -> None:
         store = open_store(args.tracking_uri)
     info = build_study_info(plan.settings, splits, command, str(plan.storage))
     info = replace(info, training_seed=plan.plain_seed)
+    study: SingleTrialStudy | None = None
     try:
         with open_single_trial_study(
             store, plan.storage, plan.settings, info, plan.started
         ) as study:
             spec = replace(_make_spec(store, plan, command), on_epoch=study.record_epoch)
             run_retraining(console, store, spec, args)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, UserError):
+        if study is None:
+            raise
         hint = command if args.resume else f"{command} --resume {plan.settings.name}"
         console.print(f"Stopped. To continue after the last epoch: {hint}", soft_wrap=True)
         raise

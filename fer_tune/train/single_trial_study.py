@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from fer_tune import events
 from fer_tune.common.disk_or_bucket import DiskDirectory
@@ -33,6 +33,7 @@ class SingleTrialStudy:
         resume: bool,
     ) -> None:
         self._settings, self._folder = settings, storage.local_dir / settings.name
+        self._store = store
         self._recorder = EventRecorder(store, info, resume)
         # MLflow may lack the last events of a training that was killed.
         self._recorder.record_events(list(event_log.read_events(self._folder)))
@@ -48,7 +49,11 @@ class SingleTrialStudy:
     def _send(self, event: events.Event) -> None:
         for observer in self._observers:
             observer.on_event(event)
-        self._recorder.record_events([event])
+        self._record(event)
+
+    def _record(self, event: events.Event | StudyEnded) -> None:
+        with self._store.explain_errors():
+            self._recorder.record_events([event])
 
     def record_epoch(self, result: EpochResult) -> None:
         """Record an epoch, and the trial's end after the last; none is recorded twice."""
@@ -67,7 +72,7 @@ class SingleTrialStudy:
         trials, metric = event_log.read_trials(self._folder), self._settings.metric
         summary = render_summary(trials, self._settings)
         csv = format_pareto_front_csv(trials, metric, self._settings.space)
-        self._recorder.record_events([StudyEnded(ending, summary, events.current_time_ms(), csv)])
+        self._record(StudyEnded(ending, summary, events.current_time_ms(), csv))
 
 
 @contextmanager
@@ -103,6 +108,7 @@ def open_single_trial_study(
                 yield study
             except BaseException as error:
                 is_failed = isinstance(error, ArithmeticError)
-                study.end("failed" if is_failed else "interrupted", traceback.format_exc())
+                with suppress(UserError):  # the event log has the rest, for the next start
+                    study.end("failed" if is_failed else "interrupted", traceback.format_exc())
                 raise
             study.end("finished")

@@ -3,6 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from fer_tune.common.errors import UserError
 from fer_tune.manage import __main__ as studies
@@ -97,6 +99,24 @@ def test_a_stopped_training_continues_after_its_last_epoch(
     (trial,) = read_trials(Path("mlruns/studies/demo-stopped"))
     assert [result.epoch for result in trial.history] == [1, 2, 3]
     listed = _find_listed("demo-stopped")
+    assert (listed.trials, listed.status) == ({"completed": 1}, "completed")
+
+
+def test_a_training_whose_store_fails_is_one_line_and_continues(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise MlflowException("no answer")
+
+    arguments = [*SMALL, "--epochs", "1", *ALONE]
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "set_terminated", fail)
+        with pytest.raises(UserError, match="no answer") as error:
+            train.main([*arguments, "--study", "demo-outage"])
+    assert "\n" not in str(error.value)
+    assert "To continue after the last epoch: " in capfd.readouterr().out
+    train.main([*arguments, "--resume", "demo-outage"])
+    listed = _find_listed("demo-outage")
     assert (listed.trials, listed.status) == ({"completed": 1}, "completed")
 
 
