@@ -49,12 +49,15 @@ def build_ui_command(store: Store) -> str | None:
 
 def build_study_url(store: Store, run_id: str) -> str:
     """Return the full address of `build_study_path`."""
-    local = None if store.is_server else f"http://127.0.0.1:{_PORT}"
-    return f"{local or _find_server_url(store)}/{build_study_path(store, run_id)}"
+    host = _find_server_url(store) if store.is_server else f"http://127.0.0.1:{_PORT}"
+    return f"{host}/{build_study_path(store, run_id)}"
 
 
 def build_report_url(store: Store, run_id: str) -> str | None:
-    """Return the address of a study's report if people cannot open the file, in a container."""
+    """Return the address of a study's report, or None if people can open the file itself.
+
+    They cannot open it in a container, where FER_TUNE_MLFLOW_URL is set.
+    """
     if not os.environ.get(_URL_VARIABLE):
         return None
     path = f"#/experiments/{store.experiment_id}/runs/{run_id}/artifacts/{REPORT_FILE}"
