@@ -117,7 +117,7 @@ def _report_error(error: UserError) -> int:
 def exit_at_once(error: UserError) -> NoReturn:
     """End the command with an error, from any thread, even if the main thread hangs."""
     code = _report_error(error)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # a shell may have closed one (>&-)
         stream.flush()
     os._exit(code)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_tune.common.cli import format_command_line
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
 from fer_tune.tracking import tags
@@ -151,7 +152,8 @@ def _find_newest_model_uri(store: Store) -> str:
     for model in models:
         if model.status == LoggedModelStatus.READY:  # others were interrupted while written
             return f"models:/{model.model_id}"
+    retrain = format_command_line("fer_tune.retrain", ["--study", "NAME"])
     raise UserError(
-        f"no model in {store}; train one with python -m fer_tune.retrain --study NAME, "
+        f"no model in {store}; train one with {retrain}, "
         "or name a model with --model and its store with --tracking-uri"
     )

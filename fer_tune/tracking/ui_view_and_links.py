@@ -58,7 +58,10 @@ def build_run_url(store: Store, run_id: str) -> str:
 
 
 def build_report_url(store: Store, run_id: str) -> str | None:
-    """Return the address of a study's report if people cannot open the file, in a container."""
+    """Return the address of a study's report, or None if people can open the file itself.
+
+    They cannot open it in a container, where FER_TUNE_MLFLOW_URL is set.
+    """
     if not os.environ.get(_URL_VARIABLE):
         return None
     return f"{build_run_url(store, run_id)}/artifacts/{REPORT_FILE}"

@@ -147,7 +147,8 @@ def test_a_container_prints_what_people_type_outside(monkeypatch: pytest.MonkeyP
     assert line == "docker compose run --rm study report --storage s3://b/c --storage=s3://a"
 
 
-def test_a_command_whose_main_thread_hangs_ends_with_its_error() -> None:
+@pytest.mark.parametrize("closed", ["", ">&-"])
+def test_a_command_whose_main_thread_hangs_ends_with_its_error(closed: str) -> None:
     script = (
         "import threading, time\n"
         "from fer_tune.common import cli, errors\n"
@@ -155,7 +156,8 @@ def test_a_command_whose_main_thread_hangs_ends_with_its_error() -> None:
         "threading.Thread(target=cli.exit_at_once, args=[error]).start()\n"
         "time.sleep(1000)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", script]
+    done = subprocess.run(shell, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (2, "error: the cluster is gone\n")
 
 

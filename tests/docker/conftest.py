@@ -51,7 +51,7 @@ def image(announce: Callable[[str], None]) -> Iterator[BuiltImage]:
     try:
         with find_torch(folder) as arguments:
             if arguments:
-                announce(f"PyTorch's CPU build is not to be had; instead: {arguments}")
+                announce(f"PyTorch's CPU build is not available here; instead: {arguments}")
             log = _build(engine, {"TORCH": "cpu", **arguments})
     except subprocess.CalledProcessError as error:
         lacks(f"no CPU build of PyTorch here: {error}")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# What a container of ours may do: compose.yaml sets the same, less the core and the memory.
+# Stricter than compose.yaml: the root is read-only, and every container has one core.
 _CONFINED = [
     *("--read-only", "--tmpfs", "/tmp", "--env", "HOME=/tmp", "--init"),
     *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
@@ -97,7 +97,7 @@ class Container:
 
     def stop(self) -> None:
         """Stop it as `docker stop` does: with SIGTERM, and half a minute later with SIGKILL."""
-        self.engine.require("stop", "--time", "30", self.id)
+        self.engine.require("stop", "-t", "30", self.id)
 
     def wait(self, seconds: float) -> int:
         """Return the exit code of its command, once that has ended. Raises TimeoutExpired."""

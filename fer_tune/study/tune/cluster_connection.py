@@ -39,7 +39,7 @@ def parse_cluster_address(text: str) -> str | None:
 def connect_to_cluster(address: str, options: dict[str, Any]) -> None:
     """Connect to the Ray cluster at an address, with a token if the cluster asks for one.
 
-    address: HOST:PORT; or "auto", for a cluster that `ray start` began on this machine.
+    address: HOST:PORT; or "auto", for the cluster that this machine last started or joined.
     options: further arguments of `ray.init`.
     Raises UserError if this is not possible.
     """

@@ -63,7 +63,7 @@ def test_a_head_that_stays_silent_is_lost(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_head_that_answers_again_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     head = Head(SILENCE, SILENCE, None, SILENCE, SILENCE, None)
-    assert _watch(monkeypatch, head, 10) == []
+    assert _watch(monkeypatch, head, 20) == []
 
 
 def test_a_head_that_was_started_again_is_lost_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
