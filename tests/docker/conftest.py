@@ -73,7 +73,10 @@ def _find_engine(announce: Callable[[str], None]) -> ContainerEngine:
     podman = find_podman(folder)
     if not all(podman.has_or_pulls(name) for name in needed):
         announce(f"no registry answers; stand-ins are made for {' and '.join(needed)}")
-        make_base_images(podman, folder)
+        try:
+            make_base_images(podman, folder)
+        except subprocess.CalledProcessError as error:
+            lacks(f"no base images here, and none can be made: {error}: {error.stderr}")
     return podman
 
 
