@@ -129,9 +129,9 @@ def run_evaluation(args: Namespace, command: str) -> None:
         about |= {"run": run_id, "notes": result.notes}
         print(to_json(result.evaluation, about, result.theirs, result.comparison))
         return
-    ui = build_ui_command(store)
     console.print(f"Run: {build_run_url(store, run_id)}", soft_wrap=True)
-    console.print(f"To open it, start the MLflow UI: {ui}" if ui else "", soft_wrap=True)
+    if ui := build_ui_command(store):
+        console.print(f"To open it, start the MLflow UI: {ui}", soft_wrap=True)
 
 
 def _load_faces(path: Path | None, options: ReadOptions, split: SplitChoice) -> _LabelledFaces:

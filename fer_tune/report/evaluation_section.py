@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import Faces
 from fer_tune.report.class_scores import build_score_table, plot_confusion_matrix
 from fer_tune.report.plotting import PALE, draw_picture
@@ -67,9 +68,10 @@ def describe_other_faces(evaluation: Evaluation) -> list[str]:
     others = evaluation.without_duplicates
     if others is None:
         return []
+    duplicates = pluralize(evaluation.duplicates or 0, "exact duplicate")
     return [
-        f"Without {evaluation.duplicates:,} exact duplicates of training faces: accuracy "
-        f"{others.accuracy}, macro F1 {others.macro_f1}."
+        f"Without {duplicates} of training faces: accuracy {others.accuracy}, macro F1 "
+        f"{others.macro_f1}."
     ]
 
 

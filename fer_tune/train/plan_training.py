@@ -14,6 +14,7 @@ from fer_tune.data.subsample import describe_sample, draw_stratified_sample
 from fer_tune.events import TrialStarted
 from fer_tune.search.metric_check import check_metric
 from fer_tune.search.study_store import format_store_address
+from fer_tune.study.records.event_log import read_trials
 from fer_tune.study.records.settings import SINGLE_TRAINING, StudySettings, read_settings
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, format_trial_label
@@ -67,19 +68,19 @@ def make_plan(
     Raises UserError if the name is taken, or if `--resume` names a study with other options.
     """
     settings = _make_settings(args, storage, splits, config)
+    seed, number = args.seed
+    if number is None:
+        number = BASELINE_TRIAL if config == BASELINE else BASELINE_TRIAL + 1
     if args.resume:
-        _check_resumed(storage, settings)
+        _check_resumed(storage, settings, number)
     else:
         storage.check_name_available(settings.name)
-    seed, number = args.seed
     size = settings.train_faces or len(splits.train)
     sample = replace(
         splits,
         train=draw_stratified_sample(splits.train, size, seed),
         protocol=f"{splits.protocol} {describe_sample(len(splits.train), size)}".rstrip(),
     )
-    if number is None:
-        number = BASELINE_TRIAL if config == BASELINE else BASELINE_TRIAL + 1
     point = {
         name: value
         for name, value in config.model_dump().items()
@@ -124,17 +125,20 @@ def _make_settings(
     )
 
 
-def _check_resumed(storage: StudyStorage, settings: StudySettings) -> None:
+def _check_resumed(storage: StudyStorage, settings: StudySettings, number: int) -> None:
     """Raise UserError if the study in the storage is another one than the options describe."""
-    own = read_settings(storage.local_dir, settings.name)[1]
+    folder, own = read_settings(storage.local_dir, settings.name)
     if own.space_name != SINGLE_TRAINING:
         advice = f"continue it with python -m fer_tune.search --resume {own.name}"
         raise UserError(f"study {own.name} is a search; {advice}")
     recorded, given = (
         each.model_dump(exclude={"data", "tracking_uri"}) for each in (own, settings)
     )
-    if different := [name for name in recorded if recorded[name] != given[name]]:
+    different = [name for name in recorded if recorded[name] != given[name]]
+    if any(trial.number != number for trial in read_trials(folder)):
+        different.append("seed")
+    if different:
         raise UserError(
-            f"--resume {own.name}: it began with another {different[0]}; repeat the options of "
-            "the command that began it, which MLflow has in command.txt of its run"
+            f"--resume {own.name}: it began with another value of {different[0]}; repeat the "
+            "options of the command that began it, which MLflow has in command.txt of its run"
         )

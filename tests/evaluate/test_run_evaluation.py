@@ -136,7 +136,7 @@ def test_faces_that_the_model_trained_on_are_counted_and_left_out_once_more(
         "The model trained on 1 of these 14 faces (7.1%), which is an exact duplicate of its "
         "training faces."
     )
-    assert any(line.startswith("Without 1 exact duplicates of") for line in lines)
+    assert any(line.startswith("Without 1 exact duplicate of") for line in lines)
     (metrics,) = list_evaluations(store)
     assert metrics["eval/trained_on"] == 1
 

@@ -67,6 +67,7 @@ def test_the_most_confident_mistakes_come_first(predictions: Predictions) -> Non
     found = Evaluation(CLASSES, predictions).find_worst_mistakes(5)
     confidence = predictions.probability[found]
     is_wrong = predictions.predicted != predictions.truth
+    assert len(found) == 5
     assert is_wrong[found].all()
     assert (np.diff(confidence) <= 0).all()
     assert confidence.min() >= np.sort(predictions.probability[is_wrong])[-5]

@@ -86,8 +86,9 @@ def test_a_stopped_training_continues_after_its_last_epoch(
             train.main([*arguments, "--study", "demo-stopped"])
     assert "--study demo-stopped --resume demo-stopped" in capfd.readouterr().out
     assert _find_listed("demo-stopped").trials == {"interrupted": 1}
-    with pytest.raises(UserError, match="it began with another epochs"):
-        train.main([*SMALL, "--epochs", "4", *ALONE, "--resume", "demo-stopped"])
+    for option, value in (("epochs", "4"), ("seed", "0:7")):
+        with pytest.raises(UserError, match=f"it began with another value of {option}"):
+            train.main([*arguments, f"--{option}", value, "--resume", "demo-stopped"])
 
     def count(*args: Any) -> None:
         trained.append(1)
