@@ -22,7 +22,7 @@ def list_study_names(store: Store) -> list[str]:
 def list_study_runs(store: Store, *, deleted: bool = False) -> "list[Run]":
     """Return the parent runs of all studies, oldest first.
 
-    deleted: only those that were deleted in MLflow, but not by `delete_study_run`.
+    deleted: only those that were deleted in MLflow, but not by `delete_parent_runs`.
     """
     runs = store.search_runs(_ALL_STUDIES, deleted=deleted)
     return [run for run in runs if not (deleted and tags.REMOVED in run.data.tags)]
