@@ -13,7 +13,7 @@ from fer_tune.tracking.queries import parse_config
 from fer_tune.tracking.read_artifacts import find_text
 from fer_tune.tracking.seed_run import SeedOutcome, SeedRun, find_seed_outcome
 from fer_tune.tracking.store import Store, stop_retries, summarize_error
-from fer_tune.tracking.study_and_retrain_info import RetrainInfo
+from fer_tune.tracking.study_and_retrain_info import FACES_PARAMS, RetrainInfo
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -171,10 +171,12 @@ def find_seed_in_any_retraining(store: Store, info: RetrainInfo, seed: int) -> S
 
 
 def _is_same_training(run: "Run", info: RetrainInfo) -> bool:
-    """Return whether configuration and epochs agree."""
-    params = dict(run.data.params)
-    if params.pop("epochs", None) != str(info.epochs):
-        return False
+    """Return whether configuration, epochs and the sample of the training faces agree."""
+    params, wanted = dict(run.data.params), {"epochs": info.epochs, **info.faces_params}
+    for name in ("epochs", *FACES_PARAMS):
+        value = wanted.get(name)
+        if params.pop(name, None) != (None if value is None else str(value)):
+            return False
     try:
         return parse_config(params) == info.trial.config
     except ValueError:  # a newer version has more parameters

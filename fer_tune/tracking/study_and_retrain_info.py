@@ -10,6 +10,8 @@ from fer_tune.tracking import tags
 if TYPE_CHECKING:
     from fer_tune.tracking.queries import StudyRun, TrialRun
 
+FACES_PARAMS = ("train_faces", "faces_seed")  # parameters of a training's runs, if not all faces
+
 
 @dataclass(frozen=True)
 class StudyInfo:
@@ -58,7 +60,7 @@ class RetrainInfo:
     counts: faces of each class by split, in the order of `classes`.
     protocol: which faces train, validate and test; empty for what the study's run says.
     tta: views over which each model averages, for test-time augmentation.
-    faces_params: further parameters of its runs: which training faces were drawn, if not all.
+    faces_params: those of FACES_PARAMS that its runs have: which training faces were drawn.
     """
 
     study: "StudyRun"

@@ -270,6 +270,7 @@ def test_a_training_is_found_again_by_all_that_decides_its_outcome(
     other = TrialConfig(dropout=0.1)
     for unlike in (
         replace(info, epochs=3),
+        replace(info, faces_params={"train_faces": 300, "faces_seed": 0}),
         replace(info, trial=replace(info.trial, config=other)),
         replace(info, study=replace(study, metric="gap")),
         replace(info, study=replace(study, tags={**study.tags, tags.FACES_HASH: "others"})),
@@ -279,6 +280,20 @@ def test_a_training_is_found_again_by_all_that_decides_its_outcome(
     assert find_seed_in_any_retraining(store, info, 2) is None
     store.create_client().log_param(logged.run_id, "of_a_later_version", "1")
     assert find_seed_in_any_retraining(store, info, 0) is None
+
+
+def test_a_seed_that_trained_on_a_sample_is_found_for_the_same_sample_only(
+    store: Store, info: RetrainInfo, final: TrainedModel
+) -> None:
+    sampled = replace(info, faces_params={"train_faces": 300, "faces_seed": 0})
+    with open_retrain_run(store, sampled) as run, run.open_seed_run(41) as seed_run:
+        logged = seed_run.log_outcome(final)
+    found = find_seed_in_any_retraining(store, sampled, 41)
+    assert found is not None
+    assert found.run_id == logged.run_id
+    for params in ({}, {"train_faces": 300, "faces_seed": 1}, {"faces_seed": 0}):
+        other = replace(info, faces_params=params)
+        assert find_seed_in_any_retraining(store, other, 41) is None
 
 
 @pytest.mark.parametrize("file", ["confusion.csv", "test_predictions.csv"])
