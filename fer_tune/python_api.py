@@ -116,8 +116,8 @@ def list_studies(*, tracking_uri: str | None = None) -> list[study_list.ListedSt
 
     Raises UserError if there is no store.
 
-    >>> [(study.name, study.status) for study in fer_tune.list_studies()]
-    [('demo-small', 'completed')]
+    >>> {study.name: study.status for study in fer_tune.list_studies()}["demo-small"]
+    'completed'
     """
     return study_list.list_studies(open_store(tracking_uri, create=False, needs_write=False))
 

@@ -69,9 +69,8 @@ def build_report_url(store: Store, run_id: str) -> str | None:
 
 def _find_host(store: Store) -> str:
     """Return the address at which people open MLflow; a container has another one."""
-    if not store.is_server:
-        return f"http://127.0.0.1:{_PORT}"
-    return (os.environ.get(_URL_VARIABLE) or str(store)).rstrip("/")
+    own = str(store) if store.is_server else f"http://127.0.0.1:{_PORT}"
+    return (os.environ.get(_URL_VARIABLE) or own).rstrip("/")
 
 
 def build_study_path(store: Store, run_id: str) -> str:
