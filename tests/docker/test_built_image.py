@@ -1,5 +1,6 @@
 """The image, built from docker/Dockerfile and run as docker/compose.yaml runs it."""
 
+import ast
 import secrets
 from pathlib import Path
 
@@ -118,4 +119,6 @@ def test_ray_nodes_become_healthy(image: BuiltImage) -> None:
             _wait_until_healthy(second, check)
             nodes = "import ray; ray.init('127.0.0.1:6379'); print(ray.cluster_resources())"
             shown = image.engine.require("exec", second.id, "python", "-c", nodes)
-            assert "'CPU': 1.0" in shown
+            resources = ast.literal_eval(shown.splitlines()[-1])
+            assert resources["CPU"] == 1
+            assert resources["memory"] < 2 * 4 * 2**30  # the limits of both, not the machine's
