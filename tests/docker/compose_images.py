@@ -25,7 +25,7 @@ _STAND_INS = {
 
 def copy_image(name: str, source: ContainerEngine, target: ContainerEngine, tag: str) -> None:
     """Give an image of one engine to another, under a further name."""
-    if target.call("image", "inspect", name).returncode != 0:
+    if target.find_id(name) is None:
         with subprocess.Popen([*source.command, "save", name], stdout=subprocess.PIPE) as saved:
             load = [*target.command, "load", "--quiet"]
             loaded = subprocess.run(load, stdin=saved.stdout, capture_output=True, text=True)
@@ -36,7 +36,7 @@ def copy_image(name: str, source: ContainerEngine, target: ContainerEngine, tag:
 
 def load_stand_in(engine: ContainerEngine, image: str) -> None:
     """Give the engine a stand-in for an image, under the image's own name."""
-    if engine.call("image", "inspect", STAND_INS_BASE).returncode != 0:
+    if engine.find_id(STAND_INS_BASE) is None:
         load = [*engine.command, "import", "--change", f"ENV {_PROGRAMS}", "-", STAND_INS_BASE]
         with make_root("services", _PACKAGES, ".tar").open("rb") as archive:
             subprocess.run(load, stdin=archive, check=True, capture_output=True)

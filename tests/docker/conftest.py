@@ -20,14 +20,10 @@ IMAGE = "fer_tune:tested"
 
 @dataclass(frozen=True)
 class BuiltImage:
-    """An image that was built from docker/Dockerfile.
-
-    log: what the builder printed.
-    """
+    """An image that was built from docker/Dockerfile."""
 
     engine: ContainerEngine
     name: str
-    log: str
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +48,10 @@ def image(announce: Callable[[str], None]) -> Iterator[BuiltImage]:
         with find_torch(folder) as arguments:
             if arguments:
                 announce(f"PyTorch's CPU build is not available here; instead: {arguments}")
-            log = _build(engine, {"TORCH": "cpu", **arguments})
+            _build(engine, {"TORCH": "cpu", **arguments})
     except subprocess.CalledProcessError as error:
         lacks(f"no CPU build of PyTorch here: {error}")
-    yield BuiltImage(engine, IMAGE, log)
+    yield BuiltImage(engine, IMAGE)
     if former and former != engine.find_id(IMAGE):  # it has no name now, but takes gigabytes
         engine.call("rmi", "--force", former, seconds=600)
 
@@ -80,11 +76,11 @@ def _find_engine(announce: Callable[[str], None]) -> ContainerEngine:
     return podman
 
 
-def _build(engine: ContainerEngine, arguments: dict[str, str]) -> str:
-    """Return the log of the build. Raises AssertionError if it fails."""
+def _build(engine: ContainerEngine, arguments: dict[str, str]) -> None:
+    """Build the image. Raises AssertionError with the builder's output if that fails."""
     options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
     file = str(REPOSITORY / "docker" / "Dockerfile")
-    return engine.require(
+    engine.require(
         *("build", "--network=host", *options, "--file", file, "--tag", IMAGE, str(REPOSITORY)),
         seconds=1100,
     )
