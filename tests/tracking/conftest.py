@@ -7,8 +7,10 @@ import pytest
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
+from fer_tune.tracking.queries import find_study, find_trial
+from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store, open_store
-from fer_tune.tracking.study_and_retrain_info import StudyInfo
+from fer_tune.tracking.study_and_retrain_info import RetrainInfo, StudyInfo
 from fer_tune.trial_config import BASELINE, TrialConfig
 
 
@@ -74,3 +76,23 @@ def events() -> Callable[..., list[Event]]:
         return made
 
     return trial
+
+
+@pytest.fixture
+def info(
+    store: Store, describe: Callable[..., StudyInfo], events: Callable[..., list[Event]]
+) -> RetrainInfo:
+    """Record a study with trial 3; return how a retraining of that trial is described."""
+    recorder = EventRecorder(store, describe(), resume=False)
+    for event in events(3, ending="finished"):
+        recorder.record_events([event])
+    study = find_study(store, describe().name)
+    return RetrainInfo(
+        study,
+        find_trial(store, study, 3),
+        epochs=2,
+        classes=EMOTIONS,
+        command="python -m fer_tune.retrain",
+        code_version="0.2.0",
+        note="Drawn faces.",
+    )

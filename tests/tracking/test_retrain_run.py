@@ -14,15 +14,12 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.events import Event
 from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.scoring.metrics import EpochResult, Scores
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import McNemarResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import load_model
-from fer_tune.tracking.queries import find_study, find_trial
-from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.retrain_run import (
     find_seed_in_any_retraining,
     has_unfinished_run,
@@ -30,30 +27,11 @@ from fer_tune.tracking.retrain_run import (
 )
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.study_and_retrain_info import RetrainInfo, StudyInfo
+from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 from fer_tune.trial.train_and_test import TrainedModel
 from fer_tune.trial_config import TrialConfig
 
 Result = Callable[..., EpochResult]
-
-
-@pytest.fixture
-def info(
-    store: Store, describe: Callable[..., StudyInfo], events: Callable[..., list[Event]]
-) -> RetrainInfo:
-    recorder = EventRecorder(store, describe(), resume=False)
-    for event in events(3, ending="finished"):
-        recorder.record_events([event])
-    study = find_study(store, describe().name)
-    return RetrainInfo(
-        study,
-        find_trial(store, study, 3),
-        epochs=2,
-        classes=EMOTIONS,
-        command="python -m fer_tune.retrain",
-        code_version="0.2.0",
-        note="Drawn faces.",
-    )
 
 
 @pytest.fixture

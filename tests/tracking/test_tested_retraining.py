@@ -1,34 +1,19 @@
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 
 from fer_tune.data.faces import EMOTIONS
-from fer_tune.events import Event
 from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.scoring.predictions import Predictions, score_probabilities
 from fer_tune.scoring.significance import McNemarResult
 from fer_tune.tracking import registry
-from fer_tune.tracking.queries import find_study, find_trial
-from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.retrain_run import open_retrain_run
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.study_and_retrain_info import RetrainInfo, StudyInfo
+from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 from fer_tune.tracking.tested_retraining import find_tested_retraining
 from fer_tune.trial.train_and_test import TrainedModel
 from fer_tune.trial_config import TrialConfig
-
-
-@pytest.fixture
-def info(
-    store: Store, describe: Callable[..., StudyInfo], events: Callable[..., list[Event]]
-) -> RetrainInfo:
-    recorder = EventRecorder(store, describe(), resume=False)
-    for event in events(3, ending="finished"):
-        recorder.record_events([event])
-    study = find_study(store, describe().name)
-    return RetrainInfo(study, find_trial(store, study, 3), 2, EMOTIONS, "retrain", "0.2.0")
 
 
 def test_a_study_has_no_tested_retraining_before_one_has_ended(
