@@ -6,6 +6,7 @@ that the user can correct raises UserError.
 
 import io
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -17,7 +18,7 @@ from fer_tune.data.read_options import ReadOptions, parse_labels
 from fer_tune.defaults import STUDIES_FOLDER
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.load_study import load_study as load_reported_study
-from fer_tune.search.options import SearchOptions, parse_options
+from fer_tune.search.options import build_parser
 from fer_tune.study.records.study_storage import open_storage
 from fer_tune.tracking import list_studies as study_list
 from fer_tune.tracking.choose_trial import choose_trial
@@ -203,8 +204,8 @@ def run_study(
     from fer_tune.search.search_plan import make_plan
 
     options |= {"data": data, "space": space, "trials": trials, "epochs": epochs, "study": study}
-    arguments = _to_arguments(options)
-    parsed, console = _parse_arguments(arguments), create_console()
+    arguments, console = _to_arguments(options), create_console()
+    parsed = _parse_arguments(arguments)
     if "ray" in sys.modules and sys.modules["ray"].is_initialized():
         raise UserError("Ray runs in this process already; call ray.shutdown() first")
     plan = make_plan(console, parsed, format_command_line("fer_tune.search", arguments))
@@ -217,9 +218,9 @@ def run_study(
 
 def _to_arguments(options: dict[str, object]) -> list[str]:
     """Return arguments of the command line, without options that are None or False."""
-    arguments: list[str] = []
+    arguments, known = list[str](), {action.dest for action in build_parser()._actions}
     for name, value in options.items():
-        if name not in SearchOptions.__dataclass_fields__ or name == "dry_run":
+        if name not in known - {"help", "dry_run"}:
             raise UserError(f"run_study has no option {name}; its options are those of the search")
         if value is None or value is False:
             continue
@@ -228,11 +229,11 @@ def _to_arguments(options: dict[str, object]) -> list[str]:
     return arguments
 
 
-def _parse_arguments(arguments: Sequence[str]) -> SearchOptions:
+def _parse_arguments(arguments: Sequence[str]) -> Namespace:
     printed = io.StringIO()
     try:
         with redirect_stderr(printed):
-            return parse_options(arguments)
+            return build_parser().parse_args(arguments)
     except SystemExit:
         message = printed.getvalue().removeprefix("error: ")
         raise UserError(message.partition("; --help")[0]) from None

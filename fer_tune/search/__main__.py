@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 from fer_tune.common.cli import format_command_line, run_command
-from fer_tune.search.options import build_parser as build_parser  # for completion
-from fer_tune.search.options import parse_options
+from fer_tune.search.options import build_parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Plan the study that the command line describes, then print the plan or run it."""
-    options = parse_options(argv)
+    options = build_parser().parse_args(argv)
 
     from fer_tune.common.console import create_console
     from fer_tune.search.search_plan import make_plan, show_plan

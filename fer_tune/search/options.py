@@ -4,10 +4,8 @@ import argparse
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, get_args
+from collections.abc import Callable
+from typing import Any, get_args
 
 from fer_tune import defaults
 from fer_tune.common import cli
@@ -24,45 +22,11 @@ examples:
 """
 
 
-@dataclass(frozen=True)
-class SearchOptions:
-    """The parsed command line; None for an option that the user left out.
-
-    time_budget: seconds.
-    """
-
-    data: Path | None
-    skip_bad: bool | None
-    labels: str | None
-    space: str | None
-    trials: int | None
-    epochs: int | None
-    train_faces: int | None
-    study: str | None
-    warm_start: list[str] | None
-    metric: str | None
-    seed: int | None
-    scheduler: defaults.SchedulerName | None
-    grace: int | None
-    reduction: int | None
-    concurrent: int | None
-    cpus_per_trial: int | None
-    gpus_per_trial: float | Literal["auto"] | None
-    time_budget: float | None
-    address: str | None
-    tracking_uri: str | None
-    storage: str
-    resume: str | None
-    dry_run: bool
-
-
-def parse_options(argv: Sequence[str] | None) -> SearchOptions:
-    """Return the options of a command line; exit with code 2 after a mistake."""
-    return SearchOptions(**vars(build_parser().parse_args(argv)))
-
-
 def build_parser() -> cli.CommandParser:
-    """Return the parser of the command line."""
+    """Return the parser of the command line. Options that the user leaves out are None.
+
+    It returns `--time-budget` in seconds, and `--gpus-per-trial` as a number or "auto".
+    """
     parser = cli.CommandParser(
         prog=cli.format_program_name("search"),
         description="Run a hyperparameter study: find out what reduces overfitting.",

@@ -1,6 +1,7 @@
 """The plan of a search: all that its options decide, before anything is created or started."""
 
 import time
+from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits, reload_splits
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.search.metric_check import check_metric
-from fer_tune.search.options import SearchOptions
 from fer_tune.search.study_store import find_store_uri, format_store_address
 from fer_tune.search.warm_start import warm_start
 from fer_tune.study.records.settings import SINGLE_TRAINING, StudySettings, read_settings, slugify
@@ -64,7 +64,7 @@ class SearchPlan:
         ]
 
 
-def make_plan(console: Console, options: SearchOptions, command: str) -> SearchPlan:
+def make_plan(console: Console, options: Namespace, command: str) -> SearchPlan:
     """Return the plan for these options; print the faces and the prior trials that it uses.
 
     command: the command line, for the records.
@@ -78,13 +78,10 @@ def make_plan(console: Console, options: SearchOptions, command: str) -> SearchP
         else:
             splits, settings = _load_settings(options, storage, options.resume)
     given, is_resumed = options.tracking_uri, options.resume is not None
-    is_here = is_resumed and given is None and ":" not in (settings.tracking_uri or "")
     if is_resumed and given is None:
         given = find_store_uri(settings, storage)
-    uri = resolve_tracking_uri(given)
-    if not is_here:
-        address = format_store_address(given, storage, settings.name)
-        settings = settings.model_copy(update={"tracking_uri": address})
+    uri, address = resolve_tracking_uri(given), format_store_address(given, storage, settings.name)
+    settings = settings.model_copy(update={"tracking_uri": address})
     if options.address is None and request != ResourceRequest():
         allocate_resources([detect_machine()], settings.trials, request)
     show_data_source(console, splits, settings.train_faces)
@@ -97,7 +94,7 @@ def make_plan(console: Console, options: SearchOptions, command: str) -> SearchP
     return SearchPlan(settings, splits, storage, is_resumed, command, *limits, uri)
 
 
-def _make_settings(options: SearchOptions, storage: StudyStorage) -> tuple[Splits, StudySettings]:
+def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, StudySettings]:
     """Return the faces and the settings of a new study."""
     read_options = ReadOptions(bool(options.skip_bad), options.labels)
     splits = load_splits(options.data, read_options)
@@ -125,7 +122,7 @@ def _make_settings(options: SearchOptions, storage: StudyStorage) -> tuple[Split
 
 
 def _load_settings(
-    options: SearchOptions, storage: StudyStorage, name: str
+    options: Namespace, storage: StudyStorage, name: str
 ) -> tuple[Splits, StudySettings]:
     """Return the faces and the settings of a study to resume, with what the options change."""
     storage.fetch_study(name)
@@ -178,9 +175,7 @@ _SETTINGS = (
 )
 
 
-def check_fixed_options(
-    options: SearchOptions, settings: StudySettings, storage: StudyStorage
-) -> None:
+def check_fixed_options(options: Namespace, settings: StudySettings, storage: StudyStorage) -> None:
     """Raise UserError if an option differs from the settings of the study that is resumed."""
     for name in _SETTINGS:
         _require_equal(name, getattr(options, name), getattr(settings, name))

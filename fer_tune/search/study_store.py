@@ -5,17 +5,12 @@ next to the studies. Another store below the working folder has a path from the 
 """
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from fer_tune.common.disk_or_bucket import is_bucket
 from fer_tune.common.errors import UserError
-from fer_tune.study.records.event_log import find_start_time
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.study_storage import StudyStorage
-from fer_tune.tracking.find_study_run import is_study_recorded
-from fer_tune.tracking.store import open_store
 from fer_tune.tracking.store_address import (
     DEFAULT_DATABASE,
     find_local_database,
@@ -29,16 +24,16 @@ def format_store_address(uri: str | None, storage: StudyStorage, name: str) -> s
     uri: the store, as the user names it (see `open_store`).
     name: the study, which lies in the storage.
     """
-    database, folder = find_local_database(uri), storage.local_dir / name
+    database, is_in_bucket = find_local_database(uri), is_bucket(str(storage))
     if database is None:
         return uri
-    if is_bucket(str(storage)):  # another machine reads the same study.json
-        return None if _is_same(database, DEFAULT_DATABASE) else resolve_tracking_uri(uri)
-    if _is_same(database, _find_neighbour(storage)):
+    if _is_same(database, DEFAULT_DATABASE if is_in_bucket else _find_neighbour(storage)):
         return None
-    if any(path.is_absolute() or ".." in path.parts for path in (database, folder)):
+    paths = [os.path.realpath(path) for path in (database, storage.local_dir / name)]
+    # Another machine reads the same study.json in a bucket.
+    if is_in_bucket or not all(Path(path).is_relative_to(Path.cwd()) for path in paths):
         return resolve_tracking_uri(uri)
-    return os.path.relpath(database, folder)
+    return os.path.relpath(*paths)
 
 
 def find_store_uri(settings: StudySettings, storage: StudyStorage) -> str:
@@ -46,24 +41,18 @@ def find_store_uri(settings: StudySettings, storage: StudyStorage) -> str:
 
     Raises UserError if a store on this machine is not where study.json says.
     """
-    folder, address = storage.local_dir / settings.name, settings.tracking_uri
-    usual = [_find_neighbour(storage), DEFAULT_DATABASE]
-    existing = [database for database in usual if database.exists()]
+    address, database = settings.tracking_uri, _find_neighbour(storage)
     if address is None:
-        return _to_uri((existing or usual[-1:])[0])
+        return _to_uri(database if database.exists() else DEFAULT_DATABASE)
     if ":" not in address:
-        database: Path | None = (folder / address).resolve()
-    elif database := find_local_database(address):
-        # Older versions wrote an absolute address for every local store.
-        database = _find_moved_store(existing, database, settings.name, folder) or database
-    if database is None:
-        return address
-    if not (database.exists() or _is_same(database, usual[0])):
+        address = _to_uri((storage.local_dir / settings.name / address).resolve())
+    recorded = find_local_database(address)
+    if recorded and not (recorded.exists() or _is_same(recorded, database)):
         raise UserError(
-            f"study {settings.name}: its MLflow store {database} does not exist; name its new "
+            f"study {settings.name}: its MLflow store {recorded} does not exist; name its new "
             "path, or a folder for a new store, with --tracking-uri"
         )
-    return _to_uri(database)
+    return resolve_tracking_uri(address)
 
 
 def _find_neighbour(storage: StudyStorage) -> Path:
@@ -77,17 +66,3 @@ def _is_same(one: Path, other: Path) -> bool:
 
 def _to_uri(database: Path) -> str:
     return resolve_tracking_uri(f"sqlite:///{database}")
-
-
-def _find_moved_store(
-    databases: Sequence[Path], recorded: Path, name: str, folder: Path
-) -> Path | None:
-    """Return the first of these databases that has the study and was in the recorded place."""
-    if any(_is_same(database, recorded) for database in databases):
-        return None
-    for database in databases:
-        with suppress(UserError):
-            store = open_store(_to_uri(database), create=False, needs_write=False)
-            if is_study_recorded(store, name, find_start_time(folder)):
-                return database
-    return None

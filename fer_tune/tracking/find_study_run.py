@@ -10,7 +10,6 @@ from fer_tune.tracking.store import Store
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-_ALL_STUDIES = f"tags.`{tags.METRIC}` != ''"
 _MAX_SUGGESTIONS = 8  # names of studies in an error message
 
 
@@ -24,7 +23,7 @@ def list_study_runs(store: Store, *, deleted: bool = False) -> "list[Run]":
 
     deleted: only those that were deleted in MLflow, but not by `delete_parent_runs`.
     """
-    runs = store.search_runs(_ALL_STUDIES, deleted=deleted)
+    runs = store.search_runs(f"tags.`{tags.METRIC}` != ''", deleted=deleted)
     return [run for run in runs if not (deleted and tags.REMOVED in run.data.tags)]
 
 
@@ -35,17 +34,6 @@ def find_parent_run(store: Store, name: str, *, deleted: bool = False) -> "Run |
     runs = [run for run in runs if run.data.tags.get(tags.STUDY) == name]
     # A run without parameters was cut off when it began.
     return max(runs, key=lambda run: len(run.data.params), default=None)
-
-
-def is_study_recorded(store: Store, name: str, start_time: int | None) -> bool:
-    """Return whether the store has this study, or had it before its runs were deleted in MLflow.
-
-    start_time: when its trial 0 began, since another study may have its name; None before that.
-    """
-    trial = f"tags.`{tags.TRIAL}` = '0' AND attributes.start_time = {start_time}"
-    query = _ALL_STUDIES if start_time is None else trial
-    runs = (run for deleted in (False, True) for run in store.search_runs(query, deleted=deleted))
-    return any(run.data.tags.get(tags.STUDY) == name for run in runs)
 
 
 def explain_missing_study(store: Store, name: str) -> str:

@@ -158,16 +158,16 @@ def test_mlflow_reads_the_command_of_the_tracking_server_and_checks_hosts() -> N
 def test_the_search_reads_the_command_of_the_study_and_of_its_resumption(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from fer_tune.search.options import parse_options
+    from fer_tune.search.options import build_parser
 
     monkeypatch.setenv("RAY_ADDRESS", FILLED["study"].environment["RAY_ADDRESS"])
     _, call = _call_study(*services()["study"]["command"])
     assert call[:3] == ["python", "-m", "fer_tune.search"]
-    options = parse_options(call[3:])
+    options = build_parser().parse_args(call[3:])
     assert (options.address, options.study, options.trials) == ("head:6379", "first", 12)
     assert (options.tracking_uri, options.storage) == ("http://tracking:5000", "s3://studies")
     _, call = _call_study("--resume", "first")
-    assert parse_options(call[3:]).resume == "first"
+    assert build_parser().parse_args(call[3:]).resume == "first"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from packaging.version import Version
 
-from fer_tune.search.options import parse_options
+from fer_tune.search.options import build_parser
 from tests.docker.files import DOCKER, locked, manifest, pods
 from tests.docker.kuberay import load_schemas, read_schema, reduce_schema
 
@@ -166,5 +166,5 @@ def test_versions_are_the_locked_ones() -> None:
 def test_the_search_reads_the_entrypoint() -> None:
     program, flag, module, *options = shlex.split(manifest()["spec"]["entrypoint"])
     assert (program, flag, module) == ("python", "-m", "fer_tune.search")
-    parsed = parse_options(options)
+    parsed = build_parser().parse_args(options)
     assert (parsed.address, parsed.study, parsed.trials) == ("auto", "first", 12)

@@ -5,7 +5,7 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.search import search_plan
-from fer_tune.search.options import parse_options
+from fer_tune.search.options import build_parser
 from fer_tune.search.search_plan import check_fixed_options
 from fer_tune.study.records.settings import PriorTrial, StudySettings
 from fer_tune.study.records.study_storage import StudyStorage
@@ -25,7 +25,7 @@ PLAIN = make_settings("mine", "smoke", SMOKE)
 
 
 def _check(settings: StudySettings, *arguments: str) -> None:
-    options = parse_options(["--resume", settings.name, *arguments])
+    options = build_parser().parse_args(["--resume", settings.name, *arguments])
     check_fixed_options(options, settings, StudyStorage("studies"))
 
 
