@@ -65,7 +65,8 @@ class RetrainSpec:
 
     @property
     def _name(self) -> str:
-        return f"retrain-{self.info.trial.number:06d}-{self.info.epochs}"
+        name = f"retrain-{self.info.trial.number:06d}-{self.info.epochs}"
+        return "-".join([name, *map(str, self.info.faces_params.values())])
 
     def name_seed(self, seed: int) -> str:
         """Return the name of a training in the terminal: `seed 0` or `baseline, seed 0`."""

@@ -25,19 +25,20 @@ if TYPE_CHECKING:
 def open_retrain_run(store: Store, info: RetrainInfo) -> Iterator["RetrainRun"]:
     """Create the run of a retraining, or resume the newest unfinished one of this trial and length.
 
+    A run of other training faces is never resumed.
     The run, and the open run of a seed, ends FINISHED, FAILED after an error, KILLED at Ctrl-C.
     Raises UserError if the store fails.
     """
     name = f"retrained {info.study.name} {info.trial.number:03d}"
     note = "\n\n".join([info.note, info.sample_remark]).strip()
     marks = {**info.origin_tags, tags.NOTE: note}
-    with _open_run(store, name, _build_retrain_tags(info), marks) as run:
+    with _open_run(store, info, name, _build_retrain_tags(info), marks) as run:
         yield RetrainRun(store, info, run)
 
 
 def has_unfinished_run(store: Store, info: RetrainInfo) -> bool:
     """Return whether `open_retrain_run` would resume a run, if none is open now."""
-    return _find_unfinished(_search_runs(store, _build_retrain_tags(info))) is not None
+    return _find_unfinished(store, info, _build_retrain_tags(info)) is not None
 
 
 class RetrainRun:
@@ -83,7 +84,8 @@ class RetrainRun:
         metric = self._info.study.metric
         marks = {tags.RETRAINED_RUN: self._info.trial.run_id, tags.RETRAINED_METRIC: metric}
         marks |= self._info.origin_tags
-        with _open_run(self._store, f"{self._name} {name}", match_tags, marks) as run:
+        name = f"{self._name} {name}"
+        with _open_run(self._store, self._info, name, match_tags, marks) as run:
             self._store.log_params(run.info.run_id, _to_params(self._info))
             yield SeedRun(self._store, self._info, run)
 
@@ -125,14 +127,18 @@ class RetrainRun:
 
 @contextmanager
 def _open_run(
-    store: Store, name: str, match_tags: Mapping[str, str], new_tags: Mapping[str, str]
+    store: Store,
+    info: RetrainInfo,
+    name: str,
+    match_tags: Mapping[str, str],
+    new_tags: Mapping[str, str],
 ) -> Iterator["Run"]:
     """Resume the newest unfinished run with all of `match_tags`, or create a run with all tags."""
     from mlflow.exceptions import MlflowException
 
     client, status = store.create_client(), "FAILED"
     try:
-        run = _find_unfinished(_search_runs(store, match_tags))
+        run = _find_unfinished(store, info, match_tags)
         if run is None:
             marks = {**new_tags, **match_tags}
             run = client.create_run(store.experiment_id, tags=marks, run_name=name)
@@ -172,15 +178,20 @@ def find_seed_in_any_retraining(store: Store, info: RetrainInfo, seed: int) -> S
 
 def _is_same_training(run: "Run", info: RetrainInfo) -> bool:
     """Return whether configuration, epochs and the sample of the training faces agree."""
-    params, wanted = dict(run.data.params), {"epochs": info.epochs, **info.faces_params}
-    for name in ("epochs", *FACES_PARAMS):
-        value = wanted.get(name)
-        if params.pop(name, None) != (None if value is None else str(value)):
-            return False
+    params = dict(run.data.params)
+    if params.pop("epochs", None) != str(info.epochs) or not _has_same_faces(run, info):
+        return False
     try:
-        return parse_config(params) == info.trial.config
+        config = parse_config({k: v for k, v in params.items() if k not in FACES_PARAMS})
     except ValueError:  # a newer version has more parameters
         return False
+    return config == info.trial.config
+
+
+def _has_same_faces(run: "Run", info: RetrainInfo) -> bool:
+    """Return whether the same sample of the training faces is drawn, or all of them."""
+    own = {name: value for name, value in run.data.params.items() if name in FACES_PARAMS}
+    return own == {name: str(value) for name, value in info.faces_params.items()}
 
 
 def _build_retrain_tags(info: RetrainInfo) -> dict[str, str]:
@@ -206,5 +217,9 @@ def _search_runs(store: Store, match_tags: Mapping[str, str]) -> "list[Run]":
     return [run for run in runs if tta in (None, run.data.tags.get(tags.TTA, "none"))]
 
 
-def _find_unfinished(runs: "Sequence[Run]") -> "Run | None":
-    return next((run for run in runs[::-1] if run.info.status != "FINISHED"), None)
+def _find_unfinished(
+    store: Store, info: RetrainInfo, match_tags: Mapping[str, str]
+) -> "Run | None":
+    runs = _search_runs(store, match_tags)[::-1]
+    unfinished = (run for run in runs if run.info.status != "FINISHED")
+    return next((run for run in unfinished if _has_same_faces(run, info)), None)

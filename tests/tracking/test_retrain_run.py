@@ -274,6 +274,22 @@ def test_a_seed_that_trained_on_a_sample_is_found_for_the_same_sample_only(
         assert find_seed_in_any_retraining(store, other, 41) is None
 
 
+@pytest.mark.parametrize("params", [{"train_faces": 300, "faces_seed": 0}, {"faces_seed": 5}])
+def test_a_retraining_is_resumed_with_the_same_training_faces_only(
+    store: Store, info: RetrainInfo, params: dict[str, object]
+) -> None:
+    drawn = replace(info, faces_params=params)
+    _interrupt(store, drawn, KeyboardInterrupt)
+    assert has_unfinished_run(store, drawn)
+    assert not has_unfinished_run(store, info)
+    _interrupt(store, info, KeyboardInterrupt)
+    assert len(_status(store, info)) == 4
+    for each in (drawn, info):
+        with open_retrain_run(store, each) as run, run.open_seed_run(0):
+            pass
+    assert _status(store, info) == ["FINISHED"] * 4
+
+
 @pytest.mark.parametrize("file", ["confusion.csv", "test_predictions.csv"])
 @pytest.mark.parametrize("content", ["", "true,happy\nhappy,many\n", "happy\n1\n"])
 def test_a_finished_seed_that_something_else_changed_gives_one_line(
