@@ -10,7 +10,9 @@ from fer_tune.tracking.study_and_retrain_info import StudyInfo
 
 # Settings that are no parameters of the study's run in MLflow. It has some of them elsewhere. A
 # parameter cannot change, but a resumed study may get more trials.
-_NO_PARAMETERS = {"name", "space", "faces_hash", "trials", "tracking_uri", "known"}
+_NO_PARAMETERS = {
+    *("name", "space", "faces_hash", "trials", "tracking_uri", "known", "training_seed")
+}
 
 
 def build_study_info(
@@ -41,4 +43,5 @@ def build_study_info(
         | {"max_gap": settings.space.max_gap, "warm_start": ", ".join(prior_studies) or None},
         storage=hide_passwords(storage),
         notes=(*collect_remarks(splits), *filter(None, [sample])),
+        training_seed=settings.training_seed,
     )

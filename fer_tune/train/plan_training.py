@@ -29,7 +29,6 @@ class TrainingPlan:
     sample: the faces; its training split is the sample of `--train-faces`.
     started: the start of the trial.
     seeds: number of trainings.
-    repeats_trial: whether the first training has the seed of a trial of a search.
     """
 
     settings: StudySettings
@@ -37,12 +36,11 @@ class TrainingPlan:
     sample: Splits
     started: TrialStarted
     seeds: int
-    repeats_trial: bool
 
     @property
-    def plain_seed(self) -> int | None:
-        """The first seed; None if it follows from the study's seed and the trial's number."""
-        return None if self.repeats_trial else self.settings.seed
+    def repeats_trial(self) -> bool:
+        """Whether the first training has the seed of a trial of a search."""
+        return self.settings.training_seed is None
 
     @property
     def first_seed(self) -> int:
@@ -94,8 +92,7 @@ def make_plan(
         faces_per_epoch=faces,
         steps_per_epoch=count_steps_per_epoch(faces, config),
     )
-    repeats_trial = args.seed[1] is not None
-    return TrainingPlan(settings, storage, sample, started, args.seeds, repeats_trial)
+    return TrainingPlan(settings, storage, sample, started, args.seeds)
 
 
 def _make_settings(
@@ -105,6 +102,7 @@ def _make_settings(
     if splits.source == DEMO_SOURCE and not name.startswith("demo"):
         name = f"demo-{name}"
     storage.fetch_study(name)
+    seed, repeated_trial = args.seed
     return StudySettings(
         name=name,
         space_name=SINGLE_TRAINING,
@@ -120,8 +118,9 @@ def _make_settings(
         grace=defaults.GRACE,
         reduction=defaults.REDUCTION,
         metric=check_metric(args.metric, splits.classes),
-        seed=args.seed[0],
+        seed=seed,
         tracking_uri=format_store_address(args.tracking_uri, storage, name),
+        training_seed=seed if repeated_trial is None else None,
     )
 
 
@@ -134,7 +133,11 @@ def _check_resumed(storage: StudyStorage, settings: StudySettings, number: int) 
     recorded, given = (
         each.model_dump(exclude={"data", "tracking_uri"}) for each in (own, settings)
     )
-    different = [name for name in recorded if recorded[name] != given[name]]
+    different = [
+        name.removeprefix("training_")  # --seed gives both seeds
+        for name in recorded
+        if recorded[name] != given[name] and name in own.model_fields_set  # older ones lack some
+    ]
     if any(trial.number != number for trial in read_trials(folder)):
         different.append("seed")
     if different:

@@ -40,7 +40,6 @@ def run_training(console: Console, args: Namespace, command: str) -> None:
     with show_step(console, "connecting to MLflow"):
         store = open_store(args.tracking_uri)
     info = build_study_info(plan.settings, splits, command, str(plan.storage))
-    info = replace(info, training_seed=plan.plain_seed)
     study: SingleTrialStudy | None = None
     try:
         with open_single_trial_study(
@@ -75,5 +74,5 @@ def _make_spec(store: Store, plan: TrainingPlan, command: str) -> RetrainSpec:
         protocol=study.tags[tags.PROTOCOL],
         faces_params=plan.faces_params,
     )
-    plan_seed = None if plan.plain_seed is not None else settings.seed
+    plan_seed = settings.seed if plan.repeats_trial else None
     return RetrainSpec(info, splits, plan.storage, plan.seeds, plan.first_seed, plan_seed)

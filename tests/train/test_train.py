@@ -1,3 +1,4 @@
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def test_a_stopped_training_continues_after_its_last_epoch(
             train.main([*arguments, "--study", "demo-stopped"])
     assert "--study demo-stopped --resume demo-stopped" in capfd.readouterr().out
     assert _find_listed("demo-stopped").trials == {"interrupted": 1}
-    for option, value in (("epochs", "4"), ("seed", "0:7")):
+    for option, value in (("epochs", "4"), ("seed", "0:7"), ("seed", "0:1")):
         with pytest.raises(UserError, match=f"it began with another value of {option}"):
             train.main([*arguments, f"--{option}", value, "--resume", "demo-stopped"])
 
@@ -102,6 +103,29 @@ def test_a_stopped_training_continues_after_its_last_epoch(
     assert [result.epoch for result in trial.history] == [1, 2, 3]
     listed = _find_listed("demo-stopped")
     assert (listed.trials, listed.status) == ({"completed": 1}, "completed")
+
+
+def test_the_seed_of_a_repeated_trial_is_not_resumed_as_a_plain_seed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training_loop, "_train_epoch", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train.main([*SMALL, *ALONE, "--seed", "5:1", "--study", "demo-seeds"])
+    again = [*SMALL, *ALONE, "--resume", "demo-seeds", "--seed"]
+    with pytest.raises(UserError, match="it began with another value of seed"):
+        train.main([*again, "5"])
+    with pytest.raises(KeyboardInterrupt):
+        train.main([*again, "5:1"])
+
+    file = Path("mlruns/studies/demo-seeds/study.json")
+    settings = json.loads(file.read_text())
+    assert settings.pop("training_seed") is None
+    file.write_text(json.dumps(settings))  # as earlier versions wrote it
+    with pytest.raises(KeyboardInterrupt):
+        train.main([*again, "5:1"])
 
 
 def test_a_training_whose_store_fails_is_one_line_and_continues(

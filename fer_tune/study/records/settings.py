@@ -65,6 +65,8 @@ class StudySettings(BaseModel):
     tracking_uri: of MLflow, or a path from this study's folder; None is the store that contains
         the storage, `mlruns`.
     known: trials of other studies, with which the search starts.
+    training_seed: seed of the only trial of `train`; None if a trial's seed follows from `seed`
+        and its number.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -86,6 +88,7 @@ class StudySettings(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     tracking_uri: str | None
     known: tuple[PriorTrial, ...] = ()
+    training_seed: int | None = None
 
     @property
     def read_options(self) -> ReadOptions:
