@@ -1,4 +1,3 @@
-import functools
 import io
 import os
 import sys
@@ -73,17 +72,6 @@ def _cache_of_this_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Keep test processes from sharing a cache of faces, with each other or with a person."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FER_TUNE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _demo_faces_are_drawn_once() -> Iterator[None]:
-    """Draw the demo faces, which takes a second, once for all tests that run a command on them."""
-    from fer_tune.data.demo import demo_splits
-
-    with pytest.MonkeyPatch.context() as patch:
-        draw = functools.cache(demo_splits.draw_demo_splits)
-        patch.setattr(demo_splits, "draw_demo_splits", draw)
         yield
 
 

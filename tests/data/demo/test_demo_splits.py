@@ -12,7 +12,14 @@ def splits() -> Splits:
 
 
 def test_the_demo_faces_are_the_same_each_time(splits: Splits) -> None:
-    assert draw_demo_splits().content_hash() == splits.content_hash()
+    drawn_again = draw_demo_splits.__wrapped__()
+    assert drawn_again.content_hash() == splits.content_hash()
+
+
+@pytest.mark.parametrize("name", ["images", "labels", "names"])
+def test_nobody_changes_the_demo_faces_of_others(splits: Splits, name: str) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        getattr(splits.train, name)[0] = 0
 
 
 def test_another_seed_draws_other_faces(splits: Splits) -> None:
