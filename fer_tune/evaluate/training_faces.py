@@ -8,6 +8,7 @@ from fer_tune.data.load import reload_splits
 from fer_tune.tracking import tags
 from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.store import Store, summarize_error
+from fer_tune.tracking.study_and_retrain_info import select_training_faces
 
 if TYPE_CHECKING:
     from fer_tune.tracking.evaluation_run import EvaluatedModel
@@ -19,23 +20,25 @@ def find_training_faces(
     """Return the training faces of a model; None and the reason if they are not at hand.
 
     They are those of the evaluated data set, or they are where its study read them. A hash decides.
+    If the model was trained on a sample of them, the sample is drawn again.
 
     splits: those that a study makes of the evaluated data set; None if it cannot.
     """
     wanted, study_name = (model.marks.get(tag) for tag in (tags.FACES_HASH, tags.RETRAINED_STUDY))
     if wanted is None or study_name is None:
         return None, "its training is not recorded"
-    if splits and splits.content_hash() == wanted:
-        return splits.train, ""
     source = model.marks.get(tags.SOURCE, "its training faces")
     try:
-        study = find_study(store, study_name)
-        splits = reload_splits(study.data, study.read_options)
+        with store.explain_errors():
+            params = store.create_client().get_run(model.run_id).data.params
+        if splits is None or splits.content_hash() != wanted:
+            study = find_study(store, study_name)
+            splits = reload_splits(study.data, study.read_options)
     except UserError as error:
         return None, f"{source} cannot be read ({summarize_error(error)})"
     if splits.content_hash() != wanted:
         return None, f"{source} has changed since the training"
-    return splits.train, ""
+    return select_training_faces(splits.train, params), ""
 
 
 def describe_overlap(duplicates: int | None, faces: int, reason: str) -> str:

@@ -5,6 +5,7 @@ from fer_tune.data.faces import Splits
 from fer_tune.report.evaluation_section import build_evaluation_section
 from fer_tune.report.section import Section, Table
 from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.tracking.study_and_retrain_info import select_training_faces
 from fer_tune.tracking.tested_retraining import TestedModel, TestedRetraining
 
 TITLE = "On the test set"
@@ -33,7 +34,8 @@ def build_test_section(
     model, faces, is_duplicate = tested.registered, None, None
     if splits and splits.test.labels.tolist() == model.predictions.truth.tolist():
         faces = splits.test
-        is_duplicate = has_duplicate(faces.images, splits.train.images)
+        training = select_training_faces(splits.train, model.params)
+        is_duplicate = has_duplicate(faces.images, training.images)
     findings = [
         f"The scores, pictures and mistakes are those of {model.name} in the table, which was "
         f"trained like trial {tested.trial:03d}.",

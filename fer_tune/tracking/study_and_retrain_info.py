@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fer_tune.data.faces import Faces
+from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.model_config import TtaName
 from fer_tune.tracking import tags
 
@@ -98,3 +100,15 @@ class RetrainInfo:
             tags.RETRAINED_TRIAL: str(self.trial.number),
             tags.TTA: self.tta,
         }
+
+
+def select_training_faces(
+    faces: Faces,  # of the training split
+    params: Mapping[str, str],
+) -> Faces:
+    """Return the training faces of a seed: the sample of `--train-faces`, drawn again, or all.
+
+    params: parameters of the seed's run.
+    """
+    size, seed = map(params.get, FACES_PARAMS)
+    return draw_stratified_sample(faces, int(size), int(seed or 0)) if size else faces

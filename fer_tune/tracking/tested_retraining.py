@@ -21,7 +21,7 @@ class TestedModel:
 
     name: "seed 0", or "ensemble of 3".
     version: its number in the registry; 0 if it is not registered.
-    metrics: those of its run, by their names in MLflow.
+    metrics, params: those of its run, by their names in MLflow.
     predictions: for the test faces.
     """
 
@@ -30,6 +30,7 @@ class TestedModel:
     name: str
     version: int
     metrics: Mapping[str, float]
+    params: Mapping[str, str]
     predictions: Predictions
 
 
@@ -88,7 +89,8 @@ def _load_models(store: Store, parent_id: str, classes: tuple[str, ...]) -> list
         # Files may be lost, and evaluations are nested too.
         with suppress(MlflowException, OSError, ValueError):
             predictions = load_test_predictions(store, run_id, classes)
-            models.append(TestedModel(name, version, run.data.metrics, predictions))
+            values = run.data.metrics, run.data.params
+            models.append(TestedModel(name, version, *values, predictions))
     return models
 
 

@@ -42,12 +42,13 @@ def model(kept_store: Store) -> str:
     return add_model(kept_store, {})
 
 
-def add_model(store: Store, marks: dict[str, str]) -> str:
+def add_model(store: Store, marks: dict[str, str], **params: int) -> str:
     torch.manual_seed(0)
     config = ModelConfig(depth=1, width=4, hidden_1=8, hidden_2=8)
     network = FerNet(config, len(EMOTIONS)).eval()
     client = store.create_client()
     run_id = client.create_run(store.experiment_id, tags=marks).info.run_id
+    store.log_params(run_id, params)
     return log_model(store, run_id, FaceClassifier([network]), EMOTIONS)
 
 
@@ -139,6 +140,17 @@ def test_faces_that_the_model_trained_on_are_counted_and_left_out_once_more(
     assert any(line.startswith("Without 1 exact duplicate of") for line in lines)
     (metrics,) = list_evaluations(store)
     assert metrics["eval/trained_on"] == 1
+
+
+def test_faces_outside_the_sample_that_the_model_trained_on_are_not_counted(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_csv(drawn_faces(), tmp_path)
+    marks = {tags.FACES_HASH: load_splits(data).content_hash(), tags.RETRAINED_STUDY: "gone"}
+    sampled = add_model(store, marks, train_faces=10, faces_seed=3)
+    evaluate(store, sampled, "--data", str(data), "--split", "train")
+    total = len(load_splits(data).train)
+    assert f"The model trained on 10 of these {total} faces" in capsys.readouterr().out
 
 
 def test_training_faces_that_are_gone_are_said_to_be_unknown(

@@ -1,11 +1,15 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fer_tune.common.safe_text import pluralize
 from fer_tune.data.demo.demo_splits import draw_demo_splits
+from fer_tune.data.exact_duplicates import has_duplicate
 from fer_tune.data.faces import EMOTIONS, Splits
+from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.page import render_report
 from fer_tune.report.test_set import TITLE, build_test_section
@@ -29,7 +33,7 @@ def tested(splits: Splits) -> TestedRetraining:
             splits.test.labels, probabilities, names=splits.test.names
         )
         metrics = {"test/accuracy": 0.15, "test/calibration_error_before": 0.25}
-        return TestedModel(f"seed {seed}", version, metrics, predictions)
+        return TestedModel(f"seed {seed}", version, metrics, {}, predictions)
 
     comparisons = {"paper": McNemarResult(40, 30, 0.28), "champion": McNemarResult(9, 1, 0.02)}
     return TestedRetraining(4, [model(0, 0), model(1, 7)], comparisons)
@@ -52,6 +56,21 @@ def test_the_registered_model_is_described_with_all_seeds_tests_and_mistakes(
     assert sheet.faces[0].name.startswith("demo/test/")
     assert not any(face.is_correct for face in sheet.faces)
     assert len(section.pictures) == 2
+
+
+@pytest.mark.parametrize(("params", "count"), [({}, 2), ({"train_faces": "100"}, 1)])
+def test_only_duplicates_of_faces_that_the_model_trained_on_are_left_out(
+    params: dict[str, str], count: int, tested: TestedRetraining, splits: Splits
+) -> None:
+    sample = draw_stratified_sample(splits.train, 100, 0).images
+    is_in_sample = has_duplicate(splits.train.images, sample)
+    images = splits.test.images.copy()
+    images[0] = sample[0]
+    images[1] = splits.train.images[~is_in_sample][0]
+    leaking = replace(splits, test=replace(splits.test, images=images))
+    object.__setattr__(tested.registered, "params", params)
+    section = build_test_section(tested, EMOTIONS, leaking)
+    assert f"Without {pluralize(count, 'exact duplicate')} of training" in section.findings[0]
 
 
 def test_without_the_faces_the_section_has_scores_only(tested: TestedRetraining) -> None:
