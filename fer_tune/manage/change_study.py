@@ -85,11 +85,14 @@ def delete_study(target: TargetStudy, *, ask: bool) -> None:
     console, name, runs = target.console, target.name, target.runs
     with hold_study_locks(target.storage, name):
         removable = runs.list_removable()
-        count = len(removable) + len(runs.parents)
+        evaluations = sum(tags.EVALUATED_MODEL in run.data.tags for run in removable)
+        count = len(removable) + len(runs.parents) - evaluations
         console.print(f"Study {name}. To be deleted:")
         if count:
             where = f"  {pluralize(count, 'run')} with artifacts, in {target.store}"
             console.print(where, soft_wrap=True)
+        if evaluations:
+            console.print(f"  {pluralize(evaluations, 'evaluation')} of models that are deleted")
         for place in target.places:
             console.print(f"  all files in {place}", soft_wrap=True)
         if kept := runs.list_registered_models():

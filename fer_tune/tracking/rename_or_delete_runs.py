@@ -26,12 +26,14 @@ class StudyRuns:
     parents: the run of the study; several if it was cut off when it began.
     trials: the runs of its trials, also of deleted ones, whose artifacts MLflow keeps.
     retrainings: the runs of each retraining of a trial: its own, then those of its seeds.
+    evaluations: the runs of evaluations, by the ID of the run that trained the model.
     versions: of registered models, by the ID of the run that trained them.
     """
 
     parents: Sequence["Run"]
     trials: Sequence["Run"]
     retrainings: Sequence[Sequence["Run"]]
+    evaluations: Mapping[str, Sequence["Run"]]
     versions: Mapping[str, Sequence["ModelVersion"]]
 
     @property
@@ -51,12 +53,16 @@ class StudyRuns:
         return sorted({f"{each.name}/{each.version}" for each in versions})
 
     def list_removable(self) -> "list[Run]":
-        """Return the runs of trials, and of retrainings without a registered model."""
+        """Return the runs of trials, and of retrainings without a registered model.
+
+        Evaluations of a removed model come before its run.
+        """
         unused = [
             run
             for runs in self.retrainings
             if not any(run.info.run_id in self.versions for run in runs)
-            for run in runs[::-1]
+            for seed in runs[::-1]
+            for run in (*self.evaluations.get(seed.info.run_id, ()), seed)
         ]
         return [*unused, *self.trials]
 
@@ -77,7 +83,11 @@ def find_study_runs(store: Store, name: str) -> StudyRuns:
         if run.data.tags[tags.RETRAINED_RUN] in origins:
             key = run.data.tags.get(tags.PARENT, run.info.run_id)
             retrainings.setdefault(key, []).append(run)
-    return StudyRuns(parents, trials, list(retrainings.values()), _find_versions(store))
+    evaluations: dict[str, list[Run]] = {}
+    for run in _search_all(store, tags.EVALUATED_MODEL) if retrainings else ():
+        evaluations.setdefault(run.data.tags.get(tags.PARENT, ""), []).append(run)
+    versions = _find_versions(store)
+    return StudyRuns(parents, trials, list(retrainings.values()), evaluations, versions)
 
 
 def _search_all(store: Store, tag: str, value: str = "") -> "list[Run]":

@@ -13,6 +13,7 @@ from fer_tune.predict import __main__ as predict
 from fer_tune.report import __main__ as report
 from fer_tune.retrain import __main__ as retrain
 from fer_tune.search import __main__ as search
+from fer_tune.tracking import tags
 from fer_tune.tracking.list_studies import list_studies
 from fer_tune.tracking.queries import find_study, list_trials
 from fer_tune.tracking.store import open_store
@@ -106,6 +107,21 @@ def test_a_deleted_study_is_gone_from_mlflow_and_from_the_folder(
     predict.main([str(_draw_face(folder)), "--model", "models:/fer_tune@champion"])
     # The name is free again.
     search.main(["--study", NAME, "--space", "smoke", "--dry-run"])
+
+
+def test_evaluations_of_models_that_are_deleted_are_announced_and_deleted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert folder == Path.cwd()
+    store = open_store()
+    client, (trial, *_) = store.create_client(), list_trials(store, find_study(store, NAME))
+    seed = client.create_run(store.experiment_id, tags={tags.RETRAINED_RUN: trial.run_id})
+    marks = {tags.PARENT: seed.info.run_id, tags.EVALUATED_MODEL: "models:/m-0"}
+    evaluation = client.create_run(store.experiment_id, tags=marks)
+    _answer(monkeypatch, "y")
+    studies.main(["delete", NAME])
+    assert "  1 evaluation of models that are deleted\n" in capfd.readouterr().out
+    assert client.get_run(evaluation.info.run_id).info.lifecycle_stage == "deleted"
 
 
 def _draw_face(folder: Path) -> Path:

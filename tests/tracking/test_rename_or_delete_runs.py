@@ -42,6 +42,13 @@ def _retrain(store: Store, trial_run: str, name: str) -> tuple[str, str]:
     return parent.info.run_id, seed.info.run_id
 
 
+def _evaluate(store: Store, seed_run: str) -> str:
+    """Return the ID of the run of an evaluation of the seed's model."""
+    marks = {tags.PARENT: seed_run, tags.EVALUATED_MODEL: "models:/m-0"}
+    run = store.create_client().create_run(store.experiment_id, tags=marks)
+    return str(run.info.run_id)
+
+
 def test_a_deleted_study_leaves_no_artifact_and_no_view_but_its_registered_models(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
@@ -51,6 +58,7 @@ def test_a_deleted_study_leaves_no_artifact_and_no_view_but_its_registered_model
     other = EventRecorder(store, describe(name="neighbour"), resume=False)
     (trial,) = list_trials(store, find_study(store, name))
     unused, used = (_retrain(store, trial.run_id, name) for _ in range(2))
+    evaluated = [_evaluate(store, seed) for _, seed in (unused, used)]
     client.create_registered_model("mine")
     client.create_model_version("mine", "s3://nowhere/model", used[1])
     folders = [
@@ -62,7 +70,7 @@ def test_a_deleted_study_leaves_no_artifact_and_no_view_but_its_registered_model
     runs = find_study_runs(store, name)
     assert runs.list_registered_models() == ["mine/1"]
     removable = {run.info.run_id for run in runs.list_removable()}
-    assert removable == {*unused, trial.run_id}
+    assert removable == {*unused, evaluated[0], trial.run_id}
     delete_runs(store, runs.list_removable())
     delete_runs(store, find_study_runs(store, name).list_removable())  # once more does no harm
     delete_parent_runs(store, runs)
@@ -71,7 +79,9 @@ def test_a_deleted_study_leaves_no_artifact_and_no_view_but_its_registered_model
     assert other.run_id in _list_views(store)
     assert find_parent_run(store, name) is find_parent_run(store, name, deleted=True) is None
     assert find_study_runs(store, name).parents == []
-    assert client.get_run(used[1]).info.lifecycle_stage == "active"
+    for run_id in (used[1], evaluated[1]):
+        assert client.get_run(run_id).info.lifecycle_stage == "active"
+    assert client.get_run(evaluated[0]).info.lifecycle_stage == "deleted"
 
 
 def test_a_study_deleted_in_mlflow_is_deleted_for_good(store: Store, describe: Describe) -> None:
