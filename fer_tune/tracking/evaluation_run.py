@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.tracking import tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix
+from fer_tune.tracking.run_status import end_run_with_context
 from fer_tune.tracking.store import Store
 
 PAGE_FILE = "evaluation.html"
@@ -95,15 +96,12 @@ def log_evaluation(
             metrics[_TEST_COUNT] = count_test_evaluations(store, info.faces_hash) + 1
         name = f"evaluated {model.version or model.model_id} on {info.source}, {info.split}"
         run = client.create_run(store.experiment_id, tags=_build_tags(model, info), run_name=name)
-        run_id, status = str(run.info.run_id), "FAILED"
-        try:
+        run_id = str(run.info.run_id)
+        with end_run_with_context(store, run_id):
             store.log_params(run_id, {k: v for k, v in info.settings.items() if v is not None})
             store.log_metrics(run_id, metrics | dict(info.metrics))
             _log_files(store, run_id, model, evaluation, info)
             client.log_text(run_id, page, PAGE_FILE)
-            status = "FINISHED"
-        finally:
-            client.set_terminated(run_id, status)
     return run_id
 
 

@@ -1,6 +1,5 @@
 """The run of a retraining, linked to the trial it came from, with a nested run for each seed."""
 
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from statistics import mean, stdev
@@ -11,8 +10,9 @@ from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import CARD_FILE
 from fer_tune.tracking.queries import parse_config
 from fer_tune.tracking.read_artifacts import find_text
+from fer_tune.tracking.run_status import end_run_with_context
 from fer_tune.tracking.seed_run import SeedOutcome, SeedRun, find_seed_outcome
-from fer_tune.tracking.store import Store, stop_retries, summarize_error
+from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.study_and_retrain_info import FACES_PARAMS, RetrainInfo
 
 if TYPE_CHECKING:
@@ -136,24 +136,15 @@ def _open_run(
     """Resume the newest unfinished run with all of `match_tags`, or create a run with all tags."""
     from mlflow.exceptions import MlflowException
 
-    client, status = store.create_client(), "FAILED"
+    client = store.create_client()
     try:
         run = _find_unfinished(store, info, match_tags)
         if run is None:
             marks = {**new_tags, **match_tags}
             run = client.create_run(store.experiment_id, tags=marks, run_name=name)
-        try:
+        with end_run_with_context(store, run.info.run_id):
             client.update_run(run.info.run_id, status="RUNNING")
             yield run
-            status = "FINISHED"
-        except KeyboardInterrupt as interrupt:
-            status = "KILLED"
-            stop_retries()  # which would take minutes if a server hangs
-            # A call that was interrupted keeps SQLite's lock while its frames hold the cursor.
-            traceback.clear_frames(interrupt.__traceback__)
-            raise
-        finally:
-            client.set_terminated(run.info.run_id, status)
     except MlflowException as error:
         problem = f"tracking store {store}: {summarize_error(error)}"
         advice = "the same command continues from here, train with --resume"

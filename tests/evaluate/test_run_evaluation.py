@@ -14,7 +14,7 @@ from fer_tune.evaluate.__main__ import main
 from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.model_config import ModelConfig
 from fer_tune.scoring.predictions import Predictions
-from fer_tune.tracking import tags
+from fer_tune.tracking import evaluation_run, tags
 from fer_tune.tracking.models.log_model import load_model, log_model
 from fer_tune.tracking.read_artifacts import read_text
 from fer_tune.tracking.store import Store, open_store
@@ -196,6 +196,27 @@ def test_a_mistake_leaves_no_run(
     with pytest.raises(UserError, match=problem):
         evaluate(store, *model_typed, *typed, "--data", str(data))
     assert list_evaluations(store) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyboardInterrupt, "KILLED"), (RuntimeError, "FAILED")]
+)
+def test_an_evaluation_that_is_interrupted_ends_as_killed(
+    error: type[BaseException],
+    status: str,
+    store: Store,
+    model: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stop(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(evaluation_run, "log_confusion_matrix", stop)
+    with pytest.raises(error):
+        evaluate(store, model, "--data", str(write_csv(drawn_faces(), tmp_path)))
+    (run,) = store.search_runs(f"tags.`{tags.EVALUATED_SPLIT}` != ''")
+    assert run.info.status == status
 
 
 def test_a_version_in_the_registry_is_named(store: Store, model: str, tmp_path: Path) -> None:
