@@ -139,7 +139,8 @@ def _describe_leak(leak: Leak) -> str:
         return f"{start} no exact duplicates."
     faces = f"{leak.faces:,} of {leak.of:,} {leak.split} faces ({leak.faces / leak.of:.1%})"
     same = f"{leak.same_label / leak.faces:.0%} of them with the same label"
-    return f"{start} {faces} have an exact duplicate in {leak.earlier}, {same}."
+    verb = "has" if leak.faces == 1 else "have"
+    return f"{start} {faces} {verb} an exact duplicate in {leak.earlier}, {same}."
 
 
 def _format_by_split(counts: Mapping[SplitName, int]) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.safe_text import join_first
+from fer_tune.common.safe_text import join_first, pluralize
 from fer_tune.data.faces import Faces
 from fer_tune.data.formats.class_and_split_names import normalize_class
 
@@ -64,7 +64,7 @@ def match_classes(data: Sequence[str], model: Sequence[str], faces: Faces) -> Sh
         )
     counts = faces.count_by_class(len(data))
     notes = [
-        f"The model has no class {data[label]}: {counts[label]:,} faces left out."
+        f"The model has no class {data[label]}: {pluralize(counts[label], 'face')} left out."
         for label in sorted(set(range(len(data))) - set(labels))
         if counts[label]
     ]

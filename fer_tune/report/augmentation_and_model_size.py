@@ -140,7 +140,7 @@ def _plot_complexity(points: Sequence[ComplexityPoint]) -> Picture:
 
     sizes = [point.parameters for point in points]
     alt = (
-        f"Macro F1 and gap of {len(points)} trials by trainable parameters, from {min(sizes):,} to "
-        f"{max(sizes):,}, and by strength of augmentation."
+        f"Macro F1 and gap of {pluralize(len(points), 'trial')} by trainable parameters, from "
+        f"{min(sizes):,} to {max(sizes):,}, and by strength of augmentation."
     )
     return draw_picture("complexity", alt, plot_panels, height=4.4, panels=2)

@@ -58,8 +58,8 @@ def build_evaluation_section(
 
 def describe_scores(evaluation: Evaluation) -> str:
     """Return accuracy, macro F1 and calibration in sentences."""
-    faces = len(evaluation.predictions.truth)
-    scores = f"Accuracy {evaluation.accuracy}, macro F1 {evaluation.macro_f1}, on {faces:,} faces."
+    faces = pluralize(len(evaluation.predictions.truth), "face")
+    scores = f"Accuracy {evaluation.accuracy}, macro F1 {evaluation.macro_f1}, on {faces}."
     return f"{scores} {evaluation.describe_calibration()}".strip()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import SIDE
 from fer_tune.model import FaceClassifier, count_parameters
 
@@ -39,7 +40,7 @@ def measure_cost(model: FaceClassifier) -> ModelCost:
         began = time.perf_counter()
         fused.predict_probabilities(faces)
         samples.append((time.perf_counter() - began) / _FACES)
-    name = f"a CPU with {torch.get_num_threads()} threads"
+    name = f"a CPU with {pluralize(torch.get_num_threads(), 'thread')}"
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     conditions = f"on {name}, {_FACES} faces at once"

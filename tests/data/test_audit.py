@@ -50,7 +50,7 @@ def test_mean_and_deviation_are_those_of_the_training_pixels(splits: Splits) -> 
 
 def test_findings_are_sentences(splits: Splits) -> None:
     sentences = audit_splits(splits).summarize_findings()
-    assert "Leak from train to validation: 1 of 3 validation faces (33.3%) have" in sentences[2]
+    assert "Leak from train to validation: 1 of 3 validation faces (33.3%) has" in sentences[2]
     assert all(sentence.endswith(".") for sentence in sentences)
 
 

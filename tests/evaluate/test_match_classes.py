@@ -23,8 +23,11 @@ def test_classes_match_in_any_spelling_and_order() -> None:
 
 
 def test_a_class_that_the_model_lacks_is_left_out_and_said() -> None:
+    classes, known = ("angry", "contempt", "sad"), ["sad", "angry"]
+    (note,) = match_classes(classes, known, make_faces(0, 1, 2)).notes
+    assert note == "The model has no class contempt: 1 face left out."
     faces = make_faces(0, 1, 2, 1)
-    shared = match_classes(("angry", "contempt", "sad"), ["sad", "angry"], faces)
+    shared = match_classes(classes, known, faces)
     assert shared.notes == ("The model has no class contempt: 2 faces left out.",)
     chosen, is_shared = shared.select_faces(faces)
     assert chosen.labels.tolist() == [0, 1]

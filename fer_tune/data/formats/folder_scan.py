@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from fer_tune.common.errors import explain_os_errors
-from fer_tune.common.safe_text import escape_unprintable
+from fer_tune.common.safe_text import escape_unprintable, pluralize
 from fer_tune.data.formats.image_file import SUFFIXES
 
 DATA_SUFFIXES = SUFFIXES | {".csv", ".parquet", ".zip"}
@@ -86,7 +86,7 @@ def describe_skipped_files(paths: Sequence[PurePath]) -> list[str]:
     listed = suffixes.most_common(_MAX_SUFFIXES_LISTED)
     counts = [f"{count:,} {suffix or 'without a suffix'}" for suffix, count in listed]
     if others := suffixes.total() - sum(count for _, count in listed):
-        counts.append(f"{others:,} others")
+        counts.append(pluralize(others, "other"))
     first = min(path for path in paths if _read_suffix(path) == listed[0][0])
     note = f"{_SKIPPED}: {', '.join(counts)} (first: {escape_unprintable(str(first))})"
     advice = "; convert images among them to PNG" if suffixes.keys() & _OTHER_IMAGES else ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_tune.common.safe_text import pluralize
 from fer_tune.model_config import VIEWS
 from fer_tune.scoring.calibration import measure_calibration_error
 from fer_tune.scoring.metrics import EpochResult, Scores
@@ -40,9 +41,10 @@ def render_model_card(info: RetrainInfo, seed: int | None, trained: "TrainedMode
     weaknesses = [*describe_weaknesses(info.classes, test), _describe_gap(best, test)]
     sections = (
         f"# A model that names {len(info.classes)} facial expressions",
-        f"Trial {info.trial.number} of study {info.study.name}, trained again for {info.epochs} "
-        f"epochs with {_name_seeds(trained, seed)} by fer_tune {info.code_version}. It takes "
-        "faces, (N, 48, 48) uint8, and returns a probability for each class.",
+        f"Trial {info.trial.number} of study {info.study.name}, trained again for "
+        f"{pluralize(info.epochs, 'epoch')} with {_name_seeds(trained, seed)} by fer_tune "
+        f"{info.code_version}. It takes faces, (N, 48, 48) uint8, and returns a probability for "
+        "each class.",
         _describe_averaging(trained),
         *_render_data(info),
         *_render_scores(info.classes, test),

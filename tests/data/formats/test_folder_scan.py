@@ -96,6 +96,7 @@ def test_files_passed_over_are_counted_by_suffix(folder: Path, expected: str) ->
         (["a.tar.gz"], "1 .gz (first: a.tar.gz)"),
         (["b.", "Mr. Smith smiles", "x.way_too_long_for_one"], "3 without a suffix (first: "),
         ([f"1.x{n}" for n in range(8)], "1 .x0, 1 .x1, 1 .x2, 1 .x3, 1 .x4, 3 others (first: "),
+        ([f"1.x{n}" for n in range(6)], "1 .x0, 1 .x1, 1 .x2, 1 .x3, 1 .x4, 1 other (first: "),
         (["1\n.txt"], "1 .txt (first: 1\\n.txt)"),
         ([f"{n}.json" for n in range(1200)], "1,200 .json (first: 0.json)"),
     ],

@@ -135,4 +135,6 @@ def test_the_card_of_an_ensemble_says_what_is_averaged_and_what_that_costs() -> 
         "Each network has the weights of its best epoch of 5 by val/macro_f1",
     ):
         assert part in card
-    assert "It is the mean over" not in render_model_card(info, 0, one)
+    short = render_model_card(replace(info, epochs=1), 0, one)
+    assert "It is the mean over" not in short
+    assert "trained again for 1 epoch with seed 0" in short
