@@ -134,6 +134,20 @@ def test_completion_knows_every_command_and_its_options(
         assert known in script
 
 
+def test_completion_without_a_reader_ends_quietly_and_on_a_full_disk_with_an_error() -> None:
+    command = [sys.executable, "-m", "fer_tune", "--print-completion", "bash"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert done.stderr.startswith(b"error: the output is incomplete")
+
+
 def test_bash_completes_options(capsys: pytest.CaptureFixture[str]) -> None:
     run_main("--print-completion", "bash")
     script = (

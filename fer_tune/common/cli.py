@@ -99,6 +99,8 @@ def run_command(
             main(argv)
         except UserError as error:
             code = _report_error(error)
+        except SystemExit as end:  # argparse, after --help or a mistake
+            code = int(end.code or 0)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             code = 130
