@@ -93,14 +93,14 @@ def run_command(
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
         signal.signal(signal.SIGHUP, _interrupt)
-    code = 0
+    code: str | int | None = 0
     with replace_output_streams() as output:
         try:
             main(argv)
         except UserError as error:
             code = _report_error(error)
-        except SystemExit as end:  # argparse, after --help or a mistake
-            code = int(end.code or 0)
+        except SystemExit as end:  # of argparse, or of a search without any result
+            code = end.code
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             code = 130

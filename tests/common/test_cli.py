@@ -127,6 +127,11 @@ def test_a_user_without_a_home_folder_and_a_name_gets_both(
         assert getpass.getuser() == str(os.getuid())
 
 
+def test_a_command_may_exit_with_a_line_and_1() -> None:
+    with pytest.raises(SystemExit, match="no result"):
+        run_command(lambda _: sys.exit("no result"), [])
+
+
 def test_a_bug_is_not_hidden() -> None:
     def main(_: Sequence[str] | None) -> None:
         raise ZeroDivisionError
