@@ -15,6 +15,7 @@ from fer_tune.data.formats.class_and_split_names import (
     match_emotion,
     match_split,
 )
+from fer_tune.data.formats.decoded_faces import CHOOSE
 from fer_tune.data.formats.image_locations import (
     ADVICE,
     Folder,
@@ -31,19 +32,15 @@ _PERSON_WORDS = re.compile(
 
 
 def check_folders(
-    meanings: Mapping[Folder, FolderMeaning],
-    source: str,
-    class_names: Collection[str] = (),
-    choice: str = "name one of them",
+    meanings: Mapping[Folder, FolderMeaning], source: str, class_names: Collection[str] = ()
 ) -> None:
     """Raise UserError if people or numbers seem to be classes, or faces to be doubled or mixed.
 
     class_names: labels that `--labels` names, so that any label is a class.
-    choice: what the user can do about several data sets.
     """
     if not class_names:
         _check_classes([*meanings.values()], source)
-    _check_data_sets(meanings, source, choice)
+    _check_data_sets(meanings, source)
     _check_versions(meanings.values(), source)
 
 
@@ -86,7 +83,7 @@ def _check_below(meanings: Iterable[FolderMeaning], source: str) -> None:
             )
 
 
-def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str, choice: str) -> None:
+def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str) -> None:
     """Raise UserError for several data sets side by side."""
     outside = sorted(_format_folder(own) for own, meaning in meanings.items() if not meaning.split)
     if 0 < len(outside) < len(meanings):
@@ -97,18 +94,10 @@ def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str, choi
     # positive/happy, negative/sad: one root for each
     has_own_roots = len(places) == len(emotions) and None not in emotions
     if not has_own_roots and len(roots) > 1:
-        parts = {(own.split, _drop_people(own.root)) for own in meanings.values()}
-        is_parted = not outside and len(parts) == len({split for split, _ in parts})
-        has_versions = any(map(has_version_word, list_differing_names(roots)))
-        merge = "" if has_versions and not is_parted else ", or merge them if they are parts of one"
-        rename = f". If they are splits, rename them ({KNOWN_SPLITS})" if merge and outside else ""
-        *outer, inner = sorted(roots, key=len)
-        if any(inner[: len(root)] == root for root in outer):
-            choice = choice.replace("one of them", _format_folder(inner))
-        raise UserError(
-            f"{source} holds several data sets ({join_first([*map(_format_folder, sorted(roots))])}"
-            f"); {choice}{merge}{rename}"
-        )
+        names = join_first([*map(_format_folder, sorted(roots))])
+        merge = ", or merge them if they are parts of one"
+        rename = f". If they are splits, rename them ({KNOWN_SPLITS})" if outside else ""
+        raise UserError(f"{source} holds several data sets ({names}); {CHOOSE}{merge}{rename}")
 
 
 def _check_versions(meanings: Iterable[FolderMeaning], source: str) -> None:

@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import PurePosixPath
+from pathlib import PurePath
 from typing import NamedTuple
 from unicodedata import normalize
 
@@ -103,7 +103,7 @@ def find_split(name: str) -> SplitName | None:
     return splits.pop() if len(splits) == 1 else None
 
 
-def match_file_split(path: PurePosixPath) -> SplitName | None:
+def match_file_split(path: PurePath) -> SplitName | None:
     """Return the split in a table's name, or else in a folder's (train/0000.parquet), or None."""
     names = [path.name, *reversed(path.parts[:-1])]
     return next(filter(None, map(find_split, names)), None)

@@ -10,16 +10,14 @@ from pathlib import PurePath
 from reprlib import repr as quote
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.faces import SIDE, SplitName
-from fer_tune.data.formats import csv_columns, pixel_text
-from fer_tune.data.formats.class_and_split_names import match_split
-from fer_tune.data.formats.csv_columns import CsvColumns
+from fer_tune.data.formats import table_columns
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.identify_file import check_content, detect_encoding
 from fer_tune.data.formats.image_file import SUFFIXES
-from fer_tune.data.formats.label_coding import SPLIT_COLUMNS, merge_labels
+from fer_tune.data.formats.label_coding import SPLIT_COLUMNS
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
-from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS, PIXELS
+from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS
+from fer_tune.data.formats.table_columns import TableColumns
 
 _MAX_LINE_LENGTH = 1 << 20  # characters; a face has 9,216 at most
 _SEPARATORS = ",;\t|"
@@ -36,64 +34,26 @@ def has_faces(file: OpenableFile) -> bool:
         return columns is not None
 
 
-def read_csv(file: OpenableFile, split: SplitName | None, collector: FaceCollector) -> None:
+def read_csv(file: OpenableFile, collector: FaceCollector) -> None:
     """Read every row of a file into the collector.
-
-    split: split of the faces if the file has no column of splits.
 
     Raises UserError if the header lacks a column or the file is not such a CSV.
     """
-    name = file.path.name
     with _open_table(file) as (columns, rows):
         if columns is None:
-            raise _build_columns_error(list(islice(rows, 5)), name)
+            raise _build_columns_error(list(islice(rows, 5)), file.path.name)
         if columns.are_assumed:
             shown = ", ".join(dict.fromkeys(columns.names))
-            collector.notes[f"{name} has no header; its columns were read as {shown}"] = None
-        used = {*columns.labels, *columns.pixels, columns.split}
-        unread = [name for index, name in enumerate(columns.names) if index not in used]
-        collector.note_unread_columns(unread)
-        labels = " or ".join(columns.names[index] for index in columns.labels)
-        collector.label_column, collector.advice = f"column {labels}", pixel_text.ADVICE
-        for number, row in rows:
-            _read_row(row, columns, split, f"{file.path}, row {number}", collector)
-
-
-def _read_row(
-    row: list[str],
-    columns: CsvColumns,
-    split: SplitName | None,
-    location: str,
-    collector: FaceCollector,
-) -> None:
-    try:
-        values = columns.fit_row(row)
-        if columns.split is not None:
-            split = match_split(values[columns.split])
-            if split is None:
-                place = f"{location}: column {columns.names[columns.split]}"
-                collector.add_unknown_split(place, values[columns.split])
-                return
-        try:
-            pixels = pixel_text.parse_pixels(" ".join(values[index] for index in columns.pixels))
-        except ValueError as error:
-            raise ValueError(f"column {columns.names[columns.pixels[0]]}: {error}") from None
-    except ValueError as error:
-        # Rows below are part of a value; arrays in brackets have several lines, too.
-        if any("\n" in value and "[" not in value for value in row):
-            raise UserError(f"{location}: a quotation mark is not closed; correct it") from None
-        collector.add_bad_face(location, str(error))
-    else:
-        labels = [(columns.names[index], values[index]) for index in columns.labels]
-        label = merge_labels(labels, collector.label_pairs, location)
-        collector.add_face(split, label, pixels, location=location)
+            note = f"{file.path.name} has no header; its columns were read as {shown}"
+            collector.notes[note] = None
+        columns.read_rows(rows, file.path, collector)
 
 
 def _build_columns_error(top: list[tuple[int, list[str]]], name: str) -> UserError:
     first = [value.strip() for value in top[0][1]] if top else []
-    names, count = set(map(str.casefold, first)), len(csv_columns.find_number_columns(first))
-    has_pixels = count == PIXELS or not names.isdisjoint(PIXEL_COLUMNS)
-    if header := next((number for number, row in top if csv_columns.find_columns(row)), None):
+    names = set(map(str.casefold, first))
+    has_pixels = bool(table_columns.find_pixel_columns(first))
+    if header := next((number for number, row in top if table_columns.find_columns(row)), None):
         advice = f"row {header} names them; delete what is above it"
     elif any(PurePath(value).suffix.lower() in SUFFIXES for _, row in top for value in row):
         advice = "its rows name images; put the images into one folder for each expression"
@@ -101,10 +61,6 @@ def _build_columns_error(top: list[tuple[int, list[str]]], name: str) -> UserErr
         advice = "the challenge's test.csv has none; name its train.csv or icml_face_data.csv"
     elif has_pixels:
         advice = "rename the label column to emotion, or make it from the columns of the classes"
-    elif 99 < count < PIXELS or count > PIXELS + 1:
-        count -= count == len(first)  # of these is the label, in a file without a header
-        size = f"{count:,} pixel columns instead of {PIXELS:,} ({SIDE} x {SIDE})"
-        advice = f"{size}; save the faces as images in class folders"
     else:
         advice = "name them in row 1, such as emotion,pixels,Usage or emotion,pixel0,...,pixel2303"
     found = ", ".join([*map(quote, first[:9]), *["..."][: len(first[9:])]]) or "nothing"
@@ -124,7 +80,7 @@ def _read_rows(lines: Iterable[str], separator: str, name: str) -> _Rows:
         raise UserError(f"{name}, row {number + 1}: {problem}") from None
 
 
-def _begin_table(text: io.TextIOWrapper, name: str) -> tuple[CsvColumns | None, _Rows]:
+def _begin_table(text: io.TextIOWrapper, name: str) -> tuple[TableColumns | None, _Rows]:
     lines, top, separator = _read_lines(text, name), list[str](), " "
     for line in islice(lines, _MAX_TOP_LINES):
         # The first line of Excel may name the separator.
@@ -134,9 +90,9 @@ def _begin_table(text: io.TextIOWrapper, name: str) -> tuple[CsvColumns | None, 
             break
     rows = _read_rows(chain(top, lines), separator, name)
     first = next(rows, (1, list[str]()))
-    if columns := csv_columns.find_columns(first[1]):
+    if columns := table_columns.find_columns(first[1]):
         return columns, rows
-    return csv_columns.derive_columns(first[1]), chain([first], rows)
+    return table_columns.derive_columns(first[1]), chain([first], rows)
 
 
 def _read_lines(text: io.TextIOWrapper, name: str) -> Iterator[str]:
@@ -148,7 +104,7 @@ def _read_lines(text: io.TextIOWrapper, name: str) -> Iterator[str]:
 
 
 @contextmanager
-def _open_table(file: OpenableFile) -> Iterator[tuple[CsvColumns | None, _Rows]]:
+def _open_table(file: OpenableFile) -> Iterator[tuple[TableColumns | None, _Rows]]:
     name = file.path.name
     # Larger faces than 48 x 48 exceed csv's own limit; such a row has a message of its own.
     field_limit = csv.field_size_limit(_MAX_LINE_LENGTH)

@@ -1,27 +1,28 @@
 """The result of decoding any format, and the collector that builds it face by face."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from reprlib import repr as quote
+from typing import NamedTuple
 from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.safe_text import escape_unprintable, join_first, pluralize
+from fer_tune.common.safe_text import escape_unprintable, pluralize
 from fer_tune.data.faces import SIDE, Faces, SplitName
 from fer_tune.data.formats.class_and_split_names import KNOWN_SPLITS, index_classes
 from fer_tune.data.formats.folder_scan import describe_skipped_files
-from fer_tune.data.formats.image_file import DEPTHS, DeepFace, describe_depth, find_depth
+from fer_tune.data.formats.image_file import DeepFace, describe_depth, find_depth
 from fer_tune.data.formats.label_coding import FER2013_NOTE, decode_labels, explain_label
 from fer_tune.data.read_options import ReadOptions, is_numeric_label, normalize_label
 
-CHOOSE = "name one of them, or move the others away"
-UNPACK_AND_CHOOSE = "unpack the zip, and name one of them"
+# What to do about several data sets in one place.
+CHOOSE = "name one of them (unpack a zip first), or move the others away"
 
 _MAX_BAD_LISTED = 10
 
@@ -47,20 +48,27 @@ _MAX_MARKS = 20
 _MAX_CLASSES = 100
 
 
+class _CollectedFace(NamedTuple):
+    """A face as the data set has it; its label and the depth of its pixels are not yet decoded."""
+
+    split: SplitName | None
+    label: str
+    pixels: NDArray[np.uint8] | DeepFace  # (48, 48)
+    location: str
+
+
 class FaceCollector:
     """A collector of a data set's good faces, bad faces and conversions.
 
     class_names: those of `--labels`, by label in lower case; empty without the option.
     label_column: the column of labels, whose coding is decided at the end; None if the labels are
         the names of folders.
-    choice: what to do if the source holds several data sets.
     advice: what readable faces look like, for the error that there are none.
     """
 
     def __init__(self, source: str, options: ReadOptions) -> None:
         self.source = source
         self.label_column: str | None = None
-        self.choice = CHOOSE
         self.advice = ""
         self.notes: dict[str, None] = {}  # an ordered set
         self.skipped_files: list[PurePath] = []  # files of the data set that are not read
@@ -68,11 +76,7 @@ class FaceCollector:
         self.class_names = options.class_names
         self._skip_bad = options.skip_bad
         self._conversions: Counter[str] = Counter()  # by sentence, which has {} for the count
-        self._pixels: defaultdict[SplitName | None, bytearray] = defaultdict(bytearray)
-        self._deep: list[tuple[SplitName | None, int, DeepFace]] = []  # with their places
-        self._labels: defaultdict[SplitName | None, list[str]] = defaultdict(list)
-        self._names: defaultdict[SplitName | None, list[str]] = defaultdict(list)
-        self._locations: defaultdict[str, list[str]] = defaultdict(list)  # by label, the first
+        self._faces: list[_CollectedFace] = []
         self._unknown_splits: Counter[str] = Counter()
         self._bad: list[str] = []
         self._bad_count = 0
@@ -81,7 +85,7 @@ class FaceCollector:
         self,
         split: SplitName | None,
         label: str,
-        pixels: NDArray[np.uint8] | DeepFace,  # (48, 48), or flat
+        pixels: NDArray[np.uint8] | DeepFace,  # (48, 48)
         conversions: Iterable[str] = (),
         location: str = "",
     ) -> None:
@@ -90,17 +94,8 @@ class FaceCollector:
         label: as the data set has it, or the name of a class.
         location: path of the image, or table and row; it becomes the face's name.
         """
-        if self._is_coded:
-            label = normalize_label(label)
-        if isinstance(pixels, DeepFace):
-            self._deep.append((split, len(self._pixels[split]), pixels))
-            pixels = pixels.by_depth[DEPTHS[-1]]
-        self._pixels[split] += pixels.tobytes()
-        self._labels[split].append(label)
-        self._names[split].append(escape_unprintable(location))
-        if len(self._locations[label]) < _MAX_BAD_LISTED:
-            column = f": {self.label_column}" if self.label_column else ""
-            self._locations[label].append(f"{location}{column}")
+        label = normalize_label(label) if self._is_coded else label
+        self._faces.append(_CollectedFace(split, label, pixels, location))
         self._conversions.update(conversions)
 
     def add_bad_face(self, location: str, reason: str) -> None:
@@ -115,12 +110,6 @@ class FaceCollector:
         if name.strip():
             self._unknown_splits[name.strip()] += 1
 
-    def note_unread_columns(self, names: Iterable[str]) -> None:
-        """Note the columns of a table that hold neither labels nor faces nor splits."""
-        unread = [escape_unprintable(name) or "one without a name" for name in names]
-        if unread:
-            self.notes[f"columns not read: {join_first(unread)}"] = None
-
     def to_decoded_faces(self) -> DecodedFaces:
         """Return all faces collected.
 
@@ -133,21 +122,20 @@ class FaceCollector:
             raise self._build_no_faces_error()
         if self._bad_count and not self._skip_bad:
             raise self._build_bad_faces_error()
-        if None in self._labels and len(self._labels) > 1:
-            count = len(self._labels[None])
-            faces = f"{pluralize(count, 'face')} {'is' if count == 1 else 'are'}"
-            raise UserError(
-                f"{self.source}: {faces} in none of train, "
-                "validation and test, but others are; move or remove them"
-            )
-        counts = Counter(names[x] for own in self._labels.values() for x in own if x in names)
+        by_split = Counter(face.split for face in self._faces)
+        if None in by_split and len(by_split) > 1:
+            faces = pluralize(by_split[None], "face")
+            problem = f"{self.source}: {faces} in none of train, validation and test"
+            raise UserError(f"{problem}, but others are; move or remove them")
+        counts = Counter(names[face.label] for face in self._faces if face.label in names)
         classes, index, merges = index_classes(counts)
         check_classes(classes, self.source)
-        self._reduce_deep_faces()
-        by_label = {label: index[name] for label, name in names.items()}
-        splits = {name or "train": self._build_faces(name, by_label) for name in self._labels}
-        notes = (*self._collect_notes(), *merges)
-        return DecodedFaces(classes, splits, notes, has_splits=None not in self._labels)
+        depth = self._find_depth()
+        labels = {label: index[name] for label, name in names.items()}
+        splits = {split or "train": self._build_faces(split, labels, depth) for split in by_split}
+        return DecodedFaces(
+            classes, splits, (*self._collect_notes(), *merges), None not in by_split
+        )
 
     @property
     def _is_coded(self) -> bool:
@@ -163,37 +151,41 @@ class FaceCollector:
                 )
 
     def _decode_labels(self) -> dict[str, str]:
-        """Return the class of each good label, and record the rows with other labels as bad."""
-        counts = Counter(label for labels in self._labels.values() for label in labels)
+        """Return the class of each good label, and record the faces with other labels as bad."""
+        counts = Counter(face.label for face in self._faces)
         if not self._is_coded:
             return {label: label for label in counts}
-        where = f"{self.source}, {self.label_column or 'folders'}"
-        names = decode_labels(counts, self.class_names, where)
-        for label in counts.keys() - names.keys():
-            for location in self._locations[label]:
-                self.add_bad_face(location, explain_label(label, names, self.class_names))
-            self._bad_count += counts[label] - len(self._locations[label])
+        names = decode_labels(
+            counts, self.class_names, f"{self.source}, {self.label_column or 'folders'}"
+        )
+        column = f": {self.label_column}" if self.label_column else ""
+        for face in self._faces:
+            if face.label not in names:
+                reason = explain_label(face.label, names, self.class_names)
+                self.add_bad_face(f"{face.location}{column}", reason)
         if unused := sorted(self.class_names.keys() - set(map(str.casefold, names))):
             self.notes[f"labels in --labels, but not in the data: {', '.join(unused)}"] = None
         if not self.class_names and any(map(is_numeric_label, names)):
             self.notes[FER2013_NOTE] = None
         return names
 
-    def _reduce_deep_faces(self) -> None:
-        """Reduce the deep faces to 8 bits from the depth that the largest value of all shows."""
-        largest = max((face.largest for _, _, face in self._deep), default=0)
-        depth = find_depth(largest)
-        for split, start, face in self._deep:
-            pixels = face.by_depth[depth].tobytes()
-            self._pixels[split][start : start + len(pixels)] = pixels
-        if self._deep:
-            self.notes[describe_depth(len(self._deep), largest)] = None
+    def _find_depth(self) -> int:
+        """Return how many bits the deep faces need, by the largest value of all, and note it."""
+        deep = [face.pixels.largest for face in self._faces if isinstance(face.pixels, DeepFace)]
+        largest = max(deep, default=0)
+        if deep:
+            self.notes[describe_depth(len(deep), largest)] = None
+        return find_depth(largest)
 
-    def _build_faces(self, key: SplitName | None, index: Mapping[str, int]) -> Faces:
-        images = np.frombuffer(self._pixels[key], np.uint8).reshape(-1, SIDE, SIDE)
-        labels = np.array([index.get(name, -1) for name in self._labels[key]], np.int64)
-        names = np.array(self._names[key], np.str_)
-        return Faces(images, labels, names).take(np.flatnonzero(labels >= 0))
+    def _build_faces(self, split: SplitName | None, labels: Mapping[str, int], depth: int) -> Faces:
+        own = [face for face in self._faces if face.split == split and face.label in labels]
+        pixels = [
+            face.pixels.by_depth[depth] if isinstance(face.pixels, DeepFace) else face.pixels
+            for face in own
+        ]
+        images = np.array(pixels, np.uint8).reshape(-1, SIDE, SIDE)
+        names = np.array([escape_unprintable(face.location) for face in own], np.str_)
+        return Faces(images, np.array([labels[face.label] for face in own], np.int64), names)
 
     def _build_no_faces_error(self) -> UserError:
         problem = f"{self.source} holds no readable faces"

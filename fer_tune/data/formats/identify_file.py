@@ -1,7 +1,6 @@
 """What a file really is, by its first bytes: the name may say something else."""
 
 import re
-from collections.abc import Collection
 
 from fer_tune.common.errors import UserError
 
@@ -44,14 +43,6 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"(?i)\s*<(\?xml|[a-z!])", "a page of XML or HTML", _DOWNLOAD),
     (rb'\s*(\{\s*["\']|\[\s*[{\[])', "a JSON file", ""),
 )
-# Members of archives that are zips by format, but hold no data set.
-_ZIP_KINDS: tuple[tuple[str, str], ...] = (
-    (r"xl/.*", "an Excel file"),
-    (r"(word|ppt)/.*|content\.xml", "an Office document"),
-    (r"(.*/)?data\.pkl", "a PyTorch file"),
-    (r"[^/]+\.npy", "a NumPy archive (.npz)"),
-    (r"model\.weights\.h5", "a Keras model"),
-)
 
 
 def check_content(head: bytes, name: str) -> None:
@@ -67,7 +58,8 @@ def check_content(head: bytes, name: str) -> None:
     if kind is None and detect_encoding(head) == _UTF8 and control_bytes > len(text) // 20:
         kind = "a binary file of an unknown kind"
     if kind:
-        raise UserError(f"{name} is {add_advice(kind)}")
+        advice = "" if ";" in kind else f"; convert it to one of the wanted formats: {WANTED}"
+        raise UserError(f"{name} is {kind}{advice}")
 
 
 def detect_encoding(head: bytes) -> str:
@@ -87,14 +79,3 @@ def detect_content(head: bytes) -> str | None:
     head = head.removeprefix(b"\xef\xbb\xbf")
     known = (f"{kind}{advice}" for start, kind, advice in _KINDS if re.match(start, head))
     return next(known, None)
-
-
-def add_advice(kind: str) -> str:
-    """Return what a file is and what to do with it, if it should hold faces."""
-    return kind if ";" in kind else f"{kind}; convert it to one of the wanted formats: {WANTED}"
-
-
-def detect_zip_kind(names: Collection[str]) -> str | None:
-    """Return what a zip with these members is, or None if its format does not say."""
-    kinds = (k for pattern, k in _ZIP_KINDS if any(re.fullmatch(pattern, name) for name in names))
-    return next(kinds, None)

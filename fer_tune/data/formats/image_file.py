@@ -34,6 +34,10 @@ class DeepFace(NamedTuple):
     by_depth: dict[int, NDArray[np.uint8]]
 
 
+# A face, with notes on its conversions.
+DecodedImage = tuple[NDArray[np.uint8] | DeepFace, tuple[str, ...]]
+
+
 def is_deep(image: Image.Image) -> bool:
     """Return whether a grey image may have more than 8 bits a pixel."""
     return image.mode.startswith("I")
@@ -114,7 +118,7 @@ class BrokenImageError(ValueError):
     """An error that says in a few words what is wrong with an image."""
 
 
-def decode_face(data: bytes) -> tuple[NDArray[np.uint8] | DeepFace, tuple[str, ...]]:
+def decode_face(data: bytes) -> DecodedImage:
     """Return the face in an image file, (48, 48) uint8, and the notes on its conversions.
 
     The data set decides how a deep image becomes uint8, so its face is a `DeepFace`.

@@ -36,7 +36,7 @@ def read_image_folders(files: list[OpenableFile], collector: FaceCollector) -> N
     class_names, table = collector.class_names, _find_label_table(collector.skipped_files)
     try:
         meanings = parse_folders(paths, source, class_names)
-        check_folders(meanings, source, class_names, collector.choice)
+        check_folders(meanings, source, class_names)
         labels = {meaning.label for meaning in meanings.values()}
         if len(labels) == 1 and table:
             raise UnclassedImagesError(f"{source}: all images are in {labels.pop()}/; {ADVICE}")

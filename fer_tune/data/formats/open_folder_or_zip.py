@@ -7,20 +7,15 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats.folder_scan import is_system_name, scan_folder
-from fer_tune.data.formats.identify_file import (
-    HEAD_BYTES,
-    add_advice,
-    detect_content,
-    detect_zip_kind,
-)
+from fer_tune.data.formats.identify_file import HEAD_BYTES, check_content
 
 # Limits for decompression bombs.
 _BOMB_BYTES = 1 << 29  # fer2013.csv has half of that
@@ -59,16 +54,6 @@ class OpenableFile:
         with self.open() as file:
             return file.read(HEAD_BYTES)
 
-    def identify(self) -> str | None:
-        """Return what the file is, or None if it is of no known kind."""
-        with suppress(*READ_ERRORS):
-            head = self.read_head()
-            if head.startswith(b"PK"):
-                with self.open() as file, zipfile.ZipFile(file) as archive:
-                    return detect_zip_kind(archive.namelist()) or detect_content(head)
-            return detect_content(head)
-        return None
-
 
 class SourceFiles(NamedTuple):
     """The files of a folder, a zip or a single file, without those that systems leave behind.
@@ -80,6 +65,7 @@ class SourceFiles(NamedTuple):
     files: list[OpenableFile]
     empty_folders: Sequence[Path] = ()
     notes: Sequence[str] = ()
+    is_single: bool = False
 
 
 @contextmanager
@@ -87,66 +73,58 @@ def open_source(path: Path) -> Iterator[SourceFiles]:
     """Open a folder, a zip or a single file."""
     if path.is_dir():
         files, empty_folders, notes = scan_folder(path)
-        openable = [
-            OpenableFile(PurePosixPath(*file.relative_to(path).parts), _make_opener(file))
-            for file in files
-        ]
+        openable = [_make_openable(file, file.relative_to(path)) for file in files]
         yield SourceFiles(openable, [folder.relative_to(path) for folder in empty_folders], notes)
-    elif zipfile.is_zipfile(path):
-        with open_zip(path, path.name) as members:
+        return
+    file = _make_openable(path, Path(path.name))
+    if file.suffix == ".zip" or zipfile.is_zipfile(path):
+        with open_zip(file) as members:
             yield SourceFiles(members)
     else:
-        yield SourceFiles([OpenableFile(PurePosixPath(path.name), _make_opener(path))])
+        yield SourceFiles([file], is_single=True)
+
+
+def _make_openable(path: Path, name: Path) -> OpenableFile:
+    return OpenableFile(PurePosixPath(*name.parts), lambda: path.open("rb"))
 
 
 @contextmanager
-def open_zip(file: Path | IO[bytes], name: str) -> Iterator[list[OpenableFile]]:
+def open_zip(file: OpenableFile) -> Iterator[list[OpenableFile]]:
     """Open a zip; yields its files without those that systems leave behind.
 
     Raises UserError if it is broken, encrypted, packed in an unknown way or dangerous to unpack.
     """
-    try:
-        archive = zipfile.ZipFile(file)
-    except READ_ERRORS as error:
-        reason = f"{name} is a broken zip file ({error})"
-        raise UserError(f"{reason}; download it again, or unpack it first") from None
-    with archive:
-        # Programs for Windows may separate folders by backslashes.
-        paths = [(info, info.filename.replace("\\", "/")) for info in archive.infolist()]
-        # Not is_dir(), which fails for an empty name.
-        members = [(info, PurePosixPath(path)) for info, path in paths if not path.endswith("/")]
-        _refuse_unsafe([info for info, _ in members], archive, name)
-        if kind := detect_zip_kind([str(path) for _, path in members]):
-            raise UserError(f"{name} is {add_advice(kind)}")
+    name = str(file.path)
+    if not (head := file.read_head()).startswith(b"PK"):
+        check_content(head, name)
+    with file.open() as content:
+        try:
+            archive = zipfile.ZipFile(content)
+        except READ_ERRORS as error:
+            reason = f"{name} is a broken zip file ({error})"
+            raise UserError(f"{reason}; download it again, or unpack it first") from None
+        # Not is_dir(), which fails for an empty name. Programs for Windows may write backslashes.
+        members = [info for info in archive.infolist() if not info.filename.endswith(("/", "\\"))]
+        _check_packing(members, content.seek(0, os.SEEK_END), name)
+        paths = [PurePosixPath(info.filename.replace("\\", "/")) for info in members]
         yield [
             OpenableFile(path, partial(archive.open, info))
-            for info, path in members
+            for path, info in zip(paths, members, strict=True)
             if not any(map(is_system_name, path.parts))
         ]
 
 
-def _refuse_unsafe(members: list[zipfile.ZipInfo], archive: zipfile.ZipFile, name: str) -> None:
+def _check_packing(members: list[zipfile.ZipInfo], packed: int, name: str) -> None:
+    """Raise UserError if files of a zip of `packed` bytes cannot, or should not, be unpacked."""
     for info in members:
-        # A Windows path knows both separators and drive letters.
-        path = PureWindowsPath(info.orig_filename)
-        if path.anchor or ".." in path.parts:
-            raise UserError(f"{name} has a path outside itself ({info.filename}); not opened")
-        if info.flag_bits & 0x1:
-            raise UserError(f"{name} is encrypted ({info.filename}); unpack it first")
-        if info.compress_type not in _PACKINGS:
-            raise UserError(
-                f"{name} is packed by a method that Python does not know, such as deflate64 "
-                f"({info.filename}); unpack it first"
+        if info.flag_bits & 0x1 or info.compress_type not in _PACKINGS:
+            problem = (
+                "encrypted, or packed by a method that Python does not know, such as deflate64"
             )
+            raise UserError(f"{name} is {problem} ({info.filename}); unpack it first")
     unpacked = sum(info.file_size for info in members)
-    assert archive.fp is not None
-    packed = archive.fp.seek(0, os.SEEK_END)
     if unpacked > max(_BOMB_BYTES, _BOMB_RATIO * packed):
         raise UserError(
             f"{name} would unpack from {packed:,} to {unpacked:,} bytes, more than any zip of "
             "faces; not opened"
         )
-
-
-def _make_opener(path: Path) -> Callable[[], IO[bytes]]:
-    return lambda: path.open("rb")

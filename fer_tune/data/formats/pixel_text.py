@@ -21,7 +21,7 @@ _BRACKETS = str.maketrans("", "", "[](){}'\"")
 
 
 def parse_pixels(text: str) -> NDArray[np.uint8]:
-    """Return (2304,) uint8 from 2,304 numbers with spaces or commas between them.
+    """Return (48, 48) uint8 from 2,304 numbers with spaces or commas between them.
 
     Brackets around them are ignored, and 70.0 is 70.
 
@@ -39,7 +39,7 @@ def parse_pixels(text: str) -> NDArray[np.uint8]:
             except (ValueError, Warning):
                 continue
             if len(pixels) == PIXELS and (pixels == numbers).all():
-                return pixels
+                return pixels.reshape(SIDE, SIDE)
     mark = max(",;|", key=text.count)
     raise ValueError(_explain_bad_pixels(text.split(mark if text.count(mark) > 99 else None)))
 

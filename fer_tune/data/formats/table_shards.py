@@ -4,7 +4,6 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import join_first
 from fer_tune.data.faces import SplitName
 from fer_tune.data.formats.class_and_split_names import match_file_split, match_split
+from fer_tune.data.formats.decoded_faces import CHOOSE
 
 # The number of a shard and of all shards: train-00000-of-00003.parquet.
 _SHARD_PATTERN = re.compile(r"(\d+)[-_ ]?of[-_ ]?(\d+)")
@@ -35,10 +35,8 @@ class _TableName(NamedTuple):
     shards: int
 
 
-def check_tables(paths: Iterable[PurePosixPath], source: str, choice: str) -> None:
+def check_tables(paths: Iterable[PurePosixPath], source: str) -> None:
     """Check that tables are the splits and shards of one data set, and that no shard is missing.
-
-    choice: what the user can do about several data sets.
 
     Raises UserError if they are not.
     """
@@ -53,9 +51,12 @@ def check_tables(paths: Iterable[PurePosixPath], source: str, choice: str) -> No
         # The folders or files in which the data sets differ.
         depth = len(PurePosixPath(os.path.commonpath([own.path for own in rivals])).parts) + 1
         names = join_first(sorted({"/".join(own.path.parts[:depth]) for own in rivals}))
-        raise UserError(f"{source} holds several data sets ({names}); {choice}")
-    for own in by_split.values():
-        _check_shards(own, source)
+        raise UserError(f"{source} holds several data sets ({names}); {CHOOSE}")
+    for (first, *_), count in ((own, len(own)) for own in by_split.values()):
+        if first.shards > count:
+            missing = f"{first.shards - count:,} of {first.shards:,} shards like {first.path.name}"
+            advice = "name the folder that holds all, or download them"
+            raise UserError(f"{source}: {missing} are missing; {advice}")
 
 
 def _parse_name(path: PurePosixPath) -> _TableName:
@@ -79,23 +80,10 @@ def _is_sharded(tables: Sequence[_TableName]) -> bool:
     """Return whether the tables' names differ at most in one number, which counts from 0 or 1."""
     if len({(table.stem, table.shards, len(table.numbers)) for table in tables}) > 1:
         return False
-    columns = map(set, zip(*(table.numbers for table in tables), strict=True))
-    match [column for column in columns if len(column) > 1]:
-        case [numbers] if len(numbers) == len(tables):
-            is_counted = min(numbers) < 2 and max(numbers) - min(numbers) == len(tables) - 1
-            return is_counted or tables[0].shards > 0
-    return len(tables) == 1
-
-
-def _check_shards(tables: Sequence[_TableName], source: str) -> None:
-    """Raise UserError if a shard of a split is missing."""
-    if match := _SHARD_PATTERN.search(tables[0].path.name):
-        total, present = tables[0].shards, {table.numbers[0] for table in tables}
-        first = int(total in present)  # some programs count from 1
-        missing = (number for number in range(first, first + total) if number not in present)
-        start, end = match.string[: match.start(1)], match.string[match.end(1) : match.end()]
-        names = [f"{start}{number:0{len(match[1])}}{end}" for number in islice(missing, 6)]
-        if names:
-            count = f"{total - len(tables):,} of {total:,} shards are missing"
-            problem = f"{source}: {count} ({join_first(names)})"
-            raise UserError(f"{problem}; name the folder that holds all, or download them")
+    columns = map(sorted, zip(*(table.numbers for table in tables), strict=True))
+    changing = [column for column in columns if column[0] < column[-1]]
+    if len(tables) == 1 or len(changing) != 1:
+        return len(tables) == 1
+    (numbers,), count = changing, len(tables)
+    is_counted = numbers in ([*range(count)], [*range(1, count + 1)])
+    return is_counted or (tables[0].shards > 0 and len(set(numbers)) == count)

@@ -39,7 +39,7 @@ def test_folders_that_name_no_expression_are_refused(folders: Sequence[str], mes
     [
         (["fer/train/sad", "mine/train/sad"], r"several data sets \(fer/, mine/\); name one"),
         (["original/sad", "augmented/sad"], r"several data sets \(augmented/, original/\)"),
-        (["images/train/sad", "images/images/train/sad"], "; name images/images/"),
+        (["images/train/sad", "images/images/train/sad"], r"data sets \(images/, images/images/\)"),
         (
             ["x-20T1-001/train/sad", "x-20T1-002/test/sad"],
             "or merge them if they are parts of",

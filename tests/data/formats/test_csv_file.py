@@ -40,9 +40,9 @@ def write(folder: Path, *rows: str, header: str = HEADER) -> Path:
 
 
 @settings(max_examples=20)  # 2,304 pixels each take their time
-@given(arrays(np.uint8, 2304))
+@given(arrays(np.uint8, (48, 48)))
 def test_pixels_are_read_back_as_they_were_written(pixels: np.ndarray) -> None:
-    np.testing.assert_array_equal(parse_pixels(" ".join(map(str, pixels))), pixels)
+    np.testing.assert_array_equal(parse_pixels(" ".join(map(str, pixels.flat))), pixels)
 
 
 @given(st.integers(0, 5000).filter(lambda n: n != 2304))
@@ -284,9 +284,8 @@ PIXELS = row().split(",")[1]
         (
             ",".join(["label", *(f"p{number}" for number in range(1024))]),
             ",".join(["7"] * 1025),
-            "1,024 pixel columns instead of 2,304 (48 x 48)",
+            "such as emotion,pixels,Usage or emotion,pixel0,...,pixel2303",
         ),
-        ("3," * 1024 + "3", "", "1,024 pixel columns instead of 2,304 (48 x 48)"),
         ("3," * 2304 + "3", "", "name them in row 1, such as emotion,pixels,Usage"),
     ],
 )

@@ -19,20 +19,13 @@ def zip_of(path: Path, **members: bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["../x.png", "/x.png", "a/../../x.png", "..\\x.png", "C:\\x.png"])
-def test_a_zip_with_paths_outside_itself_is_refused(name: str, tmp_path: Path) -> None:
-    path = zip_of(tmp_path / "faces.zip", **{name: b"x"})
-    with pytest.raises(UserError, match="has a path outside itself"):
-        load_splits(path)
-
-
 def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "faces.zip", **{"train/sad/1.png": b"x"})
     data = bytearray(path.read_bytes())
     # Bit 0 of the general purpose flags, in the central directory's header.
     data[data.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(data)
-    with pytest.raises(UserError, match=r"is encrypted \(train/sad/1.png\)"):
+    with pytest.raises(UserError, match=r"is encrypted.* \(train/sad/1.png\); unpack it first"):
         load_splits(path)
 
 
@@ -189,5 +182,5 @@ def test_of_several_data_sets_in_a_zip_none_can_be_named_before_it_is_unpacked(
 ) -> None:
     content = f"emotion,pixels\n3,{drawn_faces()[0].pixels}\n".encode()
     path = zip_of(tmp_path / "faces.zip", **dict.fromkeys(members, content))
-    with pytest.raises(UserError, match="unpack the zip, and name one of them"):
+    with pytest.raises(UserError, match=r"name one of them \(unpack a zip first\)"):
         load_splits(path)

@@ -93,11 +93,19 @@ def test_a_parquet_that_claims_more_faces_than_there_are_is_not_read(
         load_splits(path)
 
 
-@pytest.mark.parametrize("label", [[True], [b"happy"], [["happy"]], [None]])
-def test_a_parquet_label_of_another_kind_is_no_label(label: list[object], folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ([b"happy"], 'class name "b\'happy"'),
+        ([None], r"no face has a label \(''\)"),
+    ],
+)
+def test_a_parquet_label_of_another_kind_is_refused(
+    label: list[object], message: str, folder: Path
+) -> None:
     table = pa.table({"image": [drawn_faces()[0].png], "label": label})
     pyarrow.parquet.write_table(table, folder / "x.parquet")
-    with pytest.raises(UserError, match="with numbers or names of classes; found image, label"):
+    with pytest.raises(UserError, match=message):
         load_splits(folder)
 
 
@@ -154,15 +162,21 @@ def test_numbers_without_names_that_are_not_fer2013s_need_labels(folder: Path) -
     assert load_splits(path, ReadOptions(labels=labels)).classes == EMOTIONS
 
 
-@pytest.mark.parametrize("to_pixels", [lambda f: f.pixels, lambda f: f.image.ravel().tolist()])
+@pytest.mark.parametrize(
+    "to_columns",
+    [
+        lambda faces: {"pixels": [f.pixels for f in faces]},
+        lambda faces: {"pixels": [f.image.ravel().tolist() for f in faces]},
+        lambda faces: {f"p{n}": [int(f.image.flat[n]) for f in faces] for n in range(2304)},
+    ],
+)
 def test_pixels_in_parquet_are_read(
-    to_pixels: Callable[[Face], object], folder: Path, tmp_path: Path
+    to_columns: Callable[[list[Face]], dict[str, object]], folder: Path, tmp_path: Path
 ) -> None:
     faces = drawn_faces()
     expected = load_splits(write_plain_parquet(faces, tmp_path)).content_hash()
     columns = {name: [getattr(f, name) for f in faces] for name in ("label", "usage")}
-    table = pa.table(columns | {"pixels": [to_pixels(f) for f in faces]})
-    pyarrow.parquet.write_table(table, folder / "x.parquet")
+    pyarrow.parquet.write_table(pa.table(columns | to_columns(faces)), folder / "x.parquet")
     assert load_splits(folder).content_hash() == expected
 
 
@@ -170,13 +184,8 @@ def test_paths_in_the_place_of_images_are_refused_with_what_to_do(folder: Path) 
     images = [{"bytes": None, "path": "1.png"}] * 20
     table = pa.table({"image": images, "label": [n % 7 for n in range(20)]})
     pyarrow.parquet.write_table(table, folder / "x.parquet")
-    with pytest.raises(UserError, match=r"no image bytes.*; save the images themselves in"):
+    with pytest.raises(UserError, match=r"no image bytes.*; or save the faces as images"):
         load_splits(folder)
-
-
-def test_the_type_of_a_column_that_is_no_label_is_said(folder: Path) -> None:
-    with pytest.raises(UserError, match=r"found image, split, label \(.*, list<.*: int64>\)"):
-        load_splits(write_table(folder, [[f.label] for f in drawn_faces()]))
 
 
 def test_words_beside_numbers_name_the_classes(folder: Path, tmp_path: Path) -> None:

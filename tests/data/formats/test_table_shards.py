@@ -15,7 +15,7 @@ HASH_A, HASH_B = "8a4c3f0bd5b2f1c4", "17be90aa3321c0de"
 
 
 def check(*names: str) -> None:
-    check_tables(map(PurePosixPath, names), "faces", "name one of them")
+    check_tables(map(PurePosixPath, names), "faces")
 
 
 @pytest.mark.parametrize(
@@ -71,21 +71,20 @@ def test_data_sets_side_by_side_are_refused_by_name(names: list[str]) -> None:
         check(*names)
     places = [names[0], *map(str, PurePath(names[0]).parents[:-1])]
     assert any(place in str(error.value) for place in places)
-    assert str(error.value).endswith("name one of them")
+    assert str(error.value).endswith("or move the others away")
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["train-00000-of-00003.parquet"], "2 of 3 shards are missing (train-00001-of-00003, "),
-        (["test.parquet", "train-2-of-2.csv"], "1 of 2 shards are missing (train-1-of-2); "),
-        (["a/train_1_of_3.csv", "a/train_0_of_3.csv"], "1 of 3 shards are missing (train_2_of_3)"),
-        ([f"train-00001-of-00002-{HASH_A}.parquet"], "missing (train-00000-of-00002); "),
-        (["train-0-of-99999999999.parquet"], "99,999,999,998 of 99,999,999,999 shards are missing"),
-        (["train-00000-of-00100.parquet"], "train-00004-of-00100, train-00005-of-00100, ...)"),
+        (["train-00000-of-00003.parquet"], "2 of 3 shards like train-00000-of-00003.parquet are"),
+        (["test.parquet", "train-2-of-2.csv"], "1 of 2 shards like train-2-of-2.csv are missing"),
+        (["a/train_1_of_3.csv", "a/train_0_of_3.csv"], "1 of 3 shards like train_0_of_3.csv are"),
+        ([f"train-00001-of-00002-{HASH_A}.parquet"], "1 of 2 shards like train-00001-of-00002-"),
+        (["train-0-of-99999999999.parquet"], "99,999,999,998 of 99,999,999,999 shards like train-"),
     ],
 )
-def test_missing_shards_are_named(names: list[str], message: str) -> None:
+def test_missing_shards_are_counted(names: list[str], message: str) -> None:
     with pytest.raises(UserError) as error:
         check(*names)
     assert message in str(error.value)
@@ -108,7 +107,7 @@ def test_the_shards_of_every_split_make_the_data_set(folder: Path, tmp_path: Pat
     splits = load_splits(folder)
     assert splits.content_hash() == load_splits(write_csv(faces, tmp_path)).content_hash()
     (folder / "data" / "train-00001-of-00003.parquet").unlink()
-    with pytest.raises(UserError, match=r"1 of 3 shards are missing \(train-00001-of-00003\)"):
+    with pytest.raises(UserError, match="1 of 3 shards like train-00000-of-00003"):
         load_splits(folder)
 
 
