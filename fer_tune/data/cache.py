@@ -4,13 +4,11 @@ import hashlib
 import io
 import json
 import os
-import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -22,11 +20,11 @@ from fer_tune.data.formats.folder_scan import has_data_suffix, scan_folder
 from fer_tune.data.read_options import ReadOptions
 
 _DECODER_VERSION = 4  # raised when the same files would give other arrays
-_KEY_PATTERN = re.compile("[0-9a-f]{64}")
+_PREFIX = "decoded-faces-"  # of all files of the cache: FER_TUNE_CACHE may have files of others
 _MAX_DATA_SETS = 5  # FER2013 takes 80 MB
 _HOUR_SECONDS = 3600  # no file takes longer to write
 _PARTS = ("images", "labels", "names")  # fields of `Faces`
-_ABOUT = "told"  # the array of everything but faces; earlier versions use this name too
+_ABOUT = "about"  # the array of everything but faces
 
 
 def locate_cache_folder() -> Path:
@@ -48,7 +46,7 @@ def load_or_decode(
     version. If the cache cannot be written, a note says so.
     """
     key = _hash_stats(path, options)
-    file = locate_cache_folder() / f"{key}.npz"
+    file = locate_cache_folder() / f"{_PREFIX}{key}.npz"
     cached = _load_npz(file)
     if cached is not None:
         return cached
@@ -66,8 +64,8 @@ def load_or_decode(
 
 def _hash_stats(path: Path, options: ReadOptions) -> str:
     lines = [f"{_DECODER_VERSION} {options}", str(path.resolve())]
-    files, empty_folders, notes = scan_folder(path) if path.is_dir() else ([path], [], [])
-    lines += [*map(str, empty_folders), *notes]
+    files, notes = scan_folder(path) if path.is_dir() else ([path], [])
+    lines += notes
     for file in files:
         line = str(file)
         if file == path or has_data_suffix(file):  # of other files, only the names are noted
@@ -105,34 +103,9 @@ def _pack_npz(decoded: DecodedFaces) -> bytes:
 
 
 def _prune_cache() -> None:
-    """Delete all but the data sets used last, and what a killed process left unfinished.
-
-    Another process that misses a file decodes it again.
-    """
-    faces = sorted(filter(_has_faces, _list_files("*.npz")), key=_read_mtime, reverse=True)
-    hour_ago = time.time() - _HOUR_SECONDS
-    unfinished = [file for file in _list_files("*.part") if _read_mtime(file) < hour_ago]
-    for file in (*faces[_MAX_DATA_SETS:], *unfinished):
-        file.unlink(missing_ok=True)
-
-
-def _list_files(pattern: str) -> list[Path]:
-    # FER_TUNE_CACHE may be a folder with other files too.
-    files = locate_cache_folder().glob(pattern)
-    return [file for file in files if _KEY_PATTERN.fullmatch(file.name.split(".")[0])]
-
-
-def _has_faces(path: Path) -> bool:
-    """Whether this or an earlier version of the program wrote the file."""
-    try:
-        with ZipFile(path) as arrays:
-            return f"{_ABOUT}.npy" in arrays.namelist()
-    except (OSError, BadZipFile):
-        return False
-
-
-def _read_mtime(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:  # another process was faster
-        return 0.0
+    """Delete all but the data sets used last, and what a killed process left unfinished."""
+    with suppress(FileNotFoundError):  # another process does the same
+        used = {file: file.stat().st_mtime for file in locate_cache_folder().glob(f"{_PREFIX}*")}
+        for file in sorted(used, key=lambda file: -used[file])[_MAX_DATA_SETS:]:
+            if file.suffix == ".npz" or used[file] < time.time() - _HOUR_SECONDS:
+                file.unlink(missing_ok=True)

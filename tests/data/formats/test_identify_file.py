@@ -9,7 +9,6 @@ from PIL import Image
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats.identify_file import check_content, detect_content
 from fer_tune.data.load import load_splits
-from tests.data.formats.test_open_folder_or_zip import zip_of
 from tests.data.held import drawn_faces, place, write_csv
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 301072766\n"
