@@ -80,7 +80,7 @@ def _find_default_path() -> Path | None:
     if path := os.environ.get("FER_TUNE_DATA"):
         return Path(path)
     folder = _DEFAULT_FOLDER
-    is_usable = folder.is_dir() and any(map(has_data_suffix, scan_folder(folder).files))
+    is_usable = folder.is_dir() and any(map(has_data_suffix, scan_folder(folder)[0]))
     return folder if is_usable else None
 
 
@@ -88,9 +88,8 @@ def _explain_unused_folder() -> tuple[str, ...]:
     """Return a note on why the demo faces are used although there is something at data/."""
     folder, reason = _DEFAULT_FOLDER, ""
     if folder.is_dir():
-        files, _, notes = scan_folder(folder)
         try:
-            if files or notes:
+            if any(scan_folder(folder)):
                 read_faces(folder)
         except UserError as error:
             reason = str(error)

@@ -16,7 +16,7 @@ from PIL import Image
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats import image_file
 from fer_tune.data.formats.folder_scan import describe_skipped_files, is_system_name
-from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, SourceFiles, open_source
+from fer_tune.data.formats.open_folder_or_zip import SourceFiles, open_source
 
 if TYPE_CHECKING:
     import cv2
@@ -117,7 +117,8 @@ def open_photos(paths: Sequence[Path]) -> Iterator[PhotoFiles]:
                     raise UserError("there is no such file or folder")
                 photos += _list_photos(path, stack.enter_context(open_source(path)), notes)
             except (UserError, OSError) as error:
-                unreadable.append(UnreadableFile(str(path), _describe_error(error)))
+                reason = (isinstance(error, OSError) and error.strerror) or str(error)
+                unreadable.append(UnreadableFile(str(path), reason))
         yield PhotoFiles(photos, unreadable, notes)
 
 
@@ -134,7 +135,7 @@ def _expand_pattern(path: Path) -> list[Path]:
 
 def _list_photos(path: Path, source: SourceFiles, notes: list[str]) -> list[Photo]:
     files = source.files
-    if path.is_file() and [file.path.name for file in files] == [path.name]:
+    if source.is_single:
         return [Photo(str(path), files[0].read_bytes)]
     images = [file for file in files if file.suffix in image_file.SUFFIXES]
     others = [file.path for file in files if file.suffix not in image_file.SUFFIXES]
@@ -156,7 +157,7 @@ def extract_all_faces(files: PhotoFiles) -> list[PhotoFace]:
     def read_images(numbers: Iterable[int]) -> Iterator[tuple[int, Image.Image]]:
         for number in numbers:
             try:
-                yield number, _read_grey_image(photos[number])
+                yield number, image_file.decode_grey_image(photos[number].read())[0]
             except image_file.BrokenImageError as error:
                 unreadable.append(UnreadableFile(photos[number].file, str(error)))
 
@@ -190,16 +191,3 @@ def extract_faces(file: str, grey: Image.Image) -> list[PhotoFace]:
         PhotoFace(file, image_file.resize_to_face(crop), "found", box)
         for crop, box in zip(crops, boxes, strict=True)
     ]
-
-
-def _read_grey_image(photo: Photo) -> Image.Image:
-    try:
-        return image_file.decode_grey_image(photo.read())[0]
-    except READ_ERRORS as error:
-        if isinstance(error, image_file.BrokenImageError):
-            raise
-        raise image_file.BrokenImageError(_describe_error(error)) from None
-
-
-def _describe_error(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -105,9 +105,12 @@ def test_a_file_that_is_not_an_image_is_described_in_words(content: bytes) -> No
 
 
 def test_a_file_that_disappeared_is_described_in_words() -> None:
-    photos = PhotoFiles([Photo("gone.png", Path("gone.png").read_bytes)], [], [])
-    assert extract_all_faces(photos) == []
-    assert photos.unreadable == [UnreadableFile("gone.png", "No such file or directory")]
+    write(["gone.png"])
+    with open_photos([Path("gone.png")]) as photos:
+        Path("gone.png").unlink()
+        assert extract_all_faces(photos) == []
+    reason = "cannot be read (No such file or directory)"
+    assert photos.unreadable == [UnreadableFile("gone.png", reason)]
 
 
 def test_a_folder_means_every_image_in_it() -> None:

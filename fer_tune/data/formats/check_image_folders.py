@@ -13,14 +13,12 @@ from fer_tune.data.formats.class_and_split_names import (
     is_filler,
     is_number,
     match_emotion,
-    match_split,
 )
 from fer_tune.data.formats.decoded_faces import CHOOSE
 from fer_tune.data.formats.image_locations import (
     ADVICE,
     Folder,
     FolderMeaning,
-    UnclassedImagesError,
     list_differing_names,
 )
 
@@ -46,41 +44,25 @@ def check_folders(
 
 def _check_classes(meanings: Collection[FolderMeaning], source: str) -> None:
     labels = sorted({meaning.label for meaning in meanings}, key=lambda name: (len(name), name))
+    numbers = list(filter(is_number, labels))
     if len(labels) > 1 and not any(map(match_emotion, labels)):
         places = [(*meaning.root, *meaning.above, meaning.label) for meaning in meanings]
-        names = set(list_differing_names(places))
-        people = [sorted(filter(_is_person_code, names.intersection(place))) for place in places]
-        codes = (re.findall(r"\d+", label)[-1] for label in labels if is_number(label))
-        if any(int(code) > _MAX_CODE for code in codes):
-            people = [labels[-1:]]
-        if all(people):
-            first = people[0][0]
-            raise UnclassedImagesError(
-                f"{source}: {first}/ and others look like people or parts, not expressions; "
-                f'{ADVICE}. If they are classes, name them: --labels "{first}=?,..."'
+        differing = list_differing_names(places)
+        codes = [name for name in differing if _is_person_code(name)]
+        people = [name for name in numbers if int(re.findall(r"\d+", name)[-1]) > _MAX_CODE]
+        if all(not set(codes).isdisjoint(place) for place in places):
+            people = codes
+        if people:
+            raise UserError(
+                f"{source}: {people[0]}/ and others look like people or parts, not expressions; "
+                f'{ADVICE}. If they are classes, name them: --labels "{people[0]}=?,..."'
             )
-        _check_below(meanings, source)
-    if numbers := list(filter(is_number, labels)):
+    if numbers:
         pairs = ",".join(f"{label}={match_emotion(label) or '?'}" for label in labels)
         raise UserError(
             f"{source}: folders are named by numbers ({', '.join(numbers)}); write the class for "
             f'each ?, as in the data set\'s description: --labels "{pairs}"'
         )
-
-
-def _check_below(meanings: Iterable[FolderMeaning], source: str) -> None:
-    """Raise UserError if folders inside the classes repeat, and so may be the classes."""
-    labels: defaultdict[str, set[str]] = defaultdict(set)
-    for meaning in meanings:
-        for name in meaning.below:
-            labels[name].add(meaning.label)
-    for name, own in labels.items():
-        if len(own) > 1 and not is_filler(name) and not match_split(name):
-            first, second = sorted(own)[:2]
-            raise UserError(
-                f"{source}: {first}/{name}/ and {second}/{name}/: which folder is the class? Put "
-                "the images right into the folders of their classes"
-            )
 
 
 def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str) -> None:
@@ -89,12 +71,9 @@ def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str) -> N
     if 0 < len(outside) < len(meanings):
         problem = f"{source}: {outside[0]} is in no split, but other folders are"
         raise UserError(f"{problem}; move or rename it (known names of splits: {KNOWN_SPLITS})")
-    places = {(match_emotion(own.label), _drop_people(own.root)) for own in meanings.values()}
-    emotions, roots = {emotion for emotion, _ in places}, {root for _, root in places}
-    # positive/happy, negative/sad: one root for each
-    has_own_roots = len(places) == len(emotions) and None not in emotions
-    if not has_own_roots and len(roots) > 1:
-        names = join_first([*map(_format_folder, sorted(roots))])
+    roots = sorted({_drop_people(own.root) for own in meanings.values()})
+    if len(roots) > 1:
+        names = join_first(list(map(_format_folder, roots)))
         merge = ", or merge them if they are parts of one"
         rename = f". If they are splits, rename them ({KNOWN_SPLITS})" if outside else ""
         raise UserError(f"{source} holds several data sets ({names}); {CHOOSE}{merge}{rename}")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.safe_text import escape_unprintable, join_first
+from fer_tune.common.safe_text import join_first
 from fer_tune.data.formats.class_and_split_names import find_split, match_split
 from fer_tune.data.formats.csv_file import has_faces, read_csv
 from fer_tune.data.formats.decoded_faces import CHOOSE, DecodedFaces, FaceCollector
@@ -41,9 +41,6 @@ def read_faces(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> DecodedFac
         if "images" in by_kind and source.is_single:
             raise UserError(f"{path} is a single image; name the folder with all of them")
         _read(by_kind, path, collector)
-        if "images" in by_kind and (empty := source.empty_folders):
-            first = escape_unprintable(str(empty[0]))
-            collector.notes[f"folders without images: {len(empty):,} (first: {first})"] = None
         return collector.to_decoded_faces()
 
 

@@ -6,7 +6,6 @@ import stat
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import NamedTuple
 
 from fer_tune.common.errors import explain_os_errors
 from fer_tune.common.safe_text import escape_unprintable, pluralize
@@ -32,21 +31,11 @@ _OTHER_IMAGES = frozenset(
 )
 
 
-class FolderScan(NamedTuple):
-    """The contents of a folder and of its subfolders.
+def scan_folder(root: Path) -> tuple[list[Path], list[str]]:
+    """Return the files under `root`, sorted, and notes; links are followed, no folder read twice.
 
-    files: all files but those that systems leave behind, sorted.
-    empty_folders: folders with neither data files nor folders in them.
-    notes: sentences on links that lead nowhere, or to what is read already.
-    """
-
-    files: list[Path]
-    empty_folders: list[Path]
-    notes: list[str]
-
-
-def scan_folder(root: Path) -> FolderScan:
-    """Return the contents of `root`; links are followed, and no folder is read twice.
+    Files that systems leave behind are left out. The notes are on folders without data, and on
+    links that lead nowhere, or to what is read already.
 
     Raises UserError if a folder cannot be read.
     """
@@ -71,11 +60,16 @@ def scan_folder(root: Path) -> FolderScan:
         files += [link for link, mode in modes.items() if stat.S_ISREG(mode)]
         pending = [link for link, mode in modes.items() if stat.S_ISDIR(mode)]
         broken += [link for link, mode in modes.items() if not mode]
-    notes = [
-        *_describe_paths(_BROKEN_LINKS, broken, root),
-        *_describe_paths("links to folders that are read already", repeated, root),
+    notes = {
+        "folders without images or tables": [folder for folder in empty if folder != root],
+        _BROKEN_LINKS: broken,
+        "links to folders that are read already": repeated,
+    }
+    return sorted(files, key=str), [
+        f"{what}: {len(paths):,} (first: {escape_unprintable(str(min(paths).relative_to(root)))})"
+        for what, paths in notes.items()
+        if paths
     ]
-    return FolderScan(sorted(files, key=str), sorted(empty), notes)
 
 
 def describe_skipped_files(paths: Sequence[PurePath]) -> list[str]:
@@ -110,17 +104,12 @@ def _read_suffix(path: PurePath) -> str:
 
 def _list_entries(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
     """Return the folders, files and links in a folder, without those that systems leave behind."""
-    folders, files, links = list[Path](), list[Path](), list[Path]()
     with explain_os_errors(f"{folder} cannot be read", _ADVICE), os.scandir(folder) as entries:
         own = [entry for entry in entries if not is_system_name(entry.name)]
-    for entry in sorted(own, key=lambda entry: entry.name):
-        if entry.is_symlink():
-            links.append(folder / entry.name)
-        elif entry.is_dir():
-            folders.append(folder / entry.name)
-        elif entry.is_file():
-            files.append(folder / entry.name)
-    return folders, files, links
+    links = [folder / entry.name for entry in own if entry.is_symlink()]
+    folders = [folder / entry.name for entry in own if entry.is_dir(follow_symlinks=False)]
+    files = [folder / entry.name for entry in own if entry.is_file(follow_symlinks=False)]
+    return sorted(folders), files, sorted(links)
 
 
 def _read_identity(folder: Path) -> tuple[int, int]:
@@ -136,10 +125,3 @@ def _read_mode(link: Path) -> int:
         return link.stat().st_mode
     except OSError:
         return 0
-
-
-def _describe_paths(what: str, paths: Sequence[Path], root: Path) -> list[str]:
-    if not paths:
-        return []
-    first = escape_unprintable(str(min(paths).relative_to(root)))
-    return [f"{what}: {len(paths):,} (first: {first})"]

@@ -16,14 +16,13 @@ from fer_tune.data.formats.class_and_split_names import (
 )
 from fer_tune.data.read_options import normalize_label
 
-ADVICE = "put the images into one folder for each expression, such as train/happy/ or happy/"
+ADVICE = (
+    "put the images into one folder for each expression, such as train/happy/ or happy/ (labels in "
+    "tables and in file names are not read)"
+)
 
 Folder = tuple[str, ...]  # the names of a folder and of those around it
 _Splits = Mapping[Folder, SplitName]
-
-
-class UnclassedImagesError(UserError):
-    """An error that says that images are in no folder of a class."""
 
 
 class FolderMeaning(NamedTuple):
@@ -53,7 +52,7 @@ def parse_folders(
 
     class_names: labels that `--labels` names. They count as emotions.
 
-    Raises UnclassedImagesError for images outside class folders.
+    Raises UserError for images outside class folders.
     """
     examples: dict[Folder, PurePosixPath] = {}
     for path in paths:
@@ -62,11 +61,7 @@ def parse_folders(
     depths = _find_emotions(examples, splits, class_names) or _find_own_classes(examples, splits)
     for folder, path in examples.items():
         if folder not in depths:
-            known = next(("/".join(own[: depth + 1]) for own, depth in depths.items()), None)
-            advice = (
-                f"move it into a folder like {known}/, or out of the data set" if known else ADVICE
-            )
-            raise UnclassedImagesError(f"{source}: {path} is in no class folder; {advice}")
+            raise UserError(f"{source}: {path} is in no class folder; {ADVICE}")
     return {own: _parse_folder(own, depth, splits) for own, depth in depths.items()}
 
 
@@ -122,12 +117,9 @@ def _find_emotions(
         if any(map(is_known, folder))
     }
     places = {locate(folder, depth) for folder, depth in depths.items()}
-    inside = {name for folder, depth in depths.items() for name in folder[depth + 1 :]}
     for folder in folders:
-        own = [] if folder in depths else _list_telling_depths(folder, splits)
-        while len(own) > 1 and folder[own[-1]] in inside:
-            own.pop()
-        if own and locate(folder, own[-1]) in places:
+        own = [i for i in _list_telling_depths(folder, splits) if locate(folder, i) in places]
+        if folder not in depths and own:
             depths[folder] = own[-1]
     return depths
 

@@ -1,6 +1,5 @@
 """The files of a data set, in a folder, in a zip or alone."""
 
-import errno
 import lzma
 import os
 import struct
@@ -16,6 +15,7 @@ from typing import IO, NamedTuple
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats.folder_scan import is_system_name, scan_folder
 from fer_tune.data.formats.identify_file import HEAD_BYTES, check_content
+from fer_tune.data.formats.image_file import BrokenImageError
 
 # Limits for decompression bombs.
 _BOMB_BYTES = 1 << 29  # fer2013.csv has half of that
@@ -42,11 +42,18 @@ class OpenableFile:
         return self.path.suffix.lower()
 
     def read_bytes(self) -> bytes:
-        """Return the content; raises one of READ_ERRORS, also if it is larger than any image."""
-        with self.open() as file:
-            content = file.read(_BOMB_BYTES + 1)
+        """Return the content of an image file.
+
+        Raises BrokenImageError if it cannot be read, or if it is larger than any image.
+        """
+        try:
+            with self.open() as file:
+                content = file.read(_BOMB_BYTES + 1)
+        except READ_ERRORS as error:
+            reason = getattr(error, "strerror", None) or error  # without the path
+            raise BrokenImageError(f"cannot be read ({reason})") from None
         if len(content) > _BOMB_BYTES:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+            raise BrokenImageError("larger than any image")
         return content
 
     def read_head(self) -> bytes:
@@ -58,12 +65,10 @@ class OpenableFile:
 class SourceFiles(NamedTuple):
     """The files of a folder, a zip or a single file, without those that systems leave behind.
 
-    empty_folders: folders with neither data files nor folders in them.
-    notes: sentences on the links of a folder.
+    notes: sentences on the empty folders and the links of a folder.
     """
 
     files: list[OpenableFile]
-    empty_folders: Sequence[Path] = ()
     notes: Sequence[str] = ()
     is_single: bool = False
 
@@ -72,9 +77,8 @@ class SourceFiles(NamedTuple):
 def open_source(path: Path) -> Iterator[SourceFiles]:
     """Open a folder, a zip or a single file."""
     if path.is_dir():
-        files, empty_folders, notes = scan_folder(path)
-        openable = [_make_openable(file, file.relative_to(path)) for file in files]
-        yield SourceFiles(openable, [folder.relative_to(path) for folder in empty_folders], notes)
+        files, notes = scan_folder(path)
+        yield SourceFiles([_make_openable(file, file.relative_to(path)) for file in files], notes)
         return
     file = _make_openable(path, Path(path.name))
     if file.suffix == ".zip" or zipfile.is_zipfile(path):

@@ -213,7 +213,7 @@ def test_an_empty_class_folder_is_noted(folder: Path) -> None:
     path = write_kaggle_folders(drawn_faces(), folder)
     (path / "train" / "contempt").mkdir()
     notes = load_splits(path).notes
-    assert "folders without images: 1 (first: train/contempt)" in notes
+    assert "folders without images or tables: 1 (first: train/contempt)" in notes
 
 
 def test_a_face_of_each_class_is_too_few_to_divide(folder: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats import open_folder_or_zip
+from fer_tune.data.formats.image_file import BrokenImageError
 from fer_tune.data.load import load_splits
 from tests.data.held import SPLIT_OF, Face, drawn_faces
 
@@ -103,7 +104,7 @@ def test_a_file_larger_than_any_image_is_not_read_to_its_end(tmp_path: Path) -> 
         file.truncate(1 << 40)
     with (
         open_folder_or_zip.open_source(tmp_path / "faces") as source,
-        pytest.raises(OSError, match="too large"),
+        pytest.raises(BrokenImageError, match="larger than any image"),
     ):
         source.files[0].read_bytes()
 
