@@ -19,9 +19,9 @@ from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
 from fer_tune.data.trial_data import build_trial_data
-from fer_tune.scoring.metrics import Scores
+from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.terminal.formatting import format_mean_and_std
-from fer_tune.trial.train_and_test import predict_and_score, train_and_test
+from fer_tune.trial.train_and_test import evaluate_classifier, train_and_test
 from fer_tune.trial.train_state import TrialSpec
 from fer_tune.trial_config import BASELINE, count_steps_per_epoch
 
@@ -87,7 +87,7 @@ def train_with_plan(path: Path, data_plan: DataPlan, seed: int, epochs: int) -> 
         spec, checkpoints = TrialSpec(config, epochs, seed, METRIC), DiskDirectory(Path(folder))
         trained = train_and_test(spec, faces, splits.test, checkpoints, lambda _: None)
     balanced = apply_data_plan("balanced", splits.test, seed).faces
-    balanced_scores, _ = predict_and_score(trained.model, balanced)
+    on_balanced = evaluate_classifier(trained.model, balanced, splits.classes)
     best = trained.best
     return {
         "faces_hash": splits.content_hash(),
@@ -98,8 +98,8 @@ def train_with_plan(path: Path, data_plan: DataPlan, seed: int, epochs: int) -> 
         "faces": len(faces.training.faces),
         "originals": len(faces.training.originals),
         "train": {"accuracy": best.metrics["train/accuracy"], "gap": best.metrics["gap"]},
-        "test": _summarize_scores(trained.test_scores, splits),
-        "papers_test": _summarize_scores(balanced_scores, splits),
+        "test": _summarize_scores(trained.test),
+        "papers_test": _summarize_scores(on_balanced),
     }
 
 
@@ -108,8 +108,9 @@ def _load_splits(path: Path) -> Splits:
     return load_splits(path)
 
 
-def _summarize_scores(scores: Scores, splits: Splits) -> dict[str, float]:
-    by_class = dict(zip(splits.classes, scores.f1.tolist(), strict=True))
+def _summarize_scores(evaluation: Evaluation) -> dict[str, float]:
+    scores = evaluation.scores
+    by_class = dict(zip(evaluation.classes, scores.f1.tolist(), strict=True))
     return {"accuracy": scores.accuracy, "macro_f1": scores.macro_f1, **by_class}
 
 

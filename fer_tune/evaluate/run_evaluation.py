@@ -27,7 +27,7 @@ from fer_tune.report.evaluation_section import build_evaluation_section, describ
 from fer_tune.report.page import render_sections
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.predictions import Predictions
-from fer_tune.scoring.significance import McNemarResult, run_mcnemar_test
+from fer_tune.scoring.significance import McNemarResult
 from fer_tune.tracking.evaluation_run import (
     EvaluatedModel,
     EvaluationInfo,
@@ -84,10 +84,7 @@ class _Result:
     @cached_property
     def comparison(self) -> McNemarResult | None:
         """The test of the model against the other predictions."""
-        if self.theirs is None:
-            return None
-        ours, theirs = self.evaluation.predictions, self.theirs.predictions
-        return run_mcnemar_test(ours.truth, ours.predicted, theirs.predicted)
+        return self.evaluation.compare_with(self.theirs) if self.theirs else None
 
     @property
     def comparison_lines(self) -> list[str]:

@@ -1,13 +1,10 @@
 """The section with the scores of the best trial by class, beside the paper's scores."""
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fer_tune.report.class_scores import build_score_table, plot_confusion_matrix
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.section import NO_RESULT, FaceSheet, Section
 from fer_tune.scoring import paper_results
-from fer_tune.scoring.metrics import Scores
+from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.study.ranking import describe_unlearnt_trials
 
 TITLE = "The best trial by class"
@@ -26,32 +23,31 @@ def build_best_trial_section(
     """
     if not study.scored:
         return Section(TITLE, NO_RESULT)
-    confusion = np.array(study.best.best_epoch.confusion, dtype=np.int64)
-    if not confusion.sum():
+    evaluation = Evaluation.from_confusion(study.classes, study.best.best_epoch.confusion)
+    if not len(evaluation.predictions.truth):
         summary = "Its confusion matrix is not recorded in MLflow before the trial ends."
         return Section(TITLE, summary, missing_reason, sheets=sheets)
     unlearnt = describe_unlearnt_trials([study.best], study.scored).strip()
     return Section(
         TITLE,
-        unlearnt or summarize_classes(study.best.number, study.classes, confusion),
+        unlearnt or summarize_classes(study.best.number, evaluation),
         f"{NOTE} {missing_reason}".strip(),
-        [plot_confusion_matrix("confusion", study.classes, confusion)],
-        [build_score_table(study.classes, confusion)],
+        [plot_confusion_matrix("confusion", evaluation)],
+        [build_score_table(evaluation)],
         sheets=sheets,
     )
 
 
-def summarize_classes(number: int, classes: tuple[str, ...], confusion: NDArray[np.int64]) -> str:
+def summarize_classes(number: int, evaluation: Evaluation) -> str:
     """Return the classes with the best and worst F1, and the most frequent mistake."""
-    f1 = Scores(0.0, confusion).f1
+    classes, f1 = evaluation.classes, evaluation.scores.f1
     high, low = classes[int(f1.argmax())], classes[int(f1.argmin())]
     text = f"Trial {number:03d} recognizes {high} best (F1 {f1.max():.2f})"
     if low != high:
         text += f" and {low} worst (F1 {f1.min():.2f})"
-    wrong = confusion - np.diag(np.diag(confusion))
-    if not wrong.any():
+    confusions = evaluation.find_confusions()
+    if not confusions:
         return f"{text}."
-    share = wrong / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    truth, predicted = divmod(int(share.argmax()), len(classes))
-    mistake = f"{share.max():.0%} of the {classes[truth]} faces are predicted as"
-    return f"{text}. The most frequent mistake: {mistake} {classes[predicted]}."
+    share, truth, predicted = confusions[0]
+    mistake = f"{share:.0%} of the {classes[truth]} faces are predicted as {classes[predicted]}"
+    return f"{text}. The most frequent mistake: {mistake}."

@@ -1,38 +1,28 @@
 """A table of the scores of each class, and the confusion matrix as a picture."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
 from fer_tune.report.plotting import draw_picture, truncate_names
 from fer_tune.report.section import Picture, Table
 from fer_tune.scoring import paper_results
-from fer_tune.scoring.metric_estimates import Estimate, estimate_class_scores
+from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.scoring.metric_estimates import Estimate
 
 _MAX_MATRIX_CLASSES = 10  # with more classes, the cells are too small for numbers
 
 
-def build_score_table(
-    classes: Sequence[str],
-    confusion: NDArray[np.int64],  # (C, C)
-    *,
-    with_paper: bool = True,
-) -> Table:
+def build_score_table(evaluation: Evaluation, *, with_paper: bool = True) -> Table:
     """Return precision, recall and F1 of each class, and their means.
 
     with_paper: beside the paper's scores.
     """
     rows = []
-    for own in estimate_class_scores(confusion, classes):
+    for own in evaluation.by_class:
         scores = map(_format_score, (own.precision, own.recall, own.f1))
         rows.append([own.name, *scores, f"{own.faces:,}"])
         if with_paper:
-            is_mean = len(rows) > len(classes)
-            by_class = paper_results.TEST_BY_CLASS.get(own.name)
-            paper = paper_results.TEST_MACRO if is_mean else by_class
-            rows[-1] += [f"{value:.2f}" for value in paper] if paper else ["-"] * 3
+            rows[-1] += paper_results.format_class_scores(own.name)
     header = ["class", "precision", "recall", "F1", "faces"]
     return Table([*header, *(["paper's P", "R", "F1"] if with_paper else [])], rows)
 
@@ -41,15 +31,12 @@ def _format_score(score: Estimate) -> str:
     return f"{score.value:.2f} ± {sum(score.error_bars) / 2:.2f}"
 
 
-def plot_confusion_matrix(
-    name: str,
-    classes: Sequence[str],
-    confusion: NDArray[np.int64],  # (C, C)
-) -> Picture:
+def plot_confusion_matrix(name: str, evaluation: Evaluation) -> Picture:
     """Return the matrix with the number of faces in each cell, and their share of the true class.
 
     name: see `draw_picture`.
     """
+    confusion, classes = evaluation.scores.confusion, evaluation.classes
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     count, names = len(classes), truncate_names(classes)
 

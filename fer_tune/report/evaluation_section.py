@@ -39,11 +39,10 @@ def build_evaluation_section(
     findings: further sentences, each a paragraph.
     tables: further tables, shown first.
     """
-    classes, predictions = evaluation.classes, evaluation.predictions
-    pictures = [plot_confusion_matrix("evaluated", classes, evaluation.scores.confusion)]
-    if predictions.probabilities is not None:
-        pictures.append(_plot_reliability(predictions))
-    scores = build_score_table(classes, evaluation.scores.confusion, with_paper=False)
+    pictures = [plot_confusion_matrix("evaluated", evaluation)]
+    if evaluation.predictions.probabilities is not None:
+        pictures.append(_plot_reliability(evaluation.predictions))
+    scores = build_score_table(evaluation, with_paper=False)
     sheets = [build_mistake_sheet(evaluation, faces)] if faces is not None else []
     return Section(
         title,

@@ -12,6 +12,7 @@ from fer_tune.common import atomic
 from fer_tune.common.cli import format_command_line
 from fer_tune.common.console import show_step
 from fer_tune.common.errors import UserError, explain_os_errors
+from fer_tune.common.render_template import render_template
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import reload_splits
@@ -131,7 +132,7 @@ def render_report(
         build_augmentation_and_size_section(study),
         build_learning_curves_section(study),
         build_best_trial_section(study, sheets, reason),
-        *([build_test_section(study.tested, study.classes, splits)] if study.tested else []),
+        *([build_test_section(study.tested, splits)] if study.tested else []),
         build_data_audit_section(splits, missing_reason, study.run.train_faces),
         build_reproduction_section(study),
     ]
@@ -145,16 +146,8 @@ def render_sections(heading: str, details: str, sections: Sequence[Section]) -> 
 
     details: sentences below the heading.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(
+    return render_template(
+        _FOLDER / "page.html",
         heading=heading,
         details=details,
         time=time.strftime("%Y-%m-%d %H:%M %Z"),

@@ -1,19 +1,15 @@
 """The section on the test set, which a study has once its best trial is trained again."""
 
+from dataclasses import replace
+
 from fer_tune.data.exact_duplicates import has_duplicate
 from fer_tune.data.faces import Splits
 from fer_tune.report.evaluation_section import build_evaluation_section
 from fer_tune.report.section import Section, Table
-from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.tracking.study_and_retrain_info import select_training_faces
-from fer_tune.tracking.tested_retraining import TestedModel, TestedRetraining
+from fer_tune.tracking.tested_retraining import COMPARED_MODELS, TestedModel, TestedRetraining
 
 TITLE = "On the test set"
-_OTHERS = {
-    "paper": "the baseline, trained in the same way",
-    "champion": "the champion at that time",
-    "best_seed": "its best single network",
-}
 _COLUMNS = {
     "accuracy": "test/accuracy",
     "macro F1": "test/macro_f1",
@@ -23,16 +19,13 @@ _COLUMNS = {
 }
 
 
-def build_test_section(
-    tested: TestedRetraining, classes: tuple[str, ...], splits: Splits | None
-) -> Section:
+def build_test_section(tested: TestedRetraining, splits: Splits | None) -> Section:
     """Return the section: each model, and the scores and mistakes of the registered one.
 
-    classes: by label.
     splits: the study's faces; None if they are not available.
     """
     model, faces, is_duplicate = tested.registered, None, None
-    if splits and splits.test.labels.tolist() == model.predictions.truth.tolist():
+    if splits and splits.test.labels.tolist() == model.test.predictions.truth.tolist():
         faces = splits.test
         training = select_training_faces(splits.train, model.params)
         is_duplicate = has_duplicate(faces.images, training.images)
@@ -40,13 +33,13 @@ def build_test_section(
         f"The scores, pictures and mistakes are those of {model.name} in the table, which was "
         f"trained like trial {tested.trial:03d}.",
         *(
-            f"Against {_OTHERS.get(name, name)}, it is {result}."
+            f"Against {COMPARED_MODELS[name]}, it is {result}."
             for name, result in tested.comparisons.items()
         ),
     ]
     return build_evaluation_section(
         TITLE,
-        Evaluation(classes, model.predictions, is_duplicate),
+        replace(model.test, is_duplicate=is_duplicate),
         faces,
         findings=findings,
         tables=[_build_model_table(tested)],

@@ -10,7 +10,8 @@ from fer_tune.data.trial_data import build_trial_data
 from fer_tune.model import FaceClassifier
 from fer_tune.retrain.train_seeds import RetrainSpec
 from fer_tune.scoring.calibration import apply_temperature
-from fer_tune.scoring.predictions import Predictions, score_probabilities
+from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.scoring.predictions import Predictions
 from fer_tune.tracking.models.log_model import load_classifier
 from fer_tune.tracking.retrain_run import RetrainRun
 from fer_tune.tracking.seed_run import SeedOutcome
@@ -48,17 +49,16 @@ def average_networks(
     model = FaceClassifier(networks, spec.info.tta)
     plan_seed = spec.first_seed if spec.plan_seed is None else spec.plan_seed
     data = build_trial_data(splits, splits.train, config.data_plan, plan_seed)
-    validation = calibrate_model(model, data.validation)
     last_epoch = max(outcome.best.epoch for outcome in outcomes)
-    best = measure_model(model, data, validation, last_epoch)
+    best = measure_model(model, data, calibrate_model(model, data), last_epoch)
 
     uncalibrated = []
     for outcome, member in zip(outcomes, members, strict=True):
-        own = outcome.predictions.probabilities
+        own = outcome.test.predictions.probabilities
         if own is None:  # an earlier version of fer_tune tested this network
             own = member.predict_probabilities(splits.test.images)
         uncalibrated.append(apply_temperature(own, 1 / member.temperature))
     mean, truth = np.mean(uncalibrated, axis=0), splits.test.labels
     probabilities = apply_temperature(mean, model.temperature)
     predictions = Predictions.from_probabilities(truth, probabilities, names=splits.test.names)
-    return TrainedModel(model, best, score_probabilities(probabilities, truth), predictions)
+    return TrainedModel(model, best, Evaluation(splits.classes, predictions))

@@ -1,10 +1,8 @@
 """Comparison of a retrained model with the baseline and the champion, and its registration."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -14,17 +12,17 @@ from fer_tune.data.exact_duplicates import has_duplicate
 from fer_tune.data.faces import Splits
 from fer_tune.model_config import VIEWS
 from fer_tune.retrain.score_tables import build_class_table, build_overall_table
-from fer_tune.scoring.metric_estimates import describe_losses, estimate_metric_difference
+from fer_tune.scoring.metric_estimates import estimate_metric_difference
 from fer_tune.scoring.metrics import find_best_epoch
 from fer_tune.scoring.paper_results import PAPER_REMARK
-from fer_tune.scoring.predictions import build_confusion_matrix
-from fer_tune.scoring.significance import McNemarResult, bootstrap_intervals, run_mcnemar_test
+from fer_tune.scoring.significance import McNemarResult
 from fer_tune.tracking import registry
 from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
 from fer_tune.tracking.retrain_run import RetrainRun
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
+from fer_tune.tracking.tested_retraining import COMPARED_MODELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +58,10 @@ def compare_and_register(
     tables = _log_scores(run, result)
     lines = [_describe_registered(best, result)]
     if result.ensemble:
-        lines.append(_compare_with_single(run, result.ensemble, single, result.info.classes))
+        lines.append(_compare_with(run, "best_seed", best, single))
     if result.baseline is not None:
         other = choose_best_seed(result.baseline, metric)
-        lines.append(_compare_with_baseline(run, best, other, result.info.classes))
+        lines.append(_compare_with(run, "paper", best, other))
     alias, reason = _compare_with_champion(store, run, best, result)
     card_lines = [*lines[1:], f"Alias @{alias}: {reason}"]
     lines.append(f"Registered as {uri}, @{alias}: {reason}")
@@ -103,7 +101,7 @@ def choose_alias(champion: Champion, comparison: McNemarResult | str) -> tuple[s
 
 def _describe_registered(outcome: SeedOutcome, result: RetrainResult) -> str:
     """Return a sentence on the registered model and its test scores."""
-    seeds, tta, test = len(result.outcomes), result.info.tta, outcome.test
+    seeds, tta = len(result.outcomes), result.info.tta
     model = f"Model of seed {outcome.seed}"
     if result.ensemble:
         model = f"Ensemble, the mean of {seeds} networks"
@@ -111,68 +109,41 @@ def _describe_registered(outcome: SeedOutcome, result: RetrainResult) -> str:
         model += f", the best of {seeds} by {result.info.study.metric}"
     if tta != "none":
         model += f", each face in {VIEWS[tta]} views"
-    intervals = bootstrap_intervals(test.confusion)
+    macro_f1, accuracy = outcome.test.macro_f1, outcome.test.accuracy
     return (
-        f"{model}: test macro F1 {test.macro_f1:.3f} (95 %: {intervals.macro_f1}), "
-        f"test accuracy {test.accuracy:.3f} (95 %: {intervals.accuracy})."
+        f"{model}: test macro F1 {macro_f1:.3f} (95 %: {macro_f1.interval}), "
+        f"test accuracy {accuracy:.3f} (95 %: {accuracy.interval})."
     )
 
 
 def _log_scores(run: RetrainRun, result: RetrainResult) -> tuple[Table, Table]:
     """Log the scores of all seeds; return the tables that show them."""
-    best = [outcome.best for outcome in result.outcomes]
-    tests = [outcome.test for outcome in result.outcomes]
-    predictions = [outcome.predictions for outcome in result.outcomes]
-    classes, splits = result.info.classes, result.splits
-    duplicates = has_duplicate(splits.test.images, splits.train.images)
-    metrics: dict[str, list[float]] = {}
-    rows: dict[str, list[float]] = {}
-    if not duplicates.all():
-        accuracies = [each.measure_accuracy(~duplicates) for each in predictions]
-        metrics["test/accuracy_without_twins"] = accuracies
-        if duplicates.any():
-            count = pluralize(duplicates.sum(), "duplicate")
-            rows[f"- without {count} of training faces"] = accuracies
+    faces, outcomes = result.splits, result.outcomes
+    duplicates = has_duplicate(faces.test.images, faces.train.images)
+    tests = [replace(outcome.test, is_duplicate=duplicates) for outcome in outcomes]
+    metrics, rows = dict[str, list[float]](), dict[str, list[float]]()
+    if others := [test.without_duplicates.scores for test in tests if test.without_duplicates]:
+        metrics["test/accuracy_without_twins"] = [scores.accuracy for scores in others]
+        count = pluralize(duplicates.sum(), "duplicate")
+        rows[f"- without {count} of training faces"] = metrics["test/accuracy_without_twins"]
     if result.with_tta:
-        scores = [each.score_with_tta(len(classes)) for each in predictions]
-        metrics["test/flip_accuracy"] = [each.accuracy for each in scores]
-        metrics["test/flip_macro_f1"] = [each.macro_f1 for each in scores]
+        averaged = [test.with_mirror_images.scores for test in tests]
+        metrics["test/flip_accuracy"] = [scores.accuracy for scores in averaged]
+        metrics["test/flip_macro_f1"] = [scores.macro_f1 for scores in averaged]
         rows["- with TTA (mirror images)"] = metrics["test/flip_accuracy"]
-    run.log_summary(result.outcomes, metrics)
-    return build_class_table(classes, tests), build_overall_table(best, tests, rows)
+    run.log_summary(outcomes, metrics)
+    best = [outcome.best for outcome in outcomes]
+    return build_class_table(tests), build_overall_table(best, tests, rows)
 
 
-def _compare_predictions(
-    outcome: SeedOutcome,
-    other: NDArray[np.int64],  # (N,) predicted classes of the test faces
-) -> McNemarResult:
-    return run_mcnemar_test(outcome.predictions.truth, outcome.predictions.predicted, other)
-
-
-def _compare_with_baseline(
-    run: RetrainRun, outcome: SeedOutcome, baseline: SeedOutcome, classes: tuple[str, ...]
-) -> str:
-    comparison = _compare_predictions(outcome, baseline.predictions.predicted)
-    run.log_mcnemar("paper", comparison)
-    ours, test = outcome.test, baseline.test
-    gap_change = estimate_metric_difference(outcome.best, baseline.best, "gap")
+def _compare_with(run: RetrainRun, name: str, ours: SeedOutcome, theirs: SeedOutcome) -> str:
+    """Log the comparison with a model of COMPARED_MODELS, and return it in sentences."""
+    comparison = ours.test.compare_with(theirs.test)
+    run.log_mcnemar(name, comparison)
+    gap_change = estimate_metric_difference(ours.best, theirs.best, "gap")
     return (
-        f"Against the baseline, trained in the same way (seed {baseline.seed}: test macro F1 "
-        f"{test.macro_f1:.3f}, test accuracy {test.accuracy:.3f}): {comparison}."
-        f"{describe_losses(ours.confusion, test.confusion, classes, gap_change)}"
-    )
-
-
-def _compare_with_single(
-    run: RetrainRun, ensemble: SeedOutcome, single: SeedOutcome, classes: tuple[str, ...]
-) -> str:
-    comparison = _compare_predictions(ensemble, single.predictions.predicted)
-    run.log_mcnemar("best_seed", comparison)
-    test = single.test
-    return (
-        f"Against its best single network, chosen on the validation faces (seed {single.seed}: "
-        f"test macro F1 {test.macro_f1:.3f}, test accuracy {test.accuracy:.3f}): {comparison}."
-        f"{describe_losses(ensemble.test.confusion, test.confusion, classes)}"
+        f"Against {COMPARED_MODELS[name]} (seed {theirs.seed}: {theirs.test.format_scores()}): "
+        f"{comparison}.{ours.test.describe_losses(theirs.test, gap_change)}"
     )
 
 
@@ -190,13 +161,12 @@ def _compare_with_champion(
         return CHAMPION, f"{before}, was trained on the demo faces."
     if problem:
         return choose_alias(champion, problem)
-    splits, classes = result.splits, result.info.classes
+    test_faces, classes = result.splits.test, result.info.classes
     try:
-        predicted = registry.load_champion_predictions(store, champion, splits.test, classes)
+        theirs = registry.evaluate_champion(store, champion, test_faces, classes)
     except Exception as error:  # the retrained model is worth more than its comparison
         return choose_alias(champion, f"its model cannot be used ({summarize_error(error)})")
-    comparison = _compare_predictions(outcome, predicted)
+    comparison = outcome.test.compare_with(theirs)
     run.log_mcnemar(CHAMPION, comparison)
     alias, reason = choose_alias(champion, comparison)
-    theirs = build_confusion_matrix(outcome.predictions.truth, predicted, len(classes))
-    return alias, reason + describe_losses(outcome.test.confusion, theirs, classes)
+    return alias, reason + outcome.test.describe_losses(theirs)

@@ -86,11 +86,8 @@ def load_or_train_seed(
 ) -> SeedOutcome:
     """Return the results of a seed; train it unless this retraining has done so before."""
     outcome = run.find_finished_seed(seed) or _train_seed(console, run, spec, seed)
-    test, best_epoch = outcome.test, f"best epoch {outcome.best.epoch} of {spec.info.epochs}"
-    console.print(
-        f"{spec.name_seed(seed)}: {best_epoch}, test macro F1 {test.macro_f1:.3f}, "
-        f"test accuracy {test.accuracy:.3f}"
-    )
+    best_epoch = f"best epoch {outcome.best.epoch} of {spec.info.epochs}"
+    console.print(f"{spec.name_seed(seed)}: {best_epoch}, {outcome.test.format_scores()}")
     console.print(f"{spec.name_seed(seed)}: model {outcome.model_uri}", soft_wrap=True)
     return outcome
 

@@ -17,7 +17,8 @@ class Scores:
     """The scores of a model on one split, in evaluation mode.
 
     loss: mean cross-entropy in nats, without label smoothing.
-    confusion: (C, C) int64 counts; rows are true classes, columns predicted ones.
+    confusion: (C, C) int64 counts; rows are true classes, columns predicted ones. The scores by
+        class are also those of several matrices at once, (N, C, C).
     """
 
     loss: float
@@ -30,18 +31,22 @@ class Scores:
     @property
     def precision(self) -> NDArray[np.float64]:
         """(C,) by class; 0 if nothing was predicted as the class."""
-        return _divide_or_zero(np.diag(self.confusion), self.confusion.sum(axis=0))
+        return _divide_or_zero(self._correct, self.confusion.sum(axis=-2))
 
     @property
     def recall(self) -> NDArray[np.float64]:
         """(C,) by class; 0 if the split has no face of the class."""
-        return _divide_or_zero(np.diag(self.confusion), self.confusion.sum(axis=1))
+        return _divide_or_zero(self._correct, self.confusion.sum(axis=-1))
 
     @property
     def f1(self) -> NDArray[np.float64]:
         """(C,) by class; 0 if precision and recall are both 0."""
-        total = self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
-        return _divide_or_zero(2 * np.diag(self.confusion), total)
+        total = self.confusion.sum(axis=-2) + self.confusion.sum(axis=-1)
+        return _divide_or_zero(2 * self._correct, total)
+
+    @property
+    def _correct(self) -> NDArray[np.int64]:
+        return np.diagonal(self.confusion, axis1=-2, axis2=-1)
 
     @property
     def macro_f1(self) -> float:

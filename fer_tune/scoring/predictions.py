@@ -8,9 +8,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_tune.scoring.calibration import measure_cross_entropy
-from fer_tune.scoring.metrics import Scores
-
 # Columns of the CSV, in the order of the fields; those of TTA are last.
 _COLUMNS = ("truth", "prediction", "probability", "flip_prediction", "flip_probability")
 _NAME_COLUMN = "face"
@@ -58,26 +55,15 @@ class Predictions:
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{k: v[index] for k, v in columns.items() if v is not None})
 
-    def score_with_tta(self, classes: int) -> Scores:
-        """Return the scores with TTA; their loss is NaN, as it is not known."""
-        assert self.flip_predicted is not None
-        confusion = build_confusion_matrix(self.truth, self.flip_predicted, classes)
-        return Scores(float("nan"), confusion)
-
-    def measure_accuracy(self, mask: NDArray[np.bool_]) -> float:
-        """Return the accuracy on the faces in `mask`, (N,); NaN if it has none."""
-        correct = self.predicted[mask] == self.truth[mask]
-        return float(correct.mean()) if len(correct) else float("nan")
-
     def to_csv(self, classes: Sequence[str]) -> str:
         """Return a CSV with a line a face; classes are written by name."""
         import pandas as pd
 
-        names = np.array(classes, dtype=object)
-        columns: list[NDArray[Any]] = [names[self.truth], names[self.predicted], self.probability]
-        if self.flip_predicted is not None and self.flip_probability is not None:
-            columns += [names[self.flip_predicted], self.flip_probability]
-        table = pd.DataFrame(dict(zip(_COLUMNS, columns, strict=False)))
+        table, class_names = pd.DataFrame(), np.array(classes, dtype=object)
+        for column, field in zip(_COLUMNS, fields(self), strict=False):
+            values = getattr(self, field.name)
+            if values is not None:
+                table[column] = values if values.dtype.kind == "f" else class_names[values]
         if self.names is not None:
             table[_NAME_COLUMN] = self.names
         if self.probabilities is not None:
@@ -98,36 +84,16 @@ class Predictions:
                 return table[name].to_numpy(dtype=np.float64)
             return np.array([index[class_name] for class_name in table[name]], dtype=np.int64)
 
-        by_class = [f"{_CLASS_PREFIX}{name}" for name in classes]
-        has_tta, has_all = _COLUMNS[-1] in table, set(by_class) <= set(table.columns)
+        columns = {}
         try:
-            columns = [parse_column(name) for name in _COLUMNS[: 5 if has_tta else 3]]
+            for name, field in zip(_COLUMNS, fields(cls), strict=False):
+                if name in table or not name.startswith("flip_"):
+                    columns[field.name] = parse_column(name)
         except KeyError as error:
             raise ValueError(f"no predictions of these classes: {error}") from error
-        names = table[_NAME_COLUMN].to_numpy(dtype=np.str_) if _NAME_COLUMN in table else None
-        probabilities = table[by_class].to_numpy(dtype=np.float64) if has_all else None
-        truth, predicted, probability, *tta = columns
-        flip_predicted, flip_probability = tta or (None, None)
-        return cls(
-            truth, predicted, probability, flip_predicted, flip_probability, names, probabilities
-        )
-
-
-def score_probabilities(
-    probabilities: NDArray[np.float64],  # (N, C)
-    truth: NDArray[np.int64],  # (N,)
-) -> Scores:
-    """Return the scores of the most likely classes, and of the probabilities of the true ones."""
-    loss = measure_cross_entropy(probabilities, truth)
-    classes = probabilities.shape[1]
-    return Scores(loss, build_confusion_matrix(truth, probabilities.argmax(axis=1), classes))
-
-
-def build_confusion_matrix(
-    truth: NDArray[np.int64],  # (N,)
-    predicted: NDArray[np.int64],  # (N,)
-    classes: int,
-) -> NDArray[np.int64]:  # (classes, classes)
-    """Return counts; rows are true classes, columns predicted ones."""
-    cells = np.bincount(truth * classes + predicted, minlength=classes * classes)
-    return cells.reshape(classes, classes).astype(np.int64)
+        if _NAME_COLUMN in table:
+            columns["names"] = table[_NAME_COLUMN].to_numpy(dtype=np.str_)
+        by_class = [f"{_CLASS_PREFIX}{name}" for name in classes]
+        if set(by_class) <= set(table.columns):
+            columns["probabilities"] = table[by_class].to_numpy(dtype=np.float64)
+        return cls(**columns)

@@ -1,5 +1,6 @@
 """Bootstrap intervals of scores, and McNemar's test of two models."""
 
+import math
 from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.common.safe_text import pluralize
+from fer_tune.scoring.metrics import Scores
 
 SIGNIFICANCE_LEVEL = 0.05  # a difference with a p below is significant
 RESAMPLES = 2000
@@ -25,15 +27,12 @@ class ConfidenceInterval(NamedTuple):
 
 
 class ScoreIntervals(NamedTuple):
-    """Bootstrap intervals of a model's scores; those by class are in the order of the classes.
+    """Bootstrap intervals of a model's scores.
 
-    macro_precision, macro_recall, macro_f1: of the mean over classes.
+    precision, recall, f1: of each class, then of the mean over the classes.
     """
 
     accuracy: ConfidenceInterval
-    macro_precision: ConfidenceInterval
-    macro_recall: ConfidenceInterval
-    macro_f1: ConfidenceInterval
     precision: tuple[ConfidenceInterval, ...]
     recall: tuple[ConfidenceInterval, ...]
     f1: tuple[ConfidenceInterval, ...]
@@ -46,21 +45,11 @@ def bootstrap_intervals(
     total = int(confusion.sum())
     # One multinomial draw fills the cells as resampling the faces with replacement does.
     cells = np.random.default_rng(0).multinomial(total, confusion.ravel() / total, RESAMPLES)
-    samples = cells.reshape(RESAMPLES, *confusion.shape)
-    correct = np.diagonal(samples, axis1=1, axis2=2)  # (RESAMPLES, C), as all below
-    predicted, faces = samples.sum(axis=1), samples.sum(axis=2)
-    precision = correct / np.maximum(predicted, 1)
-    recall = correct / np.maximum(faces, 1)
-    f1 = 2 * correct / np.maximum(predicted + faces, 1)
-    return ScoreIntervals(
-        accuracy=_to_interval(correct.sum(axis=1) / total),
-        macro_precision=_to_interval(precision.mean(axis=1)),
-        macro_recall=_to_interval(recall.mean(axis=1)),
-        macro_f1=_to_interval(f1.mean(axis=1)),
-        precision=tuple(map(_to_interval, precision.T)),
-        recall=tuple(map(_to_interval, recall.T)),
-        f1=tuple(map(_to_interval, f1.T)),
-    )
+    samples = Scores(math.nan, cells.reshape(RESAMPLES, *confusion.shape))
+    (accuracy,) = _to_intervals(np.trace(samples.confusion, axis1=1, axis2=2)[:, None] / total)
+    by_class = (samples.precision, samples.recall, samples.f1)  # each (RESAMPLES, C)
+    columns = (np.column_stack([values, values.mean(axis=1)]) for values in by_class)
+    return ScoreIntervals(accuracy, *map(_to_intervals, columns))
 
 
 def judge_difference(evidence: ConfidenceInterval | float) -> str:
@@ -90,9 +79,11 @@ def compare_groups(first: Sequence[float], second: Sequence[float]) -> float:
     return float(mannwhitneyu(first, second).pvalue)
 
 
-def _to_interval(samples: NDArray[np.float64]) -> ConfidenceInterval:
-    low, high = np.quantile(samples, _TAIL_QUANTILES)
-    return ConfidenceInterval(float(low), float(high))
+def _to_intervals(
+    samples: NDArray[np.float64],  # (RESAMPLES, number of scores)
+) -> tuple[ConfidenceInterval, ...]:
+    limits = np.quantile(samples, _TAIL_QUANTILES, axis=0)
+    return tuple(map(ConfidenceInterval._make, limits.T.tolist()))
 
 
 class McNemarResult(NamedTuple):

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.events import STATUS_WORDS
-from fer_tune.scoring.metric_estimates import describe_losses, estimate_metric_difference
+from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.scoring.metric_estimates import estimate_metric_difference
 from fer_tune.scoring.metrics import parse_classes
 from fer_tune.study.ranking import ScoredTrial, describe_unlearnt_trials, rank_trials
 from fer_tune.study.records.settings import StudySettings
@@ -97,7 +98,9 @@ def _describe_change(
     after, before, name = best.best_epoch, baseline.best_epoch, format_metric_name(metric)
     change = estimate_metric_difference(after, before, metric)
     gap_change = estimate_metric_difference(after, before, "gap")
-    losses = describe_losses(after.confusion, before.confusion, classes, gap_change, skip=name)
+    ours = Evaluation.from_confusion(classes, after.confusion)
+    theirs = Evaluation.from_confusion(classes, before.confusion)
+    losses = ours.describe_losses(theirs, gap_change, skip=name)
     direction = "higher" if change.value > 0 else "lower"
     return f" Its {name} is {direction} by {change.format_size()}.{losses}"
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fer_tune.common.cli import format_command_line
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces
+from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.scoring.predictions import Predictions
 from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import load_model
-from fer_tune.tracking.seed_run import SeedOutcome, load_test_predictions
+from fer_tune.tracking.seed_run import SeedOutcome, load_test_evaluation
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
@@ -67,26 +68,26 @@ def find_champion(store: Store) -> Champion | None:
     return Champion(str(version.version), version.run_id or "", version.tags)
 
 
-def load_champion_predictions(
+def evaluate_champion(
     store: Store, champion: Champion, faces: Faces, classes: tuple[str, ...]
-) -> NDArray[np.int64]:  # (N,)
-    """Return the classes that the champion predicts for the test faces.
+) -> Evaluation:
+    """Return the evaluation of the champion on the test faces.
 
-    They are read from the run of its training. If they are missing, the model predicts again.
+    Its predictions are read from the run of its training. If they are missing, it predicts again.
     Raises UserError if the model cannot be loaded or has other classes.
     """
     from mlflow.exceptions import MlflowException
 
     with suppress(MlflowException, OSError, ValueError):
-        recorded = load_test_predictions(store, champion.run_id, classes)
-        if np.array_equal(recorded.truth, faces.labels):
-            return recorded.predicted
+        recorded = load_test_evaluation(store, champion.run_id, classes)
+        if np.array_equal(recorded.predictions.truth, faces.labels):
+            return recorded
     model = load_model(store, f"models:/{MODEL_NAME}/{champion.version}")
     table = cast("DataFrame", model.predict(faces.images))
     if set(table.columns) != set(classes):
         raise UserError(f"model {MODEL_NAME}/{champion.version} has other classes")
-    predicted: NDArray[np.int64] = table[list(classes)].to_numpy().argmax(axis=1)
-    return predicted
+    probabilities = table[list(classes)].to_numpy()
+    return Evaluation(classes, Predictions.from_probabilities(faces.labels, probabilities))
 
 
 def register_model(store: Store, outcome: SeedOutcome, info: RetrainInfo) -> "ModelVersion":

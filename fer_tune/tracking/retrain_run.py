@@ -97,8 +97,8 @@ class RetrainRun:
         extra_metrics: further metrics by name, with a value for each seed.
         """
         values = {
-            "test/accuracy": [outcome.test.accuracy for outcome in outcomes],
-            "test/macro_f1": [outcome.test.macro_f1 for outcome in outcomes],
+            "test/accuracy": [outcome.test.scores.accuracy for outcome in outcomes],
+            "test/macro_f1": [outcome.test.scores.macro_f1 for outcome in outcomes],
             "best/gap": [outcome.best.metrics["gap"] for outcome in outcomes],
             "best/macro_f1": [outcome.best.metrics["val/macro_f1"] for outcome in outcomes],
             **extra_metrics,

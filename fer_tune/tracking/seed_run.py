@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fer_tune.scoring.evaluation import Evaluation
-from fer_tune.scoring.metrics import EpochResult, Scores, list_metric_names
+from fer_tune.scoring.metrics import EpochResult, list_metric_names
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.tracking import tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix, parse_confusion_csv
@@ -31,16 +31,14 @@ class SeedOutcome:
     seed: None for the ensemble.
     model_uri: address of the model, `models:/<id>`.
     best: best epoch. If it is read from a finished run, it lacks the metrics of single classes.
-    test: scores of the best epoch's weights on the test split.
-    predictions: predictions for the test faces.
+    test: evaluation of the best epoch's weights on the test split.
     """
 
     seed: int | None
     run_id: str
     model_uri: str
     best: EpochResult
-    test: Scores
-    predictions: Predictions
+    test: Evaluation
 
 
 class SeedRun:
@@ -66,20 +64,19 @@ class SeedRun:
     def log_outcome(self, trained: "TrainedModel") -> SeedOutcome:
         """Log the best epoch, the test scores, the predictions and the model."""
         store, run_id, client = self._store, self.run_id, self._store.create_client()
-        best, test, classes = trained.best, trained.test_scores, self._info.classes
-        evaluation = Evaluation(classes, trained.predictions)
-        values = to_best_metrics(best, self._info.study.metric) | evaluation.build_metrics("test")
-        store.log_metrics(run_id, values | {"test/loss": test.loss} | _measure_calibration(trained))
+        best, test, classes = trained.best, trained.test, self._info.classes
+        values = to_best_metrics(best, self._info.study.metric) | test.build_metrics("test")
+        store.log_metrics(run_id, values | _measure_calibration(trained))
         for name, confusion, title in (
             ("confusion", best.confusion, f"validation split, epoch {best.epoch}"),
-            ("test_confusion", test.confusion.tolist(), "test split"),
+            ("test_confusion", test.scores.confusion.tolist(), "test split"),
         ):
             log_confusion_matrix(store, run_id, name, confusion, classes, title)
-        client.log_text(run_id, trained.predictions.to_csv(classes), PREDICTIONS_FILE)
+        client.log_text(run_id, test.predictions.to_csv(classes), PREDICTIONS_FILE)
         card = render_model_card(self._info, self._seed, trained)
         client.log_text(run_id, card, CARD_FILE)
         uri = log_model(store, run_id, trained.model, classes, card)
-        return SeedOutcome(self._seed, run_id, uri, best, test, trained.predictions)
+        return SeedOutcome(self._seed, run_id, uri, best, test)
 
 
 def find_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcome | None:
@@ -94,21 +91,17 @@ def find_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcom
     names = [name for name in list_metric_names(info.classes) if to_best_name(name) in metrics]
     try:
         with explain_run_errors(run):
-            confusions = [
-                parse_confusion_csv(read_text(store, run_id, f"{name}.csv")).to_numpy()
-                for name in ("confusion", "test_confusion")
-            ]
+            confusion = parse_confusion_csv(read_text(store, run_id, "confusion.csv"))
             best = EpochResult(
                 epoch=int(metrics[f"{tags.BEST_PREFIX}epoch"]),
                 metrics={name: metrics[to_best_name(name)] for name in names},
-                confusion=confusions[0].tolist(),
+                confusion=confusion.to_numpy().tolist(),
             )
-            test = Scores(metrics["test/loss"], confusions[1])
-            predictions = load_test_predictions(store, run_id, info.classes)
+            test = load_test_evaluation(store, run_id, info.classes)
             outputs = store.create_client().get_run(run_id).outputs
             assert outputs is not None
             uri = f"models:/{outputs.model_outputs[-1].model_id}"
-            return SeedOutcome(_read_seed(run), run_id, uri, best, test, predictions)
+            return SeedOutcome(_read_seed(run), run_id, uri, best, test)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
@@ -126,9 +119,10 @@ def _measure_calibration(trained: "TrainedModel") -> dict[str, float]:
     return {"temperature": trained.model.temperature, **values}
 
 
-def load_test_predictions(store: Store, run_id: str, classes: tuple[str, ...]) -> Predictions:
-    """Return the predictions for the test faces that the run has.
+def load_test_evaluation(store: Store, run_id: str, classes: tuple[str, ...]) -> Evaluation:
+    """Return the evaluation on the test faces, from the predictions that the run has.
 
     Raises MlflowException or OSError without them, ValueError if they are of other classes.
     """
-    return Predictions.from_csv(read_text(store, run_id, PREDICTIONS_FILE), classes)
+    text = read_text(store, run_id, PREDICTIONS_FILE)
+    return Evaluation(classes, Predictions.from_csv(text, classes))

@@ -5,14 +5,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fer_tune.scoring.predictions import Predictions
+from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.significance import McNemarResult
 from fer_tune.tracking import tags
-from fer_tune.tracking.seed_run import load_test_predictions
+from fer_tune.tracking.seed_run import load_test_evaluation
 from fer_tune.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+
+# The models that a retrained model is compared with, by the names of the metrics of the test.
+COMPARED_MODELS = {
+    "paper": "the baseline, trained in the same way",
+    "champion": "the champion at that time",
+    "best_seed": "its best single network, chosen on the validation faces",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +29,7 @@ class TestedModel:
     name: "seed 0", or "ensemble of 3".
     version: its number in the registry; 0 if it is not registered.
     metrics, params: those of its run, by their names in MLflow.
-    predictions: for the test faces.
+    test: its evaluation on the test faces.
     """
 
     __test__ = False  # pytest takes classes of this name for tests
@@ -31,7 +38,7 @@ class TestedModel:
     version: int
     metrics: Mapping[str, float]
     params: Mapping[str, str]
-    predictions: Predictions
+    test: Evaluation
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,19 +95,17 @@ def _load_models(store: Store, parent_id: str, classes: tuple[str, ...]) -> list
         version = max((int(each.version) for each in versions), default=0)
         # Files may be lost, and evaluations are nested too.
         with suppress(MlflowException, OSError, ValueError):
-            predictions = load_test_predictions(store, run_id, classes)
-            values = run.data.metrics, run.data.params
-            models.append(TestedModel(name, version, *values, predictions))
+            test, data = load_test_evaluation(store, run_id, classes), run.data
+            models.append(TestedModel(name, version, data.metrics, data.params, test))
     return models
 
 
 def _read_comparisons(run: "Run") -> dict[str, McNemarResult]:
     """Return the tests that `McNemarResult.build_metrics` has put into the metrics."""
-    comparisons = {}
-    for name, p in run.data.metrics.items():
-        if name.startswith("against_") and name.endswith("/p"):
-            start = name.removesuffix("/p")
-            alone = (f"{start}/told_alone", f"{start}/told_by_other_alone")
-            ours, theirs = (int(run.data.metrics.get(count, 0)) for count in alone)
-            comparisons[start.removeprefix("against_")] = McNemarResult(ours, theirs, p)
+    comparisons, metrics = {}, run.data.metrics
+    for name in COMPARED_MODELS:
+        if f"against_{name}/p" in metrics:
+            counts = ("told_alone", "told_by_other_alone")
+            ours, theirs = (int(metrics[f"against_{name}/{count}"]) for count in counts)
+            comparisons[name] = McNemarResult(ours, theirs, metrics[f"against_{name}/p"])
     return comparisons

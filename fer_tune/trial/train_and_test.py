@@ -1,7 +1,7 @@
 """Full training of one configuration, and its single test."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fer_tune.common.disk_or_bucket import Directory
@@ -9,8 +9,9 @@ from fer_tune.data.faces import Faces
 from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FaceClassifier
 from fer_tune.scoring import calibration
+from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics, find_best_epoch
-from fer_tune.scoring.predictions import Predictions, score_probabilities
+from fer_tune.scoring.predictions import Predictions
 from fer_tune.trial import checkpoint
 from fer_tune.trial.device import pick_device
 from fer_tune.trial.train_state import TrialSpec, init_state
@@ -24,25 +25,23 @@ class TrainedModel:
     model: the model, with its temperature.
     best: best epoch, chosen by the validation faces alone. With test-time augmentation or several
         networks, the scores are those of the model.
-    test_scores: scores of the model on the test faces.
-    predictions: predictions for each test face.
+    test: evaluation of the model on the test faces.
     """
 
     model: FaceClassifier
     best: EpochResult
-    test_scores: Scores
-    predictions: Predictions
+    test: Evaluation
 
     def measure_uncalibrated_error(self) -> float | None:
         """Return the calibration error on the test faces that the model has without temperature.
 
         None if the probabilities are not known.
         """
-        probabilities = self.predictions.probabilities
+        probabilities = self.test.predictions.probabilities
         if probabilities is None:
             return None
         before = calibration.apply_temperature(probabilities, 1 / self.model.temperature)
-        return calibration.measure_calibration_error(before, self.predictions.truth)
+        return calibration.measure_calibration_error(before, self.test.predictions.truth)
 
 
 def train_and_test(
@@ -74,20 +73,19 @@ def train_and_test(
     assert best is not None
     state.model.load_state_dict(state.best_weights)
     model = FaceClassifier([state.model], spec.tta)
-    validation = calibrate_model(model, data.validation)
+    validation = calibrate_model(model, data)
     if spec.tta != "none":
         best = measure_model(model, data, validation, best.epoch)
-    scores, predictions = predict_and_score(model, test_faces)
-    return TrainedModel(model, best, scores, predictions)
+    return TrainedModel(model, best, evaluate_classifier(model, test_faces, data.classes))
 
 
-def calibrate_model(model: FaceClassifier, validation: Faces) -> Scores:
+def calibrate_model(model: FaceClassifier, data: TrialData) -> Scores:
     """Fit the model's temperature on the validation faces, and return its scores on them."""
-    model.temperature = 1.0
-    probabilities = model.predict_probabilities(validation.images)
-    model.temperature = calibration.fit_temperature(probabilities, validation.labels)
+    model.temperature, labels = 1.0, data.validation.labels
+    probabilities = model.predict_probabilities(data.validation.images)
+    model.temperature = calibration.fit_temperature(probabilities, labels)
     calibrated = calibration.apply_temperature(probabilities, model.temperature)
-    return score_probabilities(calibrated, validation.labels)
+    return Evaluation(data.classes, Predictions.from_probabilities(labels, calibrated)).scores
 
 
 def measure_model(
@@ -97,14 +95,15 @@ def measure_model(
 
     validation: its scores on the validation faces.
     """
-    sample = data.train_sample
-    train = score_probabilities(model.predict_probabilities(sample.images), sample.labels)
+    probabilities = model.predict_probabilities(data.train_sample.images)
+    predictions = Predictions.from_probabilities(data.train_sample.labels, probabilities)
+    train = Evaluation(data.classes, predictions).scores
     metrics = build_epoch_metrics(train, validation, data.classes)
     return EpochResult(epoch, metrics, validation.confusion.tolist())
 
 
-def predict_and_score(model: FaceClassifier, faces: Faces) -> tuple[Scores, Predictions]:
-    """Return scores and predictions on faces that are not augmented, in evaluation mode.
+def evaluate_classifier(model: FaceClassifier, faces: Faces, classes: Sequence[str]) -> Evaluation:
+    """Return the evaluation on faces that are not augmented, in evaluation mode.
 
     Without test-time augmentation (TTA), the mirror images are predicted too: a trial of TTA.
     """
@@ -112,4 +111,4 @@ def predict_and_score(model: FaceClassifier, faces: Faces) -> tuple[Scores, Pred
     if model.tta == "none":
         mirrored = model.predict_probabilities(faces.images[:, :, ::-1])
     predictions = Predictions.from_probabilities(faces.labels, plain, mirrored, faces.names)
-    return score_probabilities(plain, faces.labels), predictions
+    return Evaluation(classes, predictions)

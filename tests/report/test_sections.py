@@ -1,8 +1,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from fer_tune.report.augmentation_and_model_size import (
     ComplexityPoint,
     build_augmentation_and_size_section,
@@ -14,6 +12,7 @@ from fer_tune.report.best_trial import build_best_trial_section, summarize_class
 from fer_tune.report.learning_curves import summarize_pruning
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.overfitting import build_overfitting_section, summarize_overfitting
+from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import BestTrialConstraints, MetricLimit, SearchSpace
 from fer_tune.trial_config import BASELINE
@@ -119,8 +118,9 @@ def test_pruned_trials_and_saved_epochs_are_counted(trial: Trial) -> None:
 
 
 def test_the_most_frequent_mistake_is_named() -> None:
-    confusion = np.array([[90, 10, 0], [5, 5, 0], [0, 0, 50]])
-    assert summarize_classes(4, ("happy", "disgust", "sad"), confusion) == (
+    confusion = [[90, 10, 0], [5, 5, 0], [0, 0, 50]]
+    evaluation = Evaluation.from_confusion(("happy", "disgust", "sad"), confusion)
+    assert summarize_classes(4, evaluation) == (
         "Trial 004 recognizes sad best (F1 1.00) and disgust worst (F1 0.40). The most frequent "
         "mistake: 50% of the disgust faces are predicted as happy."
     )

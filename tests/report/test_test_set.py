@@ -13,6 +13,7 @@ from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.page import render_report
 from fer_tune.report.test_set import TITLE, build_test_section
+from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import McNemarResult
 from fer_tune.study.records.study_storage import StudyStorage
@@ -33,7 +34,8 @@ def tested(splits: Splits) -> TestedRetraining:
             splits.test.labels, probabilities, names=splits.test.names
         )
         metrics = {"test/accuracy": 0.15, "test/calibration_error_before": 0.25}
-        return TestedModel(f"seed {seed}", version, metrics, {}, predictions)
+        test = Evaluation(EMOTIONS, predictions)
+        return TestedModel(f"seed {seed}", version, metrics, {}, test)
 
     comparisons = {"paper": McNemarResult(40, 30, 0.28), "champion": McNemarResult(9, 1, 0.02)}
     return TestedRetraining(4, [model(0, 0), model(1, 7)], comparisons)
@@ -42,7 +44,7 @@ def tested(splits: Splits) -> TestedRetraining:
 def test_the_registered_model_is_described_with_all_seeds_tests_and_mistakes(
     tested: TestedRetraining, splits: Splits
 ) -> None:
-    section = build_test_section(tested, EMOTIONS, splits)
+    section = build_test_section(tested, splits)
     models, classes = section.tables
     assert [row[0] for row in models.rows] == ["seed 0", "seed 1 (registered)"]
     assert models.rows[0][1:] == ["0.150", "-", "-", "0.250", "-"]
@@ -69,12 +71,12 @@ def test_only_duplicates_of_faces_that_the_model_trained_on_are_left_out(
     images[1] = splits.train.images[~is_in_sample][0]
     leaking = replace(splits, test=replace(splits.test, images=images))
     object.__setattr__(tested.registered, "params", params)
-    section = build_test_section(tested, EMOTIONS, leaking)
+    section = build_test_section(tested, leaking)
     assert f"Without {pluralize(count, 'exact duplicate')} of training" in section.findings[0]
 
 
 def test_without_the_faces_the_section_has_scores_only(tested: TestedRetraining) -> None:
-    section = build_test_section(tested, EMOTIONS, None)
+    section = build_test_section(tested, None)
     assert not section.sheets
     assert len(section.tables) == 2
 

@@ -9,7 +9,8 @@ from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.retrain import build_ensemble
 from fer_tune.retrain.build_ensemble import average_networks
 from fer_tune.retrain.train_seeds import RetrainSpec
-from fer_tune.scoring.metrics import EpochResult, Scores
+from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.tracking.queries import StudyRun, TrialRun
@@ -47,14 +48,15 @@ def test_the_recorded_probabilities_give_what_the_ensemble_itself_predicts(
         predictions = Predictions.from_csv(text, splits.classes)
         assert (predictions.probabilities is not None) == is_recorded
         best = EpochResult(seed + 1, {"val/macro_f1": 0.5}, [])
-        scores = Scores(1.0, np.zeros((7, 7), np.int64))
-        outcomes.append(SeedOutcome(seed, "", uri, best, scores, predictions))
+        test = Evaluation(splits.classes, predictions)
+        outcomes.append(SeedOutcome(seed, "", uri, best, test))
 
     spec = RetrainSpec(info, splits, StudyStorage(str(tmp_path)), 3)
     trained = average_networks(Store("", ""), spec, outcomes)
     assert [len(trained.model.networks), trained.model.tta] == [3, "six"]
-    assert trained.predictions.probabilities is not None
+    recorded = trained.test.predictions.probabilities
+    assert recorded is not None
     expected = trained.model.predict_probabilities(splits.test.images)
-    np.testing.assert_allclose(trained.predictions.probabilities, expected, atol=1e-4)
+    np.testing.assert_allclose(recorded, expected, atol=1e-4)
     predicted = trained.model.predict_probabilities(splits.validation.images).argmax(axis=1)
     assert trained.best.metrics["val/accuracy"] == np.mean(predicted == splits.validation.labels)

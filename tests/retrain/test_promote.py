@@ -18,8 +18,9 @@ from fer_tune.retrain.promote import (
     choose_best_seed,
     compare_and_register,
 )
-from fer_tune.scoring.metrics import EpochResult, Scores
-from fer_tune.scoring.predictions import Predictions, build_confusion_matrix
+from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.scoring.metrics import EpochResult
+from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import McNemarResult
 from fer_tune.tracking import registry, tags
 from fer_tune.tracking.models.log_model import load_model
@@ -87,11 +88,8 @@ def result(score: float) -> EpochResult:
 
 def make_outcome(splits: Splits, right: int, seed: int = 0, score: float = 0.5) -> SeedOutcome:
     """Return results that no run has."""
-    predictions = make_predictions(splits, right)
-    test = Scores(
-        1.0, build_confusion_matrix(predictions.truth, predictions.predicted, len(CLASSES))
-    )
-    return SeedOutcome(seed, "", "", result(score), test, predictions)
+    test = Evaluation(CLASSES, make_predictions(splits, right))
+    return SeedOutcome(seed, "", "", result(score), test)
 
 
 Register = Callable[..., tuple[ModelVersion, str]]
@@ -118,9 +116,7 @@ def register(store: Store, splits: Splits) -> Register:
             if kept is None:
                 with run.open_seed_run(0) as seed:
                     network = FaceClassifier([FerNet(CONFIG, len(CLASSES))])
-                    kept = seed.log_outcome(
-                        TrainedModel(network, alone.best, alone.test, alone.predictions)
-                    )
+                    kept = seed.log_outcome(TrainedModel(network, alone.best, alone.test))
             options = {"baseline": None, "with_tta": False, **changes}
             compare_and_register(
                 console, store, run, RetrainResult(info, splits, [kept], **options)
@@ -241,15 +237,15 @@ def test_a_champion_without_recorded_predictions_predicts_again(
     version, _ = register(600, 90)
     found = registry.find_champion(store)
     assert found is not None
-    recorded = registry.load_champion_predictions(store, found, splits.test, CLASSES)
-    np.testing.assert_array_equal(recorded, make_predictions(splits, 90).predicted)
+    recorded = registry.evaluate_champion(store, found, splits.test, CLASSES).predictions
+    np.testing.assert_array_equal(recorded.predicted, make_predictions(splits, 90).predicted)
     (artifact,) = Path(store.uri.removeprefix("sqlite:///")).parent.rglob(
         f"{version.run_id}/artifacts/test_predictions.csv"
     )
     artifact.unlink()
-    computed = registry.load_champion_predictions(store, found, splits.test, CLASSES)
+    computed = registry.evaluate_champion(store, found, splits.test, CLASSES).predictions
     table = load_model(store, "models:/fer_tune/1").predict(splits.test.images)
-    np.testing.assert_array_equal(computed, np.asarray(table).argmax(axis=1))
+    np.testing.assert_array_equal(computed.predicted, np.asarray(table).argmax(axis=1))
 
 
 def _lose_artifacts(store: Store, version: ModelVersion) -> None:
@@ -278,7 +274,7 @@ def test_a_model_is_registered_although_the_champion_cannot_predict(
         raise RuntimeError("this torch is too old\nfor these weights")
 
     register(660, 90)
-    monkeypatch.setattr(registry, "load_champion_predictions", fail)
+    monkeypatch.setattr(registry, "evaluate_champion", fail)
     version, _ = register(661, 110)
     assert version.aliases == [CHALLENGER]
     assert "cannot be used (this torch is too old)" in str(version.description)

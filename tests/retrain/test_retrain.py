@@ -12,7 +12,7 @@ from fer_tune.model import FaceClassifier
 from fer_tune.retrain import __main__ as retrain
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import find_study, list_trials
-from fer_tune.tracking.seed_run import load_test_predictions
+from fer_tune.tracking.seed_run import load_test_evaluation
 from fer_tune.tracking.store import open_store
 from fer_tune.trial import train_and_test, training_loop
 from fer_tune.trial.train_state import TrialSpec
@@ -48,13 +48,13 @@ def test_the_trial_is_trained_again_tested_and_kept_as_a_model(
 ) -> None:
     tested = []
 
-    read = train_and_test.predict_and_score
+    read = train_and_test.evaluate_classifier
 
-    def counted(model: FaceClassifier, faces: Faces) -> Any:
+    def counted(model: FaceClassifier, faces: Faces, classes: Any) -> Any:
         tested.append(len(faces))
-        return read(model, faces)
+        return read(model, faces, classes)
 
-    monkeypatch.setattr(train_and_test, "predict_and_score", counted)
+    monkeypatch.setattr(train_and_test, "evaluate_classifier", counted)
     retrain.main(["--study", study, "--trial", "1", "--epochs", "2", "--seeds", "2", *ALONE])
     splits = draw_demo_splits()
     assert tested == [len(splits.test)] * 2  # once a seed
@@ -86,13 +86,13 @@ def test_an_ensemble_is_one_model_that_is_tested_without_another_look_at_the_tes
     study: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tested: list[int] = []
-    read = train_and_test.predict_and_score
+    read = train_and_test.evaluate_classifier
 
-    def counted(model: FaceClassifier, faces: Faces) -> Any:
+    def counted(model: FaceClassifier, faces: Faces, classes: Any) -> Any:
         tested.append(len(model.networks))
-        return read(model, faces)
+        return read(model, faces, classes)
 
-    monkeypatch.setattr(train_and_test, "predict_and_score", counted)
+    monkeypatch.setattr(train_and_test, "evaluate_classifier", counted)
     options = ["--seeds", "2", "--ensemble", "--tta", "mirror", *ALONE]
     retrain.main(["--study", study, "--trial", "1", "--epochs", "1", *options])
     assert tested == [1, 1]  # each network once, and not the ensemble
@@ -112,7 +112,7 @@ def test_an_ensemble_is_one_model_that_is_tested_without_another_look_at_the_tes
 
     test = draw_demo_splits().test
     said = np.asarray(load_model(store, uri).predict(test.images))
-    recorded = load_test_predictions(store, str(version.run_id), EMOTIONS)
+    recorded = load_test_evaluation(store, str(version.run_id), EMOTIONS).predictions
     assert recorded.probabilities is not None
     np.testing.assert_allclose(said, recorded.probabilities, atol=1e-4)
     assert run.data.metrics["test/accuracy"] == np.mean(recorded.predicted == test.labels)
@@ -151,14 +151,14 @@ def test_a_stopped_retraining_continues_after_its_last_epoch(
     trained.clear()
     tested = []
 
-    read = train_and_test.predict_and_score
+    read = train_and_test.evaluate_classifier
 
-    def counted_test(model: FaceClassifier, faces: Faces) -> Any:
+    def counted_test(model: FaceClassifier, faces: Faces, classes: Any) -> Any:
         tested.append(len(faces))
-        return read(model, faces)
+        return read(model, faces, classes)
 
     monkeypatch.setattr(training_loop, "_train_epoch", counted)
-    monkeypatch.setattr(train_and_test, "predict_and_score", counted_test)
+    monkeypatch.setattr(train_and_test, "evaluate_classifier", counted_test)
     retrain.main(arguments)
     assert (len(trained), len(tested)) == (2, 1)
     assert _retrainings("KILLED") == []

@@ -2,12 +2,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.scoring.metric_estimates import (
     Estimate,
-    describe_losses,
     estimate_metric,
     estimate_metric_difference,
 )
@@ -15,8 +13,6 @@ from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.scoring.significance import ConfidenceInterval
 
 Epoch = Callable[..., EpochResult]
-
-CLASSES = ("cat", "dog", "owl")
 
 
 @pytest.fixture
@@ -91,32 +87,3 @@ def test_a_difference_may_be_chance_if_its_interval_contains_0(
 
 def test_a_difference_without_an_interval_has_no_verdict() -> None:
     assert Estimate(-0.1).format_size() == "0.100"
-
-
-def _make_matrix(*recalls: float, faces: int) -> NDArray[np.int64]:
-    return make_scores(*recalls, faces=faces).confusion
-
-
-def test_what_a_better_model_has_lost_is_named_with_its_verdict() -> None:
-    before, after = _make_matrix(0.5, 0.5, 0.9, faces=500), _make_matrix(0.9, 0.9, 0.5, faces=500)
-    text = describe_losses(after, before, CLASSES, Estimate(0.1, ConfidenceInterval(0.05, 0.15)))
-    assert text.startswith(" It is worse in: owl F1 by 0.1")
-    assert text.endswith("the gap by 0.100 (unlikely to be chance).")
-    assert "cat" not in text
-    assert "accuracy" not in text
-
-
-def test_a_loss_on_few_faces_may_be_chance() -> None:
-    before, after = _make_matrix(0.5, 0.5, 0.6, faces=10), _make_matrix(0.9, 0.9, 0.5, faces=10)
-    text = describe_losses(before, after, CLASSES, Estimate(-0.1))
-    assert "accuracy by 0.233 (may be chance)" in text
-    assert "gap" not in text
-    small = describe_losses(after, before, CLASSES, Estimate(0.02, ConfidenceInterval(-0.1, 0.14)))
-    assert small.endswith("the gap by 0.020 (may be chance).")
-
-
-def test_only_the_largest_losses_are_named_and_tiny_ones_are_not() -> None:
-    before, after = _make_matrix(0.9, 0.8, 0.7, faces=1000), _make_matrix(0.5, 0.5, 0.5, faces=1000)
-    assert describe_losses(after, before, CLASSES, Estimate(0.004)).count(" by ") == 3
-    assert describe_losses(before, before, CLASSES, Estimate(0.004)) == ""
-    assert "macro F1" not in describe_losses(after, before, CLASSES, Estimate(0.0), skip="macro F1")

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.predictions import Predictions
 
 CLASSES = ("nan", "007", "a face, with a comma")
@@ -67,7 +68,6 @@ def test_flip_averaging_can_change_a_prediction_and_leaves_the_plain_one() -> No
     assert predictions.flip_probability is not None
     assert predictions.flip_predicted.tolist() == [1, 0]
     np.testing.assert_allclose(predictions.flip_probability, [0.65, 0.85])
-    assert predictions.score_with_tta(2).accuracy == 1
-    assert predictions.measure_accuracy(np.array([True, True])) == 0.5
-    assert predictions.measure_accuracy(np.array([False, True])) == 1
-    assert np.isnan(predictions.measure_accuracy(np.array([False, False])))
+    evaluation = Evaluation(("happy", "sad"), predictions)
+    assert evaluation.scores.accuracy == 0.5
+    assert evaluation.with_mirror_images.scores.accuracy == 1

@@ -15,7 +15,8 @@ from sqlalchemy.engine.default import DefaultDialect
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FaceClassifier, FerNet
-from fer_tune.scoring.metrics import EpochResult, Scores
+from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.scoring.metrics import EpochResult
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import McNemarResult
 from fer_tune.tracking import tags
@@ -36,14 +37,12 @@ Result = Callable[..., EpochResult]
 
 @pytest.fixture
 def final(result: Result) -> TrainedModel:
-    test = Scores(0.7, np.arange(49).reshape(7, 7))
     config = TrialConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
     truth, predicted = np.repeat(np.indices((7, 7)).reshape(2, 49), np.arange(49), axis=1)
     likely = np.full(len(truth), 0.5)
-    predictions = Predictions(truth, predicted, likely, truth, likely)
-    return TrainedModel(
-        FaceClassifier([FerNet(config, len(EMOTIONS))]), result(2, 76), test, predictions
-    )
+    test = Evaluation(EMOTIONS, Predictions(truth, predicted, likely, truth, likely))
+    model = FaceClassifier([FerNet(config, len(EMOTIONS))])
+    return TrainedModel(model, result(2, 76), test)
 
 
 def _runs(store: Store, info: RetrainInfo) -> Iterator[Run]:
@@ -82,7 +81,7 @@ def test_a_retraining_is_a_run_with_a_nested_run_a_seed(
     parent, seed = _runs(store, info)
     assert parent.data.tags[tags.NOTE] == "Drawn faces."
     assert parent.data.tags[tags.RETRAINED_STUDY] == info.study.name
-    assert parent.data.metrics["test/accuracy"] == final.test_scores.accuracy
+    assert parent.data.metrics["test/accuracy"] == final.test.scores.accuracy
     assert parent.data.metrics["test/flip_accuracy"] == 0.5
     assert parent.data.metrics["against_paper/p"] == 0.9
     assert seed.data.tags[tags.PARENT] == parent.info.run_id
@@ -101,12 +100,12 @@ def test_a_retraining_is_a_run_with_a_nested_run_a_seed(
     assert cards[0] == f"{cards[1]}\n## Comparisons\n\nBetter (unlikely to be chance).\n"
     assert "must not be used" in cards[0]
     low, high = (seed.data.metrics[f"test/accuracy_{end}"] for end in ("low", "high"))
-    assert low < final.test_scores.accuracy < high
+    assert low < final.test.scores.accuracy < high
     assert load_model(store, outcome.model_uri).metadata.run_id == seed.info.run_id
 
 
 def test_several_seeds_give_a_mean_and_a_deviation(
-    store: Store, info: RetrainInfo, final: TrainedModel, result: Result
+    store: Store, info: RetrainInfo, result: Result
 ) -> None:
     outcomes = [
         SeedOutcome(
@@ -114,8 +113,7 @@ def test_several_seeds_give_a_mean_and_a_deviation(
             run_id="",
             model_uri="",
             best=result(1, right),
-            test=Scores(1.0, np.array(result(1, right).confusion)),
-            predictions=final.predictions,
+            test=Evaluation.from_confusion(EMOTIONS, result(1, right).confusion),
         )
         for right in (40, 58)
     ]
@@ -215,10 +213,10 @@ def test_a_finished_seed_is_read_as_it_was_logged(
     assert recorded.best.confusion == logged.best.confusion
     assert recorded.best.metrics.items() < logged.best.metrics.items()
     assert {"train/accuracy", "val/accuracy", "val/macro_f1", "gap"} <= recorded.best.metrics.keys()
-    assert recorded.test.loss == logged.test.loss
-    np.testing.assert_array_equal(recorded.test.confusion, logged.test.confusion)
+    np.testing.assert_array_equal(recorded.test.scores.confusion, logged.test.scores.confusion)
     assert (recorded.seed, recorded.run_id) == (0, logged.run_id)
-    np.testing.assert_array_equal(recorded.predictions.predicted, logged.predictions.predicted)
+    ours, theirs = recorded.test.predictions, logged.test.predictions
+    np.testing.assert_array_equal(ours.predicted, theirs.predicted)
 
 
 def test_a_training_is_found_again_by_all_that_decides_its_outcome(

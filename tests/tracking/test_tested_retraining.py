@@ -4,8 +4,9 @@ import numpy as np
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.model import FaceClassifier, FerNet
+from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.scoring.predictions import Predictions, score_probabilities
+from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import McNemarResult
 from fer_tune.tracking import registry
 from fer_tune.tracking.retrain_run import open_retrain_run
@@ -31,8 +32,7 @@ def test_the_registered_model_of_a_retraining_is_found_with_predictions_and_comp
     predictions = Predictions.from_probabilities(truth, probabilities, names=truth.astype(str))
     config = TrialConfig(depth=2, width=4, hidden_1=16, hidden_2=8)
     model = FaceClassifier([FerNet(config, len(EMOTIONS))])
-    scores = score_probabilities(probabilities, truth)
-    trained = TrainedModel(model, result(2, 76), scores, predictions)
+    trained = TrainedModel(model, result(2, 76), Evaluation(EMOTIONS, predictions))
     with open_retrain_run(store, info) as run:
         for seed in range(2):
             with run.open_seed_run(seed) as seed_run:
@@ -44,5 +44,6 @@ def test_the_registered_model_of_a_retraining_is_found_with_predictions_and_comp
     assert (tested.trial, [each.name for each in tested.models]) == (3, ["seed 0", "seed 1"])
     assert tested.registered.name == "seed 1"
     assert tested.comparisons == {"paper": McNemarResult(4, 3, 0.9)}
-    np.testing.assert_array_equal(tested.registered.predictions.predicted, predictions.predicted)
+    found = tested.registered.test.predictions
+    np.testing.assert_array_equal(found.predicted, predictions.predicted)
     assert find_tested_retraining(store, "another study", EMOTIONS) is None

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import confusion_matrix
 
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import Faces
@@ -12,7 +13,6 @@ from fer_tune.model import FaceClassifier
 from fer_tune.model_config import TtaName
 from fer_tune.scoring.calibration import fit_temperature
 from fer_tune.scoring.metrics import EpochResult
-from fer_tune.scoring.predictions import build_confusion_matrix
 from fer_tune.trial import checkpoint
 from fer_tune.trial import train_and_test as module
 from fer_tune.trial.train_and_test import TrainedModel, train_and_test
@@ -60,9 +60,9 @@ def test_the_best_epochs_weights_are_tested_and_not_the_last_ones(
     assert validation.confusion.tolist() == done.best.confusion
     assert validation.loss == done.best.metrics["val/loss"]
     said = done.model.predict_probabilities(unseen.images).argmax(axis=1)
-    again = build_confusion_matrix(unseen.labels, said, 4)
-    assert again.tolist() == done.test_scores.confusion.tolist()
-    assert done.test_scores.confusion.sum() == len(unseen)
+    again = confusion_matrix(unseen.labels, said, labels=range(4))
+    assert again.tolist() == done.test.scores.confusion.tolist()
+    assert done.test.scores.confusion.sum() == len(unseen)
 
 
 def test_a_stopped_training_resumes_and_reports_its_earlier_epochs_again(
@@ -84,7 +84,7 @@ def test_a_stopped_training_resumes_and_reports_its_earlier_epochs_again(
     resumed, reported_again = run(task, faces, unseen, stopped)
     assert reported_again == reported
     assert resumed.best == through.best
-    assert resumed.test_scores.loss == through.test_scores.loss
+    assert resumed.test.scores.loss == through.test.scores.loss
 
 
 def test_the_test_faces_choose_nothing(
@@ -94,7 +94,7 @@ def test_the_test_faces_choose_nothing(
     others = Faces(255 - unseen.images[:9], unseen.labels[:9])
     second, _ = run(task, faces, others, tmp_path / "second")
     assert first.best == second.best
-    assert (first.test_scores.confusion.sum(), second.test_scores.confusion.sum()) == (20, 9)
+    assert (first.test.scores.confusion.sum(), second.test.scores.confusion.sum()) == (20, 9)
     ours, theirs = first.model.state_dict(), second.model.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
@@ -103,10 +103,10 @@ def test_predictions_hold_each_face_and_its_mirror_image(
     tmp_path: Path, task: TrialSpec, faces: TrialData, unseen: Faces
 ) -> None:
     done, _ = run(task, faces, unseen, tmp_path)
-    said = done.predictions
+    said = done.test.predictions
     np.testing.assert_array_equal(said.truth, unseen.labels)
     np.testing.assert_array_equal(said.names, unseen.names)
-    assert (said.predicted == unseen.labels).mean() == done.test_scores.accuracy
+    assert (said.predicted == unseen.labels).mean() == done.test.scores.accuracy
     assert said.probabilities is not None
     assert said.flip_probability is not None
     both = unseen.images, unseen.images[:, :, ::-1]
@@ -135,9 +135,9 @@ def test_the_scores_with_tta_are_those_of_the_model_that_is_kept(
     done, _ = run(replace(task, tta=tta), faces, unseen, tmp_path / "tta")
     assert done.model.tta == tta
     assert done.best.epoch == plain.best.epoch  # which test-time augmentation does not choose
-    for scores, some in ((done.best, faces.validation), (done.test_scores, unseen)):
+    for scores, some in ((done.best, faces.validation), (done.test.scores, unseen)):
         said = done.model.predict_probabilities(some.images).argmax(axis=1)
         np.testing.assert_array_equal(
-            scores.confusion, build_confusion_matrix(some.labels, said, 4)
+            scores.confusion, confusion_matrix(some.labels, said, labels=range(4))
         )
-    assert done.predictions.flip_predicted is None
+    assert done.test.predictions.flip_predicted is None

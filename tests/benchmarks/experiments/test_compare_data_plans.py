@@ -70,10 +70,10 @@ def test_a_run_is_scored_on_the_test_faces_and_on_balanced_ones(
     faces = write_csv(drawn_faces(), tmp_path)
     training, testing = (
         Mock(wraps=train_and_test.train_and_test),
-        Mock(wraps=train_and_test.predict_and_score),
+        Mock(wraps=train_and_test.evaluate_classifier),
     )
     monkeypatch.setattr(compare_data_plans, "train_and_test", training)
-    monkeypatch.setattr(compare_data_plans, "predict_and_score", testing)
+    monkeypatch.setattr(compare_data_plans, "evaluate_classifier", testing)
     line = train_with_plan(faces, "balanced", seed=0, epochs=1)
     assert line["faces"] == line["originals"] * 11
     assert line["epoch"] == 1
