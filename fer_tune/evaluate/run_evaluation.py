@@ -4,15 +4,16 @@ from argparse import Namespace
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from fer_tune.common import atomic
 from fer_tune.common.console import create_console, show_step
 from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.common.safe_text import escape_unprintable, pluralize
-from fer_tune.common.version import read_code_version
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE, DEMO_WARNING
 from fer_tune.data.exact_duplicates import has_duplicate
 from fer_tune.data.faces import Faces, SplitName, Splits, hash_faces
@@ -20,7 +21,7 @@ from fer_tune.data.load import load_decoded, split_decoded
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.data.split import select_split
 from fer_tune.evaluate.evaluation_output import print_evaluation, to_json
-from fer_tune.evaluate.match_classes import match_classes
+from fer_tune.evaluate.match_classes import SharedClasses, match_classes
 from fer_tune.evaluate.read_predictions import read_predictions
 from fer_tune.evaluate.training_faces import describe_overlap, find_training_faces
 from fer_tune.report.evaluation_section import build_evaluation_section, describe_scores
@@ -28,19 +29,12 @@ from fer_tune.report.page import render_sections
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import McNemarResult
-from fer_tune.tracking.evaluation_run import (
-    EvaluatedModel,
-    EvaluationInfo,
-    find_evaluated_model,
-    log_evaluation,
-)
-from fer_tune.tracking.models.log_model import load_model
+from fer_tune.tracking.evaluation_run import EvaluationInfo, log_evaluation
+from fer_tune.tracking.models.find_model import RecordedModel, find_model
+from fer_tune.tracking.models.log_model import load_classifier
 from fer_tune.tracking.registry import find_default_model_uri
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.ui_view_and_links import build_run_url, build_ui_command
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 SplitChoice = SplitName | Literal["all"] | None  # None: test, or all without splits
 
@@ -72,7 +66,7 @@ class _Result:
     theirs: evaluation of the predictions that the model is compared with, with their file.
     """
 
-    model: EvaluatedModel
+    model: RecordedModel
     data: _LabelledFaces
     faces: Faces
     evaluation: Evaluation
@@ -108,10 +102,11 @@ def run_evaluation(args: Namespace, command: str) -> None:
     with show_step(console, "loading the model"):
         store = open_store(args.tracking_uri, create=False)
         uri = args.model or find_default_model_uri(store)
-        network, model = load_model(store, uri), find_evaluated_model(store, uri)
+        (classifier, classes), model = load_classifier(store, uri), find_model(store, uri)
+    shared = match_classes(data.classes, classes, data.faces)
     with show_step(console, f"predicting {pluralize(len(data.faces), 'face')}"):
-        probabilities = cast("DataFrame", network.predict(data.faces.images))
-    result = _evaluate(store, args, data, model, probabilities)
+        probabilities = classifier.predict_probabilities(data.faces.images)
+    result = _evaluate(store, args, data, model, shared, probabilities)
     page = _render_page(result)
     if args.output:
         advice = "name another file with --output"
@@ -149,14 +144,14 @@ def _evaluate(
     store: Store,
     args: Namespace,
     data: _LabelledFaces,
-    model: EvaluatedModel,
-    table: "DataFrame",  # (N, classes of the model) probabilities
+    model: RecordedModel,
+    shared: SharedClasses,
+    probabilities: NDArray[np.float64],  # (N, classes of the model)
 ) -> _Result:
     """Score the predictions for the faces of the classes that data and model share."""
-    shared = match_classes(data.classes, list(table.columns), data.faces)
     faces, is_shared = shared.select_faces(data.faces)
-    probabilities = shared.select_probabilities(table.to_numpy()[is_shared])
-    training, reason = find_training_faces(store, model, data.splits)
+    probabilities = shared.select_probabilities(probabilities[is_shared])
+    training, reason = find_training_faces(store, model.run_id, data.splits)
     is_duplicate = None if training is None else has_duplicate(faces.images, training.images)
     predictions = Predictions.from_probabilities(faces.labels, probabilities, names=faces.names)
     evaluation, theirs = Evaluation(shared.names, predictions, is_duplicate), None
@@ -208,13 +203,6 @@ def _log_result(store: Store, result: _Result, args: Namespace, command: str, pa
         "skip_bad": args.skip_bad,
         "predictions": args.predictions and str(args.predictions.absolute()),
     }
-    info = EvaluationInfo(
-        data.source,
-        data.split,
-        hash_faces(data.classes, [data.faces]),
-        read_code_version(),
-        command,
-        settings,
-        metrics,
-    )
+    faces_hash = hash_faces(data.classes, [data.faces])
+    info = EvaluationInfo(data.source, data.split, faces_hash, command, settings, metrics)
     return log_evaluation(store, result.model, result.evaluation, info, page)

@@ -1,7 +1,5 @@
 """The faces that a model was trained on, if they are at hand."""
 
-from typing import TYPE_CHECKING
-
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces, Splits
 from fer_tune.data.load import reload_splits
@@ -10,35 +8,33 @@ from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.study_and_retrain_info import select_training_faces
 
-if TYPE_CHECKING:
-    from fer_tune.tracking.evaluation_run import EvaluatedModel
-
 
 def find_training_faces(
-    store: Store, model: "EvaluatedModel", splits: Splits | None
+    store: Store, run_id: str, splits: Splits | None
 ) -> tuple[Faces | None, str]:
     """Return the training faces of a model; None and the reason if they are not at hand.
 
     They are those of the evaluated data set, or they are where its study read them. A hash decides.
     If the model was trained on a sample of them, the sample is drawn again.
 
+    run_id: of the run that trained the model; empty if it is not known.
     splits: those that a study makes of the evaluated data set; None if it cannot.
     """
-    wanted, study_name = (model.marks.get(tag) for tag in (tags.FACES_HASH, tags.RETRAINED_STUDY))
-    if wanted is None or study_name is None:
-        return None, "its training is not recorded"
-    source = model.marks.get(tags.SOURCE, "its training faces")
+    source = "the run of its training"
     try:
         with store.explain_errors():
-            params = store.create_client().get_run(model.run_id).data.params
+            training = store.create_client().get_run(run_id).data if run_id else None
+        if training is None or tags.RETRAINED_STUDY not in training.tags:
+            return None, "its training is not recorded"
+        wanted, source = training.tags[tags.FACES_HASH], training.tags[tags.SOURCE]
         if splits is None or splits.content_hash() != wanted:
-            study = find_study(store, study_name)
+            study = find_study(store, training.tags[tags.RETRAINED_STUDY])
             splits = reload_splits(study.data, study.read_options)
     except UserError as error:
         return None, f"{source} cannot be read ({summarize_error(error)})"
     if splits.content_hash() != wanted:
         return None, f"{source} has changed since the training"
-    return select_training_faces(splits.train, params), ""
+    return select_training_faces(splits.train, training.params), ""
 
 
 def describe_overlap(duplicates: int | None, faces: int, reason: str) -> str:

@@ -44,14 +44,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     _require_packages()
     from fer_tune.common.console import create_console, show_step
     from fer_tune.export import onnx_file
+    from fer_tune.tracking.models.find_model import find_model
     from fer_tune.tracking.models.log_model import load_classifier
-    from fer_tune.tracking.registry import find_default_model_uri, resolve_alias
+    from fer_tune.tracking.registry import find_default_model_uri
     from fer_tune.tracking.store import open_store
 
     console = create_console()
     with show_step(console, "loading the model"):
         store = open_store(args.tracking_uri, create=False, needs_write=False)
-        uri = resolve_alias(store, args.model or find_default_model_uri(store))
+        found = find_model(store, args.model or find_default_model_uri(store))
+        uri = f"models:/{found.label}"  # an alias may move
         model, classes = load_classifier(store, uri)
     with TemporaryDirectory() as folder:
         path = Path(folder, ONNX_FILE)

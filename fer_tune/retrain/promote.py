@@ -16,8 +16,9 @@ from fer_tune.scoring.metric_estimates import estimate_metric_difference
 from fer_tune.scoring.metrics import find_best_epoch
 from fer_tune.scoring.paper_results import PAPER_REMARK
 from fer_tune.scoring.significance import McNemarResult
-from fer_tune.tracking import registry
-from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
+from fer_tune.tracking import registry, tags
+from fer_tune.tracking.models.find_model import RecordedModel
+from fer_tune.tracking.registry import CHALLENGER, CHAMPION
 from fer_tune.tracking.retrain_run import RetrainRun
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store, summarize_error
@@ -83,12 +84,12 @@ def choose_best_seed(outcomes: Sequence[SeedOutcome], metric: str) -> SeedOutcom
     return next(outcome for outcome in outcomes if outcome.best is best)
 
 
-def choose_alias(champion: Champion, comparison: McNemarResult | str) -> tuple[str, str]:
+def choose_alias(champion: RecordedModel, comparison: McNemarResult | str) -> tuple[str, str]:
     """Return the alias of a new model, and the reason.
 
     comparison: of the new model with the champion, or the reason why there is none.
     """
-    name = f"version {champion.version}, the champion"
+    name = f"{champion.version}, the champion"
     if not isinstance(comparison, McNemarResult):
         return CHALLENGER, (
             f"it cannot be compared with {name}: {comparison}. To replace the champion, "
@@ -155,10 +156,12 @@ def _compare_with_champion(
         return CHAMPION, "there was no champion."
     if champion.run_id == outcome.run_id:
         return CHAMPION, "it became the champion before this retraining was interrupted."
-    problem = champion.explain_incompatibility(result.info)
-    if problem and champion.source == DEMO_SOURCE != result.splits.source:
-        before = f"version {champion.version}, the champion until now"
-        return CHAMPION, f"{before}, was trained on the demo faces."
+    problem = registry.explain_incompatibility(champion, result.info)
+    if problem and champion.tags.get(tags.SOURCE) == DEMO_SOURCE != result.splits.source:
+        return (
+            CHAMPION,
+            f"{champion.version}, the champion until now, was trained on the demo faces.",
+        )
     if problem:
         return choose_alias(champion, problem)
     test_faces, classes = result.splits.test, result.info.classes

@@ -1,10 +1,8 @@
 """MLflow's model registry, with the aliases `@champion` (the best model) and `@challenger`."""
 
 import json
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,47 +12,21 @@ from fer_tune.data.faces import Faces
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.tracking import tags
-from fer_tune.tracking.models.log_model import load_model
+from fer_tune.tracking.models.find_model import RecordedModel, describe_version
+from fer_tune.tracking.models.log_model import load_classifier
 from fer_tune.tracking.seed_run import SeedOutcome, load_test_evaluation
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
-    from pandas import DataFrame
 
 MODEL_NAME = "fer_tune"
 CHAMPION, CHALLENGER = "champion", "challenger"
 CHAMPION_URI = f"models:/{MODEL_NAME}@{CHAMPION}"
 
 
-@dataclass(frozen=True)
-class Champion:
-    """Version of the registered model that has the alias `@champion`.
-
-    run_id: ID of the training's run; empty if the model was registered by hand.
-    tags: tags of the version, by the names in `fer_tune.tracking.tags`.
-    """
-
-    version: str
-    run_id: str
-    tags: Mapping[str, str]
-
-    @property
-    def source(self) -> str | None:
-        """Data that it was trained on, for people; None if it is not known."""
-        return self.tags.get(tags.SOURCE)
-
-    def explain_incompatibility(self, info: RetrainInfo) -> str | None:
-        """Return why it cannot be compared with a model of the retraining; None if it can."""
-        # The hash covers the faces of each split. The protocol is a sentence, which gets reworded.
-        if self.tags.get(tags.FACES_HASH) == info.study.faces_hash:
-            return None
-        source = f" ({self.source})" if self.source else ""
-        return f"it was trained on other faces or splits{source}"
-
-
-def find_champion(store: Store) -> Champion | None:
+def find_champion(store: Store) -> RecordedModel | None:
     """Return the version that is `@champion`; None if there is no champion yet."""
     from mlflow.exceptions import MlflowException
 
@@ -65,11 +37,20 @@ def find_champion(store: Store) -> Champion | None:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
-    return Champion(str(version.version), version.run_id or "", version.tags)
+    return describe_version(store, CHAMPION_URI, version)
+
+
+def explain_incompatibility(champion: RecordedModel, info: RetrainInfo) -> str | None:
+    """Return why a champion cannot be compared with a retraining's models; None if it can."""
+    # The hash covers the faces of each split. The protocol is a sentence, which gets reworded.
+    if champion.tags.get(tags.FACES_HASH) == info.study.faces_hash:
+        return None
+    source = champion.tags.get(tags.SOURCE)
+    return "it was trained on other faces or splits" + (f" ({source})" if source else "")
 
 
 def evaluate_champion(
-    store: Store, champion: Champion, faces: Faces, classes: tuple[str, ...]
+    store: Store, champion: RecordedModel, faces: Faces, classes: tuple[str, ...]
 ) -> Evaluation:
     """Return the evaluation of the champion on the test faces.
 
@@ -82,11 +63,11 @@ def evaluate_champion(
         recorded = load_test_evaluation(store, champion.run_id, classes)
         if np.array_equal(recorded.predictions.truth, faces.labels):
             return recorded
-    model = load_model(store, f"models:/{MODEL_NAME}/{champion.version}")
-    table = cast("DataFrame", model.predict(faces.images))
-    if set(table.columns) != set(classes):
-        raise UserError(f"model {MODEL_NAME}/{champion.version} has other classes")
-    probabilities = table[list(classes)].to_numpy()
+    model, own_classes = load_classifier(store, f"models:/{champion.version}")
+    if set(own_classes) != set(classes):
+        raise UserError(f"model {champion.version} has other classes")
+    columns = [own_classes.index(name) for name in classes]
+    probabilities = model.predict_probabilities(faces.images)[:, columns]
     return Evaluation(classes, Predictions.from_probabilities(faces.labels, probabilities))
 
 
@@ -121,19 +102,6 @@ def set_alias(store: Store, version: str, alias: str, description: str) -> None:
     client = store.create_client()
     client.update_model_version(MODEL_NAME, version, description)
     client.set_registered_model_alias(MODEL_NAME, alias, version)
-
-
-def resolve_alias(store: Store, model_uri: str) -> str:
-    """Return the address of the version that has the alias now; other addresses unchanged.
-
-    Raises UserError if no version has it, or if the store fails.
-    """
-    name, at, alias = model_uri.removeprefix("models:/").partition("@")
-    if not at:
-        return model_uri
-    with store.explain_errors(f"model {model_uri} in {store}"):
-        version = store.create_client().get_model_version_by_alias(name, alias)
-    return f"models:/{name}/{version.version}"
 
 
 def find_default_model_uri(store: Store) -> str:

@@ -131,6 +131,7 @@ def test_faces_that_the_model_trained_on_are_counted_and_left_out_once_more(
     faces[-1] = Face(faces[-1].label, faces[-1].usage, faces[0].image)
     data = write_csv(faces, tmp_path)
     marks = {tags.FACES_HASH: load_splits(data).content_hash(), tags.RETRAINED_STUDY: "gone"}
+    marks[tags.SOURCE] = "fer2013.csv"
     evaluate(store, add_model(store, marks), "--data", str(data))
     first, *lines = capsys.readouterr().out.splitlines()
     assert first == (
@@ -147,6 +148,7 @@ def test_faces_outside_the_sample_that_the_model_trained_on_are_not_counted(
 ) -> None:
     data = write_csv(drawn_faces(), tmp_path)
     marks = {tags.FACES_HASH: load_splits(data).content_hash(), tags.RETRAINED_STUDY: "gone"}
+    marks[tags.SOURCE] = "fer2013.csv"
     sampled = add_model(store, marks, train_faces=10, faces_seed=3)
     evaluate(store, sampled, "--data", str(data), "--split", "train")
     total = len(load_splits(data).train)

@@ -23,9 +23,10 @@ from fer_tune.scoring.metrics import EpochResult
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import McNemarResult
 from fer_tune.tracking import registry, tags
+from fer_tune.tracking.models.find_model import RecordedModel
 from fer_tune.tracking.models.log_model import load_model
 from fer_tune.tracking.queries import StudyRun, TrialRun
-from fer_tune.tracking.registry import CHALLENGER, CHAMPION, Champion
+from fer_tune.tracking.registry import CHALLENGER, CHAMPION
 from fer_tune.tracking.retrain_run import find_seed_in_any_retraining, open_retrain_run
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store, open_store
@@ -186,7 +187,7 @@ def test_one_that_is_not_better_beyond_chance_is_a_challenger(
     assert lost in str(version.description)
     champion = registry.find_champion(store)
     assert champion is not None
-    assert champion.version == "1"
+    assert champion.version == "fer_tune/1"
 
 
 def test_a_champion_of_other_faces_is_not_compared_and_stays(
@@ -198,7 +199,7 @@ def test_a_champion_of_other_faces_is_not_compared_and_stays(
     assert "it was trained on other faces or splits (others.zip)" in " ".join(printed.split())
     found = registry.find_champion(store)
     assert found is not None
-    assert found.version == "1"
+    assert found.version == "fer_tune/1"
 
 
 def test_a_champion_whose_protocol_is_worded_otherwise_is_compared(register: Register) -> None:
@@ -262,7 +263,7 @@ def test_a_model_is_registered_although_the_champion_is_lost(
     _lose_artifacts(store, champion)
     version, printed = register(651, 110)
     assert version.aliases == [CHALLENGER]
-    assert "cannot be compared with version 1, the champion: its model cannot be used" in " ".join(
+    assert "cannot be compared with fer_tune/1, the champion: its model cannot be used" in " ".join(
         printed.split()
     )
 
@@ -331,6 +332,6 @@ def test_the_validation_faces_choose_the_seed_and_the_test_faces_nothing(splits:
 @pytest.mark.parametrize("theirs", [0, 9, 20])
 def test_only_a_better_model_replaces_a_champion(theirs: int) -> None:
     test = McNemarResult(9, theirs, p=0.01 if theirs != 9 else 1.0)
-    alias, why = choose_alias(Champion("7", "", {}), test)
+    alias, why = choose_alias(RecordedModel("", "", "", "", "fer_tune/7"), test)
     assert alias == (CHAMPION if theirs == 0 else CHALLENGER)
-    assert "version 7" in why
+    assert "fer_tune/7" in why

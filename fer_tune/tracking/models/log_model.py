@@ -15,6 +15,7 @@ import numpy as np
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SIDE
 from fer_tune.model_config import ModelConfig
+from fer_tune.tracking.models.find_model import find_model
 from fer_tune.tracking.store import Store, summarize_error
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ def log_model(
 def load_model(store: Store, model_uri: str) -> "PyFuncModel":
     """Load a model from its weights and description; code that is logged with it is not run.
 
-    model_uri: `models:/<id>`, or in the registry `models:/<name>/<version>` or
-        `models:/<name>@<alias>`.
+    model_uri: see `find_model`.
     Raises UserError if the store has no such model, or if another package wrote it.
     """
     return _read_downloaded(store, model_uri, _read_model)
@@ -97,27 +97,14 @@ def _read_downloaded(store: Store, model_uri: str, read: Callable[[Path], Loaded
     # mlflow.pyfunc.load_model looks only in the global tracking URI, and runs the model's code.
     # Without a folder of ours, MLflow would leave its download behind.
     with tempfile.TemporaryDirectory() as folder:
+        location = find_model(store, model_uri).location
         with store.explain_errors(problem):
-            location = _resolve_location(store, model_uri)
             path = download_artifacts(location, dst_path=folder, tracking_uri=store.uri)
         try:
             return read(Path(path))
         except Exception as error:  # MLflow, JSON and safetensors raise errors of many kinds
             reason = summarize_error(error)
             raise UserError(f"{problem}: no model of this package ({reason})") from error
-
-
-def _resolve_location(store: Store, model_uri: str) -> str:
-    client, name = store.create_client(), model_uri.removeprefix("models:/")
-    if "@" in name:
-        version = client.get_model_version_by_alias(*name.split("@", 1))
-    elif "/" in name:
-        version = client.get_model_version(*name.split("/", 1))
-    else:
-        return str(client.get_logged_model(name).artifact_location)
-    source = str(version.source)
-    # The source of a version that was registered in MLflow's UI is the model's address.
-    return _resolve_location(store, source) if source.startswith("models:/") else source
 
 
 def _read_model(folder: Path) -> "PyFuncModel":

@@ -3,7 +3,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -12,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
@@ -165,7 +165,7 @@ def test_a_registered_version_is_loaded_by_its_alias_also_if_its_source_is_a_mod
     assert load_model(store, "models:/aliased@champion").metadata.model_id == model.model_id
 
     # As a server's registry has it after a click in MLflow's UI.
-    by_hand = SimpleNamespace(source=address)
+    by_hand = ModelVersion("aliased", "1", 0, source=address)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MlflowClient, "get_model_version", lambda *_: by_hand)
         assert load_model(store, "models:/aliased/1").metadata.model_id == model.model_id

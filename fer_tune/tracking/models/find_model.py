@@ -1,0 +1,67 @@
+"""Where MLflow has a model, and what it knows of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fer_tune.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+
+@dataclass(frozen=True)
+class RecordedModel:
+    """A model in MLflow.
+
+    uri: address under which it was looked for.
+    model_id: ID of the logged model; empty if it was registered by hand.
+    run_id: ID of the run that trained it; empty if it is not known.
+    location: address of its files.
+    version: in the registry, such as `fer_tune/3`; empty if it is not registered.
+    tags: tags of the version, by the names in `fer_tune.tracking.tags`.
+    """
+
+    uri: str
+    model_id: str
+    run_id: str
+    location: str
+    version: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Its version; the ID of a model that is not registered."""
+        return self.version or self.model_id
+
+
+def find_model(store: Store, uri: str) -> RecordedModel:
+    """Return the model at an address.
+
+    uri: `models:/<id>`, or in the registry `models:/<name>/<version>` or `models:/<name>@<alias>`.
+    Raises UserError if the store has no such model.
+    """
+    client, name = store.create_client(), uri.removeprefix("models:/")
+    with store.explain_errors(f"model {uri} in {store}"):
+        if "@" in name:
+            version = client.get_model_version_by_alias(*name.split("@", 1))
+            return describe_version(store, uri, version)
+        if "/" in name:
+            return describe_version(store, uri, client.get_model_version(*name.split("/", 1)))
+        model = client.get_logged_model(name)
+        return RecordedModel(uri, name, model.source_run_id or "", str(model.artifact_location))
+
+
+def describe_version(store: Store, uri: str, version: "ModelVersion") -> RecordedModel:
+    """Return what MLflow knows of a version in the registry."""
+    location = str(version.source)
+    if location.startswith("models:/"):  # the version was registered in MLflow's UI
+        location = find_model(store, location).location
+    return RecordedModel(
+        uri=uri,
+        model_id=version.model_id or "",
+        run_id=version.run_id or "",
+        location=location,
+        version=f"{version.name}/{version.version}",
+        tags=version.tags,
+    )
