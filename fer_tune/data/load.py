@@ -66,9 +66,17 @@ def split_decoded(decoded: DecodedFaces, origin: Path | None) -> Splits:
     return replace(splits, source=escape_unprintable(origin.name), origin=origin)
 
 
-def reload_splits(path: Path | None, options: ReadOptions) -> Splits:
-    """Return the splits that were once loaded from `path` (`Splits.origin`)."""
-    return load_splits(path, options) if path else draw_demo_splits()
+def reload_splits(path: Path | None, options: ReadOptions, study: str, faces_hash: str) -> Splits:
+    """Return the splits of a study's faces.
+
+    path: where they are (`Splits.origin`).
+    Raises UserError if other faces are there now.
+    """
+    splits = load_splits(path, options) if path else draw_demo_splits()
+    if splits.content_hash() != faces_hash:
+        problem = f"{splits.origin or splits.source}: these are not the faces of study {study}"
+        raise UserError(f"{problem}; name their file or folder with --data")
+    return splits
 
 
 def collect_remarks(splits: Splits) -> tuple[str, ...]:

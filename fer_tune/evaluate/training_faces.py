@@ -2,7 +2,6 @@
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces, Splits
-from fer_tune.data.load import reload_splits
 from fer_tune.tracking import tags
 from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.store import Store, summarize_error
@@ -28,12 +27,9 @@ def find_training_faces(
             return None, "its training is not recorded"
         wanted, source = training.tags[tags.FACES_HASH], training.tags[tags.SOURCE]
         if splits is None or splits.content_hash() != wanted:
-            study = find_study(store, training.tags[tags.RETRAINED_STUDY])
-            splits = reload_splits(study.data, study.read_options)
+            splits = find_study(store, training.tags[tags.RETRAINED_STUDY]).load_splits()
     except UserError as error:
         return None, f"{source} cannot be read ({summarize_error(error)})"
-    if splits.content_hash() != wanted:
-        return None, f"{source} has changed since the training"
     return select_training_faces(splits.train, training.params), ""
 
 

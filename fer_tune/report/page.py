@@ -15,7 +15,6 @@ from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.common.render_template import render_template
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import Splits
-from fer_tune.data.load import reload_splits
 from fer_tune.events import STATUS_WORDS
 from fer_tune.report.augmentation_and_model_size import build_augmentation_and_size_section
 from fer_tune.report.best_against_baseline import build_baseline_section
@@ -103,15 +102,11 @@ def _reload_faces(study: ReportedStudy, data: Path | None) -> tuple[Splits | Non
     Raises UserError if the user named `data`, and these are not the study's faces.
     """
     try:
-        splits = reload_splits(data or study.run.data, study.run.read_options)
-        if splits.content_hash() == study.run.faces_hash:
-            return splits, ""
-        source = f"{data}: these" if data else "The available faces"
-        raise UserError(f"{source} are not the faces of study {study.run.name}")
+        return study.run.load_splits(data), ""
     except UserError as error:
         if data:
             raise
-        return None, f"{error}. So the page has no faces and no audit; use --data PATH."
+        return None, f"The page has no faces and no audit: {error}."
 
 
 def render_report(

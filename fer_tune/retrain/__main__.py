@@ -68,9 +68,6 @@ def _make_spec(
     console: "Console", store: "Store", args: argparse.Namespace, command: str
 ) -> "RetrainSpec":
     from fer_tune.common.console import show_step
-    from fer_tune.common.version import read_code_version
-    from fer_tune.data.faces import SPLIT_NAMES
-    from fer_tune.data.load import collect_remarks, reload_splits
     from fer_tune.retrain.train_seeds import RetrainSpec
     from fer_tune.scoring.metrics import list_metric_names
     from fer_tune.study.records.study_storage import open_storage
@@ -81,20 +78,11 @@ def _make_spec(
     study = find_study(store, args.study)
     trial = choose_trial(store, study, args.trial)
     with show_step(console, "reading the faces"):
-        splits = reload_splits(args.data or study.data, study.read_options)
-    source, classes = args.data or splits.source, splits.classes
-    if splits.content_hash() != study.faces_hash:
-        problem = f"{source}: these are not the faces of study {study.name}"
-        raise UserError(f"{problem}; name their file or folder with --data")
-    if study.metric not in list_metric_names(classes):
+        splits = study.load_splits(args.data)
+    if study.metric not in list_metric_names(splits.classes):
         raise UserError(f"study {study.name}: no metric is called {study.metric}; was it changed?")
-    epochs, note = args.epochs or study.epochs, "\n\n".join(collect_remarks(splits))
-    size, version = len(classes), read_code_version()
-    counts = {str(name): splits[name].count_by_class(size).tolist() for name in SPLIT_NAMES}
-    info = RetrainInfo(
-        study, trial, epochs, classes, command, version, note, counts, splits.protocol
-    )
-    return RetrainSpec(info, splits, open_storage(args.storage), args.seeds)
+    info = RetrainInfo(study, trial, args.epochs or study.epochs, splits, command)
+    return RetrainSpec(info, open_storage(args.storage), args.seeds)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def average_networks(
 
     The networks are not shown the test faces again. Their recorded probabilities are averaged.
     """
-    splits, config = spec.splits, spec.info.trial.config
+    splits, config = spec.info.splits, spec.info.trial.config
     members = [load_classifier(store, outcome.model_uri)[0] for outcome in outcomes]
     networks = [network for member in members for network in member.networks]
     model = FaceClassifier(networks, spec.info.tta)

@@ -9,7 +9,6 @@ from rich.table import Table
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE
 from fer_tune.data.exact_duplicates import has_duplicate
-from fer_tune.data.faces import Splits
 from fer_tune.model_config import VIEWS
 from fer_tune.retrain.score_tables import build_class_table, build_overall_table
 from fer_tune.scoring.metric_estimates import estimate_metric_difference
@@ -37,7 +36,6 @@ class RetrainResult:
     """
 
     info: RetrainInfo
-    splits: Splits
     outcomes: Sequence[SeedOutcome]
     baseline: Sequence[SeedOutcome] | None
     with_tta: bool
@@ -119,7 +117,7 @@ def _describe_registered(outcome: SeedOutcome, result: RetrainResult) -> str:
 
 def _log_scores(run: RetrainRun, result: RetrainResult) -> tuple[Table, Table]:
     """Log the scores of all seeds; return the tables that show them."""
-    faces, outcomes = result.splits, result.outcomes
+    faces, outcomes = result.info.splits, result.outcomes
     duplicates = has_duplicate(faces.test.images, faces.train.images)
     tests = [replace(outcome.test, is_duplicate=duplicates) for outcome in outcomes]
     metrics, rows = dict[str, list[float]](), dict[str, list[float]]()
@@ -157,14 +155,14 @@ def _compare_with_champion(
     if champion.run_id == outcome.run_id:
         return CHAMPION, "it became the champion before this retraining was interrupted."
     problem = registry.explain_incompatibility(champion, result.info)
-    if problem and champion.tags.get(tags.SOURCE) == DEMO_SOURCE != result.splits.source:
+    if problem and champion.tags.get(tags.SOURCE) == DEMO_SOURCE != result.info.splits.source:
         return (
             CHAMPION,
             f"{champion.version}, the champion until now, was trained on the demo faces.",
         )
     if problem:
         return choose_alias(champion, problem)
-    test_faces, classes = result.splits.test, result.info.classes
+    test_faces, classes = result.info.splits.test, result.info.classes
     try:
         theirs = registry.evaluate_champion(store, champion, test_faces, classes)
     except Exception as error:  # the retrained model is worth more than its comparison

@@ -31,7 +31,7 @@ def run_retraining(console: Console, store: Store, spec: RetrainSpec, args: Name
     spec = replace(spec, info=replace(spec.info, tta=args.tta))
     info, baseline, ensemble = spec.info, None, None
     needs_baseline = args.against_paper and info.trial.config != BASELINE
-    formatting.show_data_source(console, spec.splits)
+    formatting.show_data_source(console, info.splits)
     plan = _describe_plan(spec, needs_baseline=needs_baseline)
     console.print(plan + (" Their mean becomes one model." if args.ensemble else ""))
     with hold_lock(spec.lock_path, "this retraining"):
@@ -41,13 +41,13 @@ def run_retraining(console: Console, store: Store, spec: RetrainSpec, args: Name
                 ensemble = load_or_build_ensemble(console, store, run, spec, outcomes)
             if needs_baseline:
                 baseline = load_or_train_baseline(console, store, spec)
-            result = RetrainResult(info, spec.splits, outcomes, baseline, args.flip, ensemble)
+            result = RetrainResult(info, outcomes, baseline, args.flip, ensemble)
             uri = compare_and_register(console, store, run, result)
             run_id = run.run_id
         spec.remove_checkpoints()
     store_options = ["--tracking-uri", args.tracking_uri] if args.tracking_uri else []
     name, storage = info.study.name, spec.storage
-    page = write_report_or_warn(console, store, name, storage, spec.splits, store_options)
+    page = write_report_or_warn(console, store, name, storage, info.splits, store_options)
     if page:
         console.print(f"Report: {page}", soft_wrap=True)
     url = build_run_url(store, run_id)
@@ -58,12 +58,12 @@ def run_retraining(console: Console, store: Store, spec: RetrainSpec, args: Name
 
 def _describe_plan(spec: RetrainSpec, *, needs_baseline: bool) -> str:
     study, trial, epochs = spec.info.study, spec.info.trial, pluralize(spec.info.epochs, "epoch")
-    parameters = count_parameters(FerNet(trial.config, len(spec.splits.classes)))
+    parameters = count_parameters(FerNet(trial.config, len(spec.info.classes)))
     gap, max_gap = trial.best_metrics.get("gap", 0.0), study.max_gap
     seeds = pluralize(spec.seeds, "seed")
     plan = (
         f"Training trial {trial.number:03d} of study {study.name} with {seeds}: "
-        f"{epochs} on {len(spec.splits.train):,} faces, {parameters / 1e6:.2f} M parameters."
+        f"{epochs} on {len(spec.info.splits.train):,} faces, {parameters / 1e6:.2f} M parameters."
     )
     if needs_baseline:
         plan += (

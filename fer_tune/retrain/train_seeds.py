@@ -12,7 +12,6 @@ from rich.console import Console
 from fer_tune.common.console import show_step
 from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.lock import hold_lock
-from fer_tune.data.faces import Splits
 from fer_tune.data.trial_data import build_trial_data
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.study_storage import StudyStorage
@@ -32,7 +31,7 @@ from fer_tune.trial_config import BASELINE
 
 @dataclass(frozen=True, eq=False)
 class RetrainSpec:
-    """A retraining, with its faces and the storage of its checkpoints.
+    """A retraining, with the storage of its checkpoints.
 
     seeds: number of trainings.
     first_seed: the trainings have this seed and the next ones.
@@ -41,7 +40,6 @@ class RetrainSpec:
     """
 
     info: RetrainInfo
-    splits: Splits
     storage: StudyStorage
     seeds: int
     first_seed: int = 0
@@ -138,7 +136,7 @@ def _load_or_train_baseline_seeds(
 
 
 def _train_seed(console: Console, run: RetrainRun, spec: RetrainSpec, seed: int) -> SeedOutcome:
-    info, splits, config = spec.info, spec.splits, spec.info.trial.config
+    info, splits, config = spec.info, spec.info.splits, spec.info.trial.config
     metric, folder = info.study.metric, spec.checkpoint_directory / f"seed-{seed}"
     with show_step(console, "preparing the training faces"):
         plan_seed = seed if spec.plan_seed is None else spec.plan_seed

@@ -133,12 +133,8 @@ def _load_settings(
             f"(in MLflow: command.txt of its run) and --resume {name}"
         )
     check_fixed_options(options, settings, storage)
-    splits = reload_splits(options.data or settings.data, settings.read_options)
-    if splits.content_hash() != settings.faces_hash:
-        raise UserError(
-            f"study {name} began with other faces than those of {splits.origin or splits.source}; "
-            "give their new path with --data"
-        )
+    path, faces_hash = options.data or settings.data, settings.faces_hash
+    splits = reload_splits(path, settings.read_options, name, faces_hash)
     check_metric(settings.metric, splits.classes)
     trials = options.trials or settings.trials
     if trials < settings.trials:

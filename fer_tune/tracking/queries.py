@@ -19,6 +19,7 @@ from fer_tune.tracking.store import Store, summarize_error
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+    from fer_tune.data.faces import Splits
     from fer_tune.trial_config import TrialConfig
 
 # Parameters of a trial's run beside its configuration; runs of earlier versions lack them.
@@ -74,6 +75,16 @@ class StudyRun:
     def read_options(self) -> ReadOptions:
         """How the study's faces are read."""
         return ReadOptions(self.settings.get("skip_bad") == "True", self.settings.get("labels"))
+
+    def load_splits(self, path: Path | None = None) -> "Splits":
+        """Return the study's faces.
+
+        path: where they are, if they have moved.
+        Raises UserError if they cannot be read, or if other faces are there now.
+        """
+        from fer_tune.data.load import reload_splits
+
+        return reload_splits(path or self.data, self.read_options, self.name, self.faces_hash)
 
 
 @dataclass(frozen=True)

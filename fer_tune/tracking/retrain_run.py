@@ -30,8 +30,7 @@ def open_retrain_run(store: Store, info: RetrainInfo) -> Iterator["RetrainRun"]:
     Raises UserError if the store fails.
     """
     name = f"retrained {info.study.name} {info.trial.number:03d}"
-    note = "\n\n".join([info.note, info.sample_remark]).strip()
-    marks = {**info.origin_tags, tags.NOTE: note}
+    marks = {**info.origin_tags, tags.NOTE: "\n\n".join(info.remarks)}
     with _open_run(store, info, name, _build_retrain_tags(info), marks) as run:
         yield RetrainRun(store, info, run)
 

@@ -1,10 +1,12 @@
 """What is logged of a study or a retraining when it starts."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fer_tune.data.faces import Faces
+from fer_tune.common.version import read_code_version
+from fer_tune.data.faces import Faces, Splits
+from fer_tune.data.load import collect_remarks
 from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.model_config import TtaName
 from fer_tune.tracking import tags
@@ -50,17 +52,14 @@ class StudyInfo:
     training_seed: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RetrainInfo:
     """Description of a retraining.
 
     study, trial: source of the configuration.
     epochs: epochs of each training.
-    classes: class names; the labels index them.
+    splits: the faces; with `--train-faces`, the training split is the sample.
     command: command line that began the retraining.
-    note: text for the head of its page.
-    counts: faces of each class by split, in the order of `classes`.
-    protocol: which faces train, validate and test; empty for what the study's run says.
     tta: views over which each model averages, for test-time augmentation.
     faces_params: those of FACES_PARAMS that its runs have: which training faces were drawn.
     """
@@ -68,19 +67,21 @@ class RetrainInfo:
     study: "StudyRun"
     trial: "TrialRun"
     epochs: int
-    classes: tuple[str, ...]
+    splits: Splits
     command: str
-    code_version: str
-    note: str = ""
-    counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    protocol: str = ""
     tta: TtaName = "none"
     faces_params: Mapping[str, object] = field(default_factory=dict)
+    code_version: str = field(default_factory=read_code_version)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; the labels index them."""
+        return self.splits.classes
 
     @property
     def sample_remark(self) -> str:
         """Sentences on the study's sample of training faces; empty if it had all."""
-        size, total = self.study.train_faces, sum(self.counts.get("train", ()))
+        size, total = self.study.train_faces, len(self.splits.train)
         if size is None or size >= total:
             return ""
         return (
@@ -89,12 +90,17 @@ class RetrainInfo:
         )
 
     @property
+    def remarks(self) -> list[str]:
+        """Sentences on the faces that everybody who reads the results must know."""
+        return [*collect_remarks(self.splits), *filter(None, [self.sample_remark])]
+
+    @property
     def origin_tags(self) -> dict[str, str]:
         """Tags that say which trial was retrained, on which faces and by which code."""
         return {
             **{name: self.study.tags[name] for name in tags.DATA_TAGS},
             # A study may train on a sample, but a retraining uses all training faces.
-            tags.PROTOCOL: self.protocol or self.study.tags[tags.PROTOCOL],
+            tags.PROTOCOL: self.splits.protocol,
             tags.CODE_VERSION: self.code_version,
             tags.RETRAINED_STUDY: self.study.name,
             tags.RETRAINED_TRIAL: str(self.trial.number),

@@ -7,16 +7,13 @@ from rich.console import Console
 
 from fer_tune.common.console import show_step
 from fer_tune.common.errors import UserError
-from fer_tune.common.version import read_code_version
-from fer_tune.data.faces import SPLIT_NAMES
-from fer_tune.data.load import collect_remarks, load_splits
+from fer_tune.data.load import load_splits
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.retrain.run_retraining import run_retraining
 from fer_tune.retrain.train_seeds import RetrainSpec
 from fer_tune.retrain.training_options import check_training_options
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.records.study_storage import open_storage
-from fer_tune.tracking import tags
 from fer_tune.tracking.queries import find_study, find_trial
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
@@ -59,20 +56,15 @@ def run_training(console: Console, args: Namespace, command: str) -> None:
 
 
 def _make_spec(store: Store, plan: TrainingPlan, command: str) -> RetrainSpec:
-    settings, splits = plan.settings, plan.sample
+    settings = plan.settings
     study = find_study(store, settings.name)
-    size = len(splits.classes)
     info = RetrainInfo(
         study=study,
         trial=find_trial(store, study, plan.started.number),
         epochs=settings.epochs,
-        classes=splits.classes,
+        splits=plan.sample,
         command=command,
-        code_version=read_code_version(),
-        note="\n\n".join(collect_remarks(splits)),
-        counts={str(n): splits[n].count_by_class(size).tolist() for n in SPLIT_NAMES},
-        protocol=study.tags[tags.PROTOCOL],
         faces_params=plan.faces_params,
     )
     plan_seed = settings.seed if plan.repeats_trial else None
-    return RetrainSpec(info, splits, plan.storage, plan.seeds, plan.first_seed, plan_seed)
+    return RetrainSpec(info, plan.storage, plan.seeds, plan.first_seed, plan_seed)

@@ -29,7 +29,7 @@ def test_the_recorded_probabilities_give_what_the_ensemble_itself_predicts(
     splits = draw_demo_splits()
     study = StudyRun("s", "0", "finished", "val/macro_f1", {}, {})
     trial = TrialRun(1, "1", "t", CONFIG, "finished", 1, {}, {})
-    info = RetrainInfo(study, trial, 1, splits.classes, "", "", tta="six")
+    info = RetrainInfo(study, trial, 1, splits, "", tta="six")
     torch.manual_seed(0)
     members = {
         uri: FaceClassifier([FerNet(CONFIG, len(splits.classes))], "six", temperature)
@@ -51,7 +51,7 @@ def test_the_recorded_probabilities_give_what_the_ensemble_itself_predicts(
         test = Evaluation(splits.classes, predictions)
         outcomes.append(SeedOutcome(seed, "", uri, best, test))
 
-    spec = RetrainSpec(info, splits, StudyStorage(str(tmp_path)), 3)
+    spec = RetrainSpec(info, StudyStorage(str(tmp_path)), 3)
     trained = average_networks(Store("", ""), spec, outcomes)
     assert [len(trained.model.networks), trained.model.tta] == [3, "six"]
     recorded = trained.test.predictions.probabilities

@@ -1,6 +1,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,22 +57,25 @@ def store(kept_store: Store) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def splits() -> Splits:
-    """Return splits whose first two test faces have a duplicate in the training split."""
+    """Return splits with 27 training faces, of which two are duplicates of test faces."""
     rng = np.random.default_rng(0)
 
     def noise(count: int) -> Faces:
         images = rng.integers(0, 256, (count, 48, 48), dtype=np.uint8)
         return Faces(images, np.arange(count) % len(CLASSES))
 
-    test = noise(FACES)
-    return Splits(CLASSES, test.take(np.arange(2)), noise(3), test, "faces.zip", "As drawn.")
+    test, train = noise(FACES), noise(27)
+    train.images[:2] = test.images[:2]
+    return Splits(CLASSES, train, noise(3), test, "faces.zip", "As drawn.")
 
 
-def make_info(number: int, source: str = "faces.zip", protocol: str = "As drawn.") -> RetrainInfo:
-    marks = {tags.SOURCE: source, tags.PROTOCOL: protocol, tags.FACES_HASH: source}
+def make_info(
+    splits: Splits, number: int, source: str = "faces.zip", protocol: str = "As drawn."
+) -> RetrainInfo:
+    marks = {tags.SOURCE: source, tags.FACES_HASH: source, tags.PROTOCOL: "of the study"}
     study = StudyRun("s", "0", "finished", METRIC, marks, {"train_faces": "12"})
     trial = TrialRun(number, f"run {number}", "t", CONFIG, "finished", 1, {}, {})
-    return RetrainInfo(study, trial, 1, CLASSES, "retrain", "0.1.0", counts={"train": [9, 9, 9]})
+    return RetrainInfo(study, trial, 1, replace(splits, protocol=protocol), "retrain")
 
 
 def make_predictions(splits: Splits, right: int) -> Predictions:
@@ -110,7 +114,7 @@ def register(store: Store, splits: Splits) -> Register:
         protocol: str = "As drawn.",
         **changes: Any,
     ) -> tuple[ModelVersion, str]:
-        info, console = make_info(number, source, protocol), Console(width=80)
+        info, console = make_info(splits, number, source, protocol), Console(width=80)
         alone = make_outcome(splits, right)
         with open_retrain_run(store, info) as run, console.capture() as printed:
             kept = run.find_finished_seed(0)
@@ -119,9 +123,7 @@ def register(store: Store, splits: Splits) -> Register:
                     network = FaceClassifier([FerNet(CONFIG, len(CLASSES))])
                     kept = seed.log_outcome(TrainedModel(network, alone.best, alone.test))
             options = {"baseline": None, "with_tta": False, **changes}
-            compare_and_register(
-                console, store, run, RetrainResult(info, splits, [kept], **options)
-            )
+            compare_and_register(console, store, run, RetrainResult(info, [kept], **options))
         found = store.create_client().search_model_versions(f"run_id = '{kept.run_id}'")
         assert len(found) == 1
         return store.create_client().get_model_version("fer_tune", found[0].version), printed.get()
@@ -282,15 +284,15 @@ def test_a_model_is_registered_although_the_champion_cannot_predict(
 
 
 def test_a_seed_whose_results_are_lost_is_not_taken_for_trained(
-    store: Store, register: Register
+    store: Store, register: Register, splits: Splits
 ) -> None:
     version, _ = register(670, 90)
-    assert find_seed_in_any_retraining(store, make_info(670), 0)
+    assert find_seed_in_any_retraining(store, make_info(splits, 670), 0)
     for run in store.search_runs(f"tags.`{tags.FACES_HASH}` = 'faces.zip'"):
         if run.info.run_id != version.run_id:
             store.create_client().delete_run(run.info.run_id)
     _lose_artifacts(store, version)
-    assert find_seed_in_any_retraining(store, make_info(670), 0) is None
+    assert find_seed_in_any_retraining(store, make_info(splits, 670), 0) is None
 
 
 def test_the_baseline_duplicates_and_tta_are_reported_beside_the_plain_score(

@@ -20,8 +20,8 @@ from fer_tune.trial_config import BASELINE
 def spec(tmp_path: Path) -> RetrainSpec:
     study = StudyRun("study", "0", "finished", "val/macro_f1", {}, {})
     trial = TrialRun(0, "run", "baseline", BASELINE, "finished", 1, {}, {})
-    info = RetrainInfo(study, trial, 1, ("happy", "sad"), "retrain", "0.1.0")
-    return RetrainSpec(info, draw_demo_splits(), StudyStorage(str(tmp_path)), 1)
+    info = RetrainInfo(study, trial, 1, draw_demo_splits(), "retrain")
+    return RetrainSpec(info, StudyStorage(str(tmp_path)), 1)
 
 
 def test_a_retraining_continues_no_training_on_other_faces(spec: RetrainSpec) -> None:

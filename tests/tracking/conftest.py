@@ -1,9 +1,11 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
@@ -91,8 +93,7 @@ def info(
         study,
         find_trial(store, study, 3),
         epochs=2,
-        classes=EMOTIONS,
+        splits=replace(draw_demo_splits(), source="faces", notes=("Drawn faces.",)),
         command="python -m fer_tune.retrain",
         code_version="0.2.0",
-        note="Drawn faces.",
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fer_tune.common.render_template import render_template
 from fer_tune.common.safe_text import pluralize
+from fer_tune.data.faces import SPLIT_NAMES
 from fer_tune.model_config import VIEWS
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.metrics import EpochResult
@@ -32,7 +33,7 @@ def render_model_card(info: RetrainInfo, seed: int | None, trained: "TrainedMode
     averaged = [f"{networks} networks"] * (networks > 1) + [f"{views} views of a face"] * (
         views > 1
     )
-    counts = [[f"{count:,}" for count in split] for split in info.counts.values()]
+    size = len(info.classes)
     return render_template(
         _TEMPLATE,
         info=info,
@@ -42,7 +43,7 @@ def render_model_card(info: RetrainInfo, seed: int | None, trained: "TrainedMode
         seeds=f"{networks} seeds" if seed is None else f"seed {seed}",
         averaged=averaged,
         views=views,
-        faces=list(zip(info.classes, *counts, strict=True)) if counts else [],
+        counts={name: info.splits[name].count_by_class(size) for name in SPLIT_NAMES},
         test=trained.test,
         best=trained.best,
         model=trained.model,

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_tune.data.faces import EMOTIONS
+from fer_tune.data.demo.demo_splits import draw_demo_splits
+from fer_tune.data.faces import EMOTIONS, Faces, Splits
 from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.model_config import ModelConfig, TtaName
 from fer_tune.scoring.evaluation import Evaluation
@@ -40,6 +41,17 @@ def _trained(
         best,
         Evaluation(names, Predictions.from_probabilities(truth, probabilities[predicted])),
     )
+
+
+def _make_splits(classes: tuple[str, ...], protocol: str, *train: int) -> Splits:
+    """Return splits with so many training faces of each class; 100 of each class test."""
+
+    def make_faces(counts: Sequence[int]) -> Faces:
+        images = np.zeros((sum(counts), 48, 48), np.uint8)
+        return Faces(images, np.repeat(np.arange(len(classes)), counts))
+
+    test = make_faces([100] * len(classes))
+    return Splits(classes, make_faces(train), test, test, "faces.zip", protocol, ("A note.",))
 
 
 def _weaknesses(*rows: list[int]) -> list[str]:
@@ -81,10 +93,8 @@ def test_the_card_describes_the_data_the_scores_the_weaknesses_and_the_use() -> 
     }
     study = StudyRun("s", "1", "finished", "val/macro_f1", marks, {})
     trial = TrialRun(3, "2", "t", BASELINE, "finished", 5, {}, {})
-    counts = {"train": range(7), "test": [100] * 7}
-    what = RetrainInfo(
-        study, trial, 5, EMOTIONS, "python -m fer_tune.retrain", "0.1.0", "A note.", counts
-    )
+    splits = _make_splits(EMOTIONS, "Training trains.", *range(7))
+    what = RetrainInfo(study, trial, 5, splits, "python -m fer_tune.retrain")
     best = EpochResult(4, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])
     card = render_model_card(what, 2, _trained(best, EMOTIONS))
     headings = [line for line in card.splitlines() if line.startswith("#")]
@@ -101,7 +111,7 @@ def test_the_card_describes_the_data_the_scores_the_weaknesses_and_the_use() -> 
     for part in (
         "faces.zip. Training trains.",
         "A note.",
-        "| disgust | 1 | 100 |",
+        "| disgust | 1 | 100 | 100 |",
         "accuracy 0.647 (0.6",
         "**Decisions about people.**",
         "epoch 4 of 5, the best by val/macro_f1",
@@ -117,9 +127,9 @@ def test_the_card_says_that_the_model_trained_on_more_faces_than_the_study() -> 
     marks[tags.PROTOCOL] = "210 train. With --train-faces, 70 of 210 train."
     study = StudyRun("s", "1", "finished", "val/macro_f1", marks, {"train_faces": "70"})
     trial = TrialRun(3, "2", "t", TrialConfig(data_plan="balanced"), "finished", 5, {}, {})
-    counts, protocol = {"train": [40] + [20] * 6 + [50]}, "210 faces train."
     classes = (*EMOTIONS, "contempt")
-    info = RetrainInfo(study, trial, 5, classes, "retrain", "0.1.0", "", counts, protocol)
+    splits = _make_splits(classes, "210 faces train.", 40, *[20] * 6, 50)
+    info = RetrainInfo(study, trial, 5, splits, "retrain")
     best = EpochResult(4, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])
     card = " ".join(render_model_card(info, 2, _trained(best, classes)).split())
     assert "faces.zip. 210 faces train. SHA-256" in card
@@ -132,7 +142,7 @@ def test_the_card_of_an_ensemble_says_what_is_averaged_and_what_that_costs() -> 
     marks = {tags.SOURCE: "faces.zip", tags.PROTOCOL: "As drawn.", tags.FACES_HASH: "ab" * 32}
     study = StudyRun("s", "1", "finished", "val/macro_f1", marks, {})
     trial = TrialRun(3, "2", "t", BASELINE, "finished", 5, {}, {})
-    info = RetrainInfo(study, trial, 5, EMOTIONS, "retrain", "0.1.0")
+    info = RetrainInfo(study, trial, 5, draw_demo_splits(), "retrain")
     best = EpochResult(4, {"train/accuracy": 0.9, "val/accuracy": 0.6}, [])
     one, many = _trained(best, EMOTIONS), _trained(best, EMOTIONS, networks=3, tta="six")
     card = " ".join(render_model_card(info, None, many).split())
