@@ -5,57 +5,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from fer_tune.common import atomic
 
 
-class Directory(Protocol):
-    """A folder, which need not exist. If it cannot be reached, every call raises OSError."""
-
-    def __truediv__(self, name: str) -> "Directory": ...
-
-    def read(self, name: str) -> bytes:
-        """Return the content of a file. Raises FileNotFoundError if there is no such file."""
-
-    def write(self, name: str, content: bytes | memoryview, *, private: bool = False) -> None:
-        """Write a file, and create the folder.
-
-        private: let only its owner read the file, if the file system knows owners.
-        """
-
-    def list_names(self) -> list[str]:
-        """Return the names of its files and folders, sorted."""
-
-    def delete(self, name: str) -> None:
-        """Delete one file, if it exists."""
-
-    def delete_tree(self, name: str) -> None:
-        """Delete one file or folder with all that it contains, if it exists."""
-
-    def delete_if_empty(self) -> None:
-        """Delete the folder itself, if it is empty."""
-
-    def delete_partial_files(self) -> None:
-        """Delete files and folders with a partial name (`atomic.is_partial_name`).
-
-        Killed processes leave them. Nobody may be writing to the folder.
-        """
-
-
-def open_directory(address: str) -> Directory:
-    """Return the folder with this path, or with an address such as s3://bucket/prefix."""
-    return BucketDirectory(address) if is_bucket(address) else DiskDirectory(Path(address))
-
-
-def is_bucket(address: str) -> bool:
-    """Return whether `address` is the address of a bucket, not a path."""
-    return "://" in address
-
-
 @dataclass(frozen=True)
 class DiskDirectory:
-    """A folder on a disk of this machine, or on one that machines share."""
+    """A folder on a disk of this machine, or on one that machines share.
+
+    It need not exist. If it cannot be reached, every call raises OSError.
+    """
 
     path: Path
 
@@ -66,18 +26,26 @@ class DiskDirectory:
         return DiskDirectory(self.path / name)
 
     def read(self, name: str) -> bytes:
+        """Return the content of a file. Raises FileNotFoundError if there is no such file."""
         return (self.path / name).read_bytes()
 
     def write(self, name: str, content: bytes | memoryview, *, private: bool = False) -> None:
+        """Write a file, and create the folder.
+
+        private: let only its owner read the file; without effect in a bucket.
+        """
         atomic.write_file(self.path / name, content, private=private)
 
     def list_names(self) -> list[str]:
+        """Return the names of its files and folders, sorted."""
         return sorted(path.name for path in self.path.iterdir()) if self.path.exists() else []
 
     def delete(self, name: str) -> None:
+        """Delete one file, if it exists."""
         (self.path / name).unlink(missing_ok=True)
 
     def delete_tree(self, name: str) -> None:
+        """Delete one file or folder with all that it contains, if it exists."""
         path = self.path / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -85,18 +53,14 @@ class DiskDirectory:
             self.delete(name)
 
     def delete_if_empty(self) -> None:
+        """Delete the folder itself, if it is empty."""
         with suppress(OSError):  # it is not empty, or does not exist
             self.path.rmdir()
-
-    def delete_partial_files(self) -> None:
-        for name in filter(atomic.is_partial_name, self.list_names()):
-            with suppress(OSError):
-                self.delete_tree(name)
 
 
 @dataclass(frozen=True)
 class BucketDirectory:
-    """A prefix in a bucket, reached through pyarrow.
+    """A prefix in a bucket, reached through pyarrow, with the methods of `DiskDirectory`.
 
     Keys and endpoint are in the usual environment variables: AWS_ACCESS_KEY_ID,
     AWS_SECRET_ACCESS_KEY, AWS_REGION, and AWS_ENDPOINT_URL for a store that is not Amazon's.
@@ -146,10 +110,6 @@ class BucketDirectory:
         if not self.list_names():  # pyarrow leaves an empty object as a mark of the folder
             self.delete_tree("")
 
-    def delete_partial_files(self) -> None:
-        for name in filter(atomic.is_partial_name, self.list_names()):
-            self.delete_tree(name)
-
     def copy_to(self, other: "BucketDirectory") -> None:
         """Copy all files to another folder in the same bucket."""
         from pyarrow.fs import copy_files
@@ -162,6 +122,29 @@ class BucketDirectory:
         bucket, _, prefix = rest.partition("/")
         files, root = _open_bucket(scheme, bucket)
         return files, f"{root}/{prefix}".rstrip("/")
+
+
+Directory = DiskDirectory | BucketDirectory
+
+
+def open_directory(address: str) -> Directory:
+    """Return the folder with this path, or with an address such as s3://bucket/prefix."""
+    return BucketDirectory(address) if is_bucket(address) else DiskDirectory(Path(address))
+
+
+def is_bucket(address: str) -> bool:
+    """Return whether `address` is the address of a bucket, not a path."""
+    return "://" in address
+
+
+def delete_partial_files(folder: Directory) -> None:
+    """Delete files and folders with a partial name (`atomic.is_partial_name`).
+
+    Killed processes leave them. Nobody may be writing to the folder.
+    """
+    for name in filter(atomic.is_partial_name, folder.list_names()):
+        with suppress(OSError):
+            folder.delete_tree(name)
 
 
 @cache

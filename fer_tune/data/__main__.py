@@ -7,13 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_tune.common.cli import (
-    CommandParser,
-    format_program_name,
-    parse_nonempty,
-    parse_path,
-    run_command,
-)
+from fer_tune.common import cli
 from fer_tune.common.errors import explain_os_errors
 from fer_tune.data.audit import Audit, audit_splits
 from fer_tune.data.faces import SPLIT_NAMES, Splits
@@ -54,25 +48,25 @@ def main(argv: Sequence[str] | None = None) -> None:
         console.print("\nPlots:", *plots, sep="\n", soft_wrap=True)
 
 
-def build_parser() -> CommandParser:
+def build_parser() -> cli.CommandParser:
     """Return the parser of the command line."""
-    parser = CommandParser(
-        prog=format_program_name("data"),
+    parser = cli.CommandParser(
+        prog=cli.format_program_name("data"),
         description="Check a set of faces: count classes, exact duplicates in a split and between "
         "splits, conflicting labels and blank images, and plot some faces.",
         epilog=_EXAMPLE,
     )
     formats = "fer2013.csv, image folders by class, a zip of either, or parquet"
     default = "(default: $FER_TUNE_DATA, else data/, else the demo faces)"
-    parser.add_argument("path", nargs="?", type=parse_path, help=f"{formats} {default}")
+    parser.add_argument("path", nargs="?", type=cli.parse_path, help=f"{formats} {default}")
     parser.add_argument("--skip-bad", action="store_true", help="leave out what cannot be read")
     parser.add_argument("--labels", type=parse_labels, metavar="PAIRS", help=LABELS_HELP)
     output_help = "folder for the plots (default: mlruns/data/NAME)"
-    parser.add_argument("--out", type=parse_path, metavar="FOLDER", help=output_help)
+    parser.add_argument("--out", type=cli.parse_path, metavar="FOLDER", help=output_help)
     parser.add_argument("--plan", choices=DATA_PLANS, help="also plot faces of this data plan")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     uri_help = "as for the search; without effect, since the command reads no study"
-    parser.add_argument("--tracking-uri", type=parse_nonempty, metavar="URI", help=uri_help)
+    parser.add_argument("--tracking-uri", type=cli.parse_nonempty, metavar="URI", help=uri_help)
     return parser
 
 
@@ -123,4 +117,4 @@ def _draw_plots(splits: Splits, audit: Audit, folder: Path, plan: DataPlan | Non
 
 
 if __name__ == "__main__":
-    run_command(main)
+    cli.run_command(main)

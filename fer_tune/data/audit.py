@@ -103,13 +103,10 @@ def _count_conflicts(splits: Splits, hashes: _Hashes) -> tuple[int, int]:
     """Return how many groups of duplicates have different labels, and their faces."""
     all_hashes = np.concatenate([hashes[name] for name in SPLIT_NAMES])
     labels = np.concatenate([splits[name].labels for name in SPLIT_NAMES])
-    _, group, sizes = np.unique(all_hashes, return_inverse=True, return_counts=True)
-    lowest = np.full(len(sizes), len(splits.classes))
-    highest = np.full(len(sizes), -1)
-    np.minimum.at(lowest, group, labels)
-    np.maximum.at(highest, group, labels)
-    conflicting = lowest < highest
-    return int(conflicting.sum()), int(sizes[conflicting].sum())
+    pairs = set(zip(all_hashes.tolist(), labels.tolist(), strict=True))
+    own, labels_of_each = np.unique([each for each, _ in pairs], return_counts=True)
+    conflicting = own[labels_of_each > 1]
+    return len(conflicting), int(np.isin(all_hashes, conflicting).sum())
 
 
 def _measure_pixels(images: NDArray[np.uint8]) -> tuple[float, float]:

@@ -35,12 +35,11 @@ class Faces:
     def __post_init__(self) -> None:
         if not len(self.names):
             object.__setattr__(self, "names", np.arange(len(self.labels)).astype(np.str_))
-        if self.images.shape != (len(self.labels), SIDE, SIDE) or self.images.dtype != np.uint8:
-            raise ValueError(f"images are {self.images.dtype} {self.images.shape}")
-        if self.labels.shape != (len(self.images),) or self.labels.dtype != np.int64:
-            raise ValueError(f"labels are {self.labels.dtype} {self.labels.shape}")
-        if self.names.shape != self.labels.shape:
-            raise ValueError(f"{len(self.names)} names for {len(self.labels)} faces")
+        count = len(self.images)
+        shapes = self.images.shape, self.labels.shape, self.names.shape
+        kinds = f"{self.images.dtype}, {self.labels.dtype}"
+        if shapes != ((count, SIDE, SIDE), (count,), (count,)) or kinds != "uint8, int64":
+            raise ValueError(f"images, labels and names are {shapes}, {kinds}")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,7 +1,6 @@
 """The loading of a data set, the same for every command."""
 
 import os
-import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,10 +40,10 @@ def load_decoded(path: Path | None, options: ReadOptions) -> tuple[DecodedFaces,
         demo = draw_demo_splits()
         own = {name: demo[name] for name in SPLIT_NAMES}
         return DecodedFaces(demo.classes, own, _explain_unused_folder()), None
-    _check_readable(path)
     # "." has no useful name, and a link's target may have none: hubs call it by a hash.
     origin = path.resolve() if path.name in {"", ".."} else path.parent.resolve() / path.name
     try:
+        _check_readable(path)
         decoded = cache.load_or_decode(origin, lambda: read_faces(origin, options), options)
     except OSError as error:
         raise UserError(f"{error.filename or origin} cannot be read: {error.strerror}") from None
@@ -107,16 +106,12 @@ def _explain_unused_folder() -> tuple[str, ...]:
 
 
 def _check_readable(path: Path) -> None:
-    try:
-        status = path.stat()
-    except (OSError, ValueError) as error:
-        missing = isinstance(error, FileNotFoundError)
-        problem = "does not exist" if missing else f"cannot be read: {error}"
-        raise UserError(f"{path} {problem}; name a file or folder of faces") from None
-    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
-        raise UserError(f"{path} is empty; name a file or folder of faces")
-    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+    if not path.exists():
+        raise UserError(f"{path} does not exist; name a file or folder of faces")
+    if not (path.is_file() or path.is_dir()):
         raise UserError(f"{path} is neither a file nor a folder")
+    if path.is_file() and not path.stat().st_size:
+        raise UserError(f"{path} is empty; name a file or folder of faces")
     try:
         str(path.resolve()).encode()  # the records of a study contain it
     except UnicodeEncodeError:

@@ -1,6 +1,5 @@
 """The splits of a data set: its own, or tenths held out of its training faces."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -49,11 +48,17 @@ def split_faces(decoded: DecodedFaces, source: str) -> Splits:
     elif "train" not in faces:
         problem = f"{source} holds validation and test faces, but none to train on"
         raise UserError(f"{problem}; name the folder above it, or the whole data set")
-    protocol, drawn = _hold_out_missing_splits(faces)
+    protocol = _hold_out_missing_splits(faces)
     sentence = protocol.format(**{name: f"{len(own):,}" for name, own in faces.items()})
     train, validation, test = (faces[name] for name in SPLIT_NAMES)
     splits = Splits(decoded.classes, train, validation, test, source, sentence, notes)
-    _check_class_coverage(splits, drawn)
+    for name in SPLIT_NAMES:
+        counts = splits[name].count_by_class(len(splits.classes))
+        if missing := [splits.classes[label] for label in np.flatnonzero(counts == 0)]:
+            raise UserError(
+                f"{source}: the {name} split has no faces of {join_first(missing)}; give each "
+                "class some in each split, or 3 different ones to draw from"
+            )
     return splits
 
 
@@ -70,27 +75,27 @@ def select_split(decoded: DecodedFaces, name: SplitName | Literal["all"], source
         return Faces(*map(np.concatenate, zip(*parts, strict=True)))
     if "train" in faces:
         _hold_out_missing_splits(faces)
-    elif name == "test" and len(faces) == 1:
-        return faces.popitem()[1]
+    elif len(faces) == 1:
+        faces = {"test": faces.popitem()[1]}
     if name not in faces:
         raise UserError(f"{source} has no {name} faces; it has {', '.join(faces)}, or use all")
     return faces[name]
 
 
-def _hold_out_missing_splits(faces: dict[SplitName, Faces]) -> tuple[str, tuple[SplitName, ...]]:
-    """Add the missing splits to `faces`; return the protocol, and the splits that tenths changed.
+def _hold_out_missing_splits(faces: dict[SplitName, Faces]) -> str:
+    """Add the missing splits to `faces`, and return the protocol.
 
     faces: the training faces, and those of no, one or both other splits.
     """
     if len(faces) == 3:
-        return _OWN_SPLITS, ()
+        return _OWN_SPLITS
+    protocol = _NO_VALIDATION if len(faces) == 2 else _NO_SPLITS
     if len(faces) == 2:
         (faces["test"],) = (own for name, own in faces.items() if name != "train")
-        faces["train"], faces["validation"] = _hold_out(faces["train"])
-        return _NO_VALIDATION, SPLIT_NAMES[:2]
-    faces["train"], faces["test"] = _hold_out(faces["train"])
+    else:
+        faces["train"], faces["test"] = _hold_out(faces["train"])
     faces["train"], faces["validation"] = _hold_out(faces["train"])
-    return _NO_SPLITS, SPLIT_NAMES
+    return protocol
 
 
 def _sort_faces(faces: Faces) -> Faces:
@@ -116,17 +121,3 @@ def _hold_out(faces: Faces) -> tuple[Faces, Faces]:
     ]
     is_out = np.isin(hashes, np.concatenate(held_out))
     return faces.take(np.flatnonzero(~is_out)), faces.take(np.flatnonzero(is_out))
-
-
-def _check_class_coverage(splits: Splits, drawn: Sequence[SplitName]) -> None:
-    """Raise UserError if a class is missing in a split; `drawn` are those made here."""
-    for name in SPLIT_NAMES:
-        counts = splits[name].count_by_class(len(splits.classes))
-        if missing := [splits.classes[label] for label in np.flatnonzero(counts == 0)]:
-            if name in drawn:
-                raise UserError(
-                    f"{splits.source}: too few different faces of {join_first(missing)} to hold "
-                    "some out; give each class 3 or more"
-                )
-            problem = f"{splits.source}: the {name} split has no faces of {join_first(missing)}"
-            raise UserError(f"{problem}; every class needs some in each split")

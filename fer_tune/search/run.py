@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fer_tune.common.cli import exit_at_once, format_command_line
 from fer_tune.common.console import show_step
-from fer_tune.common.disk_or_bucket import DiskDirectory
+from fer_tune.common.disk_or_bucket import DiskDirectory, delete_partial_files
 from fer_tune.common.errors import UserError
 from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.events import Observer
@@ -120,7 +120,7 @@ def _lock_study(console: Console, plan: SearchPlan) -> Iterator[None]:
     folder, is_new = DiskDirectory(plan.folder), not plan.folder.exists()
     with hold_lock(plan.folder / LOCK, f"study {plan.settings.name}"):
         if plan.is_resumed:
-            folder.delete_partial_files()  # of a killed search
+            delete_partial_files(folder)  # of a killed search
         try:
             yield
         except BaseException as error:

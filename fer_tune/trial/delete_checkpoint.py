@@ -1,6 +1,6 @@
 """The name and the removal of a checkpoint, without torch."""
 
-from fer_tune.common.disk_or_bucket import Directory
+from fer_tune.common.disk_or_bucket import Directory, delete_partial_files
 
 FILE = "state.pt"
 
@@ -11,5 +11,5 @@ def delete_checkpoint(folder: Directory) -> None:
     Raises OSError if it cannot be deleted.
     """
     folder.delete(FILE)
-    folder.delete_partial_files()
+    delete_partial_files(folder)
     folder.delete_if_empty()

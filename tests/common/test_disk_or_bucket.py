@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from fer_tune.common import atomic, disk_or_bucket
-from fer_tune.common.disk_or_bucket import BucketDirectory, Directory, DiskDirectory, open_directory
+from fer_tune.common.disk_or_bucket import (
+    BucketDirectory,
+    Directory,
+    DiskDirectory,
+    delete_partial_files,
+    open_directory,
+)
 
 
 @pytest.fixture(params=["disk", "bucket"])
@@ -37,7 +43,7 @@ def test_written_files_are_read_and_listed(folder: Directory) -> None:
 def test_of_a_missing_folder_nothing_is_listed_read_or_deleted(folder: Directory) -> None:
     assert folder.list_names() == []
     folder.delete("state.pt")
-    folder.delete_partial_files()
+    delete_partial_files(folder)
     folder.delete_if_empty()
     with pytest.raises(FileNotFoundError):
         folder.read("state.pt")
@@ -61,9 +67,9 @@ def test_only_partial_files_of_killed_processes_are_deleted(tmp_path: Path) -> N
     (folder / "trial").write("state.pt", b"whole")
     (folder / "trial").write("film.part", b"a download")
     (folder / "trial").write(atomic.make_partial_name("state.pt"), b"ha")
-    folder.delete_partial_files()
+    delete_partial_files(folder)
     assert len((folder / "trial").list_names()) == 3
-    (folder / "trial").delete_partial_files()
+    delete_partial_files(folder / "trial")
     assert (folder / "trial").list_names() == ["film.part", "state.pt"]
     assert (folder / "trial").read("state.pt") == b"whole"
 
@@ -71,7 +77,7 @@ def test_only_partial_files_of_killed_processes_are_deleted(tmp_path: Path) -> N
 def test_a_partial_folder_is_deleted_with_its_content(folder: Directory) -> None:
     (folder / atomic.make_partial_name("run") / "trial").write("tuner.pkl", b"")
     (folder / "run").write("notes.txt", b"of the user")
-    folder.delete_partial_files()
+    delete_partial_files(folder)
     assert folder.list_names() == ["run"]
 
 

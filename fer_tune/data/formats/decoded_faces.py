@@ -43,8 +43,8 @@ class DecodedFaces:
 
 
 # Names of metrics contain class names. MLflow reads paths in them, and limits their length.
-_CLASS_PATTERN = re.compile(r"[\w-][\w .-]{0,99}")
-_MAX_MARKS = 20
+_CLASS_PATTERN = re.compile(r"[\w-][\w .-]*")
+_MAX_NAME_LENGTH = 100
 _MAX_CLASSES = 100
 
 
@@ -79,7 +79,6 @@ class FaceCollector:
         self._faces: list[_CollectedFace] = []
         self._unknown_splits: Counter[str] = Counter()
         self._bad: list[str] = []
-        self._bad_count = 0
 
     def add_face(
         self,
@@ -100,9 +99,7 @@ class FaceCollector:
 
     def add_bad_face(self, location: str, reason: str) -> None:
         """Record that the row or image at `location` cannot be read."""
-        self._bad_count += 1
-        if len(self._bad) < _MAX_BAD_LISTED:
-            self._bad.append(escape_unprintable(f"{location}: {reason}"))
+        self._bad.append(escape_unprintable(f"{location}: {reason}"))
 
     def add_unknown_split(self, location: str, name: str) -> None:
         """Record that the row at `location` is in a split of an unknown name."""
@@ -120,7 +117,7 @@ class FaceCollector:
         names = self._decode_labels()
         if not names:
             raise self._build_no_faces_error()
-        if self._bad_count and not self._skip_bad:
+        if self._bad and not self._skip_bad:
             raise self._build_bad_faces_error()
         by_split = Counter(face.split for face in self._faces)
         if None in by_split and len(by_split) > 1:
@@ -189,23 +186,24 @@ class FaceCollector:
 
     def _build_no_faces_error(self) -> UserError:
         problem = f"{self.source} holds no readable faces"
-        if self._bad_count == 1:
+        if len(self._bad) == 1:
             problem = self._bad[0]
         elif self._bad:
-            problem += f"; all {self._bad_count:,} are bad ({self._bad[0]})"
+            problem += f"; all {len(self._bad):,} are bad ({self._bad[0]})"
         return UserError(f"{problem}{self.advice and '; '}{self.advice}")
 
     def _build_bad_faces_error(self) -> UserError:
-        if self._bad_count == 1:
+        count = len(self._bad)
+        if count == 1:
             return UserError(f"{self._bad[0]} (--skip-bad leaves it out)")
-        listed = f"; the first {_MAX_BAD_LISTED}" if self._bad_count > _MAX_BAD_LISTED else ""
-        message = f"{self.source}: {self._bad_count:,} bad faces (--skip-bad leaves them out)"
-        return UserError(f"{message}{listed}:", self._bad)
+        listed = f"; the first {_MAX_BAD_LISTED}" if count > _MAX_BAD_LISTED else ""
+        message = f"{self.source}: {count:,} bad faces (--skip-bad leaves them out)"
+        return UserError(f"{message}{listed}:", self._bad[:_MAX_BAD_LISTED])
 
     def _collect_notes(self) -> tuple[str, ...]:
         counts = [text.format(f"{count:,}") for text, count in sorted(self._conversions.items())]
-        if self._bad_count:
-            counts.append(f"bad faces left out: {self._bad_count:,} (first: {self._bad[0]})")
+        if self._bad:
+            counts.append(f"bad faces left out: {len(self._bad):,} (first: {self._bad[0]})")
         return (*self.notes, *describe_skipped_files(self.skipped_files), *counts)
 
 
@@ -214,11 +212,10 @@ def check_classes(classes: Sequence[str], source: str) -> None:
     for name in classes:
         # Combining marks belong to letters, such as the vowel signs of Hindi and Thai.
         letters = "".join(c for c in name if not category(c).startswith("M"))
-        if not _CLASS_PATTERN.fullmatch(letters) or len(name) - len(letters) > _MAX_MARKS:
+        if not _CLASS_PATTERN.fullmatch(letters) or len(name) > _MAX_NAME_LENGTH:
             raise UserError(
-                f"{source}: class name {quote(name)}: use at most 100 letters and digits, "
-                f"{_MAX_MARKS} vowel signs, spaces, '.', '_' and '-', and begin with a letter, a "
-                "digit, '_' or '-'"
+                f"{source}: class name {quote(name)}: use at most {_MAX_NAME_LENGTH} letters, "
+                "digits, spaces, '.', '_' and '-', and begin with a letter, a digit, '_' or '-'"
             )
     if len(classes) > _MAX_CLASSES:
         raise UserError(

@@ -55,17 +55,10 @@ def _explain_bad_pixels(tokens: list[str]) -> str:
         if token == "...":
             return f"{place}: the program that wrote the file left pixels out"
         if not re.fullmatch(r"[+-]?([0-9]+(\.0*)?|\.0+)", token):
-            return f"{place}, not a whole number{_explain_fractions(tokens)}"
+            advice = "; multiply the pixels by 255" if re.fullmatch(r"0?\.[0-9]+", token) else ""
+            return f"{place}, not a whole number{advice}"
         if not 0 <= float(token) <= 255:
             return f"{place}, outside 0 to 255"
     side = round(len(tokens) ** 0.5)
     size = f", as of {side} x {side}" if side * side == len(tokens) > 1 else ""
     return f"{pluralize(len(tokens), 'pixel')} instead of {PIXELS:,} ({SIDE} x {SIDE}){size}"
-
-
-def _explain_fractions(tokens: list[str]) -> str:
-    try:
-        values = [float(token) for token in tokens]
-    except ValueError:
-        return ""
-    return "; multiply the pixels by 255" if min(values) >= 0 and max(values) <= 1 else ""

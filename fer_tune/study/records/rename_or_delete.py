@@ -29,7 +29,7 @@ def list_study_directories(storage: StudyStorage, name: str) -> list[Directory]:
     """Return the places that have files of the study: a folder, or a bucket and its local copy."""
     shared, own = storage.open_study_directory(name), DiskDirectory(storage.local_dir / name)
     with explain_storage_errors(str(storage)):
-        places = [own] if isinstance(shared, DiskDirectory) else [shared, own]
+        places: list[Directory] = [own] if isinstance(shared, DiskDirectory) else [shared, own]
         return [place for place in places if FILE in place.list_names()]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tune.common import atomic
-from fer_tune.common.disk_or_bucket import Directory, DiskDirectory
+from fer_tune.common.disk_or_bucket import Directory, DiskDirectory, delete_partial_files
 from fer_tune.events import Ending, Event, Observer, TrialEnded
 from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, is_trial_dirname, trial_dirname
 from fer_tune.study.records.event_log import build_trials, read_events
@@ -179,8 +179,8 @@ def _run_tuner(
 
 def _delete_leftovers(study: Directory) -> None:
     """Delete Ray Tune's folders, and files that a killed process left unfinished."""
-    study.delete_partial_files()
+    delete_partial_files(study)
     checkpoints = study / CHECKPOINTS
     if isinstance(checkpoints, DiskDirectory):  # a bucket has no unfinished files
         for name in filter(is_trial_dirname, checkpoints.list_names()):
-            (checkpoints / name).delete_partial_files()
+            delete_partial_files(checkpoints / name)
