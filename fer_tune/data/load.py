@@ -9,7 +9,8 @@ from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.data import cache
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE, DEMO_WARNING, draw_demo_splits
 from fer_tune.data.faces import SPLIT_NAMES, Splits
-from fer_tune.data.formats import DecodedFaces, read_faces
+from fer_tune.data.formats.decoded_faces import DecodedFaces
+from fer_tune.data.formats.detect_format import read_faces
 from fer_tune.data.formats.folder_scan import LEFT_OUT, has_data_suffix, scan_folder
 from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
 from fer_tune.data.split import split_faces

@@ -8,7 +8,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import join_first
 from fer_tune.data.exact_duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName, Splits
-from fer_tune.data.formats import DecodedFaces
+from fer_tune.data.formats.decoded_faces import DecodedFaces
 
 _HOLD_OUT_DIVISOR = 10  # of the distinct faces of a class, one in ten is held out
 

@@ -8,7 +8,7 @@ import pytest
 from fer_tune.common import atomic
 from fer_tune.data import cache
 from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
-from fer_tune.data.formats import DecodedFaces
+from fer_tune.data.formats.decoded_faces import DecodedFaces
 from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from fer_tune.common.errors import UserError
 from fer_tune.data.exact_duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName
-from fer_tune.data.formats import DecodedFaces
+from fer_tune.data.formats.decoded_faces import DecodedFaces
 from fer_tune.data.split import select_split, split_faces
 
 CLASSES = ("happy", "sad")

@@ -177,7 +177,7 @@ def test_links_are_followed_and_what_is_no_image_is_noted() -> None:
     assert names == ["folder/a.png", "folder/deep/a.png", "folder/deep/b.png"]
     assert unread == []
     assert notes == [
-        "folder: files skipped: 1 .heic (first: c.heic); convert images among them to PNG",
+        "folder: files skipped: 1 .heic (first: c.heic)",
     ]
 
 

@@ -133,5 +133,5 @@ def test_files_that_are_no_images_are_noted_beside_the_answer(
     captured = capsys.readouterr()
     assert [face["file"] for face in json.loads(captured.out)["faces"]] == ["noted/0.png"]
     assert captured.err.splitlines() == [
-        "noted: files skipped: 1 .heic (first: 1.heic); convert images among them to PNG",
+        "noted: files skipped: 1 .heic (first: 1.heic)",
     ]

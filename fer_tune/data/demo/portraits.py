@@ -1,7 +1,6 @@
 """Portraits: grey faces drawn from a table of expressions, each of another person."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -203,27 +202,21 @@ def _make_coverings(look: Traits) -> list[Shape]:
 
 
 def _draw_shapes(shapes: Sequence[Shape], look: Traits) -> NDArray[np.float32]:  # (N, 48, 48)
-    n = len(look["skin"])
-    points = np.hstack([np.broadcast_to(s.points, (n, *s.points.shape[1:])) for s in shapes])
-    tones, visible, widths = (
-        np.hstack([np.broadcast_to(trait, (n, 1)) for trait in traits]).astype(int)
-        for traits in zip(*((s.tone, s.visible, s.width) for s in shapes), strict=True)
-    )
-    ends = np.cumsum([2 * s.points.shape[1] for s in shapes]).tolist()
-    slices = [slice(start, end) for start, end in pairwise([0, *ends])]
-    images = np.empty((n, SIDE, SIDE), np.float32)
-    for face, path in enumerate(_turn_heads(points, look).reshape(n, -1)):
-        image = Image.new("L", (SCALE * SIDE, SCALE * SIDE), int(look["ground"][face, 0]))
-        draw, coordinates = ImageDraw.Draw(image), path.tolist()
-        for shape in np.flatnonzero(visible[face]).tolist():
-            tone, width = int(tones[face, shape]), int(widths[face, shape])
-            if width:
-                draw.line(coordinates[slices[shape]], tone, width)
-            else:
-                draw.polygon(coordinates[slices[shape]], tone)
-        lens = ImageFilter.BoxBlur(float(look["blur"][face, 0]))
-        images[face] = np.asarray(image.reduce(SCALE).filter(lens))
-    return images
+    size, count = (SCALE * SIDE, SCALE * SIDE), len(look["skin"])
+    images = [Image.new("L", size, int(tone)) for tone in look["ground"][:, 0]]
+    pens = [ImageDraw.Draw(image) for image in images]
+    for shape in shapes:
+        paths = _turn_heads(shape.points, look).reshape(count, -1).tolist()
+        traits = (np.broadcast_to(trait, (count, 1)).astype(int) for trait in shape[1:])
+        columns = (trait[:, 0].tolist() for trait in traits)
+        for pen, path, tone, visible, width in zip(pens, paths, *columns, strict=True):
+            if visible and width:
+                pen.line(path, tone, width)
+            elif visible:
+                pen.polygon(path, tone)
+    lenses = map(ImageFilter.BoxBlur, look["blur"][:, 0].tolist())
+    pairs = zip(images, lenses, strict=True)
+    return np.array([image.reduce(SCALE).filter(lens) for image, lens in pairs], np.float32)
 
 
 def _turn_heads(points: Array, look: Traits) -> Array:

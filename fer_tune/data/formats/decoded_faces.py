@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import escape_unprintable, pluralize
 from fer_tune.data.faces import SIDE, Faces, SplitName
-from fer_tune.data.formats.class_and_split_names import KNOWN_SPLITS, index_classes
+from fer_tune.data.formats.class_and_split_names import index_classes
 from fer_tune.data.formats.folder_scan import describe_skipped_files
 from fer_tune.data.formats.image_file import DeepFace, describe_depth, find_depth
 from fer_tune.data.formats.label_coding import FER2013_NOTE, decode_labels, explain_label
@@ -77,7 +77,6 @@ class FaceCollector:
         self._skip_bad = options.skip_bad
         self._conversions: Counter[str] = Counter()  # by sentence, which has {} for the count
         self._faces: list[_CollectedFace] = []
-        self._unknown_splits: Counter[str] = Counter()
         self._bad: list[str] = []
 
     def add_face(
@@ -101,19 +100,12 @@ class FaceCollector:
         """Record that the row or image at `location` cannot be read."""
         self._bad.append(escape_unprintable(f"{location}: {reason}"))
 
-    def add_unknown_split(self, location: str, name: str) -> None:
-        """Record that the row at `location` is in a split of an unknown name."""
-        self.add_bad_face(location, f"{quote(name)} is not the name of a split")
-        if name.strip():
-            self._unknown_splits[name.strip()] += 1
-
     def to_decoded_faces(self) -> DecodedFaces:
         """Return all faces collected.
 
-        Raises UserError for labels and splits of an unknown coding, and for no faces. The same goes
-        for bad faces that are not skipped, and if only some faces have a split.
+        Raises UserError for labels of an unknown coding, and for no faces. The same goes for bad
+        faces that are not skipped, and if only some faces have a split.
         """
-        self._check_splits()
         names = self._decode_labels()
         if not names:
             raise self._build_no_faces_error()
@@ -130,31 +122,20 @@ class FaceCollector:
         depth = self._find_depth()
         labels = {label: index[name] for label, name in names.items()}
         splits = {split or "train": self._build_faces(split, labels, depth) for split in by_split}
-        return DecodedFaces(
-            classes, splits, (*self._collect_notes(), *merges), None not in by_split
-        )
+        notes = (*self._collect_notes(), *merges)
+        return DecodedFaces(classes, splits, notes, None not in by_split)
 
     @property
     def _is_coded(self) -> bool:
         return self.label_column is not None or bool(self.class_names)
-
-    def _check_splits(self) -> None:
-        """Raise UserError for an unknown split in several rows, which are not damaged then."""
-        for name, count in self._unknown_splits.most_common(1):
-            if count > 1:
-                raise UserError(
-                    f"{self.source}: {count:,} rows are in {quote(name)}, which is not the name of "
-                    f"a split; rename it (known names: {KNOWN_SPLITS})"
-                )
 
     def _decode_labels(self) -> dict[str, str]:
         """Return the class of each good label, and record the faces with other labels as bad."""
         counts = Counter(face.label for face in self._faces)
         if not self._is_coded:
             return {label: label for label in counts}
-        names = decode_labels(
-            counts, self.class_names, f"{self.source}, {self.label_column or 'folders'}"
-        )
+        place = f"{self.source}, {self.label_column or 'folders'}"
+        names = decode_labels(counts, self.class_names, place)
         column = f": {self.label_column}" if self.label_column else ""
         for face in self._faces:
             if face.label not in names:

@@ -25,10 +25,6 @@ _MAX_SUFFIXES_LISTED = 5
 # First words of the notes on faces that may be missing.
 LEFT_OUT = _SKIPPED, _BROKEN_LINKS = "files skipped", "links to missing or unreadable files"
 _ADVICE = "make it readable, or move it away"
-# Images of these kinds are skipped, so the note says what to do.
-_OTHER_IMAGES = frozenset(
-    (".avif", ".cr2", ".dng", ".heic", ".heif", ".j2k", ".jp2", ".jpx", ".jxl", ".nef", ".tga")
-)
 
 
 def scan_folder(root: Path) -> tuple[list[Path], list[str]]:
@@ -82,9 +78,7 @@ def describe_skipped_files(paths: Sequence[PurePath]) -> list[str]:
     if others := suffixes.total() - sum(count for _, count in listed):
         counts.append(pluralize(others, "other"))
     first = min(path for path in paths if _read_suffix(path) == listed[0][0])
-    note = f"{_SKIPPED}: {', '.join(counts)} (first: {escape_unprintable(str(first))})"
-    advice = "; convert images among them to PNG" if suffixes.keys() & _OTHER_IMAGES else ""
-    return [note + advice]
+    return [f"{_SKIPPED}: {', '.join(counts)} (first: {escape_unprintable(str(first))})"]
 
 
 def has_data_suffix(path: PurePath) -> bool:

@@ -5,13 +5,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from reprlib import repr as quote
 from typing import Any
 
 from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import escape_unprintable, join_first
 from fer_tune.data.faces import SplitName
 from fer_tune.data.formats import image_file, pixel_text
-from fer_tune.data.formats.class_and_split_names import match_file_split, match_split
+from fer_tune.data.formats.class_and_split_names import (
+    KNOWN_SPLITS,
+    match_file_split,
+    match_split,
+)
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.label_coding import LABEL_COLUMNS, SPLIT_COLUMNS, merge_labels
 from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS, PIXELS
@@ -41,7 +46,7 @@ class TableColumns:
         rows: numbers and values of the rows.
         path: path of the table, which may name the split.
 
-        Raises UserError if a quotation mark of a CSV file is not closed.
+        Raises UserError for a split of an unknown name, and if a quotation mark is not closed.
         """
         self._describe(collector)
         file_split = match_file_split(path)
@@ -74,8 +79,8 @@ class TableColumns:
             split = match_split(name)
             if split is None:
                 place = f"{location}: column {self.names[self.split]}"
-                collector.add_unknown_split(place, name)
-                return
+                advice = f"correct or rename it (known names: {KNOWN_SPLITS})"
+                raise UserError(f"{place}: {quote(name)} is not the name of a split; {advice}")
         try:
             pixels, conversions = _decode_values([row[index] for index in self.pixels])
         except ValueError as error:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats import DecodedFaces, read_faces
+from fer_tune.data.formats.decoded_faces import DecodedFaces
+from fer_tune.data.formats.detect_format import read_faces
 from tests.data.held import drawn_faces, place
 
 OVERRULED = "images in the split of their folder, whose file names begin with another: {}"
