@@ -161,16 +161,15 @@ def extract_all_faces(files: PhotoFiles) -> list[PhotoFace]:
             except image_file.BrokenImageError as error:
                 unreadable.append(UnreadableFile(photos[number].file, str(error)))
 
-    with image_file.suppress_pillow_warnings():
-        for number, grey in read_images(range(len(photos))):
-            if image_file.is_deep(grey):
-                largest = max(largest, image_file.find_largest_value(grey))
-                deep.append(number)
-            else:
-                faces[number] = extract_faces(photos[number].file, grey)
-        depth = image_file.find_depth(largest)
-        for number, grey in read_images(deep):
-            faces[number] = extract_faces(photos[number].file, image_file.reduce_depth(grey, depth))
+    for number, grey in read_images(range(len(photos))):
+        if image_file.is_deep(grey):
+            largest = max(largest, image_file.find_largest_value(grey))
+            deep.append(number)
+        else:
+            faces[number] = extract_faces(photos[number].file, grey)
+    depth = image_file.find_depth(largest)
+    for number, grey in read_images(deep):
+        faces[number] = extract_faces(photos[number].file, image_file.reduce_depth(grey, depth))
     if deep:
         notes.append(image_file.describe_depth(len(deep), largest))
     return [face for number in sorted(faces) for face in faces[number]]

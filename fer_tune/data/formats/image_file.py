@@ -7,8 +7,6 @@ beside each other.
 
 import io
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -153,14 +151,9 @@ def decode_grey_image(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     if not data:
         raise BrokenImageError("the file is empty")
     try:
-        with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise BrokenImageError(f"{image.width} x {image.height} pixels are too many")
-            has_deep = has_deep_colours(image)
-            grey, notes = _to_upright_grey(image)
-            if has_deep and TRANSPARENT not in notes:
-                grey = read_deep_colours(data)
-            return grey, notes
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="PIL")  # of images that are read all the same
+            return _decode_grey_image(data)
     except BrokenImageError:
         raise
     except UnidentifiedImageError:
@@ -168,20 +161,18 @@ def decode_grey_image(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
             raise BrokenImageError(f"not an image of a known kind, but {kind}") from None
         kinds = ", ".join(_PILLOW_FORMATS)
         raise BrokenImageError(f"not an image of a known kind ({kinds})") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BrokenImageError("too many pixels") from None
     # Pillow's decoders raise nearly anything on broken files: OSError, SyntaxError, struct.error.
     except Exception as error:
         raise BrokenImageError(f"broken image ({error})") from None
 
 
-@contextmanager
-def suppress_pillow_warnings() -> Iterator[None]:
-    """Suppress warnings about images that are read all the same, around `decode_face` calls."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
+def _decode_grey_image(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
+    with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:
+        if image.width * image.height > _MAX_PIXELS:
+            raise BrokenImageError(f"{image.width} x {image.height} pixels are too many")
+        has_deep = has_deep_colours(image)
+        grey, notes = _to_upright_grey(image)
+    return (read_deep_colours(data) if has_deep and TRANSPARENT not in notes else grey), notes
 
 
 def _to_upright_grey(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:

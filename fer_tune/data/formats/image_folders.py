@@ -6,11 +6,7 @@ from fer_tune.data.faces import SplitName
 from fer_tune.data.formats.check_image_folders import check_folders
 from fer_tune.data.formats.class_and_split_names import match_split_in_image_name
 from fer_tune.data.formats.decoded_faces import FaceCollector
-from fer_tune.data.formats.image_file import (
-    BrokenImageError,
-    decode_face,
-    suppress_pillow_warnings,
-)
+from fer_tune.data.formats.image_file import BrokenImageError, decode_face
 from fer_tune.data.formats.image_locations import describe_ignored_folders, parse_folders
 from fer_tune.data.formats.open_folder_or_zip import OpenableFile
 
@@ -27,14 +23,13 @@ def read_image_folders(files: Sequence[OpenableFile], collector: FaceCollector) 
     own = [meanings[file.path.parts[:-1]] for file in files]
     names = [file.path.name for file in files]
     splits = _choose_splits([meaning.split for meaning in own], names, collector)
-    with suppress_pillow_warnings():
-        for file, meaning, split in zip(files, own, splits, strict=True):
-            try:
-                pixels, conversions = decode_face(file.read_bytes())
-            except BrokenImageError as error:
-                collector.add_bad_face(str(file.path), str(error))
-            else:
-                collector.add_face(split, meaning.label, pixels, conversions, str(file.path))
+    for file, meaning, split in zip(files, own, splits, strict=True):
+        try:
+            pixels, conversions = decode_face(file.read_bytes())
+        except BrokenImageError as error:
+            collector.add_bad_face(str(file.path), str(error))
+        else:
+            collector.add_face(split, meaning.label, pixels, conversions, str(file.path))
 
 
 def _choose_splits(

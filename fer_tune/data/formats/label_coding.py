@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import permutations
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.safe_text import join_first
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.read_options import is_numeric_label, normalize_label, sort_labels
 
@@ -13,7 +14,6 @@ SPLIT_COLUMNS = ("usage", "split", "subset", "set", "partition", "phase", "data_
 FER2013_NOTE = "labels without names were read in FER2013's order, 0 angry to 6 neutral"
 
 _FER2013 = {str(number): name for number, name in enumerate(EMOTIONS)}
-_MAX_LISTED = 10
 _MAX_VALUES = 100  # more are no classes
 
 
@@ -40,8 +40,6 @@ def decode_labels(
         classes = {k: known[k.casefold()] for k in present if k.casefold() in known}
     else:
         classes = {label: label for label in present if label not in numbers}
-    if broken := next((label for label in classes if "\ufffd" in label), None):
-        raise UserError(f"{where}: {_shorten(broken)} is not UTF-8; save the file as UTF-8")
     foreign = {label: n for label, n in present.items() if label not in classes}
     starts_at_one = is_fer2013 and "1" in numbers and "0" not in numbers and len(numbers) > 1
     is_repeated = max(foreign.values(), default=0) > 1
@@ -111,7 +109,7 @@ def _explain_coding(
 
 def _join_counts(labels: Mapping[str, int]) -> str:
     listed = [f"{_shorten(label)} ({labels[label]:,})" for label in sort_labels(labels)]
-    return ", ".join(listed[:_MAX_LISTED] + ["..."] * (len(listed) > _MAX_LISTED))
+    return join_first(listed, limit=10)
 
 
 def _join_pairs(labels: Iterable[str]) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.identify_file import check_content
-from fer_tune.data.formats.image_file import suppress_pillow_warnings
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 from fer_tune.data.formats.table_columns import TableColumns, find_columns
 from fer_tune.data.read_options import normalize_label
@@ -32,7 +31,7 @@ def read_parquet(file: OpenableFile, collector: FaceCollector) -> None:
         head = file.read_head()
         if not head.startswith(b"PAR1"):
             check_content(head, name)
-        with file.open() as binary, suppress_pillow_warnings():
+        with file.open() as binary:
             table = pyarrow.parquet.ParquetFile(binary)
             if table.metadata.num_rows > _MAX_ROWS:
                 problem = f"claims {table.metadata.num_rows:,} faces, more than any data set"

@@ -98,7 +98,7 @@ def test_an_image_cut_short_is_broken(kind: str) -> None:
 @given(st.binary(max_size=300), st.integers(0, 60))
 def test_no_bytes_raise_anything_else(noise: bytes, start: int) -> None:
     png = packed(Image.fromarray(FACE))
-    with image_file.suppress_pillow_warnings(), contextlib.suppress(image_file.BrokenImageError):
+    with contextlib.suppress(image_file.BrokenImageError):
         image_file.decode_face(png[:start] + noise + png[start + len(noise) :])
 
 
@@ -122,11 +122,10 @@ def test_kinds_that_no_data_set_uses_are_not_opened(kind: str) -> None:
 
 def test_an_image_of_absurd_size_is_refused_before_it_is_unpacked() -> None:
     bomb = packed(Image.new("1", (20_000, 20_000)))
-    with (
-        image_file.suppress_pillow_warnings(),
-        pytest.raises(image_file.BrokenImageError, match="too many"),
-    ):
+    with pytest.raises(image_file.BrokenImageError, match="exceeds limit"):
         image_file.decode_face(bomb)
+    with pytest.raises(image_file.BrokenImageError, match="10000 x 9000 pixels are too many"):
+        image_file.decode_face(packed(Image.new("1", (10_000, 9_000))))
 
 
 def write_folders(folder: Path, mode: str = "L", side: int = 48) -> None:
