@@ -28,11 +28,11 @@ def load_or_build_ensemble(
 ) -> SeedOutcome:
     """Return the results of the networks' mean; build and log it unless this has been done."""
     seeds = spec.seed_numbers
-    if finished := run.find_finished_ensemble(seeds):
+    if finished := run.find_finished_seed(*seeds):
         return finished
     with show_step(console, f"averaging {len(seeds)} networks"):
         trained = average_networks(store, spec, outcomes)
-        with run.open_ensemble_run(seeds) as ensemble_run:
+        with run.open_seed_run(*seeds) as ensemble_run:
             return ensemble_run.log_outcome(trained)
 
 

@@ -1,7 +1,7 @@
 """The run of a retraining, linked to the trial it came from, with a nested run for each seed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
@@ -54,36 +54,24 @@ class RetrainRun:
             if seed_run.info.status == "RUNNING":  # its driver was killed
                 self._client.update_run(seed_run.info.run_id, status="KILLED")
 
-    def find_finished_seed(self, seed: int) -> SeedOutcome | None:
+    def find_finished_seed(self, *seeds: int) -> SeedOutcome | None:
         """Return the results of a seed that this retraining has trained and tested before.
 
         None without them, or if their artifacts are lost.
+        seeds: several for those of their ensemble.
         """
-        return self._find_finished(self._build_seed_tags(seed))
-
-    def find_finished_ensemble(self, seeds: Sequence[int]) -> SeedOutcome | None:
-        """Return the results of the ensemble of these seeds, as `find_finished_seed` does."""
-        return self._find_finished(self._build_ensemble_tags(seeds))
-
-    def _find_finished(self, match_tags: Mapping[str, str]) -> SeedOutcome | None:
-        runs = _search_runs(self._store, match_tags)
+        runs = _search_runs(self._store, self._build_seed_tags(seeds))
         finished = [run for run in runs if run.info.status == "FINISHED"]
         return find_seed_outcome(self._store, finished[-1], self._info) if finished else None
 
-    def open_seed_run(self, seed: int) -> AbstractContextManager[SeedRun]:
-        """Create the nested run of a seed, or resume it."""
-        return self._open_nested_run(f"seed {seed}", self._build_seed_tags(seed))
-
-    def open_ensemble_run(self, seeds: Sequence[int]) -> AbstractContextManager[SeedRun]:
-        """Create the nested run of the ensemble of these seeds, or resume it."""
-        return self._open_nested_run(f"ensemble of {len(seeds)}", self._build_ensemble_tags(seeds))
-
     @contextmanager
-    def _open_nested_run(self, name: str, match_tags: Mapping[str, str]) -> Iterator[SeedRun]:
+    def open_seed_run(self, *seeds: int) -> Iterator[SeedRun]:
+        """Create the nested run of a seed, or of the ensemble of several seeds, or resume it."""
+        member = f"seed {seeds[0]}" if len(seeds) == 1 else f"ensemble of {len(seeds)}"
         metric = self._info.study.metric
         marks = {tags.RETRAINED_RUN: self._info.trial.run_id, tags.RETRAINED_METRIC: metric}
         marks |= self._info.origin_tags
-        name = f"{self._name} {name}"
+        name, match_tags = f"{self._name} {member}", self._build_seed_tags(seeds)
         with _open_run(self._store, self._info, name, match_tags, marks) as run:
             self._store.log_params(run.info.run_id, _to_params(self._info))
             yield SeedRun(self._store, self._info, run)
@@ -117,11 +105,9 @@ class RetrainRun:
             text = "\n\n".join([card.rstrip(), "## Comparisons", *comparisons])
             self._client.log_text(self.run_id, f"{text}\n", CARD_FILE)
 
-    def _build_seed_tags(self, seed: int) -> dict[str, str]:
-        return {tags.PARENT: self.run_id, tags.SEED: str(seed)}
-
-    def _build_ensemble_tags(self, seeds: Sequence[int]) -> dict[str, str]:
-        return {tags.PARENT: self.run_id, tags.ENSEMBLE: ", ".join(map(str, seeds))}
+    def _build_seed_tags(self, seeds: Sequence[int]) -> dict[str, str]:
+        tag = tags.SEED if len(seeds) == 1 else tags.ENSEMBLE
+        return {tags.PARENT: self.run_id, tag: ", ".join(map(str, seeds))}
 
 
 @contextmanager

@@ -66,7 +66,9 @@ class SeedRun:
         store, run_id, client = self._store, self.run_id, self._store.create_client()
         best, test, classes = trained.best, trained.test, self._info.classes
         values = to_best_metrics(best, self._info.study.metric) | test.build_metrics("test")
-        store.log_metrics(run_id, values | _measure_calibration(trained))
+        values["temperature"] = trained.model.temperature
+        values["test/calibration_error_before"] = trained.measure_uncalibrated_error()
+        store.log_metrics(run_id, values)
         for name, confusion, title in (
             ("confusion", best.confusion, f"validation split, epoch {best.epoch}"),
             ("test_confusion", test.scores.confusion.tolist(), "test split"),
@@ -110,13 +112,6 @@ def find_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcom
 
 def _read_seed(run: "Run") -> int | None:
     return None if tags.ENSEMBLE in run.data.tags else int(run.data.tags[tags.SEED])
-
-
-def _measure_calibration(trained: "TrainedModel") -> dict[str, float]:
-    """Return the temperature, and the calibration error on the test faces without it."""
-    error = trained.measure_uncalibrated_error()
-    values = {} if error is None else {"test/calibration_error_before": error}
-    return {"temperature": trained.model.temperature, **values}
 
 
 def load_test_evaluation(store: Store, run_id: str, classes: tuple[str, ...]) -> Evaluation:

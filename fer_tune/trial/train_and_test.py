@@ -32,14 +32,10 @@ class TrainedModel:
     best: EpochResult
     test: Evaluation
 
-    def measure_uncalibrated_error(self) -> float | None:
-        """Return the calibration error on the test faces that the model has without temperature.
-
-        None if the probabilities are not known.
-        """
+    def measure_uncalibrated_error(self) -> float:
+        """Return the calibration error on the test faces that the model has without temperature."""
         probabilities = self.test.predictions.probabilities
-        if probabilities is None:
-            return None
+        assert probabilities is not None
         before = calibration.apply_temperature(probabilities, 1 / self.model.temperature)
         return calibration.measure_calibration_error(before, self.test.predictions.truth)
 

@@ -1,11 +1,8 @@
 """A model card: what users of a model have to know about it, Markdown (Mitchell et al. 2019)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from fer_tune.common.render_template import render_template
 from fer_tune.common.safe_text import pluralize
@@ -55,31 +52,23 @@ def render_model_card(info: RetrainInfo, seed: int | None, trained: "TrainedMode
 
 def describe_weaknesses(test: Evaluation) -> Iterator[str]:
     """Yield a sentence for each weakness that the confusion matrix shows."""
-    classes, scores, confusion = test.classes, test.scores, test.scores.confusion
-    faces, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+    classes, confusion = test.classes, test.scores.confusion
     for share, truth, other in test.find_confusions()[:_MAX_CONFUSIONS]:
         if share >= _CONFUSED_SHARE:
             yield (
                 f"It takes {share:.0%} of the {classes[truth]} faces for {classes[other]} "
-                f"({confusion[truth, other]:,} of {faces[truth]:,})."
+                f"({confusion[truth, other]:,} of {test.by_class[truth].faces:,})."
             )
-    if not predicted.all():
-        yield f"It never predicts {_join_classes(classes, predicted == 0)}."
-    hard = (faces > 0) & (predicted > 0) & (scores.recall < 0.5)
-    if hard.any():
-        names = [
-            f"{name} ({recall:.0%})" for name, recall in zip(classes, scores.recall, strict=True)
-        ]
-        yield f"It recognizes fewer than half of the faces of {_join_classes(names, hard)}."
-    few = faces < _FEW_FACES
-    if few.any():
-        names = [f"{name} ({count})" for name, count in zip(classes, faces, strict=True)]
-        rare = _join_classes(names, few)
-        yield f"The test split has few faces of {rare}: the scores of these classes are uncertain."
-
-
-def _join_classes(names: Sequence[str], mask: NDArray[np.bool_]) -> str:
-    return ", ".join(name for name, selected in zip(names, mask, strict=True) if selected)
+    rows = list(zip(test.by_class[:-1], confusion.sum(axis=0), strict=True))
+    if never := [own.name for own, predicted in rows if not predicted]:
+        yield f"It never predicts {', '.join(never)}."
+    hard = [own for own, predicted in rows if own.faces and predicted and own.recall.value < 0.5]
+    if hard:
+        names = ", ".join(f"{own.name} ({own.recall.value:.0%})" for own in hard)
+        yield f"It recognizes fewer than half of the faces of {names}."
+    if few := [f"{own.name} ({own.faces})" for own, _ in rows if own.faces < _FEW_FACES]:
+        names = ", ".join(few)
+        yield f"The test split has few faces of {names}: the scores of these classes are uncertain."
 
 
 def _describe_gap(best: EpochResult, test: Evaluation) -> str:
