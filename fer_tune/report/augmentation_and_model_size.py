@@ -129,13 +129,12 @@ def _plot_complexity(points: Sequence[ComplexityPoint]) -> Picture:
             for panel, measure in zip(axes, ("score", "gap"), strict=True):
                 values = [(p.parameters / 1e6, getattr(p, measure), p.is_completed) for p in some]
                 plot_trials(panel, values, name, index)
+        axes[0].set_ylabel("validation macro F1")
+        axes[1].set(xlabel="trainable parameters, in millions", ylabel="gap in accuracy")
         axes[1].set_xscale("log")
         axes[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
         axes[1].xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes[1].xaxis.set_minor_locator(NullLocator())
-        axes[0].set_ylabel("validation macro F1")
-        axes[1].set_ylabel("gap in accuracy")
-        axes[1].set_xlabel("trainable parameters, in millions")
         add_legend(axes[0], 3, "augmentation")
 
     sizes = [point.parameters for point in points]

@@ -48,8 +48,7 @@ def plot_confusion_matrix(name: str, evaluation: Evaluation) -> Picture:
             axes[0].text(column, row, text, color=ink, ha="center", va="center", fontsize=6.5)
         axes[0].set_xticks(range(count), names, rotation=45, ha="right")
         axes[0].set_yticks(range(count), names)
-        axes[0].set_xlabel("predicted class")
-        axes[0].set_ylabel("true class")
+        axes[0].set(xlabel="predicted class", ylabel="true class")
         axes[0].grid(False)
         axes[0].tick_params(length=0)
 

@@ -176,8 +176,7 @@ def _plot_by_step(study: ReportedStudy, pairs: Sequence[TrialPair]) -> Picture:
                 marked = [] if pair.problem else [trial.history.index(pair.best[place])]
                 plot_trial(axes[0], trial, markevery=marked, label=plan, **look)
             axes[0].axvline(pair.budget, color="0.4", linestyle=":", linewidth=0.8)
-        axes[0].set_xlabel("training steps")
-        axes[0].set_ylabel(f"validation {format_metric_name(metric)}")
+        axes[0].set(xlabel="training steps", ylabel=f"validation {format_metric_name(metric)}")
         axes[0].set_xlim(left=0)
         if pairs:
             add_legend(axes[0], 4)

@@ -83,12 +83,9 @@ def _plot_reliability(predictions: Predictions) -> Picture:
     def plot_panels(axes: list[Axes]) -> None:
         axes[0].bar(edges, accuracy, 1 / BINS, align="edge", color=PALE)
         axes[0].plot([0, 1], [0, 1], "--", color="black")
-        axes[0].set_ylim(0, 1)
-        axes[0].set_ylabel("accuracy")
+        axes[0].set(ylim=(0, 1), ylabel="accuracy")
         axes[1].bar(edges, bins.faces, 1 / BINS, align="edge", color=PALE)
-        axes[1].set_ylabel("faces")
-        axes[1].set_xlabel("probability of the predicted class")
-        axes[1].set_xlim(0, 1)
+        axes[1].set(xlim=(0, 1), xlabel="probability of the predicted class", ylabel="faces")
 
     alt = "Reliability: accuracy by the probability of the predicted class. " + ", ".join(
         f"{edge:.2f}: {value:.0%}"

@@ -56,8 +56,7 @@ def _plot_curves(study: ReportedStudy, summary: str) -> Picture:
             for trial in trained:
                 _plot_trial_curve(panel, study, trial, metric)
             panel.set_ylabel("gap in accuracy" if metric == "gap" else format_metric_name(metric))
-        axes[1].set_xlabel("epoch")
-        axes[1].set_xlim(left=0.5, right=study.run.epochs + 0.5)
+        axes[1].set(xlabel="epoch", xlim=(0.5, study.run.epochs + 0.5))
         axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
         add_legend(axes[0], 3)
 

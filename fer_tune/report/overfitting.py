@@ -110,8 +110,7 @@ def _plot_score_by_gap(study: ReportedStudy) -> Picture:
             plot_trials(axes[0], points, plan, DATA_PLANS.index(plan))
         _mark_best_and_baseline(study, axes[0])
         _draw_pareto_front(study, axes[0])
-        axes[0].set_xlabel("gap: training minus validation accuracy")
-        axes[0].set_ylabel("validation macro F1")
+        axes[0].set(xlabel="gap: training minus validation accuracy", ylabel="validation macro F1")
         add_legend(axes[0], 3)
 
     counts = ", ".join(f"{len(trials)} {plan}" for plan, trials in study.by_plan.items())

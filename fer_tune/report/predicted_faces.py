@@ -16,7 +16,6 @@ from fer_tune.scoring.predictions import Predictions
 
 MAX_MISTAKES = 24
 _FACES_PER_CLASS, _MAX_FACES = 4, 40
-_BATCH_SIZE = 512
 
 
 def build_face_sheets(
@@ -79,23 +78,14 @@ def predict_validation(
     study: ReportedStudy, validation: Faces, checkpoint_directory: Directory
 ) -> NDArray[np.float64]:
     """Return (N, C) probabilities from the weights of the best trial's best epoch."""
-    import torch
-
-    from fer_tune.model import FerNet, scale_pixels
+    from fer_tune.model import FaceClassifier, FerNet
     from fer_tune.trial import checkpoint
     from fer_tune.trial.device import pick_device, use_autocast
-    from fer_tune.trial.training_loop import DeviceData
 
-    device = pick_device(0)  # trials of a study may fill the GPU
-    model = FerNet(study.best.record.config, len(study.classes))
-    checkpoint.load_best_weights(model, checkpoint_directory)
-    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    model = model.fuse_for_evaluation()
-    batches = torch.split(DeviceData.from_faces(validation, device).images, _BATCH_SIZE)
-    with torch.inference_mode(), use_autocast(device):
-        logits = torch.cat([model(scale_pixels(images)).float() for images in batches])
-    probabilities: NDArray[np.float64] = logits.double().softmax(dim=1).cpu().numpy()
-    return probabilities
+    network = FerNet(study.best.record.config, len(study.classes))
+    checkpoint.load_best_weights(network, checkpoint_directory)
+    with use_autocast(pick_device(0)):  # trials of a study may fill the GPU
+        return FaceClassifier([network]).predict_probabilities(validation.images)
 
 
 def _encode_png(

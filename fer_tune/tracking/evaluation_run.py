@@ -40,11 +40,9 @@ def count_test_evaluations(store: Store, faces_hash: str) -> int:
 
     Raises UserError if the store fails.
     """
-    same = (
-        f"tags.`{tags.EVALUATED_SPLIT}` = 'test' AND tags.`{tags.EVALUATED_FACES}` = '{faces_hash}'"
-    )
+    same = {tags.EVALUATED_SPLIT: "test", tags.EVALUATED_FACES: faces_hash}
     with store.explain_errors():
-        return sum(run.info.status == "FINISHED" for run in store.search_runs(same))
+        return sum(run.info.status == "FINISHED" for run in store.find_runs(same))
 
 
 def log_evaluation(

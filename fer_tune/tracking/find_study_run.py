@@ -1,6 +1,7 @@
 """The parent runs of studies in MLflow, by name; also those that were deleted there."""
 
 import difflib
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from fer_tune.tracking import tags
@@ -23,17 +24,38 @@ def list_study_runs(store: Store, *, deleted: bool = False) -> "list[Run]":
 
     deleted: only those that were deleted in MLflow, but not by `delete_parent_runs`.
     """
-    runs = store.search_runs(f"tags.`{tags.METRIC}` != ''", deleted=deleted)
+    runs = store.find_runs({tags.METRIC: ""}, deleted=deleted)
     return [run for run in runs if not (deleted and tags.REMOVED in run.data.tags)]
+
+
+def list_parent_runs(store: Store, name: str, *, deleted: bool = False) -> "list[Run]":
+    """Return those of `list_study_runs` that belong to the study called `name`.
+
+    There are several if a study was cut off when it began.
+    """
+    # Compared in Python, because no quoting in MLflow's filters allows every name.
+    runs = list_study_runs(store, deleted=deleted)
+    return [run for run in runs if run.data.tags.get(tags.STUDY) == name]
 
 
 def find_parent_run(store: Store, name: str, *, deleted: bool = False) -> "Run | None":
     """Return the parent run of the study called `name`; one that was deleted in MLflow if asked."""
-    # Compared in Python, because no quoting in MLflow's filters allows every name.
-    runs = list_study_runs(store, deleted=deleted)
-    runs = [run for run in runs if run.data.tags.get(tags.STUDY) == name]
+    runs = list_parent_runs(store, name, deleted=deleted)
     # A run without parameters was cut off when it began.
     return max(runs, key=lambda run: len(run.data.params), default=None)
+
+
+def list_nested_runs(
+    store: Store, tag: str, *, deleted: bool | None = False
+) -> "dict[str, list[Run]]":
+    """Return the runs with a tag by the ID of the run in which they are nested.
+
+    deleted: see `Store.search_runs`.
+    """
+    runs: dict[str, list[Run]] = defaultdict(list)
+    for run in store.find_runs({tag: ""}, deleted=deleted):
+        runs[run.data.tags.get(tags.PARENT, "")].append(run)
+    return runs
 
 
 def explain_missing_study(store: Store, name: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fer_tune.events import STATUS_WORDS
 from fer_tune.tracking import tags
 from fer_tune.tracking.choose_trial import find_best_run
-from fer_tune.tracking.find_study_run import list_study_runs
+from fer_tune.tracking.find_study_run import list_nested_runs, list_study_runs
 from fer_tune.tracking.mlflow_metric_names import to_best_name
 from fer_tune.tracking.queries import explain_run_errors, read_ending
 from fer_tune.tracking.store import Store
@@ -51,12 +51,8 @@ def list_studies(store: Store) -> list[ListedStudy]:
 
     Raises UserError for a run that something else has changed.
     """
-    trials: dict[str, list[Run]] = {}
-    for run in store.search_runs(f"tags.`{tags.TRIAL}` != ''"):
-        trials.setdefault(run.data.tags.get(tags.PARENT, ""), []).append(run)
-    studies = [
-        _to_listed_study(run, trials.get(run.info.run_id, ())) for run in list_study_runs(store)
-    ]
+    trials = list_nested_runs(store, tags.TRIAL)
+    studies = [_to_listed_study(run, trials[run.info.run_id]) for run in list_study_runs(store)]
     deleted = list_study_runs(store, deleted=True)
     return studies + [_to_listed_study(run, (), status="deleted") for run in deleted]
 

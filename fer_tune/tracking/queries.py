@@ -145,7 +145,7 @@ def find_trial(store: Store, study: StudyRun, number: int) -> TrialRun:
 
 def find_start_time(store: Store, study: StudyRun) -> int | None:
     """Return when trial 0 began, in milliseconds since 1970; None before it began."""
-    runs = store.search_runs(f"{_filter_children(study.run_id)} AND tags.`{tags.TRIAL}` = '0'")
+    runs = store.find_runs({tags.PARENT: study.run_id, tags.TRIAL: "0"})
     return next((run.info.start_time for run in runs), None)
 
 
@@ -177,7 +177,7 @@ def list_trial_runs(store: Store, parent_id: str) -> "list[Run]":
 
     Raises UserError for a run whose number or last epoch is no number.
     """
-    runs = list(store.search_runs(f"{_filter_children(parent_id)} AND tags.`{tags.TRIAL}` != ''"))
+    runs = store.find_runs({tags.PARENT: parent_id, tags.TRIAL: ""})
     for run in runs:
         with explain_run_errors(run):
             int(run.data.tags[tags.TRIAL]), int(run.data.metrics.get(tags.EPOCH, 0))
@@ -194,10 +194,6 @@ def explain_run_errors(run: "Run") -> Iterator[None]:
             f"run {run.info.run_id} ({run.info.run_name}) is not as a study leaves it "
             f"({summarize_error(error)}); was it changed?"
         ) from error
-
-
-def _filter_children(parent_id: str) -> str:
-    return f"tags.`{tags.PARENT}` = '{parent_id}'"
 
 
 def parse_config(params: Mapping[str, str]) -> "TrialConfig":

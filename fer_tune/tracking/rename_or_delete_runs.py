@@ -1,6 +1,7 @@
 """Renames and deletes what MLflow has of a study: its runs, their artifacts, its retrainings."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tune.tracking import tags
-from fer_tune.tracking.find_study_run import list_study_runs
+from fer_tune.tracking.find_study_run import list_nested_runs, list_parent_runs
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.ui_view_and_links import VIEW_TAG_PREFIX
 
@@ -69,40 +70,28 @@ class StudyRuns:
 
 def find_study_runs(store: Store, name: str) -> StudyRuns:
     """Return the runs of the study; of one that was deleted in MLflow if there is no other."""
-    active, deleted = (
-        [run for run in list_study_runs(store, deleted=each) if run.data.tags[tags.STUDY] == name]
-        for each in (False, True)
-    )
-    parents = active or deleted[-1:]
-    ids = {run.info.run_id for run in parents}
-    trials = [run for each in ids for run in _search_all(store, tags.PARENT, each)]
-    origins = ids | {run.info.run_id for run in trials}
-    retrainings: dict[str, list[Run]] = {}
-    retrained = _search_all(store, tags.RETRAINED_RUN) if parents else []
-    for run in sorted(retrained, key=lambda run: tags.PARENT in run.data.tags):
-        if run.data.tags[tags.RETRAINED_RUN] in origins:
-            key = run.data.tags.get(tags.PARENT, run.info.run_id)
-            retrainings.setdefault(key, []).append(run)
-    evaluations: dict[str, list[Run]] = {}
-    for run in _search_all(store, tags.EVALUATED_MODEL) if retrainings else ():
-        evaluations.setdefault(run.data.tags.get(tags.PARENT, ""), []).append(run)
-    versions = _find_versions(store)
-    return StudyRuns(parents, trials, list(retrainings.values()), evaluations, versions)
-
-
-def _search_all(store: Store, tag: str, value: str = "") -> "list[Run]":
-    """Return the runs with this tag, and any value if none is given; also deleted ones."""
-    query = f"tags.`{tag}` = '{value}'" if value else f"tags.`{tag}` != ''"
-    return [run for each in (False, True) for run in store.search_runs(query, deleted=each)]
+    parents = list_parent_runs(store, name) or list_parent_runs(store, name, deleted=True)[-1:]
+    ids = [run.info.run_id for run in parents]
+    nested = list_nested_runs(store, tags.TRIAL, deleted=None)
+    trials = [run for each in ids for run in nested[each]]
+    origins = {*ids, *(run.info.run_id for run in trials)}
+    seeds = list_nested_runs(store, tags.RETRAINED_RUN, deleted=None)
+    retrainings = [
+        [run, *seeds[run.info.run_id]]
+        for run in seeds[""]
+        if run.data.tags[tags.RETRAINED_RUN] in origins
+    ]
+    evaluations = list_nested_runs(store, tags.EVALUATED_MODEL, deleted=None)
+    return StudyRuns(parents, trials, retrainings, evaluations, _find_versions(store))
 
 
 def _find_versions(store: Store) -> "dict[str, list[ModelVersion]]":
     client, token = store.create_client(), None
-    versions: dict[str, list[ModelVersion]] = {}
+    versions: dict[str, list[ModelVersion]] = defaultdict(list)
     while token != "":
         page = client.search_model_versions(page_token=token)
         for version in page:
-            versions.setdefault(version.run_id or "", []).append(version)
+            versions[version.run_id or ""].append(version)
         token = page.token or ""
     return versions
 

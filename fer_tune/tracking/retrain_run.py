@@ -185,9 +185,7 @@ def _to_params(info: RetrainInfo) -> dict[str, object]:
 
 def _search_runs(store: Store, match_tags: Mapping[str, str]) -> "list[Run]":
     """Return the runs with all of these tags, oldest first."""
-    in_store = {name: value for name, value in match_tags.items() if name != tags.TTA}
-    conditions = (f"tags.`{name}` = '{value}'" for name, value in in_store.items())
-    runs = store.search_runs(" AND ".join(conditions))
+    runs = store.find_runs({name: value for name, value in match_tags.items() if name != tags.TTA})
     # Runs of earlier versions have no such tag, and MLflow cannot search for that.
     tta = match_tags.get(tags.TTA)
     return [run for run in runs if tta in (None, run.data.tags.get(tags.TTA, "none"))]

@@ -74,15 +74,29 @@ class Store:
             line = f"{problem or f'tracking store {self}'}: {summarize_error(error)}"
             raise UserError(f"{line}{advice and '; '}{advice}") from error
 
-    def search_runs(self, filter_string: str, *, deleted: bool = False) -> Iterator["Run"]:
+    def find_runs(self, marks: Mapping[str, str], *, deleted: bool | None = False) -> "list[Run]":
+        """Return the runs of the experiment with these tags, oldest first.
+
+        marks: values of tags by name; an empty value stands for any.
+        deleted: see `search_runs`.
+        """
+        conditions = (
+            f"tags.`{name}` = '{value}'" if value else f"tags.`{name}` != ''"
+            for name, value in marks.items()
+        )
+        return list(self.search_runs(" AND ".join(conditions), deleted=deleted))
+
+    def search_runs(self, filter_string: str, *, deleted: bool | None = False) -> Iterator["Run"]:
         """Yield the runs of the experiment that MLflow's filter selects, oldest first.
 
-        deleted: only those that were deleted in MLflow, which keeps them for a while.
+        deleted: only those that were deleted in MLflow, which keeps them for a while. None for all.
         """
         from mlflow.entities import ViewType
 
         client, ids, order = self.create_client(), [self.experiment_id], [_OLDEST_FIRST]
-        view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
+        view = ViewType.ALL
+        if deleted is not None:
+            view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
         token: str | None = ""
         while token is not None:
             page = client.search_runs(

@@ -69,9 +69,10 @@ def find_tested_retraining(
 
     One of another trial than the baseline comes first, since each retraining may train it too.
     """
-    marks = f"tags.`{tags.RETRAINED_EPOCHS}` != '' AND attributes.status = 'FINISHED'"
     runs = [
-        run for run in store.search_runs(marks) if run.data.tags.get(tags.RETRAINED_STUDY) == study
+        run
+        for run in store.find_runs({tags.RETRAINED_EPOCHS: ""})
+        if run.info.status == "FINISHED" and run.data.tags.get(tags.RETRAINED_STUDY) == study
     ]
     runs.sort(key=lambda run: (run.data.tags[tags.RETRAINED_TRIAL] != "0", run.info.end_time or 0))
     for run in reversed(runs):
@@ -85,8 +86,8 @@ def _load_models(store: Store, parent_id: str, classes: tuple[str, ...]) -> list
     from mlflow.exceptions import MlflowException
 
     client, models = store.create_client(), []
-    nested = f"tags.`{tags.PARENT}` = '{parent_id}' AND attributes.status = 'FINISHED'"
-    for run in store.search_runs(nested):
+    nested = store.find_runs({tags.PARENT: parent_id})
+    for run in (each for each in nested if each.info.status == "FINISHED"):
         marks, run_id = run.data.tags, run.info.run_id
         name = f"seed {marks.get(tags.SEED)}"
         if networks := marks.get(tags.ENSEMBLE):
