@@ -17,9 +17,9 @@ from fer_tune.search.study_store import format_store_address
 from fer_tune.study.records.event_log import read_trials
 from fer_tune.study.records.settings import SINGLE_TRAINING, StudySettings, read_settings
 from fer_tune.study.records.study_storage import StudyStorage
-from fer_tune.study.records.trial_record import BASELINE_TRIAL, format_trial_label
+from fer_tune.study.records.trial_record import BASELINE_TRIAL, build_trial_started
 from fer_tune.train.read_configuration import build_space
-from fer_tune.trial_config import BASELINE, TrialConfig, count_steps_per_epoch, derive_trial_seed
+from fer_tune.trial_config import BASELINE, TrialConfig, derive_trial_seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,19 +79,8 @@ def make_plan(
         train=draw_stratified_sample(splits.train, size, seed),
         protocol=f"{splits.protocol} {describe_sample(len(splits.train), size)}".rstrip(),
     )
-    point = {
-        name: value
-        for name, value in config.model_dump().items()
-        if name in settings.space.parameters
-    }
     faces = count_epoch_faces(config.data_plan, sample.train.labels)
-    started = TrialStarted(
-        number=number,
-        name=format_trial_label(number, point),
-        config=config,
-        faces_per_epoch=faces,
-        steps_per_epoch=count_steps_per_epoch(faces, config),
-    )
+    started = build_trial_started(number, config, settings.space, faces)
     return TrainingPlan(settings, storage, sample, started, args.seeds)
 
 

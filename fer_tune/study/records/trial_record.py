@@ -6,7 +6,8 @@ from itertools import islice
 
 from fer_tune.events import RESUMABLE_ENDINGS, Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult, find_best_epoch
-from fer_tune.trial_config import BASELINE, TrialConfig
+from fer_tune.study.search_space.space import SearchSpace
+from fer_tune.trial_config import BASELINE, TrialConfig, count_steps_per_epoch
 
 # The first trial of every study: the paper's configuration.
 BASELINE_TRIAL = 0
@@ -75,6 +76,24 @@ class TrialRecord:
     def find_best_epoch(self, metric: str) -> EpochResult | None:
         """Return the epoch with the best value of the metric, the trial's score."""
         return find_best_epoch(self.history, metric)
+
+
+def build_trial_started(
+    number: int, config: TrialConfig, space: SearchSpace, faces: int | None
+) -> TrialStarted:
+    """Return the start of a trial.
+
+    faces: faces of an epoch; None if they are not known.
+    """
+    point = space.extract_point(config.model_dump())
+    return TrialStarted(
+        number=number,
+        name=format_trial_label(number, point),
+        config=config,
+        absent=tuple(name for name in space.parameters if name not in point),
+        faces_per_epoch=faces,
+        steps_per_epoch=count_steps_per_epoch(faces, config) if faces else None,
+    )
 
 
 def format_trial_label(number: int, point: Mapping[str, object]) -> str:

@@ -14,11 +14,11 @@ from fer_tune import events
 from fer_tune.common.errors import UserError
 from fer_tune.data.resampling import DataPlan
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.records.trial_record import format_trial_label
+from fer_tune.study.records.trial_record import build_trial_started
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.trainable import RestoreOutcome
-from fer_tune.trial_config import TrialConfig, count_steps_per_epoch
+from fer_tune.trial_config import TrialConfig
 
 MAX_RETRIES = 3  # of a trial whose worker died
 
@@ -63,15 +63,8 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         self._workers[number] = trial.temporary_state.ray_actor
         self._reported.setdefault(number, 0)
         self._starting.add(number)
-        point = self._space.extract_point(config.model_dump())
-        absent = tuple(name for name in self._space.parameters if name not in point)
-        name = format_trial_label(number, point)
-        started = events.TrialStarted(number=number, name=name, config=config, absent=absent)
-        if faces := self._faces_by_plan.get(config.data_plan):
-            steps = count_steps_per_epoch(faces, config)
-            sizes = {"faces_per_epoch": faces, "steps_per_epoch": steps}
-            started = started.model_copy(update=sizes)
-        self._notify_observers(started)
+        faces = self._faces_by_plan.get(config.data_plan)
+        self._notify_observers(build_trial_started(number, config, self._space, faces))
 
     def on_trial_result(self, *, trial: Any, result: dict[str, Any], **info: Any) -> None:
         number = trial.config["number"]
