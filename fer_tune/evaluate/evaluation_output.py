@@ -33,10 +33,13 @@ def print_evaluation(console: Console, evaluation: Evaluation) -> None:
         console.print(build_borderless_table(["", *classes], counts))
     mistakes = _list_mistakes(evaluation, _SHOWN_MISTAKES)
     console.print("\nThe most confident mistakes:" if mistakes else "\nNo mistakes.")
-    shown = [[each["face"], each["truth"], each["predicted"], each["shown"]] for each in mistakes]
-    if shown:
+    if mistakes:
         headers = ["face", "true class", "predicted", "probability"]
-        console.print(build_borderless_table(headers, shown))
+        rows = [
+            [each["face"], each["truth"], each["predicted"], f"{each['probability']:.2f}"]
+            for each in mistakes
+        ]
+        console.print(build_borderless_table(headers, rows))
 
 
 def to_json(
@@ -56,10 +59,7 @@ def to_json(
         **_summarize(evaluation),
         "trained_on": evaluation.duplicates,
         "without_duplicates": others and _summarize(others),
-        "mistakes": [
-            {key: value for key, value in each.items() if key != "shown"}
-            for each in _list_mistakes(evaluation, len(evaluation.predictions.truth))
-        ],
+        "mistakes": _list_mistakes(evaluation, len(evaluation.predictions.truth)),
         "predictions": predictions and _summarize(predictions),
         "comparison": comparison and {**comparison._asdict(), "verdict": comparison.verdict},
     }
@@ -98,7 +98,6 @@ def _list_mistakes(evaluation: Evaluation, limit: int) -> Sequence[dict[str, Any
             "truth": classes[predictions.truth[index]],
             "predicted": classes[predictions.predicted[index]],
             "probability": round(float(predictions.probability[index]), 6),
-            "shown": f"{predictions.probability[index]:.2f}",
         }
         for index in evaluation.find_worst_mistakes(limit)
     ]

@@ -51,16 +51,21 @@ def format_json(
     at_least: float = 0,
 ) -> str:
     """Return one JSON object: the model's URI, the faces in order, the files not read."""
-    rounded = probabilities.round(6)
     expressions = name_expressions(probabilities, at_least)
-    rows = zip(faces, expressions, rounded.to_dict("records"), strict=True)
-    lines = []
-    for face, name, row in rows:
-        origin = {"file": face.file, "taken": face.origin, "box": face.box and face.box._asdict()}
-        lines.append({**origin, "expression": name, "probabilities": row})
-    body = ",\n".join(f"  {json.dumps(line)}" for line in lines)
-    head, tail = json.dumps(model), json.dumps([file._asdict() for file in unreadable])
-    return f'{{"model": {head},\n"faces": [\n{body}\n],\n"unread": {tail}}}\n'
+    listed = [
+        {
+            "file": face.file,
+            "taken": face.origin,
+            "box": face.box and face.box._asdict(),
+            "expression": name,
+            "probabilities": row,
+        }
+        for face, name, row in zip(
+            faces, expressions, probabilities.round(6).to_dict("records"), strict=True
+        )
+    ]
+    content = {"model": model, "faces": listed, "unread": [file._asdict() for file in unreadable]}
+    return json.dumps(content, indent=2) + "\n"
 
 
 def format_csv(faces: Sequence[PhotoFace], probabilities: "DataFrame", at_least: float = 0) -> str:
