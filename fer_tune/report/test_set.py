@@ -7,7 +7,7 @@ from fer_tune.data.faces import Splits
 from fer_tune.report.evaluation_section import build_evaluation_section
 from fer_tune.report.section import Section, Table
 from fer_tune.tracking.study_and_retrain_info import select_training_faces
-from fer_tune.tracking.tested_retraining import COMPARED_MODELS, TestedModel, TestedRetraining
+from fer_tune.tracking.tested_retraining import COMPARED_MODELS, TestedRetraining
 
 TITLE = "On the test set"
 _COLUMNS = {
@@ -47,15 +47,10 @@ def build_test_section(tested: TestedRetraining, splits: Splits | None) -> Secti
 
 
 def _build_model_table(tested: TestedRetraining) -> Table:
-    rows = [[_name_model(model, tested), *_format_metrics(model)] for model in tested.models]
+    rows = []
+    for model in tested.models:
+        is_registered = model is tested.registered and model.version
+        values = (model.metrics.get(metric) for metric in _COLUMNS.values())
+        cells = ("-" if value is None else f"{value:.3f}" for value in values)
+        rows.append([f"{model.name} (registered)" if is_registered else model.name, *cells])
     return Table(["model", *_COLUMNS], rows)
-
-
-def _name_model(model: TestedModel, tested: TestedRetraining) -> str:
-    is_registered = model is tested.registered and model.version
-    return f"{model.name} (registered)" if is_registered else model.name
-
-
-def _format_metrics(model: TestedModel) -> list[str]:
-    values = (model.metrics.get(metric) for metric in _COLUMNS.values())
-    return ["-" if value is None else f"{value:.3f}" for value in values]

@@ -6,6 +6,8 @@ from dataclasses import replace
 from rich.console import Console
 
 from fer_tune.common import cli
+from fer_tune.common.console import show_step
+from fer_tune.common.errors import UserError
 from fer_tune.common.lock import hold_lock
 from fer_tune.common.safe_text import pluralize
 from fer_tune.model import FerNet, count_parameters
@@ -14,12 +16,43 @@ from fer_tune.retrain.build_ensemble import load_or_build_ensemble
 from fer_tune.retrain.promote import RetrainResult, compare_and_register
 from fer_tune.retrain.train_seeds import RetrainSpec, load_or_train_baseline, load_or_train_seed
 from fer_tune.retrain.training_options import check_training_options
+from fer_tune.scoring.metrics import list_metric_names
+from fer_tune.study.records.study_storage import open_storage
 from fer_tune.terminal import formatting
+from fer_tune.tracking.choose_trial import choose_trial
 from fer_tune.tracking.models.log_model import CARD_FILE
+from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.retrain_run import open_retrain_run
-from fer_tune.tracking.store import Store
+from fer_tune.tracking.store import Store, open_store
+from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 from fer_tune.tracking.ui_view_and_links import build_run_url
 from fer_tune.trial_config import BASELINE
+
+
+def retrain_trial(console: Console, args: Namespace, command: str) -> None:
+    """Train a trial of a study again, test its models and register the best one.
+
+    args: the parsed command line of `retrain`.
+    command: the command line, for the records.
+    Raises UserError for a mistake in the options.
+    """
+    storage = open_storage(args.storage)
+    with storage.suggest_resume(args.study):
+        with show_step(console, "connecting to MLflow"):
+            store = open_store(args.tracking_uri, create=False)
+        study = find_study(store, args.study)
+        trial = choose_trial(store, study, args.trial)
+    with show_step(console, "reading the faces"):
+        splits = study.load_splits(args.data)
+    if study.metric not in list_metric_names(splits.classes):
+        raise UserError(f"study {study.name}: no metric is called {study.metric}; was it changed?")
+    info = RetrainInfo(study, trial, args.epochs or study.epochs, splits, command)
+    try:
+        run_retraining(console, store, RetrainSpec(info, storage, args.seeds), args)
+    except KeyboardInterrupt:
+        hint = f"Stopped. The same command continues after the last epoch: {command}"
+        console.print(hint, soft_wrap=True)
+        raise
 
 
 def run_retraining(console: Console, store: Store, spec: RetrainSpec, args: Namespace) -> None:
