@@ -21,7 +21,7 @@ from fer_tune.data.formats.table_columns import TableColumns
 
 _MAX_LINE_LENGTH = 1 << 20  # characters; a face has 9,216 at most
 _SEPARATORS = ",;\t|"
-_MAX_TOP_LINES = 20  # above the header
+_SEPARATOR_LINE = "sep="  # the start of Excel's own first line
 _BLANK = " \t\r\n\0,;|\"'"
 
 
@@ -68,31 +68,25 @@ def _build_columns_error(top: list[tuple[int, list[str]]], name: str) -> UserErr
     return UserError(f"{name}, row 1: no {missing}; found {found}; {advice}")
 
 
+def _find_separator(head: str) -> str:
+    for line in (line.strip(_BLANK) for line in head.splitlines()):
+        marks = [mark for mark in _SEPARATORS if mark in line]
+        if marks and not line.startswith(_SEPARATOR_LINE):
+            return max(marks, key=line.count)
+    return " "
+
+
 def _read_rows(lines: Iterable[str], separator: str, name: str) -> _Rows:
     number = 0
     try:
         for row in csv.reader(lines, delimiter=separator, skipinitialspace=True):
             number += 1
-            if any(value.strip(_BLANK) for value in row):
+            has_values = any(value.strip(_BLANK) for value in row)
+            if has_values and not row[0].startswith(_SEPARATOR_LINE):
                 yield number, row
     except csv.Error:
         problem = "not a CSV of faces; is a quotation mark not closed?"
         raise UserError(f"{name}, row {number + 1}: {problem}") from None
-
-
-def _begin_table(text: io.TextIOWrapper, name: str) -> tuple[TableColumns | None, _Rows]:
-    lines, top, separator = _read_lines(text, name), list[str](), " "
-    for line in islice(lines, _MAX_TOP_LINES):
-        # The first line of Excel may name the separator.
-        top.append("\n" if line.strip(_BLANK).startswith("sep=") else line)
-        if marks := [mark for mark in _SEPARATORS if mark in top[-1].strip(_BLANK)]:
-            separator = max(marks, key=line.count)
-            break
-    rows = _read_rows(chain(top, lines), separator, name)
-    first = next(rows, (1, list[str]()))
-    if columns := table_columns.find_columns(first[1]):
-        return columns, rows
-    return table_columns.derive_columns(first[1]), chain([first], rows)
 
 
 def _read_lines(text: io.TextIOWrapper, name: str) -> Iterator[str]:
@@ -116,7 +110,13 @@ def _open_table(file: OpenableFile) -> Iterator[tuple[TableColumns | None, _Rows
             file.open() as binary,
             io.TextIOWrapper(binary, encoding=encoding, errors="replace", newline="") as text,
         ):
-            yield _begin_table(text, name)
+            separator = _find_separator(head.decode(encoding, "replace"))
+            rows = _read_rows(_read_lines(text, name), separator, name)
+            number, first = next(rows, (1, []))
+            if columns := table_columns.find_columns(first):
+                yield columns, rows
+            else:
+                yield table_columns.derive_columns(first), chain([(number, first)], rows)
     except READ_ERRORS as error:
         raise UserError(f"{name} cannot be read: {error}") from None
     finally:

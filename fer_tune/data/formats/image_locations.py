@@ -58,7 +58,7 @@ def parse_folders(
     for path in paths:
         examples.setdefault(path.parts[:-1], path)
     splits = _find_splits(examples)
-    depths = _find_emotions(examples, splits, class_names) or _find_own_classes(examples, splits)
+    depths = _find_class_depths(examples, splits, class_names)
     for folder, path in examples.items():
         if folder not in depths:
             raise UserError(f"{source}: {path} is in no class folder; {ADVICE}")
@@ -99,48 +99,31 @@ def _find_splits(folders: Iterable[Folder]) -> dict[Folder, SplitName]:
     return found
 
 
-def _find_emotions(
+def _find_class_depths(
     folders: Iterable[Folder], splits: _Splits, class_names: Collection[str]
 ) -> dict[Folder, int]:
-    """Return the depth of the class: of the innermost emotion, or of a class beside emotions."""
-
-    def is_known(name: str) -> bool:
-        return bool(match_emotion(name)) or normalize_label(name).casefold() in class_names
+    """Return the depth of the folder of the class in each folder that has one."""
 
     def locate(folder: Folder, depth: int) -> Folder:
         # train/happy and test/happy are the same place.
         return tuple("" if folder[: i + 1] in splits else folder[i] for i in range(depth))
 
-    depths = {
-        folder: max(i for i, name in enumerate(folder) if is_known(name))
-        for folder in folders
-        if any(map(is_known, folder))
-    }
+    depths: dict[Folder, int] = {}
+    for folder in folders:
+        for depth, name in enumerate(folder):
+            if match_emotion(name) or normalize_label(name).casefold() in class_names:
+                depths[folder] = depth  # the innermost
     places = {locate(folder, depth) for folder, depth in depths.items()}
     for folder in folders:
-        own = [i for i in _list_telling_depths(folder, splits) if locate(folder, i) in places]
-        if folder not in depths and own:
-            depths[folder] = own[-1]
-    return depths
-
-
-def _find_own_classes(folders: Iterable[Folder], splits: _Splits) -> dict[Folder, int]:
-    """Return the depth of the class: the first below the split, or the innermost without one."""
-    depths = {}
-    for folder in folders:
-        split = max((i for i in range(len(folder)) if folder[: i + 1] in splits), default=None)
-        own = _list_telling_depths(folder, splits)
-        if split is not None:
-            own = [depth for depth in own if depth > split][:1]
+        ends = [i for i in range(len(folder)) if folder[: i + 1] in splits]
+        own = [i for i, name in enumerate(folder) if i not in ends and not is_filler(name)]
+        if places:  # a class beside emotions
+            own = [i for i in own if locate(folder, i) in places]
+        elif ends:
+            own = [i for i in own if i > ends[-1]][:1]
         if own:
-            depths[folder] = own[-1]
+            depths.setdefault(folder, own[-1])
     return depths
-
-
-def _list_telling_depths(folder: Folder, splits: _Splits) -> list[int]:
-    """Return the depths of the names that are neither splits nor of neutral meaning."""
-    names = enumerate(folder)
-    return [i for i, name in names if folder[: i + 1] not in splits and not is_filler(name)]
 
 
 def _parse_folder(folder: Folder, depth: int, splits: _Splits) -> FolderMeaning:
