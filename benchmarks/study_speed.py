@@ -12,7 +12,7 @@ from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import run_and_time
 from fer_tune.data.resampling import apply_data_plan
 from fer_tune.events import TrialEnded, TrialStarted
-from fer_tune.study.records.event_log import build_trials, read_events, read_trials
+from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.search_space.parameters import Point
 from fer_tune.trial_config import TrialConfig
@@ -234,5 +234,5 @@ def measure_wall_and_training(folder: Path) -> tuple[float, float]:
     events = list(read_events(folder))
     began = min(event.time for event in events if isinstance(event, TrialStarted))
     ended = max(event.time for event in events if isinstance(event, TrialEnded))
-    training = sum(result.seconds for trial in build_trials(events) for result in trial.history)
+    training = sum(result.seconds for trial in read_trials(folder) for result in trial.history)
     return (ended - began) / 1000, training / CONCURRENT

@@ -25,6 +25,7 @@ from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner, checkpoint_directory
 from fer_tune.study.records.event_log import EventLog, EventLogReader
 from fer_tune.study.records.settings import StudySettings, write_settings
+from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import ResourceRequest, allocate_resources, detect_machine
@@ -138,18 +139,17 @@ def run_empty_study(
     settings = _make_settings(f"overhead-{trials}-{epochs}-{time.time_ns()}", trials, epochs, space)
     resources = allocate_resources([detect_machine()], trials, ResourceRequest())
     context = RunResources.on_this_machine(write_settings(folder, settings), resources)
-    monitor = TrialEndObserver()
+    monitor, records = TrialEndObserver(), TrialRecords(metric=settings.metric)
     with (
         Path(os.devnull).open("w") as devnull,
         BackgroundWriter(
             store, _make_study_info(settings), EventLogReader(context.local_dir)
         ) as writer,
         closing(EventLog(context.local_dir)) as event_log,
-        LiveTable(Console(file=devnull), settings) as table,
+        LiveTable(Console(file=devnull), settings, records) as table,
     ):
-        table.start_clock()
-        pruner = CheckpointPruner(context.shared_dir, settings.metric)
-        observers: list[Observer] = [event_log, writer, table, pruner, monitor]
+        pruner = CheckpointPruner(context.shared_dir, records, settings.metric)
+        observers: list[Observer] = [event_log, writer, records, table, pruner, monitor]
         run_study(settings, {}, context, observers, train_nothing)
         study = time.monotonic() - monitor.start_time
         missing = writer.close("finished")

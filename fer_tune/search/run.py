@@ -22,7 +22,7 @@ from fer_tune.study.optuna_export import export_optuna_study
 from fer_tune.study.ranking import format_pareto_front_csv, score_trials
 from fer_tune.study.records import event_log, settings
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner
-from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.records.trial_record import TrialRecord, TrialRecords
 from fer_tune.study.tune.cluster_watch import watch_cluster
 from fer_tune.study.tune.shared_data import StudyData, build_data_by_plan
 from fer_tune.terminal import study_summary
@@ -85,10 +85,10 @@ def run_search(console: Console, plan: SearchPlan) -> None:
 def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
     with show_step(console, "preparing the training faces"):
         faces = build_data_by_plan(plan.splits, plan.settings)
-    trials: Sequence[TrialRecord] = ()
+    records = TrialRecords(metric=plan.settings.metric)
     if plan.is_resumed:
-        trials = event_log.read_checked_trials(plan.folder, plan.settings)
-    needs_ray = not _is_study_done(trials, plan)
+        records = event_log.read_checked_trials(plan.folder, plan.settings)
+    needs_ray = not _is_study_done(trials := records.to_list(), plan)
     with (
         _lock_study(console, plan),
         open_store_and_ray(console, plan, with_ray=needs_ray) as (store, machines),
@@ -96,7 +96,7 @@ def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
         context = make_run_resources(console, plan, machines, faces) if needs_ray else None
         with _open_writer(plan, store) as writer:
             if context:
-                trials = _run_trials(console, plan, faces, context, writer)
+                trials = _run_trials(console, plan, faces, context, records, writer)
             export_warning = export_optuna_study(plan.folder, plan.settings, trials)
             is_done = _is_study_done(trials, plan)
             tracking_warning = writer.close(
@@ -154,23 +154,22 @@ def _run_trials(
     plan: SearchPlan,
     faces: StudyData,
     context: "RunResources",
+    records: TrialRecords,
     writer: BackgroundWriter,
-) -> Sequence[TrialRecord]:
+) -> list[TrialRecord]:
     from fer_tune.study.tune.tuner import run_study
 
     metric, max_gap = plan.settings.metric, plan.settings.space.max_gap
-    pruner = CheckpointPruner(context.shared_dir, metric, max_gap)
+    pruner = CheckpointPruner(context.shared_dir, records, metric, max_gap)
+    for event in event_log.read_events(plan.folder):
+        pruner.on_event(event)
+    bucket_logs = plan.storage.open_bucket_logs(plan.settings.name)
     with (
         closing(event_log.EventLog(plan.folder)) as log,
-        LiveTable(console, plan.settings, plan.time_budget) as table,
+        LiveTable(console, plan.settings, records, plan.time_budget) as table,
         watch_cluster(plan.ray_address, partial(_end_without_cluster, plan, table, writer)),
     ):
-        for event in event_log.read_events(plan.folder):
-            table.on_event(event)
-            pruner.on_event(event)
-        table.start_clock()
-        bucket_logs = plan.storage.open_bucket_logs(plan.settings.name)
-        observers: list[Observer] = [log, *bucket_logs, writer, pruner, table]
+        observers: list[Observer] = [log, *bucket_logs, writer, records, pruner, table]
         try:
             return run_study(plan.settings, faces, context, observers)
         except UserError as error:

@@ -1,11 +1,11 @@
 """The end of a study in the terminal: its best trials, its cost, and the next commands."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.table import Table
 
+from fer_tune.common.fitted_table import FittedTable
 from fer_tune.common.safe_text import pluralize
 from fer_tune.events import STATUS_WORDS
 from fer_tune.scoring.evaluation import Evaluation
@@ -23,29 +23,38 @@ from fer_tune.terminal.formatting import (
 )
 
 SUMMARY_METRICS = ("val/macro_f1", "val/accuracy", "gap")
+MAX_ROWS = 10  # of the best trials
 
 
-def build_leaderboard(
-    trials: Sequence[TrialRecord], metric: str, space: SearchSpace, rows: int = 10
-) -> Table:
-    """Return a table of the best trials: scores at the best epoch, and the varied parameters."""
+def build_trials_table(
+    trials: Iterable[TrialRecord], metric: str, space: SearchSpace | None = None
+) -> FittedTable:
+    """Return a table of trials, with their scores at the best epoch.
+
+    space: adds the values of its parameters. Without it, the names of the trials have some.
+    """
     metrics = SUMMARY_METRICS if metric in SUMMARY_METRICS else (metric, "val/macro_f1", "gap")
-    names = ("trial", "status", "best epoch", *map(format_metric_name, metrics))
+    rows = []
+    for trial in trials:
+        best, cells = trial.find_best_epoch(metric), ["-"] * (1 + len(metrics))
+        if best:
+            scores = (f"{best.metrics[name]:.3f}" for name in metrics)
+            cells = [f"{best.epoch} of {len(trial.history)}", *scores]
+        row = [trial.name, STATUS_WORDS[trial.ending], *cells]
+        if space:
+            row[0] = f"{trial.number:03d}" + " baseline" * (trial.number == BASELINE_TRIAL)
+            row.append(format_parameters(space.extract_point(trial.config.model_dump())))
+        rows.append(row)
+    names = ["trial", "status", "best epoch", *map(format_metric_name, metrics)]
+    headers = [name.replace(" ", "\n") for name in names] + ["configuration"] * bool(space)
     # A narrow terminal lacks the configuration, then the second metric, then the best epoch.
-    table = build_borderless_table([name.replace(" ", "\n") for name in names], [], (6, 4, 2))
+    table = build_borderless_table(headers, rows, (6, 4, 2))
     # In 80 columns, the configuration needs the room of broken headers and wide gaps.
     table.padding = (0, 1, 0, 0)
-    table.columns[0].no_wrap, table.columns[1].justify = True, "left"
-    table.add_column("configuration")
-    for trial in rank_trials(trials, metric, space.max_gap)[:rows]:
-        record = trial.record
-        table.add_row(
-            f"{trial.number:03d}" + (" baseline" if trial.number == BASELINE_TRIAL else ""),
-            STATUS_WORDS[record.ending],
-            f"{trial.best_epoch.epoch} of {len(record.history)}",
-            *(f"{trial.metrics[name]:.3f}" for name in metrics),
-            format_parameters(space.extract_point(record.config.model_dump())),
-        )
+    table.columns[1].justify = "left"
+    if space:
+        table.columns[0].no_wrap = True
+        table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
     return table
 
 
@@ -139,6 +148,7 @@ def render_summary(trials: Sequence[TrialRecord], settings: StudySettings) -> st
 def show_outcome(console: Console, trials: Sequence[TrialRecord], settings: StudySettings) -> None:
     """Print the best trials, the comparison with the baseline, and the cost."""
     metric, space = settings.metric, settings.space
-    console.print(build_leaderboard(trials, metric, space))
+    best = rank_trials(trials, metric, space.max_gap)[:MAX_ROWS]
+    console.print(build_trials_table([trial.record for trial in best], metric, space))
     console.print(describe_improvement(trials, metric, space.max_gap))
     console.print(summarize_cost(trials, settings.epochs))

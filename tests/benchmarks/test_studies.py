@@ -18,7 +18,7 @@ def test_no_study_is_missing() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_study_is_loaded(name: str) -> None:
     folder, settings = read_settings(STUDIES, name)
-    trials = read_checked_trials(folder, settings)
+    trials = read_checked_trials(folder, settings).to_list()
     assert [trial.number for trial in trials] == list(range(len(trials)))
     assert 0 < len(trials) <= settings.trials
     assert all(trial.history for trial in trials if trial.ending in ("finished", "stopped"))

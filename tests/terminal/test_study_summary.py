@@ -12,6 +12,7 @@ from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.terminal import study_summary
 from fer_tune.trial_config import TrialConfig
+from tests.settings import make_settings
 
 METRIC = "val/macro_f1"
 
@@ -128,11 +129,12 @@ def test_the_summary_says_what_a_study_cost_and_what_pruning_saved(
 
 
 @pytest.mark.parametrize("metric", [METRIC, "val/loss"])
-def test_the_leaderboard_fits_eighty_columns(trials: list[TrialRecord], metric: str) -> None:
+def test_the_outcome_fits_eighty_columns(trials: list[TrialRecord], metric: str) -> None:
     console = Console(width=80)
     space = load_space(find_space_file("regularize"))
     with console.capture() as capture:
-        console.print(study_summary.build_leaderboard(trials, metric, space))
+        settings = make_settings("shown", "regularize", space, metric=metric)
+        study_summary.show_outcome(console, trials, settings)
     text = capture.get()
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "000 baseline completed 2 of 3" in text or metric != METRIC

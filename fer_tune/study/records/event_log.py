@@ -1,9 +1,8 @@
 """The event log of a study, in a folder or in a bucket: one line of JSON for each event."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from itertools import islice, takewhile
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.common.validation_errors import format_validation_error
 from fer_tune.events import EpochEnded, Event, TrialStarted
 from fer_tune.study.records.settings import FIX_RECORD, StudySettings
-from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
+from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, TrialRecords
 
 FILE = "journal.jsonl"
 
@@ -98,13 +97,13 @@ def read_events(folder: Path) -> Iterator[Event]:
         yield from events
 
 
-def read_checked_trials(folder: Path, settings: StudySettings) -> list[TrialRecord]:
-    """Return what `build_trials` returns, if the log fits the study's settings.
+def read_checked_trials(folder: Path, settings: StudySettings) -> TrialRecords:
+    """Return the trials of the study in `folder`, if the log fits the study's settings.
 
     Raises UserError for a line that does not fit. Later readers rely on trials that start before
     their first epoch, and on values that the space and the metric allow.
     """
-    return build_trials(_check_events(folder, settings), settings.metric)
+    return TrialRecords(_check_events(folder, settings), settings.metric)
 
 
 def _check_events(folder: Path, settings: StudySettings) -> Iterator[Event]:
@@ -131,33 +130,9 @@ def find_start_time(folder: Path) -> int | None:
     return next((event.time for event in started if event.number == BASELINE_TRIAL), None)
 
 
-def read_trials(folder: Path) -> list[TrialRecord]:
-    """Return the trials of the study in `folder`, sorted by number."""
-    return build_trials(read_events(folder))
-
-
-def build_trials(events: Iterable[Event], metric: str | None = None) -> list[TrialRecord]:
-    """Return the trials after these events, sorted by number.
-
-    metric: saves memory: only the best epoch by this metric keeps its confusion matrix, and the
-        scores of single classes except this metric.
-    """
-    records: dict[int, TrialRecord] = {}
-    for event in events:
-        if isinstance(event, TrialStarted) and event.number not in records:
-            records[event.number] = TrialRecord(event.number, event.name, event.config)
-        records[event.number].apply_event(event)
-        if isinstance(event, EpochEnded) and metric:
-            _drop_details(records[event.number], metric)
-    return [records[number] for number in sorted(records)]
-
-
-def _drop_details(record: TrialRecord, metric: str) -> None:
-    history, best = record.history, record.find_best_epoch(metric)
-    for index, result in enumerate(history):
-        if result.confusion and result is not best:
-            kept = {k: v for k, v in result.metrics.items() if k == metric or k[:4] != "val_"}
-            history[index] = replace(result, metrics=kept, confusion=())
+def read_trials(folder: Path, metric: str | None = None) -> list[TrialRecord]:
+    """Return the trials of the study in `folder`, sorted by number; metric: see `TrialRecords`."""
+    return TrialRecords(read_events(folder), metric).to_list()
 
 
 LINES_PER_CHUNK = 256  # each event uploads its whole chunk again

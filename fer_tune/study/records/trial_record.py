@@ -1,7 +1,7 @@
-"""The record of one trial, built from its events."""
+"""The records of a study's trials, built from their events, and the names of trials."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from fer_tune.events import RESUMABLE_ENDINGS, Ending, EpochEnded, Event, TrialEnded, TrialStarted
@@ -94,6 +94,43 @@ def build_trial_started(
         faces_per_epoch=faces,
         steps_per_epoch=count_steps_per_epoch(faces, config) if faces else None,
     )
+
+
+class TrialRecords:
+    """An observer that keeps a record of each trial of a study.
+
+    events: those so far.
+    metric: saves memory: only the best epoch by this metric keeps its confusion matrix, and the
+        scores of single classes except this metric.
+    """
+
+    def __init__(self, events: Iterable[Event] = (), metric: str | None = None) -> None:
+        self._metric, self._records = metric, dict[int, TrialRecord]()
+        for event in events:
+            self.on_event(event)
+
+    def __getitem__(self, number: int) -> TrialRecord:
+        return self._records[number]
+
+    def to_list(self) -> list[TrialRecord]:
+        """Return the trials, sorted by number."""
+        return [record for _, record in sorted(self._records.items())]
+
+    def on_event(self, event: Event) -> None:
+        if isinstance(event, TrialStarted) and event.number not in self._records:
+            self._records[event.number] = TrialRecord(event.number, event.name, event.config)
+        record = self._records[event.number]
+        record.apply_event(event)
+        if isinstance(event, EpochEnded) and self._metric:
+            best = record.find_best_epoch(self._metric)
+            for index, result in enumerate(record.history):
+                if result.confusion and result is not best:
+                    record.history[index] = self._drop_details(result)
+
+    def _drop_details(self, result: EpochResult) -> EpochResult:
+        metrics = result.metrics.items()
+        kept = {k: v for k, v in metrics if k == self._metric or not k.startswith("val_")}
+        return replace(result, metrics=kept, confusion=())
 
 
 def format_trial_label(number: int, point: Mapping[str, object]) -> str:

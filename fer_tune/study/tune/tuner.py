@@ -10,9 +10,9 @@ from fer_tune.common import atomic
 from fer_tune.common.disk_or_bucket import Directory, DiskDirectory, delete_partial_files
 from fer_tune.events import Ending, Event, Observer, TrialEnded
 from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, is_trial_dirname, trial_dirname
-from fer_tune.study.records.event_log import build_trials, read_events
+from fer_tune.study.records.event_log import read_events, read_trials
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.records.trial_record import TrialRecord, TrialRecords
 from fer_tune.study.tune.callback import MAX_RETRIES, StudyCallback, restore_sigint
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.resources import ResourceAllocation
@@ -70,7 +70,8 @@ def run_study(
     Raises UserError if the study or one of its trials cannot be stored.
     """
     scheduler = StudyScheduler(settings)
-    trials = build_trials(_replay_events(context.local_dir, scheduler), settings.metric)
+    events = _replay_events(context.local_dir, scheduler)
+    trials = TrialRecords(events, settings.metric).to_list()
     for trial in trials:
         if ending := _infer_ending(trial, settings.epochs, scheduler):
             _end_trial(trial, ending, observers)
@@ -83,7 +84,7 @@ def run_study(
         resourced = _build_trainable(trainable, faces, settings, context)
         _run_tuner(searcher, callback, resourced, context)
         callback.end_running_trials()
-        trials = build_trials(read_events(context.local_dir), settings.metric)
+        trials = read_trials(context.local_dir, settings.metric)
     if _is_study_done(trials, settings.trials, scheduler):
         for trial in trials:
             if trial.ending == "paused":

@@ -23,6 +23,7 @@ from fer_tune.study.records.event_log import FILE as JOURNAL
 from fer_tune.study.records.event_log import read_checked_trials, read_events
 from fer_tune.study.records.settings import FILE as SETTINGS
 from fer_tune.study.records.settings import read_settings
+from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.searcher import StudySearcher
@@ -111,22 +112,22 @@ def test_a_journal_of_any_content(place: Path, kind: SchedulerName, content: byt
     (place / "tested").mkdir(exist_ok=True)
     (place / "tested" / JOURNAL).write_bytes(content)
     try:
-        trials = read_checked_trials(place / "tested", STUDY)
+        trials = read_checked_trials(place / "tested", STUDY).to_list()
     except UserError as error:
         check_message(error)
         return
     console = Console(file=io.StringIO(), width=100)
-    table, tidier = (
-        LiveTable(console, STUDY),
-        CheckpointPruner(DiskDirectory(place / "kept"), STUDY.metric),
-    )
+    records = TrialRecords(metric=STUDY.metric)
+    table = LiveTable(console, STUDY, records)
+    tidier = CheckpointPruner(DiskDirectory(place / "kept"), records, STUDY.metric)
     scheduler = StudyScheduler(study)
     for event in read_events(place / "tested"):
+        records.on_event(event)
         table.on_event(event)
         tidier.on_event(event)
         scheduler.replay_event(event)
     console.print(table.render_table())
-    console.print(study_summary.build_leaderboard(trials, STUDY.metric, STUDY.space))
+    console.print(study_summary.build_trials_table(trials, STUDY.metric, STUDY.space))
     assert study_summary.render_summary(trials, STUDY)
     StudySearcher(study, trials, asha=scheduler.asha)
 

@@ -4,9 +4,11 @@ import pytest
 
 from fer_tune.common import atomic
 from fer_tune.common.disk_or_bucket import DiskDirectory
-from fer_tune.events import Ending, EpochEnded, TrialEnded
+from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner, checkpoint_directory
+from fer_tune.study.records.trial_record import TrialRecords
+from fer_tune.trial_config import BASELINE
 
 
 @pytest.fixture
@@ -17,9 +19,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _report(
-    pruner: CheckpointPruner, number: int, score: float | None, ending: Ending | None
-) -> None:
+class _Pruner(CheckpointPruner):
+    """A pruner for a folder, with records of six trials that get each event first."""
+
+    def __init__(self, folder: Path, max_gap: float | None = None) -> None:
+        starts = (TrialStarted(number=number, name="", config=BASELINE) for number in range(6))
+        self.records = TrialRecords(starts)
+        super().__init__(DiskDirectory(folder), self.records, "val/macro_f1", max_gap)
+
+    def on_event(self, event: Event) -> None:
+        self.records.on_event(event)
+        super().on_event(event)
+
+
+def _report(pruner: _Pruner, number: int, score: float | None, ending: Ending | None) -> None:
     if score is not None:
         result = EpochResult(1, {"val/macro_f1": score}, [])
         pruner.on_event(EpochEnded(number=number, result=result))
@@ -36,7 +49,7 @@ def _list_checkpoints(folder: Path) -> set[int]:
 
 
 def test_the_best_trial_and_resumable_trials_keep_their_checkpoints(folder: Path) -> None:
-    pruner = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
+    pruner = _Pruner(folder)
     _report(pruner, 0, 0.3, "finished")
     _report(pruner, 1, 0.2, "stopped")
     _report(pruner, 2, 0.5, "finished")
@@ -47,7 +60,7 @@ def test_the_best_trial_and_resumable_trials_keep_their_checkpoints(folder: Path
 
 
 def test_a_paused_trial_keeps_its_checkpoint_until_it_is_pruned(folder: Path) -> None:
-    pruner = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
+    pruner = _Pruner(folder)
     _report(pruner, 0, 0.5, "finished")
     _report(pruner, 1, 0.3, "paused")
     _report(pruner, 2, 0.6, "paused")
@@ -58,7 +71,7 @@ def test_a_paused_trial_keeps_its_checkpoint_until_it_is_pruned(folder: Path) ->
 
 
 def test_the_best_trial_is_the_best_of_those_within_the_limit_for_the_gap(folder: Path) -> None:
-    pruner = CheckpointPruner(DiskDirectory(folder), "val/macro_f1", max_gap=0.1)
+    pruner = _Pruner(folder, max_gap=0.1)
     for number, epochs in enumerate(
         [
             [(0.3, 0.3)],
@@ -80,7 +93,7 @@ def test_files_of_others_beside_a_checkpoint_are_left(folder: Path) -> None:
     own = folder / "checkpoints/trial-000001"
     (own / "notes.txt").write_text("mine")
     (own / atomic.make_partial_name("state.pt")).write_bytes(b"of a killed worker")
-    pruner = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
+    pruner = _Pruner(folder)
     for number in (0, 1):
         _report(pruner, number, None, "failed")
     assert not (folder / "checkpoints/trial-000000").exists()
@@ -88,7 +101,7 @@ def test_files_of_others_beside_a_checkpoint_are_left(folder: Path) -> None:
 
 
 def test_a_replay_of_the_events_keeps_the_same_checkpoints(folder: Path) -> None:
-    pruner = CheckpointPruner(DiskDirectory(folder), "val/macro_f1")
+    pruner = _Pruner(folder)
     for _ in range(2):
         _report(pruner, 0, 0.3, "finished")
         _report(pruner, 1, 0.5, "finished")

@@ -13,7 +13,6 @@ from fer_tune.study.records.event_log import (
     FILE,
     EventLog,
     EventLogReader,
-    build_trials,
     read_checked_trials,
     read_events,
     read_trials,
@@ -175,22 +174,6 @@ def test_a_folder_without_a_log_has_no_trials(tmp_path: Path) -> None:
     assert read_trials(tmp_path) == []
 
 
-def test_only_the_best_epoch_of_a_trial_has_its_details_if_memory_is_saved() -> None:
-    def make_epoch(number: int, sad: float) -> EpochEnded:
-        metrics = {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/happy": 0.7, "val_f1/sad": sad}
-        return EpochEnded(number=0, result=EpochResult(number, metrics, [[1, 2], [3, 4]]))
-
-    epochs = [make_epoch(n, sad) for n, sad in enumerate((0.2, 0.6, 0.6, 0.4), start=1)]
-    # A repeated epoch does not count.
-    (record,) = build_trials([EVENTS[0], *epochs, make_epoch(2, 0.9)], "val_f1/sad")
-    assert record.find_best_epoch("val_f1/sad") == epochs[1].result
-    for index in (0, 2, 3):
-        result = record.history[index]
-        sad = epochs[index].result.metrics["val_f1/sad"]
-        assert result.metrics == {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/sad": sad}
-        assert not result.confusion
-
-
 def _make_consistent_events(*changed: Event) -> list[Event]:
     result = EpochResult(1, {"val/macro_f1": 0.5, "gap": 0.1}, [[1, 2], [3, 4]])
     return [*EVENTS[:2], EpochEnded(number=0, result=result), *changed]
@@ -198,7 +181,8 @@ def _make_consistent_events(*changed: Event) -> list[Event]:
 
 def test_a_log_that_fits_its_study_is_accepted(tmp_path: Path, settings: StudySettings) -> None:
     _write_events(tmp_path, *_make_consistent_events(EVENTS[-1]))
-    assert [trial.number for trial in read_checked_trials(tmp_path, settings)] == [0, 1]
+    trials = read_checked_trials(tmp_path, settings)
+    assert [trial.number for trial in trials.to_list()] == [0, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 import pytest
 
-from fer_tune.study.records.trial_record import format_trial_label
+from fer_tune.events import EpochEnded, TrialStarted
+from fer_tune.scoring.metrics import EpochResult
+from fer_tune.study.records.trial_record import TrialRecords, format_trial_label
 from fer_tune.study.search_space.parameters import Point
+from fer_tune.trial_config import BASELINE
 
 
 @pytest.mark.parametrize(
@@ -43,3 +46,22 @@ def test_a_trial_that_differs_in_nothing_that_varies_is_named_by_its_values() ->
 
 def test_names_begin_with_three_digits_and_longer_numbers_are_whole() -> None:
     assert format_trial_label(1234, {"depth": 5}) == "1234 depth 5"
+
+
+def test_only_the_best_epoch_of_a_trial_has_its_details_if_memory_is_saved() -> None:
+    def make_epoch(number: int, sad: float) -> EpochEnded:
+        metrics = {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/happy": 0.7, "val_f1/sad": sad}
+        return EpochEnded(number=0, result=EpochResult(number, metrics, [[1, 2], [3, 4]]))
+
+    epochs = [make_epoch(n, sad) for n, sad in enumerate((0.2, 0.6, 0.6, 0.4), start=1)]
+    # A repeated epoch does not count.
+    records = TrialRecords([TrialStarted(number=0, name="", config=BASELINE)], "val_f1/sad")
+    for event in (*epochs, make_epoch(2, 0.9)):
+        records.on_event(event)
+    record = records[0]
+    assert record.find_best_epoch("val_f1/sad") == epochs[1].result
+    for index in (0, 2, 3):
+        result = record.history[index]
+        sad = epochs[index].result.metrics["val_f1/sad"]
+        assert result.metrics == {"val/macro_f1": 0.5, "gap": 0.1, "val_f1/sad": sad}
+        assert not result.confusion
