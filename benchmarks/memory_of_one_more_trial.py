@@ -16,6 +16,7 @@ from benchmarks.tracking_overhead import make_equal_settings
 from fer_tune.data.faces import Splits
 from fer_tune.study.records.event_log import EventLog
 from fer_tune.study.records.settings import write_settings
+from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import ResourceAllocation
 from fer_tune.study.tune.shared_data import SharedStudyData, build_data_by_plan
@@ -90,7 +91,7 @@ def run_small_study(path: Path | None, case: MemoryCase, folder: Path) -> None:
         write_settings(folder, settings), ResourceAllocation(case.concurrent, 1, 0)
     )
     with open_ray_session(None), closing(EventLog(context.local_dir)) as event_log:
-        run_study(settings, faces, context, [event_log], train_small_trial)
+        run_study(settings, faces, context, TrialRecords(), [event_log], train_small_trial)
 
 
 def train_small_trial(

@@ -14,6 +14,7 @@ from fer_tune.events import Observer
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.records.event_log import EventLog, EventLogReader
 from fer_tune.study.records.settings import StudySettings, write_settings
+from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import ResourceAllocation
@@ -71,7 +72,7 @@ def run_equal_study(
             info = build_study_info(settings, splits, "python -m benchmarks tracking")
             writer = BackgroundWriter(store, info, EventLogReader(context.local_dir))
             observers = [event_log, writer]
-        run_study(settings, faces, context, observers)
+        run_study(settings, faces, context, TrialRecords(), observers)
         ended = time.time()
         if writer:
             writer.close("finished")

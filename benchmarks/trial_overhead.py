@@ -149,8 +149,8 @@ def run_empty_study(
         LiveTable(Console(file=devnull), settings, records) as table,
     ):
         pruner = CheckpointPruner(context.shared_dir, records, settings.metric)
-        observers: list[Observer] = [event_log, writer, records, table, pruner, monitor]
-        run_study(settings, {}, context, observers, train_nothing)
+        observers: list[Observer] = [event_log, writer, table, pruner, monitor]
+        run_study(settings, {}, context, records, observers, train_nothing)
         study = time.monotonic() - monitor.start_time
         missing = writer.close("finished")
         assert missing is None, missing

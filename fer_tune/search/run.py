@@ -88,7 +88,7 @@ def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
     records = TrialRecords(metric=plan.settings.metric)
     if plan.is_resumed:
         records = event_log.read_checked_trials(plan.folder, plan.settings)
-    needs_ray = not _is_study_done(trials := records.to_list(), plan)
+    needs_ray = not _is_study_done(records.to_list(), plan)
     with (
         _lock_study(console, plan),
         open_store_and_ray(console, plan, with_ray=needs_ray) as (store, machines),
@@ -96,7 +96,8 @@ def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
         context = make_run_resources(console, plan, machines, faces) if needs_ray else None
         with _open_writer(plan, store) as writer:
             if context:
-                trials = _run_trials(console, plan, faces, context, records, writer)
+                _run_trials(console, plan, faces, context, records, writer)
+            trials = records.to_list()
             export_warning = export_optuna_study(plan.folder, plan.settings, trials)
             is_done = _is_study_done(trials, plan)
             tracking_warning = writer.close(
@@ -156,7 +157,7 @@ def _run_trials(
     context: "RunResources",
     records: TrialRecords,
     writer: BackgroundWriter,
-) -> list[TrialRecord]:
+) -> None:
     from fer_tune.study.tune.tuner import run_study
 
     metric, max_gap = plan.settings.metric, plan.settings.space.max_gap
@@ -169,9 +170,9 @@ def _run_trials(
         LiveTable(console, plan.settings, records, plan.time_budget) as table,
         watch_cluster(plan.ray_address, partial(_end_without_cluster, plan, table, writer)),
     ):
-        observers: list[Observer] = [log, *bucket_logs, writer, records, pruner, table]
+        observers: list[Observer] = [log, *bucket_logs, writer, pruner, table]
         try:
-            return run_study(plan.settings, faces, context, observers)
+            run_study(plan.settings, faces, context, records, observers)
         except UserError as error:
             raise _add_resume_command(error, plan) from error
 

@@ -22,7 +22,7 @@ from fer_tune.data.faces import EMOTIONS
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.event_log import FILE, EventLog, EventLogReader, read_trials
 from fer_tune.study.records.settings import write_settings
-from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.records.trial_record import TrialRecord, TrialRecords
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.ray_session import open_ray_session
@@ -177,10 +177,11 @@ def test_a_server_that_goes_away_ten_times_holds_up_nothing_and_misses_nothing(
         ):
             broken = beside.submit(_break, server, pace, chance)
             broken.add_done_callback(lambda _: pace.allow(math.inf))
-            trials = run_study(SETTINGS, {}, place, [journal, writer], _steady(pace))
+            records = TrialRecords()
+            run_study(SETTINGS, {}, place, records, [journal, writer], _steady(pace))
             print(broken.result())
             assert writer.close("finished") is None
-        assert {trial.ending for trial in trials} == {"finished", "stopped", "failed"}
+        assert {trial.ending for trial in records.to_list()} == {"finished", "stopped", "failed"}
         require_recorded(server.uri, SETTINGS.name, read_trials(folder))
         print(_require_each_metric_once(server, read_trials(folder)), "values")
 

@@ -14,7 +14,7 @@ from fer_tune import events
 from fer_tune.common.errors import UserError
 from fer_tune.data.resampling import DataPlan
 from fer_tune.study.records.settings import StudySettings
-from fer_tune.study.records.trial_record import build_trial_started
+from fer_tune.study.records.trial_record import TrialRecords, build_trial_started
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.trainable import RestoreOutcome
@@ -26,7 +26,8 @@ MAX_RETRIES = 3  # of a trial whose worker died
 class StudyCallback(tune.Callback):  # type: ignore[misc]
     """A Ray Tune callback that sends events to the study's observers.
 
-    reported_epochs: number of recorded epochs of each unfinished trial, by the trial's number.
+    observers: the first is `records`.
+    records: the trials of the study.
     faces_by_plan: number of faces in an epoch by data plan.
     failure: why the study cannot continue, if an observer or a worker says so.
     """
@@ -36,15 +37,14 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         observers: Sequence[events.Observer],
         scheduler: StudyScheduler,
         settings: StudySettings,
-        reported_epochs: Mapping[int, int] | None = None,
-        faces_by_plan: Mapping[DataPlan, int] | None = None,
+        records: TrialRecords,
+        faces_by_plan: Mapping[DataPlan, int],
     ) -> None:
         self.scheduler = scheduler
         self.failure: Exception | None = None
-        self._observers = observers
+        self._observers, self._records = observers, records
         self._epochs, self._space = settings.epochs, settings.space
-        self._reported = dict(reported_epochs or {})  # last epoch of each unfinished trial
-        self._faces_by_plan = faces_by_plan or {}
+        self._faces_by_plan = faces_by_plan
         self._workers: dict[int, Any] = {}  # Ray's handles of running trials, by number
         self._starting: set[int] = set()  # started, but no epoch reported yet
         self._failures: dict[int, TrialFailure] = {}
@@ -61,7 +61,6 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         number = trial.config["number"]
         config = TrialConfig.model_validate(trial.config["trial"])
         self._workers[number] = trial.temporary_state.ray_actor
-        self._reported.setdefault(number, 0)
         self._starting.add(number)
         faces = self._faces_by_plan.get(config.data_plan)
         self._notify_observers(build_trial_started(number, config, self._space, faces))
@@ -79,13 +78,12 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
             self._starting.remove(number)
             self._report_lost_epochs(number, result["restored"])
         epoch = result["result"]
-        if epoch.epoch > self._reported[number]:
-            self._reported[number] = epoch.epoch
+        if epoch.epoch > len(self._records[number].history):
             self._notify_observers(events.EpochEnded(number=number, result=epoch))
 
     def _report_lost_epochs(self, number: int, restored: RestoreOutcome) -> None:
         """Report that a trial repeats epochs because its checkpoint is lost."""
-        if restored.epochs < (reported := self._reported[number]):
+        if restored.epochs < (reported := len(self._records[number].history)):
             problem = restored.problem or "its newest checkpoint is gone"
             repeated = f"it is trained again from epoch {restored.epochs + 1}"
             recorded = f"the recorded results up to epoch {reported} stay"
@@ -104,7 +102,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         elif number in self.scheduler.asha.paused:
             self._report_trial_end(number, "paused")
         else:
-            is_completed = self._reported.get(number) == self._epochs
+            is_completed = len(self._records[number].history) == self._epochs
             self._report_trial_end(number, "finished" if is_completed else "interrupted")
         _drop_ray_metrics(trial)
 
@@ -142,8 +140,6 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
     ) -> None:
         if number in self._workers:
             del self._workers[number]
-            if ending not in events.RESUMABLE_ENDINGS:
-                self._reported.pop(number, None)
             self._notify_observers(events.TrialEnded(number=number, ending=ending, error=error))
 
     def _notify_observers(self, event: events.Event) -> None:

@@ -1,16 +1,16 @@
 """A run of a study on Ray Tune; it resumes what the event log has not finished."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fer_tune.common import atomic
 from fer_tune.common.disk_or_bucket import Directory, DiskDirectory, delete_partial_files
-from fer_tune.events import Ending, Event, Observer, TrialEnded
+from fer_tune.events import Ending, Observer, TrialEnded
 from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, is_trial_dirname, trial_dirname
-from fer_tune.study.records.event_log import read_events, read_trials
+from fer_tune.study.records.event_log import read_events
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord, TrialRecords
 from fer_tune.study.tune.callback import MAX_RETRIES, StudyCallback, restore_sigint
@@ -56,54 +56,43 @@ def run_study(
     settings: StudySettings,
     faces: StudyData,
     context: RunResources,
+    records: TrialRecords,
     observers: Sequence[Observer],
     trainable: Trainable = train_trial,
-) -> list[TrialRecord]:
-    """Run the trials that the event log does not show as ended, and return all trials.
+) -> None:
+    """Run the trials that the event log does not show as ended.
 
     Ray must be connected (`open_ray_session`). At Ctrl-C, or when the time is up, the run ends
     early with its trials "interrupted".
 
+    records: the trials of the event log; they get each new event before the observers.
     observers: receive the new events only; the first must be the event log.
     trainable: runs on the workers, and reports as `train_trial` does.
 
     Raises UserError if the study or one of its trials cannot be stored.
     """
-    scheduler = StudyScheduler(settings)
-    events = _replay_events(context.local_dir, scheduler)
-    trials = TrialRecords(events, settings.metric).to_list()
-    for trial in trials:
+    scheduler, observers = StudyScheduler(settings), [records, *observers]
+    for event in read_events(context.local_dir):
+        scheduler.replay_event(event)
+    for trial in records.to_list():
         if ending := _infer_ending(trial, settings.epochs, scheduler):
             _end_trial(trial, ending, observers)
-    if not _is_study_done(trials, settings.trials, scheduler):
-        searcher = StudySearcher(settings, trials, context.resources.gpus, scheduler.asha)
-        reported = {each.number: len(each.history) for each in trials if not each.has_final_status}
-        del trials  # free their memory during the run
-        counts = count_faces_by_plan(faces)
-        callback = StudyCallback(observers, scheduler, settings, reported, counts)
+    if not _is_study_done(records, settings.trials, scheduler):
+        gpus, counts = context.resources.gpus, count_faces_by_plan(faces)
+        searcher = StudySearcher(settings, records.to_list(), gpus, scheduler.asha)
+        callback = StudyCallback(observers, scheduler, settings, records, counts)
         resourced = _build_trainable(trainable, faces, settings, context)
         _run_tuner(searcher, callback, resourced, context)
         callback.end_running_trials()
-        trials = read_trials(context.local_dir, settings.metric)
-    if _is_study_done(trials, settings.trials, scheduler):
-        for trial in trials:
+    if _is_study_done(records, settings.trials, scheduler):
+        for trial in records.to_list():
             if trial.ending == "paused":
                 _end_trial(trial, "stopped", observers)
-    return trials
-
-
-def _replay_events(folder: Path, scheduler: StudyScheduler) -> Iterator[Event]:
-    """Yield the recorded events, after the scheduler has replayed each."""
-    for event in read_events(folder):
-        scheduler.replay_event(event)
-        yield event
 
 
 def _end_trial(trial: TrialRecord, ending: Ending, observers: Sequence[Observer]) -> None:
-    event = TrialEnded(number=trial.number, ending=ending)
-    trial.apply_event(event)
     for observer in observers:
-        observer.on_event(event)
+        observer.on_event(TrialEnded(number=trial.number, ending=ending))
 
 
 def _infer_ending(trial: TrialRecord, epochs: int, scheduler: StudyScheduler) -> Ending | None:
@@ -117,9 +106,9 @@ def _infer_ending(trial: TrialRecord, epochs: int, scheduler: StudyScheduler) ->
     return "finished" if len(trial.history) == epochs else None
 
 
-def _is_study_done(trials: Sequence[TrialRecord], count: int, scheduler: StudyScheduler) -> bool:
+def _is_study_done(records: TrialRecords, count: int, scheduler: StudyScheduler) -> bool:
     """Return whether no trial starts or resumes any more; some may still be paused."""
-    paused = scheduler.asha.paused
+    trials, paused = records.to_list(), scheduler.asha.paused
     if sum(each.has_final_status or each.number in paused for each in trials) < count:
         return False
     return scheduler.asha.find_promotable() is None

@@ -5,13 +5,16 @@ from typing import Any, Literal
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
+from fer_tune.data.resampling import DataPlan
+from fer_tune.events import EpochEnded, Event, Observer, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.study.tune.callback import StudyCallback
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.trainable import NOT_RESTORED, RestoreOutcome
+from fer_tune.trial_config import BASELINE
 
 
 class EventList(list[Event]):
@@ -25,10 +28,29 @@ def events() -> EventList:
     return EventList()
 
 
+def _make_callback(
+    observer: Observer, settings: StudySettings, epochs: int = 0, faces: int | None = None
+) -> StudyCallback:
+    """Return a callback.
+
+    epochs: number of epochs that trial 4 has, if it was started earlier.
+    faces: number of faces in an epoch.
+    """
+    records = TrialRecords()
+    if epochs:
+        records.on_event(TrialStarted(number=4, name="", config=BASELINE))
+    for epoch in range(1, epochs + 1):
+        result = EpochResult(epoch, {"val/macro_f1": 0.5}, [])
+        records.on_event(EpochEnded(number=4, result=result))
+    counts: dict[DataPlan, int] = {"original": faces} if faces else {}
+    observers, scheduler = [records, observer], StudyScheduler(settings)
+    return StudyCallback(observers, scheduler, settings, records, counts)
+
+
 @pytest.fixture
 def callback(events: EventList, settings: StudySettings) -> StudyCallback:
     """A callback after the start of trial 4."""
-    callback = StudyCallback([events], StudyScheduler(settings), settings)
+    callback = _make_callback(events, settings)
     callback.on_trial_start(trial=_trial())
     return callback
 
@@ -72,9 +94,7 @@ def test_a_start_event_has_number_name_and_configuration(
 def test_a_start_event_has_the_faces_and_steps_of_an_epoch(
     events: EventList, settings: StudySettings
 ) -> None:
-    callback = StudyCallback(
-        [events], StudyScheduler(settings), settings, faces_by_plan={"original": 1000}
-    )
+    callback = _make_callback(events, settings, faces=1000)
     callback.on_trial_start(trial=_trial())
     (started,) = events
     assert isinstance(started, TrialStarted)
@@ -84,7 +104,7 @@ def test_a_start_event_has_the_faces_and_steps_of_an_epoch(
 def test_absent_parameters_are_in_the_event_and_not_in_the_name(
     events: EventList, conditional: StudySettings
 ) -> None:
-    StudyCallback([events], StudyScheduler(conditional), conditional).on_trial_start(trial=_trial())
+    _make_callback(events, conditional).on_trial_start(trial=_trial())
     (started,) = events
     assert isinstance(started, TrialStarted)
     assert started.name == "004 lr 1e-3"
@@ -110,7 +130,7 @@ def test_a_paused_trial_resumes_without_repeating_events(
     events: EventList, settings: StudySettings
 ) -> None:
     promoting = settings.model_copy(update={"scheduler": "asha-promotion"})
-    callback = StudyCallback([events], StudyScheduler(promoting), promoting)
+    callback = _make_callback(events, promoting)
     callback.on_trial_start(trial=_trial())
     _report(callback, 1)
     callback.scheduler.asha.decide(4, 1, 0.5)
@@ -167,7 +187,7 @@ def test_a_trial_whose_worker_died_resumes_with_new_epochs_only(
 def test_a_lost_checkpoint_is_reported_and_its_epochs_are_not_repeated(
     events: EventList, settings: StudySettings, restored: RestoreOutcome, told: list[str]
 ) -> None:
-    callback = StudyCallback([events], StudyScheduler(settings), settings, {4: 2})
+    callback = _make_callback(events, settings, epochs=2)
     callback.on_trial_start(trial=_trial())
     for epoch in (1, 2, 3):
         _report(callback, epoch, restored)
@@ -179,7 +199,7 @@ def test_a_lost_checkpoint_is_reported_and_its_epochs_are_not_repeated(
 def test_a_resumed_trial_reports_epochs_after_those_in_the_event_log(
     events: EventList, settings: StudySettings
 ) -> None:
-    callback = StudyCallback([events], StudyScheduler(settings), settings, {4: 2})
+    callback = _make_callback(events, settings, epochs=2)
     callback.on_trial_start(trial=_trial())
     for epoch in (1, 2, 3):
         _report(callback, epoch, RestoreOutcome(2))
@@ -216,7 +236,7 @@ def test_an_observer_that_fails_at_a_trials_end_ends_the_study(settings: StudySe
             if isinstance(event, TrialEnded):
                 raise OSError("the bucket is away")
 
-    callback = StudyCallback([Broken()], StudyScheduler(settings), settings)
+    callback = _make_callback(Broken(), settings)
     callback.on_trial_start(trial=_trial())
     callback.on_step_end()
     with pytest.raises(OSError, match="away"):
@@ -228,7 +248,7 @@ def test_an_observer_that_fails_at_a_trials_end_ends_the_study(settings: StudySe
 def test_a_trial_whose_worker_died_before_its_start_is_failed(
     events: EventList, settings: StudySettings
 ) -> None:
-    StudyCallback([events], StudyScheduler(settings), settings).on_trial_error(trial=_trial())
+    _make_callback(events, settings).on_trial_error(trial=_trial())
     started, ended = events
     assert isinstance(started, TrialStarted)
     assert isinstance(ended, TrialEnded)

@@ -12,11 +12,12 @@ import pytest
 from ray import tune
 
 from fer_tune.common.errors import UserError
-from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
+from fer_tune.events import EpochEnded, Event, Observer, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.records.event_log import EventLog, read_events, read_trials
 from fer_tune.study.records.settings import StudySettings, write_settings
+from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.ray_session import RAY_ENVIRONMENT
@@ -121,7 +122,7 @@ def _run(folder: Path, settings: StudySettings, train: Trainable, gpus: float) -
     context = RunResources.on_this_machine(
         write_settings(folder, settings), ResourceAllocation(2, 1, gpus)
     )
-    run_study(settings, {}, context, [events], train)
+    run_study(settings, {}, context, TrialRecords(), [events], train)
     return events
 
 
@@ -170,8 +171,9 @@ def test_an_observer_that_fails_once_ends_the_study(tmp_path: Path, few: StudySe
         write_settings(tmp_path, few), ResourceAllocation(2, 1, 0)
     )
     events = EventList()
+    observers: list[Observer] = [events, FailingObserver()]
     with pytest.raises(UserError, match="was away"):
-        run_study(few, {}, context, [events, FailingObserver()], resume_from_files)
+        run_study(few, {}, context, TrialRecords(), observers, resume_from_files)
     started = [event.number for event in events if isinstance(event, TrialStarted)]
     assert len(started) == len(set(started))
 
@@ -184,10 +186,14 @@ def test_paused_trials_resume_also_after_the_study_failed(
         write_settings(tmp_path, promoting), ResourceAllocation(2, 1, 0)
     )
     with closing(EventLog(context.local_dir)) as log:
+        observers: list[Observer] = [log, FullObserver(25)]
         with pytest.raises(UserError, match="full"):
-            run_study(promoting, {}, context, [log, FullObserver(25)], resume_from_files)
-        before = {each.number for each in read_trials(context.local_dir) if each.ending == "paused"}
-        trials = run_study(promoting, {}, context, [log], resume_from_files)
+            run_study(promoting, {}, context, TrialRecords(), observers, resume_from_files)
+        records = TrialRecords(read_events(context.local_dir))
+        before = {each.number for each in records.to_list() if each.ending == "paused"}
+        run_study(promoting, {}, context, records, [log], resume_from_files)
+    trials = records.to_list()
+    assert trials == read_trials(context.local_dir)
     assert {each.ending for each in trials} == {"finished", "stopped"}
     course = [(each.number, each) for each in read_events(context.local_dir)]
     for number, epochs in enumerate(len(each.history) for each in trials):
