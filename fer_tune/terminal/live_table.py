@@ -41,7 +41,7 @@ class LiveTable:
         time_budget: float | None = None,
     ) -> None:
         self._console, self._settings, self._trials = console, settings, trials
-        self._lines = EpochLines(console, settings.metric, settings.epochs)
+        self._lines = EpochLines(settings.metric, settings.epochs)
         self._start_time = time.monotonic()
         self._time_budget = math.inf if time_budget is None else time_budget
         self._new_epochs = 0
@@ -71,10 +71,9 @@ class LiveTable:
                 self._waiting.close()
             case events.EpochEnded(number=number, result=result):
                 self._new_epochs += 1
-                if not self._live.is_started:
+                if not self._live.is_started and self._lines.claim_line(result.epoch):
                     name, time_left = f"trial {number:03d}", self._estimate_time_left()
-                    line = self._lines.format_epoch(name, result, time_left)
-                    self._lines.print_if_due(line, result.epoch)
+                    self._console.print(self._lines.format_epoch(name, result, time_left))
             case events.TrialRemarked(number=number, remark=remark):
                 self._console.print(f"trial {number:03d}: {remark}", soft_wrap=True)
             case events.TrialEnded(number=number, ending=ending, error=error):

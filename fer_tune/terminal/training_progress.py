@@ -13,14 +13,21 @@ from fer_tune.terminal.formatting import format_duration, format_scores
 
 
 class EpochLines:
-    """A printer of lines about epochs, for output that is no terminal.
+    """The lines about epochs, for output that is no terminal.
 
-    It prints at most one line every few seconds, but always one for the last epoch of a training.
+    At most one line is due every few seconds, but always one for the last epoch of a training.
     """
 
-    def __init__(self, console: Console, metric: str, epochs: int) -> None:
-        self._console, self._metric, self._epochs = console, metric, epochs
+    def __init__(self, metric: str, epochs: int) -> None:
+        self._metric, self._epochs = metric, epochs
         self._next_time = -math.inf
+
+    def claim_line(self, epoch: int) -> bool:
+        """Return whether the epoch gets a line; others then get none for some seconds."""
+        is_due = time.monotonic() >= self._next_time or epoch == self._epochs
+        if is_due:
+            self._next_time = time.monotonic() + LOG_SECONDS
+        return is_due
 
     def format_epoch(self, training: str, result: EpochResult, time_left: str) -> str:
         """Return the line of an epoch.
@@ -31,12 +38,6 @@ class EpochLines:
         line = f"{training}: epoch {result.epoch} of {self._epochs}"
         scores = format_scores(result.metrics, (self._metric, "gap"))
         return ", ".join(filter(None, (line, scores, time_left)))
-
-    def print_if_due(self, line: str, epoch: int) -> None:
-        """Print the line of an epoch, unless another was printed a moment ago."""
-        if time.monotonic() >= self._next_time or epoch == self._epochs:
-            self._next_time = time.monotonic() + LOG_SECONDS
-            self._console.print(line)
 
 
 class SeedProgress:
@@ -50,7 +51,7 @@ class SeedProgress:
     ) -> None:
         self._console, self._name, self._epochs = console, name, epochs
         self._later_seeds = later_seeds
-        self._lines = EpochLines(console, metric, epochs)
+        self._lines = EpochLines(metric, epochs)
         self._live = Live(f"{name}: epoch 0 of {epochs}", console=console, auto_refresh=False)
         self._seconds = 0.0
 
@@ -73,5 +74,5 @@ class SeedProgress:
         line = self._lines.format_epoch(self._name, result, time_left if left else "")
         if self._live.is_started:
             self._live.update(line, refresh=True)
-        elif is_new:
-            self._lines.print_if_due(line, result.epoch)
+        elif is_new and self._lines.claim_line(result.epoch):
+            self._console.print(line)

@@ -100,8 +100,8 @@ class TrialRecords:
     """An observer that keeps a record of each trial of a study.
 
     events: those so far.
-    metric: saves memory: only the best epoch by this metric keeps its confusion matrix, and the
-        scores of single classes except this metric.
+    metric: saves memory: all epochs except the best by this metric keep no other metric, and no
+        confusion matrix.
     """
 
     def __init__(self, events: Iterable[Event] = (), metric: str | None = None) -> None:
@@ -124,13 +124,9 @@ class TrialRecords:
         if isinstance(event, EpochEnded) and self._metric:
             best = record.find_best_epoch(self._metric)
             for index, result in enumerate(record.history):
-                if result.confusion and result is not best:
-                    record.history[index] = self._drop_details(result)
-
-    def _drop_details(self, result: EpochResult) -> EpochResult:
-        metrics = result.metrics.items()
-        kept = {k: v for k, v in metrics if k == self._metric or not k.startswith("val_")}
-        return replace(result, metrics=kept, confusion=())
+                if len(result.metrics) > 1 and result is not best:
+                    kept = {self._metric: result.metrics[self._metric]}
+                    record.history[index] = replace(result, metrics=kept, confusion=())
 
 
 def format_trial_label(number: int, point: Mapping[str, object]) -> str:
