@@ -1,13 +1,11 @@
-"""Ray Tune's callback: turns what happens to trials into events, and speeds up Ctrl-C."""
+"""Ray Tune's callback: turns what happens to trials into events."""
 
 import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+import ray
 from ray import tune
 
 from fer_tune import events
@@ -45,6 +43,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         self._observers, self._records = observers, records
         self._epochs, self._space = settings.epochs, settings.space
         self._faces_by_plan = faces_by_plan
+        self._sigint_handler = signal.getsignal(signal.SIGINT)
         self._workers: dict[int, Any] = {}  # Ray's handles of running trials, by number
         self._starting: set[int] = set()  # started, but no epoch reported yet
         self._failures: dict[int, TrialFailure] = {}
@@ -55,7 +54,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         return {}
 
     def setup(self, *args: Any, **info: Any) -> None:
-        kill_workers_on_sigint(self._workers)
+        self._sigint_handler = signal.getsignal(signal.SIGINT)  # Ray Tune's
 
     def on_trial_start(self, *, trial: Any, **info: Any) -> None:
         number = trial.config["number"]
@@ -123,6 +122,12 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         _drop_ray_metrics(trial)
 
     def on_step_end(self, **info: Any) -> None:
+        # At Ctrl-C, Ray Tune's handler replaces itself. Ray then waits for the workers up to fifteen
+        # seconds, as they answer only between two epochs. A killed worker loses only its current
+        # epoch, as checkpoints are written completely or not at all.
+        if signal.getsignal(signal.SIGINT) is not self._sigint_handler:
+            for worker in self._workers.values():
+                ray.kill(worker)
         # If a callback raises while a trial ends, Ray takes it for the trial's error and retries.
         if self.failure:
             raise self.failure
@@ -156,42 +161,3 @@ def _drop_ray_metrics(trial: Any) -> None:
     trial.metric_analysis.clear()
     trial.metric_n_steps.clear()
     trial.last_result.clear()
-
-
-def kill_workers_on_sigint(workers: Mapping[int, Any]) -> None:
-    """Let Ctrl-C end the study through Ray Tune, without waiting for the current epochs.
-
-    A worker answers Ray only between two epochs, and Ray waits for it up to fifteen seconds. A
-    killed worker loses only its current epoch, as checkpoints are written completely or not at all.
-
-    workers: Ray's handles of the running trials, by number; read at the time of the Ctrl-C.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return
-    before = signal.getsignal(signal.SIGINT)  # Ray Tune's, for the first Ctrl-C only
-
-    def handle_sigint(number: int, frame: FrameType | None) -> None:
-        assert callable(before)
-        before(number, frame)
-        # In another thread, as the signal may interrupt a call to Ray.
-        threading.Thread(target=_kill_workers, args=(list(workers.values()),), daemon=True).start()
-
-    signal.signal(signal.SIGINT, handle_sigint)
-
-
-@contextmanager
-def restore_sigint() -> Iterator[None]:
-    """Restore the handler of Ctrl-C at the end, because Ray Tune leaves its own."""
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, before)
-
-
-def _kill_workers(workers: list[Any]) -> None:
-    import ray
-
-    for worker in workers:
-        ray.kill(worker)

@@ -1,6 +1,8 @@
 """A run of a study on Ray Tune; it resumes what the event log has not finished."""
 
 import logging
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, is_trial_dirna
 from fer_tune.study.records.event_log import read_events
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord, TrialRecords
-from fer_tune.study.tune.callback import MAX_RETRIES, StudyCallback, restore_sigint
+from fer_tune.study.tune.callback import MAX_RETRIES, StudyCallback
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.resources import ResourceAllocation
 from fer_tune.study.tune.searcher import StudySearcher
@@ -156,14 +158,16 @@ def _run_tuner(
             progress_reporter=tune.CLIReporter(),  # Tune's for notebooks clears what was printed
         ),
     )
+    sigint_handler = signal.getsignal(signal.SIGINT)
     try:
-        with restore_sigint():
-            tuner.fit()
+        tuner.fit()
     except Exception as error:
         if callback.failure:
             raise callback.failure from error
         raise
     finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, sigint_handler)  # Ray Tune leaves its own
         _delete_leftovers(context.shared_dir)
 
 

@@ -1,3 +1,4 @@
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -259,3 +260,17 @@ def test_ray_keeps_no_metrics_of_an_ended_trial(callback: StudyCallback) -> None
     trial = _trial()
     callback.on_trial_complete(trial=trial)
     assert (trial.last_result, trial.metric_analysis, trial.metric_n_steps) == ({}, {}, {})
+
+
+def test_workers_are_killed_after_ctrl_c_only(
+    callback: StudyCallback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[object] = []
+    monkeypatch.setattr("ray.kill", killed.append)
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    callback.setup()
+    callback.on_step_end()
+    assert not killed
+    signal.signal(signal.SIGINT, before)  # as Ray Tune's handler does
+    callback.on_step_end()
+    assert killed == ["a worker"]
