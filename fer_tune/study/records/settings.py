@@ -12,7 +12,7 @@ from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.common.validation_errors import format_validation_error
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.defaults import SCHEDULER, SchedulerName
-from fer_tune.study.search_space.load_space import find_space_errors
+from fer_tune.study.search_space.load_space import find_point_errors, find_space_errors
 from fer_tune.study.search_space.parameters import Point, StrictModel
 from fer_tune.study.search_space.space import SearchSpace
 
@@ -137,20 +137,15 @@ def read_settings(storage: Path, name: str) -> tuple[Path, StudySettings]:
         advice = "restore it from a copy, or begin another study" if is_damaged else FIX_RECORD
         problem = format_validation_error(error)
         raise UserError(f"{path} cannot be read: {problem}; {advice}") from error
-    problems = find_space_errors(settings.space) or _find_prior_trial_errors(settings)
+    problems = find_space_errors(settings.space)
+    for known in settings.known if not problems else ():
+        trial = f"trial {known.number} of {known.study}"
+        problems += find_point_errors(settings.space, known.point, trial)
     if settings.name != name:  # it would continue in the folder of another study
         problems.insert(0, f"its name is {settings.name}")
     if problems:
         raise UserError(f"{path} cannot be used: {problems[0]}; was it changed by hand?")
     return path.parent, settings
-
-
-def _find_prior_trial_errors(settings: StudySettings) -> list[str]:
-    return [
-        f"it starts from trial {known.number} of {known.study}, which is outside its space"
-        for known in settings.known
-        if not settings.space.contains_point(known.point)
-    ]
 
 
 def slugify(text: str) -> str:

@@ -91,7 +91,7 @@ def parse_yaml(text: str, source: str) -> Any:
         return yaml.load(text, _StrictLoader)
     except RecursionError as error:
         raise UserError(f"{source}: nested too deeply") from error
-    except yaml.YAMLError as error:
+    except Exception as error:  # PyYAML raises others than its own for 2001-99-99 or !!bool maybe
         raise UserError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
 
 
@@ -107,18 +107,7 @@ class _StrictLoader(yaml.SafeLoader):
             raise _make_error("an alias (*); write what it stands for", mark)
         return super().compose_node(parent, index)
 
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (yaml.YAMLError, RecursionError):
-            raise
-        except Exception as error:  # PyYAML raises others for 2001-99-99 or !!bool maybe
-            problem = f"{truncate_value(node.value)!r} is no {node.tag.rpartition(':')[2]}"
-            raise _make_error(problem, node.start_mark) from error
-
-    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
-        if not isinstance(node, yaml.MappingNode):  # !!set of a single value
-            raise _make_error("needs keys and values", node.start_mark)
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for index, key in enumerate(keys):
             if key in keys[:index]:
@@ -159,7 +148,7 @@ def find_space_errors(space: SearchSpace) -> list[str]:
     errors += _find_out_of_range(space, space.complete_point({}), "parameters.{}: the default {}")
     errors += _find_invalid_values("fixed", space.fixed)
     for key, point in points.items():
-        errors += _find_point_errors(space, point, key)
+        errors += find_point_errors(space, point, key)
     return errors
 
 
@@ -181,7 +170,8 @@ def _find_out_of_range(space: SearchSpace, point: Point, template: str) -> list[
     ]
 
 
-def _find_point_errors(space: SearchSpace, point: Point, key: str) -> list[str]:
+def find_point_errors(space: SearchSpace, point: Point, key: str) -> list[str]:
+    """Return the errors of a trial's parameters, as `key.name: problem`."""
     for name in point:
         if name not in space.parameters:
             return [f"{key}.{name}: not a parameter of this space"]

@@ -104,13 +104,6 @@ class SearchSpace(StrictModel):
         """Return whether a trial of this space can have these values of the parameters."""
         return not self.parameters.keys() & self.find_settings_outside(config)
 
-    def contains_point(self, point: Point) -> bool:
-        """Return whether a trial of this space can have exactly these parameters and values."""
-        return point.keys() <= self.parameters.keys() and (
-            self.complete_point(point) == point
-            and all(self.parameters[name].contains(value) for name, value in point.items())
-        )
-
     def find_settings_outside(self, config: TrialConfig) -> list[str]:
         """Return the names of the values that no trial of this space has, except the baseline."""
         values, defaults = config.model_dump(), {**_BASELINE_POINT, **self.fixed}

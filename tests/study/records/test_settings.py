@@ -115,11 +115,13 @@ def test_a_prior_trial_outside_the_space_is_refused(
     warm = settings.model_copy(update={"known": (known,)})
     folder = write_settings(tmp_path, warm)
     assert read_settings(tmp_path, "tested") == (folder, warm)
-    for point in ({"learning_rate": 0.001, "depth": 9}, {"depth": 3}, {"learning_rate": 1}):
+    for point in ({"depth": 9}, {"width": 64}, {"learning_rate": 1}):
         outside = known.model_copy(update={"point": point})
         text = settings.model_copy(update={"known": (outside,)}).model_dump_json()
         (folder / FILE).write_text(text)
-        with pytest.raises(UserError, match="starts from trial 4 of other, which is outside"):
+        with pytest.raises(
+            UserError, match=r"cannot be used: trial 4 of other\.(depth|width|learn)"
+        ):
             read_settings(tmp_path, "tested")
 
 
