@@ -138,9 +138,9 @@ def read_settings(storage: Path, name: str) -> tuple[Path, StudySettings]:
         problem = format_validation_error(error)
         raise UserError(f"{path} cannot be read: {problem}; {advice}") from error
     problems = find_space_errors(settings.space)
-    for known in settings.known if not problems else ():
-        trial = f"trial {known.number} of {known.study}"
-        problems += find_point_errors(settings.space, known.point, trial)
+    for prior in settings.known if not problems else ():
+        trial = f"trial {prior.number} of {prior.study}"
+        problems += find_point_errors(settings.space, prior.point, trial)
     if settings.name != name:  # it would continue in the folder of another study
         problems.insert(0, f"its name is {settings.name}")
     if problems:

@@ -122,7 +122,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         _drop_ray_metrics(trial)
 
     def on_step_end(self, **info: Any) -> None:
-        # At Ctrl-C, Ray Tune's handler replaces itself. Ray then waits up to fifteen seconds for the
+        # At Ctrl-C, Ray Tune's handler replaces itself. Ray then waits up to fifteen seconds for
         # workers, which answer only between two epochs. A killed worker loses only its current
         # epoch, as checkpoints are written completely or not at all.
         if signal.getsignal(signal.SIGINT) is not self._sigint_handler:
