@@ -1,6 +1,6 @@
 """Records events of a study in MLflow. An event that comes again is not recorded twice."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,10 +26,11 @@ _METRICS_PER_BATCH = 900
 
 
 @dataclass
-class TrialSegment:
-    """The events of one trial between a start or resume and the next end.
+class _TrialUpdate:
+    """What happened to a trial, as MLflow is to have it.
 
-    Start or end may be missing if it was recorded earlier or has not happened yet.
+    started: the first start; None if it came earlier.
+    ended: None if the trial runs.
     """
 
     number: int
@@ -37,27 +38,14 @@ class TrialSegment:
     epochs: list[events.EpochEnded] = field(default_factory=list)
     ended: events.TrialEnded | None = None
 
-
-def split_segments(trial_events: Iterable[events.Event]) -> Iterator[TrialSegment]:
-    """Split the events of one trial, in order, into as few segments as possible."""
-    segment: TrialSegment | None = None
-    for event in trial_events:
-        if isinstance(event, events.TrialRemarked):
-            continue
-        if segment and (segment.ended or isinstance(event, events.TrialStarted)):
-            yield segment
-            segment = None
-        segment = segment or TrialSegment(event.number)
+    def add_event(self, event: events.Event) -> None:
         match event:
             case events.TrialStarted():
-                first = segment.started or event
-                segment.started = event.model_copy(update={"name": first.name})
+                self.started, self.ended = self.started or event, None
             case events.EpochEnded():
-                segment.epochs.append(event)
+                self.epochs.append(event)
             case events.TrialEnded():
-                segment.ended = event
-    if segment:
-        yield segment
+                self.ended = event
 
 
 @dataclass
@@ -98,11 +86,15 @@ class EventRecorder:
 
         new_events: of one trial, in order, or the study's end. Many at once cost less.
         """
-        for segment in split_segments(e for e in new_events if not isinstance(e, StudyEnded)):
-            self._record_segment(segment)
+        update: _TrialUpdate | None = None
         for event in new_events:
             if isinstance(event, StudyEnded):
                 self._end_study(event)
+            elif not isinstance(event, events.TrialRemarked):
+                update = update or _TrialUpdate(event.number)
+                update.add_event(event)
+        if update:
+            self._record_trial(update)
 
     def _delete_duplicate_runs(self) -> dict[int, _RecordedTrial]:
         """Return one run of each trial; delete any other, made when a server's answer was lost."""
@@ -114,24 +106,19 @@ class EventRecorder:
         for run in sorted(list_trial_runs(self._store, self.run_id), key=sort_key, reverse=True):
             if runs.setdefault(int(run.data.tags[tags.TRIAL]), run) is not run:
                 self._client.delete_run(run.info.run_id)
-        for run in runs.values():
-            # Runs of earlier versions lack them. Charts leave out a run without all axes.
-            logs = compute_log10_params(run.data.params, self._study.log_parameters)
-            if logs.keys() - run.data.params.keys():
-                self._store.log_params(run.info.run_id, logs)
         return {number: _to_recorded_trial(run) for number, run in runs.items()}
 
-    def _record_segment(self, segment: TrialSegment) -> None:
-        trial, ended = self._find_or_create_trial(segment), segment.ended
-        metrics, best = self._collect_new_metrics(trial, segment.epochs)
-        if trial.ending is None or _needs_reopening(trial, segment):
+    def _record_trial(self, update: _TrialUpdate) -> None:
+        trial, ended = self._find_or_create_trial(update), update.ended
+        metrics, best = self._collect_new_metrics(trial, update.epochs)
+        if trial.ending is None or _needs_reopening(trial, update):
             if trial.ending is not None:
                 study_run.reopen_run(self._client, trial.run_id)
                 trial.ending = None
             if ended and ended.ending != "paused":
                 self._log_artifacts(trial.run_id, ended, best)
-            self._log_segment(trial.run_id, segment, metrics)
-            epochs = [event.result.epoch for event in segment.epochs]
+            self._log_update(trial.run_id, update, metrics)
+            epochs = [event.result.epoch for event in update.epochs]
             trial.last_epoch = max([trial.last_epoch, *epochs])
             if ended:
                 status = study_run.RUN_STATUS[ended.ending]
@@ -139,8 +126,8 @@ class EventRecorder:
                 trial.ending = ended.ending
         trial.best = best if trial.ending in (None, *events.RESUMABLE_ENDINGS) else None
 
-    def _find_or_create_trial(self, segment: TrialSegment) -> _RecordedTrial:
-        number, started = segment.number, segment.started
+    def _find_or_create_trial(self, update: _TrialUpdate) -> _RecordedTrial:
+        number, started = update.number, update.started
         if number not in self._trials and number in self._unsure:
             self._trials = self._delete_duplicate_runs() | self._trials
         if number in self._trials:
@@ -181,11 +168,11 @@ class EventRecorder:
                 metrics += [Metric(k, v, event.time, result.epoch) for k, v in values.items()]
         return metrics, best
 
-    def _log_segment(self, run_id: str, segment: TrialSegment, metrics: "Sequence[Metric]") -> None:
+    def _log_update(self, run_id: str, update: _TrialUpdate, metrics: "Sequence[Metric]") -> None:
         """Log metrics, parameters and tags; the tag that marks the trial as ended comes last."""
         from mlflow.entities import Param, RunTag
 
-        started, ended, marks = segment.started, segment.ended, dict[str, str]()
+        started, ended, marks = update.started, update.ended, dict[str, str]()
         # Parameters that the trial does not have are left out; they read back as the baseline's.
         config = (
             started.config.model_dump(mode="json", exclude={*started.absent}) if started else {}
@@ -216,20 +203,20 @@ class EventRecorder:
         for number, trial in self._trials.items():
             if trial.ending is None:
                 end = events.TrialEnded(number=number, ending="interrupted", time=event.time)
-                self._record_segment(TrialSegment(number, ended=end))
+                self._record_trial(_TrialUpdate(number, ended=end))
         if self._may_have_doubles:
             self._delete_duplicate_runs()
         study_run.end_study_run(self._store, self._study, self.run_id, event)
 
 
-def _needs_reopening(trial: _RecordedTrial, segment: TrialSegment) -> bool:
-    """Return whether the segment has something new about a trial that has ended."""
-    has_new_epoch = any(event.result.epoch > trial.last_epoch for event in segment.epochs)
+def _needs_reopening(trial: _RecordedTrial, update: _TrialUpdate) -> bool:
+    """Return whether the update has something new about a trial that has ended."""
+    has_new_epoch = any(event.result.epoch > trial.last_epoch for event in update.epochs)
     if has_new_epoch or trial.ending not in events.RESUMABLE_ENDINGS:
         return has_new_epoch
-    if segment.ended is None:
-        return segment.started is not None
-    return segment.ended.ending not in events.RESUMABLE_ENDINGS
+    if update.ended is None:
+        return update.started is not None
+    return update.ended.ending not in events.RESUMABLE_ENDINGS
 
 
 def _to_recorded_trial(run: "Run") -> _RecordedTrial:

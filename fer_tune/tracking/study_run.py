@@ -72,9 +72,7 @@ def create_study_run(store: Store, study: StudyInfo, replaced_run: "Run | None")
 def resume_study_run(store: Store, study: StudyInfo, run: "Run") -> None:
     """Mark the study's run as running, and add what it lacks."""
     _add_missing_info(store, study, run)
-    client = store.create_client()
-    client.set_tag(run.info.run_id, tags.PROTOCOL, study.protocol)  # earlier versions say less
-    reopen_run(client, run.info.run_id)
+    reopen_run(store.create_client(), run.info.run_id)
 
 
 def end_study_run(store: Store, study: StudyInfo, run_id: str, event: StudyEnded) -> None:

@@ -44,20 +44,6 @@ def test_a_trials_run_has_the_logarithms_and_reads_back_without_them(
     assert trial.config == config
 
 
-def test_a_study_of_an_earlier_version_gets_the_logarithms_when_it_is_resumed(
-    store: Store, describe: Describe, events: Events, result: Result
-) -> None:
-    recorder = EventRecorder(store, describe(), resume=False)
-    for number in range(3):
-        recorder.record_events(events(number, result(1), ending="finished"))
-    assert not any("log10_learning_rate" in params for params in _params(store, describe().name))
-    for _ in range(2):
-        EventRecorder(store, describe(log_parameters=LOG), resume=True)
-    recorded = _params(store, describe().name)
-    assert [params["log10_learning_rate"] for params in recorded] == ["-4"] * 3
-    assert all(params["learning_rate"] == str(BASELINE.learning_rate) for params in recorded)
-
-
 def test_a_resumed_trial_keeps_the_name_it_began_with(
     store: Store, describe: Describe, events: Events, result: Result
 ) -> None:
