@@ -90,9 +90,3 @@ def test_a_deleted_database_is_made_again_in_its_place(here: Path, address: str 
     storage = StudyStorage("mlruns/studies")
     settings = _put_study(storage, address and address.format(here=here))
     assert find_store_uri(settings, storage) == f"sqlite:///{here}/mlruns/mlflow.db"
-
-
-def test_a_study_set_aside_from_a_bucket_keeps_the_usual_store(here: Path) -> None:
-    storage = StudyStorage("mlruns/buckets/s3_faces-1/_set-aside/20261129-101500")
-    settings = _put_study(storage, None)
-    assert find_store_uri(settings, storage) == f"sqlite:///{here}/mlruns/mlflow.db"

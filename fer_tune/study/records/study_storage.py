@@ -14,7 +14,7 @@ from fer_tune.common import atomic
 from fer_tune.common.cli import format_command_line
 from fer_tune.common.disk_or_bucket import Directory, DiskDirectory, is_bucket, open_directory
 from fer_tune.common.errors import MissingStudyError, UserError, explain_os_errors
-from fer_tune.common.lock import LOCK, hold_lock, is_lock_name
+from fer_tune.common.lock import is_lock_name
 from fer_tune.defaults import BUCKET_COPIES_FOLDER, STUDIES_FOLDER
 from fer_tune.study.records import event_log
 from fer_tune.study.records.settings import FILE, StudySettings, check_study_name, write_settings
@@ -120,26 +120,18 @@ class BucketStorage(StudyStorage):
         local = event_log.read_local_log(log_path)
         is_other = settings is None or event_log.has_diverged(local, log)
         if is_other and (copy / FILE).exists():
-            self._move_aside(name)
+            # No study's name begins with an underscore.
+            aside = self.local_dir / "_set-aside" / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+            with explain_os_errors(f"{copy} cannot be moved"):
+                aside.parent.mkdir(exist_ok=True)
+                copy.rename(aside)
+            problem = f"The copy of study {name} on this machine does not match {self}."
+            print(f"{problem} It was moved to {aside}.", file=sys.stderr)
         if settings is not None:
             with explain_os_errors(f"{copy} cannot be written"):
                 atomic.write_file(copy / FILE, settings, private=True)  # it may hold a password
                 if not event_log.read_local_log(log_path).startswith(log):
                     atomic.write_file(log_path, log)
-
-    def _move_aside(self, name: str) -> None:
-        """Move this machine's copy of a study to a storage of its own, and print the address."""
-        # No study's name begins with an underscore.
-        storage = self.local_dir / "_set-aside" / time.strftime("%Y%m%d-%H%M%S")
-        copy = self.local_dir / name
-        with explain_os_errors(f"{copy} cannot be moved"), hold_lock(copy / LOCK, f"study {name}"):
-            storage.mkdir(parents=True, exist_ok=True)
-            copy.rename(storage / name)
-        print(
-            f"The copy of study {name} on this machine does not match {self}. It was moved to "
-            f"{storage}; to resume it: --resume {name} --storage {storage}",
-            file=sys.stderr,
-        )
 
     def check_name_available(self, name: str) -> None:
         with explain_storage_errors(self.address):
