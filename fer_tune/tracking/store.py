@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -32,7 +31,6 @@ _PROBE_SECONDS = 5
 _OLDEST_FIRST = "attributes.start_time ASC"
 _SERVERS = ("http", "https")
 _DATABASES = ("postgresql", "mysql", "mssql")
-_URI_HELP = "give a folder, sqlite:////path/to/mlflow.db, http://host:5000 or postgresql://..."
 
 
 @dataclass(frozen=True)
@@ -153,8 +151,10 @@ def open_store(
     if scheme in _DATABASES:
         _probe_database(uri)
         return _open_experiment(uri, root / local_store.ARTIFACTS_FOLDER, create)
-    problem = f"tracking store {hide_passwords(uri)}: unknown kind of address '{scheme}:'"
-    raise UserError(f"{problem}; {_URI_HELP}")
+    raise UserError(
+        f"tracking store {hide_passwords(uri)}: unknown kind of address '{scheme}:'; give a folder, "
+        "sqlite:////path/to/mlflow.db, http://host:5000 or postgresql://..."
+    )
 
 
 def _configure_mlflow() -> None:
@@ -189,8 +189,6 @@ def _probe_server(uri: str) -> None:
     from mlflow.utils.rest_utils import http_request
 
     server = f"tracking server {hide_passwords(uri)}"
-    if not _has_host(uri):
-        raise UserError(f"{server}: is no address; {_URI_HELP}")
     try:
         answer = http_request(
             get_default_host_creds(uri), "/health", "GET", max_retries=0, timeout=_PROBE_SECONDS
@@ -200,14 +198,6 @@ def _probe_server(uri: str) -> None:
         raise UserError(f"{server}: does not answer; {hint}") from error
     if answer.status_code >= 500:
         raise UserError(f"{server}: answers with status {answer.status_code}; see its log")
-
-
-def _has_host(uri: str) -> bool:
-    try:
-        parts = urlsplit(uri)
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, or a bracket without its partner
-        return False
 
 
 def _probe_database(uri: str) -> None:
