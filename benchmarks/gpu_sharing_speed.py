@@ -4,7 +4,7 @@ from benchmarks.benchmark_faces import FER2013_TRAIN_FACES, load_benchmark_split
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup
 from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.data.trial_data import build_trial_data
-from fer_tune.study.tune.measure_gpu_sharing import TRIAL_COUNTS, Throughput, measure_throughputs
+from fer_tune.study.tune.measure_gpu_sharing import TRIAL_COUNTS, measure_throughputs
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import detect_machine
 
@@ -22,20 +22,17 @@ def measure_gpu_sharing_speed(setup: BenchmarkSetup) -> list[BenchmarkResult]:
         splits, draw_stratified_sample(splits.train, FER2013_TRAIN_FACES, 0), "original", 0
     )
     resources = {"CPU": min(machine.cores, TRIAL_COUNTS[-1]), "GPU": 1}
-    rates: list[Throughput] = []
+    rates: dict[int, list[float]] = {}
     with open_ray_session(None):
         for repeat in range(setup.repeats):
-            rates += measure_throughputs(faces, resources)
+            for trials, rate in measure_throughputs(faces, resources).items():
+                rates.setdefault(trials, []).append(rate)
             setup.report_progress(f"sharing: {repeat + 1}/{setup.repeats}")
-    return [_make_result(trials, rates) for trials in sorted({rate.trials for rate in rates})]
+    return [_make_result(trials, rates[trials]) for trials in sorted(rates)]
 
 
-def _make_result(trials: int, rates: list[Throughput]) -> BenchmarkResult:
-    samples = [
-        rate.faces_per_second * 3600 / (FER2013_TRAIN_FACES * EPOCHS)
-        for rate in rates
-        if rate.trials == trials
-    ]
+def _make_result(trials: int, rates: list[float]) -> BenchmarkResult:
+    samples = [rate * 3600 / (FER2013_TRAIN_FACES * EPOCHS) for rate in rates]
     size = f"{EPOCHS} epochs of {FER2013_TRAIN_FACES:,} faces"
     what = f"baseline trials ({size}), {trials} at once on a GPU"
     return BenchmarkResult("gpu", what, "trials/h", samples)

@@ -59,9 +59,9 @@ def make_run_resources(
             check_storage_access(str(storage), shared_dir)
     with show_step(console, "choosing the resources of a trial"):
         request, throughputs = measure_gpu_share(plan.request, machines, faces)
-    for throughput in throughputs:
-        speed = f"{throughput.faces_per_second:,.0f} faces a second together"
-        console.print(f"Trials at once on a GPU: {throughput.trials}, {speed}.")
+    for count, speed in throughputs.items():
+        together = f"{speed:,.0f} faces a second together"
+        console.print(f"Trials at once on a GPU: {count}, {together}.")
     resources = allocate_resources(machines, settings.trials, request)
     console.print(f"Study {settings.name}: {pluralize(settings.trials, 'trial')}, {resources}.")
     # A cluster may grow while the study runs.

@@ -4,6 +4,7 @@ import difflib
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from fer_tune.common.safe_text import join_first
 from fer_tune.tracking import tags
 from fer_tune.tracking.mlflow_command import format_mlflow_command
 from fer_tune.tracking.store import Store
@@ -12,11 +13,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _MAX_SUGGESTIONS = 8  # names of studies in an error message
-
-
-def list_study_names(store: Store) -> list[str]:
-    """Return the names of all studies, oldest first."""
-    return [run.data.tags[tags.STUDY] for run in list_study_runs(store)]
 
 
 def list_study_runs(store: Store, *, deleted: bool = False) -> "list[Run]":
@@ -63,13 +59,7 @@ def explain_missing_study(store: Store, name: str) -> str:
     if run := find_parent_run(store, name, deleted=True):
         command = format_mlflow_command(store.uri, "runs", "restore", "--run-id", run.info.run_id)
         return f"study {name}: its run was deleted in MLflow; to restore it: {command}"
-    return f"study {name} is not in {store}; {_suggest_names(list_study_names(store), name)}"
-
-
-def _suggest_names(names: list[str], name: str) -> str:
-    if not names:
-        return "it has no studies yet"
-    close = difflib.get_close_matches(name, names, n=len(names), cutoff=0)
-    rest = len(close) - _MAX_SUGGESTIONS
-    more = f" and {rest} more" if rest > 0 else ""
-    return f"it has {', '.join(close[:_MAX_SUGGESTIONS])}{more}"
+    names = [run.data.tags[tags.STUDY] for run in list_study_runs(store)]
+    closest_first = difflib.get_close_matches(name, names, n=len(names) + 1, cutoff=0)
+    known = join_first(closest_first, _MAX_SUGGESTIONS) or "no studies yet"
+    return f"study {name} is not in {store}; it has {known}"

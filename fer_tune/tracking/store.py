@@ -152,8 +152,8 @@ def open_store(
         _probe_database(uri)
         return _open_experiment(uri, root / local_store.ARTIFACTS_FOLDER, create)
     raise UserError(
-        f"tracking store {hide_passwords(uri)}: unknown kind of address '{scheme}:'; give a folder, "
-        "sqlite:////path/to/mlflow.db, http://host:5000 or postgresql://..."
+        f"tracking store {hide_passwords(uri)}: unknown kind of address '{scheme}:'; give a "
+        "folder, sqlite:////path/to/mlflow.db, http://host:5000 or postgresql://..."
     )
 
 

@@ -10,7 +10,7 @@ from fer_tune.events import Event
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.choose_trial import choose_trial
-from fer_tune.tracking.find_study_run import list_study_names
+from fer_tune.tracking.find_study_run import list_study_runs
 from fer_tune.tracking.queries import (
     StudyRun,
     find_study,
@@ -35,7 +35,8 @@ def test_an_unknown_study_is_reported_with_the_closest_names_first(
     with pytest.raises(UserError, match="it has dropout by hand, ") as caught:
         find_study(store, "dropout by hnad")
     assert "\n" not in str(caught.value)
-    assert {"dropout by hand", "zzz"} <= set(list_study_names(store))
+    names = {run.data.tags[tags.STUDY] for run in list_study_runs(store)}
+    assert {"dropout by hand", "zzz"} <= names
 
 
 def test_a_study_is_found_whatever_its_name(store: Store, describe: Describe) -> None:

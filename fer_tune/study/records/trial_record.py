@@ -12,8 +12,6 @@ from fer_tune.trial_config import BASELINE, TrialConfig, count_steps_per_epoch
 # The first trial of every study: the paper's configuration.
 BASELINE_TRIAL = 0
 
-# MLflow's table shows about this many letters of a trial's name.
-_LABEL_LENGTH = 22
 _MAX_LABEL_PARAMETERS = 4
 _SHORT_NAMES = {
     "learning_rate": "lr",
@@ -132,22 +130,17 @@ class TrialRecords:
 def format_trial_label(number: int, point: Mapping[str, object]) -> str:
     """Return a trial's name, such as `007 lr 3.1e-4 depth 4`, or `000 baseline`.
 
-    After the number come up to four parameters that differ from the baseline's. Those that fit
-    into the width of MLflow's table come first.
+    After the number come up to four parameters that differ from the baseline's.
 
     point: the parameters that the space varies, with the trial's values.
     """
-    label, rest = f"{number:03d}", list[str]()
+    words = [f"{number:03d}"]
     if number == BASELINE_TRIAL:
-        return f"{label} baseline"
+        return " ".join([*words, "baseline"])
     changed = {name: value for name, value in point.items() if value != getattr(BASELINE, name)}
     for name, value in islice((changed or point).items(), _MAX_LABEL_PARAMETERS):
-        word = f"{_SHORT_NAMES.get(name, name)} {_format_short_value(value)}".strip()
-        if len(label) + len(word) < _LABEL_LENGTH:
-            label += f" {word}"
-        else:
-            rest.append(word)
-    return " ".join([label, *rest])
+        words.append(f"{_SHORT_NAMES.get(name, name)} {_format_short_value(value)}".strip())
+    return " ".join(words)
 
 
 def format_parameters(point: Mapping[str, object]) -> str:

@@ -3,13 +3,12 @@
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.faces import Faces
 from fer_tune.data.resampling import TrainingFaces
 from fer_tune.data.trial_data import TrialData
 from fer_tune.scoring.metrics import EpochResult
@@ -26,21 +25,13 @@ TIMEOUT_SECONDS = 60.0  # until Ray has the resources
 MAX_TRAINING_FACES, MAX_EVALUATION_FACES = 8192, 1024
 
 
-@dataclass(frozen=True)
-class Throughput:
-    """The speed of some concurrent trials.
-
-    trials: number of trials.
-    faces_per_second: training faces a second, of all trials together.
-    """
-
-    trials: int
-    faces_per_second: float
+# Training faces a second of all trials together, by the number of concurrent trials.
+Throughputs = Mapping[int, float]
 
 
 def measure_gpu_share(
     request: ResourceRequest, machines: Sequence[Machine], faces: StudyData
-) -> tuple[ResourceRequest, Sequence[Throughput]]:
+) -> tuple[ResourceRequest, Throughputs]:
     """Return the request with the best share of a GPU for "auto", and the measured throughputs.
 
     Without "auto", or without a GPU, the request stays as it is.
@@ -49,13 +40,13 @@ def measure_gpu_share(
     """
     machine = next((machine for machine in machines if machine.gpus), None)
     if request.gpus != "auto" or machine is None:
-        return request, ()
+        return request, {}
     cores = min(max(1, machine.cores // machine.gpus), TRIAL_COUNTS[-1])
     measured = measure_throughputs(faces[BASELINE.data_plan], {"CPU": cores, "GPU": 1})
-    return replace(request, gpus=1 / choose_best_throughput(measured).trials), measured
+    return replace(request, gpus=1 / choose_trial_count(measured)), measured
 
 
-def measure_throughputs(faces: TrialData, bundle: Mapping[str, float]) -> list[Throughput]:
+def measure_throughputs(faces: TrialData, bundle: Mapping[str, float]) -> Throughputs:
     """Train the baseline once, twice, ... concurrently, each in its own process.
 
     It ends at the first number of trials with too few cores or too little memory. Ray must be
@@ -73,7 +64,7 @@ def measure_throughputs(faces: TrialData, bundle: Mapping[str, float]) -> list[T
     group = placement_group([dict(bundle)])
     try:
         ray.get(group.ready(), timeout=TIMEOUT_SECONDS)
-        measured = list(_measure_in_group(faces, bundle, group))
+        measured = dict(_measure_in_group(faces, bundle, group))
     except ray.exceptions.GetTimeoutError as error:
         raise UserError(f"--gpus-per-trial auto: no machine has {bundle} free") from error
     finally:
@@ -83,15 +74,15 @@ def measure_throughputs(faces: TrialData, bundle: Mapping[str, float]) -> list[T
     return measured
 
 
-def choose_best_throughput(throughputs: Sequence[Throughput]) -> Throughput:
+def choose_trial_count(throughputs: Throughputs) -> int:
     """Return the fewest trials whose throughput is within MIN_SPEEDUP of the best."""
-    fastest = max(rate.faces_per_second for rate in throughputs)
-    return next(rate for rate in throughputs if rate.faces_per_second * MIN_SPEEDUP >= fastest)
+    fastest = max(throughputs.values())
+    return next(count for count, speed in throughputs.items() if speed * MIN_SPEEDUP >= fastest)
 
 
 def _measure_in_group(
     faces: TrialData, bundle: Mapping[str, float], group: Any
-) -> Iterator[Throughput]:
+) -> Iterator[tuple[int, float]]:
     import ray
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -113,7 +104,7 @@ def _measure_in_group(
             if is_out_of_memory(error):
                 return
             raise
-        yield Throughput(count, total)
+        yield count, total
 
 
 class _BenchmarkTrial:
@@ -149,12 +140,10 @@ class _BenchmarkTrial:
 
 
 def _take_subset(faces: TrialData) -> TrialData:
-    def take_first(faces: Faces, limit: int) -> Faces:
-        return faces.take(np.arange(min(limit, len(faces))))
-
-    return TrialData(
-        TrainingFaces(take_first(faces.training.faces, MAX_TRAINING_FACES)),
-        take_first(faces.train_sample, MAX_EVALUATION_FACES),
-        take_first(faces.validation, MAX_EVALUATION_FACES),
-        faces.classes,
+    limits = (
+        (faces.training.faces, MAX_TRAINING_FACES),
+        (faces.train_sample, MAX_EVALUATION_FACES),
+        (faces.validation, MAX_EVALUATION_FACES),
     )
+    training, *others = (each.take(np.arange(min(limit, len(each)))) for each, limit in limits)
+    return TrialData(TrainingFaces(training), *others, faces.classes)

@@ -28,13 +28,6 @@ def test_the_first_trial_is_named_baseline() -> None:
     assert format_trial_label(0, {"learning_rate": 1e-4}) == "000 baseline"
 
 
-def test_parameters_that_fit_into_20_letters_come_before_longer_ones() -> None:
-    point: Point = {"learning_rate": 1.23e-3, "dropout": 0.412, "depth": 4, "augmentation": 0.5}
-    label = format_trial_label(12, point)
-    assert label == "012 lr 1.2e-3 depth 4 drop 0.41 aug 0.5"
-    assert label[:22].endswith(" depth 4 ")
-
-
 def test_a_name_has_at_most_four_parameters() -> None:
     point: Point = {"depth": 5, "width": 16, "mixup": 0.1, "augmentation": 0.9, "hidden_2": 64}
     assert format_trial_label(3, point) == "003 depth 5 width 16 mixup 0.1 aug 0.9"

@@ -8,8 +8,8 @@ from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.data.trial_data import TrialData, build_trial_data
 from fer_tune.study.tune import measure_gpu_sharing
 from fer_tune.study.tune.measure_gpu_sharing import (
-    Throughput,
-    choose_best_throughput,
+    Throughputs,
+    choose_trial_count,
     measure_gpu_share,
     measure_throughputs,
 )
@@ -36,8 +36,8 @@ def faces() -> TrialData:
 def test_the_fewest_trials_near_the_best_throughput_share_a_gpu(
     faces_per_second: tuple[float, ...], trials: int
 ) -> None:
-    found = [Throughput(2**power, rate) for power, rate in enumerate(faces_per_second)]
-    assert choose_best_throughput(found).trials == trials
+    found = {2**power: rate for power, rate in enumerate(faces_per_second)}
+    assert choose_trial_count(found) == trials
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_the_fewest_trials_near_the_best_throughput_share_a_gpu(
 def test_without_auto_or_a_gpu_nothing_is_measured(
     wanted: ResourceRequest, machine: Machine
 ) -> None:
-    assert measure_gpu_share(wanted, [machine], {}) == (wanted, ())
+    assert measure_gpu_share(wanted, [machine], {}) == (wanted, {})
 
 
 def test_auto_gives_a_trial_the_best_measured_share_of_a_gpu(
@@ -55,16 +55,16 @@ def test_auto_gives_a_trial_the_best_measured_share_of_a_gpu(
 ) -> None:
     asked: list[Mapping[str, float]] = []
 
-    def rates(_: TrialData, there: Mapping[str, float]) -> list[Throughput]:
+    def rates(_: TrialData, there: Mapping[str, float]) -> Throughputs:
         asked.append(there)
-        return [Throughput(1, 100), Throughput(2, 190), Throughput(4, 195)]
+        return {1: 100, 2: 190, 4: 195}
 
     monkeypatch.setattr(measure_gpu_sharing, "measure_throughputs", rates)
     wanted, found = measure_gpu_share(
         ResourceRequest(gpus="auto"), [Machine(12, 2)], {"original": faces}
     )
     assert wanted == ResourceRequest(gpus=0.5)
-    assert [rate.trials for rate in found] == [1, 2, 4]
+    assert list(found) == [1, 2, 4]
     assert asked == [{"CPU": 6, "GPU": 1}]
 
 
@@ -75,7 +75,7 @@ def test_trials_that_share_cores_are_measured_together(
     monkeypatch.setattr(measure_gpu_sharing, "TIMEOUT_SECONDS", 1.0)
     with open_ray_session(None):
         found = measure_throughputs(faces, {"CPU": 2})
-        assert [rate.trials for rate in found] == [1, 2]
-        assert all(rate.faces_per_second > 0 for rate in found)
+        assert list(found) == [1, 2]
+        assert all(rate > 0 for rate in found.values())
         with pytest.raises(UserError, match="no machine has"):
             measure_throughputs(faces, {"CPU": 1000})
