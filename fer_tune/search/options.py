@@ -4,8 +4,7 @@ import argparse
 import math
 import os
 import re
-from collections.abc import Callable
-from typing import Any, get_args
+from typing import get_args
 
 from fer_tune import defaults
 from fer_tune.common import cli
@@ -39,79 +38,63 @@ def build_parser() -> cli.CommandParser:
     return parser
 
 
-Group = argparse._ArgumentGroup
+def _add_study_options(group: argparse._ArgumentGroup) -> None:
+    add, text = group.add_argument, cli.parse_nonempty
+    data = "file or folder of the faces (default: $FER_TUNE_DATA, else data/, else demo faces)"
+    add("--data", type=cli.parse_path, metavar="PATH", help=data)
+    skip = "leave out faces that cannot be read"
+    add("--skip-bad", action="store_true", default=None, help=skip)
+    add("--labels", type=parse_labels, metavar="PAIRS", help=LABELS_HELP)
+    space = f"YAML file, or paper, regularize or smoke (default: {defaults.SPACE})"
+    add("--space", type=text, metavar="SPACE", help=space)
+    trials = f"trials in all (default: {defaults.TRIALS})"
+    add("--trials", type=_parse_count, metavar="N", help=trials)
+    epochs = f"epochs of a completed trial (default: {defaults.EPOCHS})"
+    add("--epochs", type=_parse_count, metavar="N", help=epochs)
+    sample = "train on a sample of N training faces, stratified by class"
+    add("--train-faces", type=_parse_count, metavar="N", help=sample)
+    add("--study", type=text, metavar="NAME", help="its name (default: space and time)")
 
 
-def _add_option(
-    group: Group, name: str, parse: Callable[[str], object], metavar: str, text: str, **more: Any
-) -> None:
-    group.add_argument(name, type=parse, metavar=metavar, help=text, **more)
+def _add_search_options(group: argparse._ArgumentGroup) -> None:
+    add, text = group.add_argument, cli.parse_nonempty
+    metric = f"what to optimise (default: {defaults.METRIC})"
+    add("--metric", type=text, metavar="NAME", help=metric)
+    seed = f"seed of the proposals and of the training (default: {defaults.SEED})"
+    add("--seed", type=cli.make_number_parser(0, int, 2**31), metavar="N", help=seed)
+    prior = "give Optuna the trials of these studies, which used the same faces"
+    add("--warm-start", type=text, metavar="STUDY", nargs="+", help=prior)
+    scheduler = f"how weak trials are stopped or paused (default: {defaults.SCHEDULER})"
+    add("--scheduler", choices=get_args(defaults.SchedulerName), help=scheduler)
+    grace = f"epochs before the first rung (default: {defaults.GRACE})"
+    add("--grace", type=_parse_count, metavar="N", help=grace)
+    reduction = f"at each rung, one trial in N continues (default: {defaults.REDUCTION})"
+    add("--reduction", type=cli.make_number_parser(2, int), metavar="N", help=reduction)
 
 
-def _add_study_options(group: Group) -> None:
-    text = (
-        "faces: fer2013.csv, image folders, a zip or parquet (default: $FER_TUNE_DATA, else "
-        "data/, else drawn demo faces)"
-    )
-    _add_option(group, "--data", cli.parse_path, "PATH", text)
-    text = "leave out faces that cannot be read"
-    group.add_argument("--skip-bad", action="store_true", default=None, help=text)
-    _add_option(group, "--labels", parse_labels, "PAIRS", LABELS_HELP)
-    text = (
-        "search space: paper, regularize, smoke, or a YAML file, which may have conditions (when:) "
-        f"and a limit for the gap (constraints:) (default: {defaults.SPACE})"
-    )
-    _add_option(group, "--space", cli.parse_nonempty, "SPACE", text)
-    _add_option(group, "--trials", _parse_count, "N", f"trials in all (default: {defaults.TRIALS})")
-    text = f"epochs of a completed trial (default: {defaults.EPOCHS})"
-    _add_option(group, "--epochs", _parse_count, "N", text)
-    text = "train on a sample of N training faces, stratified by class"
-    _add_option(group, "--train-faces", _parse_count, "N", text)
-    _add_option(group, "--study", cli.parse_nonempty, "NAME", "its name (default: space and time)")
+def _add_machine_options(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    concurrent = "trials at once (default: as many as fit)"
+    add("--concurrent", type=_parse_count, metavar="N", help=concurrent)
+    add("--cpus-per-trial", type=_parse_count, metavar="N", help="cores and threads of one trial")
+    gpus = "GPUs of one trial; auto measures the best share (default: 0.25 if there is a GPU)"
+    add("--gpus-per-trial", type=_parse_gpus, metavar="X", help=gpus)
+    add("--time-budget", type=_parse_seconds, metavar="TIME", help="stop after 90s, 30m or 2h")
+    address = "use this Ray cluster (default: $RAY_ADDRESS, else Ray starts on this machine)"
+    own = os.environ.get("RAY_ADDRESS")
+    add("--address", type=parse_cluster_address, default=own, metavar="ADDRESS", help=address)
 
 
-def _add_search_options(group: Group) -> None:
-    text = f"what to optimise (default: {defaults.METRIC})"
-    _add_option(group, "--metric", cli.parse_nonempty, "NAME", text)
-    parse_seed = cli.make_number_parser(0, int, 2**31)
-    text = f"seed of the proposals and of the training (default: {defaults.SEED})"
-    _add_option(group, "--seed", parse_seed, "N", text)
-    text = "give Optuna the trials of these studies, which used the same faces"
-    _add_option(group, "--warm-start", cli.parse_nonempty, "STUDY", text, nargs="+")
-    text = (
-        "asha prunes weak trials at rungs; asha-promotion pauses them, and resumes those that turn "
-        "out to be among the best; hyperband does the same, and draws each trial's first rung; "
-        f"none completes every trial (default: {defaults.SCHEDULER})"
-    )
-    group.add_argument("--scheduler", choices=get_args(defaults.SchedulerName), help=text)
-    text = f"epochs before the first rung (default: {defaults.GRACE})"
-    _add_option(group, "--grace", _parse_count, "N", text)
-    text = f"at each rung, one trial in N continues (default: {defaults.REDUCTION})"
-    _add_option(group, "--reduction", cli.make_number_parser(2, int), "N", text)
-
-
-def _add_machine_options(group: Group) -> None:
-    text = "trials at once (default: as many as fit)"
-    _add_option(group, "--concurrent", _parse_count, "N", text)
-    _add_option(group, "--cpus-per-trial", _parse_count, "N", "CPU cores and threads of one trial")
-    text = "GPUs of one trial; auto measures the best share (default: 0.25 if there is a GPU)"
-    _add_option(group, "--gpus-per-trial", _parse_gpus, "X", text)
-    _add_option(group, "--time-budget", _parse_seconds, "TIME", "stop after 90s, 30m or 2h")
-    text = "use this Ray cluster (default: $RAY_ADDRESS, else Ray starts on this machine)"
-    default = os.environ.get("RAY_ADDRESS")
-    _add_option(group, "--address", parse_cluster_address, "ADDRESS", text, default=default)
-
-
-def _add_record_options(group: Group) -> None:
-    text = "MLflow's store: folder, database or server (default: mlruns/ in this folder)"
-    _add_option(group, "--tracking-uri", cli.parse_nonempty, "URI", text)
-    text = f"folder or s3://... of event logs and checkpoints (default: {defaults.STUDIES_FOLDER})"
-    folder = str(defaults.STUDIES_FOLDER)
-    _add_option(group, "--storage", cli.parse_nonempty, "DIR", text, default=folder)
-    text = "continue this study, possibly with more --trials"
-    _add_option(group, "--resume", cli.parse_nonempty, "STUDY", text)
-    text = "print the space, the resources and three sampled trials; run nothing"
-    group.add_argument("--dry-run", action="store_true", help=text)
+def _add_record_options(group: argparse._ArgumentGroup) -> None:
+    add, text, folder = group.add_argument, cli.parse_nonempty, str(defaults.STUDIES_FOLDER)
+    store = "MLflow's store: folder, database or server (default: mlruns/ in this folder)"
+    add("--tracking-uri", type=text, metavar="URI", help=store)
+    storage = f"folder or s3://... of event logs and checkpoints (default: {folder})"
+    add("--storage", type=text, default=folder, metavar="DIR", help=storage)
+    resume = "continue this study, possibly with more --trials"
+    add("--resume", type=text, metavar="STUDY", help=resume)
+    dry_run = "print the space, the resources and three sampled trials; run nothing"
+    add("--dry-run", action="store_true", help=dry_run)
 
 
 _parse_count = cli.make_number_parser(1, int)

@@ -68,7 +68,6 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         # After a kill, a trial may be missing although a later one is on record.
         known = {record.number for record in previous_trials}
         self._numbers = sorted(set(range(settings.trials)) - known, reverse=True)
-        self._left = settings.trials - len(previous_trials) + len(self._unfinished)
         self._running: dict[str, _ActiveTrial] = {}  # by Ray's id
         self._paused: dict[int, _ActiveTrial] = {}  # by number
         self._out_of_memory: list[_ActiveTrial] = []
@@ -94,8 +93,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         if not self._unfinished and (number := self._asha.promote()) is not None:
             trial = self._paused.pop(number)
             self._storage.mark_running(trial.optuna.number)
-        elif self._left:
-            self._left -= 1
+        elif self._unfinished or self._numbers:
             trial = self._propose_trial(self._unfinished.pop(0) if self._unfinished else None)
         elif self._out_of_memory:
             # Last, as it occupies a slot while Ray waits for an empty GPU.
