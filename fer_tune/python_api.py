@@ -100,7 +100,7 @@ class Study:
         >>> [trial.state.name for trial in study.trials]
         ['COMPLETE', 'COMPLETE']
         """
-        from fer_tune.study.optuna_trials import create_study, to_frozen_trials
+        from fer_tune.study.optuna_study import create_study, to_frozen_trials
 
         reported = self._load()
         study = create_study(reported.metric, study_name=self.name)

@@ -23,7 +23,7 @@ def export_optuna_study(
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    from fer_tune.study.optuna_trials import create_study, to_frozen_trials
+    from fer_tune.study.optuna_study import create_study, to_frozen_trials
 
     partial = folder / atomic.make_partial_name(FILE)
     try:

@@ -11,7 +11,7 @@ from ray.tune.search import Searcher
 
 from fer_tune.scoring.metrics import is_better, metric_direction
 from fer_tune.study.asha import Asha, make_asha
-from fer_tune.study.optuna_trials import WindowedStorage, create_study, to_frozen_trials
+from fer_tune.study.optuna_study import WindowedStorage, create_study, to_frozen_trials
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
 from fer_tune.study.search_space.parameters import Point

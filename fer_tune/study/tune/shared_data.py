@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ SharedStudyData = Mapping[DataPlan, Any]  # see `put_study_data`
 def build_data_by_plan(splits: Splits, settings: StudySettings) -> StudyData:
     """Return the faces of a trial by data plan, for every plan of the space.
 
-    The faces of a plan are prepared at their first use, as copies take seconds.
+    The faces of a plan are prepared at each use, as copies take seconds.
 
     Raises UserError if `train_faces` is too small for a face of every class.
     """
@@ -31,27 +31,26 @@ def build_data_by_plan(splits: Splits, settings: StudySettings) -> StudyData:
     return _LazyStudyData(visible, settings.space.data_plans(), settings.seed)
 
 
+@dataclass(frozen=True, eq=False)
 class _LazyStudyData(StudyData):
-    def __init__(self, splits: Splits, plans: Sequence[DataPlan], seed: int) -> None:
-        self._splits, self._plans, self._seed = splits, plans, seed
-        self._data: dict[DataPlan, TrialData] = {}
+    splits: Splits
+    plans: Sequence[DataPlan]
+    seed: int
 
     def __getitem__(self, plan: DataPlan) -> TrialData:
-        if plan not in self._plans:
+        if plan not in self.plans:
             raise KeyError(plan)
-        if plan not in self._data:
-            self._data[plan] = build_trial_data(self._splits, self._splits.train, plan, self._seed)
-        return self._data[plan]
+        return build_trial_data(self.splits, self.splits.train, plan, self.seed)
 
     def __iter__(self) -> Iterator[DataPlan]:
-        return iter(self._plans)
+        return iter(self.plans)
 
     def __len__(self) -> int:
-        return len(self._plans)
+        return len(self.plans)
 
     def count_faces_by_plan(self) -> dict[DataPlan, int]:
-        labels = self._splits.train.labels
-        return {plan: count_epoch_faces(plan, labels) for plan in self._plans}
+        labels = self.splits.train.labels
+        return {plan: count_epoch_faces(plan, labels) for plan in self.plans}
 
 
 def count_faces_by_plan(faces: StudyData) -> dict[DataPlan, int]:

@@ -6,8 +6,8 @@ from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from fer_tune.study import optuna_trials
-from fer_tune.study.optuna_trials import WindowedStorage
+from fer_tune.study import optuna_study
+from fer_tune.study.optuna_study import WindowedStorage
 
 Direction = Literal["maximize", "minimize"]
 
@@ -31,8 +31,8 @@ def _make_study(direction: Direction) -> Study:
 def test_a_long_study_shows_its_best_and_newest_trials(
     direction: Direction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(optuna_trials, "WINDOW_SIZE", 4)
-    monkeypatch.setattr(optuna_trials, "MAX_BEST", 2)
+    monkeypatch.setattr(optuna_study, "WINDOW_SIZE", 4)
+    monkeypatch.setattr(optuna_study, "MAX_BEST", 2)
     study = _make_study(direction)
     # The best two trials are the first and the newest.
     assert [trial.number for trial in study.trials] == [0, 6, 7, 8, 9]
@@ -42,8 +42,8 @@ def test_a_long_study_shows_its_best_and_newest_trials(
 def test_with_constraints_the_best_trials_satisfy_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(optuna_trials, "WINDOW_SIZE", 2)
-    monkeypatch.setattr(optuna_trials, "MAX_BEST", 2)
+    monkeypatch.setattr(optuna_study, "WINDOW_SIZE", 2)
+    monkeypatch.setattr(optuna_study, "MAX_BEST", 2)
     study = optuna.create_study(
         storage=WindowedStorage(), sampler=RandomSampler(seed=0), direction="maximize"
     )
