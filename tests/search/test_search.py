@@ -349,10 +349,7 @@ def test_a_copied_study_is_resumed_in_the_copy_alone(
     original, name = workplace / "mlruns", small_study.name
     shutil.copytree(original, tmp_path / "mlruns")
     settings = tmp_path / "mlruns/studies" / name / "study.json"
-    recorded = json.loads(settings.read_text())
-    assert recorded["tracking_uri"] is None
-    recorded["tracking_uri"] = f"sqlite:///{original}/mlflow.db"  # as earlier versions wrote it
-    settings.write_text(json.dumps(recorded))
+    assert json.loads(settings.read_text())["tracking_uri"] is None
     before = {path: path.read_bytes() for path in original.rglob("*") if path.is_file()}
     monkeypatch.chdir(tmp_path)
     open_store().create_client().delete_run(find_study(open_store(), name).run_id)
