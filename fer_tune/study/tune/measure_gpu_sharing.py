@@ -145,5 +145,7 @@ def _take_subset(faces: TrialData) -> TrialData:
         (faces.train_sample, MAX_EVALUATION_FACES),
         (faces.validation, MAX_EVALUATION_FACES),
     )
-    training, *others = (each.take(np.arange(min(limit, len(each)))) for each, limit in limits)
-    return TrialData(TrainingFaces(training), *others, faces.classes)
+    training, sample, validation = (
+        each.take(np.arange(min(limit, len(each)))) for each, limit in limits
+    )
+    return TrialData(TrainingFaces(training), sample, validation, faces.classes)
