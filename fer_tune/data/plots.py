@@ -15,8 +15,8 @@ from fer_tune.data.resampling import TrainingFaces
 
 _FACES_PER_CLASS = 12
 _MARGIN = 4  # white pixels around each face
+_CELL = SIDE + 2 * _MARGIN
 _DPI = 200
-_NAMES_INCHES, _TITLE_INCHES = 1.0, 0.35  # left of and above the faces
 
 
 def plot_class_distribution(
@@ -49,17 +49,12 @@ def plot_faces_by_class(
     """
     rng = np.random.default_rng(0)
     rows = [_draw_row(training, label, rng) for label in range(len(classes))]
-    sheet = np.concatenate(rows)
-    # In inches. A pixel of a face is two dots wide; the names and the title need more room.
-    width, height = (2 * side / _DPI for side in reversed(sheet.shape))
-    total = (width + _NAMES_INCHES, height + _TITLE_INCHES)
-    figure = Figure(figsize=total)
-    axes = figure.add_axes((_NAMES_INCHES / total[0], 0, width / total[0], height / total[1]))
-    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    figure = Figure(figsize=(8, 0.5 + 0.6 * len(classes)), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(np.vstack(rows), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     counts = training.faces.count_by_class(len(classes))
-    cell = len(rows[0])
     ticks = [f"{name}\n{count:,}" for name, count in zip(classes, counts, strict=True)]
-    axes.set_yticks([cell * (row + 0.5) for row in range(len(classes))], ticks, fontsize=8)
+    axes.set_yticks([_CELL * (row + 0.5) for row in range(len(classes))], ticks, fontsize=8)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -68,15 +63,12 @@ def plot_faces_by_class(
 
 
 def _draw_row(training: TrainingFaces, label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    cell = SIDE + 2 * _MARGIN
-    row = np.full((cell, cell * _FACES_PER_CLASS), 255, np.uint8)
     members = np.flatnonzero(training.faces.labels == label)
     # The sampling weights of a plan are equal inside a class.
     chosen = rng.choice(members, min(_FACES_PER_CLASS, len(members)), replace=False)
-    for column, image in enumerate(training.faces.images[chosen]):
-        left = column * cell + _MARGIN
-        row[_MARGIN:-_MARGIN, left : left + SIDE] = image
-    return row
+    cells = np.full((_FACES_PER_CLASS, _CELL, _CELL), 255, np.uint8)
+    cells[: len(chosen), _MARGIN:-_MARGIN, _MARGIN:-_MARGIN] = training.faces.images[chosen]
+    return np.hstack(cells)
 
 
 def _save_png(figure: Figure, path: Path) -> None:

@@ -42,6 +42,9 @@ def _choose_splits(
     """
     by_name = list(map(match_split_in_image_name, names))
     if set(by_folder) == {None}:
+        if None in by_name and len(set(by_name)) > 2:
+            note = "only some file names begin with a split, so these names were not used"
+            collector.notes[note] = None
         return by_folder if None in by_name else by_name
     if "validation" not in by_folder:
         is_public = [name.casefold().startswith("publictest") for name in names]

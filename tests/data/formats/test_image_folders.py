@@ -50,7 +50,9 @@ def test_without_folders_of_splits_the_file_names_decide_if_all_have_one(folder:
     assert count(decoded) == {"train": 1, "test": 1}
     decoded = write(folder, "sad/train_01_aligned.png", "sad/test_2.png", "sad/me.png")
     assert count(decoded) == {"train": 4}
-    assert decoded.notes == ()
+    assert decoded.notes == (
+        "only some file names begin with a split, so these names were not used",
+    )
 
 
 @pytest.mark.parametrize(
