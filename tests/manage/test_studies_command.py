@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fer_tune.common.disk_or_bucket import BucketDirectory
 from fer_tune.common.errors import UserError
 from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.manage import __main__ as studies
@@ -13,6 +14,8 @@ from fer_tune.predict import __main__ as predict
 from fer_tune.report import __main__ as report
 from fer_tune.retrain import __main__ as retrain
 from fer_tune.search import __main__ as search
+from fer_tune.study.records.settings import read_settings
+from fer_tune.study.records.study_storage import open_storage
 from fer_tune.tracking import tags
 from fer_tune.tracking.list_studies import list_studies
 from fer_tune.tracking.queries import find_study, list_trials
@@ -244,6 +247,44 @@ def test_a_renamed_study_warms_up_another(renamed: str, capfd: pytest.CaptureFix
     # The baseline is wider than all other trials of this space.
     line = f"Starting with 1 of 2 trials of {renamed} (left out: 1 outside the space in "
     assert line in capfd.readouterr().out
+
+
+def _move_to_bucket(address: str) -> None:
+    """Move the small study into a bucket, as if it had begun there; a second search takes long."""
+    storage, store = open_storage(address), open_store()
+    storage.local_dir.mkdir(parents=True)
+    shutil.move(f"mlruns/studies/{NAME}", storage.local_dir)
+    storage.write_settings(read_settings(storage.local_dir, NAME)[1])
+    storage.open_bucket_logs(NAME)  # uploads the events
+    run_id = find_study(store, NAME).run_id
+    store.create_client().set_tag(run_id, tags.STORAGE, address)
+
+
+def test_a_study_in_a_bucket_is_listed_renamed_used_and_deleted(
+    folder: Path, bucket: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    address, new = f"{bucket}/{folder.name}", "demo-new"
+    storage = ["--storage", address]
+    _move_to_bucket(address)
+    studies.main(["rename", NAME, new, "--yes"])
+    assert f"  {address}/{NAME}\n" in capfd.readouterr().out
+    studies.main([])
+    (line,) = (row for row in capfd.readouterr().out.splitlines() if row.startswith(new))
+    assert "2 completed" in line
+    assert line.endswith(address)
+
+    shutil.rmtree("mlruns/buckets")  # as on another machine
+    search.main(["--resume", new, "--trials", "3", *storage])
+    assert "3 completed" in capfd.readouterr().out
+    report.main(["--study", new, *storage, "--output", "page.html"])
+    assert f"Study {new}" in Path("page.html").read_text()
+    retrain.main(["--study", new, *RETRAIN, *storage])
+    assert f"Training trial 001 of study {new}" in capfd.readouterr().out
+
+    studies.main(["delete", new, "--yes"])
+    assert f"all files in {address}/{new}" in capfd.readouterr().out
+    assert BucketDirectory(address).list_names() == []
+    assert {NAME, new}.isdisjoint(study.name for study in list_studies(open_store()))
 
 
 @pytest.mark.parametrize("typed", [["delete"], ["rename", "old"], ["list", "x"], ["faces"]])
