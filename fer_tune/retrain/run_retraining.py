@@ -56,9 +56,20 @@ def retrain_trial(console: Console, args: Namespace, command: str) -> None:
 
 
 def run_retraining(console: Console, store: Store, spec: RetrainSpec, args: Namespace) -> None:
-    """Train with each seed, test and compare the models, and register the best one.
+    """Train with each seed, test and compare the models, register the best one, and report.
 
     args: the options of `add_training_options`, and `tracking_uri`.
+    """
+    uri, run_id = train_and_register(console, store, spec, args)
+    write_report_and_advice(console, store, spec, args.tracking_uri, uri, run_id)
+
+
+def train_and_register(
+    console: Console, store: Store, spec: RetrainSpec, args: Namespace
+) -> tuple[str, str]:
+    """Train with each seed, test and compare the models, and register the best one.
+
+    Returns the model's address in the registry, and the ID of the retraining's run.
     """
     check_training_options(args)
     spec = replace(spec, info=replace(spec.info, tta=args.tta))
@@ -76,11 +87,25 @@ def run_retraining(console: Console, store: Store, spec: RetrainSpec, args: Name
                 baseline = load_or_train_baseline(console, store, spec)
             result = RetrainResult(info, outcomes, baseline, args.flip, ensemble)
             uri = compare_and_register(console, store, run, result)
-            run_id = run.run_id
         spec.remove_checkpoints()
-    store_options = ["--tracking-uri", args.tracking_uri] if args.tracking_uri else []
-    name, storage = info.study.name, spec.storage
-    page = write_report_or_warn(console, store, name, storage, info.splits, store_options)
+    return uri, run.run_id
+
+
+def write_report_and_advice(
+    console: Console,
+    store: Store,
+    spec: RetrainSpec,
+    tracking_uri: str | None,
+    uri: str,
+    run_id: str,
+) -> None:
+    """Write the report of the study, and print where it is and how to use the new model.
+
+    uri, run_id: as `train_and_register` returns them.
+    """
+    store_options = ["--tracking-uri", tracking_uri] if tracking_uri else []
+    name, storage, splits = spec.info.study.name, spec.storage, spec.info.splits
+    page = write_report_or_warn(console, store, name, storage, splits, store_options)
     if page:
         console.print(f"Report: {page}", soft_wrap=True)
     url = build_run_url(store, run_id)

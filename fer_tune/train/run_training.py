@@ -9,7 +9,7 @@ from fer_tune.common.console import show_step
 from fer_tune.common.errors import UserError
 from fer_tune.data.load import load_splits
 from fer_tune.data.read_options import ReadOptions
-from fer_tune.retrain.run_retraining import run_retraining
+from fer_tune.retrain.run_retraining import train_and_register, write_report_and_advice
 from fer_tune.retrain.train_seeds import RetrainSpec
 from fer_tune.retrain.training_options import check_training_options
 from fer_tune.search.study_info import build_study_info
@@ -43,7 +43,7 @@ def run_training(console: Console, args: Namespace, command: str) -> None:
             store, plan.storage, plan.settings, info, plan.started
         ) as study:
             spec = replace(_make_spec(store, plan, command), on_epoch=study.record_epoch)
-            run_retraining(console, store, spec, args)
+            uri, run_id = train_and_register(console, store, spec, args)
     except (KeyboardInterrupt, UserError):
         if study is None:
             raise
@@ -53,6 +53,9 @@ def run_training(console: Console, args: Namespace, command: str) -> None:
     except ArithmeticError as error:  # it diverged
         problem = f"study {plan.settings.name}: {error}"
         raise UserError(f"{problem}; try a smaller learning_rate") from error
+    # The report is on the study, which has ended now, and on all faces.
+    spec = replace(spec, info=replace(spec.info, splits=splits))
+    write_report_and_advice(console, store, spec, args.tracking_uri, uri, run_id)
 
 
 def _make_spec(store: Store, plan: TrainingPlan, command: str) -> RetrainSpec:

@@ -41,6 +41,8 @@ def test_a_training_is_a_study_of_one_trial_that_other_commands_know(
     output = capfd.readouterr().out
     assert "Training trial 001 of study demo-own with 2 seeds" in output
     assert "Registered as models:/fer_tune/" in output
+    page = Path("mlruns/studies/demo-own/report.html").read_text()
+    assert "1 trial, completed. Trained on 300 of 2,872 training faces of demo faces." in page
     listed = _find_listed("demo-own")
     assert (listed.trials, listed.status, listed.best_trial) == ({"completed": 1}, "completed", 1)
 
