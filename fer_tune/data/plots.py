@@ -68,7 +68,7 @@ def _draw_row(training: TrainingFaces, label: int, rng: np.random.Generator) -> 
     chosen = rng.choice(members, min(_FACES_PER_CLASS, len(members)), replace=False)
     cells = np.full((_FACES_PER_CLASS, _CELL, _CELL), 255, np.uint8)
     cells[: len(chosen), _MARGIN:-_MARGIN, _MARGIN:-_MARGIN] = training.faces.images[chosen]
-    return np.hstack(cells)
+    return np.concatenate(list(cells), axis=1)
 
 
 def _save_png(figure: Figure, path: Path) -> None:
