@@ -41,13 +41,13 @@ def load_decoded(path: Path | None, options: ReadOptions) -> tuple[DecodedFaces,
         demo = draw_demo_splits()
         own = {name: demo[name] for name in SPLIT_NAMES}
         return DecodedFaces(demo.classes, own, _explain_unused_folder()), None
-    # "." has no useful name, and a link's target may have none: hubs call it by a hash.
-    origin = path.resolve() if path.name in {"", ".."} else path.parent.resolve() / path.name
     try:
         _check_readable(path)
+        # "." has no useful name, and a link's target may have none: hubs call it by a hash.
+        origin = path.resolve() if path.name in {"", ".."} else path.parent.resolve() / path.name
         decoded = cache.load_or_decode(origin, lambda: read_faces(origin, options), options)
     except OSError as error:
-        raise UserError(f"{error.filename or origin} cannot be read: {error.strerror}") from None
+        raise UserError(f"{error.filename or path} cannot be read: {error.strerror}") from None
     return decoded, origin
 
 

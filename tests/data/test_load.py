@@ -60,6 +60,13 @@ def test_a_renamed_file_has_its_new_name_as_source(tmp_path: Path) -> None:
         old = tmp_path / "new\n.csv"
 
 
+def test_a_path_that_leads_nowhere_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (tmp_path / "loop", tmp_path / "loop" / "faces.csv", Path("nul\0")):
+        with pytest.raises(UserError, match="does not exist; name a file or folder of faces"):
+            load_splits(path)
+
+
 def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "fer2013.csv").touch()
     with pytest.raises(UserError, match=r"fer2013.csv is empty"):
