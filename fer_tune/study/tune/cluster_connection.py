@@ -13,8 +13,6 @@ from fer_tune.common.safe_text import find_first_sentence
 from fer_tune.study.tune.cluster_watch import raise_ray_limit
 
 _ANSWER_SECONDS = 5
-_HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")
-_HTTP2_SETTINGS = b"\x04"
 _TOKEN_SOURCES = "RAY_AUTH_TOKEN or ~/.ray/auth_token"
 
 
@@ -86,11 +84,7 @@ def _find_cluster(address: str) -> str:
     where: str = canonicalize_bootstrap_address(address)
     host, _, port = where.rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS) as connection:
-            if os.environ.get("RAY_USE_TLS", "0").lower() not in ("1", "true"):
-                connection.sendall(_HTTP2_GREETING)
-                if connection.recv(4)[3:] != _HTTP2_SETTINGS:
-                    raise OSError("what answers is no Ray cluster")
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
     except OSError as error:
         raise OSError(f"{where}: {error.strerror or error}") from error
     return where

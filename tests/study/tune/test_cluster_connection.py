@@ -1,7 +1,6 @@
 import argparse
 import os
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
@@ -125,18 +124,3 @@ def test_a_cluster_that_ray_start_left_behind_is_named_by_its_address(
             UserError, match=rf"auto .*: no Ray .*{address}: Connection refused.*start"
         ):
             connect_to_cluster("auto", {})
-
-
-def test_a_server_that_is_no_ray_is_refused_at_once() -> None:
-    with socket.create_server(("", 0)) as server:
-
-        def answer() -> None:
-            connection, _ = server.accept()
-            with connection:
-                connection.recv(100)
-                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-        threading.Thread(target=answer, daemon=True).start()
-        address = f"127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(UserError, match="what answers is no Ray cluster"):
-            connect_to_cluster(address, {})
