@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fer_tune.tracking import tags
 from fer_tune.tracking.find_study_run import list_nested_runs, list_parent_runs
-from fer_tune.tracking.store import Store
+from fer_tune.tracking.store import PAGE_SIZE, Store
 from fer_tune.tracking.ui_view_and_links import VIEW_TAG_PREFIX
 
 if TYPE_CHECKING:
@@ -86,13 +86,14 @@ def find_study_runs(store: Store, name: str) -> StudyRuns:
 
 
 def _find_versions(store: Store) -> "dict[str, list[ModelVersion]]":
-    client, token = store.create_client(), None
+    from mlflow.utils import get_results_from_paginated_fn
+
+    find = store.create_client().search_model_versions
     versions: dict[str, list[ModelVersion]] = defaultdict(list)
-    while token != "":
-        page = client.search_model_versions(page_token=token)
-        for version in page:
-            versions[version.run_id or ""].append(version)
-        token = page.token or ""
+    for version in get_results_from_paginated_fn(
+        lambda size, token: find(max_results=size, page_token=token), PAGE_SIZE
+    ):
+        versions[version.run_id or ""].append(version)
     return versions
 
 

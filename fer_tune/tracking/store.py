@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "fer_tune"
 
 _PROBE_SECONDS = 5
+PAGE_SIZE = 1000  # results of one request
 _OLDEST_FIRST = "attributes.start_time ASC"
 _SERVERS = ("http", "https")
 _DATABASES = ("postgresql", "mysql", "mssql")
@@ -76,32 +77,24 @@ class Store:
         """Return the runs of the experiment with these tags, oldest first.
 
         marks: values of tags by name; an empty value stands for any.
-        deleted: see `search_runs`.
+        deleted: only those that were deleted in MLflow, which keeps them for a while. None for all.
         """
+        from mlflow.entities import ViewType
+        from mlflow.utils import get_results_from_paginated_fn
+
         conditions = (
             f"tags.`{name}` = '{value}'" if value else f"tags.`{name}` != ''"
             for name, value in marks.items()
         )
-        return list(self.search_runs(" AND ".join(conditions), deleted=deleted))
-
-    def search_runs(self, filter_string: str, *, deleted: bool | None = False) -> Iterator["Run"]:
-        """Yield the runs of the experiment that MLflow's filter selects, oldest first.
-
-        deleted: only those that were deleted in MLflow, which keeps them for a while. None for all.
-        """
-        from mlflow.entities import ViewType
-
-        client, ids, order = self.create_client(), [self.experiment_id], [_OLDEST_FIRST]
-        view = ViewType.ALL
-        if deleted is not None:
-            view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
-        token: str | None = ""
-        while token is not None:
-            page = client.search_runs(
-                ids, filter_string, view, order_by=order, page_token=token or None
-            )
-            yield from page
-            token = page.token or None
+        query, client, ids = " AND ".join(conditions), self.create_client(), [self.experiment_id]
+        views = {None: ViewType.ALL, True: ViewType.DELETED_ONLY, False: ViewType.ACTIVE_ONLY}
+        runs: list[Run] = get_results_from_paginated_fn(
+            lambda size, token: client.search_runs(
+                ids, query, views[deleted], size, [_OLDEST_FIRST], token
+            ),
+            PAGE_SIZE,
+        )
+        return runs
 
     def log_params(self, run_id: str, params: Mapping[str, object]) -> None:
         """Log parameters of a run in one call."""

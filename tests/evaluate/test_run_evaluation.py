@@ -32,7 +32,7 @@ def kept_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def store(kept_store: Store) -> Iterator[Store]:
     """Yield a store that has no evaluations yet."""
     yield kept_store
-    for run in kept_store.search_runs(f"tags.`{tags.EVALUATED_SPLIT}` != ''"):
+    for run in kept_store.find_runs({tags.EVALUATED_SPLIT: ""}):
         kept_store.create_client().delete_run(run.info.run_id)
 
 
@@ -57,7 +57,7 @@ def evaluate(store: Store, *typed: str) -> None:
 
 
 def list_evaluations(store: Store) -> list[dict[str, float]]:
-    runs = store.search_runs(f"tags.`{tags.EVALUATED_SPLIT}` != ''")
+    runs = store.find_runs({tags.EVALUATED_SPLIT: ""})
     return [dict(run.data.metrics) for run in runs]
 
 
@@ -75,7 +75,7 @@ def test_the_test_split_is_scored_printed_and_kept_as_a_run_of_the_model(
     assert "Faces: fer2013.csv, test split." in printed
     assert f"Accuracy {accuracy:.3f} (" in printed
     assert "fer2013.csv, row " in printed.partition("The most confident mistakes:")[2]
-    (run,) = store.search_runs(f"tags.`{tags.EVALUATED_MODEL}` = '{model}'")
+    (run,) = store.find_runs({tags.EVALUATED_MODEL: model})
     client = store.create_client()
     trained = client.get_logged_model(model.removeprefix("models:/")).source_run_id
     assert run.data.tags[tags.PARENT] == trained
@@ -217,7 +217,7 @@ def test_an_evaluation_that_is_interrupted_ends_as_killed(
     monkeypatch.setattr(evaluation_run, "log_confusion_matrix", stop)
     with pytest.raises(error):
         evaluate(store, model, "--data", str(write_csv(drawn_faces(), tmp_path)))
-    (run,) = store.search_runs(f"tags.`{tags.EVALUATED_SPLIT}` != ''")
+    (run,) = store.find_runs({tags.EVALUATED_SPLIT: ""})
     assert run.info.status == status
 
 
@@ -230,6 +230,6 @@ def test_a_version_in_the_registry_is_named(store: Store, model: str, tmp_path: 
     )
     client.set_registered_model_alias(name, "best", version.version)
     evaluate(store, "models:/named@best", "--data", str(write_csv(drawn_faces(), tmp_path)))
-    (run,) = store.search_runs(f"tags.`{tags.EVALUATED_VERSION}` = 'named/1'")
+    (run,) = store.find_runs({tags.EVALUATED_VERSION: "named/1"})
     assert run.info.run_name == "evaluated named/1 on fer2013.csv, test"
     client.delete_registered_model(name)

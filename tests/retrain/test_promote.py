@@ -162,7 +162,7 @@ def test_a_log_that_cannot_be_written_loses_no_model(
         register(900, 90)
     version = store.create_client().get_model_version_by_alias("fer_tune", CHAMPION)
     assert "there was no champion" in str(version.description)
-    runs = store.search_runs("tags.`fer_tune.retrained_trial` = '900'")
+    runs = store.find_runs({"fer_tune.retrained_trial": "900"})
     (retraining,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
     assert "test/accuracy_without_twins" in retraining.data.metrics
 
@@ -289,7 +289,7 @@ def test_a_seed_whose_results_are_lost_is_not_taken_for_trained(
 ) -> None:
     version, _ = register(670, 90)
     assert find_seed_in_any_retraining(store, make_info(splits, 670), 0)
-    for run in store.search_runs(f"tags.`{tags.FACES_HASH}` = 'faces.zip'"):
+    for run in store.find_runs({tags.FACES_HASH: "faces.zip"}):
         if run.info.run_id != version.run_id:
             store.create_client().delete_run(run.info.run_id)
     _lose_artifacts(store, version)

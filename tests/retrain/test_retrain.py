@@ -35,7 +35,7 @@ def study(small_study: FinishedStudy) -> str:
 
 
 def _retrainings(status: str) -> list[str]:
-    runs = open_store().search_runs(f"tags.`fer_tune.retrained_study` = '{STUDY}'")
+    runs = open_store().find_runs({"fer_tune.retrained_study": STUDY})
     return [
         run.info.run_id
         for run in runs
@@ -61,7 +61,7 @@ def test_the_trial_is_trained_again_tested_and_kept_as_a_model(
 
     store = open_store()
     (parent_id,) = _retrainings("FINISHED")
-    seeds = list(store.search_runs(f"tags.`mlflow.parentRunId` = '{parent_id}'"))
+    seeds = store.find_runs({"mlflow.parentRunId": parent_id})
     trial = list_trials(store, find_study(store, study))[1]
     for run in seeds:
         assert run.info.status == "FINISHED"
@@ -145,7 +145,7 @@ def test_a_stopped_retraining_continues_after_its_last_epoch(
             retrain.main(arguments)
     assert "The same command continues" in capfd.readouterr().out
     (killed,) = _retrainings("KILLED")
-    nested = open_store().search_runs(f"tags.`mlflow.parentRunId` = '{killed}'")
+    nested = open_store().find_runs({"mlflow.parentRunId": killed})
     assert [run.info.status for run in nested] == ["FINISHED", "KILLED"]
 
     trained.clear()

@@ -35,7 +35,7 @@ def _get_database(store: Store) -> Path:
 
 
 def _get_run(store: Store) -> str:
-    (run,) = store.search_runs("tags.test = 'moved'")
+    (run,) = store.find_runs({"test": "moved"})
     return str(run.info.run_id)
 
 

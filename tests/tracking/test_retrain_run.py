@@ -47,7 +47,7 @@ def final(result: Result) -> TrainedModel:
 
 def _runs(store: Store, info: RetrainInfo) -> Iterator[Run]:
     """Yield the run of the retraining, then the runs of its seeds."""
-    yield from store.search_runs(f"tags.`{tags.RETRAINED_RUN}` = '{info.trial.run_id}'")
+    yield from store.find_runs({tags.RETRAINED_RUN: info.trial.run_id})
 
 
 def _status(store: Store, info: RetrainInfo) -> list[str]:

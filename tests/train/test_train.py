@@ -50,8 +50,7 @@ def test_a_training_is_a_study_of_one_trial_that_other_commands_know(
     assert (trial.name, len(trial.history)) == ("001 depth 2 width 4", 2)
     store = open_store()
     (run,) = list_trials(store, find_study(store, "demo-own"))
-    query = f"tags.`{tags.RETRAINED_RUN}` = '{run.run_id}' AND tags.`{tags.SEED}` = '0'"
-    (first_seed,) = store.search_runs(query)
+    (first_seed,) = store.find_runs({tags.RETRAINED_RUN: run.run_id, tags.SEED: "0"})
     assert first_seed.data.metrics["best/macro_f1"] == run.best_metrics["macro_f1"] == listed.score
 
     report.main(["--study", "demo-own"])
