@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.demo.portraits import draw_portraits
@@ -47,7 +46,9 @@ def check_onnx_file(model: FaceClassifier, path: Path) -> float:
 
     Raises UserError if it is not below TOLERANCE.
     """
-    faces = _draw_faces()
+    rng = np.random.default_rng(0)
+    names = [str(name) for name in rng.choice(EMOTIONS, CHECKED_FACES)]
+    faces = draw_portraits(names, rng)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (exported,) = session.run([OUTPUT], {INPUT: faces})
     difference = float(np.abs(exported - model.cpu().predict_probabilities(faces)).max())
@@ -57,8 +58,3 @@ def check_onnx_file(model: FaceClassifier, path: Path) -> float:
             "; nothing was written. Update onnxscript and onnxruntime, and try again"
         )
     return difference
-
-
-def _draw_faces() -> NDArray[np.uint8]:
-    rng = np.random.default_rng(0)
-    return draw_portraits([str(name) for name in rng.choice(EMOTIONS, CHECKED_FACES)], rng)

@@ -1,6 +1,5 @@
 """The command studies: list all studies, rename one or delete one."""
 
-import argparse
 from collections.abc import Sequence
 
 from fer_tune.common import cli
@@ -38,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """List the studies, or change one of them."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    _check_names(parser, args)
+    usage = _USAGES[args.action]
+    if len(args.names) != len(usage.split()) - 1:
+        parser.error(f"give {usage}")
 
     from fer_tune.common.console import create_console, show_step
     from fer_tune.manage.change_study import delete_study, find_target, rename_study
@@ -56,12 +57,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         delete_study(target, ask=not args.yes)
     else:
         rename_study(target, args.names[1], ask=not args.yes)
-
-
-def _check_names(parser: cli.CommandParser, args: argparse.Namespace) -> None:
-    usage = _USAGES[args.action]
-    if len(args.names) != len(usage.split()) - 1:
-        parser.error(f"give {usage}")
 
 
 if __name__ == "__main__":

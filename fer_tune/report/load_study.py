@@ -19,7 +19,6 @@ from fer_tune.tracking import queries, tags
 from fer_tune.tracking.confusion_matrix import parse_confusion_csv
 from fer_tune.tracking.read_artifacts import find_text
 from fer_tune.tracking.store import Store
-from fer_tune.tracking.tested_retraining import TestedRetraining, find_tested_retraining
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +31,6 @@ class ReportedStudy:
     command: the command that started the study; None if it is not recorded.
     has_local_log: whether the storage has the event log, and so the checkpoints too.
     faces_by_plan: faces an epoch of every data plan; empty if the faces are not available.
-    tested: the newest retraining; None before there is one.
     """
 
     run: queries.StudyRun
@@ -42,7 +40,6 @@ class ReportedStudy:
     command: str | None = None
     has_local_log: bool = False
     faces_by_plan: Mapping[str, int] = field(default_factory=dict)
-    tested: TestedRetraining | None = None
 
     @property
     def metric(self) -> str:
@@ -95,15 +92,11 @@ def load_study(
             trials = read_trials(folder)
             metrics = next((trial.history[0].metrics for trial in trials if trial.history), ())
             classes = parse_classes(metrics)
-            tested = find_tested_retraining(store, name, classes)
-            return ReportedStudy(
-                run, settings.space, classes, trials, command, has_local_log=True, tested=tested
-            )
+            return ReportedStudy(run, settings.space, classes, trials, command, has_local_log=True)
     text = find_text(store, run.run_id, "space.yaml") or ""
     space = parse_space(text, f"space.yaml of {name}")
     trials, classes = _load_from_mlflow(store, run, space.max_gap, all_metrics)
-    tested = find_tested_retraining(store, name, classes)
-    return ReportedStudy(run, space, classes, trials, command, tested=tested)
+    return ReportedStudy(run, space, classes, trials, command)
 
 
 def _load_from_mlflow(

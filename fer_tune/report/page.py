@@ -34,6 +34,7 @@ from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.tracking import tags
 from fer_tune.tracking.read_artifacts import REPORT_FILE, log_report
 from fer_tune.tracking.store import Store, summarize_error
+from fer_tune.tracking.tested_retraining import TestedRetraining, find_tested_retraining
 from fer_tune.tracking.ui_view_and_links import build_report_url
 
 _FOLDER = Path(__file__).parent
@@ -83,7 +84,8 @@ def write_and_log_report(
     missing_reason = ""
     if splits is None:
         splits, missing_reason = _reload_faces(study, data)
-    page = render_report(study, storage, splits, missing_reason)
+    tested = find_tested_retraining(store, name, study.classes)
+    page = render_report(study, storage, splits, missing_reason, tested)
     file = output or storage.local_dir / name / REPORT_FILE
     with explain_os_errors(f"{file} cannot be written", "name another file with --output"):
         atomic.write_file(file, page.encode())
@@ -110,13 +112,18 @@ def _reload_faces(study: ReportedStudy, data: Path | None) -> tuple[Splits | Non
 
 
 def render_report(
-    study: ReportedStudy, storage: StudyStorage, splits: Splits | None, missing_reason: str = ""
+    study: ReportedStudy,
+    storage: StudyStorage,
+    splits: Splits | None,
+    missing_reason: str = "",
+    tested: TestedRetraining | None = None,
 ) -> str:
     """Return the report as HTML that needs no network and no other file.
 
     storage: holds the checkpoint of the best trial, for the sheets of faces.
     splits: the study's faces; None if they are not available.
     missing_reason: why they are not available.
+    tested: the newest retraining of the study; None before there is one.
     """
     study = count_training_steps(study, splits) if splits else study
     sheets, reason = _build_sheets(study, storage, splits) if splits else ([], missing_reason)
@@ -127,7 +134,7 @@ def render_report(
         build_augmentation_and_size_section(study),
         build_learning_curves_section(study),
         build_best_trial_section(study, sheets, reason),
-        *([build_test_section(study.tested, splits)] if study.tested else []),
+        *([build_test_section(tested, splits)] if tested else []),
         build_data_audit_section(splits, missing_reason, study.run.train_faces),
         build_reproduction_section(study),
     ]

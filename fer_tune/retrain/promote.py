@@ -154,14 +154,13 @@ def _compare_with_champion(
         return CHAMPION, "there was no champion."
     if champion.run_id == outcome.run_id:
         return CHAMPION, "it became the champion before this retraining was interrupted."
-    problem = registry.explain_incompatibility(champion, result.info)
-    if problem and champion.tags.get(tags.SOURCE) == DEMO_SOURCE != result.info.splits.source:
-        return (
-            CHAMPION,
-            f"{champion.version}, the champion until now, was trained on the demo faces.",
-        )
-    if problem:
-        return choose_alias(champion, problem)
+    # The hash covers the faces of each split. The protocol is a sentence, which gets reworded.
+    if champion.tags.get(tags.FACES_HASH) != result.info.study.faces_hash:
+        source = champion.tags.get(tags.SOURCE, "not recorded")
+        if source == DEMO_SOURCE != result.info.splits.source:
+            before = f"{champion.version}, the champion until now"
+            return CHAMPION, f"{before}, was trained on the demo faces."
+        return choose_alias(champion, f"it was trained on other faces or splits ({source})")
     test_faces, classes = result.info.splits.test, result.info.classes
     try:
         theirs = registry.evaluate_champion(store, champion, test_faces, classes)

@@ -35,35 +35,35 @@ class EvaluationInfo:
     metrics: Mapping[str, float]
 
 
-def count_test_evaluations(store: Store, faces_hash: str) -> int:
-    """Return how often any model was evaluated on these test faces.
-
-    Raises UserError if the store fails.
-    """
-    same = {tags.EVALUATED_SPLIT: "test", tags.EVALUATED_FACES: faces_hash}
-    with store.explain_errors():
-        return sum(run.info.status == "FINISHED" for run in store.find_runs(same))
-
-
 def log_evaluation(
     store: Store, model: RecordedModel, evaluation: Evaluation, info: EvaluationInfo, page: str
 ) -> str:
-    """Log the evaluation as a run, and return its ID.
+    """Log the evaluation as a run with the model as its input, and return its ID.
 
     page: HTML of the report.
     Raises UserError if the store fails.
     """
+    from mlflow.entities import LoggedModelInput
+
     client, metrics = store.create_client(), evaluation.build_metrics(METRIC_PREFIX)
+    confusion, classes = evaluation.scores.confusion.tolist(), evaluation.classes
     with store.explain_errors():
-        if info.split == "test":
-            metrics[_TEST_COUNT] = count_test_evaluations(store, info.faces_hash) + 1
+        if info.split == "test":  # count how often any model was evaluated on these faces
+            same = store.find_runs(
+                {tags.EVALUATED_SPLIT: "test", tags.EVALUATED_FACES: info.faces_hash}
+            )
+            metrics[_TEST_COUNT] = sum(run.info.status == "FINISHED" for run in same) + 1
         name = f"evaluated {model.label} on {info.source}, {info.split}"
         run = client.create_run(store.experiment_id, tags=_build_tags(model, info), run_name=name)
         run_id = str(run.info.run_id)
         with end_run_with_context(store, run_id):
             store.log_params(run_id, {k: v for k, v in info.settings.items() if v is not None})
             store.log_metrics(run_id, metrics | dict(info.metrics))
-            _log_files(store, run_id, model, evaluation, info)
+            if model.model_id:
+                client.log_inputs(run_id, models=[LoggedModelInput(model.model_id)])
+            log_confusion_matrix(store, run_id, "confusion", confusion, classes, info.source)
+            client.log_text(run_id, evaluation.predictions.to_csv(classes), "predictions.csv")
+            client.log_text(run_id, f"{info.command}\n", "command.txt")
             client.log_text(run_id, page, PAGE_FILE)
     return run_id
 
@@ -79,18 +79,3 @@ def _build_tags(model: RecordedModel, info: EvaluationInfo) -> dict[str, str]:
         tags.PARENT: model.run_id,
     }
     return {key: value for key, value in marks.items() if value}
-
-
-def _log_files(
-    store: Store, run_id: str, model: RecordedModel, evaluation: Evaluation, info: EvaluationInfo
-) -> None:
-    """Log the artifacts, and the model as an input of the run."""
-    from mlflow.entities import LoggedModelInput
-
-    client, classes, predictions = store.create_client(), evaluation.classes, evaluation.predictions
-    if model.model_id:
-        client.log_inputs(run_id, models=[LoggedModelInput(model.model_id)])
-    confusion = evaluation.scores.confusion.tolist()
-    log_confusion_matrix(store, run_id, "confusion", confusion, classes, info.source)
-    client.log_text(run_id, predictions.to_csv(classes), "predictions.csv")
-    client.log_text(run_id, f"{info.command}\n", "command.txt")

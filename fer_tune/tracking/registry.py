@@ -40,15 +40,6 @@ def find_champion(store: Store) -> RecordedModel | None:
     return describe_version(store, CHAMPION_URI, version)
 
 
-def explain_incompatibility(champion: RecordedModel, info: RetrainInfo) -> str | None:
-    """Return why a champion cannot be compared with a retraining's models; None if it can."""
-    # The hash covers the faces of each split. The protocol is a sentence, which gets reworded.
-    if champion.tags.get(tags.FACES_HASH) == info.study.faces_hash:
-        return None
-    source = champion.tags.get(tags.SOURCE)
-    return "it was trained on other faces or splits" + (f" ({source})" if source else "")
-
-
 def evaluate_champion(
     store: Store, champion: RecordedModel, faces: Faces, classes: tuple[str, ...]
 ) -> Evaluation:

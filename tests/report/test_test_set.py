@@ -90,7 +90,6 @@ def test_the_page_of_a_study_has_the_section_once_it_is_retrained(
 ) -> None:
     reported, storage = study(trial(0, 20)), StudyStorage(str(tmp_path))
     assert TITLE not in render_report(reported, storage, splits)
-    object.__setattr__(reported, "tested", tested)
-    page = render_report(reported, storage, splits)
+    page = render_report(reported, storage, splits, tested=tested)
     assert f"{TITLE}</h2>" in page
     assert page.index("The best trial by class</h2>") < page.index(f"{TITLE}</h2>")
