@@ -9,7 +9,6 @@ from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import SPLIT_NAMES
 from fer_tune.model_config import VIEWS
 from fer_tune.scoring.evaluation import Evaluation
-from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
@@ -27,9 +26,6 @@ def render_model_card(info: RetrainInfo, seed: int | None, trained: "TrainedMode
     from fer_tune.trial.model_cost import measure_cost
 
     networks, views = len(trained.model.networks), VIEWS[trained.model.tta]
-    averaged = [f"{networks} networks"] * (networks > 1) + [f"{views} views of a face"] * (
-        views > 1
-    )
     size = len(info.classes)
     return render_template(
         _TEMPLATE,
@@ -38,14 +34,11 @@ def render_model_card(info: RetrainInfo, seed: int | None, trained: "TrainedMode
         epochs=pluralize(info.epochs, "epoch"),
         seed=seed,
         seeds=f"{networks} seeds" if seed is None else f"seed {seed}",
-        averaged=averaged,
+        networks=networks,
         views=views,
         counts={name: info.splits[name].count_by_class(size) for name in SPLIT_NAMES},
-        test=trained.test,
-        best=trained.best,
-        model=trained.model,
-        uncalibrated=trained.measure_uncalibrated_error(),
-        weaknesses=[*describe_weaknesses(trained.test), _describe_gap(trained.best, trained.test)],
+        trained=trained,
+        weaknesses=list(describe_weaknesses(trained.test)),
         cost=measure_cost(trained.model),
     )
 
@@ -69,16 +62,3 @@ def describe_weaknesses(test: Evaluation) -> Iterator[str]:
     if few := [f"{own.name} ({own.faces})" for own, _ in rows if own.faces < _FEW_FACES]:
         names = ", ".join(few)
         yield f"The test split has few faces of {names}: the scores of these classes are uncertain."
-
-
-def _describe_gap(best: EpochResult, test: Evaluation) -> str:
-    train, validation = best.metrics["train/accuracy"], best.metrics["val/accuracy"]
-    accuracy = test.scores.accuracy
-    if train <= accuracy:
-        return (
-            f"Its accuracy on the training split is {train:.3f}, no higher than on the test split."
-        )
-    return (
-        f"Its accuracy drops on new faces: {train:.3f} on the training split, {validation:.3f} on "
-        f"the validation split, {accuracy:.3f} on the test split."
-    )
