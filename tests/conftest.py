@@ -1,5 +1,7 @@
 import io
 import os
+import shutil
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -75,6 +77,20 @@ def _cache_of_this_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _sqlite_does_not_wait_for_the_disk() -> Iterator[None]:
+    """Let the stores of tests skip the wait of each commit, which counts only if a machine dies."""
+    from sqlalchemy import Engine, event
+
+    def skip_wait(connection: Any, _: Any) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous=OFF")
+
+    event.listen(Engine, "connect", skip_wait)
+    yield
+    event.remove(Engine, "connect", skip_wait)
+
+
 @pytest.fixture(scope="session")
 def real_faces() -> Path:
     """The real FER2013 faces, which are not in the repository."""
@@ -84,22 +100,23 @@ def real_faces() -> Path:
 
 
 @pytest.fixture(scope="session")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One working folder, with one local store, for every study of the tests."""
-    return tmp_path_factory.mktemp("workplace")
-
-
-@pytest.fixture(scope="session")
-def small_study(workplace: Path) -> FinishedStudy:
+def small_study(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
     """A completed study: the baseline, and one narrow network, which is quick to retrain."""
     from fer_tune.search import __main__ as search
 
-    printed = io.StringIO()
+    folder, printed = tmp_path_factory.mktemp("small-study"), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
-        patch.chdir(workplace)
+        patch.chdir(folder)
         patch.delenv("FER_TUNE_DATA", raising=False)
         search.main([*TWO_TRIALS, "--study", NAME])
-    return FinishedStudy(NAME, printed.getvalue())
+    return FinishedStudy(NAME, folder, printed.getvalue())
+
+
+@pytest.fixture(scope="session")
+def workplace(small_study: FinishedStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with the small study, to whose store several test modules add."""
+    folder = tmp_path_factory.mktemp("workplace")
+    return shutil.copytree(small_study.folder, folder, dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """A small study on demo faces, which several test modules read."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 NAME = "demo-small"
 SMALL = ["--space", "smoke", "--train-faces", "300"]
@@ -10,10 +11,11 @@ TWO_TRIALS = [*SMALL, "--trials", "2", "--epochs", "2"]
 
 @dataclass(frozen=True)
 class FinishedStudy:
-    """A study in the tests' working folder.
+    """A study in a working folder of its own. Tests that change it use a copy of the folder.
 
     printed: what the search printed.
     """
 
     name: str
+    folder: Path
     printed: str

@@ -48,14 +48,10 @@ print(json.dumps([modules, {name: str(getattr(fer_tune, name)) for name in fer_t
 
 
 @pytest.fixture(scope="module")
-def place(
-    workplace: Path,
-    small_study: FinishedStudy,  # noqa: ARG001 (it must be in the folder that is copied)
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
+def place(small_study: FinishedStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder of our own, with the small study and a model."""
     folder = tmp_path_factory.mktemp("notebook")
-    shutil.copytree(workplace / "mlruns", folder / "mlruns")
+    shutil.copytree(small_study.folder / "mlruns", folder / "mlruns")
     store = open_store(root=folder / "mlruns")
     run_id = store.create_client().create_run(store.experiment_id).info.run_id
     network = FerNet(ModelConfig(depth=2, width=4, hidden_1=16, hidden_2=8), len(EMOTIONS))

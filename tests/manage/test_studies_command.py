@@ -27,11 +27,11 @@ RETRAIN = ["--trial", "1", "--epochs", "1", "--no-against-paper"]
 
 @pytest.fixture
 def folder(
-    small_study: FinishedStudy, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_study: FinishedStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A copy of the small study and its store, as the working folder."""
     assert small_study.name == NAME
-    shutil.copytree(workplace / "mlruns", tmp_path / "mlruns")
+    shutil.copytree(small_study.folder / "mlruns", tmp_path / "mlruns")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FER_TUNE_DATA", raising=False)
     return tmp_path

@@ -9,9 +9,9 @@ from tests.small_study import FinishedStudy
 
 
 def test_the_end_of_a_search_writes_the_report_and_keeps_it_in_mlflow(
-    small_study: FinishedStudy, workplace: Path, monkeypatch: pytest.MonkeyPatch
+    small_study: FinishedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(workplace)
+    monkeypatch.chdir(small_study.folder)
     written = Path("mlruns", "studies", small_study.name, REPORT_FILE)
     assert f"Report: {written}" in small_study.printed
     page = written.read_text(encoding="utf-8")

@@ -33,8 +33,8 @@ Begin = Callable[..., StudySettings]
 
 
 @pytest.fixture(scope="module")
-def store(workplace: Path) -> Store:
-    return open_store(root=workplace / "mlruns")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return open_store(root=tmp_path_factory.mktemp("store") / "mlruns")
 
 
 @pytest.fixture
