@@ -48,9 +48,10 @@ def read_predictions(
     table = _read_table(path)
     rows = _find_rows(table, path, faces.names.tolist(), known)
     used = table.iloc[rows].reset_index(drop=True)
-    by_class = _find_class_columns(used, classes)
+    columns = {normalize_class(_PROBABILITY_START.sub("", name)): name for name in used.columns}
+    by_class = [columns[key] for key in map(normalize_class, classes) if key in columns]
     if len(by_class) == len(classes):
-        probabilities = _parse_probabilities(used[list(by_class)], path, rows)
+        probabilities = _parse_probabilities(used[by_class], path, rows)
         return Predictions.from_probabilities(faces.labels, probabilities, names=faces.names)
     column = next((name for name in _CLASS_COLUMNS if name in used), None)
     if column is None:
@@ -68,12 +69,10 @@ def _read_table(path: Path) -> "DataFrame":
     with explain_os_errors(f"{path} cannot be read", "name a CSV file with --predictions"):
         content = path.read_bytes()
     try:
-        text = content.decode("utf-8-sig")
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-            table = pd.read_csv(
-                io.StringIO(text), dtype=str, keep_default_na=False, index_col=False
-            )
+            text = io.StringIO(content.decode("utf-8-sig"))
+            table = pd.read_csv(text, dtype=str, keep_default_na=False, index_col=False)
     except (ValueError, pd.errors.ParserWarning) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} is not a CSV of predictions ({reason})") from None
@@ -96,9 +95,10 @@ def _find_rows(
         problem = f"{path}: no column that names the faces"
         raise UserError(f"{problem}; call it file, with names such as {known[0]!r}")
     start = f"{tables.pop()}{_ROW_MARK}" if column == _ROW_COLUMN else ""
-    find_name = _NameFinder(known)
+    names, by_file_name = set(known), _index_file_names(known)
     found = [
-        find_name(f"{start}{normalize_label(value) if start else value}") for value in table[column]
+        _find_name(f"{start}{normalize_label(value) if start else value}", names, by_file_name)
+        for value in table[column]
     ]
     if None in found:
         index = found.index(None)
@@ -114,35 +114,23 @@ def _find_rows(
     return [rows[name] for name in wanted]
 
 
-class _NameFinder:
-    """A search for the face that a path or a file name means.
+def _index_file_names(known: Sequence[str]) -> dict[str, str]:
+    """Return the names of faces by their file names, if no other face has the same."""
+    short = [PurePosixPath(name).name for name in known]
+    counts = Counter(short)
+    return {own: name for own, name in zip(short, known, strict=True) if counts[own] == 1}
 
-    known: names of all faces.
+
+def _find_name(text: str, known: set[str], by_file_name: Mapping[str, str]) -> str | None:
+    """Return the name of the face that a text means; None if there is none, or if several fit.
+
+    A path may begin with folders around the data set. A file name alone must be unique.
     """
-
-    def __init__(self, known: Sequence[str]) -> None:
-        self._known = set(known)
-        counts = Counter(PurePosixPath(name).name for name in known)
-        short = {PurePosixPath(name).name: name for name in known}
-        self._by_file_name = {own: name for own, name in short.items() if counts[own] == 1}
-
-    def __call__(self, text: str) -> str | None:
-        """Return the name of the face; None if there is none, or if several fit.
-
-        A path may begin with folders around the data set. A file name alone must be unique.
-        """
-        parts = text.strip().replace("\\", "/").split("/")
-        if len(parts) == 1 and parts[0] not in self._known:
-            return self._by_file_name.get(parts[0])
-        paths = ("/".join(parts[start:]) for start in range(len(parts)))
-        return next((path for path in paths if path in self._known), None)
-
-
-def _find_class_columns(table: "DataFrame", classes: Sequence[str]) -> dict[str, str]:
-    """Return the classes by their columns of probabilities, in the order of the classes."""
-    columns = {normalize_class(_PROBABILITY_START.sub("", name)): name for name in table.columns}
-    found = ((columns.get(normalize_class(name)), name) for name in classes)
-    return {column: name for column, name in found if column is not None}
+    parts = text.strip().replace("\\", "/").split("/")
+    if len(parts) == 1 and parts[0] not in known:
+        return by_file_name.get(parts[0])
+    paths = ("/".join(parts[start:]) for start in range(len(parts)))
+    return next((path for path in paths if path in known), None)
 
 
 def _parse_probabilities(

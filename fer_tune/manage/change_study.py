@@ -47,16 +47,6 @@ class TargetStudy:
         """The folders, and the bucket, that have its files."""
         return [str(each) for each in list_study_directories(self.storage, self.name)]
 
-    def check_not_running_elsewhere(self) -> None:
-        """Raise UserError if the study may be running where this machine sees no lock."""
-        is_bucket = isinstance(self.storage, BucketStorage)
-        if self.runs.is_running and (is_bucket or not self.places):
-            raise UserError(
-                f"study {self.name}: MLflow shows it as running, perhaps on another machine; stop "
-                "it there, or, if it was killed, end it: resume it and press Ctrl-C, or delete "
-                "its run in MLflow"
-            )
-
 
 def find_target(console: Console, store: Store, name: str, storage: str | None) -> TargetStudy:
     """Return the study called `name`.
@@ -72,7 +62,13 @@ def find_target(console: Console, store: Store, name: str, storage: str | None) 
         if not runs.parents and not target.places:
             missing = explain_missing_study(store, name)
             raise MissingStudyError(f"{missing}; {target.storage} does not have it either")
-    target.check_not_running_elsewhere()
+    # This machine does not see the lock of a study in a bucket, or in another storage.
+    is_elsewhere = isinstance(target.storage, BucketStorage) or not target.places
+    if runs.is_running and is_elsewhere:
+        raise UserError(
+            f"study {name}: MLflow shows it as running, perhaps on another machine; stop it there, "
+            "or, if it was killed, end it: resume it and press Ctrl-C, or delete its run in MLflow"
+        )
     return target
 
 
