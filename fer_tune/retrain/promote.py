@@ -108,11 +108,8 @@ def _describe_registered(outcome: SeedOutcome, result: RetrainResult) -> str:
         model += f", the best of {seeds} by {result.info.study.metric}"
     if tta != "none":
         model += f", each face in {VIEWS[tta]} views"
-    macro_f1, accuracy = outcome.test.macro_f1, outcome.test.accuracy
-    return (
-        f"{model}: test macro F1 {macro_f1:.3f} (95 %: {macro_f1.interval}), "
-        f"test accuracy {accuracy:.3f} (95 %: {accuracy.interval})."
-    )
+    scores = f"test macro F1 {outcome.test.macro_f1}, test accuracy {outcome.test.accuracy}"
+    return f"{model}: {scores}. In brackets: 95 % intervals over the test faces."
 
 
 def _log_scores(run: RetrainRun, result: RetrainResult) -> tuple[Table, Table]:

@@ -22,9 +22,6 @@ class ConfidenceInterval(NamedTuple):
     low: float
     high: float
 
-    def __str__(self) -> str:
-        return f"{self.low:.3f} to {self.high:.3f}"
-
 
 class ScoreIntervals(NamedTuple):
     """Bootstrap intervals of a model's scores.

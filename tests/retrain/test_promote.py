@@ -1,3 +1,4 @@
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -144,6 +145,9 @@ def test_the_first_model_is_the_champion_and_has_the_reason(
     version, printed = register(1, 90)
     assert version.aliases == [CHAMPION]
     assert "there was no champion" in str(version.description)
+    interval = r"\(0\.\d{3} to 0\.\d{3}\)"
+    scores = rf"test macro F1 0\.600 {interval}, test accuracy 0\.600 {interval}\. In brackets"
+    assert re.search(scores, str(version.description))
     assert "trained on 12 of 27 training faces" in str(version.description)
     assert "models:/fer_tune/1, @champion: there was no champion." in printed
     assert version.tags[tags.FACES_HASH] == "faces.zip"
