@@ -37,7 +37,7 @@ def plot_confusion_matrix(name: str, evaluation: Evaluation) -> Picture:
     name: see `draw_picture`.
     """
     confusion, classes = evaluation.scores.confusion, evaluation.classes
-    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    share = evaluation.scores.shares
     count, names = len(classes), truncate_names(classes)
 
     def plot_panels(axes: list[Axes]) -> None:

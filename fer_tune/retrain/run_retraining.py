@@ -48,20 +48,13 @@ def retrain_trial(console: Console, args: Namespace, command: str) -> None:
         raise UserError(f"study {study.name}: no metric is called {study.metric}; was it changed?")
     info = RetrainInfo(study, trial, args.epochs or study.epochs, splits, command)
     try:
-        run_retraining(console, store, RetrainSpec(info, storage, args.seeds), args)
+        spec = RetrainSpec(info, storage, args.seeds)
+        uri, run_id = train_and_register(console, store, spec, args)
+        write_report_and_advice(console, store, spec, args.tracking_uri, uri, run_id)
     except KeyboardInterrupt:
         hint = f"Stopped. The same command continues after the last epoch: {command}"
         console.print(hint, soft_wrap=True)
         raise
-
-
-def run_retraining(console: Console, store: Store, spec: RetrainSpec, args: Namespace) -> None:
-    """Train with each seed, test and compare the models, register the best one, and report.
-
-    args: the options of `add_training_options`, and `tracking_uri`.
-    """
-    uri, run_id = train_and_register(console, store, spec, args)
-    write_report_and_advice(console, store, spec, args.tracking_uri, uri, run_id)
 
 
 def train_and_register(
@@ -69,6 +62,7 @@ def train_and_register(
 ) -> tuple[str, str]:
     """Train with each seed, test and compare the models, and register the best one.
 
+    args: the options of `add_training_options`.
     Returns the model's address in the registry, and the ID of the retraining's run.
     """
     check_training_options(args)

@@ -7,7 +7,7 @@ from fer_tune.common.errors import UserError
 
 
 def add_training_options(parser: cli.CommandParser) -> None:
-    """Add the options that `run_retraining` reads."""
+    """Add the options that `train_and_register` reads."""
     add, count = parser.add_argument, cli.make_number_parser(1, int)
     seeds = "train with K seeds, one after the other (default: 1)"
     add("--seeds", type=count, default=1, metavar="K", help=seeds)

@@ -179,10 +179,8 @@ class Evaluation:
 
         A kind is the share of the true class's faces, the true label and the predicted one.
         """
-        confusion = self.scores.confusion
-        shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-        np.fill_diagonal(shares, 0)
-        kinds = [(float(share), *cell) for cell, share in np.ndenumerate(shares) if share]
+        shares = np.ndenumerate(self.scores.shares)
+        kinds = [(float(share), *cell) for cell, share in shares if share and cell[0] != cell[1]]
         return sorted(kinds, key=lambda kind: -kind[0])
 
     def find_worst_mistakes(self, limit: int) -> list[int]:

@@ -45,6 +45,11 @@ class Scores:
         return _divide_or_zero(2 * self._correct, total)
 
     @property
+    def shares(self) -> NDArray[np.float64]:
+        """(C, C) counts as shares of the faces of the true class; 0 if it has no face."""
+        return _divide_or_zero(self.confusion, self.confusion.sum(axis=-1, keepdims=True))
+
+    @property
     def _correct(self) -> NDArray[np.int64]:
         return np.diagonal(self.confusion, axis1=-2, axis2=-1)
 

@@ -1,12 +1,14 @@
 """A confusion matrix as a picture and as CSV; rows are true classes, columns predicted ones."""
 
 import io
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from fer_tune.scoring.metrics import Scores
 from fer_tune.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def draw_confusion_matrix(
     Pillow draws it in 10 ms; matplotlib takes 200.
     """
     counts = np.asarray(confusion)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shares = Scores(math.nan, counts).shares
     font, side = ImageFont.load_default(_FONT_SIZE), _CELL * len(classes)
     names = _draw_class_names(classes, font)
     left, top = names.width, _CELL

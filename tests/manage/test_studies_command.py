@@ -26,9 +26,7 @@ RETRAIN = ["--trial", "1", "--epochs", "1", "--no-against-paper"]
 
 
 @pytest.fixture
-def folder(
-    small_study: FinishedStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def folder(small_study: FinishedStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the small study and its store, as the working folder."""
     assert small_study.name == NAME
     shutil.copytree(small_study.folder / "mlruns", tmp_path / "mlruns")
