@@ -15,7 +15,7 @@ class RecordedModel:
     """A model in MLflow.
 
     uri: address under which it was looked for.
-    model_id: ID of the logged model; empty if it was registered by hand.
+    model_id: ID of the logged model; empty if it is not known, as in the registry of a database.
     run_id: ID of the run that trained it; empty if it is not known.
     location: address of its files.
     version: in the registry, such as `fer_tune/3`; empty if it is not registered.
