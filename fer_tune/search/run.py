@@ -1,8 +1,8 @@
 """The run of a planned study, from its lock to its results."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,9 +11,7 @@ from rich.console import Console
 
 from fer_tune.common.cli import exit_at_once, format_command_line
 from fer_tune.common.console import show_step
-from fer_tune.common.disk_or_bucket import DiskDirectory, delete_partial_files
 from fer_tune.common.errors import UserError
-from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.events import Observer
 from fer_tune.search.run_resources import make_run_resources, open_store_and_ray
 from fer_tune.search.search_plan import SearchPlan
@@ -60,7 +58,13 @@ def run_search(console: Console, plan: SearchPlan) -> None:
     KeyboardInterrupt when all is saved. Raises SystemExit if it is done without any result.
     """
     began = time.monotonic()
-    result = _run_study(console, plan)
+    try:
+        result = _run_study(console, plan)
+    except KeyboardInterrupt:  # a second one, or before the first trial
+        if (plan.folder / settings.FILE).exists():
+            line = f"To resume the study: {_format_resume_command(plan)}"
+            console.print(line, soft_wrap=True)
+        raise
     budget = plan.time_budget
     is_stopped = not result.is_done and (budget is None or time.monotonic() - began < budget)
     for warning in filter(None, (result.tracking_warning, result.export_warning)):
@@ -90,7 +94,7 @@ def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
         records = event_log.read_checked_trials(plan.folder, plan.settings)
     needs_ray = not _is_study_done(records.to_list(), plan)
     with (
-        _lock_study(console, plan),
+        plan.storage.lock_study(plan.settings.name),
         open_store_and_ray(console, plan, with_ray=needs_ray) as (store, machines),
     ):
         context = make_run_resources(console, plan, machines, faces) if needs_ray else None
@@ -110,29 +114,6 @@ def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
 
 def _is_study_done(trials: Sequence[TrialRecord], plan: SearchPlan) -> bool:
     return sum(trial.has_final_status for trial in trials) >= plan.settings.trials
-
-
-@contextmanager
-def _lock_study(console: Console, plan: SearchPlan) -> Iterator[None]:
-    """Hold the study's folder for this process alone.
-
-    If the study does not begin, delete the lock, and the folder if this process created it.
-    """
-    folder, is_new = DiskDirectory(plan.folder), not plan.folder.exists()
-    with hold_lock(plan.folder / LOCK, f"study {plan.settings.name}"):
-        if plan.is_resumed:
-            delete_partial_files(folder)  # of a killed search
-        try:
-            yield
-        except BaseException as error:
-            if settings.FILE not in folder.list_names():
-                folder.delete(LOCK)
-                if is_new:
-                    folder.delete_if_empty()
-            elif isinstance(error, KeyboardInterrupt):  # a second one, or before the first trial
-                line = f"To resume the study: {_format_resume_command(plan)}"
-                console.print(line, soft_wrap=True)
-            raise
 
 
 def _open_writer(plan: SearchPlan, store: Store) -> BackgroundWriter:

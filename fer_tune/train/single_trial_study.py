@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 from fer_tune import events
-from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.common.errors import UserError
-from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.ranking import format_pareto_front_csv
 from fer_tune.study.records import event_log
@@ -90,17 +88,14 @@ def open_single_trial_study(
     """
     from mlflow.exceptions import MlflowException
 
-    folder = storage.local_dir / settings.name
-    resume = (folder / FILE).exists()
-    with hold_lock(folder / LOCK, f"study {settings.name}"):
+    resume = (storage.local_dir / settings.name / FILE).exists()
+    with storage.lock_study(settings.name):
         try:
             storage.write_settings(settings)
             study = SingleTrialStudy(store, storage, settings, info, resume=resume)
         except (MlflowException, UserError) as error:
             if not resume:
                 storage.delete_settings(settings.name)
-                DiskDirectory(folder).delete(LOCK)
-                DiskDirectory(folder).delete_if_empty()
             raise UserError(summarize_error(error)) from error
         with closing(study.log):
             study.start(started)

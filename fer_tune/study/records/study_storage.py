@@ -14,7 +14,7 @@ from fer_tune.common import atomic
 from fer_tune.common.cli import format_command_line
 from fer_tune.common.disk_or_bucket import Directory, DiskDirectory, is_bucket, open_directory
 from fer_tune.common.errors import MissingStudyError, UserError, explain_os_errors
-from fer_tune.common.lock import is_lock_name
+from fer_tune.common.lock import LOCK, hold_lock, is_lock_name
 from fer_tune.defaults import BUCKET_COPIES_FOLDER, STUDIES_FOLDER
 from fer_tune.study.records import event_log
 from fer_tune.study.records.settings import FILE, StudySettings, check_study_name, write_settings
@@ -73,6 +73,24 @@ class StudyStorage:
         folder = self.local_dir / name
         with explain_os_errors(f"{folder} cannot be a study's folder", "take another --study name"):
             _check_empty(DiskDirectory(folder), name, str(self.local_dir))
+
+    @contextmanager
+    def lock_study(self, name: str) -> Iterator[None]:
+        """Hold the study's folder on this machine for this process alone.
+
+        If the study has no settings at the end, delete the lock, and a folder made for it.
+        Raises UserError if another process holds the folder.
+        """
+        path = self.local_dir / name
+        folder, is_new = DiskDirectory(path), not path.exists()
+        with hold_lock(path / LOCK, f"study {name}"):
+            try:
+                yield
+            finally:
+                if FILE not in folder.list_names():
+                    folder.delete(LOCK)
+                    if is_new:
+                        folder.delete_if_empty()
 
     def write_settings(self, settings: StudySettings) -> None:
         """Write the settings into the study's folder. Raises UserError if it cannot be written."""
