@@ -15,7 +15,7 @@ from benchmarks.study_speed import StudySize
 from benchmarks.tracking_overhead import make_equal_settings
 from fer_tune.data.faces import Splits
 from fer_tune.study.records.event_log import EventLog
-from fer_tune.study.records.settings import write_settings
+from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import ResourceAllocation
@@ -87,9 +87,8 @@ def run_small_study(path: Path | None, case: MemoryCase, folder: Path) -> None:
     splits = _resize_splits(load_benchmark_splits(path), case.faces)
     settings = make_equal_settings(splits, StudySize(case.concurrent, case.epochs, case.faces))
     faces = build_data_by_plan(splits, settings)
-    context = RunResources.on_this_machine(
-        write_settings(folder, settings), ResourceAllocation(case.concurrent, 1, 0)
-    )
+    place = StudyStorage(str(folder)).write_settings(settings)
+    context = RunResources.on_this_machine(place, ResourceAllocation(case.concurrent, 1, 0))
     with open_ray_session(None), closing(EventLog(context.local_dir)) as event_log:
         run_study(settings, faces, context, TrialRecords(), [event_log], train_small_trial)
 

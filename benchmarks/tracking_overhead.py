@@ -13,7 +13,8 @@ from fer_tune.data.faces import Splits
 from fer_tune.events import Observer
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.records.event_log import EventLog, EventLogReader
-from fer_tune.study.records.settings import StudySettings, write_settings
+from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.tune.ray_session import open_ray_session
@@ -60,10 +61,9 @@ def run_equal_study(
     splits = load_benchmark_splits(path)
     settings = make_equal_settings(splits, size)
     faces = build_data_by_plan(splits, settings)
-    context = RunResources.on_this_machine(
-        write_settings(folder, settings),
-        ResourceAllocation(min(CONCURRENT, size.trials), 1, 0),
-    )
+    place = StudyStorage(str(folder)).write_settings(settings)
+    resources = ResourceAllocation(min(CONCURRENT, size.trials), 1, 0)
+    context = RunResources.on_this_machine(place, resources)
     with open_ray_session(None), closing(EventLog(context.local_dir)) as event_log:
         observers: Sequence[Observer] = [event_log]
         writer = None

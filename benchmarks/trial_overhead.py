@@ -24,7 +24,8 @@ from fer_tune.events import Observer
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner, checkpoint_directory
 from fer_tune.study.records.event_log import EventLog, EventLogReader
-from fer_tune.study.records.settings import StudySettings, write_settings
+from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.tune.ray_session import open_ray_session
@@ -138,7 +139,8 @@ def run_empty_study(
     """Run a study of `trials` with `epochs` each, recorded in `store`; Ray must be connected."""
     settings = _make_settings(f"overhead-{trials}-{epochs}-{time.time_ns()}", trials, epochs, space)
     resources = allocate_resources([detect_machine()], trials, ResourceRequest())
-    context = RunResources.on_this_machine(write_settings(folder, settings), resources)
+    place = StudyStorage(str(folder)).write_settings(settings)
+    context = RunResources.on_this_machine(place, resources)
     monitor, records = TrialEndObserver(), TrialRecords(metric=settings.metric)
     with (
         Path(os.devnull).open("w") as devnull,

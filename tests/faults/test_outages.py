@@ -21,7 +21,7 @@ from fer_tune.common.atomic import write_file
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.event_log import FILE, EventLog, EventLogReader, read_trials
-from fer_tune.study.records.settings import write_settings
+from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord, TrialRecords
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.tune.failure import TrialFailure
@@ -161,7 +161,7 @@ def test_a_server_that_goes_away_ten_times_holds_up_nothing_and_misses_nothing(
 ) -> None:
     # So that a frozen server has answers that come too late.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    folder = write_settings(tmp_path / STORAGE, SETTINGS)
+    folder = StudyStorage(str(tmp_path / STORAGE)).write_settings(SETTINGS)
     pace = _Pace(folder / FILE, tmp_path / "allowed")
     pace.allow(20)
     place = RunResources.on_this_machine(

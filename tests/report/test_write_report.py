@@ -16,7 +16,7 @@ from fer_tune.report.load_study import load_study
 from fer_tune.report.page import write_report_or_warn
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.records.event_log import EventLog
-from fer_tune.study.records.settings import StudySettings, write_settings
+from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import parse_space
@@ -63,7 +63,7 @@ def begin(request: pytest.FixtureRequest, store: Store, storage: StudyStorage) -
             seed=0,
             tracking_uri=store.uri,
         )
-        folder = write_settings(storage.local_dir, settings)
+        folder = storage.write_settings(settings)
         command = "python -m fer_tune.search --study tested"
         recorder = EventRecorder(
             store, build_study_info(settings, draw_demo_splits(), command), resume=False

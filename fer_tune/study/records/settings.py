@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fer_tune.common import atomic
-from fer_tune.common.errors import UserError, explain_os_errors
+from fer_tune.common.errors import UserError
 from fer_tune.common.validation_errors import format_validation_error
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.defaults import SCHEDULER, SchedulerName
@@ -100,20 +99,6 @@ class StudySettings(BaseModel):
         known = [trial.point for trial in self.known if trial.is_whole]
         baseline, *others = self.space.list_first_points()
         return [baseline, *(point for point in others if point not in known)]
-
-
-def write_settings(storage: Path, settings: StudySettings) -> Path:
-    """Write the settings into the study's folder, and return the folder; create it if necessary.
-
-    Only the owner may read the file, as a tracking URI may contain a password.
-
-    storage: the folder that contains one folder a study.
-    Raises UserError if the file cannot be written.
-    """
-    folder = storage / settings.name
-    with explain_os_errors(f"{folder} cannot be written", "give another --storage"):
-        atomic.write_file(folder / FILE, settings.model_dump_json(indent=2).encode(), private=True)
-    return folder
 
 
 def read_settings(storage: Path, name: str) -> tuple[Path, StudySettings]:

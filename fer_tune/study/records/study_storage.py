@@ -17,7 +17,7 @@ from fer_tune.common.errors import MissingStudyError, UserError, explain_os_erro
 from fer_tune.common.lock import LOCK, hold_lock, is_lock_name
 from fer_tune.defaults import BUCKET_COPIES_FOLDER, STUDIES_FOLDER
 from fer_tune.study.records import event_log
-from fer_tune.study.records.settings import FILE, StudySettings, check_study_name, write_settings
+from fer_tune.study.records.settings import FILE, StudySettings, check_study_name
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,16 @@ class StudyStorage:
                     if is_new:
                         folder.delete_if_empty()
 
-    def write_settings(self, settings: StudySettings) -> None:
-        """Write the settings into the study's folder. Raises UserError if it cannot be written."""
-        write_settings(self.local_dir, settings)
+    def write_settings(self, settings: StudySettings) -> Path:
+        """Write the settings into the study's folder on this machine, and return the folder.
+
+        Only the owner may read the file, as a tracking URI may contain a password.
+        Raises UserError if the file cannot be written.
+        """
+        folder, content = self.local_dir / settings.name, settings.model_dump_json(indent=2)
+        with explain_os_errors(f"{folder} cannot be written", "give another --storage"):
+            atomic.write_file(folder / FILE, content.encode(), private=True)
+        return folder
 
     def delete_settings(self, name: str) -> None:
         """Delete the settings that this process wrote for a study that could not begin."""
@@ -156,11 +163,12 @@ class BucketStorage(StudyStorage):
             _check_empty(self.open_study_directory(name), name, self.address)
         super().check_name_available(name)
 
-    def write_settings(self, settings: StudySettings) -> None:
-        super().write_settings(settings)
-        content = (self.local_dir / settings.name / FILE).read_bytes()
+    def write_settings(self, settings: StudySettings) -> Path:
+        folder = super().write_settings(settings)
         with explain_storage_errors(self.address):
-            self.open_study_directory(settings.name).write(FILE, content)
+            study = self.open_study_directory(settings.name)
+            study.write(FILE, (folder / FILE).read_bytes())
+        return folder
 
     def delete_settings(self, name: str) -> None:
         study = self.open_study_directory(name)

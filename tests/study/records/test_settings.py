@@ -13,24 +13,24 @@ from fer_tune.study.records.settings import (
     check_study_name,
     read_settings,
     slugify,
-    write_settings,
 )
+from fer_tune.study.records.study_storage import StudyStorage
 
 
 def test_settings_are_read_as_they_were_written(tmp_path: Path, settings: StudySettings) -> None:
-    folder = write_settings(tmp_path, settings)
+    folder = StudyStorage(str(tmp_path)).write_settings(settings)
     assert read_settings(tmp_path, "tested") == (folder, settings)
 
 
 def test_the_file_is_for_its_owner_only(tmp_path: Path, settings: StudySettings) -> None:
-    folder = write_settings(tmp_path, settings)
+    folder = StudyStorage(str(tmp_path)).write_settings(settings)
     assert (folder / FILE).stat().st_mode & 0o077 == 0
 
 
 def test_an_unknown_study_is_reported_with_the_known_ones(
     tmp_path: Path, settings: StudySettings
 ) -> None:
-    write_settings(tmp_path, settings)
+    StudyStorage(str(tmp_path)).write_settings(settings)
     with pytest.raises(UserError, match=r"no study testde .* there are: tested"):
         read_settings(tmp_path, "testde")
 
@@ -44,14 +44,14 @@ def test_a_name_cannot_leave_its_folder(tmp_path: Path, name: str) -> None:
 def test_settings_changed_by_hand_are_reported_in_one_line(
     tmp_path: Path, settings: StudySettings
 ) -> None:
-    (write_settings(tmp_path, settings) / FILE).write_text("{}")
+    (StudyStorage(str(tmp_path)).write_settings(settings) / FILE).write_text("{}")
     with pytest.raises(UserError, match="cannot be read") as error:
         read_settings(tmp_path, "tested")
     assert "\n" not in str(error.value)
 
 
 def test_keys_of_another_version_are_named(tmp_path: Path, settings: StudySettings) -> None:
-    path = write_settings(tmp_path, settings) / FILE
+    path = StudyStorage(str(tmp_path)).write_settings(settings) / FILE
     content = json.loads(path.read_text())
     del content["epochs"]
     path.write_text(
@@ -73,7 +73,7 @@ def test_keys_of_another_version_are_named(tmp_path: Path, settings: StudySettin
 def test_a_file_that_is_cut_off_is_reported_as_such(
     tmp_path: Path, settings: StudySettings, length: int
 ) -> None:
-    path = write_settings(tmp_path, settings) / FILE
+    path = StudyStorage(str(tmp_path)).write_settings(settings) / FILE
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(UserError, match=r"Invalid JSON: EOF .*; restore it from a copy") as error:
         read_settings(tmp_path, "tested")
@@ -92,7 +92,7 @@ def test_a_file_that_is_cut_off_is_reported_as_such(
 def test_settings_that_a_study_cannot_have_are_refused(
     tmp_path: Path, settings: StudySettings, change: dict[str, object], problem: str
 ) -> None:
-    path = write_settings(tmp_path, settings) / FILE
+    path = StudyStorage(str(tmp_path)).write_settings(settings) / FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(UserError, match=re.escape(problem)) as error:
         read_settings(tmp_path, "tested")
@@ -113,7 +113,7 @@ def test_a_prior_trial_outside_the_space_is_refused(
         last=0.4,
     )
     warm = settings.model_copy(update={"known": (known,)})
-    folder = write_settings(tmp_path, warm)
+    folder = StudyStorage(str(tmp_path)).write_settings(warm)
     assert read_settings(tmp_path, "tested") == (folder, warm)
     for point in ({"depth": 9}, {"width": 64}, {"learning_rate": 1}):
         outside = known.model_copy(update={"point": point})
@@ -133,7 +133,7 @@ def test_a_slug_of_any_text_can_begin_a_name(text: str) -> None:
 def test_a_study_of_an_earlier_version_has_no_labels(
     tmp_path: Path, settings: StudySettings
 ) -> None:
-    folder = write_settings(tmp_path, settings)
+    folder = StudyStorage(str(tmp_path)).write_settings(settings)
     keys = json.loads((folder / FILE).read_text())
     del keys["labels"]
     (folder / FILE).write_text(json.dumps(keys))
@@ -143,5 +143,5 @@ def test_a_study_of_an_earlier_version_has_no_labels(
 def test_a_study_reads_its_faces_as_it_began(tmp_path: Path, settings: StudySettings) -> None:
     options = ReadOptions(skip_bad=True, labels="1=happy,2=sad")
     changes = {"skip_bad": options.skip_bad, "labels": options.labels}
-    write_settings(tmp_path, settings.model_copy(update=changes))
+    StudyStorage(str(tmp_path)).write_settings(settings.model_copy(update=changes))
     assert read_settings(tmp_path, "tested")[1].read_options == options

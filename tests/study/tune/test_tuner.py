@@ -16,7 +16,8 @@ from fer_tune.events import EpochEnded, Event, Observer, TrialEnded, TrialRemark
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.records.event_log import EventLog, read_events, read_trials
-from fer_tune.study.records.settings import StudySettings, write_settings
+from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
@@ -119,9 +120,8 @@ class FailingObserver:
 
 def _run(folder: Path, settings: StudySettings, train: Trainable, gpus: float) -> list[Event]:
     events = EventList()
-    context = RunResources.on_this_machine(
-        write_settings(folder, settings), ResourceAllocation(2, 1, gpus)
-    )
+    place = StudyStorage(str(folder)).write_settings(settings)
+    context = RunResources.on_this_machine(place, ResourceAllocation(2, 1, gpus))
     run_study(settings, {}, context, TrialRecords(), [events], train)
     return events
 
@@ -167,9 +167,8 @@ def promoting(settings: StudySettings) -> StudySettings:
 
 @pytest.mark.usefixtures("_ray")
 def test_an_observer_that_fails_once_ends_the_study(tmp_path: Path, few: StudySettings) -> None:
-    context = RunResources.on_this_machine(
-        write_settings(tmp_path, few), ResourceAllocation(2, 1, 0)
-    )
+    place = StudyStorage(str(tmp_path)).write_settings(few)
+    context = RunResources.on_this_machine(place, ResourceAllocation(2, 1, 0))
     events = EventList()
     observers: list[Observer] = [events, FailingObserver()]
     with pytest.raises(UserError, match="was away"):
@@ -182,9 +181,8 @@ def test_an_observer_that_fails_once_ends_the_study(tmp_path: Path, few: StudySe
 def test_paused_trials_resume_also_after_the_study_failed(
     tmp_path: Path, promoting: StudySettings
 ) -> None:
-    context = RunResources.on_this_machine(
-        write_settings(tmp_path, promoting), ResourceAllocation(2, 1, 0)
-    )
+    place = StudyStorage(str(tmp_path)).write_settings(promoting)
+    context = RunResources.on_this_machine(place, ResourceAllocation(2, 1, 0))
     with closing(EventLog(context.local_dir)) as log:
         observers: list[Observer] = [log, FullObserver(25)]
         with pytest.raises(UserError, match="full"):
