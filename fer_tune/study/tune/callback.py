@@ -46,7 +46,6 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         self._sigint_handler = signal.getsignal(signal.SIGINT)
         self._workers: dict[int, Any] = {}  # Ray's handles of running trials, by number
         self._starting: set[int] = set()  # started, but no epoch reported yet
-        self._failures: dict[int, TrialFailure] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # Ray pickles callbacks with its experiment, but open files and threads cannot be pickled.
@@ -67,7 +66,6 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
     def on_trial_result(self, *, trial: Any, result: dict[str, Any], **info: Any) -> None:
         number = trial.config["number"]
         if failure := result.get("failure"):
-            self._failures[number] = failure
             if failure.kind == "storage":
                 line = f"trial {number:03d} cannot be stored: {failure.last_line}"
                 self.failure = UserError(line)
@@ -90,7 +88,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
 
     def on_trial_complete(self, *, trial: Any, **info: Any) -> None:
         number = trial.config["number"]
-        failure = self._failures.pop(number, None)
+        failure: TrialFailure | None = trial.last_result.get("failure")
         if failure and failure.is_retryable(trial.config):
             self._report_remark(number, "out of memory on a fraction of a GPU; it gets a whole GPU")
             self._report_trial_end(number, "interrupted")

@@ -219,8 +219,10 @@ def test_a_failed_trial_is_failed_unless_it_is_tried_again(
     ending: str,
 ) -> None:
     failure = TrialFailure(kind, "Traceback\nOutOfMemoryError: CUDA")
-    callback.on_trial_result(trial=_trial(), result={"failure": failure})
-    callback.on_trial_complete(trial=_trial(gpus=gpus))
+    trial = _trial(gpus=gpus)
+    callback.on_trial_result(trial=trial, result={"failure": failure})
+    trial.last_result = {"failure": failure}  # as Ray does
+    callback.on_trial_complete(trial=trial)
     assert _ending(events).ending == ending
 
 
