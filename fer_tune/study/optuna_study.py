@@ -97,25 +97,21 @@ class WindowedStorage(InMemoryStorage):
         self._count = 0  # trials of the study when `_best` was computed
         self._best: list[FrozenTrial] = []
 
-    def mark_paused(self, number: int, constraints: Mapping[str, float]) -> None:
+    def mark_paused(self, trial: optuna.Trial, constraints: Mapping[str, float]) -> None:
         """Show a trial as pruned, with these constraints.
 
         The trial itself stays without constraints: Optuna never changes those it has, and they
         may differ when the trial ends.
-
-        number: Optuna's number of the trial.
         """
-        (study,) = self.get_all_studies()
-        trial_id = self.get_trial_id_from_study_id_trial_number(study._study_id, number)
-        trial = copy.copy(self.get_trial(trial_id))
-        trial.state, trial.system_attrs = TrialState.PRUNED, dict(trial.system_attrs)
+        shown = copy.copy(self.get_trial(trial._trial_id))
+        shown.state, shown.system_attrs = TrialState.PRUNED, dict(shown.system_attrs)
         for name, value in constraints.items():
-            trial.set_constraint(name, value)
-        self._paused[number] = trial
+            shown.set_constraint(name, value)
+        self._paused[trial.number] = shown
 
-    def mark_running(self, number: int) -> None:
+    def mark_running(self, trial: optuna.Trial) -> None:
         """Show a paused trial as running again."""
-        del self._paused[number]
+        del self._paused[trial.number]
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None

@@ -62,10 +62,10 @@ def test_a_paused_trial_is_shown_as_pruned_until_it_resumes() -> None:
     study = optuna.create_study(storage=(storage := WindowedStorage()))
     trial = study.ask()
     trial.report(0.5, 1)
-    storage.mark_paused(trial.number, {"gap": 0.1})
+    storage.mark_paused(trial, {"gap": 0.1})
     (shown,) = study.get_trials(states=(TrialState.PRUNED,))
     assert (shown.intermediate_values, shown.constraints) == ({1: 0.5}, {"gap": 0.1})
-    storage.mark_running(trial.number)
+    storage.mark_running(trial)
     trial.report(0.6, 2)
     study.tell(trial, 0.6)
     (shown,) = study.trials

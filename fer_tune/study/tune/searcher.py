@@ -92,7 +92,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         """
         if not self._unfinished and (number := self._asha.promote()) is not None:
             trial = self._paused.pop(number)
-            self._storage.mark_running(trial.optuna.number)
+            self._storage.mark_running(trial.optuna)
         elif self._unfinished or self._numbers:
             trial = self._propose_trial(self._unfinished.pop(0) if self._unfinished else None)
         elif self._out_of_memory:
@@ -145,8 +145,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
     def _pause_trial(self, trial: _ActiveTrial) -> None:
         self._paused[trial.config["number"]] = trial
-        constraints = self._space.evaluate_constraints(trial.gap)
-        self._storage.mark_paused(trial.optuna.number, constraints)
+        self._storage.mark_paused(trial.optuna, self._space.evaluate_constraints(trial.gap))
 
     def _report_epoch(self, trial: _ActiveTrial, epoch: int, metrics: Mapping[str, float]) -> None:
         if epoch <= trial.epoch:
