@@ -13,6 +13,7 @@ from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import start_warm_worker, sum_trial_memory
 from benchmarks.study_speed import StudySize
 from benchmarks.tracking_overhead import make_equal_settings
+from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import Splits
 from fer_tune.study.records.event_log import EventLog
 from fer_tune.study.records.study_storage import StudyStorage
@@ -88,7 +89,8 @@ def run_small_study(path: Path | None, case: MemoryCase, folder: Path) -> None:
     settings = make_equal_settings(splits, StudySize(case.concurrent, case.epochs, case.faces))
     faces = build_data_by_plan(splits, settings)
     place = StudyStorage(str(folder)).write_settings(settings)
-    context = RunResources.on_this_machine(place, ResourceAllocation(case.concurrent, 1, 0))
+    resources = ResourceAllocation(case.concurrent, 1, 0)
+    context = RunResources(place, DiskDirectory(place), resources, case.concurrent)
     with open_ray_session(None), closing(EventLog(context.local_dir)) as event_log:
         run_study(settings, faces, context, TrialRecords(), [event_log], train_small_trial)
 

@@ -9,6 +9,7 @@ from benchmarks.benchmark_faces import load_benchmark_splits
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import start_warm_worker
 from benchmarks.study_speed import CONCURRENT, EQUAL_SPACE, StudySize, measure_wall_and_training
+from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import Splits
 from fer_tune.events import Observer
 from fer_tune.search.study_info import build_study_info
@@ -63,7 +64,7 @@ def run_equal_study(
     faces = build_data_by_plan(splits, settings)
     place = StudyStorage(str(folder)).write_settings(settings)
     resources = ResourceAllocation(min(CONCURRENT, size.trials), 1, 0)
-    context = RunResources.on_this_machine(place, resources)
+    context = RunResources(place, DiskDirectory(place), resources, resources.concurrent)
     with open_ray_session(None), closing(EventLog(context.local_dir)) as event_log:
         observers: Sequence[Observer] = [event_log]
         writer = None

@@ -19,6 +19,7 @@ from rich.console import Console
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import start_warm_worker
 from benchmarks.trial_end_observer import TrialEndObserver
+from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import Observer
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
@@ -140,7 +141,7 @@ def run_empty_study(
     settings = _make_settings(f"overhead-{trials}-{epochs}-{time.time_ns()}", trials, epochs, space)
     resources = allocate_resources([detect_machine()], trials, ResourceRequest())
     place = StudyStorage(str(folder)).write_settings(settings)
-    context = RunResources.on_this_machine(place, resources)
+    context = RunResources(place, DiskDirectory(place), resources, resources.concurrent)
     monitor, records = TrialEndObserver(), TrialRecords(metric=settings.metric)
     with (
         Path(os.devnull).open("w") as devnull,

@@ -18,6 +18,7 @@ import pytest
 from ray import tune
 
 from fer_tune.common.atomic import write_file
+from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
 from fer_tune.study.records.event_log import FILE, EventLog, EventLogReader, read_trials
@@ -164,10 +165,9 @@ def test_a_server_that_goes_away_ten_times_holds_up_nothing_and_misses_nothing(
     folder = StudyStorage(str(tmp_path / STORAGE)).write_settings(SETTINGS)
     pace = _Pace(folder / FILE, tmp_path / "allowed")
     pace.allow(20)
-    place = RunResources.on_this_machine(
-        folder,
-        allocate_resources([detect_machine()], SETTINGS.trials, ResourceRequest(concurrent=2)),
-    )
+    request = ResourceRequest(concurrent=2)
+    resources = allocate_resources([detect_machine()], SETTINGS.trials, request)
+    place = RunResources(folder, DiskDirectory(folder), resources, resources.concurrent)
     with tracking_server(tmp_path / "server") as server, open_ray_session(None):
         store = open_store(server.uri)
         with (

@@ -48,11 +48,6 @@ class RunResources:
     max_concurrent: int | None
     time_budget: float | None = None
 
-    @classmethod
-    def on_this_machine(cls, folder: Path, resources: ResourceAllocation) -> "RunResources":
-        """Return these resources on this machine, with all files in `folder`."""
-        return cls(folder, DiskDirectory(folder.resolve()), resources, resources.concurrent)
-
 
 def run_study(
     settings: StudySettings,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ray import tune
 
+from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.common.errors import UserError
 from fer_tune.events import EpochEnded, Event, Observer, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
@@ -121,7 +122,7 @@ class FailingObserver:
 def _run(folder: Path, settings: StudySettings, train: Trainable, gpus: float) -> list[Event]:
     events = EventList()
     place = StudyStorage(str(folder)).write_settings(settings)
-    context = RunResources.on_this_machine(place, ResourceAllocation(2, 1, gpus))
+    context = RunResources(place, DiskDirectory(place), ResourceAllocation(2, 1, gpus), 2)
     run_study(settings, {}, context, TrialRecords(), [events], train)
     return events
 
@@ -168,7 +169,7 @@ def promoting(settings: StudySettings) -> StudySettings:
 @pytest.mark.usefixtures("_ray")
 def test_an_observer_that_fails_once_ends_the_study(tmp_path: Path, few: StudySettings) -> None:
     place = StudyStorage(str(tmp_path)).write_settings(few)
-    context = RunResources.on_this_machine(place, ResourceAllocation(2, 1, 0))
+    context = RunResources(place, DiskDirectory(place), ResourceAllocation(2, 1, 0), 2)
     events = EventList()
     observers: list[Observer] = [events, FailingObserver()]
     with pytest.raises(UserError, match="was away"):
@@ -182,7 +183,7 @@ def test_paused_trials_resume_also_after_the_study_failed(
     tmp_path: Path, promoting: StudySettings
 ) -> None:
     place = StudyStorage(str(tmp_path)).write_settings(promoting)
-    context = RunResources.on_this_machine(place, ResourceAllocation(2, 1, 0))
+    context = RunResources(place, DiskDirectory(place), ResourceAllocation(2, 1, 0), 2)
     with closing(EventLog(context.local_dir)) as log:
         observers: list[Observer] = [log, FullObserver(25)]
         with pytest.raises(UserError, match="full"):
