@@ -4,13 +4,11 @@ Arguments mean the same as the options of the commands; None is the option's def
 that the user can correct raises UserError.
 """
 
-import io
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from contextlib import redirect_stderr
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from fer_tune.common.errors import UserError as UserError
 from fer_tune.data.faces import Splits
@@ -230,10 +228,9 @@ def _to_arguments(options: dict[str, object]) -> list[str]:
 
 
 def _parse_arguments(arguments: Sequence[str]) -> Namespace:
-    printed = io.StringIO()
-    try:
-        with redirect_stderr(printed):
-            return build_parser().parse_args(arguments)
-    except SystemExit:
-        message = printed.getvalue().removeprefix("error: ")
-        raise UserError(message.partition("; --help")[0]) from None
+    def raise_error(message: str) -> NoReturn:
+        raise UserError(message)
+
+    parser = build_parser()
+    parser.error = raise_error  # type: ignore[method-assign]  # it would end the process
+    return parser.parse_args(arguments)
