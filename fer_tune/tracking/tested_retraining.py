@@ -26,7 +26,7 @@ COMPARED_MODELS = {
 class TestedModel:
     """A model of a retraining: a network, or the ensemble of all.
 
-    name: "seed 0", or "ensemble of 3".
+    name: "seed 0", or "the ensemble of seeds 0, 1, 2".
     version: its number in the registry; 0 if it is not registered.
     metrics, params: those of its run, by their names in MLflow.
     test: its evaluation on the test faces.
@@ -91,7 +91,7 @@ def _load_models(store: Store, parent_id: str, classes: tuple[str, ...]) -> list
         marks, run_id = run.data.tags, run.info.run_id
         name = f"seed {marks.get(tags.SEED)}"
         if networks := marks.get(tags.ENSEMBLE):
-            name = f"ensemble of {networks}"
+            name = f"the ensemble of seeds {networks}"
         versions = client.search_model_versions(f"run_id = '{run_id}'")
         version = max((int(each.version) for each in versions), default=0)
         # Files may be lost, and evaluations are nested too.
