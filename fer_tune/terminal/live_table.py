@@ -45,7 +45,7 @@ class LiveTable:
         self._start_time = time.monotonic()
         self._time_budget = math.inf if time_budget is None else time_budget
         self._new_epochs = 0
-        # Trials that have a line about their pause.
+        # Their pause has a line already, so their end gets none.
         self._paused = {trial.number for trial in trials.to_list() if trial.ending == "paused"}
         self._waiting = ExitStack()  # open until a trial starts
         self._live = Live(get_renderable=self.render_table, console=console, refresh_per_second=2)
@@ -67,8 +67,9 @@ class LiveTable:
 
     def on_event(self, event: events.Event) -> None:
         match event:
-            case events.TrialStarted():
+            case events.TrialStarted(number=number):
                 self._waiting.close()
+                self._paused.discard(number)
             case events.EpochEnded(number=number, result=result):
                 self._new_epochs += 1
                 if not self._live.is_started and self._lines.claim_line(result.epoch):
@@ -77,14 +78,11 @@ class LiveTable:
             case events.TrialRemarked(number=number, remark=remark):
                 self._console.print(f"trial {number:03d}: {remark}", soft_wrap=True)
             case events.TrialEnded(number=number, ending=ending, error=error):
-                has_line = self._live.is_started or number in self._paused
-                if error or not has_line:
+                if error or not (self._live.is_started or number in self._paused):
                     line = self._format_trial_line(self._trials[number])
                     self._console.print(line, soft_wrap=True)
                 if ending == "paused":
                     self._paused.add(number)
-                else:
-                    self._paused.discard(number)
 
     def _format_trial_line(self, trial: TrialRecord) -> str:
         epochs, best = len(trial.history), trial.find_best_epoch(self._settings.metric)

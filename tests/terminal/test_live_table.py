@@ -184,6 +184,20 @@ def test_a_pipe_gets_no_second_line_if_a_paused_trial_is_pruned() -> None:
     assert ends[0].startswith("trial 000 paused after 1 epoch,")
 
 
+def test_a_pipe_gets_a_line_about_the_end_of_a_trial_that_resumed() -> None:
+    written = io.StringIO()
+    with _Table(Console(file=written, width=200)) as table:
+        _feed(table, 1)
+        for event in (TrialEnded(number=0, ending="paused"), _start(0)):
+            table.on_event(event)
+        table.on_event(TrialEnded(number=0, ending="finished"))
+    assert [line.split()[2] for line in written.getvalue().splitlines()] == [
+        "epoch",
+        "paused",
+        "completed",
+    ]
+
+
 def test_a_remark_about_a_trial_is_printed_once_when_it_happens() -> None:
     written = io.StringIO()
     with _Table(Console(file=written, width=200)) as table:

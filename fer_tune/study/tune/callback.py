@@ -98,7 +98,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
             self._report_trial_end(number, "stopped")
         elif number in self.scheduler.asha.paused:
             self._report_trial_end(number, "paused")
-        else:
+        elif number in self._workers:  # else it has not started
             is_completed = len(self._records[number].history) == self._epochs
             self._report_trial_end(number, "finished" if is_completed else "interrupted")
         _drop_ray_metrics(trial)

@@ -88,8 +88,9 @@ def run_study(
 
 
 def _end_trial(trial: TrialRecord, ending: Ending, observers: Sequence[Observer]) -> None:
+    event = TrialEnded(number=trial.number, ending=ending)
     for observer in observers:
-        observer.on_event(TrialEnded(number=trial.number, ending=ending))
+        observer.on_event(event)
 
 
 def _infer_ending(trial: TrialRecord, epochs: int, scheduler: StudyScheduler) -> Ending | None:

@@ -152,6 +152,13 @@ def test_a_trial_that_neither_finished_nor_stopped_is_interrupted(
     assert _ending(events).ending == "interrupted"
 
 
+def test_a_trial_that_is_stopped_before_it_starts_leaves_no_event(
+    events: EventList, settings: StudySettings
+) -> None:
+    _make_callback(events, settings).on_trial_complete(trial=_trial())
+    assert not events
+
+
 def test_a_failed_trial_has_its_whole_traceback(
     callback: StudyCallback, events: EventList, tmp_path: Path
 ) -> None:
