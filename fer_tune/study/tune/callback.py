@@ -1,6 +1,7 @@
 """Ray Tune's callback: turns what happens to trials into events."""
 
 import signal
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -120,10 +121,11 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         _drop_ray_metrics(trial)
 
     def on_step_end(self, **info: Any) -> None:
-        # At Ctrl-C, Ray Tune's handler replaces itself. Ray then waits up to fifteen seconds for
-        # workers, which answer only between two epochs. A killed worker loses only its current
-        # epoch, as checkpoints are written completely or not at all.
-        if signal.getsignal(signal.SIGINT) is not self._sigint_handler:
+        # At Ctrl-C, Ray Tune's handler replaces itself; only the main thread has one. Ray waits up
+        # to fifteen seconds for workers, which answer only between two epochs. A killed worker
+        # loses only its current epoch: checkpoints are written completely or not at all.
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and signal.getsignal(signal.SIGINT) is not self._sigint_handler:
             for worker in self._workers.values():
                 ray.kill(worker)
         # If a callback raises while a trial ends, Ray takes it for the trial's error and retries.

@@ -1,4 +1,5 @@
 import signal
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -281,5 +282,9 @@ def test_workers_are_killed_after_ctrl_c_only(
     callback.on_step_end()
     assert not killed
     signal.signal(signal.SIGINT, before)  # as Ray Tune's handler does
+    other = threading.Thread(target=callback.on_step_end)  # for which Ray Tune sets no handler
+    other.start()
+    other.join()
+    assert not killed
     callback.on_step_end()
     assert killed == ["a worker"]
