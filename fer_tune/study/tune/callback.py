@@ -16,7 +16,6 @@ from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecords, build_trial_started
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
-from fer_tune.study.tune.trainable import RestoreOutcome
 from fer_tune.trial_config import TrialConfig
 
 MAX_RETRIES = 3  # of a trial whose worker died
@@ -46,7 +45,6 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         self._faces_by_plan = faces_by_plan
         self._sigint_handler = signal.getsignal(signal.SIGINT)
         self._workers: dict[int, Any] = {}  # Ray's handles of running trials, by number
-        self._starting: set[int] = set()  # started, but no epoch reported yet
 
     def __getstate__(self) -> dict[str, Any]:
         # Ray pickles callbacks with its experiment, but open files and threads cannot be pickled.
@@ -60,7 +58,6 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         number = trial.config["number"]
         config = TrialConfig.model_validate(trial.config["trial"])
         self._workers[number] = trial.temporary_state.ray_actor
-        self._starting.add(number)
         faces = self._faces_by_plan.get(config.data_plan)
         self._notify_observers(build_trial_started(number, config, self._space, faces))
 
@@ -72,20 +69,15 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
                 self.failure = UserError(line)
                 raise self.failure
             return
-        if number in self._starting:
-            self._starting.remove(number)
-            self._report_lost_epochs(number, result["restored"])
-        epoch = result["result"]
-        if epoch.epoch > len(self._records[number].history):
-            self._notify_observers(events.EpochEnded(number=number, result=epoch))
-
-    def _report_lost_epochs(self, number: int, restored: RestoreOutcome) -> None:
-        """Report that a trial repeats epochs because its checkpoint is lost."""
-        if restored.epochs < (reported := len(self._records[number].history)):
+        epoch, restored = result["result"], result["restored"]
+        recorded = len(self._records[number].history)
+        if epoch.epoch == restored.epochs + 1 <= recorded:
             problem = restored.problem or "its newest checkpoint is gone"
-            repeated = f"it is trained again from epoch {restored.epochs + 1}"
-            recorded = f"the recorded results up to epoch {reported} stay"
-            self._report_remark(number, f"{problem}; {repeated}, but {recorded}")
+            repeated = f"it is trained again from epoch {epoch.epoch}"
+            stay = f"but the recorded results up to epoch {recorded} stay"
+            self._report_remark(number, f"{problem}; {repeated}, {stay}")
+        if epoch.epoch > recorded:
+            self._notify_observers(events.EpochEnded(number=number, result=epoch))
 
     def on_trial_complete(self, *, trial: Any, **info: Any) -> None:
         number = trial.config["number"]
