@@ -4,9 +4,8 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fer_tune.common.errors import UserError
 from fer_tune.tracking.queries import StudyRun
-from fer_tune.tracking.store import Store, summarize_error
+from fer_tune.tracking.store import Store
 
 REPORT_FILE = "report.html"
 
@@ -33,9 +32,5 @@ def find_text(store: Store, run_id: str, name: str) -> str | None:
 
 def log_report(store: Store, study: StudyRun, page: str) -> None:
     """Log the report as an artifact of the study's run. Raises UserError if that fails."""
-    from mlflow.exceptions import MlflowException
-
-    try:
+    with store.explain_errors(f"{store}: cannot keep the report"):
         store.create_client().log_text(study.run_id, page, REPORT_FILE)
-    except (MlflowException, OSError) as error:
-        raise UserError(f"{store}: cannot keep the report ({summarize_error(error)})") from error
