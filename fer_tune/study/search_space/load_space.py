@@ -91,7 +91,7 @@ def parse_yaml(text: str, source: str) -> Any:
         return yaml.load(text, _StrictLoader)
     except RecursionError as error:
         raise UserError(f"{source}: nested too deeply") from error
-    except Exception as error:  # PyYAML raises others than its own for 2001-99-99 or !!bool maybe
+    except yaml.YAMLError as error:
         raise UserError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
 
 
@@ -107,7 +107,18 @@ class _StrictLoader(yaml.SafeLoader):
             raise _make_error("an alias (*); write what it stands for", mark)
         return super().compose_node(parent, index)
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except Exception as error:  # PyYAML raises others for 2001-99-99 or !!bool maybe
+            problem = f"{truncate_value(node.value)!r} is no {node.tag.rpartition(':')[2]}"
+            raise _make_error(problem, node.start_mark) from error
+
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):  # !!set of a single value
+            raise _make_error("needs keys and values", node.start_mark)
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for index, key in enumerate(keys):
             if key in keys[:index]:

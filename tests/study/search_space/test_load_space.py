@@ -85,10 +85,13 @@ def test_every_space_of_the_project_is_valid(path: Path) -> None:
             f"parameters: {{depth: {{type: int, low: 1, high: 1{'0' * 400}}}}}",
             f"f.yaml: parameters.depth.high: 1{'0' * 99}...: ",
         ),
-        ("parameters: 2001-99-99", "f.yaml: not YAML: month must be in 1..12"),
-        ("parameters: !!bool maybe", "f.yaml: not YAML: 'maybe'"),
-        ("parameters: !!set 1", "f.yaml: not YAML: "),
-        ("parameters: !!int ''", "f.yaml: not YAML: "),
+        (
+            "parameters: 2001-99-99",
+            "f.yaml: not YAML: '2001-99-99' is no timestamp in \"<unicode string>\", line 1",
+        ),
+        ("parameters: !!bool maybe", "f.yaml: not YAML: 'maybe' is no bool"),
+        ("parameters: !!set 1", "f.yaml: not YAML: needs keys and values"),
+        ("parameters: !!int ''", "f.yaml: not YAML: '' is no int"),
         (
             "parameters: !!python/object/apply:os.mkdir [made]",
             "f.yaml: not YAML: could not determine a constructor",
