@@ -198,8 +198,10 @@ def _check_space(name: str, settings: StudySettings) -> None:
     except UserError as error:
         raise UserError(f"{error}; or leave out --space, since the study has a copy") from error
     if space != settings.space:
-        copy = "space.yaml of its run in MLflow"
-        raise UserError(f"--space {name}: the study has another, {copy}; leave out the option")
+        given, began_with = (each.to_yaml().splitlines() for each in (space, settings.space))
+        new = next((line.strip() for line in given if line not in began_with), "fewer lines")
+        old = next((line.strip() for line in began_with if line not in given), "no such line")
+        raise UserError(f"--space {name} has {new}, and the study has {old}; leave out --space")
 
 
 def _check_warm_start(names: list[str], settings: StudySettings, storage: StudyStorage) -> None:

@@ -24,6 +24,17 @@ RUN_STATUS: dict[Ending, str] = {
     "interrupted": "KILLED",
 }
 
+_GUIDE = """\
+| where | what |
+|---|---|
+| `{score}` | score of a trial: `{metric}` of its best epoch, on the validation split |
+| `{best}...` | its other metrics; `{best}gap` is train minus validation accuracy |
+| trial `000` | the baseline, which is the paper's configuration |
+| `val_f1/`, `val_precision/`, `val_recall/` | scores of each class, epoch by epoch |
+| `confusion.png` of a trial | which classes the trial confuses, at its best epoch |
+| `space.yaml`, `command.txt` | the search space, and the command that began the study |
+| `report.html`, `trials.csv`, `front.csv` | at the end: results, all trials, the best by gap |"""
+
 
 @dataclass(frozen=True)
 class StudyEnded:
@@ -104,10 +115,10 @@ def render_study_note(study: StudyInfo, path: str, summary: str = "") -> str:
     """
     names = ", ".join(f"`{name}`" for name in study.parameters)
     varied = names and f" The trials differ in {names}."
+    score, best = to_best_name(study.metric), tags.BEST_PREFIX
+    guide = _GUIDE.format(score=score, metric=study.metric, best=best)
     trials = f"**[Compare the trials]({path})**: a table, the best first, and charts.{varied}"
-    score = f"The score `{to_best_name(study.metric)}` is `{study.metric}` at a trial's best epoch."
-    baseline = "Trial `000` is the baseline, the paper's configuration."
-    return "\n\n".join(filter(None, [summary, *study.notes, trials, f"{score} {baseline}"]))
+    return "\n\n".join(filter(None, [summary, *study.notes, trials, guide]))
 
 
 def _add_missing_info(store: Store, study: StudyInfo, run: "Run") -> None:
