@@ -135,7 +135,8 @@ class BucketStorage(StudyStorage):
         """Update this machine's copy of a study: its settings and its event log.
 
         If the bucket has no such study, or other events, the copy is moved aside.
-        Raises UserError if the bucket cannot be read, or the copy cannot be written.
+        Raises UserError if the bucket cannot be read, if the copy cannot be written, or if it is
+        of a study that runs and would have to be moved.
         """
         study, copy = self.open_study_directory(name), self.local_dir / name
         log_path = copy / event_log.FILE
@@ -147,7 +148,8 @@ class BucketStorage(StudyStorage):
         if is_other and (copy / FILE).exists():
             # No study's name begins with an underscore.
             aside = self.local_dir / "_set-aside" / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-            with explain_os_errors(f"{copy} cannot be moved"):
+            lock = hold_lock(copy / LOCK, f"study {name}")  # a study that runs here is not moved
+            with explain_os_errors(f"{copy} cannot be moved"), lock:
                 aside.parent.mkdir(exist_ok=True)
                 copy.rename(aside)
             problem = f"The copy of study {name} on this machine does not match {self}."

@@ -6,7 +6,7 @@ import pytest
 from fer_tune.common import atomic
 from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.errors import UserError
-from fer_tune.common.lock import LOCK
+from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.events import Event, Observer, TrialRemarked
 from fer_tune.study.records import event_log
 from fer_tune.study.records.event_log import FILE, EventLog, read_events
@@ -133,6 +133,18 @@ def _delete_study(study: Directory) -> None:
         (study / "journal").delete(name)
     (study / "journal").delete_if_empty()
     study.delete(SETTINGS)
+
+
+def test_the_copy_of_a_study_that_runs_on_this_machine_is_not_moved(
+    study: Directory, storage: StudyStorage, settings: StudySettings
+) -> None:
+    _delete_study(study)
+    with (
+        hold_lock(storage.local_dir / "tested" / LOCK, "study tested"),
+        pytest.raises(UserError, match="study tested is running already"),
+    ):
+        storage.fetch_study("tested")
+    assert read_settings(storage.local_dir, "tested")[1] == settings
 
 
 @pytest.mark.parametrize("folder", ["happy", "journal/2026"])
