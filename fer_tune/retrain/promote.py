@@ -118,10 +118,11 @@ def _log_scores(run: RetrainRun, result: RetrainResult) -> tuple[Table, Table]:
     duplicates = has_duplicate(faces.test.images, faces.train.images)
     tests = [replace(outcome.test, is_duplicate=duplicates) for outcome in outcomes]
     metrics, rows = dict[str, list[float]](), dict[str, list[float]]()
-    if others := [test.without_duplicates.scores for test in tests if test.without_duplicates]:
-        metrics["test/accuracy_without_twins"] = [scores.accuracy for scores in others]
-        count = pluralize(duplicates.sum(), "duplicate")
-        rows[f"- without {count} of training faces"] = metrics["test/accuracy_without_twins"]
+    if not duplicates.all():
+        others = [(test.without_duplicates or test).scores.accuracy for test in tests]
+        metrics["test/accuracy_without_twins"] = others
+        if count := duplicates.sum():
+            rows[f"- without {pluralize(count, 'duplicate')} of training faces"] = others
     if result.with_tta:
         averaged = [test.with_mirror_images.scores for test in tests]
         metrics["test/flip_accuracy"] = [scores.accuracy for scores in averaged]

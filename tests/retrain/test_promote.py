@@ -322,6 +322,16 @@ def test_the_baseline_duplicates_and_tta_are_reported_beside_the_plain_score(
     assert run.data.metrics["against_paper/told_alone"] == 60
 
 
+def test_the_score_without_duplicates_is_logged_also_if_there_are_none(
+    store: Store, register: Register, splits: Splits
+) -> None:
+    splits.train.images[:2] = 0
+    version, printed = register(750, 90)
+    assert "duplicate" not in printed
+    run_id = store.create_client().get_run(str(version.run_id)).data.tags[tags.PARENT]
+    assert store.create_client().get_run(run_id).data.metrics["test/accuracy_without_twins"] == 0.6
+
+
 def test_a_champion_of_the_demo_faces_is_replaced_by_a_model_of_others(register: Register) -> None:
     demos, _ = register(800, 140, source="demo faces")
     assert demos.aliases == [CHAMPION]
