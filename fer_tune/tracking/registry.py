@@ -37,7 +37,7 @@ def find_champion(store: Store) -> RecordedModel | None:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
-    return describe_version(store, CHAMPION_URI, version)
+    return describe_version(CHAMPION_URI, version)
 
 
 def evaluate_champion(

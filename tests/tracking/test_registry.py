@@ -2,12 +2,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 
 from fer_tune.common.errors import UserError
 from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.models.log_model import load_model, log_model
-from fer_tune.tracking.registry import CHAMPION_URI, find_default_model_uri
+from fer_tune.tracking.registry import CHAMPION_URI, find_champion, find_default_model_uri
 from fer_tune.tracking.store import Store, open_store
 
 CONFIG = ModelConfig(depth=1, width=4, hidden_1=16, hidden_2=8)
@@ -41,3 +43,15 @@ def test_the_newest_model_is_meant_until_there_is_a_champion(empty: Store) -> No
     client.set_registered_model_alias("fer_tune", "champion", "1")
     assert find_default_model_uri(empty) == CHAMPION_URI == "models:/fer_tune@champion"
     assert f"models:/{load_model(empty, CHAMPION_URI).metadata.model_id}" == first
+
+
+def test_a_champion_that_was_registered_in_the_ui_is_found_also_if_its_model_is_deleted(
+    empty: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_hand = ModelVersion("fer_tune", "1", 0, source="models:/m-0")
+    monkeypatch.setattr(MlflowClient, "get_model_version_by_alias", lambda *_: by_hand)
+    champion = find_champion(empty)
+    assert champion is not None
+    assert champion.version == "fer_tune/1"
+    with pytest.raises(UserError, match="m-0"):
+        load_model(empty, CHAMPION_URI)

@@ -17,7 +17,7 @@ class RecordedModel:
     uri: address under which it was looked for.
     model_id: ID of the logged model; empty if it is not known, as in the registry of a database.
     run_id: ID of the run that trained it; empty if it is not known.
-    location: address of its files.
+    location: address of its files, or of the model that was registered in MLflow's UI.
     version: in the registry, such as `fer_tune/3`; empty if it is not registered.
     tags: tags of the version, by the names in `fer_tune.tracking.tags`.
     """
@@ -45,23 +45,20 @@ def find_model(store: Store, uri: str) -> RecordedModel:
     with store.explain_errors(f"model {uri} in {store}"):
         if "@" in name:
             version = client.get_model_version_by_alias(*name.split("@", 1))
-            return describe_version(store, uri, version)
+            return describe_version(uri, version)
         if "/" in name:
-            return describe_version(store, uri, client.get_model_version(*name.split("/", 1)))
+            return describe_version(uri, client.get_model_version(*name.split("/", 1)))
         model = client.get_logged_model(name)
         return RecordedModel(uri, name, model.source_run_id or "", str(model.artifact_location))
 
 
-def describe_version(store: Store, uri: str, version: "ModelVersion") -> RecordedModel:
+def describe_version(uri: str, version: "ModelVersion") -> RecordedModel:
     """Return what MLflow knows of a version in the registry."""
-    location = str(version.source)
-    if location.startswith("models:/"):  # the version was registered in MLflow's UI
-        location = find_model(store, location).location
     return RecordedModel(
         uri=uri,
         model_id=version.model_id or "",
         run_id=version.run_id or "",
-        location=location,
+        location=str(version.source),
         version=f"{version.name}/{version.version}",
         tags=version.tags,
     )

@@ -98,6 +98,8 @@ def _read_downloaded(store: Store, model_uri: str, read: Callable[[Path], Loaded
     # Without a folder of ours, MLflow would leave its download behind.
     with tempfile.TemporaryDirectory() as folder:
         location = find_model(store, model_uri).location
+        if location.startswith("models:/"):
+            location = find_model(store, location).location
         with store.explain_errors(problem):
             path = download_artifacts(location, dst_path=folder, tracking_uri=store.uri)
         try:
