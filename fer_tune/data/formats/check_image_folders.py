@@ -74,8 +74,9 @@ def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str) -> N
     roots = sorted({_drop_people(own.root) for own in meanings.values()})
     if len(roots) > 1:
         names = join_first(list(map(_format_folder, roots)))
-        merge = ", or merge them if they are parts of one"
-        rename = f". If they are splits, rename them ({KNOWN_SPLITS})" if outside else ""
+        has_versions = any(map(has_version_word, list_differing_names(roots)))
+        merge = "" if has_versions else ", or merge them if they are parts of one"
+        rename = f". If they are splits, rename them ({KNOWN_SPLITS})" if merge and outside else ""
         raise UserError(f"{source} holds several data sets ({names}); {CHOOSE}{merge}{rename}")
 
 
