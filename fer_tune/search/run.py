@@ -89,26 +89,24 @@ def run_search(console: Console, plan: SearchPlan) -> None:
 def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
     with show_step(console, "preparing the training faces"):
         faces = build_data_by_plan(plan.splits, plan.settings)
-    records = TrialRecords(metric=plan.settings.metric)
-    if plan.is_resumed:
-        records = event_log.read_checked_trials(plan.folder, plan.settings)
-    needs_ray = not _is_study_done(records.to_list(), plan)
-    with (
-        plan.storage.lock_study(plan.settings.name),
-        open_store_and_ray(console, plan, with_ray=needs_ray) as (store, machines),
-    ):
-        context = make_run_resources(console, plan, machines, faces) if needs_ray else None
-        with _open_writer(plan, store) as writer:
-            if context:
-                _run_trials(console, plan, faces, context, records, writer)
-            trials = records.to_list()
-            export_warning = export_optuna_study(plan.folder, plan.settings, trials)
-            is_done = _is_study_done(trials, plan)
-            tracking_warning = writer.close(
-                "finished" if is_done else "interrupted",
-                study_summary.render_summary(trials, plan.settings),
-                format_pareto_front_csv(trials, plan.settings.metric, plan.settings.space),
-            )
+    with plan.storage.lock_study(plan.settings.name):
+        records = TrialRecords(metric=plan.settings.metric)
+        if plan.is_resumed:
+            records = event_log.read_checked_trials(plan.folder, plan.settings)
+        needs_ray = not _is_study_done(records.to_list(), plan)
+        with open_store_and_ray(console, plan, with_ray=needs_ray) as (store, machines):
+            context = make_run_resources(console, plan, machines, faces) if needs_ray else None
+            with _open_writer(plan, store) as writer:
+                if context:
+                    _run_trials(console, plan, faces, context, records, writer)
+                trials = records.to_list()
+                export_warning = export_optuna_study(plan.folder, plan.settings, trials)
+                is_done = _is_study_done(trials, plan)
+                tracking_warning = writer.close(
+                    "finished" if is_done else "interrupted",
+                    study_summary.render_summary(trials, plan.settings),
+                    format_pareto_front_csv(trials, plan.settings.metric, plan.settings.space),
+                )
     return StudyResult(store, writer.run_id, trials, is_done, tracking_warning, export_warning)
 
 

@@ -80,8 +80,10 @@ def make_plan(console: Console, options: Namespace, command: str) -> SearchPlan:
     given, is_resumed = options.tracking_uri, options.resume is not None
     if is_resumed and given is None:
         given = find_store_uri(settings, storage)
-    uri, address = resolve_tracking_uri(given), format_store_address(given, storage, settings.name)
-    settings = settings.model_copy(update={"tracking_uri": address})
+    uri = resolve_tracking_uri(given)
+    if not is_resumed or options.tracking_uri:  # else the recorded address is still right
+        address = format_store_address(given, storage, settings.name)
+        settings = settings.model_copy(update={"tracking_uri": address})
     if options.address is None and request != ResourceRequest():
         allocate_resources([detect_machine()], settings.trials, request)
     show_data_source(console, splits, settings.train_faces)
