@@ -13,6 +13,7 @@ from fer_tune.data.formats.class_and_split_names import (
     is_filler,
     is_number,
     match_emotion,
+    match_split,
 )
 from fer_tune.data.formats.decoded_faces import CHOOSE
 from fer_tune.data.formats.image_locations import (
@@ -57,12 +58,28 @@ def _check_classes(meanings: Collection[FolderMeaning], source: str) -> None:
                 f"{source}: {people[0]}/ and others look like people or parts, not expressions; "
                 f'{ADVICE}. If they are classes, name them: --labels "{people[0]}=?,..."'
             )
+        _check_below(meanings, source)
     if numbers:
         pairs = ",".join(f"{label}={match_emotion(label) or '?'}" for label in labels)
         raise UserError(
             f"{source}: folders are named by numbers ({', '.join(numbers)}); write the class for "
             f'each ?, as in the data set\'s description: --labels "{pairs}"'
         )
+
+
+def _check_below(meanings: Iterable[FolderMeaning], source: str) -> None:
+    """Raise UserError if folders inside the classes repeat, and so may be the classes."""
+    labels: defaultdict[str, set[str]] = defaultdict(set)
+    for meaning in meanings:
+        for name in meaning.below:
+            labels[name].add(meaning.label)
+    for name, own in labels.items():
+        if len(own) > 1 and not is_filler(name) and not match_split(name):
+            first, second = sorted(own)[:2]
+            raise UserError(
+                f"{source}: {first}/{name}/ and {second}/{name}/: which folder is the class? Put "
+                "the images right into the folders of their classes"
+            )
 
 
 def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str) -> None:

@@ -26,6 +26,8 @@ def check(*folders: str, class_names: Sequence[str] = ()) -> None:
         (["class_0", "class_1"], r"by numbers \(class_0, class_1\)"),
         (["M/103", "M/104"], "103/ and others look like people or parts"),
         ([f"images/{n}" for n in range(19)], "12/ and others look like people or parts"),
+        (["train/male/wink", "train/female/wink"], "which folder is the class"),
+        (["train/alice/grin", "train/bob/grin"], "alice/grin/ and bob/grin/: which folder is"),
     ],
 )
 def test_folders_that_name_no_expression_are_refused(folders: Sequence[str], message: str) -> None:
