@@ -107,8 +107,10 @@ def _explain_unused_folder() -> tuple[str, ...]:
 
 
 def _check_readable(path: Path) -> None:
-    if not path.exists():
-        raise UserError(f"{path} does not exist; name a file or folder of faces")
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise UserError(f"{path} does not exist; name a file or folder of faces") from None
     if not (path.is_file() or path.is_dir()):
         raise UserError(f"{path} is neither a file nor a folder")
     if path.is_file() and not path.stat().st_size:

@@ -61,10 +61,13 @@ def test_a_renamed_file_has_its_new_name_as_source(tmp_path: Path) -> None:
 
 
 def test_a_path_that_leads_nowhere_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "loop").symlink_to("loop")
-    for path in (tmp_path / "loop", tmp_path / "loop" / "faces.csv", Path("nul\0")):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "no", tmp_path / "file" / "faces.csv", Path("nul\0")):
         with pytest.raises(UserError, match="does not exist; name a file or folder of faces"):
             load_splits(path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(UserError, match="loop cannot be read: Too many levels of symbolic links"):
+        load_splits(tmp_path / "loop")
 
 
 def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
