@@ -40,6 +40,8 @@ def decode_labels(
         classes = {k: known[k.casefold()] for k in present if k.casefold() in known}
     else:
         classes = {label: label for label in present if label not in numbers}
+    if broken := next((label for label in classes if "\ufffd" in label), None):
+        raise UserError(f"{where}: {_shorten(broken)} is not UTF-8; save the file as UTF-8")
     foreign = {label: n for label, n in present.items() if label not in classes}
     starts_at_one = is_fer2013 and "1" in numbers and "0" not in numbers and len(numbers) > 1
     is_repeated = max(foreign.values(), default=0) > 1
