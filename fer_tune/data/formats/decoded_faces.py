@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import escape_unprintable, pluralize
 from fer_tune.data.faces import SIDE, Faces, SplitName
-from fer_tune.data.formats.class_and_split_names import index_classes
+from fer_tune.data.formats.class_and_split_names import KNOWN_SPLITS, index_classes
 from fer_tune.data.formats.folder_scan import describe_skipped_files
 from fer_tune.data.formats.image_file import DeepFace, describe_depth, find_depth
 from fer_tune.data.formats.label_coding import FER2013_NOTE, decode_labels, explain_label
@@ -73,6 +73,7 @@ class FaceCollector:
         self.notes: dict[str, None] = {}  # an ordered set
         self.skipped_files: list[PurePath] = []  # files of the data set that are not read
         self.label_pairs: dict[object, str] = {}  # see `merge_labels`
+        self.unknown_splits: Counter[str] = Counter()  # rows by split, of bad rows; "" for none
         self.class_names = options.class_names
         self._skip_bad = options.skip_bad
         self._conversions: Counter[str] = Counter()  # by sentence, which has {} for the count
@@ -103,9 +104,10 @@ class FaceCollector:
     def to_decoded_faces(self) -> DecodedFaces:
         """Return all faces collected.
 
-        Raises UserError for labels of an unknown coding, and for no faces. The same goes for bad
-        faces that are not skipped, and if only some faces have a split.
+        Raises UserError for labels and splits of an unknown coding, and for no faces. The same goes
+        for bad faces that are not skipped, and if only some faces have a split.
         """
+        self._check_splits()
         names = self._decode_labels()
         if not names:
             raise self._build_no_faces_error()
@@ -128,6 +130,15 @@ class FaceCollector:
     @property
     def _is_coded(self) -> bool:
         return self.label_column is not None or bool(self.class_names)
+
+    def _check_splits(self) -> None:
+        """Raise UserError for an unknown split in several rows, which are not damaged then."""
+        for name, count in self.unknown_splits.most_common():
+            if name and count > 1:
+                raise UserError(
+                    f"{self.source}: {count:,} rows are in {quote(name)}, which is not the name of "
+                    f"a split; rename it (known names: {KNOWN_SPLITS})"
+                )
 
     def _decode_labels(self) -> dict[str, str]:
         """Return the class of each good label, and record the faces with other labels as bad."""

@@ -12,11 +12,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import escape_unprintable, join_first
 from fer_tune.data.faces import SplitName
 from fer_tune.data.formats import image_file, pixel_text
-from fer_tune.data.formats.class_and_split_names import (
-    KNOWN_SPLITS,
-    match_file_split,
-    match_split,
-)
+from fer_tune.data.formats.class_and_split_names import match_file_split, match_split
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.label_coding import LABEL_COLUMNS, SPLIT_COLUMNS, merge_labels
 from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS, PIXELS
@@ -46,7 +42,7 @@ class TableColumns:
         rows: numbers and values of the rows.
         path: path of the table, which may name the split.
 
-        Raises UserError for a split of an unknown name, and if a quotation mark is not closed.
+        Raises UserError if a quotation mark is not closed.
         """
         self._describe(collector)
         file_split = match_file_split(path)
@@ -75,12 +71,12 @@ class TableColumns:
         self, row: Sequence[Any], location: str, split: SplitName | None, collector: FaceCollector
     ) -> None:
         if self.split is not None:
-            name = str(row[self.split])
+            name = "" if row[self.split] is None else str(row[self.split]).strip()
             split = match_split(name)
             if split is None:
-                place = f"{location}: column {self.names[self.split]}"
-                advice = f"correct or rename it (known names: {KNOWN_SPLITS})"
-                raise UserError(f"{place}: {quote(name)} is not the name of a split; {advice}")
+                collector.unknown_splits[name] += 1
+                column = self.names[self.split]
+                raise ValueError(f"column {column}: {quote(name)} is not the name of a split")
         try:
             pixels, conversions = _decode_values([row[index] for index in self.pixels])
         except ValueError as error:

@@ -232,10 +232,28 @@ def test_rows_that_are_all_bad_are_one_line_with_what_is_wanted(
 
 def test_a_split_of_an_unknown_name_is_never_skipped(tmp_path: Path) -> None:
     rows = [line.replace("PublicTest", "part B") for line in good_rows()]
-    with pytest.raises(
-        UserError, match=r"'part B' is not the name of a split; .*rename it \(known"
-    ):
+    with pytest.raises(UserError, match=r"4 rows are in 'part B', .*; rename it \(known names"):
         load_splits(write(tmp_path, *rows), ReadOptions(skip_bad=True))
+
+
+@pytest.mark.parametrize("usage", ["", "Trainin"])
+def test_a_row_without_a_known_split_is_bad(usage: str, tmp_path: Path) -> None:
+    expected = load_splits(write(tmp_path, *good_rows())).content_hash()
+    path = write(tmp_path, *good_rows(), row(3, usage), *[row(3, "")] * 2)
+    with pytest.raises(UserError, match=r"3 bad faces \(--skip-bad leaves them out\)"):
+        load_splits(path)
+    splits = load_splits(path, ReadOptions(skip_bad=True))
+    assert splits.content_hash() == expected
+    assert splits.notes[-1].endswith(f": column Usage: '{usage}' is not the name of a split)")
+
+
+def test_a_label_that_is_not_utf_8_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    labels = ("joie", "col\xe8re")
+    rows = [row(labels[n % 2], "Training", seed=n) for n in range(12)]
+    path = write(tmp_path, *rows)
+    path.write_bytes(path.read_text().encode("latin-1"))
+    with pytest.raises(UserError, match="is not UTF-8; save the file as UTF-8"):
+        load_splits(path)
 
 
 def test_labels_of_another_coding_are_never_skipped(tmp_path: Path) -> None:
