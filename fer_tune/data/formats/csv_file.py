@@ -10,13 +10,14 @@ from pathlib import PurePath
 from reprlib import repr as quote
 
 from fer_tune.common.errors import UserError
+from fer_tune.data.faces import SIDE
 from fer_tune.data.formats import table_columns
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.identify_file import check_content, detect_encoding
 from fer_tune.data.formats.image_file import SUFFIXES
 from fer_tune.data.formats.label_coding import SPLIT_COLUMNS
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
-from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS
+from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS, PIXELS
 from fer_tune.data.formats.table_columns import TableColumns
 
 _MAX_LINE_LENGTH = 1 << 20  # characters; a face has 9,216 at most
@@ -51,7 +52,7 @@ def read_csv(file: OpenableFile, collector: FaceCollector) -> None:
 
 def _build_columns_error(top: list[tuple[int, list[str]]], name: str) -> UserError:
     first = [value.strip() for value in top[0][1]] if top else []
-    names = set(map(str.casefold, first))
+    names, count = set(map(str.casefold, first)), len(table_columns.find_number_columns(first))
     has_pixels = bool(table_columns.find_pixel_columns(first))
     if header := next((number for number, row in top if table_columns.find_columns(row)), None):
         advice = f"row {header} names them; delete what is above it"
@@ -61,6 +62,10 @@ def _build_columns_error(top: list[tuple[int, list[str]]], name: str) -> UserErr
         advice = "the challenge's test.csv has none; name its train.csv or icml_face_data.csv"
     elif has_pixels:
         advice = "rename the label column to emotion, or make it from the columns of the classes"
+    elif 99 < count < PIXELS or count > PIXELS + 1:
+        count -= count == len(first)  # of these is the label, in a file without a header
+        size = f"{count:,} pixel columns instead of {PIXELS:,} ({SIDE} x {SIDE})"
+        advice = f"{size}; save the faces as images in class folders"
     else:
         advice = "name them in row 1, such as emotion,pixels,Usage or emotion,pixel0,...,pixel2303"
     found = ", ".join([*map(quote, first[:9]), *["..."][: len(first[9:])]]) or "nothing"

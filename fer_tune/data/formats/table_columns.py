@@ -19,6 +19,7 @@ from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS, PIXELS
 from fer_tune.data.read_options import is_numeric_label, normalize_label
 
 _MAX_LABEL = 9
+_MAX_EXTRA = 99  # values of a damaged row without a column; more are pixels
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,12 @@ class TableColumns:
         Raises ValueError if it has too many or too few.
         """
         extra = len(row) - len(self.names)
-        if extra == PIXELS - 1 and len(self.pixels) == 1:  # unquoted pixels with commas
-            (start,) = self.pixels
-            end = start + PIXELS
-            return [*row[:start], " ".join(row[start:end]), *row[end:]]
         if extra > 0 and not "".join(row[-extra:]).strip():
             return row[:-extra]
+        if extra > _MAX_EXTRA and len(self.pixels) == 1:  # unquoted pixels with commas
+            (start,) = self.pixels
+            end = start + extra + 1
+            return [*row[:start], " ".join(row[start:end]), *row[end:]]
         if extra:
             hint = "is it cut short?" if extra < 0 else "is a separator inside a value?"
             columns = f"columns: {len(row)}, but the header has {len(self.names)}"
@@ -154,12 +155,18 @@ def find_pixel_columns(names: Sequence[str]) -> tuple[int, ...]:
     for index, name in enumerate(names):
         if name.casefold() in PIXEL_COLUMNS:
             return (index,)
+    numbered = find_number_columns(names)
+    return numbered if len(numbered) == PIXELS else ()
+
+
+def find_number_columns(names: Sequence[str]) -> tuple[int, ...]:
+    """Return the most columns that differ in a number (pixel0, pixel1), in its order."""
     groups: defaultdict[str, list[tuple[list[int], int]]] = defaultdict(list)
     for index, name in enumerate(names):
         if numbers := re.findall(r"\d+", name):
             groups[re.sub(r"\d+", "#", name)].append(([*map(int, numbers)], index))
     largest = max(groups.values(), key=len, default=[])
-    return tuple(index for _, index in sorted(largest)) if len(largest) == PIXELS else ()
+    return tuple(index for _, index in sorted(largest))
 
 
 def _is_pixel(value: str) -> bool:

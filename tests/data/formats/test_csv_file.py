@@ -304,8 +304,10 @@ PIXELS = row().split(",")[1]
         (
             ",".join(["label", *(f"p{number}" for number in range(1024))]),
             ",".join(["7"] * 1025),
-            "such as emotion,pixels,Usage or emotion,pixel0,...,pixel2303",
+            "1,024 pixel columns instead of 2,304 (48 x 48); save the faces as images",
         ),
+        ("3," * 1024 + "3", "", "1,024 pixel columns instead of 2,304 (48 x 48)"),
+        ("emotion,pixels", "3" + ",7" * 784, "pixels: 784 pixels instead of 2,304 (48 x 48), as"),
         ("3," * 2304 + "3", "", "name them in row 1, such as emotion,pixels,Usage"),
     ],
 )
