@@ -1,6 +1,7 @@
 """What a file really is, by its first bytes: the name may say something else."""
 
 import re
+from collections.abc import Collection
 
 from fer_tune.common.errors import UserError
 
@@ -8,6 +9,7 @@ HEAD_BYTES = 512
 _UTF8 = "utf-8-sig"  # with or without a byte order mark
 WANTED = "fer2013.csv, image folders by class, zips of these, parquet of images with labels"
 
+_CONVERT = f"; convert it to one of the wanted formats: {WANTED}"
 _UNPACK = "; unpack it first, and name the file or folder that comes out"
 _DOWNLOAD = "; download the file itself again"
 _LFS = "; run 'git lfs pull' where it was cloned, or download the file itself"
@@ -29,6 +31,8 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"ARROW1|FEA1", "an Arrow or Feather file", ""),
     (rb"\xff\xff\xff\xff..\0\0", "an Arrow file", "; save each split with .to_parquet()"),
     (rb"PAR1", "a parquet file", "; give it a name that ends in .parquet"),
+    (rb"SQLite format 3\0", "an SQLite database", ""),
+    (rb"%PDF", "a PDF document", ""),
     (rb"MATLAB 5\.0 MAT-file", "a MATLAB file", ""),
     (rb"(?s)....ftyp(hei|hev|mif1|msf1|avif)", "a HEIC or AVIF image", "; save it as JPEG or PNG"),
     (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 image", "; save it as JPEG or PNG"),
@@ -37,6 +41,13 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\xff\xfe\0\0|\0\0\xfe\xff", "text in UTF-32", "; save it as UTF-8"),
     (rb"(?i)\s*<(\?xml|[a-z!])", "a page of HTML or XML", _DOWNLOAD),
     (rb'\s*(\{\s*["\']|\[\s*[{\[])', "a JSON file", ""),
+)
+# Members of archives that are zips by format, but hold no data set.
+_ZIP_KINDS: tuple[tuple[str, str], ...] = (
+    (r"xl/.*", "an Excel file"),
+    (r"(word|ppt)/.*|content\.xml", "an Office document"),
+    (r"(.*/)?data\.pkl", "a PyTorch file"),
+    (r"[^/]+\.npy", "a NumPy archive (.npz)"),
 )
 
 
@@ -53,8 +64,14 @@ def check_content(head: bytes, name: str) -> None:
     if kind is None and detect_encoding(head) == _UTF8 and control_bytes > len(text) // 20:
         kind = "a binary file of an unknown kind"
     if kind:
-        advice = "" if ";" in kind else f"; convert it to one of the wanted formats: {WANTED}"
-        raise UserError(f"{name} is {kind}{advice}")
+        raise UserError(f"{name} is {kind}{'' if ';' in kind else _CONVERT}")
+
+
+def check_zip_members(members: Collection[str], name: str) -> None:
+    """Raise UserError if a zip with these members is the file of another program."""
+    for pattern, kind in _ZIP_KINDS:
+        if any(re.fullmatch(pattern, member) for member in members):
+            raise UserError(f"{name} is {kind}{_CONVERT}")
 
 
 def detect_encoding(head: bytes) -> str:

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.formats.folder_scan import is_system_name, scan_folder
-from fer_tune.data.formats.identify_file import HEAD_BYTES, check_content
+from fer_tune.data.formats.folder_scan import has_data_suffix, is_system_name, scan_folder
+from fer_tune.data.formats.identify_file import HEAD_BYTES, check_content, check_zip_members
 from fer_tune.data.formats.image_file import BrokenImageError
 
 # Limits for decompression bombs.
@@ -96,7 +96,8 @@ def _make_openable(path: Path, name: Path) -> OpenableFile:
 def open_zip(file: OpenableFile) -> Iterator[list[OpenableFile]]:
     """Open a zip; yields its files without those that systems leave behind.
 
-    Raises UserError if it is broken, encrypted, packed in an unknown way or dangerous to unpack.
+    Raises UserError if it is broken, encrypted, packed in an unknown way, dangerous to unpack or no
+    data set.
     """
     name = str(file.path)
     if not (head := file.read_head()).startswith(b"PK"):
@@ -111,6 +112,8 @@ def open_zip(file: OpenableFile) -> Iterator[list[OpenableFile]]:
         members = [info for info in archive.infolist() if not info.filename.endswith(("/", "\\"))]
         _check_packing(members, content.seek(0, os.SEEK_END), name)
         paths = [PurePosixPath(info.filename.replace("\\", "/")) for info in members]
+        if not any(map(has_data_suffix, paths)):
+            check_zip_members(list(map(str, paths)), name)
         yield [
             OpenableFile(path, partial(archive.open, info))
             for path, info in zip(paths, members, strict=True)

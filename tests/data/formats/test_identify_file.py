@@ -1,5 +1,6 @@
 import gzip
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from fer_tune.common.errors import UserError
 from fer_tune.data.formats.identify_file import check_content, detect_content
 from fer_tune.data.load import load_splits
+from tests.data.formats.test_open_folder_or_zip import zip_of
 from tests.data.held import drawn_faces, place, write_csv
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 301072766\n"
@@ -23,6 +25,8 @@ PAGE = b"\n\n<!DOCTYPE html>\n<html><title>Sign in</title></html>"
         (b"7z\xbc\xaf\x27\x1c\x00\x04", "a 7z archive; unpack it first"),
         (b"\x89HDF\r\n\x1a\n\0\0", "an HDF5 file; convert it"),
         (pickle.dumps({"labels": [1]}), "a Python pickle; convert it"),
+        (b"%PDF-1.7", "a PDF document; convert it"),
+        (b"SQLite format 3\0", "an SQLite database; convert it"),
         (b"ARROW1\0\0", "an Arrow or Feather file; convert it"),
         (LFS, "a Git LFS pointer, not the file itself; run 'git lfs pull'"),
         (PAGE, "a page of HTML or XML; download the file itself again"),
@@ -44,10 +48,18 @@ def test_text_is_no_other_kind(text: str, encoding: str) -> None:
     check_content(text.encode(encoding), "fer2013.csv")
 
 
-def test_a_zip_that_is_no_data_set_is_refused_with_what_is_in_it(tmp_path: Path) -> None:
+def test_zips_that_programs_write_are_no_data_sets(tmp_path: Path) -> None:
     np.savez(tmp_path / "faces.npz", x=np.zeros(3))
-    with pytest.raises(UserError, match=r"faces.npz holds no faces \(files skipped: 1 .npy"):
-        load_splits(tmp_path / "faces.npz")
+    zip_of(tmp_path / "faces.xlsx", **{"[Content_Types].xml": b"", "xl/workbook.xml": b""})
+    zip_of(tmp_path / "faces.pt", **{"faces/data.pkl": b"", "faces/version": b"3"})
+    for suffix, kind in (("npz", "a NumPy archive"), ("xlsx", "an Excel"), ("pt", "a PyTorch")):
+        with pytest.raises(UserError, match=rf"^faces.{suffix} is {kind}.*; convert it"):
+            load_splits(tmp_path / f"faces.{suffix}")
+    write_csv(drawn_faces(), tmp_path)
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
+        archive.write(tmp_path / "fer2013.csv", "fer2013.csv")
+        archive.writestr("labels.npy", b"")
+    assert len(load_splits(tmp_path / "faces.zip").classes) == 7  # its arrays are beside faces
 
 
 def test_every_suffix_is_looked_behind(tmp_path: Path) -> None:
