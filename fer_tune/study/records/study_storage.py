@@ -135,8 +135,8 @@ class BucketStorage(StudyStorage):
         """Update this machine's copy of a study: its settings and its event log.
 
         If the bucket has no such study, or other events, the copy is moved aside.
-        Raises UserError if the bucket cannot be read, if the copy cannot be written, or if it is
-        of a study that runs and would have to be moved.
+        Raises UserError if the bucket cannot be read or the copy cannot be written. The copy of a
+        study that runs cannot be moved aside.
         """
         study, copy = self.open_study_directory(name), self.local_dir / name
         log_path = copy / event_log.FILE
