@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.small_study import NAME, TWO_TRIALS, FinishedStudy
 
 FACES = Path(__file__).parents[2] / "shared" / "data" / "fer2013-images.zip"
+
+# A timing decides no test: other work on the machine may slow any example down.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 KEYS = {"AWS_ACCESS_KEY_ID": "tested", "AWS_SECRET_ACCESS_KEY": "tested", "AWS_REGION": "us-east-1"}
 

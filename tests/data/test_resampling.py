@@ -91,7 +91,7 @@ def test_a_plan_leaves_the_training_faces_as_they_were() -> None:
     np.testing.assert_array_equal(train.images, untouched.images)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 2**32 - 1))
 def test_counts_are_right_for_any_classes(counts: list[int], seed: int) -> None:
     train, classes = faces(counts), len(counts)

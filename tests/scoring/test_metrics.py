@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -26,7 +26,6 @@ def history(metric: str, *values: float) -> list[EpochResult]:
     return [EpochResult(epoch, {metric: value}, []) for epoch, value in enumerate(values, 1)]
 
 
-@settings(deadline=None)
 @given(confusions.filter(lambda confusion: confusion.any()))
 def test_per_class_scores_agree_with_scikit_learns(confusion: NDArray[np.int64]) -> None:
     classes = np.arange(len(confusion))

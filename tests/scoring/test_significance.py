@@ -3,7 +3,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
@@ -80,7 +80,6 @@ def test_the_same_faces_give_the_same_interval_and_four_times_as_many_half_the_w
     assert widths[0] / widths[1] == pytest.approx(2, rel=0.1)
 
 
-@settings(deadline=None)  # the first call imports scipy
 @given(_labels)
 def test_differing_faces_are_counted_and_p_is_the_binomial_tests(labels: NDArray[np.int64]) -> None:
     truth, ours, theirs = labels

@@ -51,7 +51,7 @@ def test_strength_0_leaves_faces_as_they_are() -> None:
     assert torch.equal(augment_images(images, 0), images)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(strength=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
 def test_augmented_faces_stay_within_0_and_1(strength: float, seed: int) -> None:
     torch.manual_seed(seed)

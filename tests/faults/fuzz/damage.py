@@ -22,7 +22,6 @@ def fuzzed(examples: int) -> Callable[[Test], Test]:
     """
     every = settings(
         max_examples=int(examples * float(os.environ.get("FUZZ_TIMES", "1"))),
-        deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
