@@ -11,7 +11,13 @@ from fer_tune.tracking.study_and_retrain_info import StudyInfo
 # Settings that are no parameters of the study's run in MLflow. It has some of them elsewhere. A
 # parameter cannot change, but a resumed study may get more trials.
 _NO_PARAMETERS = {
-    *("name", "space", "faces_hash", "trials", "tracking_uri", "known", "training_seed")
+    "name",
+    "space",
+    "faces_hash",
+    "trials",
+    "tracking_uri",
+    "known",
+    "training_seed",
 }
 
 
