@@ -102,7 +102,8 @@ def run_evaluation(args: Namespace, command: str) -> None:
     with show_step(console, "loading the model"):
         store = open_store(args.tracking_uri, create=False)
         uri = args.model or find_default_model_uri(store)
-        (classifier, classes), model = load_classifier(store, uri), find_model(store, uri)
+        model = find_model(store, uri)
+        classifier, classes = load_classifier(store, model.fixed_uri)
     shared = match_classes(data.classes, classes, data.faces)
     with show_step(console, f"predicting {pluralize(len(data.faces), 'face')}"):
         probabilities = classifier.predict_probabilities(data.faces.images)

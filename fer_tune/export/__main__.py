@@ -52,8 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     console = create_console()
     with show_step(console, "loading the model"):
         store = open_store(args.tracking_uri, create=False, needs_write=False)
-        found = find_model(store, args.model or find_default_model_uri(store))
-        uri = f"models:/{found.label}"  # an alias may move
+        uri = find_model(store, args.model or find_default_model_uri(store)).fixed_uri
         model, classes = load_classifier(store, uri)
     with TemporaryDirectory() as folder:
         path = Path(folder, ONNX_FILE)

@@ -54,7 +54,7 @@ def evaluate_champion(
         recorded = load_test_evaluation(store, champion.run_id, classes)
         if np.array_equal(recorded.predictions.truth, faces.labels):
             return recorded
-    model, own_classes = load_classifier(store, f"models:/{champion.version}")
+    model, own_classes = load_classifier(store, champion.fixed_uri)
     if set(own_classes) != set(classes):
         raise UserError(f"model {champion.version} has other classes")
     columns = [own_classes.index(name) for name in classes]

@@ -34,6 +34,11 @@ class RecordedModel:
         """Its version; the ID of a model that is not registered."""
         return self.version or self.model_id
 
+    @property
+    def fixed_uri(self) -> str:
+        """Its address without an alias, which may move to another model."""
+        return f"models:/{self.label}"
+
 
 def find_model(store: Store, uri: str) -> RecordedModel:
     """Return the model at an address.

@@ -21,6 +21,7 @@ def test_a_model_is_found_by_its_id_its_version_and_its_alias(store: Store) -> N
     for model in (own, version, alias):
         assert (model.run_id, model.location) == (run_id, logged.artifact_location)
     assert alias.uri == "models:/wanted@best"
+    assert (own.fixed_uri, alias.fixed_uri) == (own.uri, version.uri)
 
 
 def test_an_alias_that_no_version_has_is_one_line(store: Store) -> None:
