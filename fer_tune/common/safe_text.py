@@ -32,6 +32,11 @@ def escape_unprintable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def make_folder_name(source: str) -> str:
+    """Return a name for a folder, similar to that of the faces in `source`."""
+    return re.sub(r"[^\w.-]+", "-", source).strip("-.") or "faces"
+
+
 def find_first_sentence(text: str) -> str:
     """Return the first sentence of a text, on one line and without its full stop."""
     return re.split(r"\.\s", " ".join(text.split()))[0][:300].rstrip(".")

@@ -1,7 +1,6 @@
 """python -m fer_tune.data: an audit of a data set, with plots of its classes and faces."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fer_tune.common import cli
 from fer_tune.common.errors import explain_os_errors
+from fer_tune.common.safe_text import make_folder_name
 from fer_tune.data.audit import Audit, audit_splits
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.read_options import LABELS_HELP, ReadOptions, parse_labels
@@ -38,8 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         console.print(_build_table(splits.source, audit))
         for line in ("", splits.protocol, *splits.notes, "", *audit.summarize_findings()):
             console.print(line)
-    name = re.sub(r"[^\w.-]+", "-", Path(splits.source).stem).strip("-.") or "faces"
-    folder = args.out or Path("mlruns", "data", name)
+    folder = args.out or Path("mlruns", "data", make_folder_name(Path(splits.source).stem))
     with explain_os_errors(f"{folder} cannot be written", "name another folder with --out"):
         plots = _draw_plots(splits, audit, folder, args.plan)
     if args.json:

@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from fer_tune.common import atomic
-from fer_tune.data.faces import SIDE, SPLIT_NAMES, SplitName
+from fer_tune.data.faces import SIDE, SPLIT_NAMES, Faces, SplitName
 from fer_tune.data.resampling import TrainingFaces
 
 _FACES_PER_CLASS = 12
 _MARGIN = 4  # white pixels around each face
 _CELL = SIDE + 2 * _MARGIN
+_CAPTION = 10  # further pixels below a face that has a caption
+_CAPTION_LETTERS = 12  # more would reach into the next caption
 _DPI = 200
 
 
@@ -48,27 +50,56 @@ def plot_faces_by_class(
     Faces are drawn as a trial draws them, but without repeats.
     """
     rng = np.random.default_rng(0)
-    rows = [_draw_row(training, label, rng) for label in range(len(classes))]
-    figure = Figure(figsize=(8, 0.5 + 0.6 * len(classes)), layout="constrained")
+    rows = []
+    for label in range(len(classes)):
+        members = np.flatnonzero(training.faces.labels == label)
+        # The sampling weights of a plan are equal inside a class.
+        rows.append(rng.choice(members, min(_FACES_PER_CLASS, len(members)), replace=False))
+    _plot_rows(training.faces, rows, classes, path, title)
+
+
+def plot_first_faces_by_class(
+    faces: Faces, captions: Sequence[str], classes: Sequence[str], path: Path, *, title: str
+) -> None:
+    """Write a PNG at `path`: one row for each class with its first faces.
+
+    captions: a word for each of the faces, which is written below it.
+    """
+    members = (np.flatnonzero(faces.labels == label) for label in range(len(classes)))
+    rows = [own[:_FACES_PER_CLASS] for own in members]
+    _plot_rows(faces, rows, classes, path, title, captions)
+
+
+def _plot_rows(
+    faces: Faces,
+    rows: Sequence[NDArray[np.int64]],  # the faces of each class
+    classes: Sequence[str],
+    path: Path,
+    title: str,
+    captions: Sequence[str] = (),
+) -> None:
+    height = _CELL + (_CAPTION if captions else 0)
+    sheet = np.full((height * len(rows), _CELL * _FACES_PER_CLASS), 255, np.uint8)
+    figure = Figure(figsize=(8, 0.5 + 0.6 * len(rows) * height / _CELL), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(np.vstack(rows), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    counts = training.faces.count_by_class(len(classes))
+    for row, chosen in enumerate(rows):
+        for column, face in enumerate(chosen):
+            top, left = row * height + _MARGIN, column * _CELL + _MARGIN
+            sheet[top : top + SIDE, left : left + SIDE] = faces.images[face]
+            if captions:
+                word, options = captions[face], {"fontsize": 6, "ha": "center", "va": "top"}
+                word = word if len(word) <= _CAPTION_LETTERS else f"{word[: _CAPTION_LETTERS - 1]}…"
+                axes.text(left + SIDE / 2, top + SIDE, word, options, parse_math=False)
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    counts = faces.count_by_class(len(classes))
     ticks = [f"{name}\n{count:,}" for name, count in zip(classes, counts, strict=True)]
-    axes.set_yticks([_CELL * (row + 0.5) for row in range(len(classes))], ticks, fontsize=8)
+    middles = [height * row + _CELL / 2 for row in range(len(classes))]
+    axes.set_yticks(middles, ticks, fontsize=8, parse_math=False)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=9, loc="left", parse_math=False)
     _save_png(figure, path)
-
-
-def _draw_row(training: TrainingFaces, label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    members = np.flatnonzero(training.faces.labels == label)
-    # The sampling weights of a plan are equal inside a class.
-    chosen = rng.choice(members, min(_FACES_PER_CLASS, len(members)), replace=False)
-    cells = np.full((_FACES_PER_CLASS, _CELL, _CELL), 255, np.uint8)
-    cells[: len(chosen), _MARGIN:-_MARGIN, _MARGIN:-_MARGIN] = training.faces.images[chosen]
-    return np.concatenate(list(cells), axis=1)
 
 
 def _save_png(figure: Figure, path: Path) -> None:
