@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 # As in fer_tune/__main__.py.
-COMMANDS := search report retrain evaluate predict export train studies data
+COMMANDS := search report retrain evaluate predict export train studies data suspects
 
 .PHONY: help install $(COMMANDS) ui test test-all check lint-docker audit bench cluster-secrets cluster-test lock clean
 .DEFAULT_GOAL := help
@@ -20,6 +20,7 @@ help:
 	@echo "make train ARGS='--set NAME=VALUE' train one configuration of your own and evaluate it"
 	@echo "make studies [ARGS='delete NAME']  list all studies, rename one or delete one"
 	@echo "make data [ARGS='PATH']            check a set of faces"
+	@echo "make suspects [ARGS='PATH']        list training faces whose label is probably wrong"
 	@echo "make ui                            start the MLflow UI on mlruns/"
 	@echo "make test                          run make check and the tests"
 	@echo "make test-all                      run the slow tests, which make test leaves out"

@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train one configuration of your own and test it",
     "studies": "list, rename and delete studies",
     "data": "check a set of faces",
+    "suspects": "list training faces whose label is probably wrong",
 }
 PACKAGES = {"studies": "manage"}  # of commands that are called otherwise
 # What a shell completes, by the placeholder of an argument.

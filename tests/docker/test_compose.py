@@ -178,6 +178,7 @@ def test_the_search_reads_the_command_of_the_study_and_of_its_resumption(
         ("train", ["--set", "depth=4"], "s3://studies"),
         ("predict", ["data/1.jpg", "--model", "models:/fer_tune/1"], None),
         ("evaluate", ["--data", "data"], None),
+        ("suspects", ["data"], None),
     ],
 )
 def test_another_command_finds_the_study_and_does_not_start_ray(

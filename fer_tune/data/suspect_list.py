@@ -1,0 +1,87 @@
+"""The list of suspects, suspects.csv: the training faces, the most unlikely label first."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_tune.common.errors import UserError, explain_os_errors
+from fer_tune.common.safe_text import join_first, pluralize
+from fer_tune.data.faces import Faces
+
+COLUMNS = ("face", "label", "guess", "probability")
+
+
+def format_suspects(
+    faces: Faces,
+    classes: Sequence[str],
+    probabilities: NDArray[np.float64],  # (N, C), out of fold
+) -> str:
+    """Return the list as CSV, with a line for each face in the order of `faces`.
+
+    guess: the most likely class. probability: that of the given label.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for name, label, own in zip(faces.names, faces.labels, probabilities, strict=True):
+        writer.writerow([name, classes[label], classes[own.argmax()], f"{own[label]:.6g}"])
+    return text.getvalue()
+
+
+@dataclass(frozen=True, eq=False)
+class SuspectList:
+    """A list of suspects, as read from a file.
+
+    path: the absolute path of the file.
+    labels: given labels by the names of the faces, the most suspicious face first.
+    content_hash: SHA-256 of the file.
+    """
+
+    path: Path
+    labels: Mapping[str, str]
+    content_hash: str
+
+    def rank_faces(self, train: Faces, classes: Sequence[str]) -> NDArray[np.int64]:
+        """Return the position of each training face in the list, (N,); 0 is most suspicious.
+
+        Raises UserError if the list is of other faces, or of other labels.
+        """
+        names = train.names.tolist()
+        given = {name: classes[label] for name, label in zip(names, train.labels, strict=True)}
+        advice = "make the list of these faces with fer-tune suspects"
+        for own, others, verb in ((given, self.labels, "lacks"), (self.labels, given, "also has")):
+            if missing := [name for name in own if name not in others]:
+                count = pluralize(len(missing), "training face" if own is given else "other face")
+                problem = f"{self.path} {verb} {count} ({join_first(missing, 3)})"
+                raise UserError(f"{problem}; {advice}")
+        for name, label in self.labels.items():
+            if label != given[name]:
+                problem = f"{self.path}: {name} is {label} there, and {given[name]} in the data"
+                raise UserError(f"{problem}; {advice}")
+        positions = {name: position for position, name in enumerate(self.labels)}
+        return np.array([positions[name] for name in names], np.int64)
+
+
+def read_suspects(path: Path) -> SuspectList:
+    """Return the list of suspects in a file. Raises UserError if there is none."""
+    with explain_os_errors(f"{path} cannot be read", "name a suspects.csv with --suspects"):
+        content = path.read_bytes()
+    advice = "make the list with fer-tune suspects"
+    try:
+        # Strict: a file that was cut inside quotes is an error.
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig")), strict=True))
+    except (ValueError, csv.Error) as error:
+        raise UserError(f"{path} is not a list of suspects ({error}); {advice}") from None
+    if not rows or not {"face", "label"} <= rows[0].keys():
+        problem = "it has no columns face and label" if rows else "it has no faces"
+        raise UserError(f"{path} is not a list of suspects ({problem}); {advice}")
+    labels = {str(row["face"]): str(row["label"]) for row in rows}
+    if len(labels) < len(rows):
+        raise UserError(f"{path} lists a face twice; {advice}")
+    return SuspectList(path.resolve(), labels, hashlib.sha256(content).hexdigest())

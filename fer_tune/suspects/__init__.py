@@ -1,0 +1,1 @@
+"""The command suspects: list the training faces whose label is probably wrong."""

@@ -1,0 +1,108 @@
+"""The search for suspects: cross-validation, then the list and the sheet of faces."""
+
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from fer_tune.common import atomic
+from fer_tune.common.console import show_step
+from fer_tune.common.disk_or_bucket import DiskDirectory
+from fer_tune.common.errors import explain_os_errors
+from fer_tune.common.lock import LOCK, hold_lock
+from fer_tune.common.safe_text import make_folder_name
+from fer_tune.data.faces import Faces, Splits
+from fer_tune.data.load import load_splits
+from fer_tune.data.read_options import ReadOptions
+from fer_tune.data.suspect_list import format_suspects
+from fer_tune.suspects.out_of_fold import CrossValidation, predict_out_of_fold
+from fer_tune.terminal.formatting import build_borderless_table, show_data_source
+
+LIST, SHEET = "suspects.csv", "suspects.png"
+_CHECKPOINTS = "unfinished-"  # start of the name of a folder, which is deleted at the end
+
+
+def find_suspects(console: Console, args: Namespace, command: str) -> None:
+    """Write the list of suspects and the sheet of faces, and print where they are.
+
+    args: the parsed command line of `suspects`.
+    command: the command line, to say how to continue.
+    Raises UserError for a mistake in the options.
+    """
+    with show_step(console, "reading the faces"):
+        splits = load_splits(args.path, ReadOptions(args.skip_bad, args.labels))
+    show_data_source(console, splits)
+    name = make_folder_name(Path(splits.source).stem)
+    folder = args.out or Path("mlruns", "suspects", name)
+    settings = CrossValidation(args.folds, args.epochs, args.seed)
+    with hold_lock(folder / LOCK, f"a search for suspects in {folder}"):
+        directory = DiskDirectory(folder)
+        checkpoints = directory / f"{_CHECKPOINTS}{settings.hash_with(splits)}"
+        advice = "name another folder with --out"
+        try:
+            with explain_os_errors(f"{folder} cannot be written", advice):
+                probabilities = predict_out_of_fold(console, splits, settings, checkpoints)
+                _write_results(splits, probabilities, folder)
+        except KeyboardInterrupt:
+            hint = f"Stopped. The same command continues after the last epoch: {command}"
+            console.print(hint, soft_wrap=True)
+            raise
+        for other in directory.list_names():
+            if other.startswith(_CHECKPOINTS):
+                directory.delete_tree(other)
+    _print_summary(console, splits, probabilities.argmax(1))
+    console.print(f"\nList: {folder / LIST}\nSheet: {folder / SHEET}", soft_wrap=True)
+
+
+def rank_suspects(
+    probabilities: NDArray[np.float64],  # (N, C), out of fold
+    labels: NDArray[np.int64],  # (N,), the given ones
+) -> NDArray[np.int64]:
+    """Return the positions of the faces, (N,), the most suspicious first.
+
+    They are sorted by the margin: the probability of the given label, minus that of the most
+    likely other class, out of fold (Northcutt, Jiang & Chuang 2021, "Confident Learning", section
+    3). Faces that are guessed as labelled come last. The library of its authors, cleanlab, has the
+    AGPL, so it cannot be a dependency.
+    """
+    is_given = labels[:, None] == np.arange(probabilities.shape[1])
+    own = probabilities[is_given]
+    margin = own - np.where(is_given, -1, probabilities).max(axis=1)
+    return np.argsort(margin, kind="stable")
+
+
+def _write_results(splits: Splits, probabilities: NDArray[np.float64], folder: Path) -> None:
+    from fer_tune.data.plots import plot_first_faces_by_class
+
+    order = rank_suspects(probabilities, splits.train.labels)
+    faces, ranked = splits.train.take(order), probabilities[order]
+    guesses = [splits.classes[guess] for guess in ranked.argmax(1)]
+    title = f"{splits.source}: the training faces with the most unlikely labels, and guesses"
+    plot_first_faces_by_class(faces, guesses, splits.classes, folder / SHEET, title=title)
+    content = format_suspects(faces, splits.classes, ranked)
+    atomic.write_file(folder / LIST, content.encode())
+
+
+def _print_summary(console: Console, splits: Splits, guesses: NDArray[np.int64]) -> None:
+    """Print how often the networks guess another class than the label, and which."""
+    train, classes = splits.train, splits.classes
+    agreed = float((guesses == train.labels).mean())
+    console.print(f"\nThe networks guess the given label of {agreed:.1%} of the training faces.")
+    rows = [_summarize_class(train, guesses, label, classes) for label in range(len(classes))]
+    headers = ["label", "faces", "other guess", "most often"]
+    console.print(build_borderless_table(headers, rows))
+    console.print("A suspect is no proof of a mistake: look at the sheet.")
+
+
+def _summarize_class(
+    train: Faces, guesses: NDArray[np.int64], label: int, classes: Sequence[str]
+) -> list[str]:
+    own = guesses[train.labels == label]
+    others = Counter(own[own != label].tolist())
+    share = f"{others.total():,} ({others.total() / len(own):.0%})"
+    most = classes[others.most_common(1)[0][0]] if others else ""
+    return [classes[label], f"{len(own):,}", share, most]
