@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 # As in fer_tune/__main__.py.
-COMMANDS := search report retrain evaluate predict export train studies data suspects
+COMMANDS := search report retrain evaluate predict export ablate train studies data suspects
 
 .PHONY: help install $(COMMANDS) ui test test-all check lint-docker audit bench cluster-secrets cluster-test lock clean
 .DEFAULT_GOAL := help
@@ -17,6 +17,7 @@ help:
 	@echo "make evaluate ARGS='--data PATH'   score a model on labelled faces"
 	@echo "make predict ARGS='FILE...'        classify the expressions in images"
 	@echo "make export ARGS='--to DIR'        write a model as an ONNX file"
+	@echo "make ablate ARGS='--study NAME'    find out which changes of the best trial help"
 	@echo "make train ARGS='--set NAME=VALUE' train one configuration of your own and evaluate it"
 	@echo "make studies [ARGS='delete NAME']  list all studies, rename one or delete one"
 	@echo "make data [ARGS='PATH']            check a set of faces"

@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "score a model on labelled faces",
     "predict": "name the expressions in images",
     "export": "write a model as an ONNX file",
+    "ablate": "find out which changes of a study's best trial help",
     "train": "train one configuration of your own and test it",
     "studies": "list, rename and delete studies",
     "data": "check a set of faces",

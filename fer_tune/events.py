@@ -44,6 +44,8 @@ class TrialStarted(_Event):
     config: all hyperparameters.
     absent: parameters of the space that the trial lacks; `config` has their baseline values.
     faces_per_epoch, steps_per_epoch: faces and training steps of an epoch; None in older records.
+    seed_number: the number from which the seed of its training follows, in an ablation; None if
+        this is the trial's own number.
     """
 
     kind: Literal["started"] = "started"
@@ -52,6 +54,7 @@ class TrialStarted(_Event):
     absent: tuple[str, ...] = ()
     faces_per_epoch: int | None = None
     steps_per_epoch: int | None = None
+    seed_number: int | None = None
 
 
 class EpochEnded(_Event):

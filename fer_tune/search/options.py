@@ -33,8 +33,11 @@ def build_parser() -> cli.CommandParser:
     )
     _add_study_options(parser.add_argument_group("study"))
     _add_search_options(parser.add_argument_group("search"))
-    _add_machine_options(parser.add_argument_group("machine"))
-    _add_record_options(parser.add_argument_group("records"))
+    add_machine_options(parser.add_argument_group("machine"))
+    records = parser.add_argument_group("records")
+    add_record_options(records, "continue this study, possibly with more --trials")
+    dry_run = "print the space, the resources and three sampled trials; run nothing"
+    records.add_argument("--dry-run", action="store_true", help=dry_run)
     return parser
 
 
@@ -72,7 +75,8 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
     add("--reduction", type=cli.make_number_parser(2, int), metavar="N", help=reduction)
 
 
-def _add_machine_options(group: argparse._ArgumentGroup) -> None:
+def add_machine_options(group: argparse._ArgumentGroup) -> None:
+    """Add the options on how many trials run at once, where, and how long."""
     add = group.add_argument
     concurrent = "trials at once (default: as many as fit)"
     add("--concurrent", type=_parse_count, metavar="N", help=concurrent)
@@ -85,16 +89,14 @@ def _add_machine_options(group: argparse._ArgumentGroup) -> None:
     add("--address", type=parse_cluster_address, default=own, metavar="ADDRESS", help=address)
 
 
-def _add_record_options(group: argparse._ArgumentGroup) -> None:
+def add_record_options(group: argparse._ArgumentGroup, resume: str) -> None:
+    """Add the options on where a study is recorded, and `--resume` with this help."""
     add, text, folder = group.add_argument, cli.parse_nonempty, str(defaults.STUDIES_FOLDER)
     store = "MLflow's store: folder, database or server (default: mlruns/ in this folder)"
     add("--tracking-uri", type=text, metavar="URI", help=store)
     storage = f"folder or s3://... of event logs and checkpoints (default: {folder})"
     add("--storage", type=text, default=folder, metavar="DIR", help=storage)
-    resume = "continue this study, possibly with more --trials"
     add("--resume", type=text, metavar="STUDY", help=resume)
-    dry_run = "print the space, the resources and three sampled trials; run nothing"
-    add("--dry-run", action="store_true", help=dry_run)
 
 
 _parse_count = cli.make_number_parser(1, int)

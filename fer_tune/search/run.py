@@ -189,4 +189,5 @@ def _show_next_commands(console: Console, plan: SearchPlan, result: StudyResult)
 
 def _format_resume_command(plan: SearchPlan) -> str:
     options = ["--resume", plan.settings.name, *plan.store_options]
-    return format_command_line("fer_tune.search", options)
+    module = "fer_tune.ablate" if plan.settings.ablation else "fer_tune.search"
+    return format_command_line(module, options)

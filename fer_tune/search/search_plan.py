@@ -2,6 +2,7 @@
 
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,17 +65,24 @@ class SearchPlan:
         ]
 
 
-def make_plan(console: Console, options: Namespace, command: str) -> SearchPlan:
+# Returns the faces and the settings of a new study.
+SettingsMaker = Callable[[Namespace, StudyStorage], tuple[Splits, StudySettings]]
+
+
+def make_plan(
+    console: Console, options: Namespace, command: str, make_settings: SettingsMaker | None = None
+) -> SearchPlan:
     """Return the plan for these options; print the faces and the prior trials that it uses.
 
     command: the command line, for the records.
+    make_settings: None for a search.
     Raises UserError for a mistake in the options.
     """
     storage = open_storage(options.storage)
     request = ResourceRequest(options.concurrent, options.cpus_per_trial, options.gpus_per_trial)
     with show_step(console, "reading the faces"):
         if options.resume is None:
-            splits, settings = _make_settings(options, storage)
+            splits, settings = (make_settings or _make_settings)(options, storage)
         else:
             splits, settings = _load_settings(options, storage, options.resume)
     given, is_resumed = options.tracking_uri, options.resume is not None
@@ -134,6 +142,9 @@ def _load_settings(
             f"study {name} is a single training; to continue it, give the command that began it "
             f"(in MLflow: command.txt of its run) and --resume {name}"
         )
+    if settings.ablation and options.trials:
+        advice = "an ablation has as many as its changes need; leave out the option"
+        raise UserError(f"--trials {options.trials}: {advice}")
     check_fixed_options(options, settings, storage)
     path, faces_hash = options.data or settings.data, settings.faces_hash
     splits = reload_splits(path, settings.read_options, name, faces_hash)

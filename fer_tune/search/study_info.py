@@ -18,6 +18,7 @@ _NO_PARAMETERS = {
     "tracking_uri",
     "known",
     "training_seed",
+    "ablation",
 }
 
 
@@ -31,7 +32,7 @@ def build_study_info(
     """
     sample = describe_sample(len(splits.train), settings.train_faces)
     prior_studies = dict.fromkeys(known.study for known in settings.known)
-    ranges = settings.space.parameters
+    ranges, ablation = settings.space.parameters, settings.ablation
     return StudyInfo(
         name=settings.name,
         space=settings.space.to_yaml(),
@@ -46,7 +47,8 @@ def build_study_info(
         parameters={name: tuple(each.when or ()) for name, each in ranges.items()},
         log_parameters=[name for name, each in ranges.items() if getattr(each, "log", False)],
         settings=settings.model_dump(mode="json", exclude=_NO_PARAMETERS)
-        | {"max_gap": settings.space.max_gap, "warm_start": ", ".join(prior_studies) or None},
+        | {"max_gap": settings.space.max_gap, "warm_start": ", ".join(prior_studies) or None}
+        | {"ablation": ablation and ablation.model_dump_json()},
         storage=hide_passwords(storage),
         notes=(*collect_remarks(splits), *filter(None, [sample])),
         training_seed=settings.training_seed,

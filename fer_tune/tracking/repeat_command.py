@@ -35,5 +35,6 @@ def build_repeat_command(study: StudyInfo, started: TrialStarted) -> str:
     if settings.get("skip_bad"):
         options.append("--skip-bad")
     own = study.training_seed
-    seed = f"{study.seed}:{started.number}" if own is None else str(own)
+    number = started.number if started.seed_number is None else started.seed_number
+    seed = f"{study.seed}:{number}" if own is None else str(own)
     return shlex.join(["fer-tune", "train", *options, f"--seed={seed}"])

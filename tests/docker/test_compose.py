@@ -170,6 +170,12 @@ def test_the_search_reads_the_command_of_the_study_and_of_its_resumption(
     assert build_parser().parse_args(call[3:]).resume == "first"
 
 
+def test_an_ablation_runs_on_the_cluster_too() -> None:
+    start, call = _call_study("ablate", "--study", "first")
+    assert start[:2] == ["ray", "start"]
+    assert call[:3] == ["python", "-m", "fer_tune.ablate"]
+
+
 @pytest.mark.parametrize(
     ("command", "arguments", "storage"),
     [

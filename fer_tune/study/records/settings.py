@@ -11,6 +11,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.validation_errors import format_validation_error
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.defaults import SCHEDULER, SchedulerName
+from fer_tune.study.ablation_plan import Ablation
 from fer_tune.study.search_space.load_space import find_point_errors, find_space_errors
 from fer_tune.study.search_space.parameters import Point, StrictModel
 from fer_tune.study.search_space.space import SearchSpace
@@ -66,6 +67,7 @@ class StudySettings(BaseModel):
     known: trials of other studies, with which the search starts.
     training_seed: seed of the only trial of `train`; None if a trial's seed follows from `seed`
         and its number.
+    ablation: what the study takes apart, if it is an ablation; None for a search.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -88,6 +90,7 @@ class StudySettings(BaseModel):
     tracking_uri: str | None
     known: tuple[PriorTrial, ...] = ()
     training_seed: int | None = None
+    ablation: Ablation | None = None
 
     @property
     def read_options(self) -> ReadOptions:
@@ -95,7 +98,12 @@ class StudySettings(BaseModel):
         return ReadOptions(self.skip_bad, self.labels)
 
     def list_untried_first_points(self) -> list[Point]:
-        """Return the points of the first trials: the baseline, then new ones of the space."""
+        """Return the points of the first trials: the baseline, then new ones of the space.
+
+        Those of an ablation are known beforehand.
+        """
+        if self.ablation:
+            return self.ablation.list_first_points()
         known = [trial.point for trial in self.known if trial.is_whole]
         baseline, *others = self.space.list_first_points()
         return [baseline, *(point for point in others if point not in known)]

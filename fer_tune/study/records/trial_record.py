@@ -77,20 +77,28 @@ class TrialRecord:
 
 
 def build_trial_started(
-    number: int, config: TrialConfig, space: SearchSpace, faces: int | None
+    number: int,
+    config: TrialConfig,
+    space: SearchSpace,
+    faces: int | None,
+    name: str | None = None,
+    seed_number: int | None = None,
 ) -> TrialStarted:
     """Return the start of a trial.
 
     faces: faces of an epoch; None if they are not known.
+    name: None for the usual one; see `format_trial_label`.
+    seed_number: see `TrialStarted`.
     """
     point = space.extract_point(config.model_dump())
     return TrialStarted(
         number=number,
-        name=format_trial_label(number, point),
+        name=name or format_trial_label(number, point),
         config=config,
         absent=tuple(name for name in space.parameters if name not in point),
         faces_per_epoch=faces,
         steps_per_epoch=count_steps_per_epoch(faces, config) if faces else None,
+        seed_number=seed_number,
     )
 
 

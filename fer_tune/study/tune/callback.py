@@ -59,7 +59,8 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         config = TrialConfig.model_validate(trial.config["trial"])
         self._workers[number] = trial.temporary_state.ray_actor
         faces = self._faces_by_plan.get(config.data_plan)
-        self._notify_observers(build_trial_started(number, config, self._space, faces))
+        planned = trial.config.get("name"), trial.config.get("seed_number")
+        self._notify_observers(build_trial_started(number, config, self._space, faces, *planned))
 
     def on_trial_result(self, *, trial: Any, result: dict[str, Any], **info: Any) -> None:
         number = trial.config["number"]

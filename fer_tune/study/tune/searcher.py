@@ -19,7 +19,7 @@ from fer_tune.study.tune.failure import TrialFailure
 
 
 @dataclass
-class _ActiveTrial:
+class ActiveTrial:
     """A trial that was proposed and has not ended.
 
     config: for the worker; see `train_trial`.
@@ -68,9 +68,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         # After a kill, a trial may be missing although a later one is on record.
         known = {record.number for record in previous_trials}
         self._numbers = sorted(set(range(settings.trials)) - known, reverse=True)
-        self._running: dict[str, _ActiveTrial] = {}  # by Ray's id
-        self._paused: dict[int, _ActiveTrial] = {}  # by number
-        self._out_of_memory: list[_ActiveTrial] = []
+        self._running: dict[str, ActiveTrial] = {}  # by Ray's id
+        self._paused: dict[int, ActiveTrial] = {}  # by number
+        self._out_of_memory: list[ActiveTrial] = []
         self._storage = WindowedStorage()
         sampler = _make_sampler(settings, len(previous_trials))
         self.study = create_study(settings.metric, sampler=sampler, storage=self._storage)
@@ -93,7 +93,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         if not self._unfinished and (number := self._asha.promote()) is not None:
             trial = self._paused.pop(number)
             self._storage.mark_running(trial.optuna)
-        elif self._unfinished or self._numbers:
+        elif self._can_propose():
             trial = self._propose_trial(self._unfinished.pop(0) if self._unfinished else None)
         elif self._out_of_memory:
             # Last, as it occupies a slot while Ray waits for an empty GPU.
@@ -106,13 +106,17 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._running[trial_id] = trial
         return trial.config
 
-    def _propose_trial(self, previous: TrialRecord | None) -> _ActiveTrial:
+    def _can_propose(self) -> bool:
+        """Return whether an unfinished or a new trial is left."""
+        return bool(self._unfinished or self._numbers)
+
+    def _propose_trial(self, previous: TrialRecord | None) -> ActiveTrial:
         optuna_trial = self.study.ask()
         point = self._space.suggest_point(optuna_trial)
         number = previous.number if previous else self._numbers.pop()
         fixed = {} if number == BASELINE_TRIAL else self._space.fixed
         config = {"number": number, "trial": {**fixed, **point}, "gpus": self._gpus}
-        trial = _ActiveTrial(config, optuna_trial)
+        trial = ActiveTrial(config, optuna_trial)
         for result in previous.history if previous else ():
             self._report_epoch(trial, result.epoch, result.metrics)
         return trial
@@ -143,11 +147,11 @@ class StudySearcher(Searcher):  # type: ignore[misc]
                 state = TrialState.FAIL if is_failed else TrialState.PRUNED
                 self.study.tell(trial.optuna, state=state)
 
-    def _pause_trial(self, trial: _ActiveTrial) -> None:
+    def _pause_trial(self, trial: ActiveTrial) -> None:
         self._paused[trial.config["number"]] = trial
         self._storage.mark_paused(trial.optuna, self._space.evaluate_constraints(trial.gap))
 
-    def _report_epoch(self, trial: _ActiveTrial, epoch: int, metrics: Mapping[str, float]) -> None:
+    def _report_epoch(self, trial: ActiveTrial, epoch: int, metrics: Mapping[str, float]) -> None:
         if epoch <= trial.epoch:
             return
         trial.epoch, value = epoch, metrics[self.metric]

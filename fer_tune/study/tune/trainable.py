@@ -57,7 +57,8 @@ def train_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOp
     only if the worker dies or loses its GPU.
 
     config: `number` in the study; `trial`, the values of a TrialConfig; and `gpus`, the trial's
-        share of GPUs and of their memory.
+        share of GPUs and of their memory. In an ablation also `name`, and `seed_number`, from
+        which the seed of the training follows.
     faces: see `put_study_data`.
     """
     try:
@@ -84,7 +85,7 @@ def _run_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOpt
         raise RuntimeError("Ray sees a GPU and torch does not; is this torch built for the GPU?")
     data = get_trial_data(faces, trial.data_plan)
     directory = checkpoint_directory(options.shared_dir, number)
-    seed = derive_trial_seed(options.seed, number)
+    seed = derive_trial_seed(options.seed, config.get("seed_number", number))
     spec = TrialSpec(trial, options.epochs, seed, options.metric)
     problems: list[str] = []
     state = checkpoint.load_or_init(

@@ -15,6 +15,7 @@ from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, is_trial_dirna
 from fer_tune.study.records.event_log import read_events
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord, TrialRecords
+from fer_tune.study.tune.ablation_searcher import AblationSearcher
 from fer_tune.study.tune.callback import MAX_RETRIES, StudyCallback
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.resources import ResourceAllocation
@@ -76,7 +77,10 @@ def run_study(
             _end_trial(trial, ending, observers)
     if not _is_study_done(records, settings.trials, scheduler):
         gpus, counts = context.resources.gpus, count_faces_by_plan(faces)
-        searcher = StudySearcher(settings, records.to_list(), gpus, scheduler.asha)
+        if settings.ablation:
+            searcher: StudySearcher = AblationSearcher(settings, records, gpus, scheduler.asha)
+        else:
+            searcher = StudySearcher(settings, records.to_list(), gpus, scheduler.asha)
         callback = StudyCallback(observers, scheduler, settings, records, counts)
         resourced = _build_trainable(trainable, faces, settings, context)
         _run_tuner(searcher, callback, resourced, context)

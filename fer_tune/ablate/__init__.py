@@ -1,0 +1,1 @@
+"""The command ablate: find out which changes of a study's best trial help, one at a time."""

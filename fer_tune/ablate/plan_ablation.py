@@ -1,0 +1,118 @@
+"""The plan of an ablation: the study that it takes apart, and the settings of its own study."""
+
+import time
+from argparse import Namespace
+from dataclasses import asdict
+
+from rich.console import Console
+
+from fer_tune import defaults
+from fer_tune.ablate.__main__ import DEFAULT_SEEDS
+from fer_tune.common.errors import UserError
+from fer_tune.data.faces import Splits
+from fer_tune.report.load_study import ReportedStudy, load_study
+from fer_tune.search.search_plan import SearchPlan, make_plan
+from fer_tune.study.ablation_plan import (
+    SPACE_NAME,
+    Ablation,
+    build_ablation_space,
+    group_changes,
+)
+from fer_tune.study.records.settings import (
+    SINGLE_TRAINING,
+    StudySettings,
+    read_settings,
+    slugify,
+)
+from fer_tune.study.records.study_storage import StudyStorage, open_storage
+from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.tracking.store import open_store
+from fer_tune.trial_config import BASELINE
+
+
+def make_ablation_plan(console: Console, options: Namespace, command: str) -> SearchPlan:
+    """Return the plan for the options of `ablate`, and print which faces it uses.
+
+    command: the command line, for the records.
+    Raises UserError for a mistake in the options.
+    """
+    if options.resume:
+        _check_resumed(options)
+    elif not options.source:
+        raise UserError("--study is missing: name the study whose best trial is taken apart")
+    return make_plan(console, options, command, _make_settings)
+
+
+def _check_resumed(options: Namespace) -> None:
+    """Raise UserError if no ablation of these options is to be resumed.
+
+    The options that a search has too are checked with those of a search.
+    """
+    storage, name = open_storage(options.storage), options.resume
+    storage.fetch_study(name)
+    ablation = read_settings(storage.local_dir, name)[1].ablation
+    if ablation is None:
+        raise UserError(f"--resume {name}: this study is no ablation; resume it with search")
+    given = {"--study": options.source, "--trial": options.trial, "--seeds": options.seeds}
+    recorded = {"--study": ablation.study, "--trial": ablation.trial, "--seeds": ablation.seeds}
+    for option, value in given.items():
+        if value not in (None, recorded[option]):
+            began = f"the ablation began with {recorded[option]}; leave out the option"
+            raise UserError(f"{option} {value}: {began}")
+
+
+def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, StudySettings]:
+    """Return the faces and the settings of a new ablation."""
+    store = open_store(options.tracking_uri, create=False, needs_write=False)
+    with storage.suggest_resume(options.source):
+        storage.fetch_study(options.source)
+        study = load_study(store, options.source, storage)
+    trial = _choose_trial(study, options.trial)
+    changes = group_changes(trial.config, study.space)
+    seeds = options.seeds or DEFAULT_SEEDS
+    ablation = Ablation(study=study.run.name, trial=trial.number, changes=changes, seeds=seeds)
+    splits = study.run.load_splits(options.data)
+    # The name of a study on demo faces begins with demo, and so does the ablation's.
+    name = options.study or f"{slugify(study.run.name)}-ablation-{time.strftime('%m%d-%H%M%S')}"
+    storage.fetch_study(name)
+    storage.check_name_available(name)
+    return splits, StudySettings(
+        name=name,
+        space_name=SPACE_NAME,
+        space=build_ablation_space(ablation, study.space.constraints),
+        data=splits.origin,
+        **asdict(study.run.read_options),
+        faces_hash=splits.content_hash(),
+        train_faces=study.run.train_faces,
+        trials=ablation.count_trials(),
+        epochs=options.epochs or study.run.epochs,
+        scheduler="none",
+        grace=defaults.GRACE,
+        reduction=defaults.REDUCTION,
+        metric=study.metric,
+        seed=int(study.run.settings["seed"]),
+        tracking_uri=None,
+        ablation=ablation,
+    )
+
+
+def _choose_trial(study: ReportedStudy, number: int | None) -> TrialRecord:
+    """Return the trial of this number, by default the best. Raises UserError if it cannot be."""
+    name = study.run.name
+    if study.run.settings.get("ablation"):
+        raise UserError(f"study {name} is an ablation itself; name the study that it takes apart")
+    if study.run.settings.get("space_name") == SINGLE_TRAINING:
+        raise UserError(f"study {name} is a single training; name a study of a search")
+    if not study.scored:
+        raise UserError(f"study {name} has no trial with a result yet; resume it")
+    trials = {trial.number: trial for trial in study.trials}
+    trial = study.best.record if number is None else trials.get(number)
+    if trial is None:
+        raise UserError(f"--trial {number}: study {name} has trials {min(trials)} to {max(trials)}")
+    if not trial.history:
+        raise UserError(f"--trial {number}: this trial of study {name} has no result; name another")
+    if trial.config == BASELINE:
+        subject = "its best trial" if number is None else f"trial {number}"
+        advice = "name another trial with --trial"
+        raise UserError(f"study {name}: {subject} is the baseline, so nothing changes; {advice}")
+    return trial

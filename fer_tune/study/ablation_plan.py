@@ -1,0 +1,262 @@
+"""The plan of an ablation: which changes it takes apart, and which trials this needs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
+from typing import Annotated
+
+from pydantic import Field
+
+from fer_tune.scoring.metrics import EpochResult, metric_direction
+from fer_tune.study.records.trial_record import TrialRecord, format_value
+from fer_tune.study.search_space.parameters import Choice, Point, StrictModel
+from fer_tune.study.search_space.space import BestTrialConstraints, SearchSpace
+from fer_tune.trial_config import BASELINE, TrialConfig
+
+SPACE_NAME = "ablation"  # of every study that is an ablation
+MAX_CHANGES = 8
+
+# Trial N of a search trains with seed number N. A best trial may owe its rank to its seed, so an
+# ablation trains with seeds that no trial of a search has.
+FIRST_SEED_NUMBER = 1_000_000
+
+_SHAPE = ("depth", "width", "convolutions", "residual", "head", "hidden_1", "hidden_2")
+# Parameters that are one change, since a value of one only suits some values of the others.
+_TOGETHER = (("schedule", "learning_rate", "batch_size"), _SHAPE)
+# Similar parameters, which become one change if there are more than MAX_CHANGES: two that keep
+# weights small, two that soften labels, and an average of weights with what it teaches.
+_SIMILAR = (
+    ("weight_decay", "dropout"),
+    ("label_smoothing", "mixup"),
+    ("averaging", "self_distillation"),
+)
+
+# Indices of changes. A configuration is the baseline with a subset of the changes.
+Subset = frozenset[int]
+
+
+class Ablation(StrictModel):
+    """What an ablation takes apart: the changes from the baseline to a trial of another study.
+
+    study, trial: name of this study, and the trial's number.
+    changes: the trial's values of the parameters of each change.
+    seeds: number of seeds that train each configuration.
+    """
+
+    study: str
+    trial: int
+    changes: Annotated[tuple[Point, ...], Field(min_length=1)]
+    seeds: Annotated[int, Field(ge=1)]
+
+    @property
+    def everything(self) -> Subset:
+        """The subset of all changes: the configuration of the trial."""
+        return frozenset(range(len(self.changes)))
+
+    def list_first_subsets(self) -> list[Subset]:
+        """Return the configurations that need no result of others, without repetition.
+
+        They are the baseline, all changes, all without each, and the baseline with each.
+        """
+        alone = [frozenset({index}) for index in range(len(self.changes))]
+        without = [self.everything - one for one in alone]
+        return list(dict.fromkeys([frozenset(), self.everything, *without, *alone]))
+
+    def count_trials(self) -> int:
+        """Return the number of trials, with those of the path (see `plan_trials`)."""
+        # The path has steps of its own from the second to the last but two.
+        return (len(self.list_first_subsets()) + max(0, len(self.changes) - 3)) * self.seeds
+
+    def list_first_points(self) -> list[Point]:
+        """Return the parameters of the trials of `list_first_subsets`, in their order."""
+        return [self.build_point(subset) for subset in self.list_first_subsets()] * self.seeds
+
+    def build_point(self, subset: Subset) -> Point:
+        """Return all parameters of a configuration that some change has."""
+        baseline = BASELINE.model_dump()
+        return {
+            name: value if index in subset else baseline[name]
+            for index, change in enumerate(self.changes)
+            for name, value in change.items()
+        }
+
+    def name_change(self, index: int) -> str:
+        """Return a short name of a change, such as `schedule and learning rate`."""
+        names = [name.replace("_", " ") for name in self.changes[index]]
+        if len(names) > 1 and set(self.changes[index]) <= set(_SHAPE):
+            return "network shape"
+        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+    def describe_change(self, index: int) -> str:
+        """Return what a change changes: `depth 3 to 4, width 32 to 48`."""
+        baseline = BASELINE.model_dump()
+        return ", ".join(
+            f"{name} {format_value(baseline[name])} to {format_value(value)}"
+            for name, value in self.changes[index].items()
+        )
+
+    def name_subset(self, subset: Subset) -> str:
+        """Return the name of one of the first configurations."""
+        if subset in (frozenset(), self.everything):
+            return "all changes" if subset else "baseline"
+        if len(subset) == 1:
+            return f"with {self.name_change(min(subset))}"
+        return f"without {self.name_change(min(self.everything - subset))}"
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial of an ablation.
+
+    name: for people.
+    subset: the changes that it has.
+    repetition: index of its seed; trials of the same seed have the same random numbers.
+    """
+
+    number: int
+    name: str
+    subset: Subset
+    repetition: int
+
+    @property
+    def seed_number(self) -> int:
+        """The number from which the seed of its training follows; see `derive_trial_seed`."""
+        return FIRST_SEED_NUMBER + self.repetition
+
+
+def group_changes(config: TrialConfig, space: SearchSpace) -> tuple[Point, ...]:
+    """Return the changes from the baseline to a configuration: values by parameter.
+
+    Parameters that only make sense together are one change: those of a schedule, those of the
+    network's shape, and a parameter with those in its `when`. Similar parameters are merged until
+    there are at most MAX_CHANGES.
+    """
+    values, baseline = config.model_dump(), BASELINE.model_dump()
+    changed = [name for name in values if values[name] != baseline[name]]
+    conditions = [(name, *(each.when or ())) for name, each in space.parameters.items()]
+    groups = [[name] for name in changed]
+    for related in (*_TOGETHER, *conditions):
+        groups = _merge_groups(groups, related)
+    for related in _SIMILAR:
+        if len(groups) > MAX_CHANGES:
+            groups = _merge_groups(groups, related)
+    while len(groups) > MAX_CHANGES:
+        groups[-2:] = [groups[-2] + groups[-1]]
+    return tuple({name: values[name] for name in group} for group in groups)
+
+
+def _merge_groups(groups: list[list[str]], related: Sequence[str]) -> list[list[str]]:
+    """Return the groups, with those that contain a related parameter merged into the first."""
+    joined = [name for group in groups if set(group) & set(related) for name in group]
+    merged: list[list[str]] = []
+    for group in groups:
+        if not set(group) & set(joined):
+            merged.append(group)
+        elif joined not in merged:
+            merged.append(joined)
+    return merged
+
+
+def build_ablation_space(
+    ablation: Ablation, constraints: BestTrialConstraints | None = None
+) -> SearchSpace:
+    """Return the space of an ablation: each changed parameter is one of its two values.
+
+    constraints: those on the best trial of the study that has the trial.
+    """
+    baseline = BASELINE.model_dump()
+    parameters = {
+        name: Choice(type="choice", values=(baseline[name], value))
+        for change in ablation.changes
+        for name, value in change.items()
+    }
+    return SearchSpace(parameters={**parameters}, fixed={}, constraints=constraints)
+
+
+def plan_trials(
+    ablation: Ablation, metric: str, records: Sequence[TrialRecord]
+) -> list[PlannedTrial]:
+    """Return the trials that are known so far, by number.
+
+    Once all trials of the first configurations have ended, the trials of the path follow. The path
+    leads from the baseline to all changes. It adds the changes in the order of their own gains.
+
+    metric: of the study; decides the order.
+    records: the trials so far.
+    """
+    first = ablation.list_first_subsets()
+    named = [(subset, ablation.name_subset(subset)) for subset in first]
+    planned = _repeat_trials(ablation, 0, named)
+    ended = {record.number for record in records if record.has_final_status}
+    if not {trial.number for trial in planned} <= ended:
+        return planned
+    path = list_path(rank_changes(ablation, metric, records))
+    steps = [
+        (after, f"path {len(after)}: + {ablation.name_change(min(after - before))}")
+        for before, after in pairwise(path)
+        if after not in first
+    ]
+    return planned + _repeat_trials(ablation, len(planned), steps)
+
+
+def _repeat_trials(
+    ablation: Ablation, start: int, named: Sequence[tuple[Subset, str]]
+) -> list[PlannedTrial]:
+    """Return a trial for each configuration and seed, seed by seed, numbered from `start`."""
+    trials = list[PlannedTrial]()
+    for repetition in range(ablation.seeds):
+        seed = f", seed {repetition + 1}" if ablation.seeds > 1 else ""
+        for subset, name in named:
+            number = start + len(trials)
+            trials.append(PlannedTrial(number, f"{number:03d} {name}{seed}", subset, repetition))
+    return trials
+
+
+def list_path(order: Iterable[int]) -> list[Subset]:
+    """Return the configurations of the path that adds changes in this order to the baseline."""
+    path: list[Subset] = [frozenset()]
+    for index in order:
+        path.append(path[-1] | {index})
+    return path
+
+
+# The best epochs of completed trials, by configuration and seed.
+Results = Mapping[Subset, Mapping[int, EpochResult]]
+
+
+def collect_results(
+    metric: str, planned: Sequence[PlannedTrial], records: Sequence[TrialRecord]
+) -> Results:
+    """Return the best epoch by the metric of each completed trial of an ablation."""
+    by_number = {record.number: record for record in records}
+    results: dict[Subset, dict[int, EpochResult]] = {}
+    for trial in planned:
+        record = by_number.get(trial.number)
+        best = record.find_best_epoch(metric) if record and record.ending == "finished" else None
+        if best:
+            results.setdefault(trial.subset, {})[trial.repetition] = best
+    return results
+
+
+def rank_changes(ablation: Ablation, metric: str, records: Sequence[TrialRecord]) -> list[int]:
+    """Return the changes, the largest own gain first.
+
+    The own gain is the baseline with the change minus the baseline, its mean over the seeds. A
+    change without a result comes last.
+    """
+    named = [(subset, "") for subset in ablation.list_first_subsets()]
+    planned = _repeat_trials(ablation, 0, named)
+    results = collect_results(metric, planned, records)
+    sign = 1 if metric_direction(metric) == "max" else -1
+    before = results.get(frozenset(), {})
+
+    def sort_key(index: int) -> tuple[bool, float]:
+        after = results.get(frozenset({index}), {})
+        gains = [
+            sign * (after[seed].metrics[metric] - before[seed].metrics[metric])
+            for seed in after.keys() & before.keys()
+        ]
+        return not gains, -fmean(gains) if gains else 0.0
+
+    return sorted(range(len(ablation.changes)), key=sort_key)
