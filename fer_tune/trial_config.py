@@ -9,6 +9,7 @@ from fer_tune.data.resampling import DataPlan
 from fer_tune.model_config import ModelConfig
 
 LearningRateSchedule = Literal["constant", "cosine", "onecycle"]
+LabelSource = Literal["given", "votes"]
 
 
 class TrialConfig(ModelConfig):
@@ -27,6 +28,8 @@ class TrialConfig(ModelConfig):
         forward pass.
     schedule: learning rate schedule over all epochs of the trial.
     data_plan: resampling of the training faces, see `fer_tune.data.resampling`.
+    labels: what the network learns: the given label of each face, or the shares of people's votes
+        (Barsoum et al. 2016, section 3). A face without votes keeps its given label.
     """
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
@@ -39,6 +42,7 @@ class TrialConfig(ModelConfig):
     self_distillation: Annotated[float, Field(ge=0, le=1)] = 0.0
     schedule: LearningRateSchedule = "constant"
     data_plan: DataPlan = "original"
+    labels: LabelSource = "given"
 
 
 BASELINE = TrialConfig()

@@ -26,11 +26,14 @@ class Faces:
     labels: (N,) int64, indices into the class names of the splits.
     names: (N,) text, where the data set has each face: the path of its image, or table and row.
         Without names, faces are called by their position.
+    votes: (N, C) float32, shares of people's votes for each class, see `fer_tune.data.votes`; NaN
+        for a face without votes. None if the data set has no votes.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     names: NDArray[np.str_] = field(default_factory=lambda: np.array([], np.str_))
+    votes: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.names):
@@ -40,17 +43,28 @@ class Faces:
         kinds = f"{self.images.dtype}, {self.labels.dtype}"
         if shapes != ((count, SIDE, SIDE), (count,), (count,)) or kinds != "uint8, int64":
             raise ValueError(f"images, labels and names are {shapes}, {kinds}")
+        if self.votes is not None and len(self.votes) != count:
+            raise ValueError(f"votes for {len(self.votes)} of {count} faces")
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, index: NDArray[np.int64]) -> "Faces":
         """Return the faces at `index`, (M,) int64, in that order."""
-        return Faces(self.images[index], self.labels[index], self.names[index])
+        votes = None if self.votes is None else self.votes[index]
+        return Faces(self.images[index], self.labels[index], self.names[index], votes)
 
     def count_by_class(self, classes: int) -> NDArray[np.int64]:
         """Return the number of faces of each class, (classes,) int64."""
         return np.bincount(self.labels, minlength=classes).astype(np.int64)
+
+
+def concatenate_faces(parts: Sequence[Faces]) -> Faces:
+    """Return the faces of all parts, in their order."""
+    columns = [[part.images, part.labels, part.names, part.votes] for part in parts]
+    # Either all parts of a data set have votes, or none.
+    arrays = [np.concatenate(own) for own in zip(*columns, strict=True) if own[0] is not None]
+    return Faces(*arrays)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +97,16 @@ class Splits:
         The names of the faces do not count.
         """
         return hash_faces(self.classes, [self[name] for name in SPLIT_NAMES])
+
+    def votes_hash(self) -> str | None:
+        """Return SHA-256 of the votes on all faces; None if the data set has no votes."""
+        digest = hashlib.sha256()
+        for name in SPLIT_NAMES:
+            votes = self[name].votes
+            if votes is None:
+                return None
+            digest.update(np.ascontiguousarray(votes).data)
+        return digest.hexdigest()
 
 
 def hash_faces(classes: Sequence[str], parts: Sequence[Faces]) -> str:

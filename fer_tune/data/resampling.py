@@ -53,10 +53,9 @@ def apply_data_plan(plan: DataPlan, train: Faces, seed: int) -> TrainingFaces:
         return TrainingFaces(train, sampling_weights=_weigh_by_sqrt_frequency(train.labels))
     rng = np.random.default_rng(seed)
     originals, copied = COPY_SELECTORS[plan](train.labels, rng)
-    copies = _augment_images(train.images[copied], seed)
-    images = np.concatenate([train.images[originals], copies])
-    both = np.concatenate([originals, copied])
-    return TrainingFaces(Faces(images, train.labels[both], train.names[both]), copies=len(copied))
+    faces = train.take(np.concatenate([originals, copied]))
+    faces.images[len(originals) :] = _augment_images(train.images[copied], seed)
+    return TrainingFaces(faces, copies=len(copied))
 
 
 def _weigh_by_sqrt_frequency(labels: _Labels) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import numpy as np
 from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import join_first
 from fer_tune.data.exact_duplicates import hash_images
-from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName, Splits
+from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName, Splits, concatenate_faces
 from fer_tune.data.formats.decoded_faces import DecodedFaces
 
 _HOLD_OUT_DIVISOR = 10  # of the distinct faces of a class, one in ten is held out
@@ -71,8 +71,7 @@ def select_split(decoded: DecodedFaces, name: SplitName | Literal["all"], source
     """
     faces = {own: _sort_faces(own_faces) for own, own_faces in decoded.splits.items()}
     if name == "all":
-        parts = [(each.images, each.labels, each.names) for each in faces.values()]
-        return Faces(*map(np.concatenate, zip(*parts, strict=True)))
+        return concatenate_faces(list(faces.values()))
     if "train" in faces:
         _hold_out_missing_splits(faces)
     elif len(faces) == 1:

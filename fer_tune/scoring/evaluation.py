@@ -67,11 +67,10 @@ class Evaluation:
     def scores(self) -> Scores:
         """The scores; the loss is NaN if the probabilities are not known."""
         truth, probabilities = self.predictions.truth, self.predictions.probabilities
-        loss, size = float("nan"), len(self.classes)
+        loss = float("nan")
         if probabilities is not None:
             loss = calibration.measure_cross_entropy(probabilities, truth)
-        cells = np.bincount(truth * size + self.predictions.predicted, minlength=size**2)
-        return Scores(loss, cells.reshape(size, size).astype(np.int64))
+        return Scores.from_predictions(loss, truth, self.predictions.predicted, len(self.classes))
 
     @cached_property
     def intervals(self) -> ScoreIntervals:

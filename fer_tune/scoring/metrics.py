@@ -3,13 +3,17 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 # The paper's simplest question: is a face one of these, or one of the rest?
 POLARITY = frozenset({"happy", "surprise", "neutral"})
+
+# Training minus validation accuracy: on all faces, against people's votes, and on agreed and on
+# disputed faces (see `fer_tune.scoring.vote_metrics`).
+GAPS = ("gap", "votes_gap", "agreed_gap", "disputed_gap")
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +27,18 @@ class Scores:
 
     loss: float
     confusion: NDArray[np.int64]
+
+    @classmethod
+    def from_predictions(
+        cls,
+        loss: float,
+        truth: NDArray[np.int64],  # (N,)
+        predicted: NDArray[np.int64],  # (N,)
+        classes: int,
+    ) -> Self:
+        """Return the scores of these predictions."""
+        cells = np.bincount(truth * classes + predicted, minlength=classes**2)
+        return cls(loss, cells.reshape(classes, classes).astype(np.int64))
 
     @property
     def accuracy(self) -> float:
@@ -118,8 +134,8 @@ def build_split_metrics(split: str, scores: Scores, classes: Sequence[str]) -> d
 
 
 def metric_direction(metric: str) -> Literal["min", "max"]:
-    """Return "min" for losses and the gap, "max" for other metrics."""
-    return "min" if metric.endswith("/loss") or metric == "gap" else "max"
+    """Return "min" for losses and gaps, "max" for other metrics."""
+    return "min" if metric.endswith("/loss") or metric in GAPS else "max"
 
 
 def is_better(metric: str, new: float, old: float | None) -> bool:

@@ -10,10 +10,11 @@ from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FaceClassifier
 from fer_tune.scoring import calibration
 from fer_tune.scoring.evaluation import Evaluation
-from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics, find_best_epoch
+from fer_tune.scoring.metrics import EpochResult, find_best_epoch
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.trial import checkpoint
 from fer_tune.trial.device import pick_device
+from fer_tune.trial.epoch_result import ClassPredictions, build_epoch_result
 from fer_tune.trial.train_state import TrialSpec, init_state
 from fer_tune.trial.training_loop import fit
 
@@ -75,27 +76,25 @@ def train_and_test(
     return TrainedModel(model, best, evaluate_classifier(model, test_faces, data.classes))
 
 
-def calibrate_model(model: FaceClassifier, data: TrialData) -> Scores:
-    """Fit the model's temperature on the validation faces, and return its scores on them."""
+def calibrate_model(model: FaceClassifier, data: TrialData) -> ClassPredictions:
+    """Fit the model's temperature on the validation faces, and return its predictions for them."""
     model.temperature, labels = 1.0, data.validation.labels
     probabilities = model.predict_probabilities(data.validation.images)
     model.temperature = calibration.fit_temperature(probabilities, labels)
     calibrated = calibration.apply_temperature(probabilities, model.temperature)
-    return Evaluation(data.classes, Predictions.from_probabilities(labels, calibrated)).scores
+    return ClassPredictions.from_probabilities(calibrated, labels)
 
 
 def measure_model(
-    model: FaceClassifier, data: TrialData, validation: Scores, epoch: int
+    model: FaceClassifier, data: TrialData, validation: ClassPredictions, epoch: int
 ) -> EpochResult:
     """Return the result of a model on the faces of a trial, as that of an epoch.
 
-    validation: its scores on the validation faces.
+    validation: its predictions for the validation faces.
     """
     probabilities = model.predict_probabilities(data.train_sample.images)
-    predictions = Predictions.from_probabilities(data.train_sample.labels, probabilities)
-    train = Evaluation(data.classes, predictions).scores
-    metrics = build_epoch_metrics(train, validation, data.classes)
-    return EpochResult(epoch, metrics, validation.confusion.tolist())
+    train = ClassPredictions.from_probabilities(probabilities, data.train_sample.labels)
+    return build_epoch_result(data, train, validation, epoch)
 
 
 def evaluate_classifier(model: FaceClassifier, faces: Faces, classes: Sequence[str]) -> Evaluation:

@@ -4,7 +4,7 @@ import math
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,14 +13,16 @@ from torch.nn import functional
 
 from fer_tune.data.faces import Faces
 from fer_tune.data.trial_data import TrialData
+from fer_tune.data.votes import get_label_shares
 from fer_tune.model import FerNet, scale_pixels
-from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics, find_best_epoch
+from fer_tune.scoring.metrics import EpochResult, find_best_epoch
 from fer_tune.trial.augment import MixFunction, augment_images, make_mixup_function
 from fer_tune.trial.cuda_graph import ForwardFunction, make_training_forward
 from fer_tune.trial.device import use_autocast
+from fer_tune.trial.epoch_result import ClassPredictions, build_epoch_result
 from fer_tune.trial.self_distillation import distill_labels
 from fer_tune.trial.train_state import TrainState, TrialSpec, copy_weights
-from fer_tune.trial_config import count_steps_per_epoch
+from fer_tune.trial_config import LabelSource, count_steps_per_epoch
 
 EVALUATION_BATCH = 512
 
@@ -39,8 +41,10 @@ def fit(
 
     Raises Diverged if a loss, in training or in evaluation, becomes NaN or infinite.
     """
-    sets = data.training.faces, data.train_sample, data.validation
-    training, sample, validation = (DeviceData.from_faces(faces, device) for faces in sets)
+    training = DeviceData.from_faces(data.training.faces, device, spec.config.labels)
+    sample, validation = (
+        DeviceData.from_faces(faces, device) for faces in (data.train_sample, data.validation)
+    )
     weights = data.training.sampling_weights
     sampling_weights = None if weights is None else torch.from_numpy(np.array(weights))
     mix = make_mixup_function(spec.config.mixup, len(data.classes))
@@ -50,13 +54,13 @@ def fit(
         start = time.perf_counter()
         torch.manual_seed(_derive_epoch_seed(spec.seed, state.epochs_done))
         _train_epoch(spec, state, training, sampling_weights, mix, forward)
-        train = evaluate_model(state.evaluated_model, sample, len(data.classes))
-        scores = evaluate_model(state.evaluated_model, validation, len(data.classes))
+        epoch = state.epochs_done + 1
+        train = predict_classes(state.evaluated_model, sample)
+        predicted = predict_classes(state.evaluated_model, validation)
         # The last step of an epoch may ruin the weights, after the training loss.
-        _require_finite(train.loss + scores.loss, "loss in evaluation", state.epochs_done + 1)
-        metrics = build_epoch_metrics(train, scores, data.classes)
-        seconds = time.perf_counter() - start
-        result = EpochResult(state.epochs_done + 1, metrics, scores.confusion.tolist(), seconds)
+        _require_finite(train.loss + predicted.loss, "loss in evaluation", epoch)
+        result = build_epoch_result(data, train, predicted, epoch)
+        result = replace(result, seconds=time.perf_counter() - start)
         state.history.append(result)
         if find_best_epoch(state.history, spec.metric) is result:
             state.best_weights = copy_weights(state.evaluated_model)
@@ -68,18 +72,22 @@ class DeviceData:
     """Faces as tensors on the device of the model.
 
     images: (N, 48, 48) uint8.
-    labels: (N,) int64.
+    labels: (N,) int64, or (N, C) float32 shares of the classes.
     """
 
     images: Tensor
     labels: Tensor
 
     @classmethod
-    def from_faces(cls, faces: Faces, device: torch.device) -> "DeviceData":
+    def from_faces(
+        cls, faces: Faces, device: torch.device, source: LabelSource = "given"
+    ) -> "DeviceData":
+        """Move faces to the device, with their given labels or the shares of people's votes."""
+        targets = faces.labels if source == "given" else get_label_shares(faces)
         with warnings.catch_warnings():
             # Faces shared between processes are read-only, and training does not change them.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            images, labels = torch.from_numpy(faces.images), torch.from_numpy(faces.labels)
+            images, labels = torch.from_numpy(faces.images), torch.from_numpy(targets)
         return cls(images.to(device), labels.to(device))
 
     def __len__(self) -> int:
@@ -124,16 +132,16 @@ def _require_finite(loss: float, name: str, epoch: int) -> None:
 
 
 @torch.inference_mode()
-def evaluate_model(model: FerNet, faces: DeviceData, classes: int) -> Scores:
-    """Return the scores of the model on faces that are not augmented, in evaluation mode."""
+def predict_classes(model: FerNet, faces: DeviceData) -> ClassPredictions:
+    """Predict faces that are not augmented, in evaluation mode."""
     device = faces.images.device
     loss = torch.zeros((), device=device)
-    cells = torch.zeros(classes * classes, dtype=torch.int64, device=device)
+    predicted = []
     model = model.fuse_for_evaluation()
     batches = (torch.split(tensor, EVALUATION_BATCH) for tensor in (faces.images, faces.labels))
     for images, labels in zip(*batches, strict=True):
         with use_autocast(device):
             logits = model(scale_pixels(images))
         loss += functional.cross_entropy(logits.float(), labels, reduction="sum")
-        cells += torch.bincount(labels * classes + logits.argmax(1), minlength=classes * classes)
-    return Scores(float(loss) / len(faces), cells.view(classes, classes).cpu().numpy())
+        predicted.append(logits.argmax(1))
+    return ClassPredictions(float(loss) / len(faces), torch.cat(predicted).cpu().numpy())

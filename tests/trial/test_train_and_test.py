@@ -17,7 +17,7 @@ from fer_tune.trial import checkpoint
 from fer_tune.trial import train_and_test as module
 from fer_tune.trial.train_and_test import TrainedModel, train_and_test
 from fer_tune.trial.train_state import TrialSpec, init_state
-from fer_tune.trial.training_loop import DeviceData, evaluate_model
+from fer_tune.trial.training_loop import DeviceData, predict_classes
 from fer_tune.trial_config import TrialConfig
 
 CPU = torch.device("cpu")
@@ -56,8 +56,10 @@ def test_the_best_epochs_weights_are_tested_and_not_the_last_ones(
     done, reported = run(task, faces, unseen, tmp_path)
     assert done.best in reported
     (network,) = done.model.networks
-    validation = evaluate_model(network, DeviceData.from_faces(faces.validation, CPU), 4)
-    assert validation.confusion.tolist() == done.best.confusion
+    validation = predict_classes(network, DeviceData.from_faces(faces.validation, CPU))
+    truth = faces.validation.labels
+    confusion = confusion_matrix(truth, validation.predicted, labels=range(4))
+    assert confusion.tolist() == done.best.confusion
     assert validation.loss == done.best.metrics["val/loss"]
     said = done.model.predict_probabilities(unseen.images).argmax(axis=1)
     again = confusion_matrix(unseen.labels, said, labels=range(4))

@@ -22,7 +22,7 @@ from fer_tune.trial import training_loop
 from fer_tune.trial.augment import augment_images
 from fer_tune.trial.device import use_autocast
 from fer_tune.trial.train_state import TrialSpec, copy_weights, init_state
-from fer_tune.trial.training_loop import DeviceData, Diverged, evaluate_model, fit
+from fer_tune.trial.training_loop import DeviceData, Diverged, fit, predict_classes
 from fer_tune.trial_config import TrialConfig, count_steps_per_epoch
 from tests.trial.fresh import CPU, fresh
 
@@ -301,8 +301,8 @@ def test_how_evaluation_is_batched_does_not_change_the_scores(
     torch.manual_seed(0)
     model = FerNet(config, 4)
     held = DeviceData.from_faces(faces.training.faces, cpu)
-    at_once = evaluate_model(model, held, 4)
+    at_once = predict_classes(model, held)
     monkeypatch.setattr(training_loop, "EVALUATION_BATCH", 16)  # the last has one face
-    in_parts = evaluate_model(model, held, 4)
-    assert at_once.confusion.tolist() == in_parts.confusion.tolist()
+    in_parts = predict_classes(model, held)
+    assert at_once.predicted.tolist() == in_parts.predicted.tolist()
     assert at_once.loss == pytest.approx(in_parts.loss, rel=1e-3)

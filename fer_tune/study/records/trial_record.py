@@ -27,6 +27,7 @@ _SHORT_NAMES = {
     "hidden_2": "h2",
     "schedule": "",  # its values need no name
     "data_plan": "",
+    "labels": "",
 }
 
 

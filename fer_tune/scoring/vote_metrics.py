@@ -1,0 +1,69 @@
+"""The metrics of an epoch that compare predictions with people's votes, not only with the labels.
+
+A face is agreed if its given label alone has the most votes. Other faces with votes are disputed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_tune.scoring.metrics import Scores
+
+
+@dataclass(frozen=True, eq=False)
+class VoteScores:
+    """The scores of a model on the faces of a split that have votes; 0 without such faces.
+
+    votes: against the class with the most votes.
+    agreed, disputed: accuracy against the given labels, on agreed and on disputed faces.
+    """
+
+    votes: Scores
+    agreed: float
+    disputed: float
+
+    @classmethod
+    def from_predictions(
+        cls,
+        labels: NDArray[np.int64],  # (N,) given labels
+        plurality: NDArray[np.int64],  # (N,) classes with the most votes; -1 without votes
+        is_agreed: NDArray[np.bool_],  # (N,)
+        predicted: NDArray[np.int64],  # (N,)
+        classes: int,
+    ) -> Self:
+        """Return the scores of these predictions."""
+        has_votes, is_correct = plurality >= 0, predicted == labels
+        known = plurality[has_votes], predicted[has_votes]
+        votes = Scores.from_predictions(float("nan"), *known, classes)
+        groups = is_agreed, has_votes & ~is_agreed
+        return cls(votes, *(float((is_correct & own).sum() / max(own.sum(), 1)) for own in groups))
+
+    def build_split_metrics(self, split: str) -> dict[str, float]:
+        """Return the scores by the names of metrics, such as `val/votes_accuracy`."""
+        return {
+            f"{split}/votes_accuracy": self.votes.accuracy,
+            f"{split}/votes_macro_f1": self.votes.macro_f1,
+            f"{split}/agreed_accuracy": self.agreed,
+            f"{split}/disputed_accuracy": self.disputed,
+        }
+
+
+def build_vote_metrics(train: VoteScores, validation: VoteScores) -> dict[str, float]:
+    """Return the metrics of one epoch by name: those of both splits, and the gaps."""
+    return {
+        **train.build_split_metrics("train"),
+        **validation.build_split_metrics("val"),
+        "votes_gap": train.votes.accuracy - validation.votes.accuracy,
+        "agreed_gap": train.agreed - validation.agreed,
+        "disputed_gap": train.disputed - validation.disputed,
+    }
+
+
+def list_vote_metric_names(classes: Sequence[str]) -> list[str]:
+    """Return the names of the metrics of `build_vote_metrics`."""
+    empty = Scores(0.0, np.zeros((len(classes), len(classes)), dtype=np.int64))
+    scores = VoteScores(empty, 0.0, 0.0)
+    return list(build_vote_metrics(scores, scores))
