@@ -99,7 +99,7 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
 def _choose_trial(study: ReportedStudy, number: int | None) -> TrialRecord:
     """Return the trial of this number, by default the best. Raises UserError if it cannot be."""
     name = study.run.name
-    if study.run.settings.get("ablation"):
+    if study.ablation:
         raise UserError(f"study {name} is an ablation itself; name the study that it takes apart")
     if study.run.settings.get("space_name") == SINGLE_TRAINING:
         raise UserError(f"study {name} is a single training; name a study of a search")

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from fer_tune.data.resampling import DATA_PLANS
 from fer_tune.scoring.metrics import parse_classes
+from fer_tune.study.ablation_plan import Ablation
 from fer_tune.study.ranking import ScoredTrial, rank_trials
 from fer_tune.study.records.event_log import find_start_time, read_trials
 from fer_tune.study.records.settings import FILE as SETTINGS
@@ -45,6 +46,12 @@ class ReportedStudy:
     def metric(self) -> str:
         """Name of the metric that decides a trial's best epoch."""
         return self.run.metric
+
+    @cached_property
+    def ablation(self) -> Ablation | None:
+        """What the study takes apart, if it is an ablation."""
+        text = self.run.settings.get("ablation")
+        return Ablation.model_validate_json(text) if text else None
 
     @cached_property
     def scored(self) -> list[ScoredTrial]:

@@ -16,6 +16,7 @@ from fer_tune.common.render_template import render_template
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import Splits
 from fer_tune.events import STATUS_WORDS
+from fer_tune.report.ablation import build_ablation_section
 from fer_tune.report.augmentation_and_model_size import build_augmentation_and_size_section
 from fer_tune.report.best_against_baseline import build_baseline_section
 from fer_tune.report.best_trial import build_best_trial_section
@@ -126,14 +127,11 @@ def render_report(
     tested: the newest retraining of the study; None before there is one.
     """
     study = count_training_steps(study, splits) if splits else study
-    sheets, reason = _build_sheets(study, storage, splits) if splits else ([], missing_reason)
+    sheets, reason = list[FaceSheet](), missing_reason
+    if splits and not study.ablation:
+        sheets, reason = _build_sheets(study, storage, splits)
     sections = [
-        build_baseline_section(study),
-        build_overfitting_section(study),
-        build_data_plan_section(study),
-        build_augmentation_and_size_section(study),
-        build_learning_curves_section(study),
-        build_best_trial_section(study, sheets, reason),
+        *_build_trials_sections(study, sheets, reason),
         *([build_test_section(tested, splits)] if tested else []),
         build_data_audit_section(splits, missing_reason, study.run.train_faces),
         build_reproduction_section(study),
@@ -141,6 +139,25 @@ def render_report(
     status, trials = STATUS_WORDS[study.run.ending], pluralize(len(study.trials), "trial")
     details = f"{trials}, {status}. Trained on {_describe_source(study, splits)}."
     return render_sections(f"Study {study.run.name}", details, sections)
+
+
+def _build_trials_sections(
+    study: ReportedStudy, sheets: list[FaceSheet], reason: str
+) -> list[Section]:
+    """Return the sections on the study's trials.
+
+    Those on the best trial of a search say nothing about an ablation.
+    """
+    if study.ablation:
+        return [build_ablation_section(study), build_learning_curves_section(study)]
+    return [
+        build_baseline_section(study),
+        build_overfitting_section(study),
+        build_data_plan_section(study),
+        build_augmentation_and_size_section(study),
+        build_learning_curves_section(study),
+        build_best_trial_section(study, sheets, reason),
+    ]
 
 
 def render_sections(heading: str, details: str, sections: Sequence[Section]) -> str:

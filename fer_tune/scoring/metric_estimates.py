@@ -56,6 +56,11 @@ def estimate_metric(result: EpochResult, metric: str) -> Estimate:
     value, confusion = result.metrics[metric], np.asarray(result.confusion, dtype=np.int64)
     if not confusion.sum():
         return Estimate(value)
+    if metric == "gap":
+        validation = result.metrics["val/accuracy"]
+        both = np.array([validation, validation + value])
+        error = 1.96 * float(np.sqrt((both * (1 - both)).clip(0).sum() / confusion.sum()))
+        return Estimate(value, ConfidenceInterval(value - error, value + error))
     intervals, classes = bootstrap_intervals(confusion), parse_classes(result.metrics)
     measure, _, name = metric.removeprefix("val_").partition("/")
     if metric == "val/accuracy":
@@ -64,11 +69,6 @@ def estimate_metric(result: EpochResult, metric: str) -> Estimate:
         return Estimate(value, intervals.f1[-1])
     if measure in ("precision", "recall", "f1") and len(classes) == len(confusion):
         return Estimate(value, getattr(intervals, measure)[classes.index(name)])
-    if metric == "gap":
-        validation = result.metrics["val/accuracy"]
-        both = np.array([validation, validation + value])
-        error = 1.96 * float(np.sqrt((both * (1 - both)).clip(0).sum() / confusion.sum()))
-        return Estimate(value, ConfidenceInterval(value - error, value + error))
     return Estimate(value)
 
 

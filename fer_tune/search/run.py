@@ -16,6 +16,7 @@ from fer_tune.events import Observer
 from fer_tune.search.run_resources import make_run_resources, open_store_and_ray
 from fer_tune.search.search_plan import SearchPlan
 from fer_tune.search.study_info import build_study_info
+from fer_tune.study.ablation_effects import analyse_ablation, format_ablation_csv
 from fer_tune.study.optuna_export import export_optuna_study
 from fer_tune.study.ranking import format_pareto_front_csv, score_trials
 from fer_tune.study.records import event_log, settings
@@ -79,8 +80,9 @@ def run_search(console: Console, plan: SearchPlan) -> None:
     if page:
         console.print(f"Report: {page}", soft_wrap=True)
     if result.is_done and not score_trials(result.trials, plan.settings.metric):
-        advice = f"--resume {plan.settings.name} with more --trials runs others."
-        raise SystemExit(f"No trial has a result: see error.txt of its run in MLflow; {advice}")
+        problem = "No trial has a result: see error.txt of its run in MLflow"
+        advice = f"; --resume {plan.settings.name} with more --trials runs others."
+        raise SystemExit(f"{problem}." if plan.settings.ablation else problem + advice)
     _show_next_commands(console, plan, result)
     if is_stopped:
         raise KeyboardInterrupt
@@ -106,8 +108,15 @@ def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
                     "finished" if is_done else "interrupted",
                     study_summary.render_summary(trials, plan.settings),
                     format_pareto_front_csv(trials, plan.settings.metric, plan.settings.space),
+                    _format_ablation(plan, trials),
                 )
     return StudyResult(store, writer.run_id, trials, is_done, tracking_warning, export_warning)
+
+
+def _format_ablation(plan: SearchPlan, trials: Sequence[TrialRecord]) -> str:
+    """Return the effects of the changes as CSV; empty if the study is no ablation."""
+    ablation, metric = plan.settings.ablation, plan.settings.metric
+    return format_ablation_csv(analyse_ablation(ablation, metric, trials)) if ablation else ""
 
 
 def _is_study_done(trials: Sequence[TrialRecord], plan: SearchPlan) -> bool:
@@ -177,7 +186,7 @@ def _show_next_commands(console: Console, plan: SearchPlan, result: StudyResult)
     lines = [f"To compare the trials, open: {url}"]
     if command := build_ui_command(result.store):
         lines = [f"To compare the trials: {command}", f"and open: {url}"]
-    if score_trials(result.trials, plan.settings.metric):
+    if score_trials(result.trials, plan.settings.metric) and not plan.settings.ablation:
         retrain = format_command_line("fer_tune.retrain", ["--study", name, *plan.store_options])
         lines.append(f"To train the best trial again and test it: {retrain}")
     if result.tracking_warning or not result.is_done:

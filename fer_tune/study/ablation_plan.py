@@ -21,6 +21,7 @@ MAX_CHANGES = 8
 # ablation trains with seeds that no trial of a search has.
 FIRST_SEED_NUMBER = 1_000_000
 
+_NAMES = {"self_distillation": "self-distillation"}
 _SHAPE = ("depth", "width", "convolutions", "residual", "head", "hidden_1", "hidden_2")
 # Parameters that are one change, since a value of one only suits some values of the others.
 _TOGETHER = (("schedule", "learning_rate", "batch_size"), _SHAPE)
@@ -83,7 +84,7 @@ class Ablation(StrictModel):
 
     def name_change(self, index: int) -> str:
         """Return a short name of a change, such as `schedule and learning rate`."""
-        names = [name.replace("_", " ") for name in self.changes[index]]
+        names = [_NAMES.get(name, name.replace("_", " ")) for name in self.changes[index]]
         if len(names) > 1 and set(self.changes[index]) <= set(_SHAPE):
             return "network shape"
         return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -92,6 +92,8 @@ class LiveTable:
             line += f", {format_scores(best.metrics, (self._settings.metric, 'gap'))}"
         if trial.error:
             return f"{line}: {trial.error.splitlines()[-1]}"
+        if self._settings.ablation:
+            return f"{line}  ({trial.name.partition(' ')[2]})"
         point = self._settings.space.extract_point(trial.config.model_dump())
         return f"{line}  ({format_parameters(point)})"
 

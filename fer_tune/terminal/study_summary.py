@@ -11,10 +11,12 @@ from fer_tune.events import STATUS_WORDS
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.metric_estimates import estimate_metric_difference
 from fer_tune.scoring.metrics import parse_classes
+from fer_tune.study.ablation_effects import analyse_ablation
 from fer_tune.study.ranking import ScoredTrial, describe_unlearnt_trials, rank_trials
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, format_parameters
 from fer_tune.study.search_space.space import SearchSpace
+from fer_tune.terminal.ablation_summary import describe_ablation, show_ablation
 from fer_tune.terminal.formatting import (
     build_borderless_table,
     format_duration,
@@ -141,14 +143,23 @@ def summarize_cost(trials: Sequence[TrialRecord], epochs: int) -> str:
 
 def render_summary(trials: Sequence[TrialRecord], settings: StudySettings) -> str:
     """Return the result of the study as Markdown, for the top of its page in MLflow."""
-    improvement = describe_improvement(trials, settings.metric, settings.space.max_gap)
-    return f"{improvement}\n\n{summarize_cost(trials, settings.epochs)}"
+    if settings.ablation:
+        result = describe_ablation(analyse_ablation(settings.ablation, settings.metric, trials))
+    else:
+        result = describe_improvement(trials, settings.metric, settings.space.max_gap)
+    return f"{result}\n\n{summarize_cost(trials, settings.epochs)}"
 
 
 def show_outcome(console: Console, trials: Sequence[TrialRecord], settings: StudySettings) -> None:
-    """Print the best trials, the comparison with the baseline, and the cost."""
+    """Print the best trials, the comparison with the baseline, and the cost.
+
+    Of an ablation, print what each change brings.
+    """
     metric, space = settings.metric, settings.space
-    best = rank_trials(trials, metric, space.max_gap)[:MAX_ROWS]
-    console.print(build_trials_table([trial.record for trial in best], metric, space))
-    console.print(describe_improvement(trials, metric, space.max_gap))
+    if settings.ablation:
+        show_ablation(console, settings.ablation, metric, trials)
+    else:
+        best = rank_trials(trials, metric, space.max_gap)[:MAX_ROWS]
+        console.print(build_trials_table([trial.record for trial in best], metric, space))
+        console.print(describe_improvement(trials, metric, space.max_gap))
     console.print(summarize_cost(trials, settings.epochs))

@@ -72,17 +72,20 @@ class BackgroundWriter:
         """Wake the thread; `source` has the event already (see `fer_tune.events.Observer`)."""
         self._wake_up.set()
 
-    def close(self, ending: Ending, summary: str = "", pareto_front_csv: str = "") -> str | None:
+    def close(
+        self, ending: Ending, summary: str = "", pareto_front_csv: str = "", ablation_csv: str = ""
+    ) -> str | None:
         """Write what is left, then end every open run. A second call does nothing.
 
         Waits while the store accepts what is sent, but only seconds if it fails or is silent.
 
-        summary, pareto_front_csv: see `StudyEnded`.
+        summary, pareto_front_csv, ablation_csv: see `StudyEnded`.
         Returns one line about events that could not be recorded, or None.
         """
         if self._ending is None:
             self._last_success = time.monotonic()
-            self._ending = StudyEnded(ending, summary, current_time_ms(), pareto_front_csv)
+            tables = pareto_front_csv, ablation_csv
+            self._ending = StudyEnded(ending, summary, current_time_ms(), *tables)
             self._closing.set()
             self._wake_up.set()
             interrupted = ending == "interrupted"

@@ -43,12 +43,14 @@ class StudyEnded:
     summary: results of the study for the head of its page, Markdown.
     time: milliseconds since 1970.
     pareto_front_csv: the Pareto front, CSV; empty without one.
+    ablation_csv: the effects of the changes of an ablation, CSV; empty for other studies.
     """
 
     ending: Ending
     summary: str
     time: int
     pareto_front_csv: str = ""
+    ablation_csv: str = ""
 
 
 def create_study_run(store: Store, study: StudyInfo, replaced_run: "Run | None") -> str:
@@ -81,6 +83,8 @@ def end_study_run(store: Store, study: StudyInfo, run_id: str, event: StudyEnded
     client.set_tag(run_id, tags.NOTE, render_study_note(study, path, event.summary))
     if event.pareto_front_csv:
         client.log_text(run_id, event.pareto_front_csv, "front.csv")
+    if event.ablation_csv:
+        client.log_text(run_id, event.ablation_csv, "ablation.csv")
     trials = list_trials(store, StudyRun(study.name, run_id, event.ending, study.metric, {}, {}))
     client.log_text(run_id, build_trials_dataframe(trials).to_csv(index=False), TRIALS_FILE)
     client.set_terminated(run_id, RUN_STATUS[event.ending], event.time)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fer_tune.common.safe_text import pluralize
@@ -33,8 +34,9 @@ class ModelCost(NamedTuple):
 def measure_cost(model: FaceClassifier) -> ModelCost:
     """Return the cost of a model on its device."""
     fused, device = model.fuse_for_evaluation(), next(model.parameters()).device
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        fused(torch.zeros(1, SIDE, SIDE, dtype=torch.uint8, device=device))
+    multiply_adds = count_multiply_adds(
+        fused, torch.zeros(1, SIDE, SIDE, dtype=torch.uint8, device=device)
+    )
     faces, samples = np.zeros((_FACES, SIDE, SIDE), np.uint8), []
     for _ in range(_REPEATS):
         began = time.perf_counter()
@@ -44,5 +46,14 @@ def measure_cost(model: FaceClassifier) -> ModelCost:
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     conditions = f"on {name}, {_FACES} faces at once"
-    flops = counter.get_total_flops()
-    return ModelCost(count_parameters(model), flops // 2, median(samples), conditions)
+    return ModelCost(count_parameters(model), multiply_adds, median(samples), conditions)
+
+
+def count_multiply_adds(
+    model: nn.Module,
+    face: Tensor,  # what the model takes, for one face
+) -> int:
+    """Return the multiply-adds of convolutions and linear layers for one face."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(face)
+    return int(counter.get_total_flops()) // 2

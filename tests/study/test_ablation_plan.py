@@ -1,24 +1,17 @@
-from collections.abc import Mapping
-from itertools import combinations
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_tune.events import Ending
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.ablation_plan import (
     MAX_CHANGES,
     Ablation,
-    PlannedTrial,
     build_ablation_space,
     group_changes,
     list_path,
     plan_trials,
     rank_changes,
 )
-from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import (
     find_space_errors,
     find_space_file,
@@ -26,49 +19,10 @@ from fer_tune.study.search_space.load_space import (
     parse_space,
 )
 from fer_tune.trial_config import BASELINE, TrialConfig
+from tests.ablation import CHANGES, METRIC, add_gains, make_ablation, run_trials
 
-METRIC = "val/macro_f1"
 PAPER = load_space(find_space_file("paper"))
 REGULARIZE = load_space(find_space_file("regularize"))
-# One change each, in this order.
-CHANGES: tuple[dict[str, Any], ...] = (
-    {"depth": 4, "width": 16},
-    {"mixup": 0.3},
-    {"augmentation": 0.5},
-    {"averaging": 1.0},
-    {"weight_decay": 0.1},
-)
-
-
-def make_ablation(count: int, seeds: int = 1) -> Ablation:
-    return Ablation(study="first", trial=7, changes=CHANGES[:count], seeds=seeds)
-
-
-def run_trials(
-    planned: list[PlannedTrial], scores: Mapping[frozenset[int], float], ending: Ending = "finished"
-) -> list[TrialRecord]:
-    """Return the planned trials, ended with these scores; without a score, failed."""
-    return [
-        TrialRecord(
-            trial.number,
-            trial.name,
-            TrialConfig(),
-            [EpochResult(1, {METRIC: score, "gap": 0.1}, [])] if score is not None else [],
-            ending if score is not None else "failed",
-        )
-        for trial in planned
-        for score in [scores.get(trial.subset)]
-    ]
-
-
-def score_all(gains: list[float]) -> dict[frozenset[int], float]:
-    """Return a score of every subset: the gains of its changes add up."""
-    changes = range(len(gains))
-    return {
-        frozenset(subset): 0.5 + sum(gains[index] for index in subset)
-        for size in range(len(gains) + 1)
-        for subset in combinations(changes, size)
-    }
 
 
 def test_parameters_that_only_make_sense_together_are_one_change() -> None:
@@ -115,7 +69,7 @@ def test_similar_changes_are_merged_if_there_are_too_many() -> None:
 @pytest.mark.parametrize(("count", "trials"), [(1, 2), (2, 4), (3, 8), (4, 11), (5, 14)])
 def test_no_configuration_is_trained_twice(count: int, trials: int) -> None:
     ablation = make_ablation(count)
-    scores = score_all([0.01 * index for index in range(count)])
+    scores = add_gains([0.01 * index for index in range(count)])
     first = plan_trials(ablation, METRIC, [])
     planned = plan_trials(ablation, METRIC, run_trials(first, scores))
     assert len(planned) == len({trial.subset for trial in planned}) == trials
@@ -148,7 +102,7 @@ def test_trials_have_readable_names() -> None:
         "008 with augmentation, seed 1",
         "009 with averaging, seed 1",
     ]
-    planned = plan_trials(ablation, METRIC, run_trials(first, score_all([0.3, 0.2, 0.4, 0.1])))
+    planned = plan_trials(ablation, METRIC, run_trials(first, add_gains([0.3, 0.2, 0.4, 0.1])))
     names = [trial.name for trial in planned[20:]]
     assert names == ["020 path 2: + network shape, seed 1", "021 path 2: + network shape, seed 2"]
     assert make_ablation(1).name_change(0) == "network shape"
@@ -165,14 +119,14 @@ def test_all_configurations_of_a_seed_train_with_the_same_seed() -> None:
 @given(st.permutations([0.4, 0.3, 0.2, 0.1, 0.0]))
 def test_the_path_adds_the_change_with_the_largest_own_gain_first(gains: list[float]) -> None:
     ablation = make_ablation(5, seeds=2)
-    records = run_trials(plan_trials(ablation, METRIC, []), score_all(gains))
+    records = run_trials(plan_trials(ablation, METRIC, []), add_gains(gains))
     order = rank_changes(ablation, METRIC, records)
     assert [gains[index] for index in order] == [0.4, 0.3, 0.2, 0.1, 0.0]
 
 
 def test_a_loss_is_better_if_it_is_smaller() -> None:
     ablation = make_ablation(3)
-    records = run_trials(plan_trials(ablation, METRIC, []), score_all([0.1, -0.2, 0.0]))
+    records = run_trials(plan_trials(ablation, METRIC, []), add_gains([0.1, -0.2, 0.0]))
     for record in records:
         record.history[0] = EpochResult(1, {"gap": record.history[0].metrics[METRIC]}, [])
     assert rank_changes(ablation, "gap", records) == [1, 2, 0]
@@ -181,7 +135,7 @@ def test_a_loss_is_better_if_it_is_smaller() -> None:
 def test_the_path_waits_until_all_other_trials_have_ended() -> None:
     ablation = make_ablation(4)
     first = plan_trials(ablation, METRIC, [])
-    records = run_trials(first, score_all([0.1, 0.2, 0.3, 0.4]))
+    records = run_trials(first, add_gains([0.1, 0.2, 0.3, 0.4]))
     records[3].ending = "interrupted"
     assert plan_trials(ablation, METRIC, records) == first
     assert plan_trials(ablation, METRIC, records[:-1]) == first
@@ -190,7 +144,7 @@ def test_the_path_waits_until_all_other_trials_have_ended() -> None:
 def test_a_change_whose_trial_failed_comes_last_and_blocks_nothing() -> None:
     ablation = make_ablation(4)
     first = plan_trials(ablation, METRIC, [])
-    scores = score_all([0.1, 0.2, 0.3, 0.4])
+    scores = add_gains([0.1, 0.2, 0.3, 0.4])
     del scores[frozenset({3})]
     records = run_trials(first, scores)
     assert rank_changes(ablation, METRIC, records) == [2, 1, 0, 3]

@@ -1,0 +1,155 @@
+"""The section on an ablation: what each change between the baseline and a trial brings."""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from fer_tune.common.safe_text import pluralize
+from fer_tune.report.load_study import ReportedStudy
+from fer_tune.report.plotting import add_legend, draw_picture
+from fer_tune.report.section import Picture, Section, Table
+from fer_tune.study.ablation_effects import (
+    AblationOutcome,
+    Comparison,
+    Effect,
+    analyse_ablation,
+    is_gain,
+)
+from fer_tune.terminal.ablation_summary import LEGEND, describe_ablation, list_effect_rows
+from fer_tune.terminal.formatting import format_metric_name
+
+TITLE = "One change at a time"
+NOTE = (
+    "Alone is the baseline with the change minus the baseline. In the end is the configuration "
+    "with all changes minus the same without the change. The path adds the changes to the "
+    "baseline, the one with the largest own gain first. In the pictures of the path, a bar leads "
+    "from the value before a change to the value after it. Filled bars improve the metric, "
+    "hatched bars worsen it. The number after ± is half of the 95 % interval, which the pictures "
+    "show as a line: its thick part is the spread over seeds, and the thin part adds the influence "
+    "of the validation faces. "
+)
+SEEDS_NOTE = (
+    "All configurations of a seed train with the same random numbers, so effects are differences "
+    "within a seed. The spread over seeds is pooled over all configurations, as there are few "
+    "seeds, with {freedom} degrees of freedom and Student's t. "
+)
+ONE_SEED_NOTE = "With one seed, the intervals lack the spread over seeds. "
+FACES_NOTE = (
+    "The part of the faces assumes different faces for two configurations. Both have the same, so "
+    "it is rather too wide. "
+)
+COUNT_NOTE = (
+    "The tables have {count}. If no change did anything, one effect in twenty would still have a "
+    "star."
+)
+_STYLES: dict[Comparison, str] = {"alone": "o", "removed": "s"}
+_LABELS: dict[Comparison, str] = {"alone": "alone", "removed": "in the end"}
+
+
+def build_ablation_section(study: ReportedStudy) -> Section:
+    """Return the section: effects of all changes, as tables and pictures."""
+    ablation = study.ablation
+    assert ablation
+    outcome = analyse_ablation(ablation, study.metric, study.trials)
+    changes = [
+        f"{ablation.name_change(index)} ({ablation.describe_change(index)})"
+        for index in outcome.order
+    ]
+    origin = f"trial {ablation.trial:03d} of study {ablation.study}"
+    findings = [f"Changes from the baseline to {origin}: {'; '.join(changes)}."]
+    tables = list[Table]()
+    pictures = list[Picture]()
+    for metric in outcome.metrics:
+        header, *rows = list_effect_rows(outcome, metric)
+        tables.append(Table(header, rows))
+        if outcome.get_mean(frozenset(), metric) is not None:
+            pictures.append(_plot_path(outcome, metric))
+        if outcome.effects:
+            pictures.append(_plot_effects(outcome, metric))
+    return Section(
+        TITLE, describe_ablation(outcome), _build_note(outcome), pictures, tables, findings
+    )
+
+
+def _build_note(outcome: AblationOutcome) -> str:
+    note = NOTE
+    note += SEEDS_NOTE.format(freedom=outcome.freedom) if outcome.freedom else ONE_SEED_NOTE
+    if any(effect.faces_error for effect in outcome.effects.values()):
+        note += FACES_NOTE
+    return note + COUNT_NOTE.format(count=pluralize(len(outcome.effects), "effect")) + f" {LEGEND}"
+
+
+def _plot_path(outcome: AblationOutcome, metric: str) -> Picture:
+    """Return the path from the baseline to all changes as a waterfall."""
+    ablation, name = outcome.ablation, format_metric_name(metric)
+    names = ["baseline", *(f"+ {ablation.name_change(index)}" for index in outcome.order)]
+    values = [outcome.get_mean(subset, metric) for subset in outcome.path]
+    start = values[0] or 0.0
+
+    def plot_panels(axes: list[Axes]) -> None:
+        panel, before = axes[0], start
+        panel.axvline(before, color="0.4", linestyle=":", linewidth=0.8)
+        for row, after in enumerate(values[1:], start=1):
+            if after is None:
+                continue
+            helps = is_gain(after - before, metric)
+            panel.barh(
+                row,
+                after - before,
+                left=before,
+                height=0.6,
+                color="C0" if helps else "white",
+                hatch="" if helps else "////",
+            )
+            effect = outcome.effects.get((outcome.order[row - 1], "path", metric))
+            if effect:
+                _draw_error(panel, after, row, effect)
+            before = after
+        panel.plot(start, 0, "ko")
+        panel.set_yticks(range(len(names)), names)
+        panel.set_ylim(len(names) - 0.5, -0.5)
+        panel.set_xlabel(f"{name} on validation faces")
+
+    steps = (f"{n} {v:.3f}" for n, v in zip(names, values, strict=True) if v is not None)
+    alt = f"{name} along the path: {', '.join(steps)}."
+    key = "gap" if metric == "gap" else "score"
+    return draw_picture(f"path-{key}", alt, plot_panels, height=0.8 + 0.28 * len(names))
+
+
+def _plot_effects(outcome: AblationOutcome, metric: str) -> Picture:
+    """Return what each change brings alone and in the end, as points with their intervals."""
+    ablation, name = outcome.ablation, format_metric_name(metric)
+    names = [ablation.name_change(index) for index in outcome.order]
+
+    def plot_panels(axes: list[Axes]) -> None:
+        panel = axes[0]
+        panel.axvline(0, color="0.4", linewidth=0.8)
+        for place, (comparison, marker) in enumerate(_STYLES.items()):
+            for row, index in enumerate(outcome.order):
+                effect = outcome.effects.get((index, comparison, metric))
+                if effect:
+                    y = row + 0.3 * place - 0.15
+                    _draw_error(panel, effect.value, y, effect)
+                    fill = "full" if place else "none"
+                    look: dict[str, Any] = {
+                        "color": f"C{place}",
+                        "fillstyle": fill,
+                        "label": _LABELS[comparison],
+                    }
+                    panel.plot(effect.value, y, marker, **look)
+        panel.set_yticks(range(len(names)), names)
+        panel.set_ylim(len(names) - 0.5, -0.5)
+        panel.set_xlabel(f"change of the {name}")
+        add_legend(panel, 2)
+
+    alt = f"What each change brings in the {name}, alone and in the end: the table has the numbers."
+    key = "gap" if metric == "gap" else "score"
+    return draw_picture(f"effects-{key}", alt, plot_panels, height=1.0 + 0.36 * len(names))
+
+
+def _draw_error(panel: Axes, x: float, y: float, effect: Effect) -> None:
+    """Draw the interval of an effect: its part over seeds thick, the whole thin."""
+    panel.plot([x - effect.error, x + effect.error], [y, y], color="0.2", linewidth=0.7)
+    if effect.seed_error:
+        ends = [x - effect.seed_error, x + effect.seed_error]
+        panel.plot(ends, [y, y], color="0.2", linewidth=2.0, solid_capstyle="butt")

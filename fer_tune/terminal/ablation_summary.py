@@ -1,0 +1,126 @@
+"""The end of an ablation in the terminal: what each change brings."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+
+from fer_tune.scoring.metrics import metric_direction
+from fer_tune.study.ablation_effects import (
+    AblationOutcome,
+    Comparison,
+    Effect,
+    analyse_ablation,
+    is_gain,
+)
+from fer_tune.study.ablation_plan import Ablation
+from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.terminal.formatting import build_borderless_table, format_metric_name
+
+_DAGGER = "\N{DAGGER}"
+LEGEND = (
+    f"* unlikely to be chance; {_DAGGER} more than the seeds vary, but other faces may not "
+    "confirm it."
+)
+_HEADERS: dict[Comparison, str] = {
+    "alone": "alone",
+    "removed": "in the end",
+    "path": "on the path",
+}
+
+
+def show_ablation(
+    console: Console, ablation: Ablation, metric: str, trials: Sequence[TrialRecord]
+) -> None:
+    """Print what each change brings in each metric, and the result in words."""
+    outcome = analyse_ablation(ablation, metric, trials)
+    for name in outcome.metrics:
+        header, *rows = list_effect_rows(outcome, name)
+        console.print(build_borderless_table(header, rows))
+        console.print()
+    console.print(LEGEND)
+    console.print(describe_ablation(outcome))
+
+
+def list_effect_rows(outcome: AblationOutcome, metric: str) -> list[list[str]]:
+    """Return the header and the rows of the table of a metric, in the order of the path."""
+    rows = [[format_metric_name(metric), *_HEADERS.values(), "value"]]
+    rows.append(["baseline", "", "", "", _format_mean(outcome, 0, metric)])
+    for place, index in enumerate(outcome.order, start=1):
+        effects = [outcome.effects.get((index, each, metric)) for each in _HEADERS]
+        name = f"+ {outcome.ablation.name_change(index)}"
+        rows.append([name, *map(format_effect, effects), _format_mean(outcome, place, metric)])
+    return rows
+
+
+def _format_mean(outcome: AblationOutcome, place: int, metric: str) -> str:
+    """Return the metric after so many steps of the path."""
+    mean = outcome.get_mean(outcome.path[place], metric)
+    return "-" if mean is None else f"{mean:.3f}"
+
+
+def format_effect(effect: Effect | None) -> str:
+    """Return a change and half of its interval, `+0.021 ±0.018*`; `-` for None. See LEGEND."""
+    if effect is None:
+        return "-"
+    if not effect.error:
+        return f"{effect.value:+.3f}"
+    doubt = _DAGGER if effect.exceeds_seeds else ""
+    return f"{effect.value:+.3f} ±{effect.error:.3f}{doubt if effect.may_be_chance else '*'}"
+
+
+def describe_ablation(outcome: AblationOutcome) -> str:
+    """Return the result of an ablation in a few sentences."""
+    sentences = [_describe_total(outcome)]
+    for metric in outcome.metrics:
+        sentences += _describe_metric(outcome, metric)
+    if not outcome.is_order_final:
+        sentences.append("The order of the path may still change, as trials are missing.")
+    if outcome.failed:
+        sentences.append(
+            f"Failed: {', '.join(outcome.failed)}. If a change has no result alone, it is the "
+            "last of the path."
+        )
+    return " ".join(sentences)
+
+
+def _describe_total(outcome: AblationOutcome) -> str:
+    parts = [
+        f"{format_metric_name(metric)} from {_format_mean(outcome, 0, metric)} to "
+        f"{_format_mean(outcome, -1, metric)} ({format_effect(effect)})"
+        for metric, effect in outcome.totals.items()
+    ]
+    if not parts:
+        return "The baseline or the configuration with all changes has no result yet."
+    return f"All changes of trial {outcome.ablation.trial:03d} together: {', '.join(parts)}."
+
+
+def _describe_metric(outcome: AblationOutcome, metric: str) -> Iterator[str]:
+    """Yield which changes improve or worsen the metric, alone and in the end, beyond chance."""
+    name = format_metric_name(metric)
+    verbs = ("raise", "lower") if metric_direction(metric) == "max" else ("reduce", "increase")
+    for comparison, start in (("alone", "Alone"), ("removed", "In the end")):
+        own = {
+            index: effect
+            for index, each, other in outcome.effects
+            if (each, other) == (comparison, metric)
+            and not (effect := outcome.effects[index, each, other]).may_be_chance
+        }
+        for verb, changes in zip(verbs, _split_by_gain(outcome, own, metric), strict=True):
+            if changes:
+                subject = (
+                    f"{len(changes)} changes {verb}" if len(changes) > 1 else f"one change {verb}s"
+                )
+                yield f"{start}, {subject} the {name} beyond chance: {', '.join(changes)}."
+        if not own:
+            yield f"{start}, what a change brings in the {name} may be chance."
+
+
+def _split_by_gain(
+    outcome: AblationOutcome, effects: dict[int, Effect], metric: str
+) -> tuple[list[str], list[str]]:
+    """Return the names of changes that improve and that worsen a metric, with their effects."""
+    better, worse = list[str](), list[str]()
+    for index, effect in sorted(effects.items(), key=lambda item: -abs(item[1].value)):
+        text = f"{outcome.ablation.name_change(index)} ({effect.value:+.3f})"
+        (better if is_gain(effect.value, metric) else worse).append(text)
+    return better, worse
