@@ -1,4 +1,4 @@
-"""A cache of decoded faces: the next start reads arrays instead of images and text."""
+"""A cache of decoded faces and groups of near-duplicates, which the next start only reads."""
 
 import hashlib
 import io
@@ -11,16 +11,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_tune.common import atomic
 from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.data.faces import Faces
 from fer_tune.data.formats.decoded_faces import DecodedFaces
 from fer_tune.data.formats.folder_scan import has_data_suffix, scan_folder
-from fer_tune.data.read_options import ReadOptions
+from fer_tune.data.near_duplicates import METHOD_VERSION, group_near_duplicates
+from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
 
 _DECODER_VERSION = 4  # raised when the same files would give other arrays
-_PREFIX = "decoded-faces-"  # of all files of the cache: FER_TUNE_CACHE may have files of others
+# Of all files of the cache: FER_TUNE_CACHE may have files of others.
+_PREFIX = "decoded-faces-"
+_GROUPS_PREFIX = "near-duplicates-"
 _MAX_DATA_SETS = 5  # FER2013 takes 80 MB
 _HOUR_SECONDS = 3600  # no file takes longer to write
 _PARTS = ("images", "labels", "names")  # fields of `Faces`
@@ -55,15 +59,40 @@ def load_or_decode(
         return decoded
     try:
         atomic.write_file(file, _pack_npz(decoded))
-        _prune_cache()
+        _prune_cache(_PREFIX)
     except OSError as error:
         note = f"the cache in {locate_cache_folder()} cannot be written: {error.strerror}"
         return replace(decoded, notes=(*decoded.notes, escape_unprintable(note)))
     return decoded
 
 
+def load_or_group(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the groups of near-duplicates of images, (N, 48, 48), from the cache if it has them.
+
+    The key is the images, so moved files change nothing. If the cache cannot be written, the
+    groups are computed at each start.
+    """
+    digest = hashlib.sha256(f"{METHOD_VERSION}".encode())
+    digest.update(np.ascontiguousarray(images).data)
+    file = locate_cache_folder() / f"{_GROUPS_PREFIX}{digest.hexdigest()}.npz"
+    with suppress(Exception):  # NumPy and zipfile raise nearly anything for a damaged file
+        with suppress(OSError):
+            os.utime(file)
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+            groups: NDArray[np.int64] = arrays["groups"]
+        return groups
+    groups, packed = group_near_duplicates(images), io.BytesIO()
+    np.savez_compressed(packed, groups=groups)
+    with suppress(OSError):
+        atomic.write_file(file, packed.getvalue())
+        _prune_cache(_GROUPS_PREFIX)
+    return groups
+
+
 def _hash_stats(path: Path, options: ReadOptions) -> str:
-    lines = [f"{_DECODER_VERSION} {options}", str(path.resolve())]
+    # The rule decides what is made of the decoded faces.
+    decoding = replace(options, split_rule=DEFAULT_OPTIONS.split_rule)
+    lines = [f"{_DECODER_VERSION} {decoding}", str(path.resolve())]
     files, notes = scan_folder(path) if path.is_dir() else ([path], [])
     lines += notes
     for file in files:
@@ -102,10 +131,10 @@ def _pack_npz(decoded: DecodedFaces) -> bytes:
     return packed.getvalue()
 
 
-def _prune_cache() -> None:
-    """Delete all but the data sets used last, and what a killed process left unfinished."""
+def _prune_cache(prefix: str) -> None:
+    """Delete all but the files used last, and what a killed process left unfinished."""
     with suppress(FileNotFoundError):  # another process does the same
-        used = {file: file.stat().st_mtime for file in locate_cache_folder().glob(f"{_PREFIX}*")}
+        used = {file: file.stat().st_mtime for file in locate_cache_folder().glob(f"{prefix}*")}
         for file in sorted(used, key=lambda file: -used[file])[_MAX_DATA_SETS:]:
             if file.suffix == ".npz" or used[file] < time.time() - _HOUR_SECONDS:
                 file.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 from unicodedata import normalize
 
 from fer_tune.common.errors import UserError
@@ -16,6 +17,11 @@ _MAX_LENGTH = 5_000  # MLflow stores parameters of at most 6,000
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
+# What a split that fer_tune holds out keeps on one side: exact duplicates only, as studies of
+# earlier versions did, or near-duplicates too.
+SplitRule = Literal["exact", "near"]
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """Options that every command reads a study's faces with.
@@ -23,10 +29,12 @@ class ReadOptions:
     skip_bad: leave out unreadable rows and images, and note how many.
     labels: class names by the labels of the data, as `parse_labels` returns them; None if the
         labels are FER2013's numbers or names of classes.
+    split_rule: which faces a held-out split keeps together; a study has the rule it began with.
     """
 
     skip_bad: bool = False
     labels: str | None = None
+    split_rule: SplitRule = "near"
 
     @property
     def class_names(self) -> dict[str, str]:

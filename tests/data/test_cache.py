@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from fer_tune.common import atomic
 from fer_tune.data import cache
@@ -91,6 +92,13 @@ def test_skipping_bad_faces_is_kept_apart(source: Path) -> None:
     cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
     cache.load_or_decode(source, decode, ReadOptions(skip_bad=True))
     assert decode.calls == 2
+
+
+def test_the_rule_of_the_splits_does_not_decode_again(source: Path) -> None:
+    decode = Decoder()
+    cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
+    cache.load_or_decode(source, decode, ReadOptions(split_rule="exact"))
+    assert decode.calls == 1
 
 
 @pytest.mark.parametrize("keep", [0, 10, 1000, -1])
@@ -218,3 +226,53 @@ def test_labels_are_kept_apart(source: Path) -> None:
     for labels in ("1=happy,2=sad", "1=sad,2=happy", "1=happy,2=sad"):
         cache.load_or_decode(source, decode, ReadOptions(labels=labels))
     assert decode.calls == 2
+
+
+@pytest.fixture
+def grouped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of faces of each call that groups near-duplicates."""
+    calls = list[int]()
+
+    def group(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+        calls.append(len(images))
+        return np.arange(len(images))
+
+    monkeypatch.setattr(cache, "group_near_duplicates", group)
+    return calls
+
+
+def test_near_duplicates_are_grouped_once(grouped: list[int]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (6, 48, 48), dtype=np.uint8)
+    for _ in range(2):
+        assert cache.load_or_group(images).tolist() == list(range(6))
+    cache.load_or_group(images[:5])
+    assert grouped == [6, 5]
+
+
+def test_damaged_groups_are_computed_again(grouped: list[int]) -> None:
+    images = np.zeros((6, 48, 48), np.uint8)
+    cache.load_or_group(images)
+    (file,) = cache.locate_cache_folder().iterdir()
+    file.write_bytes(file.read_bytes()[:-30])
+    for _ in range(2):
+        assert cache.load_or_group(images).tolist() == list(range(6))
+    assert grouped == [6, 6]
+
+
+def test_groups_of_few_data_sets_are_kept_and_delete_no_faces(
+    source: Path, grouped: list[int]
+) -> None:
+    decode = Decoder()
+    cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
+    for number in range(1, 9):
+        cache.load_or_group(np.zeros((number, 48, 48), np.uint8))
+    cache.load_or_decode(source, decode, DEFAULT_OPTIONS)
+    assert len(list(cache.locate_cache_folder().iterdir())) == 6
+    assert (decode.calls, len(grouped)) == (1, 8)
+
+
+@pytest.mark.usefixtures("grouped")
+def test_groups_need_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FER_TUNE_CACHE", str(tmp_path / "file" / "below"))
+    assert cache.load_or_group(np.zeros((3, 48, 48), np.uint8)).tolist() == [0, 1, 2]
