@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fer_tune.common.errors import UserError as UserError
 from fer_tune.data.faces import Splits
-from fer_tune.data.read_options import ReadOptions, parse_labels
+from fer_tune.data.read_options import ReadOptions, SplitRule, parse_labels
 from fer_tune.defaults import STUDIES_FOLDER
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.load_study import load_study as load_reported_study
@@ -133,7 +133,11 @@ def load_study(name: str, *, tracking_uri: str | None = None, storage: str | Non
 
 
 def load_faces(
-    path: str | Path | None = None, *, skip_bad: bool = False, labels: str | None = None
+    path: str | Path | None = None,
+    *,
+    skip_bad: bool = False,
+    labels: str | None = None,
+    split_rule: SplitRule = "near",
 ) -> Splits:
     """Return the faces of a data set, divided as every command divides them.
 
@@ -141,6 +145,7 @@ def load_faces(
     int64, which are indices into `classes`.
 
     path: a file or folder in any format of `--data`.
+    split_rule: "exact" divides the faces as studies did before near-duplicates stayed together.
     Raises UserError if the faces cannot be read.
 
     >>> faces = fer_tune.load_faces()
@@ -149,7 +154,7 @@ def load_faces(
     """
     from fer_tune.data.load import load_splits
 
-    options = ReadOptions(skip_bad, labels and parse_labels(labels))
+    options = ReadOptions(skip_bad, labels and parse_labels(labels), split_rule)
     return load_splits(None if path is None else Path(path), options)
 
 

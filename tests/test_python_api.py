@@ -27,7 +27,8 @@ SIGNATURES = {
     "list_studies": f"(*, {URI})",
     "load_study": f"(name: str, *, {URI}, storage: str | None = None)",
     "load_faces": "(path: str | pathlib.Path | None = None, *, "
-    "skip_bad: bool = False, labels: str | None = None)",
+    "skip_bad: bool = False, labels: str | None = None, "
+    "split_rule: Literal['exact', 'near'] = 'near')",
     "load_model": f"(uri: str | None = None, *, {URI})",
     "run_study": "(*, data: str | pathlib.Path | None = None, "
     "space: str | pathlib.Path | None = None, trials: int | None = None, "

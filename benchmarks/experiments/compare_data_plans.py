@@ -17,6 +17,7 @@ from fer_tune.common import cli
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
+from fer_tune.data.read_options import ReadOptions
 from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
 from fer_tune.data.trial_data import build_trial_data
 from fer_tune.scoring.evaluation import Evaluation
@@ -105,7 +106,7 @@ def train_with_plan(path: Path, data_plan: DataPlan, seed: int, epochs: int) -> 
 
 @cache
 def _load_splits(path: Path) -> Splits:
-    return load_splits(path)
+    return load_splits(path, ReadOptions(split_rule="exact"))  # as the recorded lines
 
 
 def _summarize_scores(evaluation: Evaluation) -> dict[str, float]:

@@ -18,6 +18,7 @@ from fer_tune.common import cli
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
+from fer_tune.data.read_options import ReadOptions
 from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.data.trial_data import TrialData, build_trial_data
 from fer_tune.study.search_space.load_space import find_space_file, load_space
@@ -113,7 +114,7 @@ def _load_trial_data(path: Path, config: TrialConfig) -> TrialData:
 
 @cache
 def _load_splits(path: Path) -> Splits:
-    return load_splits(path)
+    return load_splits(path, ReadOptions(split_rule="exact"))  # as the recorded lines
 
 
 @cache

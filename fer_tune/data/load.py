@@ -12,7 +12,7 @@ from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.formats.decoded_faces import DecodedFaces
 from fer_tune.data.formats.detect_format import read_faces
 from fer_tune.data.formats.folder_scan import LEFT_OUT, has_data_suffix, scan_folder
-from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
+from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions, SplitRule
 from fer_tune.data.split import split_faces
 
 _DEFAULT_FOLDER = Path("data")
@@ -26,7 +26,7 @@ def load_splits(path: Path | None, options: ReadOptions = DEFAULT_OPTIONS) -> Sp
 
     Raises UserError for everything that the user can correct.
     """
-    return split_decoded(*load_decoded(path, options))
+    return split_decoded(*load_decoded(path, options), options.split_rule)
 
 
 def load_decoded(path: Path | None, options: ReadOptions) -> tuple[DecodedFaces, Path | None]:
@@ -51,7 +51,7 @@ def load_decoded(path: Path | None, options: ReadOptions) -> tuple[DecodedFaces,
     return decoded, origin
 
 
-def split_decoded(decoded: DecodedFaces, origin: Path | None) -> Splits:
+def split_decoded(decoded: DecodedFaces, origin: Path | None, rule: SplitRule = "near") -> Splits:
     """Return the three splits that a study makes of what `load_decoded` returned.
 
     Raises UserError if the faces are too few for it, or of one class.
@@ -59,7 +59,7 @@ def split_decoded(decoded: DecodedFaces, origin: Path | None) -> Splits:
     if origin is None:
         return replace(draw_demo_splits(), notes=decoded.notes)
     try:
-        splits = split_faces(decoded, origin.name)
+        splits = split_faces(decoded, origin.name, rule)
     except UserError as error:  # what was left out may be the reason
         left_out = [note for note in decoded.notes if note.startswith(LEFT_OUT)]
         raise UserError("; ".join([str(error), *left_out])) from None

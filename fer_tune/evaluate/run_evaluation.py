@@ -1,10 +1,11 @@
 """An evaluation from the reading of the faces to its record in MLflow."""
 
 from argparse import Namespace
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,18 @@ from fer_tune.common.safe_text import escape_unprintable, pluralize
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE, DEMO_WARNING
 from fer_tune.data.exact_duplicates import has_duplicate
 from fer_tune.data.faces import Faces, SplitName, Splits, hash_faces
+from fer_tune.data.formats.decoded_faces import DecodedFaces
 from fer_tune.data.load import load_decoded, split_decoded
-from fer_tune.data.read_options import ReadOptions
+from fer_tune.data.read_options import ReadOptions, SplitRule
 from fer_tune.data.split import select_split
 from fer_tune.evaluate.evaluation_output import print_evaluation, to_json
 from fer_tune.evaluate.match_classes import SharedClasses, match_classes
 from fer_tune.evaluate.read_predictions import read_predictions
-from fer_tune.evaluate.training_faces import describe_overlap, find_training_faces
+from fer_tune.evaluate.training_faces import (
+    describe_overlap,
+    find_faces_hash,
+    find_training_faces,
+)
 from fer_tune.report.evaluation_section import build_evaluation_section, describe_scores
 from fer_tune.report.page import render_sections
 from fer_tune.scoring.evaluation import Evaluation
@@ -98,12 +104,15 @@ def run_evaluation(args: Namespace, command: str) -> None:
     """
     console, options = create_console(), ReadOptions(args.skip_bad, args.labels)
     with show_step(console, "reading the faces"):
-        data = _load_faces(args.data, options, args.split)
+        decoded, origin = load_decoded(args.data, options)
     with show_step(console, "loading the model"):
         store = open_store(args.tracking_uri, create=False)
         uri = args.model or find_default_model_uri(store)
         model = find_model(store, uri)
         classifier, classes = load_classifier(store, model.fixed_uri)
+    with show_step(console, "dividing the faces"):
+        faces_hash = find_faces_hash(store, model.run_id)
+        data = _select_faces(decoded, origin, args.split, faces_hash)
     shared = match_classes(data.classes, classes, data.faces)
     with show_step(console, f"predicting {pluralize(len(data.faces), 'face')}"):
         probabilities = classifier.predict_probabilities(data.faces.images)
@@ -127,18 +136,32 @@ def run_evaluation(args: Namespace, command: str) -> None:
         console.print(f"To open it, start the MLflow UI: {ui}", soft_wrap=True)
 
 
-def _load_faces(path: Path | None, options: ReadOptions, split: SplitChoice) -> _LabelledFaces:
-    decoded, origin = load_decoded(path, options)
+def _select_faces(
+    decoded: DecodedFaces, origin: Path | None, split: SplitChoice, faces_hash: str | None
+) -> _LabelledFaces:
     source = escape_unprintable(origin.name) if origin else DEMO_SOURCE
     chosen = split or ("test" if decoded.has_splits else "all")
-    try:
-        splits = split_decoded(decoded, origin)
-    except UserError:  # too few faces for a study are enough for an evaluation
-        splits = None
-    faces = select_split(decoded, chosen, source)
+    splits, rule = _divide_as_trained(decoded, origin, faces_hash)
+    faces = select_split(decoded, chosen, source, rule)
     known = tuple(str(name) for own in decoded.splits.values() for name in own.names)
     notes = decoded.notes if origin else (DEMO_WARNING, *decoded.notes)
     return _LabelledFaces(faces, decoded.classes, source, chosen, splits, known, notes)
+
+
+def _divide_as_trained(
+    decoded: DecodedFaces, origin: Path | None, faces_hash: str | None
+) -> tuple[Splits | None, SplitRule]:
+    """Return the splits of the model's study, and the rule that it divided its faces by.
+
+    If the study had other faces, they are those of a new study; None if the faces are too few.
+    """
+    splits: dict[SplitRule, Splits] = {}
+    for rule in get_args(SplitRule):
+        with suppress(UserError):  # too few faces for a study are enough for an evaluation
+            splits[rule] = split_decoded(decoded, origin, rule)
+            if splits[rule].content_hash() == faces_hash:
+                return splits[rule], rule
+    return splits.get("near"), "near"
 
 
 def _evaluate(

@@ -1,11 +1,24 @@
 """The faces that a model was trained on, if they are at hand."""
 
+from contextlib import suppress
+
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces, Splits
 from fer_tune.tracking import tags
 from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.study_and_retrain_info import select_training_faces
+
+
+def find_faces_hash(store: Store, run_id: str) -> str | None:
+    """Return the hash of the splits of the study that a model is from; None if it is not known.
+
+    run_id: of the run that trained the model; empty if it is not known.
+    """
+    with suppress(UserError), store.explain_errors():
+        tags_of_run = store.create_client().get_run(run_id).data.tags if run_id else {}
+        return tags_of_run.get(tags.FACES_HASH)
+    return None
 
 
 def find_training_faces(

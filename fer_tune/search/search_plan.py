@@ -3,7 +3,7 @@
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -121,8 +121,7 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
         space_name=path.stem,
         space=load_space(path),
         data=splits.origin,
-        skip_bad=read_options.skip_bad,
-        labels=read_options.labels,
+        **asdict(read_options),
         faces_hash=splits.content_hash(),
         train_faces=options.train_faces,
         metric=check_metric(options.metric or defaults.METRIC, splits.classes),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tune.common.errors import MissingStudyError, UserError
-from fer_tune.data.read_options import ReadOptions
+from fer_tune.data.read_options import ReadOptions, SplitRule
 from fer_tune.events import STATUS_WORDS, Ending
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
@@ -74,7 +74,9 @@ class StudyRun:
     @property
     def read_options(self) -> ReadOptions:
         """How the study's faces are read."""
-        return ReadOptions(self.settings.get("skip_bad") == "True", self.settings.get("labels"))
+        settings = self.settings
+        rule: SplitRule = "near" if settings.get("split_rule") == "near" else "exact"
+        return ReadOptions(settings.get("skip_bad") == "True", settings.get("labels"), rule)
 
     def load_splits(self, path: Path | None = None) -> "Splits":
         """Return the study's faces.

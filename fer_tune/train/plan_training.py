@@ -3,19 +3,25 @@
 import time
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from fer_tune import defaults
 from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE
 from fer_tune.data.faces import Splits
+from fer_tune.data.read_options import ReadOptions
 from fer_tune.data.resampling import count_epoch_faces
 from fer_tune.data.subsample import describe_sample, draw_stratified_sample
 from fer_tune.events import TrialStarted
 from fer_tune.search.metric_check import check_metric
 from fer_tune.search.study_store import format_store_address
 from fer_tune.study.records.event_log import read_trials
-from fer_tune.study.records.settings import SINGLE_TRAINING, StudySettings, read_settings
+from fer_tune.study.records.settings import (
+    FILE,
+    SINGLE_TRAINING,
+    StudySettings,
+    read_settings,
+)
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, build_trial_started
 from fer_tune.train.read_configuration import build_space
@@ -58,14 +64,30 @@ class TrainingPlan:
         return {"faces_seed": self.settings.seed} if self.repeats_trial else {}
 
 
+def choose_read_options(args: Namespace, storage: StudyStorage) -> ReadOptions:
+    """Return how the options of `train` read the faces; a resumed study divides them as before."""
+    options = ReadOptions(args.skip_bad, args.labels)
+    if not args.resume:
+        return options
+    storage.fetch_study(args.resume)
+    if not (storage.local_dir / args.resume / FILE).is_file():  # an error follows
+        return options
+    recorded = read_settings(storage.local_dir, args.resume)[1]
+    return replace(options, split_rule=recorded.split_rule)
+
+
 def make_plan(
-    args: Namespace, storage: StudyStorage, splits: Splits, config: TrialConfig
+    args: Namespace,
+    storage: StudyStorage,
+    splits: Splits,
+    read_options: ReadOptions,
+    config: TrialConfig,
 ) -> TrainingPlan:
     """Return the plan for the options of `train`.
 
     Raises UserError if the name is taken, or if `--resume` names a study with other options.
     """
-    settings = _make_settings(args, storage, splits, config)
+    settings = _make_settings(args, storage, splits, read_options, config)
     seed, number = args.seed
     if number is None:
         number = BASELINE_TRIAL if config == BASELINE else BASELINE_TRIAL + 1
@@ -85,7 +107,11 @@ def make_plan(
 
 
 def _make_settings(
-    args: Namespace, storage: StudyStorage, splits: Splits, config: TrialConfig
+    args: Namespace,
+    storage: StudyStorage,
+    splits: Splits,
+    read_options: ReadOptions,
+    config: TrialConfig,
 ) -> StudySettings:
     name = args.resume or args.study or f"train-{time.strftime('%m%d-%H%M%S')}"
     if splits.source == DEMO_SOURCE and not name.startswith("demo"):
@@ -97,8 +123,7 @@ def _make_settings(
         space_name=SINGLE_TRAINING,
         space=build_space(config),
         data=splits.origin,
-        skip_bad=args.skip_bad,
-        labels=args.labels,
+        **asdict(read_options),
         faces_hash=splits.content_hash(),
         train_faces=args.train_faces,
         trials=1,

@@ -8,7 +8,6 @@ from rich.console import Console
 from fer_tune.common.console import show_step
 from fer_tune.common.errors import UserError
 from fer_tune.data.load import load_splits
-from fer_tune.data.read_options import ReadOptions
 from fer_tune.retrain.run_retraining import train_and_register, write_report_and_advice
 from fer_tune.retrain.train_seeds import RetrainSpec
 from fer_tune.retrain.training_options import check_training_options
@@ -17,7 +16,7 @@ from fer_tune.study.records.study_storage import open_storage
 from fer_tune.tracking.queries import find_study, find_trial
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
-from fer_tune.train.plan_training import TrainingPlan, make_plan
+from fer_tune.train.plan_training import TrainingPlan, choose_read_options, make_plan
 from fer_tune.train.read_configuration import read_configuration
 from fer_tune.train.single_trial_study import SingleTrialStudy, open_single_trial_study
 
@@ -31,9 +30,11 @@ def run_training(console: Console, args: Namespace, command: str) -> None:
     """
     check_training_options(args)
     config = read_configuration(args)
+    storage = open_storage(args.storage)
     with show_step(console, "reading the faces"):
-        splits = load_splits(args.data, ReadOptions(args.skip_bad, args.labels))
-    plan = make_plan(args, open_storage(args.storage), splits, config)
+        read_options = choose_read_options(args, storage)
+        splits = load_splits(args.data, read_options)
+    plan = make_plan(args, storage, splits, read_options, config)
     with show_step(console, "connecting to MLflow"):
         store = open_store(args.tracking_uri)
     info = build_study_info(plan.settings, splits, command, str(plan.storage))

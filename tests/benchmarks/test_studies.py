@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from fer_tune.data.load import load_splits
 from fer_tune.study.records.event_log import read_checked_trials
 from fer_tune.study.records.settings import FILE, read_settings
 
@@ -22,3 +23,10 @@ def test_a_study_is_loaded(name: str) -> None:
     assert [trial.number for trial in trials] == list(range(len(trials)))
     assert 0 < len(trials) <= settings.trials
     assert all(trial.history for trial in trials if trial.ending in ("finished", "stopped"))
+
+
+def test_their_faces_are_those_that_the_recorded_options_read(real_faces: Path) -> None:
+    for name in NAMES:
+        _, settings = read_settings(STUDIES, name)
+        splits = load_splits(real_faces, settings.read_options)
+        assert splits.content_hash() == settings.faces_hash, name

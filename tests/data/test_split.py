@@ -4,9 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_tune.common.errors import UserError
+from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.data.exact_duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName
 from fer_tune.data.formats.decoded_faces import DecodedFaces
+from fer_tune.data.near_duplicates import group_near_duplicates, has_near_duplicate
+from fer_tune.data.read_options import SplitRule
 from fer_tune.data.split import select_split, split_faces
 
 CLASSES = ("happy", "sad")
@@ -105,3 +108,127 @@ def test_all_faces_are_selected_with_their_names() -> None:
 def test_a_split_that_the_data_lacks_is_named() -> None:
     with pytest.raises(UserError, match="here has no train faces; it has validation, test, or"):
         select_split(decoded(validation=faces(6, 1), test=faces(8, 2)), "train", "here")
+
+
+def add_copies(own: Faces, number: int) -> Faces:
+    """Return faces with mirrored copies of the first ones, some under the other label."""
+    copies = own.images[:number, :, ::-1]
+    labels = np.concatenate([own.labels, np.arange(number) // 2 % 2])
+    return Faces(np.concatenate([own.images, copies]), labels)
+
+
+def drawn_faces(*names: SplitName) -> DecodedFaces:
+    demo = draw_demo_splits()
+    return DecodedFaces(demo.classes, {name: demo[name] for name in names})
+
+
+def faces_with_conflicts() -> Faces:
+    own = faces(100)
+    labels = np.concatenate([own.labels, 1 - own.labels[:15], own.labels[15:30]])
+    return Faces(np.concatenate([own.images, own.images[:30]]), labels)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (
+            drawn_faces("train"),
+            "2ad7dd2cd6786405359e1b7e4735c73ece4a09b60bd940a978d91ba9fd796e8a",
+        ),
+        (
+            drawn_faces("train", "test"),
+            "1627b7705fed2abe656fb3307651e48ea80db2ea93c179c894f12c6a3020df2d",
+        ),
+        (
+            decoded(train=faces_with_conflicts()),
+            "dfa9ed23ed151643e0b272382fa239a9030f33ab6e7ab19b5920b55f95a9cf59",
+        ),
+        (
+            decoded(train=faces_with_conflicts(), validation=faces(20, 9)),
+            "a2844a966da9317df4f133b2f1382169f687ee0b83499783cd85784e9753c32a",
+        ),
+    ],
+    ids=["drawn", "drawn, with a test split", "conflicts", "conflicts, with a test split"],
+)
+def test_the_exact_rule_divides_as_before_the_near_rule(data: DecodedFaces, expected: str) -> None:
+    splits = split_faces(data, "source", "exact")
+    assert splits.content_hash() == expected
+    assert "Near-duplicates" not in splits.protocol
+
+
+def test_near_duplicates_stay_on_one_side() -> None:
+    data = drawn_faces("train")
+    near, exact = (split_faces(data, "source", rule) for rule in ("near", "exact"))
+    assert near.protocol.endswith("The other 2,326 faces train. Near-duplicates stay on one side.")
+    for splits, leaks in ((near, False), (exact, True)):
+        held_out = np.concatenate([splits.test.images, splits.validation.images])
+        assert has_near_duplicate(held_out, splits.train.images).any() == leaks
+        assert has_near_duplicate(splits.test.images, splits.validation.images).any() <= leaks
+
+
+def test_the_near_rule_divides_drawn_faces_as_ever() -> None:
+    splits = split_faces(drawn_faces("train"), "source", "near")
+    assert splits.content_hash() == (
+        "2152cab5be4183433621d50efd656667a9b39b0ce6584a6d0aa79b18d5b242bd"
+    )
+
+
+def test_without_near_duplicates_the_rules_agree() -> None:
+    data = decoded(train=faces(100))
+    near, exact = (split_faces(data, "source", rule).content_hash() for rule in ("near", "exact"))
+    assert near == exact
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_tenth_of_each_class_is_held_out_whatever_the_groups(seed: int) -> None:
+    data = add_copies(faces(200, seed), 80)
+    splits = split_faces(decoded(train=data), "source", "near")
+    counts = np.stack([splits[name].count_by_class(2) for name in SPLIT_NAMES])
+    assert counts.sum() == 280
+    assert (abs(counts[1:] - 13.3) < 4).all(), counts
+
+
+def test_large_groups_are_held_out_no_more_often_than_single_faces() -> None:
+    shares = []
+    for seed in range(10):
+        own = add_copies(faces(200, seed), 100)
+        test = split_faces(decoded(train=own), "source", "near").test
+        _, group, sizes = np.unique(
+            group_near_duplicates(test.images), return_inverse=True, return_counts=True
+        )
+        shares.append((sizes[group] > 1).mean())
+    assert abs(np.mean(shares) - 2 / 3) < 0.1  # 200 of 300 faces are in a group of two
+
+
+def repeat_face(own: Faces, number: int) -> Faces:
+    """Return faces with a class more, of slightly different copies of the first face."""
+    frames = np.repeat(own.images[:1], number, axis=0)
+    frames[:, 0, 0] = range(number)
+    labels = np.concatenate([own.labels, np.full(number, 2)])
+    return Faces(np.concatenate([own.images, frames]), labels)
+
+
+def test_a_class_of_near_duplicates_only_is_divided_all_the_same() -> None:
+    data = DecodedFaces((*CLASSES, "angry"), {"train": repeat_face(faces(20), 10)})
+    splits = split_faces(data, "source", "near")
+    assert splits.protocol.endswith("Near-duplicates stay on one side, except those of angry.")
+    assert [splits[name].count_by_class(3)[2] for name in SPLIT_NAMES] == [8, 1, 1]
+
+
+def test_a_class_of_one_large_group_keeps_it_for_training() -> None:
+    many = repeat_face(faces(20), 30)
+    others = faces(2, 7)
+    labels = np.concatenate([many.labels, [2, 2]])
+    data = Faces(np.concatenate([many.images, others.images]), labels)
+    splits = split_faces(DecodedFaces((*CLASSES, "angry"), {"train": data}), "source", "near")
+    assert splits.protocol.endswith("Near-duplicates stay on one side.")
+    assert [splits[name].count_by_class(3)[2] for name in SPLIT_NAMES] == [30, 1, 1]
+
+
+def test_a_selected_split_has_the_rule_of_its_study() -> None:
+    rules: tuple[SplitRule, ...] = ("near", "exact")
+    data = drawn_faces("train")
+    for rule in rules:
+        ours = select_split(data, "test", "here", rule)
+        theirs = split_faces(data, "here", rule).test
+        np.testing.assert_array_equal(ours.images, theirs.images)

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import torch
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.data.load import load_splits
+from fer_tune.data.read_options import ReadOptions, SplitRule
 from fer_tune.evaluate.__main__ import main
 from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.model_config import ModelConfig
@@ -153,6 +155,21 @@ def test_faces_outside_the_sample_that_the_model_trained_on_are_not_counted(
     evaluate(store, sampled, "--data", str(data), "--split", "train")
     total = len(load_splits(data).train)
     assert f"The model trained on 10 of these {total} faces" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("rule", get_args(SplitRule))
+def test_faces_are_divided_as_for_the_training_of_the_model(
+    rule: SplitRule, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = [Face(f.label, "Training", f.image) for f in drawn_faces()]
+    copies = [Face(f.label, f.usage, f.image[:, ::-1]) for f in faces]
+    data = write_csv(faces + copies, tmp_path)
+    splits = load_splits(data, ReadOptions(split_rule=rule))
+    marks = {tags.FACES_HASH: splits.content_hash(), tags.RETRAINED_STUDY: "gone"}
+    marks[tags.SOURCE] = "fer2013.csv"
+    evaluate(store, add_model(store, marks), "--data", str(data), "--split", "test")
+    total = len(splits.test)
+    assert f"The model trained on none of these {total} faces" in capsys.readouterr().out
 
 
 def test_training_faces_that_are_gone_are_said_to_be_unknown(

@@ -160,7 +160,13 @@ def test_a_study_is_not_resumed_into_runs_that_something_else_wrote(
         EventRecorder(store, describe(), resume=True)
 
 
-@pytest.mark.parametrize("options", [ReadOptions(), ReadOptions(True, "1=happy,2=sad")])
+@pytest.mark.parametrize(
+    "options", [ReadOptions(), ReadOptions(True, "1=happy,2=sad"), ReadOptions(split_rule="exact")]
+)
 def test_a_study_is_read_again_with_its_own_options(options: ReadOptions) -> None:
     settings = {name: str(value) for name, value in asdict(options).items() if value is not None}
     assert StudyRun("any", "1", None, "gap", {}, settings).read_options == options
+
+
+def test_a_study_of_an_earlier_version_divides_its_faces_by_the_exact_rule() -> None:
+    assert StudyRun("any", "1", None, "gap", {}, {}).read_options == ReadOptions(split_rule="exact")

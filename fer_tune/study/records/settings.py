@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fer_tune.common.errors import UserError
 from fer_tune.common.validation_errors import format_validation_error
-from fer_tune.data.read_options import ReadOptions
+from fer_tune.data.read_options import ReadOptions, SplitRule
 from fer_tune.defaults import SCHEDULER, SchedulerName
 from fer_tune.study.ablation_plan import Ablation
 from fer_tune.study.search_space.load_space import find_point_errors, find_space_errors
@@ -53,7 +53,7 @@ class StudySettings(BaseModel):
     """Settings of a study, stored beside its event log and read again when it is resumed.
 
     data: path of the faces (`Splits.origin`); None for the demo faces.
-    skip_bad, labels: how the faces are read; see `ReadOptions`.
+    skip_bad, labels, split_rule: how the faces are read; see `ReadOptions`.
     faces_hash: of the splits (`Splits.content_hash`), so that a resumed study has the same faces.
     train_faces: size of a stratified sample of the training split; None for the whole split.
     trials: number of trials.
@@ -78,6 +78,7 @@ class StudySettings(BaseModel):
     data: Path | None
     skip_bad: bool
     labels: str | None = None
+    split_rule: SplitRule = "exact"  # that of the versions that did not record it
     faces_hash: str
     train_faces: int | None
     trials: Annotated[int, Field(ge=1)]
@@ -95,7 +96,7 @@ class StudySettings(BaseModel):
     @property
     def read_options(self) -> ReadOptions:
         """How the faces are read."""
-        return ReadOptions(self.skip_bad, self.labels)
+        return ReadOptions(self.skip_bad, self.labels, self.split_rule)
 
     def list_untried_first_points(self) -> list[Point]:
         """Return the points of the first trials: the baseline, then new ones of the space.

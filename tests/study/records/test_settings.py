@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -130,18 +131,17 @@ def test_a_slug_of_any_text_can_begin_a_name(text: str) -> None:
     check_study_name(slugify(text) + "-1124-101500")
 
 
-def test_a_study_of_an_earlier_version_has_no_labels(
+def test_a_study_of_an_earlier_version_has_no_labels_and_the_exact_rule(
     tmp_path: Path, settings: StudySettings
 ) -> None:
     folder = StudyStorage(str(tmp_path)).write_settings(settings)
     keys = json.loads((folder / FILE).read_text())
-    del keys["labels"]
+    del keys["labels"], keys["split_rule"]
     (folder / FILE).write_text(json.dumps(keys))
-    assert read_settings(tmp_path, "tested")[1].read_options == ReadOptions()
+    assert read_settings(tmp_path, "tested")[1].read_options == ReadOptions(split_rule="exact")
 
 
 def test_a_study_reads_its_faces_as_it_began(tmp_path: Path, settings: StudySettings) -> None:
-    options = ReadOptions(skip_bad=True, labels="1=happy,2=sad")
-    changes = {"skip_bad": options.skip_bad, "labels": options.labels}
-    StudyStorage(str(tmp_path)).write_settings(settings.model_copy(update=changes))
+    options = ReadOptions(skip_bad=True, labels="1=happy,2=sad", split_rule="near")
+    StudyStorage(str(tmp_path)).write_settings(settings.model_copy(update=asdict(options)))
     assert read_settings(tmp_path, "tested")[1].read_options == options
