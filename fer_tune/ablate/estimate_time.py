@@ -17,7 +17,7 @@ from fer_tune.study.tune.shared_data import StudyData, count_faces_by_plan
 from fer_tune.trial.device import pick_device
 from fer_tune.trial.model_cost import count_multiply_adds
 from fer_tune.trial.train_state import TrialSpec, init_state
-from fer_tune.trial.training_loop import EVALUATION_BATCH, DeviceData, evaluate_model, fit
+from fer_tune.trial.training_loop import EVALUATION_BATCH, DeviceData, fit, predict_classes
 from fer_tune.trial_config import BASELINE, TrialConfig
 
 _STEPS = 3  # of a measured epoch
@@ -46,9 +46,9 @@ class _Speed:
         self.training = median(samples[1:]) / len(steps)  # the first epoch is slower
         faces = DeviceData.from_faces(_take_first(data.validation, EVALUATION_BATCH), device)
         model = state.evaluated_model
-        evaluate_model(model, faces, classes)
+        predict_classes(model, faces)
         began = time.perf_counter()
-        evaluate_model(model, faces, classes)
+        predict_classes(model, faces)
         self.evaluation = (time.perf_counter() - began) / len(faces)
 
 
