@@ -1,16 +1,18 @@
 """Out-of-fold predictions: networks predict training faces that they have not trained on."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from fer_tune.common.console import show_step
 from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import pluralize
-from fer_tune.data.exact_duplicates import hash_images
-from fer_tune.data.faces import Faces, Splits, hash_faces
+from fer_tune.data.cache import load_or_group
+from fer_tune.data.faces import Splits, hash_faces
 from fer_tune.data.trial_data import TrialData, build_trial_data
 from fer_tune.model import FaceClassifier
 from fer_tune.terminal.training_progress import SeedProgress
@@ -69,7 +71,9 @@ def predict_out_of_fold(
     folder: folder of the checkpoints. If training stops, the same call resumes it.
     Raises UserError if a class has too few faces, or if a network diverges.
     """
-    folds = assign_folds(splits.train, splits.classes, settings)
+    with show_step(console, "looking for near-duplicates"):
+        groups = load_or_group(splits.train.images)
+        folds = assign_folds(splits.train.labels, groups, splits.classes, settings)
     probabilities = np.zeros((len(splits.train), len(splits.classes)))
     for fold in range(settings.folds):
         is_held_out = folds == fold
@@ -85,25 +89,30 @@ def predict_out_of_fold(
 
 
 def assign_folds(
-    faces: Faces, classes: tuple[str, ...], settings: CrossValidation
+    labels: NDArray[np.int64],  # (N,)
+    groups: NDArray[np.int64],  # (N,), of near-duplicates
+    classes: Sequence[str],
+    settings: CrossValidation,
 ) -> NDArray[np.int64]:
-    """Return the fold of each face, (N,): stratified by class, with duplicates in one fold.
+    """Return the fold of each face, (N,): stratified by class, with near-duplicates in one fold.
 
-    A network could otherwise have trained on a duplicate of a face that it predicts.
-    Raises UserError if a class has fewer distinct faces than there are folds.
+    A network could otherwise have trained on a near-duplicate of a face that it predicts.
+    Raises UserError if a class has fewer groups of near-duplicates than there are folds.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    groups = np.unique(hash_images(faces.images), return_inverse=True)[1]
-    for label in np.unique(faces.labels):
-        distinct = len(np.unique(groups[faces.labels == label]))
+    for label in np.unique(labels):
+        distinct = len(np.unique(groups[labels == label]))
         if distinct < settings.folds:
             problem = f"class {classes[label]} has {pluralize(distinct, 'distinct training face')}"
             advice = f"give --folds {distinct}" if distinct > 1 else "add faces, or drop the class"
-            raise UserError(f"{problem}, too few for {settings.folds} folds; {advice}")
-    folds = np.zeros(len(faces), np.int64)
+            raise UserError(
+                f"{problem} (near-duplicates count once), too few for {settings.folds} folds; "
+                f"{advice}"
+            )
+    folds = np.zeros(len(labels), np.int64)
     splitter = StratifiedGroupKFold(settings.folds, shuffle=True, random_state=settings.seed)
-    for fold, (_, held_out) in enumerate(splitter.split(folds, faces.labels, groups)):
+    for fold, (_, held_out) in enumerate(splitter.split(folds, labels, groups)):
         folds[held_out] = fold
     return folds
 

@@ -47,19 +47,37 @@ def test_neither_validation_nor_test_faces_are_read() -> None:
     assert np.array_equal(predict(splits), predict(without, "others"))
 
 
-def test_folds_have_the_class_shares_and_keep_duplicates_together() -> None:
-    train = make_splits().train
-    twice = train.take(np.concatenate([np.arange(40), np.arange(10)]))
-    folds = assign_folds(twice, CLASSES, CrossValidation(5, 1, 0))
+def test_folds_have_the_class_shares_and_keep_near_duplicates_together() -> None:
+    groups = np.arange(50) % 40
+    folds = assign_folds(groups % 2, groups, CLASSES, CrossValidation(5, 1, 0))
     assert np.array_equal(folds[:10], folds[40:])
-    counts = [np.bincount(twice.labels[folds == fold], minlength=2) for fold in range(5)]
+    counts = [np.bincount(groups[folds == fold] % 2, minlength=2) for fold in range(5)]
     assert np.ptp(counts) <= 2
 
 
+def test_a_face_and_its_mirror_image_are_held_out_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    splits, given = make_splits(), list[NDArray[np.int64]]()
+    images = splits.train.images
+    images[1::2] = images[::2, :, ::-1]
+
+    def stop(_: object, groups: NDArray[np.int64], *__: object) -> None:
+        given.append(groups)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(out_of_fold, "assign_folds", stop)
+    with pytest.raises(KeyboardInterrupt):
+        predict(splits)
+    (groups,) = given
+    assert np.array_equal(groups[::2], groups[1::2])
+    assert len(np.unique(groups)) == 20
+
+
 def test_the_folds_differ_from_seed_to_seed_only() -> None:
-    train = make_splits().train
+    faces = np.arange(40)
     first, again, other = (
-        assign_folds(train, CLASSES, CrossValidation(5, 1, s)) for s in (0, 0, 1)
+        assign_folds(faces % 2, faces, CLASSES, CrossValidation(5, 1, seed)) for seed in (0, 0, 1)
     )
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -68,16 +86,15 @@ def test_the_folds_differ_from_seed_to_seed_only() -> None:
 @pytest.mark.parametrize(
     ("kept", "message"),
     [
-        (4, "class bright has 2 distinct training faces, too few for 3 folds; give --folds 2"),
-        (2, "class bright has 1 distinct training face, too few for 3 folds; add faces"),
+        (4, r"bright has 2 distinct training faces .*, too few for 3 folds; give --folds 2"),
+        (2, r"bright has 1 distinct training face .*, too few for 3 folds; add faces"),
     ],
 )
 def test_a_class_of_fewer_distinct_faces_than_folds_is_refused(kept: int, message: str) -> None:
-    train = make_splits().train
     # All dark faces, and the first of the bright ones, three times.
-    index = np.concatenate([np.arange(0, 40, 2), *[np.arange(1, kept, 2)] * 3])
+    groups = np.concatenate([np.arange(0, 40, 2), *[np.arange(1, kept, 2)] * 3])
     with pytest.raises(UserError, match=message):
-        assign_folds(train.take(index), CLASSES, CrossValidation(3, 1, 0))
+        assign_folds(groups % 2, groups, CLASSES, CrossValidation(3, 1, 0))
 
 
 @pytest.mark.parametrize("epochs_before", [1, 2, 3])
