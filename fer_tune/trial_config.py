@@ -9,7 +9,7 @@ from fer_tune.data.resampling import DataPlan
 from fer_tune.model_config import ModelConfig
 
 LearningRateSchedule = Literal["constant", "cosine", "onecycle"]
-LabelSource = Literal["given", "votes"]
+LabelSource = Literal["given", "votes", "without_suspects"]
 
 
 class TrialConfig(ModelConfig):
@@ -29,7 +29,10 @@ class TrialConfig(ModelConfig):
     schedule: learning rate schedule over all epochs of the trial.
     data_plan: resampling of the training faces, see `fer_tune.data.resampling`.
     labels: what the network learns: the given label of each face, or the shares of people's votes
-        (Barsoum et al. 2016, section 3). A face without votes keeps its given label.
+        (Barsoum et al. 2016, section 3). A face without votes keeps its given label. The value
+        `without_suspects` is the given labels, without the faces whose label is most suspicious.
+    suspect_share: share of the training faces that `without_suspects` leaves out, see
+        `fer_tune.data.leave_out_suspects`.
     """
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
@@ -43,6 +46,7 @@ class TrialConfig(ModelConfig):
     schedule: LearningRateSchedule = "constant"
     data_plan: DataPlan = "original"
     labels: LabelSource = "given"
+    suspect_share: Annotated[float, Field(ge=0, le=0.5)] = 0.1
 
 
 BASELINE = TrialConfig()

@@ -33,6 +33,7 @@ STARTS_RAY = (
     "tests/manage/test_studies_command.py",
     "tests/train/test_train.py",
     "tests/search/test_search.py",
+    "tests/search/test_search_without_suspects.py",
     "tests/test_python_api.py",
 )
 

@@ -27,6 +27,8 @@ def test_the_default_configuration_is_the_baseline() -> None:
         "self_distillation": 0.0,
         "schedule": "constant",
         "data_plan": "original",
+        "labels": "given",
+        "suspect_share": 0.1,
     }
 
 
@@ -46,6 +48,9 @@ def test_the_default_configuration_is_the_baseline() -> None:
         ("self_distillation", 1.1),
         ("schedule", "linear"),
         ("data_plan", "smote"),
+        ("labels", "guessed"),
+        ("suspect_share", -0.1),
+        ("suspect_share", 0.6),
         ("momentum", 0.9),
     ],
 )

@@ -38,6 +38,8 @@ def build_parser() -> cli.CommandParser:
     add("--seeds", type=count, metavar="N", help=seeds)
     add("--epochs", type=count, metavar="N", help="epochs of a training (default: the study's)")
     add("--data", type=cli.parse_path, metavar="PATH", help="the study's faces, if they have moved")
+    suspects = "the study's list of suspects, if it has moved"
+    add("--suspects", type=cli.parse_path, metavar="FILE", help=suspects)
     name = "name of the ablation, which is a study itself (default: study and time)"
     add("--name", dest="study", type=text, metavar="NAME", help=name)
     add_machine_options(parser.add_argument_group("machine"))

@@ -13,7 +13,7 @@ from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.tune.resources import ResourceAllocation
-from fer_tune.study.tune.shared_data import StudyData, count_faces_by_plan
+from fer_tune.study.tune.shared_data import StudyData, count_faces
 from fer_tune.trial.device import pick_device
 from fer_tune.trial.model_cost import count_multiply_adds
 from fer_tune.trial.train_state import TrialSpec, init_state
@@ -75,16 +75,16 @@ def estimate_seconds(
 
     points: the baseline, the configuration with all changes, and others.
     """
-    data, counts = faces[BASELINE.data_plan], count_faces_by_plan(faces)
+    data = faces[BASELINE.data_plan]
     evaluated = len(data.validation) + len(data.train_sample)
     speeds = [_Speed(config, data, resources) for config in points[:2]]
 
     def estimate(config: TrialConfig) -> float:
-        own = _count_multiply_adds(config, len(data.classes))
+        own, count = _count_multiply_adds(config, len(data.classes)), count_faces(faces, config)
         ratios = [own / speed.multiply_adds for speed in speeds]
         nearest = min(abs(np.log(ratio)) for ratio in ratios)
         epochs = [
-            ratio * (counts[config.data_plan] * speed.training + evaluated * speed.evaluation)
+            ratio * ((count or 0) * speed.training + evaluated * speed.evaluation)
             for ratio, speed in zip(ratios, speeds, strict=True)
             if abs(np.log(ratio)) == nearest
         ]

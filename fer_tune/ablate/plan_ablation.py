@@ -71,7 +71,10 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
     changes = group_changes(trial.config, study.space)
     seeds = options.seeds or DEFAULT_SEEDS
     ablation = Ablation(study=study.run.name, trial=trial.number, changes=changes, seeds=seeds)
-    splits = study.run.load_splits(options.data)
+    splits, suspects = study.run.load_splits(options.data), None
+    if options.suspects or trial.config.labels == "without_suspects":
+        suspects = study.run.read_suspects(options.suspects)
+        splits = suspects.rank_faces(splits)
     # The name of a study on demo faces begins with demo, and so does the ablation's.
     name = options.study or f"{slugify(study.run.name)}-ablation-{time.strftime('%m%d-%H%M%S')}"
     storage.fetch_study(name)
@@ -84,6 +87,8 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
         **asdict(study.run.read_options),
         faces_hash=splits.content_hash(),
         train_faces=study.run.train_faces,
+        suspects=suspects and suspects.path,
+        suspects_hash=suspects and suspects.content_hash,
         trials=ablation.count_trials(),
         epochs=options.epochs or study.run.epochs,
         scheduler="none",

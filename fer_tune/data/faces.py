@@ -28,12 +28,15 @@ class Faces:
         Without names, faces are called by their position.
     votes: (N, C) float32, shares of people's votes for each class, see `fer_tune.data.votes`; NaN
         for a face without votes. None if the data set has no votes.
+    suspect_ranks: (N,) int64, positions in a list of suspects, 0 for the most suspicious label.
+        None without a list.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     names: NDArray[np.str_] = field(default_factory=lambda: np.array([], np.str_))
     votes: NDArray[np.float32] | None = None
+    suspect_ranks: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.names):
@@ -52,7 +55,8 @@ class Faces:
     def take(self, index: NDArray[np.int64]) -> "Faces":
         """Return the faces at `index`, (M,) int64, in that order."""
         votes = None if self.votes is None else self.votes[index]
-        return Faces(self.images[index], self.labels[index], self.names[index], votes)
+        ranks = None if self.suspect_ranks is None else self.suspect_ranks[index]
+        return Faces(self.images[index], self.labels[index], self.names[index], votes, ranks)
 
     def count_by_class(self, classes: int) -> NDArray[np.int64]:
         """Return the number of faces of each class, (classes,) int64."""

@@ -88,14 +88,22 @@ COPY_SELECTORS: dict[
 ] = {"balanced": _select_balanced, "oversampled": _select_oversampled}
 
 
-def count_epoch_faces(plan: DataPlan, labels: _Labels) -> int:
-    """Return how many faces an epoch of the plan has; `apply_data_plan` is not needed for this.
+def select_faces(plan: DataPlan, labels: _Labels, seed: int) -> tuple[_Labels, _Labels]:
+    """Return the positions of the originals, and that of the original of every copy.
 
     labels: classes of the faces that the plan resamples.
     """
     if plan not in COPY_SELECTORS:
-        return len(labels)
-    return sum(map(len, COPY_SELECTORS[plan](labels, np.random.default_rng(0))))
+        return np.arange(len(labels)), np.arange(0)
+    return COPY_SELECTORS[plan](labels, np.random.default_rng(seed))
+
+
+def count_epoch_faces(plan: DataPlan, labels: _Labels) -> int:
+    """Return how many faces an epoch of the plan has, without making copies.
+
+    labels: classes of the faces that the plan resamples.
+    """
+    return sum(map(len, select_faces(plan, labels, seed=0)))
 
 
 def _augment_images(images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:

@@ -4,15 +4,16 @@ import csv
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_tune.common.cli import format_command_line
 from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.common.safe_text import join_first, pluralize
-from fer_tune.data.faces import Faces
+from fer_tune.data.faces import Faces, Splits
 
 COLUMNS = ("face", "label", "guess", "probability")
 
@@ -47,13 +48,13 @@ class SuspectList:
     labels: Mapping[str, str]
     content_hash: str
 
-    def rank_faces(self, train: Faces, classes: Sequence[str]) -> NDArray[np.int64]:
-        """Return the position of each training face in the list, (N,); 0 is most suspicious.
+    def rank_faces(self, splits: Splits) -> Splits:
+        """Return the splits with the positions of the training faces, see `Faces.suspect_ranks`.
 
         Raises UserError if the list is of other faces, or of other labels.
         """
-        names = train.names.tolist()
-        given = {name: classes[label] for name, label in zip(names, train.labels, strict=True)}
+        names, labels = splits.train.names.tolist(), splits.train.labels
+        given = {name: splits.classes[label] for name, label in zip(names, labels, strict=True)}
         advice = "make the list of these faces with fer-tune suspects"
         for own, others, verb in ((given, self.labels, "lacks"), (self.labels, given, "also has")):
             if missing := [name for name in own if name not in others]:
@@ -65,7 +66,50 @@ class SuspectList:
                 problem = f"{self.path}: {name} is {label} there, and {given[name]} in the data"
                 raise UserError(f"{problem}; {advice}")
         positions = {name: position for position, name in enumerate(self.labels)}
-        return np.array([positions[name] for name in names], np.int64)
+        ranks = np.array([positions[name] for name in names], np.int64)
+        return replace(splits, train=replace(splits.train, suspect_ranks=ranks))
+
+
+def rank_new_suspects(
+    splits: Splits, path: Path | None, *, is_needed: bool
+) -> tuple[Splits, SuspectList | None]:
+    """Return the splits of a new study, with the positions of its training faces in the list.
+
+    path: as `--suspects` names it.
+    is_needed: whether some trials leave out suspects.
+    Raises UserError if only one of the two is the case.
+    """
+    if path is None and is_needed:
+        data = [str(splits.origin)] if splits.origin else []
+        command = format_command_line("fer_tune.suspects", data)
+        raise UserError(
+            "labels: without_suspects needs a list of suspects; make it with the command "
+            f"{command}, and name the file with --suspects"
+        )
+    if path and not is_needed:
+        problem = f"--suspects {path}: no trial leaves out suspects"
+        raise UserError(f"{problem}; give labels the value without_suspects, or leave it out")
+    suspects = read_suspects(path) if path else None
+    return suspects.rank_faces(splits) if suspects else splits, suspects
+
+
+def read_recorded_suspects(
+    recorded: str | Path | None, content_hash: str | None, moved: Path | None
+) -> SuspectList:
+    """Return the list of suspects that an earlier study began with.
+
+    recorded, content_hash: path and hash of the list; None if the study began without a list.
+    moved: where the list is now, as `--suspects` names it; None if it has not moved.
+    Raises UserError if the list is missing, or if another one is there.
+    """
+    path = moved or recorded
+    if path is None or content_hash is None:
+        raise UserError("--suspects: the study began without a list; leave out the option")
+    suspects = read_suspects(Path(path))
+    if suspects.content_hash != content_hash:
+        problem = f"{suspects.path} is not the list of suspects that the study began with"
+        raise UserError(f"{problem}; name this list with --suspects")
+    return suspects
 
 
 def read_suspects(path: Path) -> SuspectList:

@@ -27,6 +27,8 @@ def count_training_steps(study: ReportedStudy, splits: Splits) -> ReportedStudy:
     trials = list[TrialRecord]()
     for trial in study.trials:
         count = faces[trial.config.data_plan]
+        if trial.config.labels == "without_suspects":  # their list may not be at hand
+            count = trial.faces_per_epoch or count
         steps = trial.steps_per_epoch or count_steps_per_epoch(count, trial.config)
         trials.append(replace(trial, faces_per_epoch=count, steps_per_epoch=steps))
     return replace(study, trials=trials, faces_by_plan=faces)
@@ -34,7 +36,8 @@ def count_training_steps(study: ReportedStudy, splits: Splits) -> ReportedStudy:
 
 def get_faces_by_plan(study: ReportedStudy) -> Mapping[str, int]:
     """Return the faces an epoch of each data plan for which they are known."""
-    recorded = {trial.config.data_plan: trial.faces_per_epoch or 0 for trial in study.trials}
+    whole = [trial for trial in study.trials if trial.config.labels != "without_suspects"]
+    recorded = {trial.config.data_plan: trial.faces_per_epoch or 0 for trial in whole}
     return study.faces_by_plan or {plan: faces for plan, faces in recorded.items() if faces}
 
 

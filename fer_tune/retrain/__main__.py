@@ -28,6 +28,8 @@ def build_parser() -> cli.CommandParser:
     add("--epochs", type=count, metavar="N", help="epochs to train (default: those of the study)")
     add_training_options(parser)
     add("--data", type=path, metavar="PATH", help="the study's faces, if they have moved")
+    suspects = "the study's list of suspects, if it has moved"
+    add("--suspects", type=path, metavar="FILE", help=suspects)
     add("--tracking-uri", type=text, metavar="URI", help="as for the search")
     storage = str(STUDIES_FOLDER)
     add("--storage", type=text, default=storage, metavar="DIR", help="as for the search")

@@ -17,6 +17,7 @@ from fer_tune.tracking.retrain_run import RetrainRun
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
 from fer_tune.trial.train_and_test import TrainedModel, calibrate_model, measure_model
+from fer_tune.trial.trial_faces import select_trial_faces
 
 
 def load_or_build_ensemble(
@@ -49,6 +50,7 @@ def average_networks(
     model = FaceClassifier(networks, spec.info.tta)
     plan_seed = spec.first_seed if spec.plan_seed is None else spec.plan_seed
     data = build_trial_data(splits, splits.train, config.data_plan, plan_seed)
+    data = select_trial_faces(data, config)
     last_epoch = max(outcome.best.epoch for outcome in outcomes)
     best = measure_model(model, data, calibrate_model(model, data), last_epoch)
 

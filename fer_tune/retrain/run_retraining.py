@@ -44,6 +44,8 @@ def retrain_trial(console: Console, args: Namespace, command: str) -> None:
         trial = choose_trial(store, study, args.trial)
     with show_step(console, "reading the faces"):
         splits = study.load_splits(args.data)
+        if args.suspects or trial.config.labels == "without_suspects":
+            splits = study.read_suspects(args.suspects).rank_faces(splits)
     if study.metric not in list_metric_names(splits.classes):
         raise UserError(f"study {study.name}: no metric is called {study.metric}; was it changed?")
     info = RetrainInfo(study, trial, args.epochs or study.epochs, splits, command)

@@ -26,6 +26,7 @@ from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 from fer_tune.trial.delete_checkpoint import delete_checkpoint
 from fer_tune.trial.train_and_test import train_and_test
 from fer_tune.trial.train_state import TrialSpec
+from fer_tune.trial.trial_faces import select_trial_faces
 from fer_tune.trial_config import BASELINE
 
 
@@ -141,6 +142,7 @@ def _train_seed(console: Console, run: RetrainRun, spec: RetrainSpec, seed: int)
     with show_step(console, "preparing the training faces"):
         plan_seed = seed if spec.plan_seed is None else spec.plan_seed
         data = build_trial_data(splits, splits.train, config.data_plan, plan_seed)
+        data = select_trial_faces(data, config)
     index = spec.seed_numbers.index(seed)
     name = spec.name_seed(seed) + (f" ({index + 1} of {spec.seeds})" if spec.seeds > 1 else "")
     with (

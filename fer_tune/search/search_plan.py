@@ -15,6 +15,7 @@ from fer_tune.data.demo.demo_splits import DEMO_SOURCE
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits, reload_splits
 from fer_tune.data.read_options import ReadOptions
+from fer_tune.data.suspect_list import rank_new_suspects, read_recorded_suspects
 from fer_tune.search.metric_check import check_metric
 from fer_tune.search.study_store import find_store_uri, format_store_address
 from fer_tune.search.warm_start import warm_start
@@ -114,16 +115,21 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
         name = f"demo-{name}"
     storage.fetch_study(name)
     storage.check_name_available(name)
+    space = load_space(path)
+    needed = space.leaves_out_suspects()
+    splits, suspects = rank_new_suspects(splits, options.suspects, is_needed=needed)
     names = ("trials", "epochs", "scheduler", "grace", "reduction", "seed")
     numbers = {each: getattr(options, each) or getattr(defaults, each.upper()) for each in names}
     return splits, StudySettings(
         name=name,
         space_name=path.stem,
-        space=load_space(path),
+        space=space,
         data=splits.origin,
         **asdict(read_options),
         faces_hash=splits.content_hash(),
         train_faces=options.train_faces,
+        suspects=suspects and suspects.path,
+        suspects_hash=suspects and suspects.content_hash,
         metric=check_metric(options.metric or defaults.METRIC, splits.classes),
         tracking_uri=None,
         **numbers,
@@ -147,11 +153,16 @@ def _load_settings(
     check_fixed_options(options, settings, storage)
     path, faces_hash = options.data or settings.data, settings.faces_hash
     splits = reload_splits(path, settings.read_options, name, faces_hash)
+    update: dict[str, object] = {"data": splits.origin}
+    if options.suspects or settings.suspects:
+        recorded = settings.suspects, settings.suspects_hash
+        suspects = read_recorded_suspects(*recorded, options.suspects)
+        splits, update["suspects"] = suspects.rank_faces(splits), suspects.path
     check_metric(settings.metric, splits.classes)
     trials = options.trials or settings.trials
     if trials < settings.trials:
         raise UserError(f"--trials {trials}: the study has {settings.trials} already; give more")
-    return splits, settings.model_copy(update={"trials": trials, "data": splits.origin})
+    return splits, settings.model_copy(update={"trials": trials, **update})
 
 
 def show_plan(console: Console, plan: SearchPlan) -> None:

@@ -58,6 +58,9 @@ def _to_prior_trial(trial: TrialRun, study: StudyRun, settings: StudySettings) -
     last = trial.metrics.get(settings.metric, math.nan)
     if trial.ending not in ("finished", "stopped") or not math.isfinite(best + gap + last):
         return "without an end or a result"
+    own_list = study.settings.get("suspects_hash")
+    if trial.config.labels == "without_suspects" and own_list != settings.suspects_hash:
+        return "with another list of suspects"
     if outside := settings.space.find_settings_outside(trial.config):
         return f"outside the space in {outside[0]}"
     return PriorTrial(

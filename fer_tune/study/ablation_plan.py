@@ -24,7 +24,11 @@ FIRST_SEED_NUMBER = 1_000_000
 _NAMES = {"self_distillation": "self-distillation"}
 _SHAPE = ("depth", "width", "convolutions", "residual", "head", "hidden_1", "hidden_2")
 # Parameters that are one change, since a value of one only suits some values of the others.
-_TOGETHER = (("schedule", "learning_rate", "batch_size"), _SHAPE)
+_TOGETHER = (
+    ("schedule", "learning_rate", "batch_size"),
+    _SHAPE,
+    ("labels", "suspect_share"),
+)
 # Similar parameters, which become one change if there are more than MAX_CHANGES: two that keep
 # weights small, two that soften labels, and an average of weights with what it teaches.
 _SIMILAR = (

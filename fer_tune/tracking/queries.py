@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from fer_tune.data.faces import Splits
+    from fer_tune.data.suspect_list import SuspectList
     from fer_tune.trial_config import TrialConfig
 
 # Parameters of a trial's run beside its configuration; runs of earlier versions lack them.
@@ -87,6 +88,17 @@ class StudyRun:
         from fer_tune.data.load import reload_splits
 
         return reload_splits(path or self.data, self.read_options, self.name, self.faces_hash)
+
+    def read_suspects(self, path: Path | None = None) -> "SuspectList":
+        """Return the study's list of suspects.
+
+        path: where it is, if it has moved.
+        Raises UserError if the study has no list, or if another one is there now.
+        """
+        from fer_tune.data.suspect_list import read_recorded_suspects
+
+        recorded = self.settings.get("suspects"), self.settings.get("suspects_hash")
+        return read_recorded_suspects(*recorded, path)
 
 
 @dataclass(frozen=True)

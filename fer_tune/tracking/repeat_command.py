@@ -22,9 +22,11 @@ def build_repeat_command(study: StudyInfo, started: TrialStarted) -> str:
     settings = study.settings
     values = {
         name: settings[name]
-        for name in ("data", "labels", "train_faces", "epochs", "metric")
+        for name in ("data", "labels", "train_faces", "suspects", "epochs", "metric")
         if settings.get(name) is not None
     }
+    if started.config.labels != "without_suspects":
+        values.pop("suspects", None)
     if values.get("metric") == METRIC:
         del values["metric"]
     options = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]

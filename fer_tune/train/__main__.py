@@ -50,6 +50,7 @@ def _add_faces_options(group: argparse._ArgumentGroup) -> None:
     add("--labels", type=parse_labels, metavar="PAIRS", help=LABELS_HELP)
     sample = "train on a sample of N training faces, stratified by class"
     add("--train-faces", type=count, metavar="N", help=sample)
+    add("--suspects", type=cli.parse_path, metavar="FILE", help="as for the search")
 
 
 def _add_training_options(parser: cli.CommandParser) -> None:

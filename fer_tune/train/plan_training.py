@@ -10,8 +10,8 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE
 from fer_tune.data.faces import Splits
 from fer_tune.data.read_options import ReadOptions
-from fer_tune.data.resampling import count_epoch_faces
 from fer_tune.data.subsample import describe_sample, draw_stratified_sample
+from fer_tune.data.suspect_list import SuspectList, rank_new_suspects
 from fer_tune.events import TrialStarted
 from fer_tune.search.metric_check import check_metric
 from fer_tune.search.study_store import format_store_address
@@ -25,6 +25,7 @@ from fer_tune.study.records.settings import (
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, build_trial_started
 from fer_tune.train.read_configuration import build_space
+from fer_tune.trial.trial_faces import count_trial_faces
 from fer_tune.trial_config import BASELINE, TrialConfig, derive_trial_seed
 
 
@@ -87,7 +88,9 @@ def make_plan(
 
     Raises UserError if the name is taken, or if `--resume` names a study with other options.
     """
-    settings = _make_settings(args, storage, splits, read_options, config)
+    is_needed = config.labels == "without_suspects"
+    splits, suspects = rank_new_suspects(splits, args.suspects, is_needed=is_needed)
+    settings = _make_settings(args, storage, splits, read_options, config, suspects)
     seed, number = args.seed
     if number is None:
         number = BASELINE_TRIAL if config == BASELINE else BASELINE_TRIAL + 1
@@ -101,7 +104,7 @@ def make_plan(
         train=draw_stratified_sample(splits.train, size, seed),
         protocol=f"{splits.protocol} {describe_sample(len(splits.train), size)}".rstrip(),
     )
-    faces = count_epoch_faces(config.data_plan, sample.train.labels)
+    faces = count_trial_faces(sample.train, seed, config)
     started = build_trial_started(number, config, settings.space, faces)
     return TrainingPlan(settings, storage, sample, started, args.seeds)
 
@@ -112,6 +115,7 @@ def _make_settings(
     splits: Splits,
     read_options: ReadOptions,
     config: TrialConfig,
+    suspects: SuspectList | None,
 ) -> StudySettings:
     name = args.resume or args.study or f"train-{time.strftime('%m%d-%H%M%S')}"
     if splits.source == DEMO_SOURCE and not name.startswith("demo"):
@@ -126,6 +130,8 @@ def _make_settings(
         **asdict(read_options),
         faces_hash=splits.content_hash(),
         train_faces=args.train_faces,
+        suspects=suspects and suspects.path,
+        suspects_hash=suspects and suspects.content_hash,
         trials=1,
         epochs=args.epochs,
         scheduler="none",
@@ -145,7 +151,7 @@ def _check_resumed(storage: StudyStorage, settings: StudySettings, number: int) 
         advice = f"continue it with python -m fer_tune.search --resume {own.name}"
         raise UserError(f"study {own.name} is a search; {advice}")
     recorded, given = (
-        each.model_dump(exclude={"data", "tracking_uri"}) for each in (own, settings)
+        each.model_dump(exclude={"data", "suspects", "tracking_uri"}) for each in (own, settings)
     )
     different = [
         name.removeprefix("training_")  # --seed gives both seeds

@@ -83,7 +83,7 @@ class DeviceData:
         cls, faces: Faces, device: torch.device, source: LabelSource = "given"
     ) -> "DeviceData":
         """Move faces to the device, with their given labels or the shares of people's votes."""
-        targets = faces.labels if source == "given" else get_label_shares(faces)
+        targets = get_label_shares(faces) if source == "votes" else faces.labels
         with warnings.catch_warnings():
             # Faces shared between processes are read-only, and training does not change them.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")

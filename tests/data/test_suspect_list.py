@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.faces import SIDE, Faces
-from fer_tune.data.suspect_list import format_suspects, read_suspects
+from fer_tune.data.faces import SIDE, Faces, Splits
+from fer_tune.data.suspect_list import (
+    format_suspects,
+    rank_new_suspects,
+    read_recorded_suspects,
+    read_suspects,
+)
 
 CLASSES = ("happy", "sad")
 NAMES = ("a, row 2", 'b "quoted".png', "c.png")
@@ -15,6 +20,10 @@ PROBABILITIES = np.array([[0.25, 0.75], [0.9, 0.1], [0.4, 0.6]])
 def make_faces(names: tuple[str, ...] = NAMES, labels: tuple[int, ...] = (0, 1, 1)) -> Faces:
     images = np.zeros((len(names), SIDE, SIDE), np.uint8)
     return Faces(images, np.array(labels, np.int64), np.array(names))
+
+
+def make_splits(train: Faces) -> Splits:
+    return Splits(CLASSES, train, train, train, "three faces", "")
 
 
 def write_list(text: str) -> Path:
@@ -30,9 +39,40 @@ def test_a_line_has_the_guess_and_the_probability_of_the_given_label() -> None:
 
 def test_a_list_ranks_the_faces_in_whatever_order_they_are_read() -> None:
     suspects = read_suspects(write_list(format_suspects(make_faces(), CLASSES, PROBABILITIES)))
-    faces = make_faces().take(np.array([2, 0, 1]))
-    assert suspects.rank_faces(faces, CLASSES).tolist() == [2, 0, 1]
+    ranked = suspects.rank_faces(make_splits(make_faces().take(np.array([2, 0, 1])))).train
+    assert ranked.suspect_ranks is not None
+    assert ranked.suspect_ranks.tolist() == [2, 0, 1]
+    assert ranked.names.tolist() == ["c.png", *NAMES[:2]]
     assert suspects.path == Path("suspects.csv").absolute()
+
+
+def test_a_new_study_needs_a_list_only_if_a_trial_leaves_out_suspects() -> None:
+    splits = make_splits(make_faces())
+    path = write_list(format_suspects(splits.train, CLASSES, PROBABILITIES))
+    assert rank_new_suspects(splits, None, is_needed=False) == (splits, None)
+    ranked, suspects = rank_new_suspects(splits, path, is_needed=True)
+    assert ranked.train.suspect_ranks is not None
+    assert suspects is not None
+    with pytest.raises(UserError, match=r"no trial leaves out suspects; give labels the value"):
+        rank_new_suspects(splits, path, is_needed=False)
+    with pytest.raises(UserError, match=r"-m fer_tune.suspects, and name"):
+        rank_new_suspects(splits, None, is_needed=True)
+
+
+def test_a_moved_list_is_the_same_and_another_one_is_refused() -> None:
+    path = write_list(format_suspects(make_faces(), CLASSES, PROBABILITIES))
+    recorded = read_suspects(path)
+    moved = path.rename("moved.csv")
+    known = recorded.path, recorded.content_hash
+    assert read_recorded_suspects(*known, moved).path == moved.absolute()
+    with pytest.raises(UserError, match=r"suspects.csv cannot be read: .* --suspects"):
+        read_recorded_suspects(*known, None)
+    write_list("face,label\na,happy\n")
+    for given in (None, Path("suspects.csv")):
+        with pytest.raises(UserError, match="not the list of suspects that the study began with"):
+            read_recorded_suspects(*known, given)
+    with pytest.raises(UserError, match="began without a list; leave out the option"):
+        read_recorded_suspects(None, None, moved)
 
 
 def test_two_lists_have_different_hashes() -> None:
@@ -53,7 +93,7 @@ def test_two_lists_have_different_hashes() -> None:
 def test_a_list_of_other_faces_or_labels_is_refused(faces: Faces, reason: str) -> None:
     suspects = read_suspects(write_list(format_suspects(make_faces(), CLASSES, PROBABILITIES)))
     with pytest.raises(UserError, match=f"{reason}; make the list of these faces"):
-        suspects.rank_faces(faces, CLASSES)
+        suspects.rank_faces(make_splits(faces))
 
 
 @pytest.mark.parametrize(

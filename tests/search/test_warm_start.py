@@ -38,7 +38,7 @@ def _settings(**own: Any) -> StudySettings:
 
 
 def _record(store: Store, name: str, trials: Sequence[Sequence[Event]], **own: Any) -> None:
-    settings = {"epochs": 3, "train_faces": None, "seed": 0}
+    settings = {"epochs": 3, "train_faces": None, "seed": 0, "suspects_hash": None}
     settings |= {each: own.pop(each) for each in settings.keys() & own.keys()}
     usual = {"faces_hash": FACES, "metric": "val/macro_f1"} | own
     recorder = EventRecorder(
@@ -137,6 +137,16 @@ def test_no_trial_of_an_incomparable_study_is_used(
     known, line = warm_start(store, [name], _settings())
     assert known == ()
     assert line == f"Starting with 0 of 1 trial of {name} (left out: {omitted})."
+
+
+def test_trials_without_suspects_fit_only_if_their_list_was_the_same(store: Store) -> None:
+    space = parse_space(SPACE.replace("width: 16", "width: 16, labels: without_suspects"), "a.yaml")
+    trials = [_trial(0, [0.2], "stopped", labels="without_suspects")]
+    _record(store, "without", trials, suspects_hash="ab" * 32)
+    settings = _settings(suspects_hash="ab" * 32).model_copy(update={"space": space})
+    assert len(warm_start(store, ["without"], settings)[0]) == 1
+    other = settings.model_copy(update={"suspects_hash": "cd" * 32})
+    assert "1 with another list of suspects" in warm_start(store, ["without"], other)[1]
 
 
 @pytest.mark.parametrize(("seed", "fits"), [(0, True), (1, False)])

@@ -30,6 +30,19 @@ def test_the_command_has_what_differs_from_the_baseline_and_the_seeds(describe: 
     assert args.set == ["residual=True", "learning_rate=0.00031234567890123", "schedule=cosine"]
 
 
+def test_the_command_names_the_list_of_suspects_only_if_the_trial_leaves_them_out(
+    describe: Describe,
+) -> None:
+    study = describe(settings=SETTINGS | {"suspects": "/lists/suspects.csv"})
+    without = TrialConfig(labels="without_suspects", suspect_share=0.2)
+    command = build_repeat_command(study, TrialStarted(number=12, name="012", config=without))
+    args = build_parser().parse_args(shlex.split(command)[2:])
+    assert str(args.suspects) == "/lists/suspects.csv"
+    assert args.set == ["labels=without_suspects", "suspect_share=0.2"]
+    command = build_repeat_command(study, TrialStarted(number=12, name="012", config=CONFIG))
+    assert "suspects" not in command
+
+
 @pytest.mark.parametrize("seed", [None, 3])
 def test_a_training_of_its_own_has_its_own_seed(describe: Describe, seed: int | None) -> None:
     study = replace(describe(), training_seed=seed)

@@ -56,6 +56,7 @@ class StudySettings(BaseModel):
     skip_bad, labels, split_rule: how the faces are read; see `ReadOptions`.
     faces_hash: of the splits (`Splits.content_hash`), so that a resumed study has the same faces.
     train_faces: size of a stratified sample of the training split; None for the whole split.
+    suspects, suspects_hash: path and SHA-256 of the list of suspects; None if no trial needs it.
     trials: number of trials.
     epochs: length of a trial, and ASHA's largest resource.
     scheduler: decides which trials continue; see `make_asha`.
@@ -81,6 +82,8 @@ class StudySettings(BaseModel):
     split_rule: SplitRule = "exact"  # that of the versions that did not record it
     faces_hash: str
     train_faces: int | None
+    suspects: Path | None = None
+    suspects_hash: str | None = None
     trials: Annotated[int, Field(ge=1)]
     epochs: Annotated[int, Field(ge=1)]
     scheduler: SchedulerName = SCHEDULER

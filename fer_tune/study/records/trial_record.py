@@ -28,6 +28,7 @@ _SHORT_NAMES = {
     "schedule": "",  # its values need no name
     "data_plan": "",
     "labels": "",
+    "suspect_share": "share",
 }
 
 

@@ -131,6 +131,12 @@ class SearchSpace(StrictModel):
         plans = parameter.representative_values() if parameter else (self.fixed.get("data_plan"),)
         return [plan for plan in DATA_PLANS if plan in plans or plan == BASELINE.data_plan]
 
+    def leaves_out_suspects(self) -> bool:
+        """Return whether some trials leave out suspects."""
+        parameter = self.parameters.get("labels")
+        values = parameter.representative_values() if parameter else (self.fixed.get("labels"),)
+        return "without_suspects" in values
+
     def to_yaml(self) -> str:
         """Return the space as YAML, including defaults."""
         content = self.model_dump(mode="json", exclude_none=True)

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from ray import tune
 
 from fer_tune import events
 from fer_tune.common.errors import UserError
-from fer_tune.data.resampling import DataPlan
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecords, build_trial_started
 from fer_tune.study.tune.failure import TrialFailure
@@ -26,7 +25,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
 
     observers: the first is `records`.
     records: the trials of the study.
-    faces_by_plan: number of faces in an epoch by data plan.
+    count_faces: returns the number of faces in an epoch of a trial; None if it is not known.
     failure: why the study cannot continue, if an observer or a worker says so.
     """
 
@@ -36,13 +35,13 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         scheduler: StudyScheduler,
         settings: StudySettings,
         records: TrialRecords,
-        faces_by_plan: Mapping[DataPlan, int],
+        count_faces: Callable[[TrialConfig], int | None],
     ) -> None:
         self.scheduler = scheduler
         self.failure: Exception | None = None
         self._observers, self._records = observers, records
         self._epochs, self._space = settings.epochs, settings.space
-        self._faces_by_plan = faces_by_plan
+        self._count_faces = count_faces
         self._sigint_handler = signal.getsignal(signal.SIGINT)
         self._workers: dict[int, Any] = {}  # Ray's handles of running trials, by number
 
@@ -58,7 +57,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         number = trial.config["number"]
         config = TrialConfig.model_validate(trial.config["trial"])
         self._workers[number] = trial.temporary_state.ray_actor
-        faces = self._faces_by_plan.get(config.data_plan)
+        faces = self._count_faces(config)
         planned = trial.config.get("name"), trial.config.get("seed_number")
         self._notify_observers(build_trial_started(number, config, self._space, faces, *planned))
 

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from fer_tune.data.faces import Splits
-from fer_tune.data.resampling import COPY_SELECTORS, DataPlan, count_epoch_faces
+from fer_tune.data.resampling import COPY_SELECTORS, DataPlan
 from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.data.trial_data import TrialData, build_trial_data
 from fer_tune.study.records.settings import StudySettings
+from fer_tune.trial.trial_faces import count_trial_faces, select_trial_faces
+from fer_tune.trial_config import TrialConfig
 
 StudyData = Mapping[DataPlan, TrialData]
 SharedStudyData = Mapping[DataPlan, Any]  # see `put_study_data`
@@ -48,16 +50,19 @@ class _LazyStudyData(StudyData):
     def __len__(self) -> int:
         return len(self.plans)
 
-    def count_faces_by_plan(self) -> dict[DataPlan, int]:
-        labels = self.splits.train.labels
-        return {plan: count_epoch_faces(plan, labels) for plan in self.plans}
+    def count_faces(self, config: TrialConfig) -> int:
+        return count_trial_faces(self.splits.train, self.seed, config)
 
 
-def count_faces_by_plan(faces: StudyData) -> dict[DataPlan, int]:
-    """Return the number of faces in an epoch by data plan, without preparing copies."""
+def count_faces(faces: StudyData, config: TrialConfig) -> int | None:
+    """Return the number of faces in an epoch of a trial; None if its data plan has no faces.
+
+    Copies are not prepared.
+    """
     if isinstance(faces, _LazyStudyData):
-        return faces.count_faces_by_plan()
-    return {plan: len(data.training.faces) for plan, data in faces.items()}
+        return faces.count_faces(config)
+    data = faces.get(config.data_plan)
+    return None if data is None else len(select_trial_faces(data, config).training.faces)
 
 
 def put_study_data(faces: StudyData) -> SharedStudyData:
@@ -75,14 +80,14 @@ def put_study_data(faces: StudyData) -> SharedStudyData:
     }
 
 
-def get_trial_data(faces: SharedStudyData, plan: DataPlan) -> TrialData:
-    """Return the faces of a plan; wait until they are prepared."""
+def get_trial_data(faces: SharedStudyData, config: TrialConfig) -> TrialData:
+    """Return the faces of a trial; wait until those of its plan are prepared."""
     import ray
 
-    data = faces[plan]
+    data = faces[config.data_plan]
     data = ray.get(data) if isinstance(data, ray.ObjectRef) else data
     assert isinstance(data, TrialData)
-    return data
+    return select_trial_faces(data, config)
 
 
 def _build_trial_data(faces: StudyData, plan: DataPlan) -> TrialData:

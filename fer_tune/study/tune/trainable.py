@@ -83,7 +83,7 @@ def _run_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOpt
     device = pick_device(config["gpus"])
     if config["gpus"] and device.type == "cpu":
         raise RuntimeError("Ray sees a GPU and torch does not; is this torch built for the GPU?")
-    data = get_trial_data(faces, trial.data_plan)
+    data = get_trial_data(faces, trial)
     directory = checkpoint_directory(options.shared_dir, number)
     seed = derive_trial_seed(options.seed, config.get("seed_number", number))
     spec = TrialSpec(trial, options.epochs, seed, options.metric)

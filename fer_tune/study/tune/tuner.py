@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from fer_tune.study.tune.searcher import StudySearcher
 from fer_tune.study.tune.shared_data import (
     SharedStudyData,
     StudyData,
-    count_faces_by_plan,
+    count_faces,
     put_study_data,
 )
 from fer_tune.study.tune.trainable import TrialOptions, train_trial
@@ -76,12 +77,12 @@ def run_study(
         if ending := _infer_ending(trial, settings.epochs, scheduler):
             _end_trial(trial, ending, observers)
     if not _is_study_done(records, settings.trials, scheduler):
-        gpus, counts = context.resources.gpus, count_faces_by_plan(faces)
+        gpus, count = context.resources.gpus, partial(count_faces, faces)
         if settings.ablation:
             searcher: StudySearcher = AblationSearcher(settings, records, gpus, scheduler.asha)
         else:
             searcher = StudySearcher(settings, records.to_list(), gpus, scheduler.asha)
-        callback = StudyCallback(observers, scheduler, settings, records, counts)
+        callback = StudyCallback(observers, scheduler, settings, records, count)
         resourced = _build_trainable(trainable, faces, settings, context)
         _run_tuner(searcher, callback, resourced, context)
         callback.end_running_trials()

@@ -7,7 +7,6 @@ from typing import Any, Literal
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.resampling import DataPlan
 from fer_tune.events import EpochEnded, Event, Observer, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.settings import StudySettings
@@ -44,9 +43,8 @@ def _make_callback(
     for epoch in range(1, epochs + 1):
         result = EpochResult(epoch, {"val/macro_f1": 0.5}, [])
         records.on_event(EpochEnded(number=4, result=result))
-    counts: dict[DataPlan, int] = {"original": faces} if faces else {}
     observers, scheduler = [records, observer], StudyScheduler(settings)
-    return StudyCallback(observers, scheduler, settings, records, counts)
+    return StudyCallback(observers, scheduler, settings, records, lambda _: faces)
 
 
 @pytest.fixture
