@@ -51,8 +51,8 @@ def build_parser() -> cli.CommandParser:
     """Return the parser of the command line."""
     parser = cli.CommandParser(
         prog=cli.format_program_name("data"),
-        description="Check a set of faces: count classes, exact duplicates in a split and between "
-        "splits, conflicting labels and blank images, and plot some faces.",
+        description="Check a set of faces: count classes, duplicates and near-duplicates in a "
+        "split and between splits, conflicting labels and blank images, and plot some faces.",
         epilog=_EXAMPLE,
     )
     formats = "fer2013.csv, image folders by class, a zip of either, or parquet"
@@ -112,7 +112,12 @@ def _draw_plots(splits: Splits, audit: Audit, folder: Path, plan: DataPlan | Non
         faces = apply_data_plan(name, splits.train, seed=0)
         title = f"{splits.source}: {subject}, with the number of faces of each class"
         plots.plot_faces_by_class(faces, splits.classes, file, title=title)
-    return [bars, *(file for _, file, _ in sheets)]
+    drawn = [bars, *(file for _, file, _ in sheets)]
+    if audit.near_pairs:
+        drawn.append(folder / "near-duplicates.png")
+        title = f"{splits.source}: near-duplicates, with their different bits of 144"
+        plots.plot_near_duplicates(splits, audit.near_pairs, drawn[-1], title=title)
+    return drawn
 
 
 if __name__ == "__main__":

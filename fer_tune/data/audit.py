@@ -1,7 +1,4 @@
-"""An audit of a data set before training: imbalance, exact duplicates, blank images.
-
-Near-duplicates, such as frames of one video, are not counted.
-"""
+"""An audit of a data set before training: imbalance, duplicates, blank images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +10,19 @@ from numpy.typing import NDArray
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.exact_duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, SplitName, Splits
+from fer_tune.data.near_duplicate_pairs import (
+    NearDuplicates,
+    NearPair,
+    choose_pairs,
+    find_near_duplicates,
+)
 
 _Hashes = Mapping[SplitName, NDArray[np.uint64]]  # of the images of each split
 
 
 @dataclass(frozen=True)
 class Leak:
-    """The faces of one split with an exact duplicate in an earlier split.
+    """The faces of one split with a duplicate in an earlier split.
 
     faces: number of these faces.
     of: number of all faces in `split`.
@@ -37,9 +40,14 @@ class Leak:
 class Audit:
     """The figures of an audit. Duplicates are faces of exactly the same pixels.
 
+    Near-duplicates are counted apart: those figures leave exact duplicates out.
+
     counts: (C,) faces of each class, by split.
     redundant: faces with an earlier duplicate in the same split, by split.
     leaks: train to validation, train to test, validation to test; of exact duplicates only.
+    near_redundant: faces with a near-duplicate in the same split, by split.
+    near_leaks: further faces with a near-duplicate in an earlier split, in the order of `leaks`.
+    near_pairs: some pairs of near-duplicates.
     conflict_groups: groups of duplicates with different labels, over all splits.
     conflict_faces: faces in these groups.
     blank: images of a single grey, by split. JPEG's noise is allowed: a standard deviation below
@@ -56,6 +64,9 @@ class Audit:
     blank: Mapping[SplitName, int]
     mean: float
     deviation: float
+    near_redundant: Mapping[SplitName, int]
+    near_leaks: tuple[Leak, ...]
+    near_pairs: tuple[NearPair, ...]
 
     def summarize_findings(self) -> tuple[str, ...]:
         """Return the audit in plain sentences, the imbalance first."""
@@ -64,7 +75,8 @@ class Audit:
             _describe_imbalance(self),
             f"Exact duplicates inside a split: {_format_by_split(self.redundant)}.",
             *map(_describe_leak, self.leaks),
-            "Near-duplicates, such as frames of one video, are not counted.",
+            f"Near-duplicates inside a split: {_format_by_split(self.near_redundant)}.",
+            *map(_describe_near_leak, self.near_leaks),
             "Exact duplicates with conflicting labels: "
             f"{conflicts if self.conflict_groups else 'none'}.",
             f"Blank images (a single grey): {_format_by_split(self.blank)}.",
@@ -76,18 +88,24 @@ class Audit:
 def audit_splits(splits: Splits) -> Audit:
     """Return what a class distribution alone does not show."""
     hashes = {name: hash_images(splits[name].images) for name in SPLIT_NAMES}
+    near, split_pairs = find_near_duplicates(splits), list(combinations(SPLIT_NAMES, 2))
     groups, faces = _count_conflicts(splits, hashes)
     mean, deviation = _measure_pixels(splits.train.images)
     return Audit(
         classes=splits.classes,
         counts={name: splits[name].count_by_class(len(splits.classes)) for name in SPLIT_NAMES},
         redundant={name: len(own) - len(np.unique(own)) for name, own in hashes.items()},
-        leaks=tuple(_find_leak(splits, hashes, *pair) for pair in combinations(SPLIT_NAMES, 2)),
+        leaks=tuple(_find_leak(splits, hashes, *pair) for pair in split_pairs),
         conflict_groups=groups,
         conflict_faces=faces,
         blank={name: sum(bool(i.std() < 1) for i in splits[name].images) for name in SPLIT_NAMES},
         mean=mean,
         deviation=deviation,
+        near_redundant={
+            name: int(near.select(splits, name, name)[0].sum()) for name in SPLIT_NAMES
+        },
+        near_leaks=tuple(_find_near_leak(splits, hashes, near, *pair) for pair in split_pairs),
+        near_pairs=choose_pairs(splits, near),
     )
 
 
@@ -97,6 +115,15 @@ def _find_leak(splits: Splits, hashes: _Hashes, earlier: SplitName, later: Split
     leaked = hashes[later][is_leaked].tolist(), splits[later].labels[is_leaked].tolist()
     same_label = sum(pair in known for pair in zip(*leaked, strict=True))
     return Leak(earlier, later, int(is_leaked.sum()), len(is_leaked), same_label)
+
+
+def _find_near_leak(
+    splits: Splits, hashes: _Hashes, near: NearDuplicates, earlier: SplitName, later: SplitName
+) -> Leak:
+    """Return the leak of the faces that have a near-duplicate, but no exact one."""
+    is_exact = np.isin(hashes[later], hashes[earlier])
+    is_leaked, has_own_label = (each & ~is_exact for each in near.select(splits, later, earlier))
+    return Leak(earlier, later, int(is_leaked.sum()), len(is_leaked), int(has_own_label.sum()))
 
 
 def _count_conflicts(splits: Splits, hashes: _Hashes) -> tuple[int, int]:
@@ -138,6 +165,14 @@ def _describe_leak(leak: Leak) -> str:
     same = f"{leak.same_label / leak.faces:.0%} of them with the same label"
     verb = "has" if leak.faces == 1 else "have"
     return f"{start} {faces} {verb} an exact duplicate in {leak.earlier}, {same}."
+
+
+def _describe_near_leak(leak: Leak) -> str:
+    start = f"Near leak from {leak.earlier} to {leak.split}:"
+    if not leak.faces:
+        return f"{start} no near-duplicates."
+    faces = f"{pluralize(leak.faces, 'face')} ({leak.faces / leak.of:.1%})"
+    return f"{start} {faces}, {leak.same_label / leak.faces:.0%} of the same label."
 
 
 def _format_by_split(counts: Mapping[SplitName, int]) -> str:

@@ -1,16 +1,20 @@
 """Plots of a data set: faces by class as bars, and sample faces of each class."""
 
 import io
+import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from fer_tune.common import atomic
-from fer_tune.data.faces import SIDE, SPLIT_NAMES, Faces, SplitName
+from fer_tune.common.safe_text import pluralize
+from fer_tune.data.faces import SIDE, SPLIT_NAMES, Faces, SplitName, Splits
+from fer_tune.data.near_duplicate_pairs import SHOWN_PAIRS, NearPair
 from fer_tune.data.resampling import TrainingFaces
 
 _FACES_PER_CLASS = 12
@@ -18,6 +22,7 @@ _MARGIN = 4  # white pixels around each face
 _CELL = SIDE + 2 * _MARGIN
 _CAPTION = 10  # further pixels below a face that has a caption
 _CAPTION_LETTERS = 12  # more would reach into the next caption
+_PAIR_CAPTION = 26  # further pixels below a pair of near-duplicates
 _DPI = 200
 
 
@@ -70,6 +75,36 @@ def plot_first_faces_by_class(
     _plot_rows(faces, rows, classes, path, title, captions)
 
 
+def plot_near_duplicates(
+    splits: Splits, pairs: Sequence[NearPair], path: Path, *, title: str
+) -> None:
+    """Write a PNG at `path`: a row of pairs for each kind, with classes, splits and bits below."""
+    kinds, cell = list(dict.fromkeys(pair.kind for pair in pairs)), 2 * _CELL + _MARGIN
+    height = _CELL + _PAIR_CAPTION
+    sheet = np.full((height * len(kinds), cell * SHOWN_PAIRS), 255, np.uint8)
+    figure = Figure(figsize=(9, 0.5 + 1.05 * len(kinds)), layout="constrained")
+    axes = figure.subplots()
+    columns = dict.fromkeys(kinds, 0)
+    for pair in pairs:
+        top, left = kinds.index(pair.kind) * height + _MARGIN, columns[pair.kind] * cell + _MARGIN
+        columns[pair.kind] += 1
+        for number, (name, position) in enumerate(zip(pair.splits, pair.positions, strict=True)):
+            start = left + number * (SIDE + _MARGIN)
+            sheet[top : top + SIDE, start : start + SIDE] = splits[name].images[position]
+        captions = (_join_different(pair.classes), _join_different(pair.splits))
+        caption = "\n".join([*captions, pluralize(pair.bits, "bit")])
+        options = {"fontsize": 6, "ha": "center", "va": "top"}
+        axes.text(left + SIDE + _MARGIN / 2, top + SIDE, caption, options, parse_math=False)
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    middles = [height * row + _CELL / 2 for row in range(len(kinds))]
+    axes.set_yticks(middles, [kind.replace(", ", ",\n") for kind in kinds], fontsize=8)
+    _finish_sheet(figure, axes, title, path)
+
+
+def _join_different(pair: tuple[str, str]) -> str:
+    return " | ".join(dict.fromkeys(textwrap.shorten(each, 16, placeholder="…") for each in pair))
+
+
 def _plot_rows(
     faces: Faces,
     rows: Sequence[NDArray[np.int64]],  # the faces of each class
@@ -95,6 +130,10 @@ def _plot_rows(
     ticks = [f"{name}\n{count:,}" for name, count in zip(classes, counts, strict=True)]
     middles = [height * row + _CELL / 2 for row in range(len(classes))]
     axes.set_yticks(middles, ticks, fontsize=8, parse_math=False)
+    _finish_sheet(figure, axes, title, path)
+
+
+def _finish_sheet(figure: Figure, axes: Axes, title: str, path: Path) -> None:
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

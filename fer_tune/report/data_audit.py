@@ -16,7 +16,7 @@ TITLE = "Data audit"
 def build_data_audit_section(
     splits: Splits | None, missing_reason: str = "", train_faces: int | None = None
 ) -> Section:
-    """Return the section: class counts, exact duplicates, conflicting labels and blank images.
+    """Return the section: class counts, duplicates, conflicting labels and blank images.
 
     splits: the study's faces; None if they are not available.
     missing_reason: why they are not available.

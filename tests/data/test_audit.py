@@ -1,12 +1,15 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from fer_tune.data.audit import Leak, audit_splits
 from fer_tune.data.faces import Faces, Splits
 from fer_tune.data.load import load_splits
+from fer_tune.data.near_duplicates import MAX_DISTANCE
 
 
 def faces(*drawn: tuple[int, int]) -> Faces:
@@ -55,10 +58,71 @@ def test_findings_are_sentences(splits: Splits) -> None:
 
 
 def test_splits_without_exact_duplicates_are_not_said_to_be_apart(splits: Splits) -> None:
-    apart = replace(splits, test=faces((70, 0), (80, 1)))
+    images = np.random.default_rng(0).integers(0, 256, (2, 48, 48), dtype=np.uint8)
+    apart = replace(splits, test=Faces(images, np.array([0, 1])))
     findings = audit_splits(apart).summarize_findings()
     assert "Leak from train to test: no exact duplicates." in findings
-    assert "Near-duplicates, such as frames of one video, are not counted." in findings
+    assert "Near leak from train to test: no near-duplicates." in findings
+
+
+@pytest.fixture
+def near_splits() -> Splits:
+    """Noise: face 0 has near-duplicates and an exact one, face 1 a near one of another label."""
+    noise = np.random.default_rng(0).integers(0, 256, (8, 48, 48), dtype=np.uint8)
+    mirrored, brighter = noise[:, :, ::-1], noise // 2 + 90
+
+    def build(*images: NDArray[np.uint8], labels: Sequence[int]) -> Faces:
+        return Faces(np.stack(images), np.array(labels))
+
+    return Splits(
+        ("happy", "sad"),
+        build(noise[0], mirrored[0], noise[1], noise[2], labels=[0, 0, 0, 1]),
+        build(mirrored[1], noise[3], labels=[1, 0]),
+        build(noise[0], brighter[0], mirrored[3], noise[4], labels=[0, 0, 0, 1]),
+        "source",
+        "protocol",
+    )
+
+
+def test_near_duplicates_are_counted_apart_from_exact_ones(near_splits: Splits) -> None:
+    audit = audit_splits(near_splits)
+    assert audit.near_redundant == {"train": 2, "validation": 0, "test": 2}
+    assert audit.near_leaks == (
+        Leak("train", "validation", faces=1, of=2, same_label=0),
+        Leak("train", "test", faces=1, of=4, same_label=1),  # the other is an exact duplicate
+        Leak("validation", "test", faces=1, of=4, same_label=1),
+    )
+    findings = audit.summarize_findings()
+    assert "Near-duplicates inside a split: 2 in train, 2 in test." in findings
+    assert "Near leak from train to test: 1 face (25.0%), 100% of the same label." in findings
+
+
+def test_pairs_are_of_different_groups_and_leaks_come_first(near_splits: Splits) -> None:
+    pairs = audit_splits(near_splits).near_pairs
+    assert [pair.kind for pair in pairs] == ["leaks, most certain"] * 3
+    assert {pair.splits for pair in pairs} == {
+        ("train", "validation"),
+        ("train", "test"),
+        ("validation", "test"),
+    }
+    for pair in pairs:
+        ours = [near_splits[name] for name in pair.splits]
+        assert pair.names == tuple(
+            faces.names[place] for faces, place in zip(ours, pair.positions, strict=True)
+        )
+        assert pair.classes == tuple(
+            near_splits.classes[faces.labels[place]]
+            for faces, place in zip(ours, pair.positions, strict=True)
+        )
+        assert 0 <= pair.bits <= MAX_DISTANCE
+
+
+def test_without_near_duplicates_there_are_no_pairs() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (9, 48, 48), dtype=np.uint8)
+    parts = [Faces(noise[start::3], np.arange(3) % 2) for start in range(3)]
+    audit = audit_splits(Splits(("happy", "sad"), *parts, "source", "protocol"))
+    assert audit.near_pairs == ()
+    assert "Near-duplicates inside a split: none." in audit.summarize_findings()
 
 
 def test_the_real_faces_have_the_duplicates_known_of_fer2013(real_faces: Path) -> None:
@@ -73,5 +137,7 @@ def test_the_real_faces_have_the_duplicates_known_of_fer2013(real_faces: Path) -
     assert audit.redundant["train"] == 1236
     leak = audit.leaks[1]
     assert (leak.faces, leak.of, round(leak.same_label / leak.faces, 2)) == (280, 3589, 0.97)
+    near = audit.near_leaks[1]
+    assert (near.faces, round(near.same_label / near.faces, 2)) == (399, 0.87)
     assert (audit.blank["train"], audit.blank["test"]) == (12, 1)
     assert (round(audit.mean, 4), round(audit.deviation, 4)) == (0.5077, 0.2551)

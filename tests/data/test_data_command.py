@@ -8,7 +8,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.__main__ import main
 from fer_tune.data.audit import audit_splits
 from fer_tune.data.demo.demo_splits import draw_demo_splits
-from tests.data.held import drawn_faces
+from tests.data.held import drawn_faces, write_csv
 
 
 def test_the_table_the_findings_and_the_plots_are_complete(
@@ -19,7 +19,7 @@ def test_the_table_the_findings_and_the_plots_are_complete(
     assert max(map(len, output.splitlines())) <= 80
     for text in ("disgust", "Leak from train to test", "conflicting labels", "demo faces"):
         assert text in output
-    for name in ("class-distribution.png", "random-faces.png"):
+    for name in ("class-distribution.png", "random-faces.png", "near-duplicates.png"):
         assert f"pictures/{name}" in output
         with Image.open(Path("pictures", name)) as picture:
             assert min(picture.size) > 400
@@ -31,7 +31,17 @@ def test_a_data_plan_is_drawn_when_named() -> None:
         "class-distribution.png",
         "random-faces.png",
         "plan-sqrt_sampler.png",
+        "near-duplicates.png",
     }
+
+
+def test_without_near_duplicates_there_is_no_picture_of_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_csv(drawn_faces(), Path())  # noise
+    main(["fer2013.csv", "--out", "pictures"])
+    assert "near-duplicates.png" not in capsys.readouterr().out
+    assert not Path("pictures/near-duplicates.png").exists()
 
 
 def test_a_program_is_given_the_same_figures_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,6 +54,9 @@ def test_a_program_is_given_the_same_figures_as_json(capsys: pytest.CaptureFixtu
         assert list(output["counts"][name]) == list(audit.classes)
     assert output["blank"] == audit.blank
     assert [leak["faces"] for leak in output["leaks"]] == [leak.faces for leak in audit.leaks]
+    near = [leak.faces for leak in audit.near_leaks]
+    assert [leak["faces"] for leak in output["near_leaks"]] == near
+    assert [pair["bits"] for pair in output["near_pairs"]] == [p.bits for p in audit.near_pairs]
     assert all(Path(picture).exists() for picture in output["pictures"])
 
 
