@@ -53,12 +53,14 @@ def to_json(
     about: what is said of the model, the faces and the run; the first keys.
     predictions: evaluation of the predictions that the model is compared with.
     """
-    others = evaluation.without_duplicates
+    others, distant = evaluation.without_duplicates, evaluation.without_near_duplicates
     values = {
         **about,
         **_summarize(evaluation),
         "trained_on": evaluation.duplicates,
         "without_duplicates": others and _summarize(others),
+        "near_duplicates": evaluation.near_duplicates,
+        "without_near_duplicates": distant and _summarize(distant),
         "mistakes": _list_mistakes(evaluation, len(evaluation.predictions.truth)),
         "predictions": predictions and _summarize(predictions),
         "comparison": comparison and {**comparison._asdict(), "verdict": comparison.verdict},

@@ -20,6 +20,7 @@ from fer_tune.data.exact_duplicates import has_duplicate
 from fer_tune.data.faces import Faces, SplitName, Splits, hash_faces
 from fer_tune.data.formats.decoded_faces import DecodedFaces
 from fer_tune.data.load import load_decoded, split_decoded
+from fer_tune.data.near_duplicates import has_near_duplicate
 from fer_tune.data.read_options import ReadOptions, SplitRule
 from fer_tune.data.split import select_split
 from fer_tune.evaluate.evaluation_output import print_evaluation, to_json
@@ -176,13 +177,16 @@ def _evaluate(
     faces, is_shared = shared.select_faces(data.faces)
     probabilities = shared.select_probabilities(probabilities[is_shared])
     training, reason = find_training_faces(store, model.run_id, data.splits)
-    is_duplicate = None if training is None else has_duplicate(faces.images, training.images)
+    is_duplicate, is_near = (
+        None if training is None else find(faces.images, training.images)
+        for find in (has_duplicate, has_near_duplicate)
+    )
     predictions = Predictions.from_probabilities(faces.labels, probabilities, names=faces.names)
-    evaluation, theirs = Evaluation(shared.names, predictions, is_duplicate), None
+    evaluation, theirs = Evaluation(shared.names, predictions, is_duplicate, is_near), None
     if args.predictions:
         labels = ReadOptions(labels=args.labels).class_names
         read = read_predictions(args.predictions, faces, data.known, shared.names, labels)
-        theirs = Evaluation(shared.names, read, is_duplicate)
+        theirs = Evaluation(shared.names, read, is_duplicate, is_near)
     overlap = describe_overlap(evaluation.duplicates, len(faces), reason)
     notes = (*data.notes, *shared.notes)
     return _Result(model, data, faces, evaluation, overlap, notes, theirs, args.predictions)
@@ -219,6 +223,10 @@ def _log_result(store: Store, result: _Result, args: Namespace, command: str, pa
         metrics["eval/trained_on"] = result.evaluation.duplicates
     if others := result.evaluation.without_duplicates:
         metrics["eval/accuracy_without_twins"] = others.scores.accuracy
+    if result.evaluation.near_duplicates is not None:
+        metrics["eval/near_duplicates"] = result.evaluation.near_duplicates
+    if others := result.evaluation.without_near_duplicates:
+        metrics["eval/accuracy_without_near_duplicates"] = others.scores.accuracy
     settings = {
         "data": args.data and str(args.data.absolute()),
         "split": data.split,

@@ -63,15 +63,24 @@ def describe_scores(evaluation: Evaluation) -> str:
 
 
 def describe_other_faces(evaluation: Evaluation) -> list[str]:
-    """Return a sentence on the faces that the model did not train on; none without a difference."""
-    others = evaluation.without_duplicates
-    if others is None:
-        return []
-    duplicates = pluralize(evaluation.duplicates or 0, "exact duplicate")
-    return [
-        f"Without {duplicates} of training faces: accuracy {others.accuracy}, macro F1 "
-        f"{others.macro_f1}."
-    ]
+    """Return sentences on the faces that are no duplicates of training faces.
+
+    There is one without exact duplicates and one without near-duplicates, if it is different.
+    """
+    exact, near = evaluation.duplicates or 0, evaluation.near_duplicates or 0
+    sentences = []
+    if others := evaluation.without_duplicates:
+        duplicates = f"{pluralize(exact, 'exact duplicate')} of training faces"
+        sentences.append(f"Without {duplicates}: {_describe_estimates(others)}")
+    if near > exact and (others := evaluation.without_near_duplicates):
+        included = ", exact ones included" if exact else ""
+        duplicates = f"{pluralize(near, 'near-duplicate')} of training faces{included}"
+        sentences.append(f"Without {duplicates}: {_describe_estimates(others)}")
+    return sentences
+
+
+def _describe_estimates(evaluation: Evaluation) -> str:
+    return f"accuracy {evaluation.accuracy}, macro F1 {evaluation.macro_f1}."
 
 
 def _plot_reliability(predictions: Predictions) -> Picture:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from fer_tune.data.exact_duplicates import has_duplicate
 from fer_tune.data.faces import Splits
+from fer_tune.data.near_duplicates import has_near_duplicate
 from fer_tune.report.evaluation_section import build_evaluation_section
 from fer_tune.report.section import Section, Table
 from fer_tune.tracking.study_and_retrain_info import select_training_faces
@@ -24,11 +25,16 @@ def build_test_section(tested: TestedRetraining, splits: Splits | None) -> Secti
 
     splits: the study's faces; None if they are not available.
     """
-    model, faces, is_duplicate = tested.registered, None, None
+    model, faces = tested.registered, None
+    test = model.test
     if splits and splits.test.labels.tolist() == model.test.predictions.truth.tolist():
         faces = splits.test
         training = select_training_faces(splits.train, model.params)
-        is_duplicate = has_duplicate(faces.images, training.images)
+        test = replace(
+            test,
+            is_duplicate=has_duplicate(faces.images, training.images),
+            is_near_duplicate=has_near_duplicate(faces.images, training.images),
+        )
     findings = [
         f"The scores, pictures and mistakes are those of {model.name} in the table, which was "
         f"trained like trial {tested.trial:03d}.",
@@ -39,7 +45,7 @@ def build_test_section(tested: TestedRetraining, splits: Splits | None) -> Secti
     ]
     return build_evaluation_section(
         TITLE,
-        replace(model.test, is_duplicate=is_duplicate),
+        test,
         faces,
         findings=findings,
         tables=[_build_model_table(tested)],

@@ -9,6 +9,7 @@ from rich.table import Table
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE
 from fer_tune.data.exact_duplicates import has_duplicate
+from fer_tune.data.near_duplicates import has_near_duplicate
 from fer_tune.model_config import VIEWS
 from fer_tune.retrain.score_tables import build_class_table, build_overall_table
 from fer_tune.scoring.metric_estimates import estimate_metric_difference
@@ -115,14 +116,24 @@ def _describe_registered(outcome: SeedOutcome, result: RetrainResult) -> str:
 def _log_scores(run: RetrainRun, result: RetrainResult) -> tuple[Table, Table]:
     """Log the scores of all seeds; return the tables that show them."""
     faces, outcomes = result.info.splits, result.outcomes
-    duplicates = has_duplicate(faces.test.images, faces.train.images)
-    tests = [replace(outcome.test, is_duplicate=duplicates) for outcome in outcomes]
+    duplicates, near = (
+        find(faces.test.images, faces.train.images) for find in (has_duplicate, has_near_duplicate)
+    )
+    tests = [
+        replace(outcome.test, is_duplicate=duplicates, is_near_duplicate=near)
+        for outcome in outcomes
+    ]
     metrics, rows = dict[str, list[float]](), dict[str, list[float]]()
     if not duplicates.all():
         others = [(test.without_duplicates or test).scores.accuracy for test in tests]
         metrics["test/accuracy_without_twins"] = others
         if count := duplicates.sum():
             rows[f"- without {pluralize(count, 'duplicate')} of training faces"] = others
+    if not near.all():
+        others = [(test.without_near_duplicates or test).scores.accuracy for test in tests]
+        metrics["test/accuracy_without_near_duplicates"] = others
+        if (count := near.sum()) > duplicates.sum():
+            rows[f"- without {pluralize(count, 'near-duplicate')} of them"] = others
     if result.with_tta:
         averaged = [test.with_mirror_images.scores for test in tests]
         metrics["test/flip_accuracy"] = [scores.accuracy for scores in averaged]

@@ -45,11 +45,13 @@ class Evaluation:
     classes: class names by label.
     is_duplicate: (N,) bool, whether a face is an exact duplicate of a training face of the model;
         None if these are not at hand.
+    is_near_duplicate: (N,) bool, the same for near-duplicates, to which exact duplicates belong.
     """
 
     classes: Sequence[str]
     predictions: Predictions
     is_duplicate: NDArray[np.bool_] | None = None
+    is_near_duplicate: NDArray[np.bool_] | None = None
 
     @classmethod
     def from_confusion(
@@ -112,10 +114,23 @@ class Evaluation:
     @property
     def without_duplicates(self) -> "Evaluation | None":
         """The evaluation on the other faces; None if there are none, or if all are others."""
-        if self.is_duplicate is None or self.is_duplicate.all() or not self.is_duplicate.any():
+        return self._leave_out(self.is_duplicate)
+
+    @property
+    def near_duplicates(self) -> int | None:
+        """Number of near-duplicates of training faces, exact ones included; None if not known."""
+        return None if self.is_near_duplicate is None else int(self.is_near_duplicate.sum())
+
+    @property
+    def without_near_duplicates(self) -> "Evaluation | None":
+        """The same as `without_duplicates` for near-duplicates."""
+        return self._leave_out(self.is_near_duplicate)
+
+    def _leave_out(self, is_left_out: NDArray[np.bool_] | None) -> "Evaluation | None":
+        if is_left_out is None or is_left_out.all() or not is_left_out.any():
             return None
-        others = self.predictions.take(np.flatnonzero(~self.is_duplicate))
-        return replace(self, predictions=others, is_duplicate=None)
+        others = self.predictions.take(np.flatnonzero(~is_left_out))
+        return replace(self, predictions=others, is_duplicate=None, is_near_duplicate=None)
 
     @property
     def with_mirror_images(self) -> "Evaluation":

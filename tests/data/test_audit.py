@@ -119,8 +119,8 @@ def test_pairs_are_of_different_groups_and_leaks_come_first(near_splits: Splits)
 
 def test_without_near_duplicates_there_are_no_pairs() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (9, 48, 48), dtype=np.uint8)
-    parts = [Faces(noise[start::3], np.arange(3) % 2) for start in range(3)]
-    audit = audit_splits(Splits(("happy", "sad"), *parts, "source", "protocol"))
+    train, validation, test = (Faces(noise[n::3], np.arange(3) % 2) for n in range(3))
+    audit = audit_splits(Splits(("happy", "sad"), train, validation, test, "source", "protocol"))
     assert audit.near_pairs == ()
     assert "Near-duplicates inside a split: none." in audit.summarize_findings()
 

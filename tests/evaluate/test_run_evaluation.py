@@ -145,6 +145,27 @@ def test_faces_that_the_model_trained_on_are_counted_and_left_out_once_more(
     assert metrics["eval/trained_on"] == 1
 
 
+def test_near_duplicates_of_training_faces_are_left_out_once_more(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = drawn_faces()
+    faces[-1] = Face(faces[-1].label, faces[-1].usage, faces[0].image[:, ::-1])
+    data = write_csv(faces, tmp_path)
+    marks = {tags.FACES_HASH: load_splits(data).content_hash(), tags.RETRAINED_STUDY: "gone"}
+    model = add_model(store, marks | {tags.SOURCE: "fer2013.csv"})
+    evaluate(store, model, "--data", str(data))
+    output = capsys.readouterr().out
+    assert "The model trained on none of these 14 faces" in output
+    assert "Without 1 near-duplicate of training faces: accuracy" in output
+    evaluate(store, model, "--data", str(data), "--json")
+    result = json.loads(capsys.readouterr().out)
+    assert (result["trained_on"], result["near_duplicates"]) == (0, 1)
+    assert result["without_near_duplicates"]["faces"] == 13
+    metrics = list_evaluations(store)[0]
+    assert metrics["eval/near_duplicates"] == 1
+    assert "eval/accuracy_without_near_duplicates" in metrics
+
+
 def test_faces_outside_the_sample_that_the_model_trained_on_are_not_counted(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

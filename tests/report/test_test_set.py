@@ -61,7 +61,7 @@ def test_the_registered_model_is_described_with_all_seeds_tests_and_mistakes(
 
 
 @pytest.mark.parametrize(("params", "count"), [({}, 2), ({"train_faces": "100"}, 1)])
-def test_only_duplicates_of_faces_that_the_model_trained_on_are_left_out(
+def test_duplicates_of_faces_that_the_model_trained_on_are_left_out(
     params: dict[str, str], count: int, tested: TestedRetraining, splits: Splits
 ) -> None:
     sample = draw_stratified_sample(splits.train, 100, 0).images
@@ -69,10 +69,12 @@ def test_only_duplicates_of_faces_that_the_model_trained_on_are_left_out(
     images = splits.test.images.copy()
     images[0] = sample[0]
     images[1] = splits.train.images[~is_in_sample][0]
+    images[2] = sample[0][:, ::-1]
     leaking = replace(splits, test=replace(splits.test, images=images))
     object.__setattr__(tested.registered, "params", params)
     section = build_test_section(tested, leaking)
     assert f"Without {pluralize(count, 'exact duplicate')} of training" in section.findings[0]
+    assert "near-duplicates of training faces, exact ones included: " in section.findings[1]
 
 
 def test_without_the_faces_the_section_has_scores_only(tested: TestedRetraining) -> None:

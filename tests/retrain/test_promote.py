@@ -329,7 +329,23 @@ def test_the_score_without_duplicates_is_logged_also_if_there_are_none(
     version, printed = register(750, 90)
     assert "duplicate" not in printed
     run_id = store.create_client().get_run(str(version.run_id)).data.tags[tags.PARENT]
-    assert store.create_client().get_run(run_id).data.metrics["test/accuracy_without_twins"] == 0.6
+    metrics = store.create_client().get_run(run_id).data.metrics
+    assert metrics["test/accuracy_without_twins"] == 0.6
+    assert metrics["test/accuracy_without_near_duplicates"] == 0.6
+
+
+def test_near_duplicates_of_training_faces_are_left_out_apart_from_exact_ones(
+    store: Store, register: Register, splits: Splits
+) -> None:
+    splits.train.images[:3] = splits.test.images[:3]
+    splits.train.images[2, 0, 0] ^= 1
+    version, printed = register(760, 90)
+    output = " ".join(printed.split())
+    assert "without 2 duplicates of training faces 0.595" in output
+    assert "without 3 near-duplicates of them 0.592" in output  # 87 of 147
+    run_id = store.create_client().get_run(str(version.run_id)).data.tags[tags.PARENT]
+    metrics = store.create_client().get_run(run_id).data.metrics
+    assert metrics["test/accuracy_without_near_duplicates"] == pytest.approx(87 / 147)
 
 
 def test_a_champion_of_the_demo_faces_is_replaced_by_a_model_of_others(register: Register) -> None:

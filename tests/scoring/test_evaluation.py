@@ -51,6 +51,13 @@ def test_duplicates_are_counted_and_left_out(predictions: Predictions) -> None:
     is_duplicate = np.arange(60) < 20
     evaluation = Evaluation(CLASSES, predictions, is_duplicate)
     others = evaluation.without_duplicates
+    near = Evaluation(CLASSES, predictions, is_duplicate, np.arange(60) < 30)
+    assert near.near_duplicates == 30
+    distant = near.without_near_duplicates
+    assert distant
+    assert (len(distant.predictions.truth), distant.near_duplicates) == (30, None)
+    assert evaluation.near_duplicates is None
+    assert evaluation.without_near_duplicates is None
     assert others is not None
     assert evaluation.duplicates == 20
     is_right = predictions.predicted == predictions.truth
