@@ -21,13 +21,13 @@ from fer_tune.data.formats.folder_scan import has_data_suffix, scan_folder
 from fer_tune.data.near_duplicates import METHOD_VERSION, group_near_duplicates
 from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
 
-_DECODER_VERSION = 4  # raised when the same files would give other arrays
+_DECODER_VERSION = 5  # raised when the same files would give other arrays
 # Of all files of the cache: FER_TUNE_CACHE may have files of others.
 _PREFIX = "decoded-faces-"
 _GROUPS_PREFIX = "near-duplicates-"
 _MAX_DATA_SETS = 5  # FER2013 takes 80 MB
 _HOUR_SECONDS = 3600  # no file takes longer to write
-_PARTS = ("images", "labels", "names")  # fields of `Faces`
+_PARTS = ("images", "labels", "names", "votes")  # fields of `Faces`; votes may be missing
 _ABOUT = "about"  # the array of everything but faces
 
 
@@ -95,9 +95,11 @@ def _hash_stats(path: Path, options: ReadOptions) -> str:
     lines = [f"{_DECODER_VERSION} {decoding}", str(path.resolve())]
     files, notes = scan_folder(path) if path.is_dir() else ([path], [])
     lines += notes
-    for file in files:
+    votes = [options.votes] if options.votes else []
+    for file in [*files, *votes]:
         line = str(file)
-        if file == path or has_data_suffix(file):  # of other files, only the names are noted
+        # Of other files, only the names are noted.
+        if file in (path, *votes) or has_data_suffix(file):
             stat = file.stat()
             line += f" {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
         lines.append(line)
@@ -112,7 +114,7 @@ def _load_npz(path: Path) -> DecodedFaces | None:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays[_ABOUT]))
             splits = {
-                name: Faces(*(arrays[f"{name}_{part}"] for part in _PARTS))
+                name: Faces(*(arrays.get(f"{name}_{part}") for part in _PARTS))
                 for name in about["splits"]
             }
         classes, notes = tuple(about["classes"]), tuple(about["notes"])
@@ -125,7 +127,8 @@ def _pack_npz(decoded: DecodedFaces) -> bytes:
     about = {name: getattr(decoded, name) for name in ("classes", "notes", "has_splits")}
     arrays = {_ABOUT: np.array(json.dumps({**about, "splits": list(decoded.splits)}))}
     for name, faces in decoded.splits.items():
-        arrays |= {f"{name}_{part}": getattr(faces, part) for part in _PARTS}
+        parts = {f"{name}_{part}": getattr(faces, part) for part in _PARTS}
+        arrays |= {part: array for part, array in parts.items() if array is not None}
     packed = io.BytesIO()
     np.savez(packed, allow_pickle=False, **arrays)
     return packed.getvalue()

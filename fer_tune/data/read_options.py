@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 from unicodedata import normalize
 
@@ -13,6 +14,7 @@ LABELS_HELP = (
     "classes of the data's labels, if these are not FER2013's numbers: \"1=surprise,2=fear,...\""
 )
 
+VOTES_HELP = "table of people's votes, a row for each face, such as FER+'s fer2013new.csv"
 _MAX_LENGTH = 5_000  # MLflow stores parameters of at most 6,000
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -29,11 +31,13 @@ class ReadOptions:
     skip_bad: leave out unreadable rows and images, and note how many.
     labels: class names by the labels of the data, as `parse_labels` returns them; None if the
         labels are FER2013's numbers or names of classes.
+    votes: table of people's votes on the faces, a row for each row of the data set's table.
     split_rule: which faces a held-out split keeps together; a study has the rule it began with.
     """
 
     skip_bad: bool = False
     labels: str | None = None
+    votes: Path | None = None
     split_rule: SplitRule = "near"
 
     @property

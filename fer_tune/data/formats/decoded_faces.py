@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from reprlib import repr as quote
@@ -19,6 +19,7 @@ from fer_tune.data.formats.class_and_split_names import KNOWN_SPLITS, index_clas
 from fer_tune.data.formats.folder_scan import describe_skipped_files
 from fer_tune.data.formats.image_file import DeepFace, describe_depth, find_depth
 from fer_tune.data.formats.label_coding import FER2013_NOTE, decode_labels, explain_label
+from fer_tune.data.formats.vote_table import VoteTable, add_votes, read_vote_table
 from fer_tune.data.read_options import ReadOptions, is_numeric_label, normalize_label
 
 # What to do about several data sets in one place.
@@ -49,12 +50,16 @@ _MAX_CLASSES = 100
 
 
 class _CollectedFace(NamedTuple):
-    """A face as the data set has it; its label and the depth of its pixels are not yet decoded."""
+    """A face as the data set has it; its label and the depth of its pixels are not yet decoded.
+
+    row: in its table, from 0; -1 without a table.
+    """
 
     split: SplitName | None
     label: str
     pixels: NDArray[np.uint8] | DeepFace  # (48, 48)
     location: str
+    row: int
 
 
 class FaceCollector:
@@ -75,6 +80,8 @@ class FaceCollector:
         self.label_pairs: dict[object, str] = {}  # see `merge_labels`
         self.unknown_splits: Counter[str] = Counter()  # rows by split, of bad rows; "" for none
         self.class_names = options.class_names
+        self.row_counts: list[int] = []  # of each table of faces
+        self.vote_table = read_vote_table(options.votes) if options.votes else None
         self._skip_bad = options.skip_bad
         self._conversions: Counter[str] = Counter()  # by sentence, which has {} for the count
         self._faces: list[_CollectedFace] = []
@@ -87,14 +94,16 @@ class FaceCollector:
         pixels: NDArray[np.uint8] | DeepFace,  # (48, 48)
         conversions: Iterable[str] = (),
         location: str = "",
+        row: int = -1,
     ) -> None:
         """Add a face with the sentences on its conversions.
 
         label: as the data set has it, or the name of a class.
         location: path of the image, or table and row; it becomes the face's name.
+        row: position of its row in the table, from 0, by which votes find it.
         """
         label = normalize_label(label) if self._is_coded else label
-        self._faces.append(_CollectedFace(split, label, pixels, location))
+        self._faces.append(_CollectedFace(split, label, pixels, location, row))
         self._conversions.update(conversions)
 
     def add_bad_face(self, location: str, reason: str) -> None:
@@ -105,7 +114,8 @@ class FaceCollector:
         """Return all faces collected.
 
         Raises UserError for labels and splits of an unknown coding, and for no faces. The same goes
-        for bad faces that are not skipped, and if only some faces have a split.
+        for bad faces that are not skipped, for votes on other faces, and if only some faces have a
+        split.
         """
         self._check_splits()
         names = self._decode_labels()
@@ -124,6 +134,8 @@ class FaceCollector:
         depth = self._find_depth()
         labels = {label: index[name] for label, name in names.items()}
         splits = {split or "train": self._build_faces(split, labels, depth) for split in by_split}
+        if self.vote_table:
+            splits = self._add_votes(self.vote_table, splits, labels, classes)
         notes = (*self._collect_notes(), *merges)
         return DecodedFaces(classes, splits, notes, None not in by_split)
 
@@ -165,6 +177,30 @@ class FaceCollector:
         if deep:
             self.notes[describe_depth(len(deep), largest)] = None
         return find_depth(largest)
+
+    def _add_votes(
+        self,
+        table: VoteTable,
+        splits: Mapping[SplitName, Faces],
+        labels: Collection[str],
+        classes: Sequence[str],
+    ) -> dict[SplitName, Faces]:
+        if self.row_counts != [len(table.rows)]:
+            faces = pluralize(sum(self.row_counts), "row")
+            tables = pluralize(len(self.row_counts), "table")
+            raise UserError(
+                f"{table.source} has {pluralize(len(table.rows), 'row')} of votes, but "
+                f"{self.source} has {faces} in {tables}; name the votes on the rows of one table"
+            )
+        rows: dict[SplitName, list[int]] = {}
+        for face in self._faces:
+            if face.label in labels:
+                rows.setdefault(face.split or "train", []).append(face.row)
+                if face.split:
+                    table.check_split(face.row, face.split)
+        voted, note = add_votes(table, splits, rows, classes)
+        self.notes[note] = None
+        return voted
 
     def _build_faces(self, split: SplitName | None, labels: Mapping[str, int], depth: int) -> Faces:
         own = [face for face in self._faces if face.split == split and face.label in labels]

@@ -10,6 +10,7 @@ from fer_tune.common.safe_text import join_first
 from fer_tune.data.formats.class_and_split_names import find_split, match_split
 from fer_tune.data.formats.csv_file import has_faces, read_csv
 from fer_tune.data.formats.decoded_faces import CHOOSE, DecodedFaces, FaceCollector
+from fer_tune.data.formats.ferplus_folders import is_label_file, read_ferplus
 from fer_tune.data.formats.folder_scan import describe_skipped_files
 from fer_tune.data.formats.identify_file import WANTED
 from fer_tune.data.formats.image_file import SUFFIXES
@@ -22,6 +23,7 @@ from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
 _Reader = Callable[[OpenableFile, FaceCollector], None]
 
 # Formats whose files hold faces, labels and perhaps splits, by suffix.
+_FERPLUS = "ferplus"  # images with label.csv
 _READERS: dict[str, _Reader] = {".csv": read_csv, ".parquet": read_parquet}
 
 
@@ -72,9 +74,13 @@ def _group_by_kind(
             by_kind.setdefault(kind, []).append(file)
         else:
             collector.skipped_files.append(file.path)
-    # A list of file names beside the images is not a second data set.
+    # A list of file names beside the images is not a second data set, and may have their votes.
     if len(by_kind) > 1 and not any(map(has_faces, by_kind.get(".csv", []))):
-        collector.skipped_files += [file.path for file in by_kind.pop(".csv", [])]
+        lists = by_kind.pop(".csv", [])
+        label_files = list(filter(is_label_file, lists)) if "images" in by_kind else []
+        if label_files:
+            by_kind[_FERPLUS] = [*by_kind.pop("images"), *label_files]
+        collector.skipped_files += [file.path for file in lists if file not in label_files]
     return by_kind
 
 
@@ -94,8 +100,13 @@ def _read(by_kind: dict[str, list[OpenableFile]], path: Path, collector: FaceCol
         examples = ", ".join(sorted(str(files[0].path) for files in by_kind.values()))
         raise UserError(f"{path} can be read in several ways ({examples}); {CHOOSE}")
     match list(by_kind.items()):
+        case [("images", files)] if collector.vote_table:
+            problem = f"{path} holds images without a table, and --votes is by row"
+            raise UserError(f"{problem}; name fer2013.csv, or FER+'s folders with label.csv")
         case [("images", files)]:
             read_image_folders(files, collector)
+        case [(kind, files)] if kind == _FERPLUS:
+            read_ferplus(files, collector)
         case [(".zip", files)]:
             names = join_first([str(file.path) for file in files])
             raise UserError(f"{path} holds zips ({names}); unpack it first, and name the folder")

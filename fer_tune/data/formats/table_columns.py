@@ -47,10 +47,11 @@ class TableColumns:
         """
         self._describe(collector)
         file_split = match_file_split(path)
+        count = 0
         for number, row in rows:
-            location = f"{path}, row {number}"
+            location, count = f"{path}, row {number}", count + 1
             try:
-                self._read_row(self._fit_row(row), location, file_split, collector)
+                self._read_row(self._fit_row(row), location, file_split, collector, count - 1)
             except ValueError as error:
                 # Rows below are part of a value; arrays in brackets have several lines, too.
                 texts = [value for value in row if isinstance(value, str)]
@@ -58,6 +59,7 @@ class TableColumns:
                     problem = "a quotation mark is not closed; correct it"
                     raise UserError(f"{location}: {problem}") from None
                 collector.add_bad_face(location, str(error))
+        collector.row_counts.append(count)
 
     def _describe(self, collector: FaceCollector) -> None:
         used = {*self.labels, *self.pixels, self.split}
@@ -69,7 +71,12 @@ class TableColumns:
         collector.label_column, collector.advice = f"column {labels}", pixel_text.ADVICE
 
     def _read_row(
-        self, row: Sequence[Any], location: str, split: SplitName | None, collector: FaceCollector
+        self,
+        row: Sequence[Any],
+        location: str,
+        split: SplitName | None,
+        collector: FaceCollector,
+        position: int,
     ) -> None:
         if self.split is not None:
             name = "" if row[self.split] is None else str(row[self.split]).strip()
@@ -84,7 +91,7 @@ class TableColumns:
             raise ValueError(f"column {self.names[self.pixels[0]]}: {error}") from None
         labels = [(self.names[index], row[index]) for index in self.labels]
         label = merge_labels(labels, collector.label_pairs, location)
-        collector.add_face(split, label, pixels, conversions, location)
+        collector.add_face(split, label, pixels, conversions, location, position)
 
     def _fit_row(self, row: Sequence[Any]) -> Sequence[Any]:
         """Return the values of a row, one for each column.

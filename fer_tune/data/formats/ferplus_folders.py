@@ -1,0 +1,108 @@
+"""The layout of FER+: folders of images, each with a label.csv of people's votes."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import numpy as np
+
+from fer_tune.common.errors import UserError
+from fer_tune.data.faces import EMOTIONS
+from fer_tune.data.formats.class_and_split_names import match_split
+from fer_tune.data.formats.decoded_faces import FaceCollector
+from fer_tune.data.formats.image_file import SUFFIXES, BrokenImageError, decode_face
+from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
+from fer_tune.data.formats.vote_table import VoteTable
+
+# The columns of label.csv, which has no header (Barsoum et al. 2016).
+_HEADER = (
+    *("image", "box", "neutral", "happiness", "surprise", "sadness", "anger"),
+    *("disgust", "fear", "contempt", "unknown", "NF"),
+)
+
+
+def is_label_file(file: OpenableFile) -> bool:
+    """Return whether a file is a label.csv of FER+."""
+    if file.path.name.casefold() != "label.csv":
+        return False
+    rows = _read_label_file(file)
+    return bool(rows) and all(PurePath(row[0]).suffix.lower() in SUFFIXES for _, row in rows)
+
+
+def read_ferplus(files: Sequence[OpenableFile], collector: FaceCollector) -> None:
+    """Read every image with votes into the collector; its label is the class with the most votes.
+
+    If several classes have the most votes, the first in FER2013's order is the label. Images are
+    left out, and counted, if most people saw an unknown expression or no face.
+
+    files: the images, and each label.csv.
+
+    Raises UserError if the user names other votes, or if a label.csv is damaged.
+    """
+    if collector.vote_table:
+        problem = f"{collector.source} has votes of its own (label.csv)"
+        raise UserError(f"{problem}; leave out --votes")
+    rows = {
+        file.path.parent / row[0]: (place, row)
+        for file in files
+        if file.suffix == ".csv"
+        for place, row in _read_label_file(file)
+    }
+    table = VoteTable("label.csv", _HEADER, list(rows.values()))
+    collector.vote_table, collector.row_counts = table, [len(rows)]
+    positions = {path: position for position, path in enumerate(rows)}
+    labels = _choose_labels(table)
+    left_out = 0
+    for file in files:
+        position = positions.pop(file.path, None)
+        if position is None:
+            if file.suffix != ".csv":
+                collector.add_bad_face(str(file.path), "label.csv has no row for it")
+        elif labels[position]:
+            _add_image(file, labels[position], position, collector)
+        else:
+            left_out += 1
+    if left_out:
+        collector.notes[f"faces without an expression for most people: {left_out:,}"] = None
+    if positions:
+        note = f"rows of label.csv without an image: {len(positions):,} (first: {min(positions)})"
+        collector.notes[note] = None
+
+
+def _add_image(file: OpenableFile, label: str, row: int, collector: FaceCollector) -> None:
+    splits = [match_split(name) for name in reversed(file.path.parts[:-1])]
+    try:
+        pixels, conversions = decode_face(file.read_bytes())
+    except BrokenImageError as error:
+        collector.add_bad_face(str(file.path), str(error))
+    else:
+        split = next(filter(None, splits), None)
+        collector.add_face(split, label, pixels, conversions, str(file.path), row)
+
+
+def _choose_labels(table: VoteTable) -> list[str]:
+    """Return the class of each row; empty for a face to leave out."""
+    votes = np.stack([table.count_votes(name) for name in EMOTIONS], axis=1)
+    no_expression = table.count_votes("unknown", "nf")
+    total = votes.sum(1) + no_expression + table.count_votes("contempt")
+    is_face = (votes.sum(1) > 0) & (2 * no_expression <= total)
+    return [EMOTIONS[own.argmax()] if has else "" for own, has in zip(votes, is_face, strict=True)]
+
+
+def _read_label_file(file: OpenableFile) -> list[tuple[str, list[str]]]:
+    """Return the rows with images, each with its place.
+
+    Raises UserError if the file cannot be read, or if a row has too few or too many values.
+    """
+    try:
+        with file.open() as content:
+            text = content.read().decode("utf-8-sig")
+        table = list(csv.reader(text.splitlines()))
+    except (*READ_ERRORS, csv.Error) as error:
+        raise UserError(f"{file.path} cannot be read: {error}") from None
+    rows = [(f"{file.path}, row {number}", row) for number, row in enumerate(table, 1) if any(row)]
+    for place, row in rows:
+        if len(row) != len(_HEADER):
+            problem = f"{len(row)} values instead of {len(_HEADER)}"
+            raise UserError(f"{place}: {problem}; correct it")
+    return rows
