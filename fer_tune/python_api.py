@@ -137,6 +137,7 @@ def load_faces(
     *,
     skip_bad: bool = False,
     labels: str | None = None,
+    votes: str | Path | None = None,
     split_rule: SplitRule = "near",
 ) -> Splits:
     """Return the faces of a data set, divided as every command divides them.
@@ -145,6 +146,7 @@ def load_faces(
     int64, which are indices into `classes`.
 
     path: a file or folder in any format of `--data`.
+    votes: a table of people's votes, as for `--votes`.
     split_rule: "exact" divides the faces as studies did before near-duplicates stayed together.
     Raises UserError if the faces cannot be read.
 
@@ -154,7 +156,8 @@ def load_faces(
     """
     from fer_tune.data.load import load_splits
 
-    options = ReadOptions(skip_bad, labels and parse_labels(labels), split_rule)
+    table = None if votes is None else Path(votes)
+    options = ReadOptions(skip_bad, labels and parse_labels(labels), table, split_rule)
     return load_splits(None if path is None else Path(path), options)
 
 

@@ -86,6 +86,7 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
         data=splits.origin,
         **asdict(study.run.read_options),
         faces_hash=splits.content_hash(),
+        votes_hash=splits.votes_hash(),
         train_faces=study.run.train_faces,
         suspects=suspects and suspects.path,
         suspects_hash=suspects and suspects.content_hash,

@@ -11,7 +11,7 @@ from fer_tune.common.errors import explain_os_errors
 from fer_tune.common.safe_text import make_folder_name
 from fer_tune.data.audit import Audit, audit_splits
 from fer_tune.data.faces import SPLIT_NAMES, Splits
-from fer_tune.data.read_options import LABELS_HELP, ReadOptions, parse_labels
+from fer_tune.data.read_options import LABELS_HELP, VOTES_HELP, ReadOptions, parse_labels
 from fer_tune.data.resampling import DATA_PLANS, DataPlan, apply_data_plan
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     console = create_console()
     with show_step(console, "reading the faces"):
-        splits = load_splits(args.path, ReadOptions(args.skip_bad, args.labels))
+        splits = load_splits(args.path, ReadOptions(args.skip_bad, args.labels, args.votes))
         audit = audit_splits(splits)
     if not args.json:
         console.print(_build_table(splits.source, audit))
@@ -60,6 +60,7 @@ def build_parser() -> cli.CommandParser:
     parser.add_argument("path", nargs="?", type=cli.parse_path, help=f"{formats} {default}")
     parser.add_argument("--skip-bad", action="store_true", help="leave out what cannot be read")
     parser.add_argument("--labels", type=parse_labels, metavar="PAIRS", help=LABELS_HELP)
+    parser.add_argument("--votes", type=cli.parse_path, metavar="FILE", help=VOTES_HELP)
     output_help = "folder for the plots (default: mlruns/data/NAME)"
     parser.add_argument("--out", type=cli.parse_path, metavar="FOLDER", help=output_help)
     parser.add_argument("--plan", choices=DATA_PLANS, help="also plot faces of this data plan")

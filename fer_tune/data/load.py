@@ -35,8 +35,11 @@ def load_decoded(path: Path | None, options: ReadOptions) -> tuple[DecodedFaces,
     path: see `load_splits`; the errors are the same.
     """
     path = path or _find_default_path()
-    if path is None and options.labels:
-        raise UserError("--labels needs a data set; name its file or folder too")
+    for name in ("labels", "votes"):
+        if path is None and getattr(options, name):
+            raise UserError(f"--{name} needs a data set; name its file or folder too")
+    if options.votes and not options.votes.is_file():
+        raise UserError(f"{options.votes}, people's votes, is no file; name the file with --votes")
     if path is None:
         demo = draw_demo_splits()
         own = {name: demo[name] for name in SPLIT_NAMES}
@@ -66,16 +69,22 @@ def split_decoded(decoded: DecodedFaces, origin: Path | None, rule: SplitRule = 
     return replace(splits, source=escape_unprintable(origin.name), origin=origin)
 
 
-def reload_splits(path: Path | None, options: ReadOptions, study: str, faces_hash: str) -> Splits:
+def reload_splits(
+    path: Path | None, options: ReadOptions, study: str, faces_hash: str, votes_hash: str | None
+) -> Splits:
     """Return the splits of a study's faces.
 
     path: where they are (`Splits.origin`).
-    Raises UserError if other faces are there now.
+    Raises UserError if other faces or other votes are there now.
     """
     splits = load_splits(path, options) if path else draw_demo_splits()
     if splits.content_hash() != faces_hash:
         problem = f"{splits.origin or splits.source}: these are not the faces of study {study}"
         raise UserError(f"{problem}; name their file or folder with --data")
+    if splits.votes_hash() != votes_hash:
+        problem = f"{options.votes or splits.origin}: these are not the votes of study {study}"
+        advice = "name their file with --votes" if votes_hash else "it began without votes"
+        raise UserError(f"{problem}; {advice}")
     return splits
 
 

@@ -40,6 +40,10 @@ class ReadOptions:
     votes: Path | None = None
     split_rule: SplitRule = "near"
 
+    def __post_init__(self) -> None:
+        if self.votes:  # the records of a study need the absolute path
+            object.__setattr__(self, "votes", self.votes.absolute())
+
     @property
     def class_names(self) -> dict[str, str]:
         """Class names by label, as `normalize_label` writes it and in lower case."""

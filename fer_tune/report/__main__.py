@@ -26,6 +26,7 @@ def build_parser() -> cli.CommandParser:
     storage = str(STUDIES_FOLDER)
     add("--storage", type=text, default=storage, metavar="DIR", help="as for the search")
     add("--data", type=path, metavar="PATH", help="the study's faces, if they have moved")
+    add("--votes", type=path, metavar="FILE", help="people's votes on them, if they have moved")
     page = "the page (default: report.html next to the event log)"
     add("--output", type=path, metavar="FILE", help=page)
     return parser
@@ -44,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with storage.suggest_resume(args.study), show_step(console, "writing the report"):
         store = open_store(args.tracking_uri, create=False, needs_write=False)
         storage.fetch_study(args.study)
-        page = write_and_log_report(store, args.study, storage, data=args.data, output=args.output)
+        moved = args.data, args.votes
+        page = write_and_log_report(store, args.study, storage, moved=moved, output=args.output)
     console.print(f"Report: {page}", soft_wrap=True)
 
 

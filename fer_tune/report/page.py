@@ -70,13 +70,13 @@ def write_and_log_report(
     storage: StudyStorage,
     *,
     splits: Splits | None = None,
-    data: Path | None = None,
+    moved: tuple[Path | None, Path | None] = (None, None),
     output: Path | None = None,
 ) -> str:
     """Write the report of the study called `name` and log it to MLflow; return where to open it.
 
     splits: the study's faces, if they are loaded already.
-    data: where the faces are, if they have moved.
+    moved: where the faces and people's votes are, if they have moved.
     output: the file; None for `report.html` beside the study's event log.
     If MLflow cannot store the page, prints a warning.
     Raises UserError if there is no such study, or if the page cannot be written.
@@ -84,7 +84,7 @@ def write_and_log_report(
     study = load_study(store, name, storage)
     missing_reason = ""
     if splits is None:
-        splits, missing_reason = _reload_faces(study, data)
+        splits, missing_reason = _reload_faces(study, *moved)
     tested = find_tested_retraining(store, name, study.classes)
     page = render_report(study, storage, splits, missing_reason, tested)
     file = output or storage.local_dir / name / REPORT_FILE
@@ -99,15 +99,17 @@ def write_and_log_report(
     return url or str(file)
 
 
-def _reload_faces(study: ReportedStudy, data: Path | None) -> tuple[Splits | None, str]:
+def _reload_faces(
+    study: ReportedStudy, data: Path | None, votes: Path | None
+) -> tuple[Splits | None, str]:
     """Return the study's faces, or None and the reason.
 
-    Raises UserError if the user named `data`, and these are not the study's faces.
+    Raises UserError if the user named `data` or `votes`, and these are not the study's.
     """
     try:
-        return study.run.load_splits(data), ""
+        return study.run.load_splits(data, votes), ""
     except UserError as error:
-        if data:
+        if data or votes:
             raise
         return None, f"The page has no faces and no audit: {error}."
 

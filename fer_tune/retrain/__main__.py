@@ -28,6 +28,7 @@ def build_parser() -> cli.CommandParser:
     add("--epochs", type=count, metavar="N", help="epochs to train (default: those of the study)")
     add_training_options(parser)
     add("--data", type=path, metavar="PATH", help="the study's faces, if they have moved")
+    add("--votes", type=path, metavar="FILE", help="people's votes on them, if they have moved")
     suspects = "the study's list of suspects, if it has moved"
     add("--suspects", type=path, metavar="FILE", help=suspects)
     add("--tracking-uri", type=text, metavar="URI", help="as for the search")

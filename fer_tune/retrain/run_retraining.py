@@ -17,6 +17,7 @@ from fer_tune.retrain.promote import RetrainResult, compare_and_register
 from fer_tune.retrain.train_seeds import RetrainSpec, load_or_train_baseline, load_or_train_seed
 from fer_tune.retrain.training_options import check_training_options
 from fer_tune.scoring.metrics import list_metric_names
+from fer_tune.scoring.vote_metrics import list_vote_metric_names
 from fer_tune.study.records.study_storage import open_storage
 from fer_tune.terminal import formatting
 from fer_tune.tracking.choose_trial import choose_trial
@@ -43,10 +44,11 @@ def retrain_trial(console: Console, args: Namespace, command: str) -> None:
         study = find_study(store, args.study)
         trial = choose_trial(store, study, args.trial)
     with show_step(console, "reading the faces"):
-        splits = study.load_splits(args.data)
+        splits = study.load_splits(args.data, args.votes)
         if args.suspects or trial.config.labels == "without_suspects":
             splits = study.read_suspects(args.suspects).rank_faces(splits)
-    if study.metric not in list_metric_names(splits.classes):
+    known = list_metric_names(splits.classes) + list_vote_metric_names()
+    if study.metric not in known:
         raise UserError(f"study {study.name}: no metric is called {study.metric}; was it changed?")
     info = RetrainInfo(study, trial, args.epochs or study.epochs, splits, command)
     try:

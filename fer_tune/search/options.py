@@ -8,7 +8,7 @@ from typing import get_args
 
 from fer_tune import defaults
 from fer_tune.common import cli
-from fer_tune.data.read_options import LABELS_HELP, parse_labels
+from fer_tune.data.read_options import LABELS_HELP, VOTES_HELP, parse_labels
 from fer_tune.study.tune.cluster_connection import parse_cluster_address
 
 _SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -48,6 +48,7 @@ def _add_study_options(group: argparse._ArgumentGroup) -> None:
     skip = "leave out faces that cannot be read"
     add("--skip-bad", action="store_true", default=None, help=skip)
     add("--labels", type=parse_labels, metavar="PAIRS", help=LABELS_HELP)
+    add("--votes", type=cli.parse_path, metavar="FILE", help=VOTES_HELP)
     space = f"YAML file, or paper, regularize or smoke (default: {defaults.SPACE})"
     add("--space", type=text, metavar="SPACE", help=space)
     trials = f"trials in all (default: {defaults.TRIALS})"

@@ -3,7 +3,7 @@
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits, reload_splits
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.data.suspect_list import rank_new_suspects, read_recorded_suspects
+from fer_tune.search.label_check import check_labels
 from fer_tune.search.metric_check import check_metric
 from fer_tune.search.study_store import find_store_uri, format_store_address
 from fer_tune.search.warm_start import warm_start
@@ -107,16 +108,18 @@ def make_plan(
 
 def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, StudySettings]:
     """Return the faces and the settings of a new study."""
-    read_options = ReadOptions(bool(options.skip_bad), options.labels)
+    read_options = ReadOptions(bool(options.skip_bad), options.labels, options.votes)
     splits = load_splits(options.data, read_options)
     path = find_space_file(options.space or defaults.SPACE)
+    space = load_space(path)
+    check_labels(space.list_values("labels"), splits)
     name = options.study or f"{slugify(path.stem)}-{time.strftime('%m%d-%H%M%S')}"
     if splits.source == DEMO_SOURCE and not name.startswith("demo"):
         name = f"demo-{name}"
     storage.fetch_study(name)
     storage.check_name_available(name)
     space = load_space(path)
-    needed = space.leaves_out_suspects()
+    needed = "without_suspects" in space.list_values("labels")
     splits, suspects = rank_new_suspects(splits, options.suspects, is_needed=needed)
     names = ("trials", "epochs", "scheduler", "grace", "reduction", "seed")
     numbers = {each: getattr(options, each) or getattr(defaults, each.upper()) for each in names}
@@ -127,10 +130,11 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
         data=splits.origin,
         **asdict(read_options),
         faces_hash=splits.content_hash(),
+        votes_hash=splits.votes_hash(),
         train_faces=options.train_faces,
         suspects=suspects and suspects.path,
         suspects_hash=suspects and suspects.content_hash,
-        metric=check_metric(options.metric or defaults.METRIC, splits.classes),
+        metric=check_metric(options.metric or defaults.METRIC, splits),
         tracking_uri=None,
         **numbers,
     )
@@ -151,14 +155,15 @@ def _load_settings(
         advice = "an ablation has as many as its changes need; leave out the option"
         raise UserError(f"--trials {options.trials}: {advice}")
     check_fixed_options(options, settings, storage)
-    path, faces_hash = options.data or settings.data, settings.faces_hash
-    splits = reload_splits(path, settings.read_options, name, faces_hash)
-    update: dict[str, object] = {"data": splits.origin}
+    read_options = replace(settings.read_options, votes=options.votes or settings.votes)
+    hashes = settings.faces_hash, settings.votes_hash
+    splits = reload_splits(options.data or settings.data, read_options, name, *hashes)
+    update: dict[str, object] = {"data": splits.origin, "votes": read_options.votes}
     if options.suspects or settings.suspects:
         recorded = settings.suspects, settings.suspects_hash
         suspects = read_recorded_suspects(*recorded, options.suspects)
         splits, update["suspects"] = suspects.rank_faces(splits), suspects.path
-    check_metric(settings.metric, splits.classes)
+    check_metric(settings.metric, splits)
     trials = options.trials or settings.trials
     if trials < settings.trials:
         raise UserError(f"--trials {trials}: the study has {settings.trials} already; give more")

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fer_tune.common.safe_text import pluralize
+from fer_tune.scoring.vote_metrics import list_vote_metric_names
 from fer_tune.study.records.settings import PriorTrial, StudySettings
 from fer_tune.tracking.mlflow_metric_names import to_best_name
 from fer_tune.tracking.queries import StudyRun, TrialRun, find_study, list_trials
@@ -61,6 +62,9 @@ def _to_prior_trial(trial: TrialRun, study: StudyRun, settings: StudySettings) -
     own_list = study.settings.get("suspects_hash")
     if trial.config.labels == "without_suspects" and own_list != settings.suspects_hash:
         return "with another list of suspects"
+    uses_votes = trial.config.labels == "votes" or settings.metric in list_vote_metric_names()
+    if uses_votes and study.settings.get("votes_hash") != settings.votes_hash:
+        return "with other votes"
     if outside := settings.space.find_settings_outside(trial.config):
         return f"outside the space in {outside[0]}"
     return PriorTrial(

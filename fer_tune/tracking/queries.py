@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,17 +77,26 @@ class StudyRun:
         """How the study's faces are read."""
         settings = self.settings
         rule: SplitRule = "near" if settings.get("split_rule") == "near" else "exact"
-        return ReadOptions(settings.get("skip_bad") == "True", settings.get("labels"), rule)
+        votes = settings.get("votes")
+        return ReadOptions(
+            settings.get("skip_bad") == "True",
+            settings.get("labels"),
+            Path(votes) if votes else None,
+            rule,
+        )
 
-    def load_splits(self, path: Path | None = None) -> "Splits":
+    def load_splits(self, path: Path | None = None, votes: Path | None = None) -> "Splits":
         """Return the study's faces.
 
-        path: where they are, if they have moved.
-        Raises UserError if they cannot be read, or if other faces are there now.
+        path, votes: where the faces and people's votes are, if they have moved.
+        Raises UserError if they cannot be read, or if others are there now.
         """
         from fer_tune.data.load import reload_splits
 
-        return reload_splits(path or self.data, self.read_options, self.name, self.faces_hash)
+        options = self.read_options
+        options = replace(options, votes=votes or options.votes)
+        hashes = self.faces_hash, self.settings.get("votes_hash")
+        return reload_splits(path or self.data, options, self.name, *hashes)
 
     def read_suspects(self, path: Path | None = None) -> "SuspectList":
         """Return the study's list of suspects.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.metrics import EpochResult, list_metric_names
 from fer_tune.scoring.predictions import Predictions
+from fer_tune.scoring.vote_metrics import list_vote_metric_names
 from fer_tune.tracking import tags
 from fer_tune.tracking.confusion_matrix import log_confusion_matrix, parse_confusion_csv
 from fer_tune.tracking.mlflow_metric_names import to_best_metrics, to_best_name, to_epoch_metrics
@@ -90,7 +91,8 @@ def find_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcom
     from mlflow.exceptions import MlflowException
 
     metrics, run_id = run.data.metrics, run.info.run_id
-    names = [name for name in list_metric_names(info.classes) if to_best_name(name) in metrics]
+    known = list_metric_names(info.classes) + list_vote_metric_names(info.classes)
+    names = [name for name in known if to_best_name(name) in metrics]
     try:
         with explain_run_errors(run):
             confusion = parse_confusion_csv(read_text(store, run_id, "confusion.csv"))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fer_tune import defaults
 from fer_tune.common import cli
-from fer_tune.data.read_options import LABELS_HELP, parse_labels
+from fer_tune.data.read_options import LABELS_HELP, VOTES_HELP, parse_labels
 from fer_tune.retrain.training_options import add_training_options
 
 _EXAMPLES = """\
@@ -48,6 +48,7 @@ def _add_faces_options(group: argparse._ArgumentGroup) -> None:
     add("--data", type=cli.parse_path, metavar="PATH", help="as for the search")
     add("--skip-bad", action="store_true", help="leave out faces that cannot be read")
     add("--labels", type=parse_labels, metavar="PAIRS", help=LABELS_HELP)
+    add("--votes", type=cli.parse_path, metavar="FILE", help=VOTES_HELP)
     sample = "train on a sample of N training faces, stratified by class"
     add("--train-faces", type=count, metavar="N", help=sample)
     add("--suspects", type=cli.parse_path, metavar="FILE", help="as for the search")

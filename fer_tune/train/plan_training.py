@@ -67,7 +67,7 @@ class TrainingPlan:
 
 def choose_read_options(args: Namespace, storage: StudyStorage) -> ReadOptions:
     """Return how the options of `train` read the faces; a resumed study divides them as before."""
-    options = ReadOptions(args.skip_bad, args.labels)
+    options = ReadOptions(args.skip_bad, args.labels, args.votes)
     if not args.resume:
         return options
     storage.fetch_study(args.resume)
@@ -129,6 +129,7 @@ def _make_settings(
         data=splits.origin,
         **asdict(read_options),
         faces_hash=splits.content_hash(),
+        votes_hash=splits.votes_hash(),
         train_faces=args.train_faces,
         suspects=suspects and suspects.path,
         suspects_hash=suspects and suspects.content_hash,
@@ -137,7 +138,7 @@ def _make_settings(
         scheduler="none",
         grace=defaults.GRACE,
         reduction=defaults.REDUCTION,
-        metric=check_metric(args.metric, splits.classes),
+        metric=check_metric(args.metric, splits),
         seed=seed,
         tracking_uri=format_store_address(args.tracking_uri, storage, name),
         training_seed=seed if repeated_trial is None else None,
@@ -151,7 +152,8 @@ def _check_resumed(storage: StudyStorage, settings: StudySettings, number: int) 
         advice = f"continue it with python -m fer_tune.search --resume {own.name}"
         raise UserError(f"study {own.name} is a search; {advice}")
     recorded, given = (
-        each.model_dump(exclude={"data", "suspects", "tracking_uri"}) for each in (own, settings)
+        each.model_dump(exclude={"data", "votes", "suspects", "tracking_uri"})
+        for each in (own, settings)
     )
     different = [
         name.removeprefix("training_")  # --seed gives both seeds

@@ -11,6 +11,7 @@ from fer_tune.data.load import load_splits
 from fer_tune.retrain.run_retraining import train_and_register, write_report_and_advice
 from fer_tune.retrain.train_seeds import RetrainSpec
 from fer_tune.retrain.training_options import check_training_options
+from fer_tune.search.label_check import check_labels
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.records.study_storage import open_storage
 from fer_tune.tracking.queries import find_study, find_trial
@@ -34,6 +35,7 @@ def run_training(console: Console, args: Namespace, command: str) -> None:
     with show_step(console, "reading the faces"):
         read_options = choose_read_options(args, storage)
         splits = load_splits(args.data, read_options)
+    check_labels([config.labels], splits)
     plan = make_plan(args, storage, splits, read_options, config)
     with show_step(console, "connecting to MLflow"):
         store = open_store(args.tracking_uri)

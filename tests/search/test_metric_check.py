@@ -1,8 +1,21 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.faces import EMOTIONS
+from fer_tune.data.faces import EMOTIONS, Faces, Splits
 from fer_tune.search.metric_check import check_metric
+
+
+def splits_of(*classes: str) -> Splits:
+    none = Faces(np.empty((0, 48, 48), np.uint8), np.empty(0, np.int64))
+    return Splits(classes, none, none, none, "faces", "")
+
+
+def with_votes(splits: Splits) -> Splits:
+    votes = np.empty((0, len(splits.classes)), np.float32)
+    return replace(splits, validation=replace(splits.validation, votes=votes))
 
 
 @pytest.mark.parametrize(
@@ -23,7 +36,7 @@ from fer_tune.search.metric_check import check_metric
 )
 def test_a_misspelt_metric_is_answered_with_the_closest_one(name: str, closest: str) -> None:
     with pytest.raises(UserError) as error:
-        check_metric(name, EMOTIONS)
+        check_metric(name, splits_of(*EMOTIONS))
     start = f"--metric {name}: there is no such metric; closest: {closest}; there are: "
     assert str(error.value).startswith(start)
 
@@ -33,11 +46,19 @@ def test_all_metrics_are_named_briefly(name: str) -> None:
     with pytest.raises(
         UserError, match=r"there are: .*val/macro_f1, .*val_f1/CLASS, gap$"
     ) as error:
-        check_metric(name, EMOTIONS)
+        check_metric(name, splits_of(*EMOTIONS))
     assert len(str(error.value)) < 250
 
 
 def test_classes_in_any_script_have_metrics() -> None:
-    assert check_metric("val_f1/खुश", ["उदास", "खुश"]) == "val_f1/खुश"
+    assert check_metric("val_f1/खुश", splits_of("उदास", "खुश")) == "val_f1/खुश"
     with pytest.raises(UserError, match="closest: val_f1/खुश"):
-        check_metric("val_f1/खुशी", ["उदास", "खुश"])
+        check_metric("val_f1/खुशी", splits_of("उदास", "खुश"))
+
+
+def test_metrics_of_votes_need_votes() -> None:
+    splits = splits_of(*EMOTIONS)
+    for name in ("val/votes_macro_f1", "disputed_gap"):
+        assert check_metric(name, with_votes(splits)) == name
+        with pytest.raises(UserError, match=f"--metric {name}: .* these faces lack; .*--votes"):
+            check_metric(name, splits)

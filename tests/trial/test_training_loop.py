@@ -306,3 +306,45 @@ def test_how_evaluation_is_batched_does_not_change_the_scores(
     in_parts = predict_classes(model, held)
     assert at_once.predicted.tolist() == in_parts.predicted.tolist()
     assert at_once.loss == pytest.approx(in_parts.loss, rel=1e-3)
+
+
+@pytest.fixture
+def voted(faces: TrialData) -> TrialData:
+    """The faces with votes: all for the next class."""
+
+    def vote(own: Faces) -> Faces:
+        return replace(own, votes=np.eye(4, dtype=np.float32)[(own.labels + 1) % 4])
+
+    training = replace(faces.training, faces=vote(faces.training.faces))
+    return TrialData(training, vote(faces.train_sample), vote(faces.validation), faces.classes)
+
+
+def test_a_trial_learns_the_shares_of_the_votes_if_it_asks_for_them(
+    config: TrialConfig, voted: TrialData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tensor] = []
+
+    def spy(labels: Tensor, *_: object) -> Tensor:
+        seen.append(labels)
+        return labels
+
+    monkeypatch.setattr(training_loop, "distill_labels", spy)
+    task = TrialSpec(config.model_copy(update={"labels": "votes"}), epochs=1, seed=0)
+    by_votes = train(task, voted)
+    assert sum(map(len, seen)) == len(voted.training.faces)
+    shares = torch.cat(seen).sum(0)
+    counts = voted.training.faces.count_by_class(4).astype(np.float32)
+    assert shares.tolist() == np.roll(counts, 1).tolist()
+    assert train(TrialSpec(config, epochs=1, seed=0), voted) != by_votes
+
+
+def test_votes_add_scores_and_change_no_other(
+    config: TrialConfig, faces: TrialData, voted: TrialData
+) -> None:
+    task = TrialSpec(config, epochs=1, seed=0)
+    (plain,), (scored,) = train(task, faces), train(task, voted)
+    assert scored.confusion == plain.confusion
+    assert plain.metrics.items() <= scored.metrics.items()
+    assert scored.metrics["val/disputed_accuracy"] == plain.metrics["val/accuracy"]
+    assert scored.metrics["val/agreed_accuracy"] == 0
+    assert scored.metrics["disputed_gap"] == plain.metrics["gap"]

@@ -185,6 +185,7 @@ class FaceCollector:
         labels: Collection[str],
         classes: Sequence[str],
     ) -> dict[SplitName, Faces]:
+        shares = table.share_votes(classes)
         if self.row_counts != [len(table.rows)]:
             faces = pluralize(sum(self.row_counts), "row")
             tables = pluralize(len(self.row_counts), "table")
@@ -198,7 +199,7 @@ class FaceCollector:
                 rows.setdefault(face.split or "train", []).append(face.row)
                 if face.split:
                     table.check_split(face.row, face.split)
-        voted, note = add_votes(table, splits, rows, classes)
+        voted, note = add_votes(table, shares, splits, rows, classes)
         self.notes[note] = None
         return voted
 

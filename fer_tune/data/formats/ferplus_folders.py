@@ -7,7 +7,7 @@ from pathlib import PurePath
 import numpy as np
 
 from fer_tune.common.errors import UserError
-from fer_tune.data.faces import EMOTIONS
+from fer_tune.data.faces import EMOTIONS, SplitName
 from fer_tune.data.formats.class_and_split_names import match_split
 from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.image_file import SUFFIXES, BrokenImageError, decode_face
@@ -70,13 +70,13 @@ def read_ferplus(files: Sequence[OpenableFile], collector: FaceCollector) -> Non
 
 
 def _add_image(file: OpenableFile, label: str, row: int, collector: FaceCollector) -> None:
-    splits = [match_split(name) for name in reversed(file.path.parts[:-1])]
     try:
         pixels, conversions = decode_face(file.read_bytes())
     except BrokenImageError as error:
         collector.add_bad_face(str(file.path), str(error))
     else:
-        split = next(filter(None, splits), None)
+        names = reversed(file.path.parts[:-1])
+        split: SplitName | None = next(filter(None, map(match_split, names)), None)
         collector.add_face(split, label, pixels, conversions, str(file.path), row)
 
 

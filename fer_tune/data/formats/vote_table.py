@@ -125,17 +125,18 @@ def read_vote_table(path: Path) -> VoteTable:
 
 def add_votes(
     table: VoteTable,
+    shares: NDArray[np.float32],
     faces: Mapping[SplitName, Faces],
     rows: Mapping[SplitName, Sequence[int]],
     classes: Sequence[str],
 ) -> tuple[dict[SplitName, Faces], str]:
     """Return the faces with their votes, and a note on these.
 
+    shares: (R, C), see `VoteTable.share_votes`.
     rows: the row of each face in the table, from 0.
 
-    Raises UserError if the table is not on these faces.
+    Raises UserError if most labels contradict the votes.
     """
-    shares = table.share_votes(classes)
     voted = {split: replace(own, votes=shares[list(rows[split])]) for split, own in faces.items()}
     pairs = [(find_plurality(own), own.labels) for own in voted.values()]
     plurality, labels = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))

@@ -53,8 +53,9 @@ class StudySettings(BaseModel):
     """Settings of a study, stored beside its event log and read again when it is resumed.
 
     data: path of the faces (`Splits.origin`); None for the demo faces.
-    skip_bad, labels, split_rule: how the faces are read; see `ReadOptions`.
+    skip_bad, labels, votes, split_rule: how the faces are read; see `ReadOptions`.
     faces_hash: of the splits (`Splits.content_hash`), so that a resumed study has the same faces.
+    votes_hash: of people's votes (`Splits.votes_hash`); None without votes.
     train_faces: size of a stratified sample of the training split; None for the whole split.
     suspects, suspects_hash: path and SHA-256 of the list of suspects; None if no trial needs it.
     trials: number of trials.
@@ -79,8 +80,10 @@ class StudySettings(BaseModel):
     data: Path | None
     skip_bad: bool
     labels: str | None = None
+    votes: Path | None = None
     split_rule: SplitRule = "exact"  # that of the versions that did not record it
     faces_hash: str
+    votes_hash: str | None = None
     train_faces: int | None
     suspects: Path | None = None
     suspects_hash: str | None = None
@@ -99,7 +102,7 @@ class StudySettings(BaseModel):
     @property
     def read_options(self) -> ReadOptions:
         """How the faces are read."""
-        return ReadOptions(self.skip_bad, self.labels, self.split_rule)
+        return ReadOptions(self.skip_bad, self.labels, self.votes, self.split_rule)
 
     def list_untried_first_points(self) -> list[Point]:
         """Return the points of the first trials: the baseline, then new ones of the space.

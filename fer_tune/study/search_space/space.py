@@ -127,15 +127,13 @@ class SearchSpace(StrictModel):
 
     def data_plans(self) -> list[DataPlan]:
         """Return the data plans that trials may have; always `original`, for the baseline."""
-        parameter = self.parameters.get("data_plan")
-        plans = parameter.representative_values() if parameter else (self.fixed.get("data_plan"),)
+        plans = self.list_values("data_plan")
         return [plan for plan in DATA_PLANS if plan in plans or plan == BASELINE.data_plan]
 
-    def leaves_out_suspects(self) -> bool:
-        """Return whether some trials leave out suspects."""
-        parameter = self.parameters.get("labels")
-        values = parameter.representative_values() if parameter else (self.fixed.get("labels"),)
-        return "without_suspects" in values
+    def list_values(self, name: str) -> tuple[Value | None, ...]:
+        """Return the values of a choice that trials may have, except the baseline's own."""
+        parameter = self.parameters.get(name)
+        return parameter.representative_values() if parameter else (self.fixed.get(name),)
 
     def to_yaml(self) -> str:
         """Return the space as YAML, including defaults."""
