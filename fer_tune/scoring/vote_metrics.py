@@ -3,7 +3,6 @@
 A face is agreed if its given label alone has the most votes. Other faces with votes are disputed.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -62,8 +61,7 @@ def build_vote_metrics(train: VoteScores, validation: VoteScores) -> dict[str, f
     }
 
 
-def list_vote_metric_names(classes: Sequence[str]) -> list[str]:
+def list_vote_metric_names() -> list[str]:
     """Return the names of the metrics of `build_vote_metrics`."""
-    empty = Scores(0.0, np.zeros((len(classes), len(classes)), dtype=np.int64))
-    scores = VoteScores(empty, 0.0, 0.0)
+    scores = VoteScores(Scores(0.0, np.zeros((1, 1), dtype=np.int64)), 0.0, 0.0)
     return list(build_vote_metrics(scores, scores))

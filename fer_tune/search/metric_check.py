@@ -11,7 +11,7 @@ from fer_tune.scoring.vote_metrics import list_vote_metric_names
 
 def check_metric(name: str, splits: Splits) -> str:
     """Return the name of a metric. Raises UserError if these faces have no such metric."""
-    known, of_votes = list_metric_names(splits.classes), list_vote_metric_names(splits.classes)
+    known, of_votes = list_metric_names(splits.classes), list_vote_metric_names()
     if splits.validation.votes is not None:
         known += of_votes
     if name in known:

@@ -91,7 +91,7 @@ def find_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcom
     from mlflow.exceptions import MlflowException
 
     metrics, run_id = run.data.metrics, run.info.run_id
-    known = list_metric_names(info.classes) + list_vote_metric_names(info.classes)
+    known = list_metric_names(info.classes) + list_vote_metric_names()
     names = [name for name in known if to_best_name(name) in metrics]
     try:
         with explain_run_errors(run):
