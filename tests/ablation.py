@@ -8,7 +8,7 @@ import numpy as np
 
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.scoring.metrics import EpochResult, Scores, build_epoch_metrics
-from fer_tune.study.ablation_plan import Ablation, PlannedTrial, Subset, plan_trials
+from fer_tune.study.ablation_plan import Ablation, PlannedTrial, Subset, list_planned_trials
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.trial_config import TrialConfig
 
@@ -63,7 +63,8 @@ def run_all(
     noise: is added to the score of a trial.
     faces: validation faces of each class; 0 for no confusion matrix.
     """
-    planned = plan_trials(ablation, METRIC, run_trials(plan_trials(ablation, METRIC, []), scores))
+    first = run_trials(list_planned_trials(ablation, METRIC, []), scores)
+    planned = list_planned_trials(ablation, METRIC, first)
     records = run_trials(planned, scores)
     for record, trial in zip(records, planned, strict=True):
         for index, result in enumerate(record.history):

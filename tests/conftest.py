@@ -32,6 +32,7 @@ STARTS_RAY = (
     "tests/retrain/test_retrain.py",
     "tests/manage/test_studies_command.py",
     "tests/train/test_train.py",
+    "tests/ablate/test_ablate.py",
     "tests/search/test_search.py",
     "tests/search/test_search_without_suspects.py",
     "tests/test_python_api.py",

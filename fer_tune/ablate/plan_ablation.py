@@ -12,12 +12,8 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
 from fer_tune.report.load_study import ReportedStudy, load_study
 from fer_tune.search.search_plan import SearchPlan, make_plan
-from fer_tune.study.ablation_plan import (
-    SPACE_NAME,
-    Ablation,
-    build_ablation_space,
-    group_changes,
-)
+from fer_tune.study.ablation_changes import build_ablation_space, group_changes
+from fer_tune.study.ablation_plan import SPACE_NAME, Ablation
 from fer_tune.study.records.settings import (
     SINGLE_TRAINING,
     StudySettings,

@@ -12,8 +12,8 @@ from fer_tune.study.ablation_effects import (
     AblationOutcome,
     Comparison,
     Effect,
-    analyse_ablation,
     is_gain,
+    measure_effects,
 )
 from fer_tune.terminal.ablation_summary import LEGEND, describe_ablation, list_effect_rows
 from fer_tune.terminal.formatting import format_metric_name
@@ -50,7 +50,7 @@ def build_ablation_section(study: ReportedStudy) -> Section:
     """Return the section: effects of all changes, as tables and pictures."""
     ablation = study.ablation
     assert ablation
-    outcome = analyse_ablation(ablation, study.metric, study.trials)
+    outcome = measure_effects(ablation, study.metric, study.trials)
     changes = [
         f"{ablation.name_change(index)} ({ablation.describe_change(index)})"
         for index in outcome.order

@@ -16,7 +16,7 @@ from fer_tune.events import Observer
 from fer_tune.search.run_resources import make_run_resources, open_store_and_ray
 from fer_tune.search.search_plan import SearchPlan
 from fer_tune.search.study_info import build_study_info
-from fer_tune.study.ablation_effects import analyse_ablation, format_ablation_csv
+from fer_tune.study.ablation_effects import format_ablation_csv, measure_effects
 from fer_tune.study.optuna_export import export_optuna_study
 from fer_tune.study.ranking import format_pareto_front_csv, score_trials
 from fer_tune.study.records import event_log, settings
@@ -116,7 +116,7 @@ def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
 def _format_ablation(plan: SearchPlan, trials: Sequence[TrialRecord]) -> str:
     """Return the effects of the changes as CSV; empty if the study is no ablation."""
     ablation, metric = plan.settings.ablation, plan.settings.metric
-    return format_ablation_csv(analyse_ablation(ablation, metric, trials)) if ablation else ""
+    return format_ablation_csv(measure_effects(ablation, metric, trials)) if ablation else ""
 
 
 def _is_study_done(trials: Sequence[TrialRecord], plan: SearchPlan) -> bool:

@@ -19,7 +19,7 @@ from fer_tune.study.ablation_plan import (
     Subset,
     collect_results,
     list_path,
-    plan_trials,
+    list_planned_trials,
     rank_changes,
 )
 from fer_tune.study.ranking import SCORE_METRIC
@@ -105,26 +105,26 @@ class AblationOutcome:
         return means[metric] if means else None
 
 
-def analyse_ablation(
+def measure_effects(
     ablation: Ablation, metric: str, records: Sequence[TrialRecord]
 ) -> AblationOutcome:
     """Return what each change brings.
 
-    The spread over seeds is pooled: each configuration and each seed has its own mean, and the
+    The spread over seeds is pooled. Each configuration and each seed has its own mean, and the
     variance of what remains is the same for all. An effect's interval is Student's t times its
     standard error. The influence of the faces is combined with it as independent.
 
     metric: of the study.
     records: its trials.
     """
-    planned = plan_trials(ablation, metric, records)
+    planned = list_planned_trials(ablation, metric, records)
     results = collect_results(metric, planned, records)
     metrics = tuple(dict.fromkeys([metric, SCORE_METRIC if metric == "gap" else "gap"]))
     order = rank_changes(ablation, metric, records)
     effects: dict[tuple[int, Comparison, str], Effect] = {}
     totals: dict[str, Effect] = {}
     for name in metrics:
-        error, freedom = _pool_errors(ablation, results, name)
+        error, freedom = _estimate_pooled_error(ablation, results, name)
         estimates = {
             subset: {seed: estimate_metric(result, name) for seed, result in own.items()}
             for subset, own in results.items()
@@ -171,7 +171,9 @@ def _list_comparisons(
     return comparisons
 
 
-def _pool_errors(ablation: Ablation, results: Results, metric: str) -> tuple[float | None, int]:
+def _estimate_pooled_error(
+    ablation: Ablation, results: Results, metric: str
+) -> tuple[float | None, int]:
     """Return the half interval of the difference of two single trainings, and its freedom.
 
     None and 0 if fewer than two configurations have a result of each of several seeds.

@@ -10,32 +10,16 @@ from pydantic import Field
 
 from fer_tune.scoring.metrics import EpochResult, metric_direction
 from fer_tune.study.records.trial_record import TrialRecord, format_value
-from fer_tune.study.search_space.parameters import Choice, Point, StrictModel
-from fer_tune.study.search_space.space import BestTrialConstraints, SearchSpace
-from fer_tune.trial_config import BASELINE, TrialConfig
+from fer_tune.study.search_space.parameters import Point, StrictModel
+from fer_tune.trial_config import BASELINE
 
 SPACE_NAME = "ablation"  # of every study that is an ablation
-MAX_CHANGES = 8
-
 # Trial N of a search trains with seed number N. A best trial may owe its rank to its seed, so an
 # ablation trains with seeds that no trial of a search has.
 FIRST_SEED_NUMBER = 1_000_000
 
 _NAMES = {"self_distillation": "self-distillation"}
-_SHAPE = ("depth", "width", "convolutions", "residual", "head", "hidden_1", "hidden_2")
-# Parameters that are one change, since a value of one only suits some values of the others.
-_TOGETHER = (
-    ("schedule", "learning_rate", "batch_size"),
-    _SHAPE,
-    ("labels", "suspect_share"),
-)
-# Similar parameters, which become one change if there are more than MAX_CHANGES: two that keep
-# weights small, two that soften labels, and an average of weights with what it teaches.
-_SIMILAR = (
-    ("weight_decay", "dropout"),
-    ("label_smoothing", "mixup"),
-    ("averaging", "self_distillation"),
-)
+SHAPE_PARAMETERS = ("depth", "width", "convolutions", "residual", "head", "hidden_1", "hidden_2")
 
 # Indices of changes. A configuration is the baseline with a subset of the changes.
 Subset = frozenset[int]
@@ -69,7 +53,7 @@ class Ablation(StrictModel):
         return list(dict.fromkeys([frozenset(), self.everything, *without, *alone]))
 
     def count_trials(self) -> int:
-        """Return the number of trials, with those of the path (see `plan_trials`)."""
+        """Return the number of trials, with those of the path (see `list_planned_trials`)."""
         # The path has steps of its own from the second to the last but two.
         return (len(self.list_first_subsets()) + max(0, len(self.changes) - 3)) * self.seeds
 
@@ -89,7 +73,7 @@ class Ablation(StrictModel):
     def name_change(self, index: int) -> str:
         """Return a short name of a change, such as `schedule and learning rate`."""
         names = [_NAMES.get(name, name.replace("_", " ")) for name in self.changes[index]]
-        if len(names) > 1 and set(self.changes[index]) <= set(_SHAPE):
+        if len(names) > 1 and set(self.changes[index]) <= set(SHAPE_PARAMETERS):
             return "network shape"
         return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
@@ -130,56 +114,7 @@ class PlannedTrial:
         return FIRST_SEED_NUMBER + self.repetition
 
 
-def group_changes(config: TrialConfig, space: SearchSpace) -> tuple[Point, ...]:
-    """Return the changes from the baseline to a configuration: values by parameter.
-
-    Parameters that only make sense together are one change: those of a schedule, those of the
-    network's shape, and a parameter with those in its `when`. Similar parameters are merged until
-    there are at most MAX_CHANGES.
-    """
-    values, baseline = config.model_dump(), BASELINE.model_dump()
-    changed = [name for name in values if values[name] != baseline[name]]
-    conditions = [(name, *(each.when or ())) for name, each in space.parameters.items()]
-    groups = [[name] for name in changed]
-    for related in (*_TOGETHER, *conditions):
-        groups = _merge_groups(groups, related)
-    for related in _SIMILAR:
-        if len(groups) > MAX_CHANGES:
-            groups = _merge_groups(groups, related)
-    while len(groups) > MAX_CHANGES:
-        groups[-2:] = [groups[-2] + groups[-1]]
-    return tuple({name: values[name] for name in group} for group in groups)
-
-
-def _merge_groups(groups: list[list[str]], related: Sequence[str]) -> list[list[str]]:
-    """Return the groups, with those that contain a related parameter merged into the first."""
-    joined = [name for group in groups if set(group) & set(related) for name in group]
-    merged: list[list[str]] = []
-    for group in groups:
-        if not set(group) & set(joined):
-            merged.append(group)
-        elif joined not in merged:
-            merged.append(joined)
-    return merged
-
-
-def build_ablation_space(
-    ablation: Ablation, constraints: BestTrialConstraints | None = None
-) -> SearchSpace:
-    """Return the space of an ablation: each changed parameter is one of its two values.
-
-    constraints: those on the best trial of the study that has the trial.
-    """
-    baseline = BASELINE.model_dump()
-    parameters = {
-        name: Choice(type="choice", values=(baseline[name], value))
-        for change in ablation.changes
-        for name, value in change.items()
-    }
-    return SearchSpace(parameters={**parameters}, fixed={}, constraints=constraints)
-
-
-def plan_trials(
+def list_planned_trials(
     ablation: Ablation, metric: str, records: Sequence[TrialRecord]
 ) -> list[PlannedTrial]:
     """Return the trials that are known so far, by number.

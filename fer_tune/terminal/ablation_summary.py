@@ -9,8 +9,8 @@ from fer_tune.study.ablation_effects import (
     AblationOutcome,
     Comparison,
     Effect,
-    analyse_ablation,
     is_gain,
+    measure_effects,
 )
 from fer_tune.study.ablation_plan import Ablation
 from fer_tune.study.records.trial_record import TrialRecord
@@ -32,7 +32,7 @@ def show_ablation(
     console: Console, ablation: Ablation, metric: str, trials: Sequence[TrialRecord]
 ) -> None:
     """Print what each change brings in each metric, and the result in words."""
-    outcome = analyse_ablation(ablation, metric, trials)
+    outcome = measure_effects(ablation, metric, trials)
     for name in outcome.metrics:
         header, *rows = list_effect_rows(outcome, name)
         console.print(build_borderless_table(header, rows))

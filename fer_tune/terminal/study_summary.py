@@ -11,7 +11,7 @@ from fer_tune.events import STATUS_WORDS
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.metric_estimates import estimate_metric_difference
 from fer_tune.scoring.metrics import parse_classes
-from fer_tune.study.ablation_effects import analyse_ablation
+from fer_tune.study.ablation_effects import measure_effects
 from fer_tune.study.ranking import ScoredTrial, describe_unlearnt_trials, rank_trials
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, format_parameters
@@ -144,7 +144,7 @@ def summarize_cost(trials: Sequence[TrialRecord], epochs: int) -> str:
 def render_summary(trials: Sequence[TrialRecord], settings: StudySettings) -> str:
     """Return the result of the study as Markdown, for the top of its page in MLflow."""
     if settings.ablation:
-        result = describe_ablation(analyse_ablation(settings.ablation, settings.metric, trials))
+        result = describe_ablation(measure_effects(settings.ablation, settings.metric, trials))
     else:
         result = describe_improvement(trials, settings.metric, settings.space.max_gap)
     return f"{result}\n\n{summarize_cost(trials, settings.epochs)}"

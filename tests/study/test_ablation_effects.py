@@ -11,8 +11,8 @@ from fer_tune.scoring.metric_estimates import estimate_metric_difference
 from fer_tune.study.ablation_effects import (
     AblationOutcome,
     Effect,
-    analyse_ablation,
     format_ablation_csv,
+    measure_effects,
 )
 from fer_tune.study.ablation_plan import PlannedTrial
 from tests.ablation import METRIC, add_gains, make_ablation, run_all
@@ -23,7 +23,7 @@ GAINS = [0.1, 0.05, -0.02, 0.0]
 def _analyse(seeds: int = 1, faces: int = 0, gains: list[float] | None = None) -> AblationOutcome:
     ablation = make_ablation(4, seeds)
     records = run_all(ablation, add_gains(gains or GAINS), _noise(0.01), faces)
-    return analyse_ablation(ablation, METRIC, records)
+    return measure_effects(ablation, METRIC, records)
 
 
 def _noise(size: float) -> Callable[[PlannedTrial], float]:
@@ -38,7 +38,7 @@ def _noise(size: float) -> Callable[[PlannedTrial], float]:
 
 def test_an_effect_is_the_difference_to_the_configuration_without_the_change() -> None:
     ablation = make_ablation(4)
-    outcome = analyse_ablation(ablation, METRIC, run_all(ablation, add_gains(GAINS)))
+    outcome = measure_effects(ablation, METRIC, run_all(ablation, add_gains(GAINS)))
     assert outcome.order == [0, 1, 3, 2]
     for index, gain in enumerate(GAINS):
         for comparison in ("alone", "removed", "path"):
@@ -78,7 +78,7 @@ def test_no_effect_is_found_more_often_than_five_percent_of_the_time() -> None:
     rng = np.random.default_rng(0)
     for _ in range(40):
         records = run_all(ablation, add_gains([0.0] * 4), lambda _: float(rng.normal()) / 100)
-        effects = analyse_ablation(ablation, METRIC, records).effects
+        effects = measure_effects(ablation, METRIC, records).effects
         found += [
             not effect.may_be_chance
             for (_, each, name), effect in effects.items()
@@ -121,7 +121,7 @@ def test_only_pairs_of_the_same_seed_are_compared() -> None:
     ablation = make_ablation(4, seeds=2)
     records = run_all(ablation, add_gains(GAINS), lambda trial: 0.2 * trial.repetition)
     records[0].ending = "failed"  # the baseline of the first seed
-    outcome = analyse_ablation(ablation, METRIC, records)
+    outcome = measure_effects(ablation, METRIC, records)
     effect = outcome.effects[0, "alone", METRIC]
     assert effect.value == pytest.approx(0.1)
     assert effect.seeds == 1
@@ -131,19 +131,19 @@ def test_only_pairs_of_the_same_seed_are_compared() -> None:
 def test_trials_that_are_missing_have_no_effect() -> None:
     ablation = make_ablation(4)
     records = run_all(ablation, add_gains(GAINS))
-    outcome = analyse_ablation(ablation, METRIC, records[:-1])
+    outcome = measure_effects(ablation, METRIC, records[:-1])
     assert outcome.is_order_final
     assert (1, "path", METRIC) not in outcome.effects
-    early = analyse_ablation(ablation, METRIC, records[:2])
+    early = measure_effects(ablation, METRIC, records[:2])
     assert not early.is_order_final
     assert early.effects == {}
     assert early.totals[METRIC].value == pytest.approx(sum(GAINS))
-    assert analyse_ablation(ablation, METRIC, []).totals == {}
+    assert measure_effects(ablation, METRIC, []).totals == {}
 
 
 def test_a_study_of_the_gap_also_has_the_macro_f1() -> None:
     ablation = make_ablation(3)
-    outcome = analyse_ablation(ablation, "gap", run_all(ablation, add_gains([0.1, 0.2, 0.3])))
+    outcome = measure_effects(ablation, "gap", run_all(ablation, add_gains([0.1, 0.2, 0.3])))
     assert outcome.metrics == ("gap", METRIC)
     assert outcome.order == [2, 1, 0]
 

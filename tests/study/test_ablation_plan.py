@@ -4,74 +4,21 @@ from hypothesis import strategies as st
 
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.ablation_plan import (
-    MAX_CHANGES,
     Ablation,
-    build_ablation_space,
-    group_changes,
     list_path,
-    plan_trials,
+    list_planned_trials,
     rank_changes,
-)
-from fer_tune.study.search_space.load_space import (
-    find_space_errors,
-    find_space_file,
-    load_space,
-    parse_space,
 )
 from fer_tune.trial_config import BASELINE, TrialConfig
 from tests.ablation import CHANGES, METRIC, add_gains, make_ablation, run_trials
-
-PAPER = load_space(find_space_file("paper"))
-REGULARIZE = load_space(find_space_file("regularize"))
-
-
-def test_parameters_that_only_make_sense_together_are_one_change() -> None:
-    config = TrialConfig(
-        schedule="onecycle", learning_rate=1e-2, depth=4, head="average", dropout=0.1, mixup=0.2
-    )
-    changes = [set(change) for change in group_changes(config, PAPER)]
-    assert sorted(map(sorted, changes)) == [
-        ["depth", "head"],
-        ["dropout"],
-        ["learning_rate", "schedule"],
-        ["mixup"],
-    ]
-    for change in group_changes(config, PAPER):
-        assert change == {name: getattr(config, name) for name in change}
-
-
-def test_a_parameter_belongs_to_those_of_its_condition() -> None:
-    text = """
-parameters:
-  augmentation: {type: float, low: 0.0, high: 1.0}
-  data_plan: {type: choice, values: [original, balanced]}
-  mixup: {type: float, low: 0.0, high: 0.4, when: {data_plan: balanced}}
-"""
-    space = parse_space(text, "tested.yaml")
-    both = TrialConfig(augmentation=0.5, data_plan="balanced", mixup=0.2)
-    assert [set(change) for change in group_changes(both, space)] == [
-        {"augmentation"},
-        {"mixup", "data_plan"},
-    ]
-    alone = TrialConfig(augmentation=0.5, mixup=0.2)
-    assert len(group_changes(alone, space)) == 2
-
-
-def test_similar_changes_are_merged_if_there_are_too_many() -> None:
-    values = REGULARIZE.list_first_points()[1]
-    changes = group_changes(TrialConfig.model_validate(values), REGULARIZE)
-    assert len(changes) == MAX_CHANGES
-    assert {"dropout", "weight_decay"} in [set(change) for change in changes]
-    merged = {name: value for change in changes for name, value in change.items()}
-    assert merged == {k: v for k, v in values.items() if v != getattr(BASELINE, k)}
 
 
 @pytest.mark.parametrize(("count", "trials"), [(1, 2), (2, 4), (3, 8), (4, 11), (5, 14)])
 def test_no_configuration_is_trained_twice(count: int, trials: int) -> None:
     ablation = make_ablation(count)
     scores = add_gains([0.01 * index for index in range(count)])
-    first = plan_trials(ablation, METRIC, [])
-    planned = plan_trials(ablation, METRIC, run_trials(first, scores))
+    first = list_planned_trials(ablation, METRIC, [])
+    planned = list_planned_trials(ablation, METRIC, run_trials(first, scores))
     assert len(planned) == len({trial.subset for trial in planned}) == trials
     assert ablation.count_trials() == trials
     assert [trial.number for trial in planned] == list(range(trials))
@@ -89,7 +36,7 @@ def test_the_first_trial_is_the_baseline_and_the_second_has_all_changes() -> Non
 
 def test_trials_have_readable_names() -> None:
     ablation = make_ablation(4, seeds=2)
-    first = plan_trials(ablation, METRIC, [])
+    first = list_planned_trials(ablation, METRIC, [])
     assert [trial.name for trial in first[:10]] == [
         "000 baseline, seed 1",
         "001 all changes, seed 1",
@@ -102,7 +49,8 @@ def test_trials_have_readable_names() -> None:
         "008 with augmentation, seed 1",
         "009 with averaging, seed 1",
     ]
-    planned = plan_trials(ablation, METRIC, run_trials(first, add_gains([0.3, 0.2, 0.4, 0.1])))
+    records = run_trials(first, add_gains([0.3, 0.2, 0.4, 0.1]))
+    planned = list_planned_trials(ablation, METRIC, records)
     names = [trial.name for trial in planned[20:]]
     assert names == ["020 path 2: + network shape, seed 1", "021 path 2: + network shape, seed 2"]
     assert make_ablation(1).name_change(0) == "network shape"
@@ -110,7 +58,7 @@ def test_trials_have_readable_names() -> None:
 
 
 def test_all_configurations_of_a_seed_train_with_the_same_seed() -> None:
-    planned = plan_trials(make_ablation(3, seeds=2), METRIC, [])
+    planned = list_planned_trials(make_ablation(3, seeds=2), METRIC, [])
     by_repetition = {(trial.repetition, trial.seed_number) for trial in planned}
     assert len(planned) == 16
     assert len(by_repetition) == len({seed for _, seed in by_repetition}) == 2
@@ -119,14 +67,14 @@ def test_all_configurations_of_a_seed_train_with_the_same_seed() -> None:
 @given(st.permutations([0.4, 0.3, 0.2, 0.1, 0.0]))
 def test_the_path_adds_the_change_with_the_largest_own_gain_first(gains: list[float]) -> None:
     ablation = make_ablation(5, seeds=2)
-    records = run_trials(plan_trials(ablation, METRIC, []), add_gains(gains))
+    records = run_trials(list_planned_trials(ablation, METRIC, []), add_gains(gains))
     order = rank_changes(ablation, METRIC, records)
     assert [gains[index] for index in order] == [0.4, 0.3, 0.2, 0.1, 0.0]
 
 
 def test_a_loss_is_better_if_it_is_smaller() -> None:
     ablation = make_ablation(3)
-    records = run_trials(plan_trials(ablation, METRIC, []), add_gains([0.1, -0.2, 0.0]))
+    records = run_trials(list_planned_trials(ablation, METRIC, []), add_gains([0.1, -0.2, 0.0]))
     for record in records:
         record.history[0] = EpochResult(1, {"gap": record.history[0].metrics[METRIC]}, [])
     assert rank_changes(ablation, "gap", records) == [1, 2, 0]
@@ -134,35 +82,25 @@ def test_a_loss_is_better_if_it_is_smaller() -> None:
 
 def test_the_path_waits_until_all_other_trials_have_ended() -> None:
     ablation = make_ablation(4)
-    first = plan_trials(ablation, METRIC, [])
+    first = list_planned_trials(ablation, METRIC, [])
     records = run_trials(first, add_gains([0.1, 0.2, 0.3, 0.4]))
     records[3].ending = "interrupted"
-    assert plan_trials(ablation, METRIC, records) == first
-    assert plan_trials(ablation, METRIC, records[:-1]) == first
+    assert list_planned_trials(ablation, METRIC, records) == first
+    assert list_planned_trials(ablation, METRIC, records[:-1]) == first
 
 
 def test_a_change_whose_trial_failed_comes_last_and_blocks_nothing() -> None:
     ablation = make_ablation(4)
-    first = plan_trials(ablation, METRIC, [])
+    first = list_planned_trials(ablation, METRIC, [])
     scores = add_gains([0.1, 0.2, 0.3, 0.4])
     del scores[frozenset({3})]
     records = run_trials(first, scores)
     assert rank_changes(ablation, METRIC, records) == [2, 1, 0, 3]
-    (step,) = plan_trials(ablation, METRIC, records)[len(first) :]
+    (step,) = list_planned_trials(ablation, METRIC, records)[len(first) :]
     assert step.subset == {1, 2}
     failed = run_trials(first, {})
     assert rank_changes(ablation, METRIC, failed) == [0, 1, 2, 3]
-    assert len(plan_trials(ablation, METRIC, failed)) == ablation.count_trials()
-
-
-def test_the_space_contains_every_configuration() -> None:
-    ablation = make_ablation(4)
-    space = build_ablation_space(ablation, REGULARIZE.constraints)
-    assert find_space_errors(space) == []
-    assert space.max_gap == REGULARIZE.max_gap
-    for point in ablation.list_first_points():
-        assert space.contains_config(TrialConfig.model_validate(point))
-        assert space.extract_point(TrialConfig.model_validate(point).model_dump()) == point
+    assert len(list_planned_trials(ablation, METRIC, failed)) == ablation.count_trials()
 
 
 def test_an_ablation_is_the_same_after_it_was_stored() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from fer_tune.study.ablation_plan import PlannedTrial, plan_trials
+from fer_tune.study.ablation_plan import PlannedTrial, list_planned_trials
 from fer_tune.study.asha import Asha
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord, TrialRecords
@@ -26,8 +26,8 @@ class AblationSearcher(StudySearcher):
         assert settings.ablation
         self._ablation, self._records = settings.ablation, records
 
-    def _plan_trials(self) -> list[PlannedTrial]:
-        return plan_trials(self._ablation, self.metric, self._records.to_list())
+    def _list_planned_trials(self) -> list[PlannedTrial]:
+        return list_planned_trials(self._ablation, self.metric, self._records.to_list())
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         config = super().suggest(trial_id)
@@ -36,11 +36,11 @@ class AblationSearcher(StudySearcher):
     def _can_propose(self) -> bool:
         if self._unfinished or not self._numbers:
             return super()._can_propose()
-        return self._numbers[-1] < len(self._plan_trials())
+        return self._numbers[-1] < len(self._list_planned_trials())
 
     def _propose_trial(self, previous: TrialRecord | None) -> ActiveTrial:
         number = previous.number if previous else self._numbers[-1]
-        planned = self._plan_trials()[number]
+        planned = self._list_planned_trials()[number]
         first_count = len(self._ablation.list_first_points())
         if previous is None and number >= first_count:
             self.study.enqueue_trial(self._ablation.build_point(planned.subset))

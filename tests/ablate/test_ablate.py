@@ -1,0 +1,213 @@
+"""Ablations of a small study on demo faces, from the command line to MLflow."""
+
+import csv
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fer_tune.ablate import __main__ as ablate
+from fer_tune.common.errors import UserError
+from fer_tune.report import __main__ as report
+from fer_tune.search import __main__ as search
+from fer_tune.study.records.event_log import read_events, read_trials
+from fer_tune.study.records.settings import read_settings
+from fer_tune.tracking.queries import find_study, list_trial_runs
+from fer_tune.tracking.read_artifacts import find_text
+from fer_tune.tracking.store import open_store
+from tests.small_study import NAME
+from tests.waiting import wait_until
+
+SPACE = """
+parameters:
+  depth: {type: int, low: 3, high: 4}
+  dropout: {type: float, low: 0.0, high: 0.5}
+  mixup: {type: float, low: 0.0, high: 0.4}
+  weight_decay: {type: float, low: 0.0, high: 0.1}
+fixed: {width: 4, hidden_1: 16, hidden_2: 16}
+first_trials: [{depth: 4, dropout: 0.1, mixup: 0.2, weight_decay: 0.1}]
+"""
+SOURCE, ABLATION = "demo-four", "demo-taken-apart"
+STUDIES = Path("mlruns/studies")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _here(workplace: Path) -> None:
+    """Work in the folder of the small study, which gets a study of four changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(workplace)
+        patch.delenv("FER_TUNE_DATA", raising=False)
+        Path("four.yaml").write_text(SPACE)
+        length = ["--train-faces", "300", "--trials", "2", "--epochs", "1"]
+        search.main(["--space", "four.yaml", *length, "--study", SOURCE])
+
+
+@pytest.fixture(autouse=True)
+def _there(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace)
+    monkeypatch.delenv("FER_TUNE_DATA", raising=False)
+
+
+@pytest.fixture(scope="module")
+def stopped(workplace: Path) -> str:
+    """What an ablation prints that is stopped by Ctrl-C after some trials."""
+    options = ["--study", SOURCE, "--trial", "1", "--seeds", "1", "--name", ABLATION]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fer_tune.ablate", *options, "--epochs", "2", "--concurrent", "1"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=workplace,
+        env={key: value for key, value in os.environ.items() if key != "FER_TUNE_DATA"},
+        start_new_session=True,
+    )
+
+    def has_ended_trials() -> bool:
+        assert process.poll() is None, "the ablation ended before it could be stopped"
+        return sum(len(each.history) for each in read_trials(workplace / STUDIES / ABLATION)) >= 3
+
+    wait_until(has_ended_trials, "the moment to stop the ablation")
+    process.send_signal(signal.SIGINT)
+    shown, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    return shown
+
+
+@pytest.fixture(scope="module")
+def resumed(stopped: str, workplace: Path) -> str:
+    """What the ablation prints after it was resumed."""
+    assert stopped
+    process = subprocess.run(
+        [sys.executable, "-m", "fer_tune.ablate", "--resume", ABLATION],
+        capture_output=True,
+        text=True,
+        cwd=workplace,
+        check=True,
+    )
+    return process.stdout
+
+
+def test_a_stopped_ablation_prints_its_resume_command(stopped: str) -> None:
+    assert f"-m fer_tune.ablate --resume {ABLATION}" in stopped
+    assert "fer_tune.retrain" not in stopped
+
+
+def test_a_resumed_ablation_trains_every_configuration_once(resumed: str) -> None:
+    folder, settings = read_settings(STUDIES, ABLATION)
+    trials = read_trials(folder)
+    assert "Trials: 11 (11 completed)" in resumed
+    assert [trial.number for trial in trials] == list(range(11))
+    assert len({trial.config for trial in trials}) == 11
+    assert [[each.epoch for each in trial.history] for trial in trials] == [[1, 2]] * 11
+    assert [trial.name for trial in trials[:3]] == [
+        "000 baseline",
+        "001 all changes",
+        "002 without network shape",
+    ]
+    assert trials[-1].name.startswith("010 path 2: + ")
+    started = [event for event in read_events(folder) if event.kind == "started"]
+    assert {event.seed_number for event in started} == {1_000_000}
+    source = read_settings(STUDIES, SOURCE)[1]
+    assert settings.train_faces == source.train_faces
+    assert (settings.faces_hash, settings.seed) == (source.faces_hash, source.seed)
+
+
+def test_an_ablation_is_recorded_in_mlflow(resumed: str) -> None:
+    assert resumed
+    store = open_store()
+    study = find_study(store, ABLATION)
+    runs = list_trial_runs(store, study.run_id)
+    assert len(runs) == 11
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert "--seed=0:1000000" in runs[0].data.tags["mlflow.note.content"]
+    table = find_text(store, study.run_id, "ablation.csv")
+    assert table
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert len(rows) == 4 * 3 * 2
+    assert {row["change"] for row in rows} == {
+        "network shape",
+        "dropout",
+        "mixup",
+        "weight decay",
+    }
+
+
+def test_the_report_has_the_effects_also_without_the_event_log(
+    resumed: str, tmp_path: Path
+) -> None:
+    assert "on the path" in resumed
+    for storage in ([], ["--storage", str(tmp_path)]):
+        page = tmp_path / "page.html"
+        report.main(["--study", ABLATION, "--output", str(page), *storage])
+        text = page.read_text()
+        assert "One change at a time" in text
+        assert "+ network shape" in text
+        assert "Improvement over the baseline" not in text
+
+
+def test_a_done_ablation_shows_its_results_again(
+    resumed: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ablate.main(["--resume", ABLATION])
+    shown = capfd.readouterr().out
+    tables = (text[text.index("macro F1  ") : text.index("Trials: ")] for text in (shown, resumed))
+    assert len(set(tables)) == 1
+
+
+def test_a_dry_run_shows_changes_trainings_and_time_and_creates_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before = sorted(STUDIES.iterdir())
+    ablate.main(["--study", SOURCE, "--trial", "1", "--seeds", "3", "--dry-run"])
+    shown = capfd.readouterr().out
+    assert "network shape: depth 3 to 4, width 32 to 4, hidden_1 512 to 16" in shown
+    assert "33 trainings: 11 configurations with 3 seeds, 1 epoch each." in shown
+    assert "of training, as measured on this machine" in shown
+    assert sorted(STUDIES.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--study", "nothing"], "study nothing is not in"),
+        (["--study", SOURCE, "--trial", "0"], "trial 0 is the baseline, so nothing changes"),
+        (["--study", SOURCE, "--trial", "9"], f"--trial 9: study {SOURCE} has trials 0 to 1"),
+        (["--study", ABLATION], f"study {ABLATION} is an ablation itself"),
+        (["--study", SOURCE, "--trial", "1", "--name", NAME], f"study {NAME} is in"),
+        ([], "--study is missing"),
+        (["--resume", SOURCE], f"--resume {SOURCE}: this study is no ablation"),
+        (["--resume", ABLATION, "--seeds", "2"], "--seeds 2: the ablation began with 1"),
+        (["--resume", ABLATION, "--trial", "0"], "--trial 0: the ablation began with 1"),
+        (["--resume", ABLATION, "--study", NAME], f"--study {NAME}: the ablation began with"),
+        (["--resume", ABLATION, "--epochs", "3"], "--epochs 3: the study has 2"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(resumed: str, options: list[str], problem: str) -> None:
+    assert resumed
+    before = sorted(STUDIES.iterdir())
+    with pytest.raises(UserError) as error:
+        ablate.main([*options, "--dry-run"])
+    assert problem in str(error.value)
+    assert "\n" not in str(error.value)
+    assert sorted(STUDIES.iterdir()) == before
+
+
+def test_a_search_does_not_add_trials_to_an_ablation(resumed: str) -> None:
+    assert resumed
+    with pytest.raises(UserError, match="an ablation has as many as its changes need"):
+        search.main(["--resume", ABLATION, "--trials", "20"])
+
+
+def test_a_study_without_a_result_is_refused(tmp_path: Path) -> None:
+    folder = shutil.copytree(STUDIES / SOURCE, tmp_path / SOURCE)
+    log = folder / "journal.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(line for line in lines if '"started"' in line))
+    with pytest.raises(UserError, match=f"study {SOURCE} has no trial with a result yet"):
+        ablate.main(["--study", SOURCE, "--storage", str(tmp_path)])
+    with pytest.raises(UserError, match=f"study {SOURCE} has no trial with a result yet"):
+        ablate.main(["--study", SOURCE, "--storage", str(tmp_path), "--trial", "1"])
