@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fer_tune.common import cli
 from fer_tune.search.options import add_machine_options, add_record_options
+from fer_tune.search.options import build_parser as build_search_parser
 
 _EXAMPLES = """\
 examples:
@@ -12,11 +13,6 @@ examples:
   %(prog)s --study faces --trial 7 --epochs 10
 """
 DEFAULT_SEEDS = 2
-# Options of a search that an ablation takes from its study.
-_OPTIONS_OF_SEARCH = (
-    *("skip_bad", "labels", "space", "trials", "train_faces", "metric", "seed", "warm_start"),
-    *("scheduler", "grace", "reduction"),
-)
 
 
 def build_parser() -> cli.CommandParser:
@@ -38,6 +34,8 @@ def build_parser() -> cli.CommandParser:
     add("--seeds", type=count, metavar="N", help=seeds)
     add("--epochs", type=count, metavar="N", help="epochs of a training (default: the study's)")
     add("--data", type=cli.parse_path, metavar="PATH", help="the study's faces, if they have moved")
+    votes = "people's votes on the faces, if they have moved"
+    add("--votes", type=cli.parse_path, metavar="FILE", help=votes)
     suspects = "the study's list of suspects, if it has moved"
     add("--suspects", type=cli.parse_path, metavar="FILE", help=suspects)
     name = "name of the ablation, which is a study itself (default: study and time)"
@@ -47,7 +45,10 @@ def build_parser() -> cli.CommandParser:
     add_record_options(records, "continue this ablation")
     dry_run = "print the changes, the trainings and how long they take; start nothing"
     records.add_argument("--dry-run", action="store_true", help=dry_run)
-    parser.set_defaults(**dict.fromkeys(_OPTIONS_OF_SEARCH))
+    # What else a search has as an option, an ablation takes from its study.
+    own = {action.dest for action in parser._actions}
+    of_search = {action.dest for action in build_search_parser()._actions}
+    parser.set_defaults(**dict.fromkeys(of_search - own))
     return parser
 
 

@@ -2,7 +2,7 @@
 
 import time
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from rich.console import Console
 
@@ -67,7 +67,9 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
     changes = group_changes(trial.config, study.space)
     seeds = options.seeds or DEFAULT_SEEDS
     ablation = Ablation(study=study.run.name, trial=trial.number, changes=changes, seeds=seeds)
-    splits, suspects = study.run.load_splits(options.data), None
+    read_options = study.run.read_options
+    read_options = replace(read_options, votes=options.votes or read_options.votes)
+    splits, suspects = study.run.load_splits(options.data, options.votes), None
     if options.suspects or trial.config.labels == "without_suspects":
         suspects = study.run.read_suspects(options.suspects)
         splits = suspects.rank_faces(splits)
@@ -80,7 +82,7 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
         space_name=SPACE_NAME,
         space=build_ablation_space(ablation, study.space.constraints),
         data=splits.origin,
-        **asdict(study.run.read_options),
+        **asdict(read_options),
         faces_hash=splits.content_hash(),
         votes_hash=splits.votes_hash(),
         train_faces=study.run.train_faces,
