@@ -6,6 +6,7 @@ from functools import cached_property
 
 from fer_tune.data.resampling import DATA_PLANS
 from fer_tune.scoring.metrics import parse_classes
+from fer_tune.scoring.vote_metrics import list_vote_metric_names
 from fer_tune.study.ablation_plan import Ablation
 from fer_tune.study.ranking import ScoredTrial, rank_trials
 from fer_tune.study.records.event_log import find_start_time, read_trials
@@ -113,7 +114,12 @@ def _load_from_mlflow(
     runs = {trial.number: trial for trial in queries.list_trials(store, run)}
     records = list[TrialRecord]()
     for number, t in runs.items():
-        names = [name for name in t.metrics if name != tags.EPOCH] if all_metrics else summary
+        votes = [name for name in list_vote_metric_names() if name in t.metrics]
+        names = (
+            [name for name in t.metrics if name != tags.EPOCH]
+            if all_metrics
+            else [*summary, *votes]
+        )
         history = queries.load_metric_history(store, t, names)
         own = TrialRecord(number, t.name, t.config, history, t.ending, None, **t.epoch_sizes)
         records.append(own)

@@ -22,6 +22,7 @@ from fer_tune.report.best_against_baseline import build_baseline_section
 from fer_tune.report.best_trial import build_best_trial_section
 from fer_tune.report.data_audit import build_data_audit_section
 from fer_tune.report.data_plan_comparison import build_data_plan_section
+from fer_tune.report.label_noise import build_label_noise_section
 from fer_tune.report.learning_curves import build_learning_curves_section
 from fer_tune.report.load_study import ReportedStudy, load_study
 from fer_tune.report.overfitting import build_overfitting_section
@@ -155,6 +156,7 @@ def _build_trials_sections(
     return [
         build_baseline_section(study),
         build_overfitting_section(study),
+        *([noise] if (noise := build_label_noise_section(study)) else []),
         build_data_plan_section(study),
         build_augmentation_and_size_section(study),
         build_learning_curves_section(study),

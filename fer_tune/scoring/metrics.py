@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 # The paper's simplest question: is a face one of these, or one of the rest?
 POLARITY = frozenset({"happy", "surprise", "neutral"})
 
-# Training minus validation accuracy: on all faces, against people's votes, and on agreed and on
-# disputed faces (see `fer_tune.scoring.vote_metrics`).
-GAPS = ("gap", "votes_gap", "agreed_gap", "disputed_gap")
+# Training minus validation accuracy: on all faces, against people's votes, on agreed and on
+# disputed faces, and the part of the gap from disputed faces (see `scoring/vote_metrics.py`).
+GAPS = ("gap", "votes_gap", "agreed_gap", "disputed_gap", "gap_from_disputed")
 
 
 @dataclass(frozen=True, eq=False)

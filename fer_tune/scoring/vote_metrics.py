@@ -18,11 +18,13 @@ class VoteScores:
 
     votes: against the class with the most votes.
     agreed, disputed: accuracy against the given labels, on agreed and on disputed faces.
+    correct_disputed: share of all faces that are disputed and predicted as labelled.
     """
 
     votes: Scores
     agreed: float
     disputed: float
+    correct_disputed: float
 
     @classmethod
     def from_predictions(
@@ -38,7 +40,8 @@ class VoteScores:
         known = plurality[has_votes], predicted[has_votes]
         votes = Scores.from_predictions(float("nan"), *known, classes)
         groups = is_agreed, has_votes & ~is_agreed
-        return cls(votes, *(float((is_correct & own).sum() / max(own.sum(), 1)) for own in groups))
+        agreed, disputed = (float((is_correct & own).sum() / max(own.sum(), 1)) for own in groups)
+        return cls(votes, agreed, disputed, float((is_correct & groups[1]).mean()))
 
     def build_split_metrics(self, split: str) -> dict[str, float]:
         """Return the scores by the names of metrics, such as `val/votes_accuracy`."""
@@ -51,17 +54,22 @@ class VoteScores:
 
 
 def build_vote_metrics(train: VoteScores, validation: VoteScores) -> dict[str, float]:
-    """Return the metrics of one epoch by name: those of both splits, and the gaps."""
+    """Return the metrics of one epoch by name: those of both splits, and the gaps.
+
+    `gap_from_disputed` is the part of the gap that disputed faces make. The rest is from agreed
+    faces, and from faces without votes.
+    """
     return {
         **train.build_split_metrics("train"),
         **validation.build_split_metrics("val"),
         "votes_gap": train.votes.accuracy - validation.votes.accuracy,
         "agreed_gap": train.agreed - validation.agreed,
         "disputed_gap": train.disputed - validation.disputed,
+        "gap_from_disputed": train.correct_disputed - validation.correct_disputed,
     }
 
 
 def list_vote_metric_names() -> list[str]:
     """Return the names of the metrics of `build_vote_metrics`."""
-    scores = VoteScores(Scores(0.0, np.zeros((1, 1), dtype=np.int64)), 0.0, 0.0)
+    scores = VoteScores(Scores(0.0, np.zeros((1, 1), dtype=np.int64)), 0.0, 0.0, 0.0)
     return list(build_vote_metrics(scores, scores))

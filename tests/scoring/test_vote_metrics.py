@@ -30,6 +30,7 @@ def test_the_gaps_are_train_minus_validation() -> None:
     metrics = build_vote_metrics(score([0, 0, 1, 1, 1, 0]), score([0, 1, 1, 0, 0, 0]))
     assert metrics["agreed_gap"] == 0
     assert metrics["disputed_gap"] == 1
+    assert metrics["gap_from_disputed"] == 3 / 6
     assert metrics["votes_gap"] == pytest.approx(3 / 5 - 4 / 5)
     assert list(metrics) == list_vote_metric_names()
 
@@ -44,3 +45,4 @@ def test_no_faces_with_votes_score_0() -> None:
     nobody = np.full(6, -1), np.zeros(6, np.bool_)
     scores = VoteScores.from_predictions(LABELS, *nobody, LABELS, 2)
     assert set(scores.build_split_metrics("val").values()) == {0}
+    assert scores.correct_disputed == 0
