@@ -88,7 +88,9 @@ def rank_new_suspects(
         )
     if path and not is_needed:
         problem = f"--suspects {path}: no trial leaves out suspects"
-        raise UserError(f"{problem}; give labels the value without_suspects, or leave it out")
+        raise UserError(
+            f"{problem}; give labels the value without_suspects, or leave out the option"
+        )
     suspects = read_suspects(path) if path else None
     return suspects.rank_faces(splits) if suspects else splits, suspects
 

@@ -125,7 +125,8 @@ def _describe_plan(spec: RetrainSpec, *, needs_baseline: bool) -> str:
         plan += (
             " Then the baseline, the paper's configuration, if it was not trained like this yet."
         )
-    plan += f" {spec.info.sample_remark}".rstrip()
+    for remark in filter(None, (spec.info.sample_remark, spec.info.suspects_remark)):
+        plan += f" {remark}"
     if max_gap is not None and gap > max_gap:
         plan += f" The trial's gap of {gap:.3f} is above the limit of {max_gap:g}."
     return plan

@@ -118,7 +118,6 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
         name = f"demo-{name}"
     storage.fetch_study(name)
     storage.check_name_available(name)
-    space = load_space(path)
     needed = "without_suspects" in space.list_values("labels")
     splits, suspects = rank_new_suspects(splits, options.suspects, is_needed=needed)
     names = ("trials", "epochs", "scheduler", "grace", "reduction", "seed")

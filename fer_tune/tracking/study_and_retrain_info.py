@@ -90,9 +90,18 @@ class RetrainInfo:
         )
 
     @property
+    def suspects_remark(self) -> str:
+        """A sentence on the suspects that are left out; empty if none are."""
+        config = self.trial.config
+        if config.labels != "without_suspects":
+            return ""
+        return f"The {config.suspect_share:.0%} most suspicious training faces are left out."
+
+    @property
     def remarks(self) -> list[str]:
         """Sentences on the faces that everybody who reads the results must know."""
-        return [*collect_remarks(self.splits), *filter(None, [self.sample_remark])]
+        own = self.sample_remark, self.suspects_remark
+        return [*collect_remarks(self.splits), *filter(None, own)]
 
     @property
     def origin_tags(self) -> dict[str, str]:

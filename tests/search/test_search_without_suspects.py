@@ -100,7 +100,9 @@ def test_a_study_leaves_out_suspects_and_keeps_to_its_list(
     ablate.main([*again, *moved, "--dry-run"])
     capfd.readouterr()
     retrain.main([*retraining, *moved])
-    assert "Registered as models:/fer_tune/" in capfd.readouterr().out
+    output = capfd.readouterr().out
+    assert "The 25% most suspicious training faces are left out." in output
+    assert "Registered as models:/fer_tune/" in output
 
 
 def test_a_training_leaves_out_suspects(capfd: pytest.CaptureFixture[str]) -> None:
