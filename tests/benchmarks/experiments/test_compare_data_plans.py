@@ -57,9 +57,10 @@ def test_recorded_runs_of_the_same_faces_are_not_trained_again(
         lambda _out, _run, missing, *_: runs.extend(missing),
     )
     main([str(faces), "--seeds", "2", "--out", str(out)])
-    assert runs == [(faces, plan, 1, 20) for plan in DATA_PLANS]
+    assert runs == [((faces, "near"), plan, 1, 20) for plan in DATA_PLANS]
     output = capsys.readouterr().out
-    assert output.count("\n") == 2 + len(DATA_PLANS)
+    assert output.startswith("Equal epochs:\n")
+    assert output.count("\n|") == 2 + len(DATA_PLANS)
     assert "0.250" in output
     assert "0.750" not in output
 
@@ -74,10 +75,11 @@ def test_a_run_is_scored_on_the_test_faces_and_on_balanced_ones(
     )
     monkeypatch.setattr(compare_data_plans, "train_and_test", training)
     monkeypatch.setattr(compare_data_plans, "evaluate_classifier", testing)
-    line = train_with_plan(faces, "balanced", seed=0, epochs=1)
+    line = train_with_plan((faces, "near"), "balanced", seed=0, epochs=1)
     assert line["faces"] == line["originals"] * 11
     assert line["epoch"] == 1
     assert set(line["test"]) == set(line["papers_test"]) == {"accuracy", "macro_f1", *EMOTIONS}
+    assert line["equal_steps"] == {key: line[key] for key in line["equal_steps"]}
     test = load_splits(faces).test
     assert _image_bytes(training.call_args.args[2].images) == _image_bytes(test.images)
     balanced = testing.call_args.args[1]
@@ -89,3 +91,16 @@ def test_a_run_is_scored_on_the_test_faces_and_on_balanced_ones(
 
 def _image_bytes(images: NDArray[np.uint8]) -> list[bytes]:
     return [image.tobytes() for image in images]
+
+
+def test_a_plan_with_longer_epochs_is_also_scored_within_the_steps_of_the_shortest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = write_csv(drawn_faces() + drawn_faces()[:5] * 40, tmp_path)  # a large class
+    training = Mock(wraps=train_and_test.train_and_test)
+    monkeypatch.setattr(compare_data_plans, "train_and_test", training)
+    line = train_with_plan((faces, "near"), "balanced", seed=0, epochs=4)
+    lengths = [call.args[0].epochs for call in training.call_args_list]
+    assert lengths == [2, 4]
+    assert line["equal_steps"]["epoch"] <= 2
+    assert line["equal_steps"]["test"].keys() == line["test"].keys()
