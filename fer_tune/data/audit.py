@@ -1,6 +1,6 @@
 """An audit of a data set before training: imbalance, duplicates, blank images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -16,6 +16,7 @@ from fer_tune.data.near_duplicate_pairs import (
     choose_pairs,
     find_near_duplicates,
 )
+from fer_tune.data.votes import find_plurality, is_agreed
 
 _Hashes = Mapping[SplitName, NDArray[np.uint64]]  # of the images of each split
 
@@ -53,6 +54,8 @@ class Audit:
     blank: images of a single grey, by split. JPEG's noise is allowed: a standard deviation below
         1 of 255.
     mean, deviation: mean and standard deviation of the training pixels, in [0, 1].
+    agreed: share of the faces with votes whose label alone has the most votes of people, by split
+        and class, and of all; empty without votes.
     """
 
     classes: tuple[str, ...]
@@ -67,6 +70,7 @@ class Audit:
     near_redundant: Mapping[SplitName, int]
     near_leaks: tuple[Leak, ...]
     near_pairs: tuple[NearPair, ...]
+    agreed: Mapping[SplitName, Mapping[str, float]]
 
     def summarize_findings(self) -> tuple[str, ...]:
         """Return the audit in plain sentences, the imbalance first."""
@@ -79,6 +83,7 @@ class Audit:
             *map(_describe_near_leak, self.near_leaks),
             "Exact duplicates with conflicting labels: "
             f"{conflicts if self.conflict_groups else 'none'}.",
+            *_describe_votes(self.agreed),
             f"Blank images (a single grey): {_format_by_split(self.blank)}.",
             f"Training pixels in [0, 1]: mean {self.mean:.4f}, "
             f"standard deviation {self.deviation:.4f}.",
@@ -106,6 +111,7 @@ def audit_splits(splits: Splits) -> Audit:
         },
         near_leaks=tuple(_find_near_leak(splits, hashes, near, *pair) for pair in split_pairs),
         near_pairs=choose_pairs(splits, near),
+        agreed={name: own for name in SPLIT_NAMES if (own := _measure_agreement(splits, name))},
     )
 
 
@@ -134,6 +140,18 @@ def _count_conflicts(splits: Splits, hashes: _Hashes) -> tuple[int, int]:
     own, labels_of_each = np.unique([each for each, _ in pairs], return_counts=True)
     conflicting = own[labels_of_each > 1]
     return len(conflicting), int(np.isin(all_hashes, conflicting).sum())
+
+
+def _measure_agreement(splits: Splits, name: SplitName) -> dict[str, float]:
+    faces = splits[name]
+    if faces.votes is None:
+        return {}
+    own, has_votes = is_agreed(faces), find_plurality(faces) >= 0
+    chosen = {"all": has_votes} | {
+        class_name: has_votes & (faces.labels == label)
+        for label, class_name in enumerate(splits.classes)
+    }
+    return {key: float(own[which].mean()) for key, which in chosen.items() if which.any()}
 
 
 def _measure_pixels(images: NDArray[np.uint8]) -> tuple[float, float]:
@@ -173,6 +191,15 @@ def _describe_near_leak(leak: Leak) -> str:
         return f"{start} no near-duplicates."
     faces = f"{pluralize(leak.faces, 'face')} ({leak.faces / leak.of:.1%})"
     return f"{start} {faces}, {leak.same_label / leak.faces:.0%} of the same label."
+
+
+def _describe_votes(agreed: Mapping[SplitName, Mapping[str, float]]) -> Iterator[str]:
+    for name, shares in agreed.items():
+        by_class = ", ".join(f"{key} {share:.0%}" for key, share in shares.items() if key != "all")
+        yield (
+            f"People's votes: the given label alone has the most votes on {shares['all']:.1%} of "
+            f"the {name} faces with votes ({by_class})."
+        )
 
 
 def _format_by_split(counts: Mapping[SplitName, int]) -> str:

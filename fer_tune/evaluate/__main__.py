@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fer_tune.common import cli
 from fer_tune.data.faces import SPLIT_NAMES
-from fer_tune.data.read_options import LABELS_HELP, parse_labels
+from fer_tune.data.read_options import LABELS_HELP, VOTES_HELP, parse_labels
 
 _EXAMPLE = """\
 examples:
@@ -27,6 +27,7 @@ def build_parser() -> cli.CommandParser:
     add("--data", type=path, metavar="PATH", help="the faces, as for the search")
     add("--skip-bad", action="store_true", help="leave out what cannot be read")
     add("--labels", type=parse_labels, metavar="PAIRS", help=LABELS_HELP)
+    add("--votes", type=path, metavar="FILE", help=VOTES_HELP)
     split = "the faces to use (default: test, or all if the data has no splits)"
     add("--split", choices=(*SPLIT_NAMES, "all"), help=split)
     predictions = "a CSV of predictions for the same faces, to score and compare with the model"

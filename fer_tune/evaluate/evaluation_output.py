@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fer_tune.report.evaluation_section import describe_other_faces, describe_scores
+from fer_tune.report.evaluation_section import describe_further_scores, describe_scores
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.metric_estimates import Estimate
 from fer_tune.scoring.significance import McNemarResult
@@ -18,7 +18,7 @@ _MAX_MATRIX_CLASSES = 12  # more do not fit a terminal
 
 def print_evaluation(console: Console, evaluation: Evaluation) -> None:
     """Print scores, the table of classes, the confusion matrix and the worst mistakes."""
-    for line in (describe_scores(evaluation), *describe_other_faces(evaluation), ""):
+    for line in (describe_scores(evaluation), *describe_further_scores(evaluation), ""):
         console.print(line)
     headers = ["class", "precision", "recall", "F1", "faces"]
     rows = [
@@ -61,6 +61,13 @@ def to_json(
         "without_duplicates": others and _summarize(others),
         "near_duplicates": evaluation.near_duplicates,
         "without_near_duplicates": distant and _summarize(distant),
+        "votes": evaluation.votes
+        and {
+            "accuracy": evaluation.votes.votes.accuracy,
+            "macro_f1": evaluation.votes.votes.macro_f1,
+            "agreed_accuracy": evaluation.votes.agreed,
+            "disputed_accuracy": evaluation.votes.disputed,
+        },
         "mistakes": _list_mistakes(evaluation, len(evaluation.predictions.truth)),
         "predictions": predictions and _summarize(predictions),
         "comparison": comparison and {**comparison._asdict(), "verdict": comparison.verdict},

@@ -35,7 +35,10 @@ class SharedClasses:
         is_shared = np.isin(faces.labels, self.data_labels)
         chosen = faces.take(np.flatnonzero(is_shared))
         labels = np.searchsorted(self.data_labels, chosen.labels)
-        return Faces(chosen.images, labels.astype(np.int64), chosen.names), is_shared
+        votes = chosen.votes
+        if votes is not None and votes.shape[1] != len(self.data_labels):
+            votes = None  # some are for classes that the model does not know
+        return Faces(chosen.images, labels.astype(np.int64), chosen.names, votes), is_shared
 
     def select_probabilities(
         self,

@@ -42,6 +42,7 @@ from fer_tune.tracking.models.log_model import load_classifier
 from fer_tune.tracking.registry import find_default_model_uri
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.ui_view_and_links import build_run_url, build_ui_command
+from fer_tune.trial.epoch_result import score_votes
 
 SplitChoice = SplitName | Literal["all"] | None  # None: test, or all without splits
 
@@ -103,7 +104,7 @@ def run_evaluation(args: Namespace, command: str) -> None:
     command: the command line, for the record.
     Raises UserError for everything that the user can correct.
     """
-    console, options = create_console(), ReadOptions(args.skip_bad, args.labels)
+    console, options = create_console(), ReadOptions(args.skip_bad, args.labels, args.votes)
     with show_step(console, "reading the faces"):
         decoded, origin = load_decoded(args.data, options)
     with show_step(console, "loading the model"):
@@ -182,7 +183,8 @@ def _evaluate(
         for find in (has_duplicate, has_near_duplicate)
     )
     predictions = Predictions.from_probabilities(faces.labels, probabilities, names=faces.names)
-    evaluation, theirs = Evaluation(shared.names, predictions, is_duplicate, is_near), None
+    votes = score_votes(faces, predictions.predicted, len(shared.names))
+    evaluation, theirs = Evaluation(shared.names, predictions, is_duplicate, is_near, votes), None
     if args.predictions:
         labels = ReadOptions(labels=args.labels).class_names
         read = read_predictions(args.predictions, faces, data.known, shared.names, labels)
@@ -233,6 +235,7 @@ def _log_result(store: Store, result: _Result, args: Namespace, command: str, pa
         "faces": len(result.evaluation.predictions.truth),
         "labels": args.labels,
         "skip_bad": args.skip_bad,
+        "votes": args.votes and str(args.votes.absolute()),
         "predictions": args.predictions and str(args.predictions.absolute()),
     }
     faces_hash = hash_faces(data.classes, [data.faces])

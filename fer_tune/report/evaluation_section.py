@@ -50,7 +50,7 @@ def build_evaluation_section(
         NOTE,
         pictures,
         [*tables, scores],
-        findings=[*describe_other_faces(evaluation), *findings],
+        findings=[*describe_further_scores(evaluation), *findings],
         sheets=sheets,
     )
 
@@ -62,8 +62,8 @@ def describe_scores(evaluation: Evaluation) -> str:
     return f"{scores} {evaluation.describe_calibration()}".strip()
 
 
-def describe_other_faces(evaluation: Evaluation) -> list[str]:
-    """Return sentences on the faces that are no duplicates of training faces.
+def describe_further_scores(evaluation: Evaluation) -> list[str]:
+    """Return sentences on the faces that are no duplicates of training faces, and on votes.
 
     There is one without exact duplicates and one without near-duplicates, if it is different.
     """
@@ -76,7 +76,7 @@ def describe_other_faces(evaluation: Evaluation) -> list[str]:
         included = ", exact ones included" if exact else ""
         duplicates = f"{pluralize(near, 'near-duplicate')} of training faces{included}"
         sentences.append(f"Without {duplicates}: {_describe_estimates(others)}")
-    return sentences
+    return [*sentences, *([str(evaluation.votes)] if evaluation.votes else [])]
 
 
 def _describe_estimates(evaluation: Evaluation) -> str:

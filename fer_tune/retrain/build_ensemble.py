@@ -16,6 +16,7 @@ from fer_tune.tracking.models.log_model import load_classifier
 from fer_tune.tracking.retrain_run import RetrainRun
 from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
+from fer_tune.trial.epoch_result import score_votes
 from fer_tune.trial.train_and_test import TrainedModel, calibrate_model, measure_model
 from fer_tune.trial.trial_faces import select_trial_faces
 
@@ -63,4 +64,5 @@ def average_networks(
     mean, truth = np.mean(uncalibrated, axis=0), splits.test.labels
     probabilities = apply_temperature(mean, model.temperature)
     predictions = Predictions.from_probabilities(truth, probabilities, names=splits.test.names)
-    return TrainedModel(model, best, Evaluation(splits.classes, predictions))
+    votes = score_votes(splits.test, predictions.predicted, len(splits.classes))
+    return TrainedModel(model, best, Evaluation(splits.classes, predictions, votes=votes))

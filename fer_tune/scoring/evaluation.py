@@ -19,6 +19,7 @@ from fer_tune.scoring.significance import (
     bootstrap_intervals,
     run_mcnemar_test,
 )
+from fer_tune.scoring.vote_metrics import VoteScores
 
 MEASURES = ("precision", "recall", "f1")
 _SMALLEST_LOSS = 0.005  # smaller losses are not worth a sentence
@@ -46,12 +47,14 @@ class Evaluation:
     is_duplicate: (N,) bool, whether a face is an exact duplicate of a training face of the model;
         None if these are not at hand.
     is_near_duplicate: (N,) bool, the same for near-duplicates, to which exact duplicates belong.
+    votes: scores against people's votes; None without votes.
     """
 
     classes: Sequence[str]
     predictions: Predictions
     is_duplicate: NDArray[np.bool_] | None = None
     is_near_duplicate: NDArray[np.bool_] | None = None
+    votes: VoteScores | None = None
 
     @classmethod
     def from_confusion(
@@ -130,7 +133,7 @@ class Evaluation:
         if is_left_out is None or is_left_out.all() or not is_left_out.any():
             return None
         others = self.predictions.take(np.flatnonzero(~is_left_out))
-        return replace(self, predictions=others, is_duplicate=None, is_near_duplicate=None)
+        return Evaluation(self.classes, others)
 
     @property
     def with_mirror_images(self) -> "Evaluation":
@@ -139,7 +142,7 @@ class Evaluation:
         assert own.flip_predicted is not None
         assert own.flip_probability is not None
         flipped = Predictions(own.truth, own.flip_predicted, own.flip_probability)
-        return replace(self, predictions=flipped)
+        return replace(self, predictions=flipped, votes=None)
 
     def format_scores(self) -> str:
         """Return the scores on the test faces: `test macro F1 0.612, test accuracy 0.631`."""
@@ -209,6 +212,8 @@ class Evaluation:
         for name in ("accuracy", "macro_f1"):
             interval = getattr(self, name).interval
             values |= {f"{split}/{name}_low": interval.low, f"{split}/{name}_high": interval.high}
+        if self.votes is not None:
+            values |= self.votes.build_split_metrics(split)
         if (error := self.calibration_error) is not None:
             values[f"{split}/calibration_error"] = error
         return {name: value for name, value in values.items() if not np.isnan(value)}

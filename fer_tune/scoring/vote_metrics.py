@@ -52,6 +52,13 @@ class VoteScores:
             f"{split}/disputed_accuracy": self.disputed,
         }
 
+    def __str__(self) -> str:
+        return (
+            f"Against people's votes: accuracy {self.votes.accuracy:.3f}, macro F1 "
+            f"{self.votes.macro_f1:.3f}. Against the labels: accuracy {self.agreed:.3f} on agreed "
+            f"faces, {self.disputed:.3f} on disputed faces."
+        )
+
 
 def build_vote_metrics(train: VoteScores, validation: VoteScores) -> dict[str, float]:
     """Return the metrics of one epoch by name: those of both splits, and the gaps.

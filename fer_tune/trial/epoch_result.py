@@ -47,12 +47,20 @@ def build_epoch_result(
     )
     metrics = build_epoch_metrics(train_scores, scores, data.classes)
     if data.validation.votes is not None:
-        train_votes, votes = (score_votes(*pair, size) for pair in pairs)
+        train_votes, votes = (score_votes(faces, own.predicted, size) for faces, own in pairs)
+        assert train_votes is not None
+        assert votes is not None
         metrics |= build_vote_metrics(train_votes, votes)
     return EpochResult(epoch, metrics, scores.confusion.tolist())
 
 
-def score_votes(faces: Faces, own: ClassPredictions, classes: int) -> VoteScores:
-    """Return the scores against people's votes, and on agreed and disputed faces."""
+def score_votes(
+    faces: Faces,
+    predicted: NDArray[np.int64],  # (N,)
+    classes: int,
+) -> VoteScores | None:
+    """Return the scores against people's votes; None if the data set has none."""
+    if faces.votes is None:
+        return None
     votes = find_plurality(faces), is_agreed(faces)
-    return VoteScores.from_predictions(faces.labels, *votes, own.predicted, classes)
+    return VoteScores.from_predictions(faces.labels, *votes, predicted, classes)

@@ -14,7 +14,7 @@ from fer_tune.scoring.metrics import EpochResult, find_best_epoch
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.trial import checkpoint
 from fer_tune.trial.device import pick_device
-from fer_tune.trial.epoch_result import ClassPredictions, build_epoch_result
+from fer_tune.trial.epoch_result import ClassPredictions, build_epoch_result, score_votes
 from fer_tune.trial.train_state import TrialSpec, init_state
 from fer_tune.trial.training_loop import fit
 
@@ -106,4 +106,5 @@ def evaluate_classifier(model: FaceClassifier, faces: Faces, classes: Sequence[s
     if model.tta == "none":
         mirrored = model.predict_probabilities(faces.images[:, :, ::-1])
     predictions = Predictions.from_probabilities(faces.labels, plain, mirrored, faces.names)
-    return Evaluation(classes, predictions)
+    votes = score_votes(faces, predictions.predicted, len(classes))
+    return Evaluation(classes, predictions, votes=votes)
