@@ -107,7 +107,7 @@ def audit_splits(splits: Splits) -> Audit:
         mean=mean,
         deviation=deviation,
         near_redundant={
-            name: int(near.select(splits, name, name)[0].sum()) for name in SPLIT_NAMES
+            name: int(near.select_faces(splits, name, name)[0].sum()) for name in SPLIT_NAMES
         },
         near_leaks=tuple(_find_near_leak(splits, hashes, near, *pair) for pair in split_pairs),
         near_pairs=choose_pairs(splits, near),
@@ -128,7 +128,9 @@ def _find_near_leak(
 ) -> Leak:
     """Return the leak of the faces that have a near-duplicate, but no exact one."""
     is_exact = np.isin(hashes[later], hashes[earlier])
-    is_leaked, has_own_label = (each & ~is_exact for each in near.select(splits, later, earlier))
+    is_leaked, has_own_label = (
+        each & ~is_exact for each in near.select_faces(splits, later, earlier)
+    )
     return Leak(earlier, later, int(is_leaked.sum()), len(is_leaked), int(has_own_label.sum()))
 
 

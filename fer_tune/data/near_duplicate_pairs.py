@@ -48,7 +48,7 @@ class NearDuplicates(NamedTuple):
     groups: NDArray[np.int64]
     pairs: Pairs
 
-    def select(
+    def select_faces(
         self, splits: Splits, name: SplitName, other: SplitName
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return which faces of a split have a near-duplicate in another, and of their label."""

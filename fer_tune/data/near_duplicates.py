@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 # Of 144 bits. On FER2013, 5 % of the pairs within this distance are false: the details of the
 # aligned faces do not correlate. Copies are found after JPEG, mirroring, other light, a crop of 1
 # or 2 pixels or a shift by 1 (99 to 100 %) and a rotation by 5 degrees (71 %), but seldom after a
-# shift by 2 (14 %). With 31 bits, 20 % of the pairs are false. See measure_near_duplicates.py in
+# shift by 2 (13 %). With 31 bits, 21 % of the pairs are false. See measure_near_duplicates.py in
 # benchmarks/experiments.
 MAX_DISTANCE = 28
 # Raised when the same faces would give other groups. The splits of studies depend on the groups,
@@ -22,7 +22,7 @@ METHOD_VERSION = 1
 
 _FREQUENCIES = 12  # in each direction
 _BITS = _FREQUENCIES**2
-_CROP = 2  # pixels cut off each side for the second hash
+_CROP = 2  # pixels cut off each side for the second hash; without it, few such crops are found
 _SCALE = 2**15  # of the cosines, so that all sums are whole numbers below 2**53
 _BLOCK = 2048  # faces; fewer, larger products lose less time if other work shares the cores
 
