@@ -34,6 +34,7 @@ STARTS_RAY = (
     "tests/train/test_train.py",
     "tests/ablate/test_ablate.py",
     "tests/search/test_search.py",
+    "tests/search/test_search_with_votes.py",
     "tests/search/test_search_without_suspects.py",
     "tests/test_python_api.py",
 )

@@ -22,7 +22,7 @@ def build_repeat_command(study: StudyInfo, started: TrialStarted) -> str:
     settings = study.settings
     values = {
         name: settings[name]
-        for name in ("data", "labels", "train_faces", "suspects", "epochs", "metric")
+        for name in ("data", "labels", "votes", "train_faces", "suspects", "epochs", "metric")
         if settings.get(name) is not None
     }
     if started.config.labels != "without_suspects":

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fer_tune.data.audit import Leak, audit_splits
-from fer_tune.data.faces import Faces, Splits
+from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.near_duplicates import MAX_DISTANCE
 
@@ -123,6 +123,23 @@ def test_without_near_duplicates_there_are_no_pairs() -> None:
     audit = audit_splits(Splits(("happy", "sad"), train, validation, test, "source", "protocol"))
     assert audit.near_pairs == ()
     assert "Near-duplicates inside a split: none." in audit.summarize_findings()
+
+
+def test_the_share_of_agreed_faces_is_by_class(splits: Splits) -> None:
+    assert not any("People's votes" in line for line in audit_splits(splits).summarize_findings())
+    votes = np.eye(len(splits.classes), dtype=np.float32)
+    voted = {name: replace(splits[name], votes=votes[splits[name].labels]) for name in SPLIT_NAMES}
+    own = voted["train"].votes
+    assert own is not None
+    own[splits.train.labels == 0] = votes[1]
+    train, validation, test = (voted[name] for name in SPLIT_NAMES)
+    audit = audit_splits(replace(splits, train=train, validation=validation, test=test))
+    first, second = splits.classes[:2]
+    assert audit.agreed["train"][first] == 0
+    assert audit.agreed["train"][second] == audit.agreed["test"]["all"] == 1
+    share = (splits.train.labels != 0).mean()
+    line = f"People's votes: the given label alone has the most votes on {share:.1%} of the train"
+    assert any(finding.startswith(line) for finding in audit.summarize_findings())
 
 
 def test_the_real_faces_have_the_duplicates_known_of_fer2013(real_faces: Path) -> None:
