@@ -133,7 +133,7 @@ def _log_scores(run: RetrainRun, result: RetrainResult) -> tuple[Table, Table]:
         others = [(test.without_near_duplicates or test).scores.accuracy for test in tests]
         metrics["test/accuracy_without_near_duplicates"] = others
         if (count := near.sum()) > duplicates.sum():
-            rows[f"- without {pluralize(count, 'near-duplicate')} of them"] = others
+            rows[f"- without {pluralize(count, 'near-duplicate')} of training faces"] = others
     if result.with_tta:
         averaged = [test.with_mirror_images.scores for test in tests]
         metrics["test/flip_accuracy"] = [scores.accuracy for scores in averaged]

@@ -342,7 +342,7 @@ def test_near_duplicates_of_training_faces_are_left_out_apart_from_exact_ones(
     version, printed = register(760, 90)
     output = " ".join(printed.split())
     assert "without 2 duplicates of training faces 0.595" in output
-    assert "without 3 near-duplicates of them 0.592" in output  # 87 of 147
+    assert "without 3 near-duplicates of training faces 0.592" in output  # 87 of 147
     run_id = store.create_client().get_run(str(version.run_id)).data.tags[tags.PARENT]
     metrics = store.create_client().get_run(run_id).data.metrics
     assert metrics["test/accuracy_without_near_duplicates"] == pytest.approx(87 / 147)
