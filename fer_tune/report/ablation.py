@@ -3,6 +3,7 @@
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.report.load_study import ReportedStudy
@@ -42,6 +43,7 @@ COUNT_NOTE = (
     "The tables have {count}. If no change did anything, one effect in twenty would still have a "
     "star."
 )
+_TICKS = 5  # names of changes may leave little room
 _STYLES: dict[Comparison, str] = {"alone": "o", "removed": "s"}
 _LABELS: dict[Comparison, str] = {"alone": "alone", "removed": "in the end"}
 
@@ -109,6 +111,7 @@ def _plot_path(outcome: AblationOutcome, metric: str) -> Picture:
         panel.set_yticks(range(len(names)), names)
         panel.set_ylim(len(names) - 0.5, -0.5)
         panel.set_xlabel(f"{name} on validation faces")
+        panel.xaxis.set_major_locator(MaxNLocator(_TICKS))
 
     steps = (f"{n} {v:.3f}" for n, v in zip(names, values, strict=True) if v is not None)
     alt = f"{name} along the path: {', '.join(steps)}."
@@ -140,6 +143,7 @@ def _plot_effects(outcome: AblationOutcome, metric: str) -> Picture:
         panel.set_yticks(range(len(names)), names)
         panel.set_ylim(len(names) - 0.5, -0.5)
         panel.set_xlabel(f"change of the {name}")
+        panel.xaxis.set_major_locator(MaxNLocator(_TICKS))
         add_legend(panel, 2)
 
     alt = f"What each change brings in the {name}, alone and in the end: the table has the numbers."

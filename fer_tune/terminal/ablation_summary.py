@@ -96,23 +96,24 @@ def _describe_total(outcome: AblationOutcome) -> str:
 
 def _describe_metric(outcome: AblationOutcome, metric: str) -> Iterator[str]:
     """Yield which changes improve or worsen the metric, alone and in the end, beyond chance."""
-    name = format_metric_name(metric)
+    name, chance = format_metric_name(metric), list[str]()
     verbs = ("raise", "lower") if metric_direction(metric) == "max" else ("reduce", "increase")
-    for comparison, start in (("alone", "Alone"), ("removed", "In the end")):
+    for comparison, start in (("alone", "alone"), ("removed", "in the end")):
         own = {
             index: effect
-            for index, each, other in outcome.effects
-            if (each, other) == (comparison, metric)
-            and not (effect := outcome.effects[index, each, other]).may_be_chance
+            for (index, each, other), effect in outcome.effects.items()
+            if (each, other) == (comparison, metric) and not effect.may_be_chance
         }
         for verb, changes in zip(verbs, _split_by_gain(outcome, own, metric), strict=True):
             if changes:
-                subject = (
-                    f"{len(changes)} changes {verb}" if len(changes) > 1 else f"one change {verb}s"
-                )
-                yield f"{start}, {subject} the {name} beyond chance: {', '.join(changes)}."
-        if not own:
-            yield f"{start}, what a change brings in the {name} may be chance."
+                subject = f"{len(changes)} changes {verb}"
+                if len(changes) == 1:
+                    subject = f"one change {verb}s"
+                listed = ", ".join(changes)
+                yield f"{start.capitalize()}, {subject} the {name} beyond chance: {listed}."
+        chance += [] if own else [start]
+    if chance:
+        yield f"What each change brings in the {name} {' and '.join(chance)} may be chance."
 
 
 def _split_by_gain(
