@@ -1,7 +1,6 @@
 """Plots of a data set: faces by class as bars, and sample faces of each class."""
 
 import io
-import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -102,7 +101,11 @@ def plot_near_duplicates(
 
 
 def _join_different(pair: tuple[str, str]) -> str:
-    return " | ".join(dict.fromkeys(textwrap.shorten(each, 16, placeholder="…") for each in pair))
+    return " | ".join(map(_shorten, dict.fromkeys(pair)))
+
+
+def _shorten(word: str) -> str:
+    return word if len(word) <= _CAPTION_LETTERS else f"{word[: _CAPTION_LETTERS - 1]}…"
 
 
 def _plot_rows(
@@ -123,8 +126,7 @@ def _plot_rows(
             sheet[top : top + SIDE, left : left + SIDE] = faces.images[face]
             if captions:
                 word, options = captions[face], {"fontsize": 6, "ha": "center", "va": "top"}
-                word = word if len(word) <= _CAPTION_LETTERS else f"{word[: _CAPTION_LETTERS - 1]}…"
-                axes.text(left + SIDE / 2, top + SIDE, word, options, parse_math=False)
+                axes.text(left + SIDE / 2, top + SIDE, _shorten(word), options, parse_math=False)
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     counts = faces.count_by_class(len(classes))
     ticks = [f"{name}\n{count:,}" for name, count in zip(classes, counts, strict=True)]
