@@ -27,9 +27,9 @@ _SIMILAR = (
 def group_changes(config: TrialConfig, space: SearchSpace) -> tuple[Point, ...]:
     """Return the changes from the baseline to a configuration: values by parameter.
 
-    Parameters that only make sense together are one change: those of a schedule, those of the
-    network's shape, and a parameter with those in its `when`. Similar parameters are merged until
-    there are at most MAX_CHANGES.
+    Parameters that only make sense together are one change. These are the parameters of a schedule,
+    those of the network's shape, and a parameter with those in its `when`. Similar parameters are
+    merged until there are at most MAX_CHANGES.
     """
     values, baseline = config.model_dump(), BASELINE.model_dump()
     changed = [name for name in values if values[name] != baseline[name]]
