@@ -96,7 +96,7 @@ def _print_summary(console: Console, splits: Splits, guesses: NDArray[np.int64])
     rows = [_summarize_class(train, guesses, label, classes) for label in range(len(classes))]
     headers = ["label", "faces", "other guess", "most often"]
     console.print(build_borderless_table(headers, rows))
-    console.print("A suspect is no proof of a mistake: look at the sheet.")
+    console.print("A suspect may be labelled correctly: look at the sheet.")
 
 
 def _summarize_class(
