@@ -6,7 +6,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,32 @@ def _sqlite_does_not_wait_for_the_disk() -> Iterator[None]:
     event.listen(Engine, "connect", skip_wait)
     yield
     event.remove(Engine, "connect", skip_wait)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _empty_stores_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Make MLflow's empty tables once for each test process; a new store gets a copy of them."""
+    from mlflow.store.db import utils
+
+    template = tmp_path_factory.mktemp("tables") / "empty.db"
+    create_tables: Any = utils._initialize_tables
+
+    def copy_tables(engine: Any) -> None:
+        database = engine.url.database
+        if engine.dialect.name != "sqlite" or not database or Path(database).stat().st_size:
+            create_tables(engine)
+            return
+        if not template.exists():
+            create_tables(engine)
+            with closing(sqlite3.connect(database)) as connection:
+                connection.execute("VACUUM INTO ?", [str(template)])
+            return
+        engine.dispose()
+        shutil.copyfile(template, database)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, "_initialize_tables", copy_tables)
+        yield
 
 
 @pytest.fixture(scope="session")
