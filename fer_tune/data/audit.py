@@ -41,7 +41,7 @@ class Leak:
 class Audit:
     """The figures of an audit. Duplicates are faces of exactly the same pixels.
 
-    Near-duplicates are counted apart: those figures leave exact duplicates out.
+    The figures on near-duplicates do not count exact duplicates.
 
     counts: (C,) faces of each class, by split.
     redundant: faces with an earlier duplicate in the same split, by split.
@@ -54,8 +54,8 @@ class Audit:
     blank: images of a single grey, by split. JPEG's noise is allowed: a standard deviation below
         1 of 255.
     mean, deviation: mean and standard deviation of the training pixels, in [0, 1].
-    agreed: share of the faces with votes whose label alone has the most votes of people, by split
-        and class, and of all; empty without votes.
+    agreed: share of agreed faces among those with votes, by split and class, and of all classes;
+        see `is_agreed`. Empty without votes.
     """
 
     classes: tuple[str, ...]
@@ -78,9 +78,9 @@ class Audit:
         return (
             _describe_imbalance(self),
             f"Exact duplicates inside a split: {_format_by_split(self.redundant)}.",
-            *map(_describe_leak, self.leaks),
+            *(_describe_leak(leak, "an exact duplicate") for leak in self.leaks),
             f"Near-duplicates inside a split: {_format_by_split(self.near_redundant)}.",
-            *map(_describe_near_leak, self.near_leaks),
+            *(_describe_leak(leak, "a near-duplicate") for leak in self.near_leaks),
             "Exact duplicates with conflicting labels: "
             f"{conflicts if self.conflict_groups else 'none'}.",
             *_describe_votes(self.agreed),
@@ -177,22 +177,14 @@ def _describe_imbalance(audit: Audit) -> str:
     )
 
 
-def _describe_leak(leak: Leak) -> str:
+def _describe_leak(leak: Leak, duplicate: str) -> str:
     start = f"Leak from {leak.earlier} to {leak.split}:"
     if not leak.faces:
-        return f"{start} no exact duplicates."
+        return f"{start} no {duplicate.partition(' ')[2]}s."
     faces = f"{leak.faces:,} of {leak.of:,} {leak.split} faces ({leak.faces / leak.of:.1%})"
     same = f"{leak.same_label / leak.faces:.0%} of them with the same label"
     verb = "has" if leak.faces == 1 else "have"
-    return f"{start} {faces} {verb} an exact duplicate in {leak.earlier}, {same}."
-
-
-def _describe_near_leak(leak: Leak) -> str:
-    start = f"Near leak from {leak.earlier} to {leak.split}:"
-    if not leak.faces:
-        return f"{start} no near-duplicates."
-    faces = f"{pluralize(leak.faces, 'face')} ({leak.faces / leak.of:.1%})"
-    return f"{start} {faces}, {leak.same_label / leak.faces:.0%} of the same label."
+    return f"{start} {faces} {verb} {duplicate} in {leak.earlier}, {same}."
 
 
 def _describe_votes(agreed: Mapping[SplitName, Mapping[str, float]]) -> Iterator[str]:

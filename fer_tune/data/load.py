@@ -83,7 +83,8 @@ def reload_splits(
         raise UserError(f"{problem}; name their file or folder with --data")
     if splits.votes_hash() != votes_hash:
         problem = f"{options.votes or splits.origin}: these are not the votes of study {study}"
-        advice = "name their file with --votes" if votes_hash else "it began without votes"
+        without = "it began without votes, so leave out --votes"
+        advice = "name their file with --votes" if votes_hash else without
         raise UserError(f"{problem}; {advice}")
     return splits
 

@@ -63,7 +63,8 @@ def read_ferplus(files: Sequence[OpenableFile], collector: FaceCollector) -> Non
         else:
             left_out += 1
     if left_out:
-        collector.notes[f"faces without an expression for most people: {left_out:,}"] = None
+        reason = "most people saw an unknown expression or no face"
+        collector.notes[f"faces left out, since {reason}: {left_out:,}"] = None
     if positions:
         note = f"rows of label.csv without an image: {len(positions):,} (first: {min(positions)})"
         collector.notes[note] = None

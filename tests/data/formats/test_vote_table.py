@@ -209,7 +209,8 @@ def test_faces_without_an_expression_for_most_people_are_left_out_and_counted(
     folder = write_ferplus(faces, tmp_path, lambda f: votes.get(id(f), agreeing_votes(f)))
     splits = load_splits(folder)
     assert len(splits.train) == sum(f.usage == "Training" for f in faces) - 2
-    assert "faces without an expression for most people: 2" in splits.notes
+    note = "faces left out, since most people saw an unknown expression or no face: 2"
+    assert note in splits.notes
     assert find_plurality(splits.train).tolist() == splits.train.labels.tolist()
     assert is_agreed(splits.train).sum() == len(splits.train) - 1
 
