@@ -23,21 +23,21 @@ TITLE = "One change at a time"
 NOTE = (
     "Alone is the baseline with the change minus the baseline. In the end is the configuration "
     "with all changes minus the same without the change. The path adds the changes to the "
-    "baseline, the one with the largest own gain first. In the pictures of the path, a bar leads "
-    "from the value before a change to the value after it. Filled bars improve the metric, "
-    "hatched bars worsen it. The number after ± is half of the 95 % interval, which the pictures "
-    "show as a line: its thick part is the spread over seeds, and the thin part adds the influence "
-    "of the validation faces. "
+    "baseline, one after the other, and begins with the one that helps most alone. In the pictures "
+    "of the path, a bar leads from the value before a change to the value after it. Filled bars "
+    "improve the metric, hatched bars worsen it. The number after ± is half of the 95 % interval, "
+    "which the pictures show as a line. Its thick part is the spread over seeds, and the thin part "
+    "adds the influence of the validation faces. "
 )
 SEEDS_NOTE = (
     "All configurations of a seed train with the same random numbers, so effects are differences "
-    "within a seed. The spread over seeds is pooled over all configurations, as there are few "
-    "seeds, with {freedom} degrees of freedom and Student's t. "
+    "within a seed. The spread over seeds is estimated from all configurations together, as there "
+    "are few seeds, with {freedom} degrees of freedom and Student's t. "
 )
 ONE_SEED_NOTE = "With one seed, the intervals lack the spread over seeds. "
 FACES_NOTE = (
-    "The part of the faces assumes different faces for two configurations. Both have the same, so "
-    "it is rather too wide. "
+    "The influence of the faces is computed as if each configuration had other faces. All have the "
+    "same, so this part is rather too wide. "
 )
 COUNT_NOTE = (
     "The tables have {count}. If no change did anything, one effect in twenty would still have a "
@@ -110,7 +110,7 @@ def _plot_path(outcome: AblationOutcome, metric: str) -> Picture:
         panel.plot(start, 0, "ko")
         panel.set_yticks(range(len(names)), names)
         panel.set_ylim(len(names) - 0.5, -0.5)
-        panel.set_xlabel(f"{name} on validation faces")
+        panel.set_xlabel(name)
         panel.xaxis.set_major_locator(MaxNLocator(_TICKS))
 
     steps = (f"{n} {v:.3f}" for n, v in zip(names, values, strict=True) if v is not None)

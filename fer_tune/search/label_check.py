@@ -12,5 +12,5 @@ def check_labels(sources: Collection[object], splits: Splits) -> None:
     sources: values of the hyperparameter `labels`.
     """
     if "votes" in sources and splits.train.votes is None:
-        problem = f"labels: votes needs people's votes, which {splits.source} lacks"
+        problem = f"labels: votes needs people's votes, but {splits.source} has none"
         raise UserError(f"{problem}; name a table of them with --votes, such as fer2013new.csv")

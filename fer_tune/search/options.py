@@ -57,7 +57,7 @@ def _add_study_options(group: argparse._ArgumentGroup) -> None:
     add("--epochs", type=_parse_count, metavar="N", help=epochs)
     sample = "train on a sample of N training faces, stratified by class"
     add("--train-faces", type=_parse_count, metavar="N", help=sample)
-    suspects = "list of suspects that labels: without_suspects leaves out (suspects.csv)"
+    suspects = "suspects.csv, for trials that leave out suspects (labels: without_suspects)"
     add("--suspects", type=cli.parse_path, metavar="FILE", help=suspects)
     add("--study", type=text, metavar="NAME", help="its name (default: space and time)")
 

@@ -25,8 +25,8 @@ from fer_tune.study.ablation_plan import (
 from fer_tune.study.ranking import SCORE_METRIC
 from fer_tune.study.records.trial_record import TrialRecord
 
-# What is compared with what: the baseline with the change with the baseline; all changes with all
-# but this one; two neighbours of the path.
+# alone: the baseline with the change is compared with the baseline. removed: all changes are
+# compared with all but this one. path: a step of the path is compared with the step before.
 Comparison = Literal["alone", "removed", "path"]
 
 
@@ -174,9 +174,10 @@ def _list_comparisons(
 def _estimate_pooled_error(
     ablation: Ablation, results: Results, metric: str
 ) -> tuple[float | None, int]:
-    """Return the half interval of the difference of two single trainings, and its freedom.
+    """Return half of the 95 % interval of the difference of two trainings over seeds.
 
-    None and 0 if fewer than two configurations have a result of each of several seeds.
+    The second value is its degrees of freedom. Returns None and 0 if fewer than two configurations
+    have a result of each of several seeds.
     """
     from scipy.stats import t
 
@@ -204,7 +205,7 @@ def _estimate_effect(
     """Return the difference of two configurations, paired by seed; None without a common seed.
 
     before, after: a metric by seed.
-    error: half of the interval of the difference of two single trainings.
+    error: see `_estimate_pooled_error`.
     """
     seeds = sorted(before.keys() & after.keys())
     if not seeds:

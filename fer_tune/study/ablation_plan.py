@@ -120,7 +120,7 @@ def list_planned_trials(
     """Return the trials that are known so far, by number.
 
     Once all trials of the first configurations have ended, the trials of the path follow. The path
-    leads from the baseline to all changes. It adds the changes in the order of their own gains.
+    leads from the baseline to all changes. It adds the changes in the order of `rank_changes`.
 
     metric: of the study; decides the order.
     records: the trials so far.
@@ -180,10 +180,10 @@ def collect_results(
 
 
 def rank_changes(ablation: Ablation, metric: str, records: Sequence[TrialRecord]) -> list[int]:
-    """Return the changes, the largest own gain first.
+    """Return the changes, the one that improves the metric most alone first.
 
-    The own gain is the baseline with the change minus the baseline, its mean over the seeds. A
-    change without a result comes last.
+    The baseline with the change is compared with the baseline, by the mean over the seeds. A change
+    without a result comes last.
     """
     named = [(subset, "") for subset in ablation.list_first_subsets()]
     planned = _repeat_trials(ablation, 0, named)

@@ -113,7 +113,8 @@ def _describe_metric(outcome: AblationOutcome, metric: str) -> Iterator[str]:
                 yield f"{start.capitalize()}, {subject} the {name} beyond chance: {listed}."
         chance += [] if own else [start]
     if chance:
-        yield f"What each change brings in the {name} {' and '.join(chance)} may be chance."
+        start = " and ".join(chance).capitalize()
+        yield f"{start}, no change has an effect on the {name} beyond chance."
 
 
 def _split_by_gain(

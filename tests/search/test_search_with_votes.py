@@ -47,7 +47,7 @@ def test_training_on_votes_without_votes_is_refused() -> None:
         (search.main, [*NEW, "--dry-run"]),
         (train.main, ["--data", "fer2013.csv", "--set", "labels=votes"]),
     ):
-        with pytest.raises(UserError, match=r"which fer2013.csv lacks; name a table of them with"):
+        with pytest.raises(UserError, match=r"but fer2013.csv has none; name a table of them with"):
             main(arguments)
 
 
