@@ -19,14 +19,23 @@ _HEADER = (
     *("image", "box", "neutral", "happiness", "surprise", "sadness", "anger"),
     *("disgust", "fear", "contempt", "unknown", "NF"),
 )
+_MAX_LINE_BYTES = 1000
 
 
 def is_label_file(file: OpenableFile) -> bool:
-    """Return whether a file is a label.csv of FER+."""
+    """Return whether a file is a label.csv of FER+, not another list of that name.
+
+    The first row decides: it names an image, and has a value for each column.
+    """
     if file.path.name.casefold() != "label.csv":
         return False
-    rows = _read_label_file(file)
-    return bool(rows) and all(PurePath(row[0]).suffix.lower() in SUFFIXES for _, row in rows)
+    try:
+        with file.open() as content:
+            line = content.readline(_MAX_LINE_BYTES).decode("utf-8-sig")
+        (row,) = csv.reader([line])
+    except (*READ_ERRORS, csv.Error):
+        return False
+    return len(row) == len(_HEADER) and PurePath(row[0]).suffix.lower() in SUFFIXES
 
 
 def read_ferplus(files: Sequence[OpenableFile], collector: FaceCollector) -> None:

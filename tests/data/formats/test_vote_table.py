@@ -10,7 +10,14 @@ from fer_tune.data.faces import EMOTIONS, SPLIT_NAMES
 from fer_tune.data.load import load_splits
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.data.votes import find_plurality, is_agreed
-from tests.data.held import Face, drawn_faces, place, write_csv, write_folders_zip
+from tests.data.held import (
+    Face,
+    drawn_faces,
+    place,
+    write_csv,
+    write_folders_zip,
+    write_kaggle_folders,
+)
 
 COLUMNS = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 IN_FERPLUS = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear")
@@ -225,3 +232,11 @@ def test_ferplus_folders_with_other_votes_or_damaged_rows_are_refused(tmp_path: 
         file.write("more.png,1,2\n")
     with pytest.raises(UserError, match=r"label\.csv, row 43: 3 values instead of 12"):
         load_splits(folder)
+
+
+@pytest.mark.parametrize("content", [b"image,label\n", b"0.png,angry\n", b"\n", b"\xff\xfe\xe9"])
+def test_another_label_file_beside_class_folders_is_skipped(tmp_path: Path, content: bytes) -> None:
+    folder = write_kaggle_folders(drawn_faces(), tmp_path)
+    expected = load_splits(folder).content_hash()
+    (folder / "label.csv").write_bytes(content)
+    assert load_splits(folder).content_hash() == expected
