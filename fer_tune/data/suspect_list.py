@@ -5,6 +5,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os.path import commonprefix
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from fer_tune.common.cli import format_command_line
 from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.common.safe_text import join_first, pluralize
 from fer_tune.data.faces import Faces, Splits
+from fer_tune.data.read_options import ReadOptions
 
 COLUMNS = ("face", "label", "guess", "probability")
 
@@ -51,37 +53,51 @@ class SuspectList:
     def rank_faces(self, splits: Splits) -> Splits:
         """Return the splits with the positions of the training faces, see `Faces.suspect_ranks`.
 
+        If the files have moved inside the data set, the names differ in their common start.
         Raises UserError if the list is of other faces, or of other labels.
         """
-        names, labels = splits.train.names.tolist(), splits.train.labels
-        given = {name: splits.classes[label] for name, label in zip(names, labels, strict=True)}
+        names, listed = splits.train.names.tolist(), self.labels
+        if listed.keys().isdisjoint(names):
+            ends, listed_ends = _cut_common_start(names), _cut_common_start(list(listed))
+            if set(ends) == set(listed_ends):
+                names, listed = ends, dict(zip(listed_ends, listed.values(), strict=True))
+        classes = [splits.classes[label] for label in splits.train.labels]
+        given = dict(zip(names, classes, strict=True))
         advice = "make the list of these faces with fer-tune suspects"
-        for own, others, verb in ((given, self.labels, "lacks"), (self.labels, given, "also has")):
+        for own, others, verb in ((given, listed, "lacks"), (listed, given, "also has")):
             if missing := [name for name in own if name not in others]:
                 count = pluralize(len(missing), "training face" if own is given else "other face")
                 problem = f"{self.path} {verb} {count} ({join_first(missing, 3)})"
                 raise UserError(f"{problem}; {advice}")
-        for name, label in self.labels.items():
+        for name, label in listed.items():
             if label != given[name]:
                 problem = f"{self.path}: {name} is {label} there, and {given[name]} in the data"
                 raise UserError(f"{problem}; {advice}")
-        positions = {name: position for position, name in enumerate(self.labels)}
+        positions = {name: position for position, name in enumerate(listed)}
         ranks = np.array([positions[name] for name in names], np.int64)
         return replace(splits, train=replace(splits.train, suspect_ranks=ranks))
 
 
+def _cut_common_start(names: Sequence[str]) -> list[str]:
+    start = len(commonprefix(names))  # noqa: RUF071 (a row's number may follow, not a folder)
+    return [name[start:] for name in names]
+
+
 def rank_new_suspects(
-    splits: Splits, path: Path | None, *, is_needed: bool
+    splits: Splits, options: ReadOptions, path: Path | None, *, is_needed: bool
 ) -> tuple[Splits, SuspectList | None]:
     """Return the splits of a new study, with the positions of its training faces in the list.
 
+    options: how the faces are read, for the command that makes a list.
     path: as `--suspects` names it.
     is_needed: whether some trials leave out suspects.
     Raises UserError if only one of the two is the case.
     """
     if path is None and is_needed:
-        data = [str(splits.origin)] if splits.origin else []
-        command = format_command_line("fer_tune.suspects", data)
+        arguments = [str(splits.origin)] if splits.origin else []
+        arguments += ["--skip-bad"] if options.skip_bad else []
+        arguments += ["--labels", options.labels] if options.labels else []
+        command = format_command_line("fer_tune.suspects", arguments)
         raise UserError(
             "labels: without_suspects needs a list of suspects; make it with the command "
             f"{command}, and name the file with --suspects"

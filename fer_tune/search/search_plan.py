@@ -119,7 +119,7 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
     storage.fetch_study(name)
     storage.check_name_available(name)
     needed = "without_suspects" in space.list_values("labels")
-    splits, suspects = rank_new_suspects(splits, options.suspects, is_needed=needed)
+    splits, suspects = rank_new_suspects(splits, read_options, options.suspects, is_needed=needed)
     names = ("trials", "epochs", "scheduler", "grace", "reduction", "seed")
     numbers = {each: getattr(options, each) or getattr(defaults, each.upper()) for each in names}
     return splits, StudySettings(

@@ -89,7 +89,7 @@ def make_plan(
     Raises UserError if the name is taken, or if `--resume` names a study with other options.
     """
     is_needed = config.labels == "without_suspects"
-    splits, suspects = rank_new_suspects(splits, args.suspects, is_needed=is_needed)
+    splits, suspects = rank_new_suspects(splits, read_options, args.suspects, is_needed=is_needed)
     settings = _make_settings(args, storage, splits, read_options, config, suspects)
     seed, number = args.seed
     if number is None:

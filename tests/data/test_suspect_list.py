@@ -5,6 +5,7 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SIDE, Faces, Splits
+from fer_tune.data.read_options import ReadOptions
 from fer_tune.data.suspect_list import (
     format_suspects,
     rank_new_suspects,
@@ -46,17 +47,29 @@ def test_a_list_ranks_the_faces_in_whatever_order_they_are_read() -> None:
     assert suspects.path == Path("suspects.csv").absolute()
 
 
+@pytest.mark.parametrize("start", ["renamed.csv, row ", "further/down/faces.csv, row "])
+def test_faces_of_a_file_with_another_name_are_found(start: str) -> None:
+    rows = ("10", "17", "2")
+    listed = make_faces(tuple(f"faces.csv, row {row}" for row in rows))
+    suspects = read_suspects(write_list(format_suspects(listed, CLASSES, PROBABILITIES)))
+    moved = make_faces(tuple(f"{start}{row}" for row in rows)).take(np.array([2, 0, 1]))
+    ranked = suspects.rank_faces(make_splits(moved)).train
+    assert ranked.suspect_ranks is not None
+    assert ranked.suspect_ranks.tolist() == [2, 0, 1]
+    assert ranked.names.tolist() == moved.names.tolist()
+
+
 def test_a_new_study_needs_a_list_only_if_a_trial_leaves_out_suspects() -> None:
     splits = make_splits(make_faces())
     path = write_list(format_suspects(splits.train, CLASSES, PROBABILITIES))
-    assert rank_new_suspects(splits, None, is_needed=False) == (splits, None)
-    ranked, suspects = rank_new_suspects(splits, path, is_needed=True)
+    assert rank_new_suspects(splits, ReadOptions(), None, is_needed=False) == (splits, None)
+    ranked, suspects = rank_new_suspects(splits, ReadOptions(), path, is_needed=True)
     assert ranked.train.suspect_ranks is not None
     assert suspects is not None
     with pytest.raises(UserError, match=r"no trial leaves out suspects; give labels the value"):
-        rank_new_suspects(splits, path, is_needed=False)
-    with pytest.raises(UserError, match=r"-m fer_tune.suspects, and name"):
-        rank_new_suspects(splits, None, is_needed=True)
+        rank_new_suspects(splits, ReadOptions(), path, is_needed=False)
+    with pytest.raises(UserError, match=r"-m fer_tune.suspects --skip-bad --labels 0=sad, and"):
+        rank_new_suspects(splits, ReadOptions(True, "0=sad"), None, is_needed=True)
 
 
 def test_a_moved_list_is_the_same_and_another_one_is_refused() -> None:
