@@ -108,14 +108,15 @@ def read_vote_table(path: Path) -> VoteTable:
         content = path.read_bytes()
     try:
         lines = content.decode("utf-8-sig").splitlines()
-        table = [row for row in csv.reader(lines, skipinitialspace=True) if any(row)]
+        numbered = enumerate(csv.reader(lines, skipinitialspace=True), start=1)
+        table = [(f"{path.name}, row {number}", row) for number, row in numbered if any(row)]
     except (UnicodeDecodeError, csv.Error):
         problem = f"{path.name} is not a CSV of votes"
         raise UserError(f"{problem}; name a file like FER+'s fer2013new.csv") from None
     if len(table) < 2:
         raise UserError(f"{path.name} has no rows of votes; name a file like fer2013new.csv")
-    header = [name.strip() for name in table[0]]
-    rows = [(f"{path.name}, row {number}", row) for number, row in enumerate(table[1:], start=2)]
+    (_, first), *rows = table
+    header = [name.strip() for name in first]
     for place, row in rows:
         if len(row) != len(header):
             problem = f"{len(row)} values, but the header has {len(header)}"

@@ -151,6 +151,7 @@ def test_rows_that_are_left_out_keep_the_order_of_the_votes(tmp_path: Path) -> N
         ("a,b\n1,2\n", "no column of votes for angry, disgust"),
         ("angry\n", "has no rows of votes"),
         ("", "has no rows of votes"),
+        ("angry,happy\n\n1,2\n3", "row 4: 1 values, but the header has 2"),
         ('angry,happy\n"1,2\n3', "row 2: 1 values, but the header has 2"),
     ],
 )
