@@ -36,6 +36,8 @@ def build_repeat_command(study: StudyInfo, started: TrialStarted) -> str:
             options += ["--set", f"{name}={value}"]
     if settings.get("skip_bad"):
         options.append("--skip-bad")
+    if settings.get("split_rule") == "exact":  # of a study that began with an older version
+        options.append("--split-rule=exact")
     own = study.training_seed
     number = started.number if started.seed_number is None else started.seed_number
     seed = f"{study.seed}:{number}" if own is None else str(own)

@@ -2,10 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import get_args
 
 from fer_tune import defaults
 from fer_tune.common import cli
-from fer_tune.data.read_options import LABELS_HELP, VOTES_HELP, parse_labels
+from fer_tune.data.read_options import LABELS_HELP, VOTES_HELP, SplitRule, parse_labels
 from fer_tune.retrain.training_options import add_training_options
 
 _EXAMPLES = """\
@@ -52,6 +53,8 @@ def _add_faces_options(group: argparse._ArgumentGroup) -> None:
     sample = "train on a sample of N training faces, stratified by class"
     add("--train-faces", type=count, metavar="N", help=sample)
     add("--suspects", type=cli.parse_path, metavar="FILE", help="as for the search")
+    rule = "exact: hold out faces as studies did before near-duplicates stayed together"
+    add("--split-rule", choices=get_args(SplitRule), default="near", help=rule)
 
 
 def _add_training_options(parser: cli.CommandParser) -> None:

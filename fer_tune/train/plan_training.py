@@ -67,7 +67,7 @@ class TrainingPlan:
 
 def choose_read_options(args: Namespace, storage: StudyStorage) -> ReadOptions:
     """Return how the options of `train` read the faces; a resumed study divides them as before."""
-    options = ReadOptions(args.skip_bad, args.labels, args.votes)
+    options = ReadOptions(args.skip_bad, args.labels, args.votes, args.split_rule)
     if not args.resume:
         return options
     storage.fetch_study(args.resume)

@@ -89,3 +89,5 @@ def test_a_training_is_resumed_with_its_own_rule(data: Path, faces_hash: str) ->
     assert choose_read_options(resumed, storage) == EXACT
     new = parser.parse_args(["--data", str(data)])
     assert choose_read_options(new, storage) == ReadOptions()
+    repeated = parser.parse_args(["--data", str(data), "--split-rule", "exact"])
+    assert choose_read_options(repeated, storage) == EXACT

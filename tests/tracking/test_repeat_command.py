@@ -43,6 +43,13 @@ def test_the_command_names_the_list_of_suspects_only_if_the_trial_leaves_them_ou
     assert "suspects" not in command
 
 
+@pytest.mark.parametrize("rule", ["exact", "near"])
+def test_the_command_divides_the_faces_as_the_study_did(describe: Describe, rule: str) -> None:
+    study = describe(settings=SETTINGS | {"split_rule": rule})
+    command = build_repeat_command(study, TrialStarted(number=12, name="012", config=CONFIG))
+    assert build_parser().parse_args(shlex.split(command)[2:]).split_rule == rule
+
+
 @pytest.mark.parametrize("seed", [None, 3])
 def test_a_training_of_its_own_has_its_own_seed(describe: Describe, seed: int | None) -> None:
     study = replace(describe(), training_seed=seed)
