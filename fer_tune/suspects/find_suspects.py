@@ -67,8 +67,9 @@ def rank_suspects(
     They are sorted by the margin (Northcutt, Jiang & Chuang 2021, "Confident Learning", section 3).
     It is the probability of the given label minus that of the most likely other class. Faces that
     are guessed as labelled come last. The authors' library, cleanlab, has the AGPL, so it cannot be
-    a dependency. People's votes on FER2013 confirm more suspects by the margin than by the
-    probability of the label, and far more than by either relative to its mean in the class.
+    a dependency. On FER2013, people's votes confirm more of the first suspects with the margin
+    than with the probability of the label alone. They confirm far fewer if either is taken relative
+    to its mean in the class.
     """
     is_given = labels[:, None] == np.arange(probabilities.shape[1])
     own = probabilities[is_given]
