@@ -13,4 +13,6 @@ def check_labels(sources: Collection[object], splits: Splits) -> None:
     """
     if "votes" in sources and splits.train.votes is None:
         problem = f"labels: votes needs people's votes, but {splits.source} has none"
-        raise UserError(f"{problem}; name a table of them with --votes, such as fer2013new.csv")
+        faces = "" if splits.origin else "real faces with --data, and "
+        advice = f"name {faces}a table of them with --votes, such as fer2013new.csv"
+        raise UserError(f"{problem}; {advice}")
