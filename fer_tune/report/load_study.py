@@ -114,12 +114,11 @@ def _load_from_mlflow(
     runs = {trial.number: trial for trial in queries.list_trials(store, run)}
     records = list[TrialRecord]()
     for number, t in runs.items():
-        votes = [name for name in list_vote_metric_names() if name in t.metrics]
-        names = (
-            [name for name in t.metrics if name != tags.EPOCH]
-            if all_metrics
-            else [*summary, *votes]
-        )
+        names = [name for name in t.metrics if name != tags.EPOCH]
+        if not all_metrics:
+            votes = [name for name in list_vote_metric_names() if name in names]
+            with_votes = ["train/accuracy", *votes] if votes else []
+            names = list(dict.fromkeys([*summary, *with_votes]))
         history = queries.load_metric_history(store, t, names)
         own = TrialRecord(number, t.name, t.config, history, t.ending, None, **t.epoch_sizes)
         records.append(own)

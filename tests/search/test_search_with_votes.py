@@ -10,6 +10,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.data.load import load_splits
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.evaluate import __main__ as evaluate
+from fer_tune.report import __main__ as report
 from fer_tune.retrain import __main__ as retrain
 from fer_tune.search import __main__ as search
 from fer_tune.study.records.event_log import read_trials
@@ -95,3 +96,10 @@ def test_its_models_are_tested_against_the_votes_too(capfd: pytest.CaptureFixtur
     assert printed["votes"]["accuracy"] == printed["accuracy"]["value"]
     assert printed["votes"]["agreed_accuracy"] == printed["accuracy"]["value"]
     assert printed["votes"]["disputed_accuracy"] == 0
+
+
+def test_the_report_has_the_label_noise_without_the_event_log_too() -> None:
+    """Runs after the votes have moved."""
+    STUDY.rename("elsewhere")
+    report.main(["--study", "voted", "--votes", "moved.csv", "--output", "page.html"])
+    assert "Label noise in the gap" in Path("page.html").read_text()
