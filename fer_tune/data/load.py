@@ -83,8 +83,10 @@ def reload_splits(
         raise UserError(f"{problem}; name their file or folder with --data")
     if splits.votes_hash() != votes_hash:
         problem = f"{options.votes or splits.origin}: these are not the votes of study {study}"
-        without = "it began without votes, so leave out --votes"
-        advice = "name their file with --votes" if votes_hash else without
+        # FER+'s folders contain the votes.
+        advice = "name their file with --votes" if options.votes else "name its data with --data"
+        if not votes_hash:
+            advice = "it began without votes, so leave out --votes"
         raise UserError(f"{problem}; {advice}")
     return splits
 

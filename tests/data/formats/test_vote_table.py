@@ -7,7 +7,7 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SPLIT_NAMES
-from fer_tune.data.load import load_splits
+from fer_tune.data.load import load_splits, reload_splits
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.data.votes import find_plurality, is_agreed
 from tests.data.held import (
@@ -229,6 +229,9 @@ def test_ferplus_folders_with_other_votes_or_damaged_rows_are_refused(tmp_path: 
     votes = ReadOptions(votes=write_votes(tmp_path, vote_rows(faces)))
     with pytest.raises(UserError, match="ferplus has votes of its own"):
         load_splits(folder, votes)
+    faces_hash = load_splits(folder).content_hash()
+    with pytest.raises(UserError, match=r"not the votes of study s; name its data with --data"):
+        reload_splits(folder, ReadOptions(), "s", faces_hash, "other votes")
     with (folder / "FER2013Train" / "label.csv").open("a") as file:
         file.write("more.png,1,2\n")
     with pytest.raises(UserError, match=r"label\.csv, row 43: 3 values instead of 12"):
