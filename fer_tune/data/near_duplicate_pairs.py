@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fer_tune.data import cache
 from fer_tune.data.exact_duplicates import hash_images
-from fer_tune.data.faces import SPLIT_NAMES, SplitName, Splits
+from fer_tune.data.faces import SPLIT_NAMES, SplitName, Splits, concatenate_faces
 from fer_tune.data.near_duplicates import Pairs, find_pairs
 
 SHOWN_PAIRS = 6  # of each kind
@@ -59,14 +59,11 @@ class NearDuplicates(NamedTuple):
 
 def find_near_duplicates(splits: Splits) -> NearDuplicates:
     """Return the near-duplicates inside the splits and between them, without exact duplicates."""
-    parts = [splits[name] for name in SPLIT_NAMES]
-    images, labels = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels")
-    )
-    split = _number_splits(splits)
+    faces, split = concatenate_faces([splits[name] for name in SPLIT_NAMES]), _number_splits(splits)
+    images, labels = faces.images, faces.labels
     hashes, groups = hash_images(images), cache.load_or_group(images)
     grouped = np.flatnonzero(np.bincount(groups)[groups] > 1)  # few faces: found in a second
-    in_split, of_own_label = (np.zeros((len(images), len(parts)), np.bool_) for _ in range(2))
+    in_split, of_own_label = (np.zeros((len(images), len(SPLIT_NAMES)), np.bool_) for _ in range(2))
     collected, count = list[Pairs](), 0
     for block in find_pairs(images[grouped]):
         first, second = grouped[block.first], grouped[block.second]
