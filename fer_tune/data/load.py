@@ -81,7 +81,7 @@ def reload_splits(
     if splits.content_hash() != faces_hash:
         problem = f"{splits.origin or splits.source}: these are not the faces of study {study}"
         raise UserError(f"{problem}; name their file or folder with --data")
-    if splits.votes_hash() != votes_hash:
+    if splits.votes_hash() != votes_hash or (options.votes and not votes_hash):
         problem = f"{options.votes or splits.origin}: these are not the votes of study {study}"
         # FER+'s folders contain the votes.
         advice = "name their file with --votes" if options.votes else "name its data with --data"

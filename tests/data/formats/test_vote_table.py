@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fer_tune.common.errors import UserError
+from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.data.faces import EMOTIONS, SPLIT_NAMES
 from fer_tune.data.load import load_splits, reload_splits
 from fer_tune.data.read_options import ReadOptions
@@ -171,6 +172,9 @@ def test_images_without_a_table_and_missing_files_are_refused(tmp_path: Path) ->
         load_splits(write_folders_zip(faces, tmp_path), votes)
     with pytest.raises(UserError, match="--votes needs a data set"):
         load_splits(None, votes)
+    demo_hash = draw_demo_splits().content_hash()
+    with pytest.raises(UserError, match="began without votes, so leave out --votes"):
+        reload_splits(None, votes, "demo", demo_hash, None)
     missing = ReadOptions(votes=tmp_path / "gone.csv")
     with pytest.raises(UserError, match=r"gone\.csv, people's votes, is no file"):
         load_splits(write_csv(faces, tmp_path), missing)
