@@ -19,7 +19,7 @@ from fer_tune.data.formats.class_and_split_names import KNOWN_SPLITS, index_clas
 from fer_tune.data.formats.folder_scan import describe_skipped_files
 from fer_tune.data.formats.image_file import DeepFace, describe_depth, find_depth
 from fer_tune.data.formats.label_coding import FER2013_NOTE, decode_labels, explain_label
-from fer_tune.data.formats.vote_table import VoteTable, add_votes, read_vote_table
+from fer_tune.data.formats.vote_table import add_votes, read_vote_table
 from fer_tune.data.read_options import ReadOptions, is_numeric_label, normalize_label
 
 # What to do about several data sets in one place.
@@ -134,8 +134,7 @@ class FaceCollector:
         depth = self._find_depth()
         labels = {label: index[name] for label, name in names.items()}
         splits = {split or "train": self._build_faces(split, labels, depth) for split in by_split}
-        if self.vote_table:
-            splits = self._add_votes(self.vote_table, splits, labels, classes)
+        splits = self._add_votes(splits, labels, classes)
         notes = (*self._collect_notes(), *merges)
         return DecodedFaces(classes, splits, notes, None not in by_split)
 
@@ -179,12 +178,11 @@ class FaceCollector:
         return find_depth(largest)
 
     def _add_votes(
-        self,
-        table: VoteTable,
-        splits: Mapping[SplitName, Faces],
-        labels: Collection[str],
-        classes: Sequence[str],
+        self, splits: dict[SplitName, Faces], labels: Collection[str], classes: Sequence[str]
     ) -> dict[SplitName, Faces]:
+        table = self.vote_table
+        if table is None:
+            return splits
         shares = table.share_votes(classes)
         if self.row_counts != [len(table.rows)]:
             faces = pluralize(sum(self.row_counts), "row")
@@ -193,12 +191,11 @@ class FaceCollector:
                 f"{table.source} has {pluralize(len(table.rows), 'row')} of votes, but "
                 f"{self.source} has {faces} in {tables}; name the votes on the rows of one table"
             )
-        rows: dict[SplitName, list[int]] = {}
-        for face in self._faces:
-            if face.label in labels:
-                rows.setdefault(face.split or "train", []).append(face.row)
-                if face.split:
-                    table.check_split(face.row, face.split)
+        good = [face for face in self._faces if face.label in labels]
+        for face in good:
+            if face.split:
+                table.check_split(face.row, face.split)
+        rows = {split: [f.row for f in good if f.split in (split, None)] for split in splits}
         voted, note = add_votes(table, shares, splits, rows, classes)
         self.notes[note] = None
         return voted

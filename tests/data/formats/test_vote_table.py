@@ -146,6 +146,14 @@ def test_rows_that_are_left_out_keep_the_order_of_the_votes(tmp_path: Path) -> N
     assert all(is_agreed(splits[name]).all() for name in SPLIT_NAMES)
 
 
+def test_votes_on_a_split_without_a_known_label_are_no_bug(tmp_path: Path) -> None:
+    others = [face for face in drawn_faces() if face.usage != "PublicTest"]
+    faces = [*others, Face(12, "PublicTest", others[0].image)]
+    votes = write_votes(tmp_path, [*vote_rows(others), "PublicTest,,0,0,0,0,0,0,0,0,0,9"])
+    with pytest.raises(UserError, match="the validation split has no faces of angry"):
+        load_splits(write_csv(faces, tmp_path), ReadOptions(skip_bad=True, votes=votes))
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
