@@ -10,6 +10,7 @@ from fer_tune import defaults
 from fer_tune.ablate.__main__ import DEFAULT_SEEDS
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
+from fer_tune.data.suspect_list import SuspectList
 from fer_tune.report.load_study import ReportedStudy, load_study
 from fer_tune.search.search_plan import SearchPlan, make_plan
 from fer_tune.study.ablation_changes import build_ablation_space, group_changes
@@ -64,15 +65,15 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
         storage.fetch_study(options.source)
         study = load_study(store, options.source, storage)
     trial = _choose_trial(study, options.trial)
-    changes = group_changes(trial.config, study.space)
-    seeds = options.seeds or DEFAULT_SEEDS
-    ablation = Ablation(study=study.run.name, trial=trial.number, changes=changes, seeds=seeds)
-    read_options = study.run.read_options
-    read_options = replace(read_options, votes=options.votes or read_options.votes)
-    splits, suspects = study.run.load_splits(options.data, options.votes), None
-    if options.suspects or trial.config.labels == "without_suspects":
-        suspects = study.run.read_suspects(options.suspects)
-        splits = suspects.rank_faces(splits)
+    ablation = Ablation(
+        study=study.run.name,
+        trial=trial.number,
+        changes=group_changes(trial.config, study.space),
+        seeds=options.seeds or DEFAULT_SEEDS,
+    )
+    recorded = study.run.read_options
+    read_options = replace(recorded, votes=options.votes or recorded.votes)
+    splits, suspects = _load_faces(study, options, trial)
     # The name of a study on demo faces begins with demo, and so does the ablation's.
     name = options.study or f"{slugify(study.run.name)}-ablation-{time.strftime('%m%d-%H%M%S')}"
     storage.fetch_study(name)
@@ -98,6 +99,17 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
         tracking_uri=None,
         ablation=ablation,
     )
+
+
+def _load_faces(
+    study: ReportedStudy, options: Namespace, trial: TrialRecord
+) -> tuple[Splits, SuspectList | None]:
+    """Return the study's faces, and its list of suspects if the trial leaves some out."""
+    splits = study.run.load_splits(options.data, options.votes)
+    if not options.suspects and trial.config.labels != "without_suspects":
+        return splits, None
+    suspects = study.run.read_suspects(options.suspects)
+    return suspects.rank_faces(splits), suspects
 
 
 def _choose_trial(study: ReportedStudy, number: int | None) -> TrialRecord:

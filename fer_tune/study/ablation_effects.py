@@ -125,10 +125,7 @@ def measure_effects(
     totals: dict[str, Effect] = {}
     for name in metrics:
         error, freedom = _estimate_pooled_error(ablation, results, name)
-        estimates = {
-            subset: {seed: estimate_metric(result, name) for seed, result in own.items()}
-            for subset, own in results.items()
-        }
+        estimates = _estimate_results(results, name)
         for index, comparison, before, after in _list_comparisons(ablation, order):
             pair = estimates.get(before, {}), estimates.get(after, {})
             if effect := _estimate_effect(*pair, error):
@@ -142,17 +139,28 @@ def measure_effects(
         metrics=metrics,
         order=order,
         is_order_final=len(planned) == ablation.count_trials(),
-        means={
-            subset: {
-                name: fmean(result.metrics[name] for result in own.values()) for name in metrics
-            }
-            for subset, own in results.items()
-        },
+        means=_average_results(results, metrics),
         effects=effects,
         totals=totals,
         freedom=freedom,
         failed=[by_number[record.number] for record in records if record.ending == "failed"],
     )
+
+
+def _estimate_results(results: Results, metric: str) -> dict[Subset, dict[int, Estimate]]:
+    """Return the metric by configuration and seed, with its interval over the faces."""
+    return {
+        subset: {seed: estimate_metric(result, metric) for seed, result in own.items()}
+        for subset, own in results.items()
+    }
+
+
+def _average_results(results: Results, metrics: Sequence[str]) -> dict[Subset, dict[str, float]]:
+    """Return the mean of each metric over the seeds of each configuration."""
+    return {
+        subset: {name: fmean(each.metrics[name] for each in own.values()) for name in metrics}
+        for subset, own in results.items()
+    }
 
 
 def _list_comparisons(

@@ -159,9 +159,11 @@ def test_a_study_whose_terminal_is_closed_is_stopped_and_loses_nothing(workplace
     options = ["--trials", "1", "--epochs", "90", "--grace", "90", "--study", name]
     terminal, inside = pty.openpty()
     os.set_blocking(terminal, False)
-    # The system sends SIGHUP to all processes in the terminal, also to those of Ray.
+    # The system sends SIGHUP to all processes in the terminal, also to those of Ray. The tests may
+    # run under nohup, which ignores it.
+    terminal_options = ["env", "--default-signal=HUP", "setsid", "--ctty"]
     process = subprocess.Popen(
-        ["setsid", "--ctty", sys.executable, "-m", "fer_tune.search", *SMALL, *options],
+        [*terminal_options, sys.executable, "-m", "fer_tune.search", *SMALL, *options],
         stdin=inside,
         stdout=inside,
         stderr=inside,
