@@ -28,7 +28,7 @@ SIGNATURES = {
     "load_study": f"(name: str, *, {URI}, storage: str | None = None)",
     "load_faces": "(path: str | pathlib.Path | None = None, *, "
     "skip_bad: bool = False, labels: str | None = None, "
-    "split_rule: Literal['exact', 'near'] = 'near')",
+    "votes: str | pathlib.Path | None = None, split_rule: Literal['exact', 'near'] = 'near')",
     "load_model": f"(uri: str | None = None, *, {URI})",
     "run_study": "(*, data: str | pathlib.Path | None = None, "
     "space: str | pathlib.Path | None = None, trials: int | None = None, "
