@@ -2,7 +2,7 @@
 
 import time
 from argparse import Namespace
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from rich.console import Console
 
@@ -71,8 +71,6 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
         changes=group_changes(trial.config, study.space),
         seeds=options.seeds or DEFAULT_SEEDS,
     )
-    recorded = study.run.read_options
-    read_options = replace(recorded, votes=options.votes or recorded.votes)
     splits, suspects = _load_faces(study, options, trial)
     # The name of a study on demo faces begins with demo, and so does the ablation's.
     name = options.study or f"{slugify(study.run.name)}-ablation-{time.strftime('%m%d-%H%M%S')}"
@@ -83,7 +81,7 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
         space_name=SPACE_NAME,
         space=build_ablation_space(ablation, study.space.constraints),
         data=splits.origin,
-        **asdict(read_options),
+        **asdict(study.run.read_options.move_votes(options.votes)),
         faces_hash=splits.content_hash(),
         votes_hash=splits.votes_hash(),
         train_faces=study.run.train_faces,

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from unicodedata import normalize
@@ -43,6 +43,10 @@ class ReadOptions:
     def __post_init__(self) -> None:
         if self.votes:  # the records of a study need the absolute path
             object.__setattr__(self, "votes", self.votes.absolute())
+
+    def move_votes(self, votes: Path | None) -> "ReadOptions":
+        """Return the options with the new path of the votes; None if they have not moved."""
+        return replace(self, votes=votes) if votes else self
 
     @property
     def class_names(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -154,7 +154,7 @@ def _load_settings(
         advice = "an ablation has as many as its changes need; leave out the option"
         raise UserError(f"--trials {options.trials}: {advice}")
     check_fixed_options(options, settings, storage)
-    read_options = replace(settings.read_options, votes=options.votes or settings.votes)
+    read_options = settings.read_options.move_votes(options.votes)
     hashes = settings.faces_hash, settings.votes_hash
     splits = reload_splits(options.data or settings.data, read_options, name, *hashes)
     update: dict[str, object] = {"data": splits.origin, "votes": read_options.votes}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,8 +93,7 @@ class StudyRun:
         """
         from fer_tune.data.load import reload_splits
 
-        options = self.read_options
-        options = replace(options, votes=votes or options.votes)
+        options = self.read_options.move_votes(votes)
         hashes = self.faces_hash, self.settings.get("votes_hash")
         return reload_splits(path or self.data, options, self.name, *hashes)
 
