@@ -15,6 +15,7 @@ from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.tune.resources import ResourceAllocation
 from fer_tune.study.tune.shared_data import StudyData, count_faces
 from fer_tune.trial.device import pick_device
+from fer_tune.trial.gpu_errors import explain_out_of_memory
 from fer_tune.trial.model_cost import count_multiply_adds
 from fer_tune.trial.train_state import TrialSpec, init_state
 from fer_tune.trial.training_loop import EVALUATION_BATCH, DeviceData, fit, predict_classes
@@ -62,6 +63,7 @@ def _count_multiply_adds(config: TrialConfig, classes: int) -> int:
         return count_multiply_adds(model, torch.zeros(1, 1, SIDE, SIDE))
 
 
+@explain_out_of_memory()
 def estimate_seconds(
     settings: StudySettings,
     faces: StudyData,
@@ -74,6 +76,8 @@ def estimate_seconds(
     the one of these with the most similar number of multiply-adds, scaled by this number.
 
     points: the baseline, the configuration with all changes, and others.
+
+    Raises UserError if the GPU has too little memory.
     """
     data = faces[BASELINE.data_plan]
     evaluated = len(data.validation) + len(data.train_sample)

@@ -18,6 +18,7 @@ from fer_tune.model import FaceClassifier
 from fer_tune.terminal.training_progress import SeedProgress
 from fer_tune.trial import checkpoint
 from fer_tune.trial.device import pick_device, use_autocast
+from fer_tune.trial.gpu_errors import explain_out_of_memory
 from fer_tune.trial.train_state import TrialSpec, init_state
 from fer_tune.trial.training_loop import Diverged, fit
 from fer_tune.trial_config import TrialConfig
@@ -69,7 +70,7 @@ def predict_out_of_fold(
     Only the training split is read.
 
     folder: folder of the checkpoints. If training stops, the same call resumes it.
-    Raises UserError if a class has too few faces, or if a network diverges.
+    Raises UserError if a class has too few faces, a network diverges, or the GPU is full.
     """
     with show_step(console, "looking for near-duplicates"):
         groups = load_or_group(splits.train.images)
@@ -117,6 +118,7 @@ def assign_folds(
     return folds
 
 
+@explain_out_of_memory()
 def _train_and_predict(
     console: Console, data: TrialData, settings: CrossValidation, fold: int, folder: Directory
 ) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from fer_tune.scoring.predictions import Predictions
 from fer_tune.trial import checkpoint
 from fer_tune.trial.device import pick_device
 from fer_tune.trial.epoch_result import ClassPredictions, build_epoch_result, score_votes
+from fer_tune.trial.gpu_errors import explain_out_of_memory
 from fer_tune.trial.train_state import TrialSpec, init_state
 from fer_tune.trial.training_loop import fit
 
@@ -41,6 +42,7 @@ class TrainedModel:
         return calibration.measure_calibration_error(before, self.test.predictions.truth)
 
 
+@explain_out_of_memory()
 def train_and_test(
     spec: TrialSpec,
     data: TrialData,
@@ -56,7 +58,8 @@ def train_and_test(
     on_epoch: called after each epoch; a resumed training calls it for the earlier epochs too.
     warn: called with the reason if a checkpoint cannot be used.
 
-    Raises Diverged if a loss becomes NaN or infinite.
+    Raises Diverged if a loss becomes NaN or infinite, and UserError if the GPU has too little
+    memory.
     """
     device = pick_device()
     count, classes = len(data.training.faces), len(data.classes)

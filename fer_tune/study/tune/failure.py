@@ -5,25 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-# Of torch, cuDNN and cuBLAS, if they raise no OutOfMemoryError.
-_OUT_OF_MEMORY_MESSAGES = ("out of memory", "unable to find an engine", "ALLOC_FAILED")
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Return whether a GPU had too little memory. Imports torch."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    messages = _OUT_OF_MEMORY_MESSAGES
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in messages)
-
-
-def is_fatal_for_worker(error: Exception) -> bool:
-    """Return whether this process can no longer use its GPU. Imports torch."""
-    import torch
-
-    return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
+from fer_tune.trial.gpu_errors import OUT_OF_MEMORY, OUT_OF_MEMORY_ADVICE, is_out_of_memory
 
 
 @dataclass(frozen=True)
@@ -32,7 +14,7 @@ class TrialFailure:
 
     kind: "error" of this trial; "memory" if its GPU had too little; "storage" if nothing can be
         stored, which concerns all trials.
-    error: the traceback.
+    error: the traceback; if the GPU had too little memory, its last line says what to change.
     """
 
     kind: Literal["error", "memory", "storage"]
@@ -43,12 +25,12 @@ class TrialFailure:
         """Return the failure of a trial that raised `error`. Imports torch."""
         text = "".join(traceback.format_exception(error)).strip()
         if is_out_of_memory(error):
-            return cls("memory", text)
+            return cls("memory", f"{text}\n{OUT_OF_MEMORY}; {OUT_OF_MEMORY_ADVICE}")
         return cls("storage" if isinstance(error, OSError) else "error", text)
 
     @property
     def last_line(self) -> str:
-        """The last line of the traceback, with the message."""
+        """The last line, with the message."""
         return self.error.splitlines()[-1]
 
     def is_retryable(self, config: Mapping[str, Any]) -> bool:

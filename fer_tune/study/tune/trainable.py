@@ -12,8 +12,9 @@ from ray import tune
 from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
-from fer_tune.study.tune.failure import TrialFailure, is_fatal_for_worker
+from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.shared_data import SharedStudyData, get_trial_data
+from fer_tune.trial.gpu_errors import is_fatal_for_worker
 from fer_tune.trial_config import TrialConfig, derive_trial_seed
 
 

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from fer_tune.study.tune.failure import TrialFailure, is_fatal_for_worker
+from fer_tune.study.tune.failure import TrialFailure
+from fer_tune.trial.gpu_errors import is_fatal_for_worker
 
 GIVEN = {"gpus": 0.25}
 
@@ -18,7 +19,9 @@ GIVEN = {"gpus": 0.25}
 def test_every_message_about_too_little_gpu_memory_is_recognised(
     error: Exception,
 ) -> None:
-    assert TrialFailure.from_error(error).is_retryable(GIVEN)
+    failure = TrialFailure.from_error(error)
+    assert failure.is_retryable(GIVEN)
+    assert "choose a smaller batch_size" in failure.last_line
     assert not is_fatal_for_worker(error)
 
 

@@ -1,0 +1,40 @@
+"""Errors of a GPU. Importing this module does not import torch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fer_tune.common.errors import UserError
+
+# Of torch, cuDNN and cuBLAS, if they raise no OutOfMemoryError.
+_OUT_OF_MEMORY_MESSAGES = ("out of memory", "unable to find an engine", "ALLOC_FAILED")
+
+OUT_OF_MEMORY = "the GPU has too little free memory for this network"
+OUT_OF_MEMORY_ADVICE = "choose a smaller batch_size, width or depth, or end what else runs on it"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether a GPU had too little memory. Imports torch."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    messages = _OUT_OF_MEMORY_MESSAGES
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in messages)
+
+
+def is_fatal_for_worker(error: Exception) -> bool:
+    """Return whether this process can no longer use its GPU. Imports torch."""
+    import torch
+
+    return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
+
+
+@contextmanager
+def explain_out_of_memory() -> Iterator[None]:
+    """Raise UserError, with what to change, if a GPU has too little memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(f"{OUT_OF_MEMORY}; {OUT_OF_MEMORY_ADVICE}") from error
