@@ -4,9 +4,10 @@ from benchmarks.benchmark_faces import FER2013_TRAIN_FACES, load_benchmark_split
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup
 from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.data.trial_data import build_trial_data
-from fer_tune.study.tune.measure_gpu_sharing import TRIAL_COUNTS, measure_throughputs
+from fer_tune.study.tune.measure_gpu_sharing import measure_speeds
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import detect_machine
+from fer_tune.trial.gpu_sharing import TRIAL_COUNTS
 
 EPOCHS = 20  # of a trial in the paper
 
@@ -25,8 +26,8 @@ def measure_gpu_sharing_speed(setup: BenchmarkSetup) -> list[BenchmarkResult]:
     rates: dict[int, list[float]] = {}
     with open_ray_session(None):
         for repeat in range(setup.repeats):
-            for trials, rate in measure_throughputs(faces, resources).items():
-                rates.setdefault(trials, []).append(rate)
+            for trials, speed in measure_speeds(faces, resources).items():
+                rates.setdefault(trials, []).append(speed.faces_per_second)
             setup.report_progress(f"sharing: {repeat + 1}/{setup.repeats}")
     return [_make_result(trials, rates[trials]) for trials in sorted(rates)]
 

@@ -58,9 +58,9 @@ def make_run_resources(
         with show_step(console, "checking that every machine reaches the storage"):
             check_storage_access(str(storage), shared_dir)
     with show_step(console, "choosing the resources of a trial"):
-        request, throughputs = measure_gpu_share(plan.request, machines, faces)
-    for count, speed in throughputs.items():
-        together = f"{speed:,.0f} faces a second together"
+        request, speeds = measure_gpu_share(plan.request, machines, faces)
+    for count, speed in speeds.items():
+        together = f"{speed.faces_per_second:,.0f} faces a second together"
         console.print(f"Trials at once on a GPU: {count}, {together}.")
     resources = allocate_resources(machines, settings.trials, request)
     console.print(f"Study {settings.name}: {pluralize(settings.trials, 'trial')}, {resources}.")
