@@ -7,7 +7,7 @@ ARGS   ?=
 # As in fer_tune/__main__.py.
 COMMANDS := search report retrain evaluate predict export ablate train studies data suspects
 
-.PHONY: help install $(COMMANDS) ui test test-all check lint-docker audit bench cluster-secrets cluster-test lock clean
+.PHONY: help install $(COMMANDS) ui test test-all check lint-docker audit bench gpu-check gpu-bundle cluster-secrets cluster-test lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,8 @@ help:
 	@echo "make lint-docker                   check the Dockerfile and the YAML files in docker/"
 	@echo "make audit                         look for known vulnerabilities in locked dependencies"
 	@echo "make bench [ARGS='--faces PATH']   compare speed with a reference and targets (an hour)"
+	@echo "make gpu-check                     test and measure on this machine's NVIDIA GPU (8 minutes)"
+	@echo "make gpu-bundle                    write a folder that does the same without a network"
 	@echo "make cluster-secrets               write passwords for docker/compose.yaml to docker/.env"
 	@echo "make cluster-test                  start docker/compose.yaml for real and break it (15 minutes)"
 	@echo "make lock                          update both lock files to the newest versions"
@@ -81,6 +83,13 @@ cluster-test: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+# Any Python that has torch, such as make gpu-check PYTHON=python3.12; by default that of .venv.
+gpu-check:
+	@PYTHONPATH=. $(or $(filter-out python3,$(PYTHON)),$(wildcard $(BIN)/python),python3) -m benchmarks.gpu_check $(ARGS)
+
+gpu-bundle: $(STAMP)
+	@$(BIN)/python -m benchmarks.gpu_check.make_bundle $(ARGS)
 
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import mean, stdev
 from unittest import mock
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 
 from benchmarks.benchmark_faces import load_benchmark_splits, repeat_faces, write_image_folders
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
+from benchmarks.matrix_product_speed import measure_matmul_flops
 from benchmarks.processes import start_process_pool, start_warm_worker
 from benchmarks.reference_trainable import (
     Batches,
@@ -39,7 +40,6 @@ BATCHES_PER_EPOCH = 20  # in a timed epoch
 SEEDS = 3
 # Student's t at 95 % for two means of three values each (Welch, four degrees of freedom).
 T_QUANTILE = 2.78
-MATRIX_SIDE = 2048  # of the matrices whose product shows the hardware's limit
 
 
 @dataclass(frozen=True)
@@ -211,16 +211,3 @@ def count_image_flops() -> float:
     with FlopCounterMode(display=False) as counter:
         model(images).sum().backward()
     return float(counter.get_total_flops() / BASELINE.batch_size)
-
-
-def measure_matmul_flops(precision: str) -> float:
-    """Return the operations a second of a large matrix product, with the threads of training."""
-    device, kind = pick_device(), getattr(torch, precision)
-    left, right = (torch.randn(MATRIX_SIDE, MATRIX_SIDE, device=device).to(kind) for _ in range(2))
-    seconds = []
-    for _ in range(6):
-        began = time.perf_counter()
-        product = left @ right
-        float(product[0, 0])  # waits for a GPU
-        seconds.append(time.perf_counter() - began)
-    return float(2 * MATRIX_SIDE**3 / median(seconds[1:]))

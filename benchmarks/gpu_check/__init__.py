@@ -1,0 +1,1 @@
+"""One command that checks and measures fer_tune on an NVIDIA GPU, without Ray and MLflow."""

@@ -1,0 +1,27 @@
+from statistics import fmean
+from unittest import mock
+
+import pytest
+import torch
+
+from benchmarks.gpu_check.demo_faces import make_trial_data
+from fer_tune.trial import device
+from fer_tune.trial.train_state import TrialSpec
+from fer_tune.trial_config import TrialConfig
+from tests.gpu.train_on_device import train
+
+pytestmark = pytest.mark.gpu
+
+SEEDS = range(3)
+
+
+def test_bfloat16_learns_as_well_as_float32(gpu: torch.device) -> None:
+    if not device.has_bfloat16(gpu):
+        pytest.skip("this GPU has no bfloat16")
+    faces, config = make_trial_data(4_800, 600), TrialConfig(learning_rate=1e-3)
+    accuracies = []
+    for has_bfloat16 in (True, False):
+        with mock.patch.object(device, "has_bfloat16", return_value=has_bfloat16):
+            states = [train(TrialSpec(config, 3, seed), faces, gpu) for seed in SEEDS]
+        accuracies.append(fmean(state.history[-1].metrics["val/accuracy"] for state in states))
+    assert accuracies[0] == pytest.approx(accuracies[1], abs=0.01)
