@@ -18,7 +18,9 @@ SEEDS = range(3)
 def test_bfloat16_learns_as_well_as_float32(gpu: torch.device) -> None:
     if not device.has_bfloat16(gpu):
         pytest.skip("this GPU has no bfloat16")
-    faces, config = make_trial_data(4_800, 600), TrialConfig(learning_rate=1e-3)
+    # Each face 16 times an epoch: with fewer steps, the accuracy still jumps with each step.
+    faces = make_trial_data(9_600, 600)
+    config = TrialConfig(learning_rate=1e-3, schedule="onecycle")
     accuracies = []
     for has_bfloat16 in (True, False):
         with mock.patch.object(device, "has_bfloat16", return_value=has_bfloat16):
