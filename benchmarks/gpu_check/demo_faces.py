@@ -4,19 +4,18 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.gpu_check.bundled_files import BUNDLED_FACES
 from fer_tune.data.faces import EMOTIONS, Faces
 from fer_tune.data.resampling import TrainingFaces
 from fer_tune.data.trial_data import TrialData
 
 FACE_COUNT = 600
-# A bundle brings the faces, since drawing them needs more packages.
-BUNDLED_FILE = Path(__file__).parent / "faces.npz"
 
 
 def load_demo_faces() -> Faces:
     """Return 600 demo faces, stratified by class."""
-    if BUNDLED_FILE.exists():
-        with np.load(BUNDLED_FILE) as arrays:
+    if BUNDLED_FACES.exists():
+        with np.load(BUNDLED_FACES) as arrays:
             return Faces(arrays["images"], arrays["labels"])
     from fer_tune.data.demo.demo_splits import draw_demo_splits
     from fer_tune.data.subsample import draw_stratified_sample

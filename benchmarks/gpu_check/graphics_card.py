@@ -7,23 +7,23 @@ import sys
 import time
 from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
-from pathlib import Path
 
+from benchmarks.gpu_check.bundled_files import BUNDLED_FACES, BUNDLED_VERSION
 from fer_tune.common.errors import UserError
 from fer_tune.common.version import read_code_version
 
 PACKAGES = ("numpy", "pydantic", "yaml", "pytest", "pytest_timeout")
+DRAWING_PACKAGES = ("PIL",)  # for the demo faces, which a bundle brings
 OLDEST_TORCH = (2, 11)
-MIN_FREE_BYTES = 2_000_000_000
-# A bundle is no checkout.
-BUNDLED_VERSION = Path(__file__).parent / "version.txt"
+MIN_FREE_BYTES = 4_000_000_000  # two trials of 1 GB each, and three CUDA contexts
 
 
 def require_packages() -> None:
     """Raise UserError if a package is missing, or torch is too old."""
     if find_spec("torch") is None:
         raise UserError(f"{sys.executable} has no torch; name another Python with PYTHON=...")
-    if missing := [name for name in PACKAGES if find_spec(name) is None]:
+    needed = PACKAGES if BUNDLED_FACES.exists() else PACKAGES + DRAWING_PACKAGES
+    if missing := [name for name in needed if find_spec(name) is None]:
         advice = "install them, or take a folder of `make gpu-bundle`, which brings them"
         raise UserError(f"{sys.executable} lacks {', '.join(missing)}; {advice}")
     import torch

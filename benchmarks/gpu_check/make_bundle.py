@@ -10,8 +10,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from benchmarks.gpu_check.demo_faces import BUNDLED_FILE, save_demo_faces
-from benchmarks.gpu_check.graphics_card import BUNDLED_VERSION
+from benchmarks.gpu_check.bundled_files import BUNDLED_FACES, BUNDLED_VERSION
+from benchmarks.gpu_check.demo_faces import save_demo_faces
 from fer_tune.common import cli
 from fer_tune.common.errors import UserError
 from fer_tune.common.version import read_code_version
@@ -52,8 +52,9 @@ python=${PYTHON:-python3}
 }
 packages=$(mktemp -d)
 trap 'rm -rf "$packages"' EXIT
-"$python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps \\
-  --root-user-action=ignore --target "$packages" "$here"/wheels/*.whl || exit 2
+for wheel in "$here"/wheels/*.whl; do
+  "$python" -m zipfile -e "$wheel" "$packages"
+done
 export PYTHONPATH="$packages:$here" PYTHONDONTWRITEBYTECODE=1
 "$python" -P -m benchmarks.gpu_check "$@"
 """
@@ -99,7 +100,7 @@ def make_bundle(folder: Path, python: str) -> None:
         bundle = Path(temporary) / "bundle"
         for source in SOURCES:
             _copy(ROOT / source, bundle / source)
-        save_demo_faces(bundle / BUNDLED_FILE.relative_to(ROOT))
+        save_demo_faces(bundle / BUNDLED_FACES.relative_to(ROOT))
         (bundle / BUNDLED_VERSION.relative_to(ROOT)).write_text(read_code_version() + "\n")
         (bundle / "run.sh").write_text(RUN_SCRIPT.replace("VERSION", python))
         _download_wheels(bundle / "wheels", python)

@@ -35,7 +35,7 @@ def measure_process_sharing(
 
         def start_trial() -> MeasureFunction:
             worker = stack.enter_context(start_warm_worker())
-            worker.submit(_set_up_trial, faces)
+            worker.submit(_set_up_trial, faces).result()
             return lambda seconds, share: worker.submit(_measure_speed, seconds, share)
 
         report("trials at once: starting processes")

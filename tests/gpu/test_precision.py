@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from benchmarks.gpu_check.demo_faces import make_trial_data
+from benchmarks.gpu_check.short_training import train
 from fer_tune.trial import device
 from fer_tune.trial.train_state import TrialSpec
 from fer_tune.trial_config import TrialConfig
-from tests.gpu.train_on_device import train
 
 pytestmark = pytest.mark.gpu
 

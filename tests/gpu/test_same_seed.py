@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from benchmarks.gpu_check.short_training import train
 from fer_tune.data.trial_data import TrialData
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.trial.train_state import TrialSpec
 from fer_tune.trial_config import TrialConfig
-from tests.gpu.train_on_device import train
 
 pytestmark = pytest.mark.gpu
 

@@ -41,8 +41,8 @@ def test_without_a_usable_gpu_one_line_says_why_and_what_to_do(
 
 def test_a_full_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "init", lambda: None)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1_900_000_000, 16_000_000_000))
-    with pytest.raises(UserError, match=r"1.9 of the GPU's 16.0 GB are free.*needs 2 GB; end what"):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (3_900_000_000, 16_000_000_000))
+    with pytest.raises(UserError, match=r"3.9 of the GPU's 16.0 GB are free.*needs 4 GB; end what"):
         require_gpu()
 
 

@@ -49,7 +49,7 @@ def test_the_bundle_has_the_faces_that_a_checkout_draws(
 ) -> None:
     drawn = demo_faces.load_demo_faces()
     demo_faces.save_demo_faces(tmp_path / "faces.npz")
-    monkeypatch.setattr(demo_faces, "BUNDLED_FILE", tmp_path / "faces.npz")
+    monkeypatch.setattr(demo_faces, "BUNDLED_FACES", tmp_path / "faces.npz")
     loaded = demo_faces.load_demo_faces()
     assert len(loaded) == 600
     assert np.array_equal(loaded.images, drawn.images)

@@ -1,13 +1,13 @@
-"""Short trainings, also for processes that the tests start."""
+"""Short trainings for the tests, also in processes that they start."""
 
 from unittest import mock
 
 import torch
 
 from fer_tune.data.trial_data import TrialData
+from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.trial import cuda_graph
 from fer_tune.trial.device import pick_device
-from fer_tune.trial.gpu_errors import explain_out_of_memory
 from fer_tune.trial.train_state import TrainState, TrialSpec, init_state
 from fer_tune.trial.training_loop import fit
 from fer_tune.trial_config import TrialConfig
@@ -42,14 +42,15 @@ def train(
     return state
 
 
-def train_with_share(config: TrialConfig, share: float, faces: TrialData, epochs: int) -> int:
-    """Train on a share of the GPU, in a process of its own; return the epochs done.
-
-    Raises UserError if the share is too small.
-    """
-    device = pick_device(share)
-    with explain_out_of_memory():
-        return train(TrialSpec(config, epochs, seed=0), faces, device).epochs_done
+def train_with_share(
+    config: TrialConfig, share: float, faces: TrialData, epochs: int
+) -> TrialFailure | None:
+    """Train on a share of the GPU, and return a failure as a worker of a study reports it."""
+    try:
+        train(TrialSpec(config, epochs, seed=0), faces, pick_device(share))
+    except Exception as error:
+        return TrialFailure.from_error(error)
+    return None
 
 
 def allocate(share: float, sizes: list[int]) -> list[bool]:
