@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fer_tune.common import cli
 from fer_tune.common.errors import explain_os_errors
 from fer_tune.common.safe_text import make_folder_name
@@ -103,17 +105,19 @@ def _build_table(source: str, audit: Audit) -> "Table":
 def _draw_plots(splits: Splits, audit: Audit, folder: Path, plan: DataPlan | None) -> list[Path]:
     from fer_tune.data import plots
 
-    bars = folder / "class-distribution.png"
-    plots.plot_class_distribution(audit.counts, splits.classes, bars)
-    random = folder / "random-faces.png"
-    sheets: list[tuple[DataPlan, Path, str]] = [("original", random, "random training faces")]
+    drawn = [folder / "class-distribution.png"]
+    plots.plot_class_distribution(audit.counts, splits.classes, drawn[0])
+    sheets: dict[DataPlan, tuple[str, str]] = {
+        "original": ("random-faces", "random training faces")
+    }
     if plan:
-        sheets.append((plan, folder / f"plan-{plan}.png", f"faces of the data plan {plan}"))
-    for name, file, subject in sheets:
-        faces = apply_data_plan(name, splits.train, seed=0)
+        sheets |= {plan: (f"plan-{plan}", f"faces of the data plan {plan}")}
+    for name, (file, subject) in sheets.items():
+        faces = apply_data_plan(name, splits.train, seed=0).faces
+        shuffled = faces.take(np.random.default_rng(0).permutation(len(faces)))
         title = f"{splits.source}: {subject}, with the number of faces of each class"
-        plots.plot_faces_by_class(faces, splits.classes, file, title=title)
-    drawn = [bars, *(file for _, file, _ in sheets)]
+        drawn.append(folder / f"{file}.png")
+        plots.plot_faces_by_class(shuffled, splits.classes, drawn[-1], title=title)
     if audit.near_pairs:
         drawn.append(folder / "near-duplicates.png")
         title = f"{splits.source}: near-duplicates, with their different bits of 144"

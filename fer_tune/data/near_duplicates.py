@@ -28,15 +28,13 @@ _BLOCK = 2048  # faces; fewer, larger products lose less time if other work shar
 
 
 class _Hashes(NamedTuple):
-    """Bits as -1 and 1, of the even and of the odd horizontal frequencies: (N, 72) float32.
+    """Bits as -1 and 1, first of the even, then of the odd horizontal frequencies: (N, 144).
 
     A mirrored face has the same even bits and the opposite odd bits.
     """
 
-    even: NDArray[np.float32]
-    odd: NDArray[np.float32]
-    cropped_even: NDArray[np.float32]  # of the centre of the face
-    cropped_odd: NDArray[np.float32]
+    whole: NDArray[np.float32]
+    cropped: NDArray[np.float32]  # of the centre of the face
 
     def take_block(self, start: int) -> "_Hashes":
         return _Hashes(*(bits[start : start + _BLOCK] for bits in self))
@@ -98,13 +96,12 @@ def group_near_duplicates(images: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def _hash_faces(images: NDArray[np.uint8]) -> _Hashes:
-    whole = _compute_signs(images)
-    cropped = _compute_signs(images[:, _CROP:-_CROP, _CROP:-_CROP])
-    return _Hashes(*(bits for signs in (whole, cropped) for bits in _split_by_parity(signs)))
+    cropped = images[:, _CROP:-_CROP, _CROP:-_CROP]
+    return _Hashes(_compute_signs(images), _compute_signs(cropped))
 
 
 def _compute_signs(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return whether each of the lowest frequencies of square images is above 0, as -1 and 1.
+    """Return whether each of the lowest frequencies of square images is above 0, see `_Hashes`.
 
     The cosine transform is exact in whole numbers: every processor finds the same signs.
     """
@@ -116,11 +113,8 @@ def _compute_signs(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         for start in range(0, len(images), _BLOCK)
     ]
     is_positive = np.concatenate([np.zeros((0, _FREQUENCIES, _FREQUENCIES), np.bool_), *blocks])
-    return np.where(is_positive, np.float32(1), np.float32(-1))
-
-
-def _split_by_parity(signs: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-    return tuple(signs[:, :, start::2].reshape(len(signs), _BITS // 2) for start in (0, 1))
+    by_parity = np.concatenate([is_positive[:, :, 0::2], is_positive[:, :, 1::2]], axis=1)
+    return np.where(by_parity.reshape(-1, _BITS), np.float32(1), np.float32(-1))
 
 
 def _measure_distances(ours: _Hashes, theirs: _Hashes) -> NDArray[np.float32]:
@@ -129,22 +123,18 @@ def _measure_distances(ours: _Hashes, theirs: _Hashes) -> NDArray[np.float32]:
     It is the smallest over whole face with whole face and whole face with centre, and over the
     second face as it is and mirrored.
     """
-    agreement = _sum_agreement(ours.even, ours.odd, theirs.even, theirs.odd)
-    for other in (
-        _sum_agreement(ours.cropped_even, ours.cropped_odd, theirs.even, theirs.odd),
-        _sum_agreement(ours.even, ours.odd, theirs.cropped_even, theirs.cropped_odd),
-    ):
-        np.maximum(agreement, other, out=agreement)
+    agreement = _sum_agreement(ours.whole, theirs.whole)
+    np.maximum(agreement, _sum_agreement(ours.cropped, theirs.whole), out=agreement)
+    np.maximum(agreement, _sum_agreement(ours.whole, theirs.cropped), out=agreement)
     return (_BITS - agreement) * np.float32(0.5)
 
 
 def _sum_agreement(
-    even: NDArray[np.float32],
-    odd: NDArray[np.float32],
-    other_even: NDArray[np.float32],
-    other_odd: NDArray[np.float32],
+    bits: NDArray[np.float32],  # (N, 144)
+    others: NDArray[np.float32],  # (M, 144)
 ) -> NDArray[np.float32]:
     """Return (N, M) equal bits minus different bits, with the better of face and mirror image."""
-    agreement = even @ other_even.T
-    agreement += np.abs(odd @ other_odd.T)
+    half = _BITS // 2
+    agreement = bits[:, :half] @ others[:, :half].T
+    agreement += np.abs(bits[:, half:] @ others[:, half:].T)
     return agreement

@@ -6,23 +6,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from fer_tune.common import atomic
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import SIDE, SPLIT_NAMES, Faces, SplitName, Splits
-from fer_tune.data.near_duplicate_pairs import SHOWN_PAIRS, NearPair
-from fer_tune.data.resampling import TrainingFaces
+from fer_tune.data.near_duplicate_pairs import NearPair
 
 _FACES_PER_CLASS = 12
 _MARGIN = 4  # white pixels around each face
 _CELL = SIDE + 2 * _MARGIN
-_CAPTION = 10  # further pixels below a face that has a caption
+_LINE = 9  # further pixels for each line of the captions
 _CAPTION_LETTERS = 12  # more would reach into the next caption
-_PAIR_CAPTION = 26  # further pixels below a pair of near-duplicates
 _DPI = 200
+
+_Cell = tuple[NDArray[np.uint8], str]  # an image, (48, W), and its caption
 
 
 def plot_class_distribution(
@@ -47,95 +46,60 @@ def plot_class_distribution(
 
 
 def plot_faces_by_class(
-    training: TrainingFaces, classes: Sequence[str], path: Path, *, title: str
-) -> None:
-    """Write a PNG at `path`: one row of random faces for each class.
-
-    Faces are drawn as a trial draws them, but without repeats.
-    """
-    rng = np.random.default_rng(0)
-    rows = []
-    for label in range(len(classes)):
-        members = np.flatnonzero(training.faces.labels == label)
-        # The sampling weights of a plan are equal inside a class.
-        rows.append(rng.choice(members, min(_FACES_PER_CLASS, len(members)), replace=False))
-    _plot_rows(training.faces, rows, classes, path, title)
-
-
-def plot_first_faces_by_class(
-    faces: Faces, captions: Sequence[str], classes: Sequence[str], path: Path, *, title: str
+    faces: Faces, classes: Sequence[str], path: Path, *, title: str, captions: Sequence[str] = ()
 ) -> None:
     """Write a PNG at `path`: one row for each class with its first faces.
 
     captions: a word for each of the faces, which is written below it.
     """
-    members = (np.flatnonzero(faces.labels == label) for label in range(len(classes)))
-    rows = [own[:_FACES_PER_CLASS] for own in members]
-    _plot_rows(faces, rows, classes, path, title, captions)
+    counts = faces.count_by_class(len(classes))
+    rows: dict[str, list[_Cell]] = {}
+    for label, name in enumerate(classes):
+        members = np.flatnonzero(faces.labels == label)[:_FACES_PER_CLASS]
+        words = [_shorten(captions[face]) if captions else "" for face in members]
+        rows[f"{name}\n{counts[label]:,}"] = list(zip(faces.images[members], words, strict=True))
+    _plot_rows(rows, path, title)
 
 
 def plot_near_duplicates(
     splits: Splits, pairs: Sequence[NearPair], path: Path, *, title: str
 ) -> None:
     """Write a PNG at `path`: a row of pairs for each kind, with classes, splits and bits below."""
-    kinds, cell = list(dict.fromkeys(pair.kind for pair in pairs)), 2 * _CELL + _MARGIN
-    height = _CELL + _PAIR_CAPTION
-    sheet = np.full((height * len(kinds), cell * SHOWN_PAIRS), 255, np.uint8)
-    figure = Figure(figsize=(9, 0.5 + 1.05 * len(kinds)), layout="constrained")
-    axes = figure.subplots()
-    columns = dict.fromkeys(kinds, 0)
+    gap = np.full((SIDE, _MARGIN), 255, np.uint8)
+    rows: dict[str, list[_Cell]] = {}
     for pair in pairs:
-        top, left = kinds.index(pair.kind) * height + _MARGIN, columns[pair.kind] * cell + _MARGIN
-        columns[pair.kind] += 1
-        for number, (name, position) in enumerate(zip(pair.splits, pair.positions, strict=True)):
-            start = left + number * (SIDE + _MARGIN)
-            sheet[top : top + SIDE, start : start + SIDE] = splits[name].images[position]
-        captions = (_join_different(pair.classes), _join_different(pair.splits))
-        caption = "\n".join([*captions, pluralize(pair.bits, "bit")])
-        options = {"fontsize": 6, "ha": "center", "va": "top"}
-        axes.text(left + SIDE + _MARGIN / 2, top + SIDE, caption, options, parse_math=False)
-    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    middles = [height * row + _CELL / 2 for row in range(len(kinds))]
-    axes.set_yticks(middles, [kind.replace(", ", ",\n") for kind in kinds], fontsize=8)
-    _finish_sheet(figure, axes, title, path)
-
-
-def _join_different(pair: tuple[str, str]) -> str:
-    return " | ".join(map(_shorten, dict.fromkeys(pair)))
+        ends = zip(pair.splits, pair.positions, strict=True)
+        first, second = (splits[name].images[position] for name, position in ends)
+        different = [
+            " | ".join(map(_shorten, dict.fromkeys(own))) for own in (pair.classes, pair.splits)
+        ]
+        caption = "\n".join([*different, pluralize(pair.bits, "bit")])
+        row = rows.setdefault(pair.kind.replace(", ", ",\n"), [])
+        row.append((np.hstack([first, gap, second]), caption))
+    _plot_rows(rows, path, title)
 
 
 def _shorten(word: str) -> str:
     return word if len(word) <= _CAPTION_LETTERS else f"{word[: _CAPTION_LETTERS - 1]}…"
 
 
-def _plot_rows(
-    faces: Faces,
-    rows: Sequence[NDArray[np.int64]],  # the faces of each class
-    classes: Sequence[str],
-    path: Path,
-    title: str,
-    captions: Sequence[str] = (),
-) -> None:
-    height = _CELL + (_CAPTION if captions else 0)
+def _plot_rows(rows: Mapping[str, Sequence[_Cell]], path: Path, title: str) -> None:
+    lines = max(len(caption.splitlines()) for row in rows.values() for _, caption in row)
+    height = _CELL + _LINE * lines
     sheet = np.full((height * len(rows), _CELL * _FACES_PER_CLASS), 255, np.uint8)
     figure = Figure(figsize=(8, 0.5 + 0.6 * len(rows) * height / _CELL), layout="constrained")
     axes = figure.subplots()
-    for row, chosen in enumerate(rows):
-        for column, face in enumerate(chosen):
-            top, left = row * height + _MARGIN, column * _CELL + _MARGIN
-            sheet[top : top + SIDE, left : left + SIDE] = faces.images[face]
-            if captions:
-                word, options = captions[face], {"fontsize": 6, "ha": "center", "va": "top"}
-                axes.text(left + SIDE / 2, top + SIDE, _shorten(word), options, parse_math=False)
+    for top, row in zip(range(_MARGIN, len(sheet), height), rows.values(), strict=True):
+        left = _MARGIN
+        for image, caption in row:
+            width = image.shape[1]
+            sheet[top : top + SIDE, left : left + width] = image
+            options = {"fontsize": 6, "ha": "center", "va": "top"}
+            axes.text(left + width / 2, top + SIDE, caption, options, parse_math=False)
+            left += width + 2 * _MARGIN
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    counts = faces.count_by_class(len(classes))
-    ticks = [f"{name}\n{count:,}" for name, count in zip(classes, counts, strict=True)]
-    middles = [height * row + _CELL / 2 for row in range(len(classes))]
-    axes.set_yticks(middles, ticks, fontsize=8, parse_math=False)
-    _finish_sheet(figure, axes, title, path)
-
-
-def _finish_sheet(figure: Figure, axes: Axes, title: str, path: Path) -> None:
+    middles = [height * number + _CELL / 2 for number in range(len(rows))]
+    axes.set_yticks(middles, list(rows), fontsize=8, parse_math=False)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -1,7 +1,6 @@
 """Data plans: how the training faces of a trial are resampled. Other splits stay unchanged."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -12,6 +11,7 @@ from fer_tune.data.faces import Faces
 
 DataPlan = Literal["original", "balanced", "oversampled", "sqrt_sampler"]
 DATA_PLANS: tuple[DataPlan, ...] = get_args(DataPlan)
+PLANS_WITH_COPIES: tuple[DataPlan, ...] = ("balanced", "oversampled")
 
 BALANCED_COPIES = 10  # augmented copies of each original in the balanced plan, as in the paper
 
@@ -50,42 +50,12 @@ def apply_data_plan(plan: DataPlan, train: Faces, seed: int) -> TrainingFaces:
     if plan == "original":
         return TrainingFaces(train)
     if plan == "sqrt_sampler":
-        return TrainingFaces(train, sampling_weights=_weigh_by_sqrt_frequency(train.labels))
-    rng = np.random.default_rng(seed)
-    originals, copied = COPY_SELECTORS[plan](train.labels, rng)
+        weights = 1 / np.sqrt(np.bincount(train.labels)[train.labels])
+        return TrainingFaces(train, sampling_weights=weights / weights.sum())
+    originals, copied = select_faces(plan, train.labels, seed)
     faces = train.take(np.concatenate([originals, copied]))
     faces.images[len(originals) :] = _augment_images(train.images[copied], seed)
     return TrainingFaces(faces, copies=len(copied))
-
-
-def _weigh_by_sqrt_frequency(labels: _Labels) -> NDArray[np.float64]:
-    weights = 1 / np.sqrt(np.bincount(labels)[labels])
-    return np.asarray(weights / weights.sum(), dtype=np.float64)
-
-
-def _select_balanced(labels: _Labels, rng: np.random.Generator) -> tuple[_Labels, _Labels]:
-    """Return the positions of the originals, and that of the original of every copy."""
-    classes, counts = np.unique(labels, return_counts=True)
-    drawn = [rng.choice(np.flatnonzero(labels == c), counts.min(), replace=False) for c in classes]
-    originals = np.sort(np.concatenate(drawn))
-    return originals, np.repeat(originals, BALANCED_COPIES)
-
-
-def _select_oversampled(labels: _Labels, rng: np.random.Generator) -> tuple[_Labels, _Labels]:
-    """Return the positions of the originals, and that of the original of every copy."""
-    classes, counts = np.unique(labels, return_counts=True)
-    # np.resize repeats a class's shuffled faces in turn: copies spread evenly over its originals.
-    copied = [
-        np.resize(rng.permutation(np.flatnonzero(labels == c)), counts.max() - count)
-        for c, count in zip(classes, counts, strict=True)
-    ]
-    return np.arange(len(labels)), np.concatenate(copied)
-
-
-# The plans that make augmented copies, with the function that selects the originals.
-COPY_SELECTORS: dict[
-    DataPlan, Callable[[_Labels, np.random.Generator], tuple[_Labels, _Labels]]
-] = {"balanced": _select_balanced, "oversampled": _select_oversampled}
 
 
 def select_faces(plan: DataPlan, labels: _Labels, seed: int) -> tuple[_Labels, _Labels]:
@@ -93,9 +63,18 @@ def select_faces(plan: DataPlan, labels: _Labels, seed: int) -> tuple[_Labels, _
 
     labels: classes of the faces that the plan resamples.
     """
-    if plan not in COPY_SELECTORS:
+    if plan not in PLANS_WITH_COPIES:
         return np.arange(len(labels)), np.arange(0)
-    return COPY_SELECTORS[plan](labels, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    sizes = list(map(len, members))
+    if plan == "balanced":
+        drawn = [rng.choice(own, min(sizes), replace=False) for own in members]
+        originals = np.sort(np.concatenate(drawn))
+        return originals, np.repeat(originals, BALANCED_COPIES)
+    # np.resize repeats a class's shuffled faces in turn: copies spread evenly over its originals.
+    copied = [np.resize(rng.permutation(own), max(sizes) - len(own)) for own in members]
+    return np.arange(len(labels)), np.concatenate(copied)
 
 
 def count_epoch_faces(plan: DataPlan, labels: _Labels) -> int:

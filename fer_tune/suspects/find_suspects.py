@@ -78,13 +78,13 @@ def rank_suspects(
 
 
 def _write_results(splits: Splits, probabilities: NDArray[np.float64], folder: Path) -> None:
-    from fer_tune.data.plots import plot_first_faces_by_class
+    from fer_tune.data.plots import plot_faces_by_class
 
     order = rank_suspects(probabilities, splits.train.labels)
     faces, ranked = splits.train.take(order), probabilities[order]
     guesses = [splits.classes[guess] for guess in ranked.argmax(1)]
     title = f"{splits.source}: the most suspicious faces of each label, with guesses below"
-    plot_first_faces_by_class(faces, guesses, splits.classes, folder / SHEET, title=title)
+    plot_faces_by_class(faces, splits.classes, folder / SHEET, title=title, captions=guesses)
     content = format_suspects(faces, splits.classes, ranked)
     atomic.write_file(folder / LIST, content.encode())
 

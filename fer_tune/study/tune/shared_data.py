@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fer_tune.data.faces import Splits
-from fer_tune.data.resampling import COPY_SELECTORS, DataPlan
+from fer_tune.data.resampling import PLANS_WITH_COPIES, DataPlan
 from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.data.trial_data import TrialData, build_trial_data
 from fer_tune.study.records.settings import StudySettings
@@ -73,9 +73,9 @@ def put_study_data(faces: StudyData) -> SharedStudyData:
     import ray
 
     build = ray.remote(num_cpus=0)(_build_trial_data)
-    stored = ray.put(faces) if any(plan in COPY_SELECTORS for plan in faces) else None
+    stored = ray.put(faces) if any(plan in PLANS_WITH_COPIES for plan in faces) else None
     return {
-        plan: build.remote(stored, plan) if plan in COPY_SELECTORS else faces[plan]
+        plan: build.remote(stored, plan) if plan in PLANS_WITH_COPIES else faces[plan]
         for plan in faces
     }
 
