@@ -9,16 +9,9 @@ from numpy.typing import NDArray
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.exact_duplicates import hash_images
-from fer_tune.data.faces import SPLIT_NAMES, SplitName, Splits
-from fer_tune.data.near_duplicate_pairs import (
-    NearDuplicates,
-    NearPair,
-    choose_pairs,
-    find_near_duplicates,
-)
+from fer_tune.data.faces import SIDE, SPLIT_NAMES, SplitName, Splits
+from fer_tune.data.near_duplicate_pairs import NearPair, choose_pairs, find_near_duplicates
 from fer_tune.data.votes import find_plurality, is_agreed
-
-_Hashes = Mapping[SplitName, NDArray[np.uint64]]  # of the images of each split
 
 
 @dataclass(frozen=True)
@@ -92,56 +85,58 @@ class Audit:
 
 def audit_splits(splits: Splits) -> Audit:
     """Return what a class distribution alone does not show."""
-    hashes = {name: hash_images(splits[name].images) for name in SPLIT_NAMES}
-    near, split_pairs = find_near_duplicates(splits), list(combinations(SPLIT_NAMES, 2))
-    groups, faces = _count_conflicts(splits, hashes)
-    mean, deviation = _measure_pixels(splits.train.images)
+    import cv2
+
+    near = find_near_duplicates(splits)
+    faces, split = near.faces, near.split
+    groups = np.unique(hash_images(faces.images), return_inverse=True)[1]
+    labelled = groups * len(splits.classes) + faces.labels  # equal if pixels and label are
+    is_exact = _find_in_splits(groups, split)
+    is_near, is_near_of_own_label = near.in_split & ~is_exact, near.of_own_label & ~is_exact
+    is_conflicting = np.bincount(np.unique(labelled) // len(splits.classes)) > 1
+    mean, deviation = cv2.meanStdDev(splits.train.images.reshape(-1, SIDE))
+    own_groups = {name: groups[split == number] for number, name in enumerate(SPLIT_NAMES)}
     return Audit(
         classes=splits.classes,
         counts={name: splits[name].count_by_class(len(splits.classes)) for name in SPLIT_NAMES},
-        redundant={name: len(own) - len(np.unique(own)) for name, own in hashes.items()},
-        leaks=tuple(_find_leak(splits, hashes, *pair) for pair in split_pairs),
-        conflict_groups=groups,
-        conflict_faces=faces,
+        redundant={name: len(own) - len(np.unique(own)) for name, own in own_groups.items()},
+        leaks=_count_leaks(split, is_exact, _find_in_splits(labelled, split)),
+        conflict_groups=int(is_conflicting.sum()),
+        conflict_faces=int(is_conflicting[groups].sum()),
         blank={name: sum(bool(i.std() < 1) for i in splits[name].images) for name in SPLIT_NAMES},
-        mean=mean,
-        deviation=deviation,
+        mean=mean.item() / 255,
+        deviation=deviation.item() / 255,
         near_redundant={
-            name: int(near.select_faces(splits, name, name)[0].sum()) for name in SPLIT_NAMES
+            name: int(near.in_split[split == number, number].sum())
+            for number, name in enumerate(SPLIT_NAMES)
         },
-        near_leaks=tuple(_find_near_leak(splits, hashes, near, *pair) for pair in split_pairs),
-        near_pairs=choose_pairs(splits, near),
+        near_leaks=_count_leaks(split, is_near, is_near_of_own_label),
+        near_pairs=choose_pairs(near, splits.classes),
         agreed={name: own for name in SPLIT_NAMES if (own := _measure_agreement(splits, name))},
     )
 
 
-def _find_leak(splits: Splits, hashes: _Hashes, earlier: SplitName, later: SplitName) -> Leak:
-    is_leaked = np.isin(hashes[later], hashes[earlier])
-    known = set(zip(hashes[earlier].tolist(), splits[earlier].labels.tolist(), strict=True))
-    leaked = hashes[later][is_leaked].tolist(), splits[later].labels[is_leaked].tolist()
-    same_label = sum(pair in known for pair in zip(*leaked, strict=True))
-    return Leak(earlier, later, int(is_leaked.sum()), len(is_leaked), same_label)
+def _find_in_splits(
+    keys: NDArray[np.int64],  # (N,), from 0
+    split: NDArray[np.int64],  # (N,)
+) -> NDArray[np.bool_]:
+    """Return (N, 3) whether each split has a face with the same key."""
+    is_in = np.zeros((keys.max() + 1, len(SPLIT_NAMES)), np.bool_)
+    is_in[keys, split] = True
+    return is_in[keys]
 
 
-def _find_near_leak(
-    splits: Splits, hashes: _Hashes, near: NearDuplicates, earlier: SplitName, later: SplitName
-) -> Leak:
-    """Return the leak of the faces that have a near-duplicate, but no exact one."""
-    is_exact = np.isin(hashes[later], hashes[earlier])
-    is_leaked, has_own_label = (
-        each & ~is_exact for each in near.select_faces(splits, later, earlier)
-    )
-    return Leak(earlier, later, int(is_leaked.sum()), len(is_leaked), int(has_own_label.sum()))
-
-
-def _count_conflicts(splits: Splits, hashes: _Hashes) -> tuple[int, int]:
-    """Return how many groups of duplicates have different labels, and their faces."""
-    all_hashes = np.concatenate([hashes[name] for name in SPLIT_NAMES])
-    labels = np.concatenate([splits[name].labels for name in SPLIT_NAMES])
-    pairs = set(zip(all_hashes.tolist(), labels.tolist(), strict=True))
-    own, labels_of_each = np.unique([each for each, _ in pairs], return_counts=True)
-    conflicting = own[labels_of_each > 1]
-    return len(conflicting), int(np.isin(all_hashes, conflicting).sum())
+def _count_leaks(
+    split: NDArray[np.int64],  # (N,)
+    in_split: NDArray[np.bool_],  # (N, 3), see `NearDuplicates`
+    of_own_label: NDArray[np.bool_],  # (N, 3)
+) -> tuple[Leak, ...]:
+    leaks = list[Leak]()
+    for (column, earlier), (number, later) in combinations(enumerate(SPLIT_NAMES), 2):
+        own = split == number
+        faces, same = in_split[own, column].sum(), of_own_label[own, column].sum()
+        leaks.append(Leak(earlier, later, int(faces), int(own.sum()), int(same)))
+    return tuple(leaks)
 
 
 def _measure_agreement(splits: Splits, name: SplitName) -> dict[str, float]:
@@ -154,15 +149,6 @@ def _measure_agreement(splits: Splits, name: SplitName) -> dict[str, float]:
         for label, class_name in enumerate(splits.classes)
     }
     return {key: float(own[which].mean()) for key, which in chosen.items() if which.any()}
-
-
-def _measure_pixels(images: NDArray[np.uint8]) -> tuple[float, float]:
-    """Return mean and standard deviation in [0, 1]."""
-    # From the histogram: exact, and without a float copy of all pixels.
-    weights = np.bincount(images.ravel(), minlength=256) / images.size
-    greys = np.arange(256) / 255
-    mean = float(weights @ greys)
-    return mean, float(np.sqrt(weights @ (greys - mean) ** 2))
 
 
 def _describe_imbalance(audit: Audit) -> str:

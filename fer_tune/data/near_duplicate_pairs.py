@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fer_tune.data import cache
 from fer_tune.data.exact_duplicates import hash_images
-from fer_tune.data.faces import SPLIT_NAMES, SplitName, Splits, concatenate_faces
+from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName, Splits, concatenate_faces
 from fer_tune.data.near_duplicates import Pairs, find_pairs
 
 SHOWN_PAIRS = 6  # of each kind
@@ -37,29 +37,25 @@ class NearPair:
 class NearDuplicates(NamedTuple):
     """The near-duplicates of the faces of all splits, one split after the other.
 
+    split: (N,) the number of the split of each face.
     in_split: (N, 3) whether each face has a near-duplicate in each split.
     of_own_label: (N, 3) whether it has one of its own label there.
     groups: (N,) the number of the group of each face.
     pairs: the pairs; if they are more than `_MOST_PAIRS`, some of them.
     """
 
+    faces: Faces
+    split: NDArray[np.int64]
     in_split: NDArray[np.bool_]
     of_own_label: NDArray[np.bool_]
     groups: NDArray[np.int64]
     pairs: Pairs
 
-    def select_faces(
-        self, splits: Splits, name: SplitName, other: SplitName
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return which faces of a split have a near-duplicate in another, and of their label."""
-        own = _number_splits(splits) == SPLIT_NAMES.index(name)
-        column = SPLIT_NAMES.index(other)
-        return self.in_split[own, column], self.of_own_label[own, column]
-
 
 def find_near_duplicates(splits: Splits) -> NearDuplicates:
     """Return the near-duplicates inside the splits and between them, without exact duplicates."""
-    faces, split = concatenate_faces([splits[name] for name in SPLIT_NAMES]), _number_splits(splits)
+    faces = concatenate_faces([splits[name] for name in SPLIT_NAMES])
+    split = np.repeat(range(len(SPLIT_NAMES)), [len(splits[name]) for name in SPLIT_NAMES])
     images, labels = faces.images, faces.labels
     hashes, groups = hash_images(images), cache.load_or_group(images)
     grouped = np.flatnonzero(np.bincount(groups)[groups] > 1)  # few faces: found in a second
@@ -78,13 +74,14 @@ def find_near_duplicates(splits: Splits) -> NearDuplicates:
             count += len(first)
     none = np.zeros(0, np.int64)
     columns = zip(Pairs(none, none, none), *collected, strict=True)
-    return NearDuplicates(in_split, of_own_label, groups, Pairs(*map(np.concatenate, columns)))
+    pairs = Pairs(*map(np.concatenate, columns))
+    return NearDuplicates(faces, split, in_split, of_own_label, groups, pairs)
 
 
-def choose_pairs(splits: Splits, near: NearDuplicates) -> tuple[NearPair, ...]:
+def choose_pairs(near: NearDuplicates, classes: Sequence[str]) -> tuple[NearPair, ...]:
     """Return the most certain and the most doubtful pairs, leaks first, each of another group."""
-    pairs, split_of = near.pairs, _number_splits(splits)
-    is_leak = split_of[pairs.first] != split_of[pairs.second]
+    pairs = near.pairs
+    is_leak = near.split[pairs.first] != near.split[pairs.second]
     shown, chosen = set[int](), list[NearPair]()
     for place, is_of_kind in (("leaks", is_leak), ("inside a split", ~is_leak)):
         ordered = np.flatnonzero(is_of_kind)
@@ -95,27 +92,24 @@ def choose_pairs(splits: Splits, near: NearDuplicates) -> tuple[NearPair, ...]:
                 group = int(near.groups[pairs.first[number]])
                 if group not in shown and len(chosen) - first < SHOWN_PAIRS:
                     shown.add(group)
-                    chosen.append(_describe_pair(splits, kind, [int(c[number]) for c in pairs]))
+                    chosen.append(_describe_pair(near, classes, kind, number))
     return tuple(chosen)
 
 
-def _number_splits(splits: Splits) -> NDArray[np.int64]:
-    """Return (N,) the number of the split of each face."""
-    return np.repeat(range(len(SPLIT_NAMES)), [len(splits[name]) for name in SPLIT_NAMES])
-
-
-def _describe_pair(splits: Splits, kind: str, pair: Sequence[int]) -> NearPair:
-    *faces, bits = pair
-    ends = list[tuple[SplitName, int, str, str]]()
-    for face in faces:
-        position = face
-        for name in SPLIT_NAMES:
-            if position < len(splits[name]):
-                break
-            position -= len(splits[name])
-        own = splits[name]
-        ends.append(
-            (name, position, str(own.names[position]), splits.classes[own.labels[position]])
+def _describe_pair(
+    near: NearDuplicates, classes: Sequence[str], kind: str, number: int
+) -> NearPair:
+    *pair, bits = (int(column[number]) for column in near.pairs)
+    starts = np.searchsorted(near.split, near.split)
+    names, labels = near.faces.names, near.faces.labels
+    ends = [
+        (
+            SPLIT_NAMES[near.split[face]],
+            int(face - starts[face]),
+            names[face].item(),
+            classes[labels[face]],
         )
-    names, positions, origins, classes = zip(*ends, strict=True)
-    return NearPair(kind, names, positions, origins, classes, bits)
+        for face in pair
+    ]
+    splits, positions, own_names, own_classes = zip(*ends, strict=True)
+    return NearPair(kind, splits, positions, own_names, own_classes, bits)
