@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ _HOUR_SECONDS = 3600  # no file takes longer to write
 _PARTS = ("images", "labels", "names", "votes")  # fields of `Faces`; votes may be missing
 _ABOUT = "about"  # the array of everything but faces
 
+_Arrays = dict[str, NDArray[Any]]
+
 
 def locate_cache_folder() -> Path:
     """Return FER_TUNE_CACHE, or else the system's folder for caches."""
@@ -50,16 +53,13 @@ def load_or_decode(
     version. If the cache cannot be written, a note says so.
     """
     key = _hash_stats(path, options)
-    file = locate_cache_folder() / f"{_PREFIX}{key}.npz"
-    cached = _load_npz(file)
-    if cached is not None:
-        return cached
+    with suppress(Exception):  # a missing or damaged file may raise nearly anything
+        return _to_decoded_faces(_read_arrays(f"{_PREFIX}{key}"))
     decoded = decode()
     if key != _hash_stats(path, options):  # a file changed while it was read
         return decoded
     try:
-        atomic.write_file(file, _pack_npz(decoded))
-        _prune_cache(_PREFIX)
+        _write_arrays(_PREFIX, key, _to_arrays(decoded))
     except OSError as error:
         note = f"the cache in {locate_cache_folder()} cannot be written: {error.strerror}"
         return replace(decoded, notes=(*decoded.notes, escape_unprintable(note)))
@@ -74,18 +74,12 @@ def load_or_group(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     """
     digest = hashlib.sha256(f"{METHOD_VERSION}".encode())
     digest.update(np.ascontiguousarray(images).data)
-    file = locate_cache_folder() / f"{_GROUPS_PREFIX}{digest.hexdigest()}.npz"
-    with suppress(Exception):  # NumPy and zipfile raise nearly anything for a damaged file
-        with suppress(OSError):
-            os.utime(file)
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-            groups: NDArray[np.int64] = arrays["groups"]
-        return groups
-    groups, packed = group_near_duplicates(images), io.BytesIO()
-    np.savez_compressed(packed, groups=groups)
+    key = digest.hexdigest()
+    with suppress(Exception):
+        return _read_arrays(f"{_GROUPS_PREFIX}{key}")["groups"]
+    groups = group_near_duplicates(images)
     with suppress(OSError):
-        atomic.write_file(file, packed.getvalue())
-        _prune_cache(_GROUPS_PREFIX)
+        _write_arrays(_GROUPS_PREFIX, key, {"groups": groups})
     return groups
 
 
@@ -106,32 +100,38 @@ def _hash_stats(path: Path, options: ReadOptions) -> str:
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
-def _load_npz(path: Path) -> DecodedFaces | None:
-    try:
-        with suppress(OSError):
-            os.utime(path)  # `_prune_cache` deletes the files used least recently
-        # Opened by us: NumPy leaves a file open that it cannot read.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            about = json.loads(str(arrays[_ABOUT]))
-            splits = {
-                name: Faces(*(arrays.get(f"{name}_{part}") for part in _PARTS))
-                for name in about["splits"]
-            }
-        classes, notes = tuple(about["classes"]), tuple(about["notes"])
-        return DecodedFaces(classes, splits, notes, about["has_splits"])
-    except Exception:  # NumPy and zipfile raise nearly anything for a damaged file
-        return None
+def _to_decoded_faces(arrays: Any) -> DecodedFaces:
+    about = json.loads(str(arrays[_ABOUT]))
+    splits = {
+        name: Faces(*(arrays.get(f"{name}_{part}") for part in _PARTS)) for name in about["splits"]
+    }
+    classes, notes = tuple(about["classes"]), tuple(about["notes"])
+    return DecodedFaces(classes, splits, notes, about["has_splits"])
 
 
-def _pack_npz(decoded: DecodedFaces) -> bytes:
+def _to_arrays(decoded: DecodedFaces) -> _Arrays:
     about = {name: getattr(decoded, name) for name in ("classes", "notes", "has_splits")}
     arrays = {_ABOUT: np.array(json.dumps({**about, "splits": list(decoded.splits)}))}
     for name, faces in decoded.splits.items():
         parts = {f"{name}_{part}": getattr(faces, part) for part in _PARTS}
         arrays |= {part: array for part, array in parts.items() if array is not None}
+    return arrays
+
+
+def _read_arrays(name: str) -> _Arrays:
+    path = locate_cache_folder() / f"{name}.npz"
+    with suppress(OSError):
+        os.utime(path)  # `_prune_cache` deletes the files used least recently
+    # Opened by us: NumPy leaves a file open that it cannot read.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _write_arrays(prefix: str, key: str, arrays: _Arrays) -> None:
     packed = io.BytesIO()
     np.savez(packed, allow_pickle=False, **arrays)
-    return packed.getvalue()
+    atomic.write_file(locate_cache_folder() / f"{prefix}{key}.npz", packed.getvalue())
+    _prune_cache(prefix)
 
 
 def _prune_cache(prefix: str) -> None:
