@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -31,31 +31,34 @@ Values = Annotated[tuple[Value, ...], BeforeValidator(_to_tuple), Field(min_leng
 When = Annotated[dict[str, Values], Field(min_length=1)] | None
 
 
-def _check_range(range_: FloatRange | IntRange) -> FloatRange | IntRange:
-    low, high = range_.low, range_.high
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"low {low} is not below high {high}")
-    if range_.log and low <= 0:
-        raise ValueError(f"low {low} has no logarithm")
-    return range_
-
-
-class FloatRange(StrictModel):
-    """A float from low to high, both included.
+class _Range(StrictModel):
+    """Numbers from low to high, both included.
 
     log: sample uniformly in the logarithm.
     """
 
-    type: Literal["float"]
+    type: str
     low: float
     high: float
     log: bool = False
     when: When = None
 
-    _validate_range = model_validator(mode="after")(_check_range)
+    @model_validator(mode="after")
+    def _validate_range(self) -> Self:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low {self.low} has no logarithm")
+        return self
 
     def representative_values(self) -> tuple[Value, ...]:
         return self.low, self.high
+
+
+class FloatRange(_Range):
+    """A range of floats."""
+
+    type: Literal["float"]
 
     def contains(self, value: Value) -> bool:
         return isinstance(value, int | float) and self.low <= value <= self.high
@@ -69,27 +72,21 @@ class FloatRange(StrictModel):
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
 
-class IntRange(StrictModel):
-    """An integer from low to high, both included, in steps."""
+class IntRange(_Range):
+    """A range of integers, in steps."""
 
     type: Literal["int"]
     low: Int32
     high: Int32
-    log: bool = False
     step: Annotated[Int32, Field(ge=1)] = 1
-    when: When = None
 
     @model_validator(mode="after")
-    def _validate_range(self) -> IntRange:
-        _check_range(self)
+    def _validate_step(self) -> Self:
         if self.log and self.step != 1:
             raise ValueError("log and step do not go together")
         if (self.high - self.low) % self.step:
             raise ValueError(f"step {self.step} does not lead from {self.low} to {self.high}")
         return self
-
-    def representative_values(self) -> tuple[Value, ...]:
-        return self.low, self.high
 
     def contains(self, value: Value) -> bool:
         return value in range(self.low, self.high + 1, self.step)
