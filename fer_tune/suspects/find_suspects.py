@@ -1,8 +1,6 @@
 """The search for suspects: cross-validation, then the list and the sheet of faces."""
 
 from argparse import Namespace
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +13,12 @@ from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.common.errors import explain_os_errors
 from fer_tune.common.lock import LOCK, hold_lock
 from fer_tune.common.safe_text import make_folder_name
-from fer_tune.data.faces import Faces, Splits
+from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.data.suspect_list import format_suspects
 from fer_tune.suspects.out_of_fold import CrossValidation, predict_out_of_fold
-from fer_tune.terminal.formatting import build_borderless_table, show_data_source
+from fer_tune.terminal.formatting import show_data_source
 
 LIST, SHEET = "suspects.csv", "suspects.png"
 _CHECKPOINTS = "unfinished-"  # start of the name of a folder, which is deleted at the end
@@ -54,7 +52,9 @@ def find_suspects(console: Console, args: Namespace, command: str) -> None:
         for other in directory.list_names():
             if other.startswith(_CHECKPOINTS):
                 directory.delete_tree(other)
-    _print_summary(console, splits, probabilities.argmax(1))
+    share = (probabilities.argmax(1) == splits.train.labels).mean()
+    console.print(f"\nThe networks guess the given label of {share:.1%} of the training faces.")
+    console.print("A suspect may be labelled correctly: look at the sheet.")
     console.print(f"\nList: {folder / LIST}\nSheet: {folder / SHEET}", soft_wrap=True)
 
 
@@ -87,24 +87,3 @@ def _write_results(splits: Splits, probabilities: NDArray[np.float64], folder: P
     plot_faces_by_class(faces, splits.classes, folder / SHEET, title=title, captions=guesses)
     content = format_suspects(faces, splits.classes, ranked)
     atomic.write_file(folder / LIST, content.encode())
-
-
-def _print_summary(console: Console, splits: Splits, guesses: NDArray[np.int64]) -> None:
-    """Print how often the networks guess another class than the label, and which."""
-    train, classes = splits.train, splits.classes
-    agreed = float((guesses == train.labels).mean())
-    console.print(f"\nThe networks guess the given label of {agreed:.1%} of the training faces.")
-    rows = [_summarize_class(train, guesses, label, classes) for label in range(len(classes))]
-    headers = ["label", "faces", "other guess", "most often"]
-    console.print(build_borderless_table(headers, rows))
-    console.print("A suspect may be labelled correctly: look at the sheet.")
-
-
-def _summarize_class(
-    train: Faces, guesses: NDArray[np.int64], label: int, classes: Sequence[str]
-) -> list[str]:
-    own = guesses[train.labels == label]
-    others = Counter(own[own != label].tolist())
-    share = f"{others.total():,} ({others.total() / len(own):.0%})"
-    most = classes[others.most_common(1)[0][0]] if others else ""
-    return [classes[label], f"{len(own):,}", share, most]
