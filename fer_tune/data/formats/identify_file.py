@@ -38,6 +38,7 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 image", "; save it as JPEG or PNG"),
     (rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP", "an image", "; name a folder of such images"),
     (rb"version https://git-lfs|/annex/objects/", "a Git LFS pointer, not the file itself", _LFS),
+    (rb"\0+\Z", "empty: it holds zero bytes only", _DOWNLOAD),
     (rb"\xff\xfe\0\0|\0\0\xfe\xff", "text in UTF-32", "; save it as UTF-8"),
     (rb"(?i)\s*<(\?xml|[a-z!])", "a page of HTML or XML", _DOWNLOAD),
     (rb'\s*(\{\s*["\']|\[\s*[{\[])', "a JSON file", ""),
@@ -57,8 +58,6 @@ def check_content(head: bytes, name: str) -> None:
     head: its first `HEAD_BYTES` bytes.
     """
     kind = detect_content(head)
-    if kind is None and not head.strip(b"\0") and head:
-        kind = f"empty: it holds zero bytes only{_DOWNLOAD}"
     text = head.rstrip(b"\0")
     control_bytes = sum(byte < 9 or 13 < byte < 32 for byte in text)
     if kind is None and detect_encoding(head) == _UTF8 and control_bytes > len(text) // 20:

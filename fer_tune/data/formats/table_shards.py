@@ -82,7 +82,7 @@ def _is_sharded(tables: Sequence[_TableName]) -> bool:
         return False
     columns = map(sorted, zip(*(table.numbers for table in tables), strict=True))
     changing = [column for column in columns if column[0] < column[-1]]
-    if len(tables) == 1 or len(changing) != 1:
+    if len(changing) != 1:
         return len(tables) == 1
     (numbers,), count = changing, len(tables)
     is_counted = numbers in ([*range(count)], [*range(1, count + 1)])
