@@ -12,7 +12,7 @@ from fer_tune.data.exact_duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName, Splits, concatenate_faces
 from fer_tune.data.near_duplicates import Pairs, find_pairs
 
-SHOWN_PAIRS = 6  # of each kind
+_SHOWN_PAIRS = 6  # of each kind
 _MOST_PAIRS = 1_000_000  # from which the shown ones are chosen; a long video has more
 
 
@@ -90,7 +90,7 @@ def choose_pairs(near: NearDuplicates, classes: Sequence[str]) -> tuple[NearPair
             kind, first = f"{place}, most {extreme}", len(chosen)
             for number in candidates.tolist():
                 group = int(near.groups[pairs.first[number]])
-                if group not in shown and len(chosen) - first < SHOWN_PAIRS:
+                if group not in shown and len(chosen) - first < _SHOWN_PAIRS:
                     shown.add(group)
                     chosen.append(_describe_pair(near, classes, kind, number))
     return tuple(chosen)

@@ -97,7 +97,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 def test_a_single_image_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "me.png").write_bytes(b"image")
-    with pytest.raises(UserError, match="is a single image"):
+    with pytest.raises(UserError, match=r"me\.png is in no class folder; put the images"):
         load_splits(tmp_path / "me.png")
 
 

@@ -40,8 +40,6 @@ def read_faces(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> DecodedFac
         if path.is_dir() and set(by_kind) == {".zip"}:
             members = _open_zips(by_kind[".zip"], path, stack)
             by_kind = _group_by_kind(members, False, collector)
-        if "images" in by_kind and source.is_single:
-            raise UserError(f"{path} is a single image; name the folder with all of them")
         _read(by_kind, path, collector)
         return collector.to_decoded_faces()
 
