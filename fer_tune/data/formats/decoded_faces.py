@@ -49,17 +49,19 @@ _MAX_NAME_LENGTH = 100
 _MAX_CLASSES = 100
 
 
-class _CollectedFace(NamedTuple):
+class CollectedFace(NamedTuple):
     """A face as the data set has it; its label and the depth of its pixels are not yet decoded.
 
-    row: in its table, from 0; -1 without a table.
+    label: as the data set has it, or the name of a class.
+    location: path of the image, or table and row; it becomes the face's name.
+    row: position of its row in the table, from 0, by which votes find it; -1 without a table.
     """
 
     split: SplitName | None
     label: str
     pixels: NDArray[np.uint8] | DeepFace  # (48, 48)
     location: str
-    row: int
+    row: int = -1
 
 
 class FaceCollector:
@@ -84,26 +86,13 @@ class FaceCollector:
         self.vote_table = read_vote_table(options.votes) if options.votes else None
         self._skip_bad = options.skip_bad
         self._conversions: Counter[str] = Counter()  # by sentence, which has {} for the count
-        self._faces: list[_CollectedFace] = []
+        self._faces: list[CollectedFace] = []
         self._bad: list[str] = []
 
-    def add_face(
-        self,
-        split: SplitName | None,
-        label: str,
-        pixels: NDArray[np.uint8] | DeepFace,  # (48, 48)
-        conversions: Iterable[str] = (),
-        location: str = "",
-        row: int = -1,
-    ) -> None:
-        """Add a face with the sentences on its conversions.
-
-        label: as the data set has it, or the name of a class.
-        location: path of the image, or table and row; it becomes the face's name.
-        row: position of its row in the table, from 0, by which votes find it.
-        """
-        label = normalize_label(label) if self._is_coded else label
-        self._faces.append(_CollectedFace(split, label, pixels, location, row))
+    def add_face(self, face: CollectedFace, conversions: Iterable[str] = ()) -> None:
+        """Add a face with the sentences on its conversions."""
+        label = normalize_label(face.label) if self._is_coded else face.label
+        self._faces.append(face._replace(label=label))
         self._conversions.update(conversions)
 
     def add_bad_face(self, location: str, reason: str) -> None:

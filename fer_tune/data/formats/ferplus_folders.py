@@ -9,7 +9,7 @@ import numpy as np
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SplitName
 from fer_tune.data.formats.class_and_split_names import match_split
-from fer_tune.data.formats.decoded_faces import FaceCollector
+from fer_tune.data.formats.decoded_faces import CollectedFace, FaceCollector
 from fer_tune.data.formats.image_file import SUFFIXES, BrokenImageError, decode_face
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 from fer_tune.data.formats.vote_table import VoteTable
@@ -87,7 +87,8 @@ def _add_image(file: OpenableFile, label: str, row: int, collector: FaceCollecto
     else:
         names = reversed(file.path.parts[:-1])
         split: SplitName | None = next(filter(None, map(match_split, names)), None)
-        collector.add_face(split, label, pixels, conversions, str(file.path), row)
+        face = CollectedFace(split, label, pixels, str(file.path), row)
+        collector.add_face(face, conversions)
 
 
 def _choose_labels(table: VoteTable) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fer_tune.data.faces import SplitName
 from fer_tune.data.formats.check_image_folders import check_folders
 from fer_tune.data.formats.class_and_split_names import match_split_in_image_name
-from fer_tune.data.formats.decoded_faces import FaceCollector
+from fer_tune.data.formats.decoded_faces import CollectedFace, FaceCollector
 from fer_tune.data.formats.image_file import BrokenImageError, decode_face
 from fer_tune.data.formats.image_locations import describe_ignored_folders, parse_folders
 from fer_tune.data.formats.open_folder_or_zip import OpenableFile
@@ -29,7 +29,8 @@ def read_image_folders(files: Sequence[OpenableFile], collector: FaceCollector) 
         except BrokenImageError as error:
             collector.add_bad_face(str(file.path), str(error))
         else:
-            collector.add_face(split, meaning.label, pixels, conversions, str(file.path))
+            face = CollectedFace(split, meaning.label, pixels, str(file.path))
+            collector.add_face(face, conversions)
 
 
 def _choose_splits(

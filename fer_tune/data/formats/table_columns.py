@@ -13,7 +13,7 @@ from fer_tune.common.safe_text import escape_unprintable, join_first
 from fer_tune.data.faces import SplitName
 from fer_tune.data.formats import image_file, pixel_text
 from fer_tune.data.formats.class_and_split_names import match_file_split, match_split
-from fer_tune.data.formats.decoded_faces import FaceCollector
+from fer_tune.data.formats.decoded_faces import CollectedFace, FaceCollector
 from fer_tune.data.formats.label_coding import LABEL_COLUMNS, SPLIT_COLUMNS, merge_labels
 from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS, PIXELS
 from fer_tune.data.read_options import is_numeric_label, normalize_label
@@ -91,7 +91,7 @@ class TableColumns:
             raise ValueError(f"column {self.names[self.pixels[0]]}: {error}") from None
         labels = [(self.names[index], row[index]) for index in self.labels]
         label = merge_labels(labels, collector.label_pairs, location)
-        collector.add_face(split, label, pixels, conversions, location, position)
+        collector.add_face(CollectedFace(split, label, pixels, location, position), conversions)
 
     def _fit_row(self, row: Sequence[Any]) -> Sequence[Any]:
         """Return the values of a row, one for each column.
