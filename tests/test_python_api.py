@@ -18,7 +18,6 @@ from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.model_config import ModelConfig
 from fer_tune.tracking.models.log_model import log_model
 from fer_tune.tracking.queries import find_study
-from fer_tune.tracking.read_artifacts import read_text
 from fer_tune.tracking.store import Store, open_store
 from tests.small_study import FinishedStudy
 
@@ -107,7 +106,7 @@ def test_trials_csv_in_mlflow_is_the_table_of_trials(
 ) -> None:
     trials = fer_tune.load_study(small_study.name).trials_dataframe()
     file = tmp_path / "trials.csv"
-    file.write_text(read_text(store, find_study(store, small_study.name).run_id, file.name))
+    file.write_text(store.read_text(find_study(store, small_study.name).run_id, file.name))
     assert_frame_equal(pd.read_csv(file), trials, check_dtype=False)
 
 
@@ -163,7 +162,7 @@ def test_a_study_runs_in_a_thread_and_is_recorded_as_that_of_the_command(store: 
     thread.start()
     thread.join()
     study = find_study(store, "demo-thread")
-    command = read_text(store, study.run_id, "command.txt")
+    command = store.read_text(study.run_id, "command.txt")
     typed = "--train-faces 300 --seed 1 --space smoke --trials 1 --epochs 1 --study demo-thread\n"
     assert command.endswith(f"-m fer_tune.search {typed}")
     assert study.settings["seed"] == "1"

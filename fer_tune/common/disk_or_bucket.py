@@ -41,16 +41,12 @@ class DiskDirectory:
         return sorted(path.name for path in self.path.iterdir()) if self.path.exists() else []
 
     def delete(self, name: str) -> None:
-        """Delete one file, if it exists."""
-        (self.path / name).unlink(missing_ok=True)
-
-    def delete_tree(self, name: str) -> None:
-        """Delete one file or folder with all that it contains, if it exists."""
+        """Delete one file, or a folder with all that it contains, if it exists."""
         path = self.path / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
-            self.delete(name)
+            path.unlink(missing_ok=True)
 
     def delete_if_empty(self) -> None:
         """Delete the folder itself, if it is empty."""
@@ -93,11 +89,6 @@ class BucketDirectory:
         return sorted(entry.base_name for entry in entries)
 
     def delete(self, name: str) -> None:
-        files, path = self._open_filesystem()
-        with suppress(FileNotFoundError):
-            files.delete_file(f"{path}/{name}")
-
-    def delete_tree(self, name: str) -> None:
         from pyarrow.fs import FileType
 
         files, path = (self / name)._open_filesystem()
@@ -108,7 +99,7 @@ class BucketDirectory:
 
     def delete_if_empty(self) -> None:
         if not self.list_names():  # pyarrow leaves an empty object as a mark of the folder
-            self.delete_tree("")
+            self.delete("")
 
     def copy_to(self, other: "BucketDirectory") -> None:
         """Copy all files to another folder in the same bucket."""
@@ -144,7 +135,7 @@ def delete_partial_files(folder: Directory) -> None:
     """
     for name in filter(atomic.is_partial_name, folder.list_names()):
         with suppress(OSError):
-            folder.delete_tree(name)
+            folder.delete(name)
 
 
 @cache

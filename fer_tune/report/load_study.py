@@ -19,7 +19,7 @@ from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.terminal.study_summary import SUMMARY_METRICS
 from fer_tune.tracking import queries, tags
 from fer_tune.tracking.confusion_matrix import parse_confusion_csv
-from fer_tune.tracking.read_artifacts import find_text
+from fer_tune.tracking.mlflow_metric_names import to_mlflow_name
 from fer_tune.tracking.store import Store
 
 
@@ -77,6 +77,12 @@ class ReportedStudy:
         """The baseline, if it has finished an epoch."""
         return next((trial for trial in self.scored if trial.number == BASELINE_TRIAL), None)
 
+    @property
+    def compared_trials(self) -> dict[str, ScoredTrial]:
+        """The baseline, if it has finished an epoch, and the best trial, if it is another one."""
+        trials = {"baseline": self.baseline} if self.baseline else {}
+        return trials if self.best is self.baseline else {**trials, "best trial": self.best}
+
 
 def load_study(
     store: Store, name: str, storage: StudyStorage, *, all_metrics: bool = False
@@ -91,7 +97,7 @@ def load_study(
     """
     run = queries.find_study(store, name)
     check_study_name(name)  # it becomes part of paths
-    command = find_text(store, run.run_id, "command.txt")
+    command = store.find_text(run.run_id, "command.txt")
     if (storage.local_dir / name / SETTINGS).exists():
         folder, settings = read_settings(storage.local_dir, name)
         # Two studies may have the same name, each in its own store.
@@ -101,7 +107,7 @@ def load_study(
             metrics = next((trial.history[0].metrics for trial in trials if trial.history), ())
             classes = parse_classes(metrics)
             return ReportedStudy(run, settings.space, classes, trials, command, has_local_log=True)
-    text = find_text(store, run.run_id, "space.yaml") or ""
+    text = store.find_text(run.run_id, "space.yaml") or ""
     space = parse_space(text, f"space.yaml of {name}")
     trials, classes = _load_from_mlflow(store, run, space.max_gap, all_metrics)
     return ReportedStudy(run, space, classes, trials, command)
@@ -110,15 +116,12 @@ def load_study(
 def _load_from_mlflow(
     store: Store, run: queries.StudyRun, max_gap: float | None, all_metrics: bool
 ) -> tuple[list[TrialRecord], tuple[str, ...]]:
-    summary = tuple(dict.fromkeys([run.metric, *SUMMARY_METRICS]))
+    shown = {run.metric, *SUMMARY_METRICS, "train/accuracy", *list_vote_metric_names()}
     runs = {trial.number: trial for trial in queries.list_trials(store, run)}
     records = list[TrialRecord]()
     for number, t in runs.items():
-        names = [name for name in t.metrics if name != tags.EPOCH]
-        if not all_metrics:
-            votes = [name for name in list_vote_metric_names() if name in names]
-            with_votes = ["train/accuracy", *votes] if votes else []
-            names = list(dict.fromkeys([*summary, *with_votes]))
+        names = [name for name in shown if to_mlflow_name(name) in t.metrics]
+        names = [*t.metrics.keys() - {tags.EPOCH}] if all_metrics else names
         history = queries.load_metric_history(store, t, names)
         own = TrialRecord(number, t.name, t.config, history, t.ending, None, **t.epoch_sizes)
         records.append(own)
@@ -128,7 +131,7 @@ def _load_from_mlflow(
     ranked = rank_trials(records, run.metric, max_gap)
     for trial in ranked:
         if trial is ranked[0] or trial.number == BASELINE_TRIAL:
-            text = find_text(store, runs[trial.number].run_id, "confusion.csv")
+            text = store.find_text(runs[trial.number].run_id, "confusion.csv")
             classes = (text and _fill_confusion_matrix(trial, text)) or classes
     return records, classes
 

@@ -34,10 +34,9 @@ from fer_tune.report.training_steps import count_training_steps, get_faces_by_pl
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.tracking import tags
-from fer_tune.tracking.read_artifacts import REPORT_FILE, log_report
 from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.tested_retraining import TestedRetraining, find_tested_retraining
-from fer_tune.tracking.ui_view_and_links import build_report_url
+from fer_tune.tracking.ui_view_and_links import REPORT_FILE, build_report_url
 
 _FOLDER = Path(__file__).parent
 
@@ -80,39 +79,31 @@ def write_and_log_report(
     moved: where the faces and people's votes are, if they have moved.
     output: the file; None for `report.html` beside the study's event log.
     If MLflow cannot store the page, prints a warning.
-    Raises UserError if there is no such study, or if the page cannot be written.
+    Raises UserError if there is no such study, if the page cannot be written, or if what is in
+    `moved` is not the study's.
     """
     study = load_study(store, name, storage)
     missing_reason = ""
     if splits is None:
-        splits, missing_reason = _reload_faces(study, *moved)
+        try:
+            splits = study.run.load_splits(*moved)
+        except UserError as error:
+            if any(moved):
+                raise
+            missing_reason = f"The page has no faces and no audit: {error}."
     tested = find_tested_retraining(store, name, study.classes)
     page = render_report(study, storage, splits, missing_reason, tested)
     file = output or storage.local_dir / name / REPORT_FILE
     with explain_os_errors(f"{file} cannot be written", "name another file with --output"):
         atomic.write_file(file, page.encode())
     try:
-        log_report(store, study.run, page)
+        with store.explain_errors(f"{store}: cannot keep the report"):
+            store.create_client().log_text(study.run.run_id, page, REPORT_FILE)
     except UserError as error:  # the user has the page
         print(f"Warning: {error}", file=sys.stderr)
         return str(file)
     url = None if output else build_report_url(store, study.run.run_id)
     return url or str(file)
-
-
-def _reload_faces(
-    study: ReportedStudy, data: Path | None, votes: Path | None
-) -> tuple[Splits | None, str]:
-    """Return the study's faces, or None and the reason.
-
-    Raises UserError if the user named `data` or `votes`, and these are not the study's.
-    """
-    try:
-        return study.run.load_splits(data, votes), ""
-    except UserError as error:
-        if data or votes:
-            raise
-        return None, f"The page has no faces and no audit: {error}."
 
 
 def render_report(
@@ -151,15 +142,18 @@ def _build_trials_sections(
 
     Those on the best trial of a search say nothing about an ablation.
     """
+    curves = build_learning_curves_section(study)
     if study.ablation:
-        return [build_ablation_section(study), build_learning_curves_section(study)]
+        return [build_ablation_section(study), curves]
+    if not study.scored:
+        return [curves]
     return [
         build_baseline_section(study),
         build_overfitting_section(study),
         *([noise] if (noise := build_label_noise_section(study)) else []),
         build_data_plan_section(study),
         build_augmentation_and_size_section(study),
-        build_learning_curves_section(study),
+        curves,
         build_best_trial_section(study, sheets, reason),
     ]
 
@@ -181,12 +175,10 @@ def render_sections(heading: str, details: str, sections: Sequence[Section]) -> 
 
 def _describe_source(study: ReportedStudy, splits: Splits | None) -> str:
     source = study.run.tags.get(tags.SOURCE, "faces")
-    faces = get_faces_by_plan(study).get("original")
-    if faces is None:
-        return source
+    faces = get_faces_by_plan(study).get("original", 0)
     total = len(splits.train) if splits else faces
     numbers = f"{faces:,} of {total:,}" if faces < total else f"{faces:,}"
-    return f"{numbers} training faces of {source}"
+    return f"{numbers} training faces of {source}" if faces else source
 
 
 def _build_sheets(

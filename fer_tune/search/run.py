@@ -107,16 +107,18 @@ def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
                 tracking_warning = writer.close(
                     "finished" if is_done else "interrupted",
                     study_summary.render_summary(trials, plan.settings),
-                    format_pareto_front_csv(trials, plan.settings.metric, plan.settings.space),
-                    _format_ablation(plan, trials),
+                    _format_tables(plan, trials),
                 )
     return StudyResult(store, writer.run_id, trials, is_done, tracking_warning, export_warning)
 
 
-def _format_ablation(plan: SearchPlan, trials: Sequence[TrialRecord]) -> str:
-    """Return the effects of the changes as CSV; empty if the study is no ablation."""
+def _format_tables(plan: SearchPlan, trials: Sequence[TrialRecord]) -> dict[str, str]:
+    """Return the Pareto front as CSV, and the effects of the changes of an ablation."""
     ablation, metric = plan.settings.ablation, plan.settings.metric
-    return format_ablation_csv(measure_effects(ablation, metric, trials)) if ablation else ""
+    tables = {"front.csv": format_pareto_front_csv(trials, metric, plan.settings.space)}
+    if ablation:
+        tables["ablation.csv"] = format_ablation_csv(measure_effects(ablation, metric, trials))
+    return tables
 
 
 def _is_study_done(trials: Sequence[TrialRecord], plan: SearchPlan) -> bool:

@@ -51,7 +51,7 @@ def find_suspects(console: Console, args: Namespace, command: str) -> None:
             raise
         for other in directory.list_names():
             if other.startswith(_CHECKPOINTS):
-                directory.delete_tree(other)
+                directory.delete(other)
     share = (probabilities.argmax(1) == splits.train.labels).mean()
     console.print(f"\nThe networks guess the given label of {share:.1%} of the training faces.")
     console.print("A suspect may be labelled correctly: look at the sheet.")

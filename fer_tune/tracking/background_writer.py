@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, Self
 
 from fer_tune.common.errors import UserError
@@ -17,7 +17,7 @@ from fer_tune.tracking.study_run import StudyEnded
 
 _GATHER_SECONDS = 1.0  # events of this time are written together, which costs less
 _MAX_EVENTS = 500  # events in memory
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # seconds between two tries if the store fails
+_RETRY_SECONDS = 1.0  # between two tries if the store fails
 _PROGRESS_SECONDS = 5.0  # between two lines about what is left, while close() waits
 _SILENCE_SECONDS = 10.0  # without a success; then close() gives up
 
@@ -61,8 +61,7 @@ class BackgroundWriter:
         self._ending: StudyEnded | None = None
         self._has_queued_ending = False
         self._lost = 0  # events that the store refused
-        self._failure, self._has_warned = _NO_ANSWER, False
-        self._is_failing, self._pause = False, _FIRST_PAUSE
+        self._failure: str | None = None  # the last one
         self._last_success = time.monotonic()
         self._wake_up.set()
         self._thread = threading.Thread(target=self._run, name="mlflow-writer", daemon=True)
@@ -72,20 +71,17 @@ class BackgroundWriter:
         """Wake the thread; `source` has the event already (see `fer_tune.events.Observer`)."""
         self._wake_up.set()
 
-    def close(
-        self, ending: Ending, summary: str = "", pareto_front_csv: str = "", ablation_csv: str = ""
-    ) -> str | None:
+    def close(self, ending: Ending, summary: str = "", files: Mapping[str, str] = {}) -> str | None:
         """Write what is left, then end every open run. A second call does nothing.
 
         Waits while the store accepts what is sent, but only seconds if it fails or is silent.
 
-        summary, pareto_front_csv, ablation_csv: see `StudyEnded`.
+        summary, files: see `StudyEnded`.
         Returns one line about events that could not be recorded, or None.
         """
         if self._ending is None:
             self._last_success = time.monotonic()
-            tables = pareto_front_csv, ablation_csv
-            self._ending = StudyEnded(ending, summary, current_time_ms(), *tables)
+            self._ending = StudyEnded(ending, summary, current_time_ms(), files)
             self._closing.set()
             self._wake_up.set()
             interrupted = ending == "interrupted"
@@ -96,7 +92,7 @@ class BackgroundWriter:
         advice = "; resume the study to add them" if left else ""
         count = left + self._lost
         missing = f"{pluralize(count, 'record')} {'is' if count == 1 else 'are'} missing there"
-        return f"{self._store}: {missing} ({self._failure}){advice}"
+        return f"{self._store}: {missing} ({self._failure or _NO_ANSWER}){advice}"
 
     def __enter__(self) -> Self:
         return self
@@ -110,10 +106,7 @@ class BackgroundWriter:
         """Wait until all is recorded, or for `silence` seconds without success."""
         try:
             self._thread.join(_PROGRESS_SECONDS)
-            while self._thread.is_alive():
-                limit = _PROGRESS_SECONDS if self._is_failing else silence
-                if time.monotonic() - self._last_success > limit - 0.1:
-                    return
+            while self._thread.is_alive() and time.monotonic() < self._last_success + silence - 0.1:
                 left = pluralize(self._count_unwritten(), "record")
                 print(f"{self._store}: {left} to write", file=sys.stderr)
                 self._thread.join(_PROGRESS_SECONDS)
@@ -131,7 +124,7 @@ class BackgroundWriter:
             self._wake_up.clear()
             self._closing.wait(_GATHER_SECONDS)
             while not self._write_pending() and not self._give_up.is_set():
-                self._wait_before_retry()
+                self._give_up.wait(_RETRY_SECONDS)
 
     def _write_pending(self) -> bool:
         """Record all events; return False if some have to be tried again later."""
@@ -140,7 +133,6 @@ class BackgroundWriter:
                 self._record_first_trial()
         except Exception as error:  # no failure of the store may end the study
             self._warn_once(error)
-            self._is_failing = True
             return False
         return True
 
@@ -174,24 +166,15 @@ class BackgroundWriter:
                 self._lost += 1
             del events[:count]
             self._last_success = time.monotonic()
-            self._is_failing, self._pause = False, _FIRST_PAUSE
         self._pending.popleft()
-
-    def _wait_before_retry(self) -> None:
-        """Wait longer after each failure, but only shortly while the study closes."""
-        if self._closing.is_set():
-            self._give_up.wait(_FIRST_PAUSE)
-        else:
-            self._closing.wait(self._pause)
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     def _warn_once(self, error: Exception) -> None:
         no_answer = isinstance(error.__cause__ or error.__context__, OSError)
-        self._failure = _NO_ANSWER if no_answer else summarize_error(error)
-        if not self._has_warned:
+        failure = _NO_ANSWER if no_answer else summarize_error(error)
+        if self._failure is None:
             hint = "the study goes on; what is missing is sent later"
-            print(f"{self._store}: {self._failure}; {hint}", file=sys.stderr)
-            self._has_warned = True
+            print(f"{self._store}: {failure}; {hint}", file=sys.stderr)
+        self._failure = failure
 
 
 def _is_retryable(error: Exception) -> bool:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mlflow.entities import LoggedModelInput
+
 from fer_tune.common.version import read_code_version
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.tracking import tags
@@ -43,8 +45,6 @@ def log_evaluation(
     page: HTML of the report.
     Raises UserError if the store fails.
     """
-    from mlflow.entities import LoggedModelInput
-
     client, metrics = store.create_client(), evaluation.build_metrics(METRIC_PREFIX)
     confusion, classes = evaluation.scores.confusion.tolist(), evaluation.classes
     with store.explain_errors():

@@ -2,9 +2,11 @@
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import numpy as np
+from mlflow.entities import LoggedModelStatus
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 
 from fer_tune.common.cli import format_command_line
 from fer_tune.common.errors import UserError
@@ -18,9 +20,6 @@ from fer_tune.tracking.seed_run import SeedOutcome, load_test_evaluation
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
-if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
-
 MODEL_NAME = "fer_tune"
 CHAMPION, CHALLENGER = "champion", "challenger"
 CHAMPION_URI = f"models:/{MODEL_NAME}@{CHAMPION}"
@@ -28,8 +27,6 @@ CHAMPION_URI = f"models:/{MODEL_NAME}@{CHAMPION}"
 
 def find_champion(store: Store) -> RecordedModel | None:
     """Return the version that is `@champion`; None if there is no champion yet."""
-    from mlflow.exceptions import MlflowException
-
     try:
         version = store.create_client().get_model_version_by_alias(MODEL_NAME, CHAMPION)
     except MlflowException as error:
@@ -48,8 +45,6 @@ def evaluate_champion(
     Its predictions are read from the run of its training. If they are missing, it predicts again.
     Raises UserError if the model cannot be loaded or has other classes.
     """
-    from mlflow.exceptions import MlflowException
-
     with suppress(MlflowException, OSError, ValueError):
         recorded = load_test_evaluation(store, champion.run_id, classes)
         if np.array_equal(recorded.predictions.truth, faces.labels):
@@ -62,22 +57,20 @@ def evaluate_champion(
     return Evaluation(classes, Predictions.from_probabilities(faces.labels, probabilities))
 
 
-def register_model(store: Store, outcome: SeedOutcome, info: RetrainInfo) -> "ModelVersion":
+def register_model(store: Store, outcome: SeedOutcome, info: RetrainInfo) -> ModelVersion:
     """Return the version of the seed's model in the registry; register it if it has none."""
-    from mlflow.exceptions import MlflowException
-
-    client, model_id = store.create_client(), outcome.model_uri.removeprefix("models:/")
+    client, run_id = store.create_client(), outcome.run_id
+    model_id = outcome.model_uri.removeprefix("models:/")
     try:
         client.create_registered_model(MODEL_NAME)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    own = client.search_model_versions(f"name = '{MODEL_NAME}' AND run_id = '{outcome.run_id}'")
+    own = client.search_model_versions(f"name = '{MODEL_NAME}' AND run_id = '{run_id}'")
     if own:
         return own[0]
     # Not the address models:/...: a database store resolves it in the global tracking URI.
     source = client.get_logged_model(model_id).artifact_location
-    run_id = outcome.run_id
     nested = client.get_run(run_id).data.tags
     own_tags = {name: nested[name] for name in (tags.SEED, tags.ENSEMBLE) if name in nested}
     marks = info.origin_tags | own_tags
@@ -100,15 +93,11 @@ def find_default_model_uri(store: Store) -> str:
 
     Raises UserError if the store has no model, or fails.
     """
-    with store.explain_errors():
-        return CHAMPION_URI if find_champion(store) else _find_newest_model_uri(store)
-
-
-def _find_newest_model_uri(store: Store) -> str:
-    from mlflow.entities import LoggedModelStatus
-
     order = [{"field_name": "creation_timestamp", "ascending": False}]
-    models = store.create_client().search_logged_models([store.experiment_id], order_by=order)
+    with store.explain_errors():
+        if find_champion(store):
+            return CHAMPION_URI
+        models = store.create_client().search_logged_models([store.experiment_id], order_by=order)
     for model in models:
         if model.status == LoggedModelStatus.READY:  # others were interrupted while written
             return f"models:/{model.model_id}"

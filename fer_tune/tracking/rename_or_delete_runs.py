@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from mlflow.utils import get_results_from_paginated_fn
 
 from fer_tune.tracking import tags
 from fer_tune.tracking.find_study_run import list_nested_runs, list_parent_runs
 from fer_tune.tracking.store import PAGE_SIZE, Store
 from fer_tune.tracking.ui_view_and_links import VIEW_TAG_PREFIX
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
-    from mlflow.entities.model_registry import ModelVersion
 
 _CONTINUES = "the same command continues from here"
 
@@ -31,11 +33,11 @@ class StudyRuns:
     versions: of registered models, by the ID of the run that trained them.
     """
 
-    parents: Sequence["Run"]
-    trials: Sequence["Run"]
-    retrainings: Sequence[Sequence["Run"]]
-    evaluations: Mapping[str, Sequence["Run"]]
-    versions: Mapping[str, Sequence["ModelVersion"]]
+    parents: Sequence[Run]
+    trials: Sequence[Run]
+    retrainings: Sequence[Sequence[Run]]
+    evaluations: Mapping[str, Sequence[Run]]
+    versions: Mapping[str, Sequence[ModelVersion]]
 
     @property
     def is_deleted(self) -> bool:
@@ -53,7 +55,7 @@ class StudyRuns:
         versions = (each for run in runs for each in self.versions.get(run.info.run_id, ()))
         return sorted({f"{each.name}/{each.version}" for each in versions})
 
-    def list_removable(self) -> "list[Run]":
+    def list_removable(self) -> list[Run]:
         """Return the runs of trials, and of retrainings without a registered model.
 
         Evaluations of a removed model come before its run.
@@ -85,9 +87,7 @@ def find_study_runs(store: Store, name: str) -> StudyRuns:
     return StudyRuns(parents, trials, retrainings, evaluations, _find_versions(store))
 
 
-def _find_versions(store: Store) -> "dict[str, list[ModelVersion]]":
-    from mlflow.utils import get_results_from_paginated_fn
-
+def _find_versions(store: Store) -> dict[str, list[ModelVersion]]:
     find = store.create_client().search_model_versions
     versions: dict[str, list[ModelVersion]] = defaultdict(list)
     for version in get_results_from_paginated_fn(
@@ -97,7 +97,7 @@ def _find_versions(store: Store) -> "dict[str, list[ModelVersion]]":
     return versions
 
 
-def delete_runs(store: Store, runs: "Sequence[Run]") -> None:
+def delete_runs(store: Store, runs: Sequence[Run]) -> None:
     """Delete runs with their artifacts and models. MLflow lists them as deleted until `mlflow gc`.
 
     Raises UserError if the store fails; the same call deletes the rest.
@@ -113,8 +113,6 @@ def delete_runs(store: Store, runs: "Sequence[Run]") -> None:
 
 
 def _delete_models(store: Store, run_id: str) -> None:
-    from mlflow.exceptions import MlflowException
-
     client = store.create_client()
     outputs = client.get_run(run_id).outputs
     for output in outputs.model_outputs if outputs else ():
@@ -133,21 +131,13 @@ def delete_parent_runs(store: Store, study: StudyRuns) -> None:
                 client.restore_run(run.info.run_id)
             client.set_tag(run.info.run_id, tags.REMOVED, "true")
             _delete_artifacts(store, run.info.artifact_uri)
-            _delete_view(store, run.info.run_id)
+            with suppress(MlflowException):  # it has no view
+                view = VIEW_TAG_PREFIX + run.info.run_id
+                client.delete_experiment_tag(store.experiment_id, view)
             client.delete_run(run.info.run_id)
 
 
-def _delete_view(store: Store, run_id: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    with suppress(MlflowException):  # there is none
-        store.create_client().delete_experiment_tag(store.experiment_id, VIEW_TAG_PREFIX + run_id)
-
-
 def _delete_artifacts(store: Store, uri: str) -> None:
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
-
     repository = get_artifact_repository(uri, tracking_uri=store.uri)
     repository.delete_artifacts()
     if isinstance(repository, LocalArtifactRepository):
@@ -187,5 +177,5 @@ def _rename_view(store: Store, run_id: str, name: str) -> None:
         client.set_experiment_tag(store.experiment_id, key, text)
 
 
-def _is_active(run: "Run") -> bool:
+def _is_active(run: Run) -> bool:
     return bool(run.info.lifecycle_stage == "active")

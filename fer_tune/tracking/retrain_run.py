@@ -3,22 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import mean, stdev
-from typing import TYPE_CHECKING
+
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from fer_tune.common.errors import UserError
+from fer_tune.scoring.significance import McNemarResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.models.log_model import CARD_FILE
 from fer_tune.tracking.queries import parse_config
-from fer_tune.tracking.read_artifacts import find_text
 from fer_tune.tracking.run_status import end_run_with_context
 from fer_tune.tracking.seed_run import SeedOutcome, SeedRun, find_seed_outcome
 from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.study_and_retrain_info import FACES_PARAMS, RetrainInfo
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
-
-    from fer_tune.scoring.significance import McNemarResult
 
 
 @contextmanager
@@ -43,7 +40,7 @@ def has_unfinished_run(store: Store, info: RetrainInfo) -> bool:
 class RetrainRun:
     """Open run of a retraining."""
 
-    def __init__(self, store: Store, info: RetrainInfo, run: "Run") -> None:
+    def __init__(self, store: Store, info: RetrainInfo, run: Run) -> None:
         self._store, self._client, self._info = store, store.create_client(), info
         self._name: str = run.info.run_name
         self.run_id: str = run.info.run_id
@@ -95,13 +92,13 @@ class RetrainRun:
             summary |= {f"{name}_deviation": stdev(numbers) for name, numbers in values.items()}
         self._store.log_metrics(self.run_id, summary)
 
-    def log_mcnemar(self, other: str, result: "McNemarResult") -> None:
+    def log_mcnemar(self, other: str, result: McNemarResult) -> None:
         """Log the comparison with another model."""
         self._store.log_metrics(self.run_id, result.build_metrics(other))
 
     def log_model_card(self, outcome: SeedOutcome, comparisons: Sequence[str]) -> None:
         """Copy the card of a seed's model to this run, with comparisons with other models."""
-        if card := find_text(self._store, outcome.run_id, CARD_FILE):
+        if card := self._store.find_text(outcome.run_id, CARD_FILE):
             text = "\n\n".join([card.rstrip(), "## Comparisons", *comparisons])
             self._client.log_text(self.run_id, f"{text}\n", CARD_FILE)
 
@@ -117,10 +114,8 @@ def _open_run(
     name: str,
     match_tags: Mapping[str, str],
     new_tags: Mapping[str, str],
-) -> Iterator["Run"]:
+) -> Iterator[Run]:
     """Resume the newest unfinished run with all of `match_tags`, or create a run with all tags."""
-    from mlflow.exceptions import MlflowException
-
     client = store.create_client()
     try:
         run = _find_unfinished(store, info, match_tags)
@@ -152,7 +147,7 @@ def find_seed_in_any_retraining(store: Store, info: RetrainInfo, seed: int) -> S
     return next(filter(None, outcomes), None)
 
 
-def _is_same_training(run: "Run", info: RetrainInfo) -> bool:
+def _is_same_training(run: Run, info: RetrainInfo) -> bool:
     """Return whether configuration, epochs and the sample of the training faces agree."""
     params = dict(run.data.params)
     if params.pop("epochs", None) != str(info.epochs) or not _has_same_faces(run, info):
@@ -164,7 +159,7 @@ def _is_same_training(run: "Run", info: RetrainInfo) -> bool:
     return config == info.trial.config
 
 
-def _has_same_faces(run: "Run", info: RetrainInfo) -> bool:
+def _has_same_faces(run: Run, info: RetrainInfo) -> bool:
     """Return whether the same sample of the training faces is drawn, or all of them."""
     own = {name: value for name, value in run.data.params.items() if name in FACES_PARAMS}
     return own == {name: str(value) for name, value in info.faces_params.items()}
@@ -183,7 +178,7 @@ def _to_params(info: RetrainInfo) -> dict[str, object]:
     return {**config, "epochs": info.epochs, **info.faces_params}
 
 
-def _search_runs(store: Store, match_tags: Mapping[str, str]) -> "list[Run]":
+def _search_runs(store: Store, match_tags: Mapping[str, str]) -> list[Run]:
     """Return the runs with all of these tags, oldest first."""
     runs = store.find_runs({name: value for name, value in match_tags.items() if name != tags.TTA})
     # Runs of earlier versions have no such tag, and MLflow cannot search for that.
@@ -191,9 +186,7 @@ def _search_runs(store: Store, match_tags: Mapping[str, str]) -> "list[Run]":
     return [run for run in runs if tta in (None, run.data.tags.get(tags.TTA, "none"))]
 
 
-def _find_unfinished(
-    store: Store, info: RetrainInfo, match_tags: Mapping[str, str]
-) -> "Run | None":
+def _find_unfinished(store: Store, info: RetrainInfo, match_tags: Mapping[str, str]) -> Run | None:
     runs = _search_runs(store, match_tags)[::-1]
     unfinished = (run for run in runs if run.info.status != "FINISHED")
     return next((run for run in unfinished if _has_same_faces(run, info)), None)

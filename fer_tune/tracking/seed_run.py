@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.metrics import EpochResult, list_metric_names
 from fer_tune.scoring.predictions import Predictions
@@ -13,13 +16,10 @@ from fer_tune.tracking.mlflow_metric_names import to_best_metrics, to_best_name,
 from fer_tune.tracking.models.log_model import CARD_FILE, log_model
 from fer_tune.tracking.models.model_card import render_model_card
 from fer_tune.tracking.queries import explain_run_errors
-from fer_tune.tracking.read_artifacts import read_text
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
-
     from fer_tune.trial.train_and_test import TrainedModel
 
 PREDICTIONS_FILE = "test_predictions.csv"
@@ -45,7 +45,7 @@ class SeedOutcome:
 class SeedRun:
     """Open run of one training. Its metrics have the names of a trial's metrics, and `test/...`."""
 
-    def __init__(self, store: Store, info: RetrainInfo, run: "Run") -> None:
+    def __init__(self, store: Store, info: RetrainInfo, run: Run) -> None:
         self._store, self._info = store, info
         self.run_id: str = run.info.run_id
         self._seed = _read_seed(run)
@@ -82,20 +82,18 @@ class SeedRun:
         return SeedOutcome(self._seed, run_id, uri, best, test)
 
 
-def find_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcome | None:
+def find_seed_outcome(store: Store, run: Run, info: RetrainInfo) -> SeedOutcome | None:
     """Return the results that `SeedRun.log_outcome` logged in a finished run.
 
     None if their artifacts are lost.
     Raises UserError if something has changed the run, MlflowException if the store fails.
     """
-    from mlflow.exceptions import MlflowException
-
     metrics, run_id = run.data.metrics, run.info.run_id
     known = list_metric_names(info.classes) + list_vote_metric_names()
     names = [name for name in known if to_best_name(name) in metrics]
     try:
         with explain_run_errors(run):
-            confusion = parse_confusion_csv(read_text(store, run_id, "confusion.csv"))
+            confusion = parse_confusion_csv(store.read_text(run_id, "confusion.csv"))
             best = EpochResult(
                 epoch=int(metrics[f"{tags.BEST_PREFIX}epoch"]),
                 metrics={name: metrics[to_best_name(name)] for name in names},
@@ -112,7 +110,7 @@ def find_seed_outcome(store: Store, run: "Run", info: RetrainInfo) -> SeedOutcom
     return None
 
 
-def _read_seed(run: "Run") -> int | None:
+def _read_seed(run: Run) -> int | None:
     return None if tags.ENSEMBLE in run.data.tags else int(run.data.tags[tags.SEED])
 
 
@@ -121,5 +119,5 @@ def load_test_evaluation(store: Store, run_id: str, classes: tuple[str, ...]) ->
 
     Raises MlflowException or OSError without them, ValueError if they are of other classes.
     """
-    text = read_text(store, run_id, PREDICTIONS_FILE)
+    text = store.read_text(run_id, PREDICTIONS_FILE)
     return Evaluation(classes, Predictions.from_csv(text, classes))

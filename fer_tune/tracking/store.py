@@ -1,12 +1,12 @@
 """The tracking store: a local folder, a database or a server, checked before it is used."""
 
-import logging
 import os
 import textwrap
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -30,8 +30,6 @@ EXPERIMENT = "fer_tune"
 _PROBE_SECONDS = 5
 PAGE_SIZE = 1000  # results of one request
 _OLDEST_FIRST = "attributes.start_time ASC"
-_SERVERS = ("http", "https")
-_DATABASES = ("postgresql", "mysql", "mssql")
 
 
 @dataclass(frozen=True)
@@ -111,6 +109,22 @@ class Store:
         batch = [Metric(to_mlflow_name(k), value, now, step) for k, value in metrics.items()]
         self.create_client().log_batch(run_id, metrics=batch)
 
+    def read_text(self, run_id: str, name: str) -> str:
+        """Return the text of an artifact of a run.
+
+        Raises MlflowException or OSError if the run has no such artifact, or the store fails.
+        """
+        # mlflow.artifacts.load_text does this too, but only in the global tracking URI.
+        with TemporaryDirectory() as folder:
+            path = self.create_client().download_artifacts(run_id, name, folder)
+            return Path(path).read_text(encoding="utf-8")
+
+    def find_text(self, run_id: str, name: str) -> str | None:
+        """Return the text of an artifact; None if it cannot be read."""
+        with suppress(UserError), self.explain_errors():
+            return self.read_text(run_id, name)
+        return None
+
 
 def open_store(
     uri: str | None = None,
@@ -128,7 +142,7 @@ def open_store(
     needs_write: a local store that cannot be written to is an error.
     Raises UserError within seconds if the store does not answer.
     """
-    _configure_mlflow()
+    os.environ.pop("MLFLOW_ACTIVE_MODEL_ID", None)  # MLflow would link metrics to this model
     if database := find_local_database(uri, root):
         database = database.absolute()
         ensure_sqlite_database(database, create, needs_write)
@@ -138,34 +152,16 @@ def open_store(
         return _open_experiment(f"sqlite:///{database}", artifacts, create)
     assert uri is not None
     scheme = uri.split(":")[0].split("+")[0]
-    if scheme in _SERVERS:
+    if scheme in ("http", "https"):
         _probe_server(uri)
         return _open_experiment(uri, None, create)
-    if scheme in _DATABASES:
+    if scheme in ("postgresql", "mysql", "mssql"):
         _probe_database(uri)
         return _open_experiment(uri, root / local_store.ARTIFACTS_FOLDER, create)
     raise UserError(
         f"tracking store {hide_passwords(uri)}: unknown kind of address '{scheme}:'; give a "
         "folder, sqlite:////path/to/mlflow.db, http://host:5000 or postgresql://..."
     )
-
-
-def _configure_mlflow() -> None:
-    """Turn off MLflow's telemetry and messages, and limit its retries; before it is imported."""
-    for name, value in {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-        "MLFLOW_LOGGING_LEVEL": "ERROR",
-    }.items():
-        os.environ.setdefault(name, value)
-    os.environ.pop("MLFLOW_ACTIVE_MODEL_ID", None)  # MLflow would link metrics to this model
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    # Both log the traceback of an error that is also raised, or of Ctrl-C during a call.
-    for name in ("mlflow.store.db.utils", "sqlalchemy.pool"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def stop_retries() -> None:
@@ -209,6 +205,10 @@ def _probe_database(uri: str) -> None:
 
 
 def _open_experiment(uri: str, artifacts: Path | None, create: bool) -> Store:
+    """Return the store.
+
+    artifacts: where a new experiment has them; None for where the server has them.
+    """
     store = Store(uri, experiment_id="")
     problem = f"tracking store {store}: answers, but not as an MLflow server does"
     with store.explain_errors("" if artifacts else problem):

@@ -1,6 +1,7 @@
 """The parent run of a study: created, resumed and ended, with the note at the head of its page."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fer_tune.events import STATUS_WORDS, Ending
@@ -42,15 +43,13 @@ class StudyEnded:
 
     summary: results of the study for the head of its page, Markdown.
     time: milliseconds since 1970.
-    pareto_front_csv: the Pareto front, CSV; empty without one.
-    ablation_csv: the effects of the changes of an ablation, CSV; empty for other studies.
+    files: texts of further artifacts by name; empty ones are left out.
     """
 
     ending: Ending
     summary: str
     time: int
-    pareto_front_csv: str = ""
-    ablation_csv: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def create_study_run(store: Store, study: StudyInfo, replaced_run: "Run | None") -> str:
@@ -78,13 +77,12 @@ def resume_study_run(store: Store, study: StudyInfo, run: "Run") -> None:
 
 
 def end_study_run(store: Store, study: StudyInfo, run_id: str, event: StudyEnded) -> None:
-    """End the study's run, and log the summary, the Pareto front and the table of trials."""
+    """End the study's run, and log the summary, the table of trials and further tables."""
     client, path = store.create_client(), build_study_path(store, run_id)
     client.set_tag(run_id, tags.NOTE, render_study_note(study, path, event.summary))
-    if event.pareto_front_csv:
-        client.log_text(run_id, event.pareto_front_csv, "front.csv")
-    if event.ablation_csv:
-        client.log_text(run_id, event.ablation_csv, "ablation.csv")
+    for name, text in event.files.items():
+        if text:
+            client.log_text(run_id, text, name)
     trials = list_trials(store, StudyRun(study.name, run_id, event.ending, study.metric, {}, {}))
     client.log_text(run_id, build_trials_dataframe(trials).to_csv(index=False), TRIALS_FILE)
     client.set_terminated(run_id, RUN_STATUS[event.ending], event.time)

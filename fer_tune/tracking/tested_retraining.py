@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.significance import McNemarResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.seed_run import load_test_evaluation
 from fer_tune.tracking.store import Store
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
 
 # The models that a retrained model is compared with, by the names of the metrics of the test.
 COMPARED_MODELS = {
@@ -83,8 +82,6 @@ def find_tested_retraining(
 
 
 def _load_models(store: Store, parent_id: str, classes: tuple[str, ...]) -> list[TestedModel]:
-    from mlflow.exceptions import MlflowException
-
     client, models = store.create_client(), []
     nested = store.find_runs({tags.PARENT: parent_id})
     for run in (each for each in nested if each.info.status == "FINISHED"):
@@ -101,7 +98,7 @@ def _load_models(store: Store, parent_id: str, classes: tuple[str, ...]) -> list
     return models
 
 
-def _read_comparisons(run: "Run") -> dict[str, McNemarResult]:
+def _read_comparisons(run: Run) -> dict[str, McNemarResult]:
     """Return the tests that `McNemarResult.build_metrics` has put into the metrics."""
     comparisons, metrics = {}, run.data.metrics
     for name in COMPARED_MODELS:

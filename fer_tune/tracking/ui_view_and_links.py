@@ -10,12 +10,13 @@ from fer_tune.scoring.metrics import metric_direction
 from fer_tune.tracking import tags
 from fer_tune.tracking.log10_parameters import LOG10_PREFIX
 from fer_tune.tracking.mlflow_metric_names import to_best_name
-from fer_tune.tracking.read_artifacts import REPORT_FILE
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+
+REPORT_FILE = "report.html"  # of a study
 
 # As in the Makefile. Without the variable, MLflow also starts processes for jobs.
 _PORT = 5000

@@ -69,8 +69,8 @@ class SingleTrialStudy:
             self._send(events.TrialEnded(number=trial.number, ending=ending, error=error))
         trials, metric = event_log.read_trials(self._folder), self._settings.metric
         summary = render_summary(trials, self._settings)
-        csv = format_pareto_front_csv(trials, metric, self._settings.space)
-        self._record(StudyEnded(ending, summary, events.current_time_ms(), csv))
+        front = {"front.csv": format_pareto_front_csv(trials, metric, self._settings.space)}
+        self._record(StudyEnded(ending, summary, events.current_time_ms(), front))
 
 
 @contextmanager

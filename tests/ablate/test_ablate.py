@@ -22,7 +22,6 @@ from fer_tune.study.records.settings import read_settings
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.tracking.queries import find_study, list_trial_runs
-from fer_tune.tracking.read_artifacts import find_text
 from fer_tune.tracking.store import open_store
 from fer_tune.trial_config import TrialConfig
 from tests.small_study import NAME
@@ -137,7 +136,7 @@ def test_an_ablation_is_recorded_in_mlflow(resumed: str) -> None:
     assert len(runs) == 11
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert "--seed=0:1000000" in runs[0].data.tags["mlflow.note.content"]
-    table = find_text(store, study.run_id, "ablation.csv")
+    table = store.find_text(study.run_id, "ablation.csv")
     assert table
     rows = list(csv.DictReader(io.StringIO(table)))
     assert len(rows) == 4 * 3 * 2

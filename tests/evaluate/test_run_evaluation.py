@@ -18,7 +18,6 @@ from fer_tune.model_config import ModelConfig
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.tracking import evaluation_run, tags
 from fer_tune.tracking.models.log_model import load_model, log_model
-from fer_tune.tracking.read_artifacts import read_text
 from fer_tune.tracking.store import Store, open_store
 from tests.data.held import Face, drawn_faces, place, write_csv, write_kaggle_folders
 
@@ -91,11 +90,11 @@ def test_the_test_split_is_scored_printed_and_kept_as_a_run_of_the_model(
     assert names == {
         *("confusion.png", "confusion.csv", "predictions.csv", "evaluation.html", "command.txt")
     }
-    kept = Predictions.from_csv(read_text(store, run.info.run_id, "predictions.csv"), EMOTIONS)
+    kept = Predictions.from_csv(store.read_text(run.info.run_id, "predictions.csv"), EMOTIONS)
     assert kept.names is not None
     assert sorted(kept.names.tolist()) == sorted(test.names.tolist())
     page = Path("page.html").read_text()
-    assert page == read_text(store, run.info.run_id, "evaluation.html")
+    assert page == store.read_text(run.info.run_id, "evaluation.html")
     assert page.count("<svg") == 2
     assert page.count("<img ") == (table.to_numpy().argmax(1) != test.labels).sum()
 

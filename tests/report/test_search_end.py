@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from fer_tune.tracking.queries import find_study
-from fer_tune.tracking.read_artifacts import REPORT_FILE, find_text
 from fer_tune.tracking.store import open_store
+from fer_tune.tracking.ui_view_and_links import REPORT_FILE
 from tests.small_study import FinishedStudy
 
 
@@ -17,4 +17,4 @@ def test_the_end_of_a_search_writes_the_report_and_keeps_it_in_mlflow(
     page = written.read_text(encoding="utf-8")
     assert "<img" in page  # faces, from the best trial's checkpoint
     store = open_store()
-    assert find_text(store, find_study(store, small_study.name).run_id, REPORT_FILE) == page
+    assert store.find_text(find_study(store, small_study.name).run_id, REPORT_FILE) == page

@@ -21,9 +21,9 @@ from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.tracking.queries import find_study
-from fer_tune.tracking.read_artifacts import REPORT_FILE, find_text
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store, open_store
+from fer_tune.tracking.ui_view_and_links import REPORT_FILE
 from tests.machine import hold_read_only
 
 SPACE = "parameters:\n  depth: {type: int, low: 1, high: 5}\n"
@@ -167,7 +167,7 @@ def test_the_command_writes_the_page_and_logs_it_to_mlflow(
     main(["--study", name, "--tracking-uri", store.uri, "--storage", storage.address])
     written = storage.local_dir / name / REPORT_FILE
     assert f"Report: {written}" in capsys.readouterr().out
-    assert find_text(store, find_study(store, name).run_id, REPORT_FILE) == written.read_text(
+    assert store.find_text(find_study(store, name).run_id, REPORT_FILE) == written.read_text(
         "utf-8"
     )
     assert "python -m fer_tune.search --study tested" in written.read_text("utf-8")

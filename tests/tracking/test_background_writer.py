@@ -115,7 +115,8 @@ def test_a_store_that_stays_away_is_reported_at_the_end(
         raise OSError("disk is full")
 
     monkeypatch.setattr(EventRecorder, "record_events", record)
-    monkeypatch.setattr("fer_tune.tracking.background_writer._PROGRESS_SECONDS", 0.5)
+    for name in ("_PROGRESS_SECONDS", "_SILENCE_SECONDS"):
+        monkeypatch.setattr(f"fer_tune.tracking.background_writer.{name}", 0.5)
     missing = BackgroundWriter(store, describe(), MemorySource(events(0))).close("finished")
     assert missing is not None
     assert "2 records are missing" in missing
@@ -203,7 +204,7 @@ def test_a_failed_request_is_repeated_and_a_refused_one_is_not(
         whole(self, events)
 
     monkeypatch.setattr(EventRecorder, "record_events", record)
-    monkeypatch.setattr("fer_tune.tracking.background_writer._FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("fer_tune.tracking.background_writer._RETRY_SECONDS", 0.0)
     missing = BackgroundWriter(store, describe(), MemorySource(events(0))).close("finished")
     assert (missing is None) == is_kept
 

@@ -152,7 +152,7 @@ def test_a_store_that_fails_at_every_call_loses_and_doubles_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in {
-        "_FIRST_PAUSE": 0.0,
+        "_RETRY_SECONDS": 0.0,
         "_GATHER_SECONDS": 0.0,
         "current_time_ms": lambda: END.time,
     }.items():

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from fer_tune.common.errors import UserError
-from fer_tune.tracking.read_artifacts import read_text
 from fer_tune.tracking.store import Store, open_store
 from tests.machine import hold_read_only
 
@@ -55,7 +54,7 @@ def test_a_moved_store_has_no_address_of_its_former_place(original: Store, tmp_p
     moved.parent.mkdir()
     former.rename(moved)
     store = open_store(str(moved))
-    assert read_text(store, _get_run(store), NOTE) == "original"
+    assert store.read_text(_get_run(store), NOTE) == "original"
     dump = _read_database(moved / "mlflow.db")
     assert "first%20place" not in dump
     version = store.create_client().get_model_version("moved", "1")
@@ -73,7 +72,7 @@ def test_what_is_logged_in_a_copy_leaves_the_original_unchanged(
     client, run_id = copy.create_client(), _get_run(copy)
     client.log_text(run_id, "copied", NOTE)
     client.log_text(client.create_run(copy.experiment_id).info.run_id, "new", NOTE)
-    assert read_text(copy, run_id, NOTE) == "copied"
+    assert copy.read_text(run_id, NOTE) == "copied"
     assert _hash_files(former) == before
 
 
@@ -116,7 +115,7 @@ def test_a_store_behind_a_link_keeps_its_addresses(original: Store, tmp_path: Pa
     before = _read_database(database)
     (tmp_path / "link").symlink_to(database.parent)
     store = open_store(str(tmp_path / "link"))
-    assert read_text(store, _get_run(store), NOTE) == "original"
+    assert store.read_text(_get_run(store), NOTE) == "original"
     assert _read_database(database) == before
 
 
@@ -157,7 +156,7 @@ def test_a_moved_store_that_cannot_be_written_is_read_and_not_changed(
     before = _hash_files(folder)
     with hold_read_only(folder):
         store = open_store(str(folder), create=False, needs_write=False)
-        assert read_text(store, _get_run(store), NOTE) == "original"
+        assert store.read_text(_get_run(store), NOTE) == "original"
         with pytest.raises(UserError, match=r"cannot be written: .*; copy the folder"):
             open_store(str(folder), create=False)
     assert _hash_files(folder) == before

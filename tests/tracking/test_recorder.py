@@ -96,7 +96,7 @@ def test_a_study_is_one_parent_run_with_its_space_and_command(
 def test_the_front_of_a_study_is_an_artifact_of_its_run(store: Store, describe: Describe) -> None:
     recorder = EventRecorder(store, describe(), resume=False)
     recorder.record_events(
-        [StudyEnded("finished", "", time=9, pareto_front_csv="trial,gap\n0,0.1\n")]
+        [StudyEnded("finished", "", time=9, files={"front.csv": "trial,gap\n0,0.1\n"})]
     )
     assert "front.csv" in _artifacts(store, recorder.run_id)
 

@@ -43,7 +43,7 @@ def delete_study_files(storage: StudyStorage, name: str) -> None:
 def _delete_all(place: Directory) -> None:
     last = (FILE, LOCK)
     for name in [*(name for name in place.list_names() if name not in last), *last]:
-        place.delete_tree(name)
+        place.delete(name)
     place.delete_if_empty()
 
 

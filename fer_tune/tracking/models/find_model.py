@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+
+from mlflow.entities.model_registry import ModelVersion
 
 from fer_tune.tracking.store import Store
-
-if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def find_model(store: Store, uri: str) -> RecordedModel:
         return RecordedModel(uri, name, model.source_run_id or "", str(model.artifact_location))
 
 
-def describe_version(uri: str, version: "ModelVersion") -> RecordedModel:
+def describe_version(uri: str, version: ModelVersion) -> RecordedModel:
     """Return what MLflow knows of a version in the registry."""
     return RecordedModel(
         uri=uri,

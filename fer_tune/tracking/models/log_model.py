@@ -10,7 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, TypeVar
 
+import mlflow.pyfunc
 import numpy as np
+import pandas as pd
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+from mlflow.models import Model, infer_signature
+from mlflow.pyfunc import PyFuncModel
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import SIDE
@@ -19,9 +25,6 @@ from fer_tune.tracking.models.find_model import find_model
 from fer_tune.tracking.store import Store, summarize_error
 
 if TYPE_CHECKING:
-    from mlflow.models import Model
-    from mlflow.pyfunc import PyFuncModel
-
     from fer_tune.model import FaceClassifier
 
 Loaded = TypeVar("Loaded")
@@ -49,9 +52,6 @@ def log_model(
 
     card: text of `model_card.md`, Markdown.
     """
-    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
-    from mlflow.models import Model
-
     # mlflow.pyfunc.log_model does all this too, but only in the global tracking URI.
     client = store.create_client()
     experiment, kind = store.experiment_id, "classifier"
@@ -74,7 +74,7 @@ def log_model(
     return f"models:/{model_id}"
 
 
-def load_model(store: Store, model_uri: str) -> "PyFuncModel":
+def load_model(store: Store, model_uri: str) -> PyFuncModel:
     """Load a model from its weights and description; code that is logged with it is not run.
 
     model_uri: see `find_model`.
@@ -91,8 +91,6 @@ def load_classifier(store: Store, model_uri: str) -> "tuple[FaceClassifier, list
 
 
 def _read_downloaded(store: Store, model_uri: str, read: Callable[[Path], Loaded]) -> Loaded:
-    from mlflow.artifacts import download_artifacts
-
     problem = f"model {model_uri} in {store}"
     # mlflow.pyfunc.load_model looks only in the global tracking URI, and runs the model's code.
     # Without a folder of ours, MLflow would leave its download behind.
@@ -109,10 +107,7 @@ def _read_downloaded(store: Store, model_uri: str, read: Callable[[Path], Loaded
             raise UserError(f"{problem}: no model of this package ({reason})") from error
 
 
-def _read_model(folder: Path) -> "PyFuncModel":
-    from mlflow.models import Model
-    from mlflow.pyfunc import PyFuncModel
-
+def _read_model(folder: Path) -> PyFuncModel:
     from fer_tune.tracking.models.pyfunc_model import ServedModel
 
     served = ServedModel()
@@ -149,11 +144,7 @@ def _write_artifacts(folder: Path, model: "FaceClassifier", classes: Sequence[st
         shutil.copyfile(_PACKAGE / name, copy)
 
 
-def _save_pyfunc(folder: Path, about: "Model", classes: Sequence[str]) -> None:
-    import mlflow.pyfunc
-    import pandas as pd
-    from mlflow.models import infer_signature
-
+def _save_pyfunc(folder: Path, about: Model, classes: Sequence[str]) -> None:
     example = np.linspace(0, 255, SIDE * SIDE).astype(np.uint8).reshape(1, SIDE, SIDE)
     probabilities = pd.DataFrame([[0.0] * len(classes)], columns=list(classes))
     mlflow.pyfunc.save_model(
