@@ -1,22 +1,14 @@
 """The section on an ablation: what each change between the baseline and a trial brings."""
 
-from typing import Any
-
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import add_legend, draw_picture
+from fer_tune.report.plotting import add_legend, draw_picture, name_rows, plot_trials
 from fer_tune.report.section import Picture, Section, Table
-from fer_tune.study.ablation_effects import (
-    AblationOutcome,
-    Comparison,
-    Effect,
-    is_gain,
-    measure_effects,
-)
-from fer_tune.terminal.ablation_summary import LEGEND, describe_ablation, list_effect_rows
+from fer_tune.study.ablation_effects import AblationOutcome, Effect, is_gain, measure_effects
+from fer_tune.terminal.ablation_summary import HEADERS, LEGEND, describe_ablation, list_effect_rows
 from fer_tune.terminal.formatting import format_metric_name
 
 TITLE = "One change at a time"
@@ -44,8 +36,6 @@ COUNT_NOTE = (
     "star."
 )
 _TICKS = 5  # names of changes may leave little room
-_STYLES: dict[Comparison, str] = {"alone": "o", "removed": "s"}
-_LABELS: dict[Comparison, str] = {"alone": "alone", "removed": "in the end"}
 
 
 def build_ablation_section(study: ReportedStudy) -> Section:
@@ -83,77 +73,54 @@ def _build_note(outcome: AblationOutcome) -> str:
 
 def _plot_path(outcome: AblationOutcome, metric: str) -> Picture:
     """Return the path from the baseline to all changes as a waterfall."""
-    ablation, name = outcome.ablation, format_metric_name(metric)
-    names = ["baseline", *(f"+ {ablation.name_change(index)}" for index in outcome.order)]
+    name = format_metric_name(metric)
+    names = ["baseline", *(f"+ {outcome.ablation.name_change(index)}" for index in outcome.order)]
     values = [outcome.get_mean(subset, metric) for subset in outcome.path]
-    start = values[0] or 0.0
 
     def plot_panels(axes: list[Axes]) -> None:
-        panel, before = axes[0], start
+        panel, before = axes[0], values[0] or 0.0
         panel.axvline(before, color="0.4", linestyle=":", linewidth=0.8)
-        for row, after in enumerate(values[1:], start=1):
+        panel.plot(before, 0, "ko")
+        for row, (index, after) in enumerate(zip(outcome.order, values[1:], strict=True), start=1):
             if after is None:
                 continue
-            helps = is_gain(after - before, metric)
-            panel.barh(
-                row,
-                after - before,
-                left=before,
-                height=0.6,
-                color="C0" if helps else "white",
-                hatch="" if helps else "////",
-            )
-            effect = outcome.effects.get((outcome.order[row - 1], "path", metric))
-            if effect:
-                _draw_error(panel, after, row, effect)
+            bar = panel.barh(row, after - before, left=before, height=0.6, color="C0")
+            if not is_gain(after - before, metric):
+                bar.patches[0].set(facecolor="white", hatch="////")
+            _draw_interval(panel, after, row, outcome.effects.get((index, "path", metric)))
             before = after
-        panel.plot(start, 0, "ko")
-        panel.set_yticks(range(len(names)), names)
-        panel.set_ylim(len(names) - 0.5, -0.5)
-        panel.set_xlabel(name)
+        name_rows(panel, names, name)
         panel.xaxis.set_major_locator(MaxNLocator(_TICKS))
 
     steps = (f"{n} {v:.3f}" for n, v in zip(names, values, strict=True) if v is not None)
     alt = f"{name} along the path: {', '.join(steps)}."
-    key = "gap" if metric == "gap" else "score"
-    return draw_picture(f"path-{key}", alt, plot_panels, height=0.8 + 0.28 * len(names))
+    return draw_picture(alt, plot_panels, height=0.8 + 0.28 * len(names))
 
 
 def _plot_effects(outcome: AblationOutcome, metric: str) -> Picture:
     """Return what each change brings alone and in the end, as points with their intervals."""
-    ablation, name = outcome.ablation, format_metric_name(metric)
-    names = [ablation.name_change(index) for index in outcome.order]
+    name = format_metric_name(metric)
+    names = [outcome.ablation.name_change(index) for index in outcome.order]
 
     def plot_panels(axes: list[Axes]) -> None:
         panel = axes[0]
         panel.axvline(0, color="0.4", linewidth=0.8)
-        for place, (comparison, marker) in enumerate(_STYLES.items()):
-            for row, index in enumerate(outcome.order):
-                effect = outcome.effects.get((index, comparison, metric))
-                if effect:
-                    y = row + 0.3 * place - 0.15
-                    _draw_error(panel, effect.value, y, effect)
-                    fill = "full" if place else "none"
-                    look: dict[str, Any] = {
-                        "color": f"C{place}",
-                        "fillstyle": fill,
-                        "label": _LABELS[comparison],
-                    }
-                    panel.plot(effect.value, y, marker, **look)
-        panel.set_yticks(range(len(names)), names)
-        panel.set_ylim(len(names) - 0.5, -0.5)
-        panel.set_xlabel(f"change of the {name}")
+        for (index, comparison, other), effect in outcome.effects.items():
+            if other == metric and comparison != "path":
+                style = ("alone", "removed").index(comparison)
+                row = outcome.order.index(index) + 0.3 * style - 0.15
+                _draw_interval(panel, effect.value, row, effect)
+                plot_trials(panel, [(effect.value, row, style == 1)], HEADERS[comparison], style)
+        name_rows(panel, names, f"change of the {name}")
         panel.xaxis.set_major_locator(MaxNLocator(_TICKS))
         add_legend(panel, 2)
 
     alt = f"What each change brings in the {name}, alone and in the end: the table has the numbers."
-    key = "gap" if metric == "gap" else "score"
-    return draw_picture(f"effects-{key}", alt, plot_panels, height=1.0 + 0.36 * len(names))
+    return draw_picture(alt, plot_panels, height=1.0 + 0.36 * len(names))
 
 
-def _draw_error(panel: Axes, x: float, y: float, effect: Effect) -> None:
-    """Draw the interval of an effect: its part over seeds thick, the whole thin."""
-    panel.plot([x - effect.error, x + effect.error], [y, y], color="0.2", linewidth=0.7)
-    if effect.seed_error:
-        ends = [x - effect.seed_error, x + effect.seed_error]
-        panel.plot(ends, [y, y], color="0.2", linewidth=2.0, solid_capstyle="butt")
+def _draw_interval(panel: Axes, x: float, y: float, effect: Effect | None) -> None:
+    """Draw the interval of an effect around x: its part over seeds thick, the whole thin."""
+    if effect:
+        panel.errorbar(x, y, xerr=effect.error, ecolor="0.2", elinewidth=0.7)
+        panel.errorbar(x, y, xerr=effect.seed_error, ecolor="0.2", elinewidth=2.0)

@@ -11,7 +11,7 @@ from fer_tune.common.safe_text import pluralize
 from fer_tune.model_config import ModelConfig
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import add_legend, draw_picture, plot_trials
-from fer_tune.report.section import NO_RESULT, Picture, Section
+from fer_tune.report.section import Picture, Section
 from fer_tune.scoring.significance import compare_groups, judge_difference
 from fer_tune.study.ranking import SCORE_METRIC, explain_small_groups, select_learnt_trials
 from fer_tune.terminal.formatting import format_mean_and_std
@@ -43,8 +43,6 @@ class ComplexityPoint:
 
 def build_augmentation_and_size_section(study: ReportedStudy) -> Section:
     """Return the section: macro F1 and gap by model size and strength of augmentation."""
-    if not study.scored:
-        return Section(TITLE, NO_RESULT)
     points = []
     for trial in study.scored:
         config, scores = trial.record.config, (trial.metrics[SCORE_METRIC], trial.metrics["gap"])
@@ -142,4 +140,4 @@ def _plot_complexity(points: Sequence[ComplexityPoint]) -> Picture:
         f"Macro F1 and gap of {pluralize(len(points), 'trial')} by trainable parameters, from "
         f"{min(sizes):,} to {max(sizes):,}, and by strength of augmentation."
     )
-    return draw_picture("complexity", alt, plot_panels, height=4.4, panels=2)
+    return draw_picture(alt, plot_panels, height=4.4, panels=2)

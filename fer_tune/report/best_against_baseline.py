@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import add_legend, draw_picture
-from fer_tune.report.section import NO_RESULT, Picture, Section, Table
+from fer_tune.report.plotting import add_legend, draw_picture, name_rows
+from fer_tune.report.section import Picture, Section, Table
 from fer_tune.scoring.metric_estimates import Estimate, estimate_metric, estimate_metric_difference
 from fer_tune.terminal.formatting import format_metric_name
 from fer_tune.terminal.study_summary import SUMMARY_METRICS, describe_improvement
@@ -22,12 +22,8 @@ NOTE = (
 
 def build_baseline_section(study: ReportedStudy) -> Section:
     """Return the section: scores of the best trial and of the baseline."""
-    if not study.scored:
-        return Section(TITLE, NO_RESULT)
     metrics = list(dict.fromkeys([study.metric, *SUMMARY_METRICS]))
-    trials = {"best trial": study.best}
-    if study.baseline is not None:
-        trials = {"baseline": study.baseline} | (trials if study.best is not study.baseline else {})
+    trials = study.compared_trials
     estimates = {
         label: [estimate_metric(trial.best_epoch, metric) for metric in metrics]
         for label, trial in trials.items()
@@ -58,11 +54,9 @@ def _plot_estimates(names: Sequence[str], estimates: Mapping[str, Sequence[Estim
                 capsize=3,
                 label=label,
             )
-        axes[0].set_yticks(range(len(names)), names)
-        axes[0].set_ylim(len(names) - 0.5, -0.5)
         loss = "; loss in nats" if names[0].endswith("loss") else ""
-        axes[0].set_xlabel(f"accuracy and gap as shares of faces; F1 from 0 to 1{loss}")
+        name_rows(axes[0], names, f"accuracy and gap as shares of faces; F1 from 0 to 1{loss}")
         add_legend(axes[0], 2)
 
     alt = f"The scores of the table as points with bars: {', '.join(estimates)}."
-    return draw_picture("improvement", alt, plot_panels, height=1.1 + 0.42 * len(names))
+    return draw_picture(alt, plot_panels, height=1.1 + 0.42 * len(names))

@@ -2,7 +2,7 @@
 
 from fer_tune.report.class_scores import build_score_table, plot_confusion_matrix
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.section import NO_RESULT, FaceSheet, Section
+from fer_tune.report.section import FaceSheet, Section
 from fer_tune.scoring import paper_results
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.study.ranking import describe_unlearnt_trials
@@ -21,8 +21,6 @@ def build_best_trial_section(
 
     missing_reason: why there are no sheets.
     """
-    if not study.scored:
-        return Section(TITLE, NO_RESULT)
     evaluation = Evaluation.from_confusion(study.classes, study.best.best_epoch.confusion)
     if not len(evaluation.predictions.truth):
         summary = "Its confusion matrix is not recorded in MLflow before the trial ends."
@@ -32,7 +30,7 @@ def build_best_trial_section(
         TITLE,
         unlearnt or summarize_classes(study.best.number, evaluation),
         f"{NOTE} {missing_reason}".strip(),
-        [plot_confusion_matrix("confusion", evaluation)],
+        [plot_confusion_matrix(evaluation)],
         [build_score_table(evaluation)],
         sheets=sheets,
     )

@@ -31,11 +31,8 @@ def _format_score(score: Estimate) -> str:
     return f"{score.value:.2f} ± {sum(score.error_bars) / 2:.2f}"
 
 
-def plot_confusion_matrix(name: str, evaluation: Evaluation) -> Picture:
-    """Return the matrix with the number of faces in each cell, and their share of the true class.
-
-    name: see `draw_picture`.
-    """
+def plot_confusion_matrix(evaluation: Evaluation) -> Picture:
+    """Return the matrix: the faces in each cell, and their share of the true class."""
     confusion, classes = evaluation.scores.confusion, evaluation.classes
     share = evaluation.scores.shares
     count, names = len(classes), truncate_names(classes)
@@ -55,4 +52,4 @@ def plot_confusion_matrix(name: str, evaluation: Evaluation) -> Picture:
     alt = "Confusion matrix: faces, and their share of the true class. Correct: " + ", ".join(
         f"{own} {share[index, index]:.0%}" for index, own in enumerate(classes)
     )
-    return draw_picture(name, alt, plot_panels, height=min(4.6, 1.4 + 0.46 * count))
+    return draw_picture(alt, plot_panels, height=min(4.6, 1.4 + 0.46 * count))

@@ -7,7 +7,7 @@ from fer_tune.data.audit import Audit, audit_splits
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.load import collect_remarks
 from fer_tune.data.subsample import describe_sample
-from fer_tune.report.plotting import add_legend, draw_picture, truncate_names
+from fer_tune.report.plotting import add_legend, draw_picture, name_rows, truncate_names
 from fer_tune.report.section import Picture, Section
 
 TITLE = "Data audit"
@@ -49,13 +49,11 @@ def _plot_split_counts(audit: Audit, train_faces: int | None) -> Picture:
                 hatch=("", "", "////")[index],
                 label=f"{name} ({totals[name]} faces)",
             )
-        axes[0].set_yticks(range(count), truncate_names(audit.classes))
-        axes[0].invert_yaxis()
-        axes[0].set_xlabel("share of the split, in %")
+        name_rows(axes[0], truncate_names(audit.classes), "share of the split, in %")
         add_legend(axes[0], 2)
 
     train = audit.counts["train"]
     alt = "Classes by split. Training faces: " + ", ".join(
         f"{name} {number:,}" for name, number in zip(audit.classes, train, strict=True)
     )
-    return draw_picture("audit", alt, plot_panels, height=1.2 + 0.36 * count)
+    return draw_picture(alt, plot_panels, height=1.2 + 0.36 * count)

@@ -12,7 +12,7 @@ from fer_tune.common.safe_text import pluralize
 from fer_tune.data.resampling import DATA_PLANS
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import MARKERS, PALE, add_legend, draw_picture
-from fer_tune.report.section import NO_RESULT, Picture, Section
+from fer_tune.report.section import Picture, Section
 from fer_tune.report.training_steps import get_faces_by_plan, has_equal_classes
 from fer_tune.scoring.metric_estimates import estimate_metric_difference
 from fer_tune.scoring.metrics import EpochResult, find_best_epoch
@@ -104,8 +104,6 @@ def _count_steps(trial: TrialRecord, epoch: EpochResult) -> int:
 
 def build_data_plan_section(study: ReportedStudy) -> Section:
     """Return the section: how each data plan changes the metric at equal training steps."""
-    if not study.scored:
-        return Section(TITLE, NO_RESULT)
     pairs, faces = find_trial_pairs(study), get_faces_by_plan(study)
     is_known = all(trial.record.steps_per_epoch for trial in study.scored)
     if has_equal_classes(faces):
@@ -157,7 +155,6 @@ def _describe_change(pairs: Sequence[TrialPair], metric: str) -> str:
 def _plot_by_step(study: ReportedStudy, pairs: Sequence[TrialPair]) -> Picture:
     metric, records = study.metric, [trial.record for trial in study.scored]
     paired = {trial.number for pair in pairs for trial in pair.trials}
-    originals = list(dict.fromkeys(pair.trials[0].number for pair in pairs))
 
     def plot_trial(axes: Axes, trial: TrialRecord, **look: Any) -> None:
         steps = [_count_steps(trial, epoch) for epoch in trial.history]
@@ -168,13 +165,12 @@ def _plot_by_step(study: ReportedStudy, pairs: Sequence[TrialPair]) -> Picture:
             if record.number not in paired:
                 plot_trial(axes[0], record, color=PALE, linewidth=0.6)
         for pair in pairs:
-            line = ("-", "--", "-.")[originals.index(pair.trials[0].number) % 3]
             for place, trial in enumerate(pair.trials):
                 plan = trial.config.data_plan
                 style = DATA_PLANS.index(plan)
-                look = {"color": f"C{style}", "marker": MARKERS[style], "linestyle": line}
                 marked = [] if pair.problem else [trial.history.index(pair.best[place])]
-                plot_trial(axes[0], trial, markevery=marked, label=plan, **look)
+                look = {"color": f"C{style}", "marker": MARKERS[style], "markevery": marked}
+                plot_trial(axes[0], trial, label=plan, **look)
             axes[0].axvline(pair.budget, color="0.4", linestyle=":", linewidth=0.8)
         axes[0].set(xlabel="training steps", ylabel=f"validation {format_metric_name(metric)}")
         axes[0].set_xlim(left=0)
@@ -184,4 +180,4 @@ def _plot_by_step(study: ReportedStudy, pairs: Sequence[TrialPair]) -> Picture:
     most = max(_count_steps(record, record.history[-1]) for record in records)
     name, trials = format_metric_name(metric), pluralize(len(records), "trial")
     alt = f"{name} by training step, up to {most:,}, of {trials}."
-    return draw_picture("data-plans", alt, plot_panels, height=3.0)
+    return draw_picture(alt, plot_panels, height=3.0)

@@ -39,7 +39,7 @@ def build_evaluation_section(
     findings: further sentences, each a paragraph.
     tables: further tables, shown first.
     """
-    pictures = [plot_confusion_matrix("evaluated", evaluation)]
+    pictures = [plot_confusion_matrix(evaluation)]
     if evaluation.predictions.probabilities is not None:
         pictures.append(_plot_reliability(evaluation.predictions))
     scores = build_score_table(evaluation, with_paper=False)
@@ -101,4 +101,4 @@ def _plot_reliability(predictions: Predictions) -> Picture:
         for edge, value, faces in zip(edges, accuracy, bins.faces, strict=True)
         if faces
     )
-    return draw_picture("reliability", alt, plot_panels, height=3.6, panels=2)
+    return draw_picture(alt, plot_panels, height=3.6, panels=2)

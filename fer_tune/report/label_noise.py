@@ -17,18 +17,19 @@ NOTE = (
     "most votes. The pictures show the accuracy by epoch, on training faces (filled) and on "
     "validation faces (hollow)."
 )
-_GROUPS = ("agreed", "disputed")
-_ROWS = {"all faces": "", "agreed faces": "agreed_", "disputed faces": "disputed_"}
-_ROWS["against the votes"] = "votes_"
+_ROWS = {
+    "all faces": "",
+    "agreed faces": "agreed_",
+    "disputed faces": "disputed_",
+    "against the votes": "votes_",
+}
 
 
 def build_label_noise_section(study: ReportedStudy) -> Section | None:
     """Return the section on the baseline and the best trial; None if the study has no votes."""
     if not study.scored or "gap_from_disputed" not in study.best.metrics:
         return None
-    trials = {"best trial": study.best}
-    if study.baseline is not None and study.baseline is not study.best:
-        trials = {"baseline": study.baseline, **trials}
+    trials = study.compared_trials
     summary = " ".join(_summarize_gap(name, trial) for name, trial in trials.items())
     rows = [
         [f"{name}, {row}", *(f"{trial.metrics[metric]:.3f}" for metric in _list_metrics(prefix))]
@@ -57,19 +58,16 @@ def _summarize_gap(name: str, trial: ScoredTrial) -> str:
 def _plot_accuracies(study: ReportedStudy, trials: dict[str, ScoredTrial]) -> Picture:
     def plot_panels(axes: list[Axes]) -> None:
         for panel, (name, trial) in zip(axes, trials.items(), strict=True):
-            for index, group in enumerate(_GROUPS):
-                for split, label in (("train", "train"), ("val", "validation")):
-                    results = trial.record.history
-                    values = [result.metrics[f"{split}/{group}_accuracy"] for result in results]
-                    panel.plot(
-                        [result.epoch for result in results],
-                        values,
-                        "os"[index] + ("-" if split == "train" else "--"),
-                        color=f"C{index}",
-                        fillstyle="full" if split == "train" else "none",
-                        markersize=3.5,
-                        label=f"{label}, {group}",
-                    )
+            history = trial.record.history
+            for index, group in enumerate(("agreed", "disputed")):
+                for split, line, fill in (("train", "-", "full"), ("val", "--", "none")):
+                    curve = panel.plot(
+                        [result.epoch for result in history],
+                        [result.metrics[f"{split}/{group}_accuracy"] for result in history],
+                        "os"[index] + line,
+                        label=f"{split}, {group}",
+                    )[0]
+                    curve.set(color=f"C{index}", fillstyle=fill, markersize=3.5)
             panel.set(ylabel=f"accuracy, {name}", ylim=(0, 1))
         axes[-1].set(xlabel="epoch", xlim=(0.5, study.run.epochs + 0.5))
         axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -77,4 +75,4 @@ def _plot_accuracies(study: ReportedStudy, trials: dict[str, ScoredTrial]) -> Pi
 
     alt = f"Accuracy by epoch on agreed and disputed faces: {', '.join(trials)}."
     size = len(trials)
-    return draw_picture("label-noise", alt, plot_panels, height=0.8 + 2 * size, panels=size)
+    return draw_picture(alt, plot_panels, height=0.8 + 2 * size, panels=size)

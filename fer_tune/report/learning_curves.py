@@ -1,7 +1,5 @@
 """The section with the learning curves, and what pruning saved."""
 
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -13,7 +11,7 @@ from fer_tune.report.plotting import PALE, add_legend, draw_picture
 from fer_tune.report.section import Picture, Section
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal.formatting import format_metric_name
-from fer_tune.terminal.study_summary import count_statuses
+from fer_tune.terminal.study_summary import summarize_cost
 
 TITLE = "Learning curves and pruned trials"
 NOTE = (
@@ -25,26 +23,10 @@ NOTE = (
 
 def build_learning_curves_section(study: ReportedStudy) -> Section:
     """Return the section: score and gap of every trial by epoch."""
-    summary = summarize_pruning(study.trials, study.run.epochs)
+    summary = summarize_cost(study.trials, study.run.epochs)
     if not study.scored:
-        return Section(TITLE, f"{summary} None has finished an epoch.")
+        return Section(TITLE, f"{summary} No trial has finished an epoch yet.")
     return Section(TITLE, summary, NOTE, [_plot_curves(study, summary)])
-
-
-def summarize_pruning(trials: Sequence[TrialRecord], epochs: int) -> str:
-    """Return the statuses of the trials, when trials were pruned, and how many epochs it saved.
-
-    epochs: of a completed trial.
-    """
-    statuses = f"{pluralize(len(trials), 'trial')}: {count_statuses(trials) or 'none started'}."
-    pruned = Counter(len(trial.history) for trial in trials if trial.ending == "stopped")
-    if not pruned:
-        return f"{statuses} None was pruned."
-    saved = sum((epochs - after) * count for after, count in pruned.items())
-    total = saved + sum(len(trial.history) for trial in trials)
-    counts = " and ".join(f"{count} after epoch {epoch}" for epoch, count in sorted(pruned.items()))
-    share = f"{saved} of {pluralize(total, 'epoch')} ({saved / total:.0%})"
-    return f"{statuses} Pruning {counts} saved {share}."
 
 
 def _plot_curves(study: ReportedStudy, summary: str) -> Picture:
@@ -62,7 +44,7 @@ def _plot_curves(study: ReportedStudy, summary: str) -> Picture:
 
     name = format_metric_name(metrics[0])
     alt = f"{name} and gap by epoch of {pluralize(len(trained), 'trial')}. {summary}"
-    return draw_picture("curves", alt, plot_panels, height=4.4, panels=2)
+    return draw_picture(alt, plot_panels, height=4.4, panels=2)
 
 
 def _plot_trial_curve(panel: Axes, study: ReportedStudy, trial: TrialRecord, metric: str) -> None:

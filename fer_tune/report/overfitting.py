@@ -6,8 +6,8 @@ from fer_tune.common.safe_text import pluralize
 from fer_tune.data.resampling import DATA_PLANS
 from fer_tune.events import STATUS_WORDS
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import add_legend, draw_picture, plot_trials
-from fer_tune.report.section import NO_RESULT, Picture, Section, Table
+from fer_tune.report.plotting import add_legend, draw_picture, name_rows, plot_trials
+from fer_tune.report.section import Picture, Section, Table
 from fer_tune.scoring.metric_estimates import estimate_metric
 from fer_tune.study.parameter_importance import MIN_TRIALS, estimate_importances
 from fer_tune.study.ranking import SCORE_METRIC, find_pareto_front, select_learnt_trials
@@ -38,8 +38,6 @@ Shares = dict[str, tuple[float, float]]  # by parameter: mean and standard devia
 
 def build_overfitting_section(study: ReportedStudy) -> Section:
     """Return the section: macro F1 against the gap, and importances of the parameters."""
-    if not study.scored:
-        return Section(TITLE, NO_RESULT)
     completed = [trial for trial in select_learnt_trials(study.scored) if trial.is_completed]
     records = [trial.record for trial in completed]
     shares = {
@@ -115,7 +113,7 @@ def _plot_score_by_gap(study: ReportedStudy) -> Picture:
 
     counts = ", ".join(f"{len(trials)} {plan}" for plan, trials in study.by_plan.items())
     alt = f"Validation macro F1 against the gap, one point a trial, by data plan: {counts}."
-    return draw_picture("overfitting", alt, plot_panels, height=3.4)
+    return draw_picture(alt, plot_panels, height=3.4)
 
 
 def _mark_best_and_baseline(study: ReportedStudy, axes: Axes) -> None:
@@ -144,12 +142,12 @@ def _plot_importances(shares: dict[str, Shares]) -> Picture:
 
     shares: by metric; the order of the parameters is that of the gap.
     """
-    order = list(shares["gap"])[::-1]
+    order = list(shares["gap"])
 
     def plot_panels(axes: list[Axes]) -> None:
         for index, (metric, by_name) in enumerate(shares.items()):
             axes[0].barh(
-                [row + 0.38 * (0.5 - index) for row in range(len(order))],
+                [row + 0.38 * (index - 0.5) for row in range(len(order))],
                 [100 * by_name[name][0] for name in order],
                 xerr=[100 * by_name[name][1] for name in order],
                 height=0.36,
@@ -158,12 +156,11 @@ def _plot_importances(shares: dict[str, Shares]) -> Picture:
                 error_kw={"elinewidth": 0.8, "capsize": 2},
                 label=format_metric_name(metric),
             )
-        axes[0].set_yticks(range(len(order)), order)
+        name_rows(axes[0], order, "share of the variance among trials, in %")
         axes[0].set_xlim(left=0)
-        axes[0].set_xlabel("share of the variance among trials, in %")
         axes[0].legend(loc="lower right")
 
     alt = "Importance of each parameter for the gap: " + ", ".join(
         f"{name} {mean:.0%} ± {deviation:.0%}" for name, (mean, deviation) in shares["gap"].items()
     )
-    return draw_picture("importances", alt, plot_panels, height=0.8 + 0.3 * len(order))
+    return draw_picture(alt, plot_panels, height=0.8 + 0.3 * len(order))

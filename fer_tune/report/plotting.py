@@ -3,6 +3,7 @@
 import io
 import re
 import warnings
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -50,17 +51,18 @@ def add_legend(axes: Axes, columns: int, title: str | None = None) -> None:
     legend.set_bbox_to_anchor((0.5, 1.0))
 
 
+def name_rows(axes: Axes, names: Sequence[str], xlabel: str) -> None:
+    """Name the rows of a panel, the first at the top, and its x axis."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlabel(xlabel)
+
+
 def draw_picture(
-    name: str,
-    alt: str,
-    plot_panels: Callable[[list[Axes]], None],
-    *,
-    height: float,
-    panels: int = 1,
+    alt: str, plot_panels: Callable[[list[Axes]], None], *, height: float, panels: int = 1
 ) -> Picture:
     """Return a picture of one or more panels, one below the other, with a common x axis.
 
-    name: prefix of all ids in the picture; unique on the page.
     plot_panels: plots into the panels.
     height: inches.
     """
@@ -75,4 +77,5 @@ def draw_picture(
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     # Matplotlib uses the same ids in every picture; on one page they must differ.
-    return Picture(re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg), alt)
+    prefix = f"p{zlib.crc32(svg.encode()):x}-"
+    return Picture(re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}", svg), alt)

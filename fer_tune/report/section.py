@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-NO_RESULT = "No trial has finished an epoch yet."
-
 
 @dataclass(frozen=True)
 class Picture:

@@ -1,6 +1,6 @@
 """The end of an ablation in the terminal: what each change brings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rich.console import Console
 
@@ -10,10 +10,7 @@ from fer_tune.study.ablation_effects import (
     Comparison,
     Effect,
     is_gain,
-    measure_effects,
 )
-from fer_tune.study.ablation_plan import Ablation
-from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal.formatting import build_borderless_table, format_metric_name
 
 _DAGGER = "\N{DAGGER}"
@@ -21,32 +18,24 @@ LEGEND = (
     f"* unlikely to be chance; {_DAGGER} more than the seeds vary, but other faces may not "
     "confirm it."
 )
-_HEADERS: dict[Comparison, str] = {
-    "alone": "alone",
-    "removed": "in the end",
-    "path": "on the path",
-}
+HEADERS: dict[Comparison, str] = {"alone": "alone", "removed": "in the end", "path": "on the path"}
 
 
-def show_ablation(
-    console: Console, ablation: Ablation, metric: str, trials: Sequence[TrialRecord]
-) -> None:
-    """Print what each change brings in each metric, and the result in words."""
-    outcome = measure_effects(ablation, metric, trials)
+def show_effects(console: Console, outcome: AblationOutcome) -> None:
+    """Print what each change brings in each metric."""
     for name in outcome.metrics:
         header, *rows = list_effect_rows(outcome, name)
         console.print(build_borderless_table(header, rows))
         console.print()
     console.print(LEGEND)
-    console.print(describe_ablation(outcome))
 
 
 def list_effect_rows(outcome: AblationOutcome, metric: str) -> list[list[str]]:
     """Return the header and the rows of the table of a metric, in the order of the path."""
-    rows = [[format_metric_name(metric), *_HEADERS.values(), "value"]]
+    rows = [[format_metric_name(metric), *HEADERS.values(), "value"]]
     rows.append(["baseline", "", "", "", _format_mean(outcome, 0, metric)])
     for place, index in enumerate(outcome.order, start=1):
-        effects = [outcome.effects.get((index, each, metric)) for each in _HEADERS]
+        effects = [outcome.effects.get((index, each, metric)) for each in HEADERS]
         name = f"+ {outcome.ablation.name_change(index)}"
         rows.append([name, *map(format_effect, effects), _format_mean(outcome, place, metric)])
     return rows

@@ -80,14 +80,9 @@ def build_borderless_table(
     """
     table = FittedTable(box=None, pad_edge=False)
     table.optional = optional
-    for index, header in enumerate(headers):
-        is_name = index == 0
-        table.add_column(
-            header,
-            justify="left" if is_name else "right",
-            overflow="fold" if is_name else "ellipsis",
-            no_wrap=not is_name,
-        )
+    table.add_column(headers[0], overflow="fold")
+    for header in headers[1:]:
+        table.add_column(header, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     return table

@@ -16,7 +16,7 @@ from fer_tune.study.ranking import ScoredTrial, describe_unlearnt_trials, rank_t
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, format_parameters
 from fer_tune.study.search_space.space import SearchSpace
-from fer_tune.terminal.ablation_summary import describe_ablation, show_ablation
+from fer_tune.terminal.ablation_summary import describe_ablation, show_effects
 from fer_tune.terminal.formatting import (
     build_borderless_table,
     format_duration,
@@ -121,28 +121,28 @@ def _format_scores(trial: ScoredTrial, metric: str) -> str:
     return scores + f" after {pluralize(trial.steps, 'training step')}" * bool(trial.steps)
 
 
-def count_statuses(trials: Sequence[TrialRecord]) -> str:
-    """Return the number of trials of each status: `2 completed, 1 pruned`."""
-    counts = Counter(STATUS_WORDS[trial.ending] for trial in trials)
-    return ", ".join(f"{count} {status}" for status, count in counts.items())
-
-
 def summarize_cost(trials: Sequence[TrialRecord], epochs: int) -> str:
     """Return the numbers of trials and epochs, the training time, and what pruning saved.
 
-    The time is the sum over all trials. If each trial had one core, it is in core-hours.
+    The time is the sum over all trials. If each trial had one core, it is in core-hours. It is left
+    out if it is not recorded.
+
+    epochs: of a completed trial.
     """
+    counts = Counter(STATUS_WORDS[trial.ending] for trial in trials)
+    statuses = ", ".join(f"{count} {status}" for status, count in counts.items())
     results = [result for trial in trials for result in trial.history]
-    time = format_duration(sum(result.seconds for result in results))
+    seconds = sum(result.seconds for result in results)
+    time = f", {format_duration(seconds)} of training in all" if seconds else ""
     saved = sum(epochs - len(trial.history) for trial in trials if trial.ending == "stopped")
     return (
-        f"Trials: {len(trials)} ({count_statuses(trials)}). Epochs: {len(results)}, {time} of "
-        f"training in all, and {saved} saved by stopping early."
+        f"Trials: {len(trials)} ({statuses or 'none started'}). Epochs: {len(results)}{time}, and "
+        f"{saved} saved by stopping early."
     )
 
 
 def render_summary(trials: Sequence[TrialRecord], settings: StudySettings) -> str:
-    """Return the result of the study as Markdown, for the top of its page in MLflow."""
+    """Return the result of the study in two paragraphs."""
     if settings.ablation:
         result = describe_ablation(measure_effects(settings.ablation, settings.metric, trials))
     else:
@@ -151,15 +151,11 @@ def render_summary(trials: Sequence[TrialRecord], settings: StudySettings) -> st
 
 
 def show_outcome(console: Console, trials: Sequence[TrialRecord], settings: StudySettings) -> None:
-    """Print the best trials, the comparison with the baseline, and the cost.
-
-    Of an ablation, print what each change brings.
-    """
+    """Print the best trials, or what each change of an ablation brings, and the summary."""
     metric, space = settings.metric, settings.space
     if settings.ablation:
-        show_ablation(console, settings.ablation, metric, trials)
+        show_effects(console, measure_effects(settings.ablation, metric, trials))
     else:
         best = rank_trials(trials, metric, space.max_gap)[:MAX_ROWS]
         console.print(build_trials_table([trial.record for trial in best], metric, space))
-        console.print(describe_improvement(trials, metric, space.max_gap))
-    console.print(summarize_cost(trials, settings.epochs))
+    console.print(render_summary(trials, settings).replace("\n\n", "\n"))

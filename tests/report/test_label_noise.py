@@ -19,7 +19,7 @@ def test_the_section_says_which_part_of_the_gap_disputed_faces_make(
     trial: Callable[..., TrialRecord], study: Callable[..., ReportedStudy]
 ) -> None:
     values = {"agreed_gap": 0.01, "disputed_gap": 0.4, "gap": 0.2, "gap_from_disputed": 0.15}
-    section = build_label_noise_section(study(add_votes(trial(0, 20, 30), **values)))
+    section = build_label_noise_section(study(add_votes(trial(1, 20, 30), **values)))
     assert section is not None
     assert section.summary == (
         "The best trial has a gap of 0.200, of which disputed faces make 0.150 (75%). The gap is "

@@ -9,7 +9,7 @@ from fer_tune.report.augmentation_and_model_size import (
 )
 from fer_tune.report.best_against_baseline import build_baseline_section
 from fer_tune.report.best_trial import build_best_trial_section, summarize_classes
-from fer_tune.report.learning_curves import summarize_pruning
+from fer_tune.report.learning_curves import build_learning_curves_section
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.overfitting import build_overfitting_section, summarize_overfitting
 from fer_tune.scoring.evaluation import Evaluation
@@ -109,12 +109,11 @@ def test_parameters_that_may_be_as_important_are_named_too(trial: Trial, study: 
     )
 
 
-def test_pruned_trials_and_saved_epochs_are_counted(trial: Trial) -> None:
-    text = summarize_pruning(
-        [trial(0, *[1] * 15), trial(1, 1, 1, 1, ending="stopped"), trial(2, ending="failed")], 15
+def test_pruned_trials_and_saved_epochs_are_counted(trial: Trial, study: Study) -> None:
+    trials = trial(0, *[1] * 15), trial(1, 1, 1, 1, ending="stopped"), trial(2, ending="failed")
+    assert build_learning_curves_section(study(*trials)).summary == (
+        "Trials: 3 (1 completed, 1 pruned, 1 failed). Epochs: 18, and 12 saved by stopping early."
     )
-    assert "3 trials: 1 completed, 1 pruned, 1 failed." in text
-    assert "Pruning 1 after epoch 3 saved 12 of 30 epochs (40%)" in text
 
 
 def test_the_most_frequent_mistake_is_named() -> None:
