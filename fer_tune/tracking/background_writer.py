@@ -3,12 +3,10 @@
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, Self
 
 from fer_tune.common.errors import UserError
-from fer_tune.common.safe_text import pluralize
 from fer_tune.events import Ending, Event, current_time_ms
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store, stop_retries, summarize_error
@@ -33,15 +31,12 @@ class EventSource(Protocol):
     def read_next(self, limit: int) -> Sequence[Event]:
         """Return the next events, at most `limit`; fewer if there are no more yet."""
 
-    def count_unread(self) -> int:
-        """Return the number of events that were not read yet."""
-
 
 class BackgroundWriter:
     """Records one study in MLflow. All methods but the constructor and `close` return at once.
 
     A store that fails does not disturb the study. The failure is printed once on stderr. What could
-    not be written is tried again in order, and `close` says what is missing in the end.
+    not be written is tried again in order, and `close` says in the end if something is missing.
 
     source: all events of the study. Events that are recorded already are not recorded twice.
     resume: continue the runs of the study that the store has.
@@ -56,11 +51,10 @@ class BackgroundWriter:
         with store.explain_errors():
             self._recorder = EventRecorder(store, study, resume)
         self.run_id = self._recorder.run_id
-        self._pending: deque[list[Event | StudyEnded]] = deque()  # a list holds one trial's events
         self._wake_up, self._closing, self._give_up = (threading.Event() for _ in range(3))
         self._ending: StudyEnded | None = None
-        self._has_queued_ending = False
-        self._lost = 0  # events that the store refused
+        self._has_written_all = False
+        self._has_lost_events = False  # the store refused them
         self._failure: str | None = None  # the last one
         self._last_success = time.monotonic()
         self._wake_up.set()
@@ -77,7 +71,7 @@ class BackgroundWriter:
         Waits while the store accepts what is sent, but only seconds if it fails or is silent.
 
         summary, files: see `StudyEnded`.
-        Returns one line about events that could not be recorded, or None.
+        Returns one line if events could not be recorded, or None.
         """
         if self._ending is None:
             self._last_success = time.monotonic()
@@ -86,13 +80,11 @@ class BackgroundWriter:
             self._wake_up.set()
             interrupted = ending == "interrupted"
             self._wait_until_written(_PROGRESS_SECONDS if interrupted else _SILENCE_SECONDS)
-        left = self._count_unwritten()
-        if not left and not self._lost:
+        if self._has_written_all and not self._has_lost_events:
             return None
-        advice = "; resume the study to add them" if left else ""
-        count = left + self._lost
-        missing = f"{pluralize(count, 'record')} {'is' if count == 1 else 'are'} missing there"
-        return f"{self._store}: {missing} ({self._failure or _NO_ANSWER}){advice}"
+        advice = "" if self._has_written_all else "; resume the study to add them"
+        problem = f"records are missing there ({self._failure or _NO_ANSWER})"
+        return f"{self._store}: {problem}{advice}"
 
     def __enter__(self) -> Self:
         return self
@@ -107,66 +99,51 @@ class BackgroundWriter:
         try:
             self._thread.join(_PROGRESS_SECONDS)
             while self._thread.is_alive() and time.monotonic() < self._last_success + silence - 0.1:
-                left = pluralize(self._count_unwritten(), "record")
-                print(f"{self._store}: {left} to write", file=sys.stderr)
+                print(f"{self._store}: there are records to write", file=sys.stderr)
                 self._thread.join(_PROGRESS_SECONDS)
         finally:
             self._give_up.set()
 
-    def _count_unwritten(self) -> int:
-        """Return the number of records to write, with the study's end."""
-        ending = self._ending is not None and not self._has_queued_ending
-        return sum(map(len, list(self._pending))) + self._source.count_unread() + ending
-
     def _run(self) -> None:
-        while not self._has_queued_ending and not self._give_up.is_set():
+        try:
+            for events in self._read_batches():
+                self._record_batch(events)
+            self._has_written_all = not self._give_up.is_set()
+        except Exception as error:  # the source cannot be read; this may not end the study
+            self._warn_once(error)
+
+    def _read_batches(self) -> Iterator[list[Event | StudyEnded]]:
+        """Yield events of one trial, in order, as they come; at last, the end of the study."""
+        ending: StudyEnded | None = None
+        while ending is None:
             self._wake_up.wait()
             self._wake_up.clear()
             self._closing.wait(_GATHER_SECONDS)
-            while not self._write_pending() and not self._give_up.is_set():
-                self._give_up.wait(_RETRY_SECONDS)
+            ending = self._ending  # looked up before reading: no event comes after it
+            while events := self._source.read_next(_MAX_EVENTS):
+                by_trial: dict[int, list[Event | StudyEnded]] = {}
+                for event in events:
+                    by_trial.setdefault(event.number, []).append(event)
+                yield from by_trial.values()
+        yield [ending]
 
-    def _write_pending(self) -> bool:
-        """Record all events; return False if some have to be tried again later."""
-        try:
-            while self._fill_pending() and not self._give_up.is_set():
-                self._record_first_trial()
-        except Exception as error:  # no failure of the store may end the study
-            self._warn_once(error)
-            return False
-        return True
-
-    def _fill_pending(self) -> bool:
-        """Read events if none is pending; return whether there is something to record."""
-        ending = self._ending  # looked up before reading: no event comes after it
-        if not self._pending:
-            by_trial: dict[int, list[Event | StudyEnded]] = {}
-            for event in self._source.read_next(_MAX_EVENTS):
-                by_trial.setdefault(event.number, []).append(event)
-            self._pending.extend(by_trial.values())
-        if not self._pending and ending and not self._has_queued_ending:
-            self._pending.append([ending])
-            self._has_queued_ending = True
-        return bool(self._pending)
-
-    def _record_first_trial(self) -> None:
-        """Record the pending events of one trial; drop those that the store refuses."""
-        events = self._pending[0]
+    def _record_batch(self, events: list[Event | StudyEnded]) -> None:
+        """Record events, and try again until it succeeds; drop those that the store refuses."""
         count = len(events)
-        while events:
+        while events and not self._give_up.is_set():
             try:
                 self._recorder.record_events(events[:count])
             except Exception as error:
-                if _is_retryable(error):
-                    raise
                 self._warn_once(error)
+                if _is_retryable(error):
+                    self._give_up.wait(_RETRY_SECONDS)
+                    continue
                 if count > 1:  # record one by one, to lose the refused event only
                     count = 1
                     continue
-                self._lost += 1
+                self._has_lost_events = True
             del events[:count]
             self._last_success = time.monotonic()
-        self._pending.popleft()
 
     def _warn_once(self, error: Exception) -> None:
         no_answer = isinstance(error.__cause__ or error.__context__, OSError)

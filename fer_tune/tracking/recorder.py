@@ -67,7 +67,6 @@ class EventRecorder:
         self._client, self._store, self._study = store.create_client(), store, study
         self._trials: dict[int, _RecordedTrial] = {}
         self._unsure: set[int] = set()  # trials that may have a run whose ID is not known
-        self._may_have_doubles = resume  # created at the request of a driver that was killed
         parent = find_parent_run(store, study.name)
         if parent is None or (not resume and not parent.data.params):
             self.run_id = study_run.create_study_run(store, study, replaced_run=parent)
@@ -141,7 +140,6 @@ class EventRecorder:
         except Exception:
             # The run may exist, now or later, if only the answer was lost.
             self._unsure.add(number)
-            self._may_have_doubles = True
             raise
         trial = self._trials[number] = _RecordedTrial(run.info.run_id)
         return trial
@@ -204,8 +202,7 @@ class EventRecorder:
             if trial.ending is None:
                 end = events.TrialEnded(number=number, ending="interrupted", time=event.time)
                 self._record_trial(_TrialUpdate(number, ended=end))
-        if self._may_have_doubles:
-            self._delete_duplicate_runs()
+        self._delete_duplicate_runs()  # also those that a killed driver has requested
         study_run.end_study_run(self._store, self._study, self.run_id, event)
 
 

@@ -103,7 +103,7 @@ def test_a_killed_deletion_can_be_repeated(
 ) -> None:
     is_bucket = disk_or_bucket.is_bucket(storage.address)
     kind: Any = BucketDirectory if is_bucket else disk_or_bucket.DiskDirectory
-    delete, deleted = kind.delete_tree, list[str]()
+    delete, deleted = kind.delete, list[str]()
 
     def die_late(directory: Any, name: str) -> None:
         if deleted:
@@ -112,7 +112,7 @@ def test_a_killed_deletion_can_be_repeated(
         delete(directory, name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(kind, "delete_tree", die_late)
+        patch.setattr(kind, "delete", die_late)
         with pytest.raises(KeyboardInterrupt):
             delete_study_files(storage, "faces")
     assert len(list_study_directories(storage, "faces")) >= 1
