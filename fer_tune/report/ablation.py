@@ -1,12 +1,15 @@
 """The section on an ablation: what each change between the baseline and a trial brings."""
 
+import math
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import add_legend, draw_picture, name_rows, plot_trials
+from fer_tune.report.plotting import draw_picture, draw_rows, name_rows
 from fer_tune.report.section import Picture, Section, Table
+from fer_tune.scoring.metric_estimates import Estimate
 from fer_tune.study.ablation_effects import AblationOutcome, Effect, is_gain, measure_effects
 from fer_tune.terminal.ablation_summary import HEADERS, LEGEND, describe_ablation, list_effect_rows
 from fer_tune.terminal.formatting import format_metric_name
@@ -18,8 +21,8 @@ NOTE = (
     "baseline, one after the other, and begins with the one that helps most alone. In the pictures "
     "of the path, a bar leads from the value before a change to the value after it. Filled bars "
     "improve the metric, hatched bars worsen it. The number after ± is half of the 95 % interval, "
-    "which the pictures show as a line. Its thick part is the spread over seeds, and the thin part "
-    "adds the influence of the validation faces. "
+    "which the pictures show as a line. On the path, its thick part is the spread over seeds, and "
+    "the thin part adds the influence of the validation faces. "
 )
 SEEDS_NOTE = (
     "All configurations of a seed train with the same random numbers, so effects are differences "
@@ -57,7 +60,7 @@ def build_ablation_section(study: ReportedStudy) -> Section:
         if outcome.get_mean(frozenset(), metric) is not None:
             pictures.append(_plot_path(outcome, metric))
         if outcome.effects:
-            pictures.append(_plot_effects(outcome, metric))
+            pictures.append(_draw_effects(outcome, metric))
     return Section(
         TITLE, describe_ablation(outcome), _build_note(outcome), pictures, tables, findings
     )
@@ -97,26 +100,19 @@ def _plot_path(outcome: AblationOutcome, metric: str) -> Picture:
     return draw_picture(alt, plot_panels, height=0.8 + 0.28 * len(names))
 
 
-def _plot_effects(outcome: AblationOutcome, metric: str) -> Picture:
+def _draw_effects(outcome: AblationOutcome, metric: str) -> Picture:
     """Return what each change brings alone and in the end, as points with their intervals."""
     name = format_metric_name(metric)
     names = [outcome.ablation.name_change(index) for index in outcome.order]
-
-    def plot_panels(axes: list[Axes]) -> None:
-        panel = axes[0]
-        panel.axvline(0, color="0.4", linewidth=0.8)
-        for (index, comparison, other), effect in outcome.effects.items():
-            if other == metric and comparison != "path":
-                style = ("alone", "removed").index(comparison)
-                row = outcome.order.index(index) + 0.3 * style - 0.15
-                _draw_interval(panel, effect.value, row, effect)
-                plot_trials(panel, [(effect.value, row, style == 1)], HEADERS[comparison], style)
-        name_rows(panel, names, f"change of the {name}")
-        panel.xaxis.set_major_locator(MaxNLocator(_TICKS))
-        add_legend(panel, 2)
-
+    series = dict[str, list[Estimate]]()
+    for comparison in ("alone", "removed"):
+        effects = (outcome.effects.get((index, comparison, metric)) for index in outcome.order)
+        series[HEADERS[comparison]] = [
+            Estimate(effect.value, effect.interval) if effect else Estimate(math.nan)
+            for effect in effects
+        ]
     alt = f"What each change brings in the {name}, alone and in the end: the table has the numbers."
-    return draw_picture(alt, plot_panels, height=1.0 + 0.36 * len(names))
+    return draw_rows(alt, names, f"change of the {name}", series)
 
 
 def _draw_interval(panel: Axes, x: float, y: float, effect: Effect | None) -> None:

@@ -31,17 +31,13 @@ def build_label_noise_section(study: ReportedStudy) -> Section | None:
         return None
     trials = study.compared_trials
     summary = " ".join(_summarize_gap(name, trial) for name, trial in trials.items())
-    rows = [
-        [f"{name}, {row}", *(f"{trial.metrics[metric]:.3f}" for metric in _list_metrics(prefix))]
-        for name, trial in trials.items()
-        for row, prefix in _ROWS.items()
-    ]
+    rows = list[list[str]]()
+    for name, trial in trials.items():
+        for row, prefix in _ROWS.items():
+            metrics = f"train/{prefix}accuracy", f"val/{prefix}accuracy", f"{prefix}gap"
+            rows.append([f"{name}, {row}", *(f"{trial.metrics[each]:.3f}" for each in metrics)])
     table = Table(["", "train accuracy", "validation accuracy", "gap"], rows)
     return Section(TITLE, summary, NOTE, [_plot_accuracies(study, trials)], [table])
-
-
-def _list_metrics(prefix: str) -> tuple[str, str, str]:
-    return f"train/{prefix}accuracy", f"val/{prefix}accuracy", f"{prefix}gap"
 
 
 def _summarize_gap(name: str, trial: ScoredTrial) -> str:

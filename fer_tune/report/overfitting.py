@@ -6,9 +6,10 @@ from fer_tune.common.safe_text import pluralize
 from fer_tune.data.resampling import DATA_PLANS
 from fer_tune.events import STATUS_WORDS
 from fer_tune.report.load_study import ReportedStudy
-from fer_tune.report.plotting import add_legend, draw_picture, name_rows, plot_trials
+from fer_tune.report.plotting import add_legend, draw_picture, draw_rows, plot_trials
 from fer_tune.report.section import Picture, Section, Table
-from fer_tune.scoring.metric_estimates import estimate_metric
+from fer_tune.scoring.metric_estimates import Estimate, estimate_metric
+from fer_tune.scoring.significance import ConfidenceInterval
 from fer_tune.study.parameter_importance import MIN_TRIALS, estimate_importances
 from fer_tune.study.ranking import SCORE_METRIC, find_pareto_front, select_learnt_trials
 from fer_tune.terminal.formatting import format_metric_name
@@ -118,8 +119,7 @@ def _plot_score_by_gap(study: ReportedStudy) -> Picture:
 
 def _mark_best_and_baseline(study: ReportedStudy, axes: Axes) -> None:
     """Draw the intervals of the best trial and the baseline, and a ring around the baseline."""
-    trials = [study.best] if study.best is study.baseline else [study.best, study.baseline]
-    for trial in filter(None, trials):
+    for trial in study.compared_trials.values():
         gap, score = (estimate_metric(trial.best_epoch, name) for name in ("gap", SCORE_METRIC))
         xerr, yerr = ([[length] for length in axis.error_bars] for axis in (gap, score))
         axes.errorbar(gap.value, score.value, yerr, xerr, fmt="none", ecolor="0.5", zorder=1)
@@ -138,29 +138,17 @@ def _draw_pareto_front(study: ReportedStudy, axes: Axes) -> None:
 
 
 def _plot_importances(shares: dict[str, Shares]) -> Picture:
-    """Return bars by parameter.
-
-    shares: by metric; the order of the parameters is that of the gap.
-    """
+    """Return the importances by metric, with their deviations; in the order of the gap's."""
     order = list(shares["gap"])
-
-    def plot_panels(axes: list[Axes]) -> None:
-        for index, (metric, by_name) in enumerate(shares.items()):
-            axes[0].barh(
-                [row + 0.38 * (index - 0.5) for row in range(len(order))],
-                [100 * by_name[name][0] for name in order],
-                xerr=[100 * by_name[name][1] for name in order],
-                height=0.36,
-                color=("0.8", "0.45")[index],
-                hatch=("", "////")[index],
-                error_kw={"elinewidth": 0.8, "capsize": 2},
-                label=format_metric_name(metric),
-            )
-        name_rows(axes[0], order, "share of the variance among trials, in %")
-        axes[0].set_xlim(left=0)
-        axes[0].legend(loc="lower right")
+    series = {
+        format_metric_name(metric): [
+            Estimate(mean, ConfidenceInterval(mean - deviation, mean + deviation))
+            for mean, deviation in (by_name[name] for name in order)
+        ]
+        for metric, by_name in shares.items()
+    }
 
     alt = "Importance of each parameter for the gap: " + ", ".join(
         f"{name} {mean:.0%} ± {deviation:.0%}" for name, (mean, deviation) in shares["gap"].items()
     )
-    return draw_picture(alt, plot_panels, height=0.8 + 0.3 * len(order))
+    return draw_rows(alt, order, "share of the variance among trials", series)

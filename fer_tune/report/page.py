@@ -121,11 +121,8 @@ def render_report(
     tested: the newest retraining of the study; None before there is one.
     """
     study = count_training_steps(study, splits) if splits else study
-    sheets, reason = list[FaceSheet](), missing_reason
-    if splits and not study.ablation:
-        sheets, reason = _build_sheets(study, storage, splits)
     sections = [
-        *_build_trials_sections(study, sheets, reason),
+        *_build_trials_sections(study, storage, splits, missing_reason),
         *([build_test_section(tested, splits)] if tested else []),
         build_data_audit_section(splits, missing_reason, study.run.train_faces),
         build_reproduction_section(study),
@@ -136,7 +133,7 @@ def render_report(
 
 
 def _build_trials_sections(
-    study: ReportedStudy, sheets: list[FaceSheet], reason: str
+    study: ReportedStudy, storage: StudyStorage, splits: Splits | None, missing_reason: str
 ) -> list[Section]:
     """Return the sections on the study's trials.
 
@@ -147,6 +144,9 @@ def _build_trials_sections(
         return [build_ablation_section(study), curves]
     if not study.scored:
         return [curves]
+    sheets = list[FaceSheet]()
+    if splits:
+        sheets, missing_reason = _build_sheets(study, storage, splits)
     return [
         build_baseline_section(study),
         build_overfitting_section(study),
@@ -154,7 +154,7 @@ def _build_trials_sections(
         build_data_plan_section(study),
         build_augmentation_and_size_section(study),
         curves,
-        build_best_trial_section(study, sheets, reason),
+        build_best_trial_section(study, sheets, missing_reason),
     ]
 
 
@@ -187,7 +187,7 @@ def _build_sheets(
     """Return the sheets of faces, or an empty list and the reason."""
     from fer_tune.trial.checkpoint import BadCheckpoint
 
-    if study.has_local_log and study.scored:
+    if study.has_local_log:
         folder = storage.open_study_directory(study.run.name)
         with suppress(OSError, BadCheckpoint):
             checkpoint = checkpoint_directory(folder, study.best.number)

@@ -4,7 +4,7 @@ import io
 import re
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib import style
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fer_tune.report.section import Picture
+from fer_tune.scoring.metric_estimates import Estimate
 
 STYLE_FILE = Path(__file__).with_name("report.mplstyle")
 WIDTH_INCHES = 4.8  # fits a phone and a desk
@@ -79,3 +80,30 @@ def draw_picture(
     # Matplotlib uses the same ids in every picture; on one page they must differ.
     prefix = f"p{zlib.crc32(svg.encode()):x}-"
     return Picture(re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}", svg), alt)
+
+
+def draw_rows(
+    alt: str, names: Sequence[str], xlabel: str, series: Mapping[str, Sequence[Estimate]]
+) -> Picture:
+    """Return a picture of points with their intervals, a row for each name.
+
+    series: an estimate for each name, by label; at most two.
+    """
+
+    def plot_panels(axes: list[Axes]) -> None:
+        for index, (label, estimates) in enumerate(series.items()):
+            axes[0].errorbar(
+                [estimate.value for estimate in estimates],
+                [row + 0.24 * index - 0.12 for row in range(len(names))],
+                xerr=list(zip(*(estimate.error_bars for estimate in estimates), strict=True)),
+                fmt="os"[index],
+                fillstyle=("none", "full")[index],
+                capsize=3,
+                label=label,
+            )
+            if any(estimate.value < estimate.error_bars[0] for estimate in estimates):
+                axes[0].axvline(0, color="0.4", linewidth=0.8)
+        name_rows(axes[0], names, xlabel)
+        add_legend(axes[0], 2)
+
+    return draw_picture(alt, plot_panels, height=1.1 + 0.36 * len(names))

@@ -87,31 +87,25 @@ def _describe_metric(outcome: AblationOutcome, metric: str) -> Iterator[str]:
     """Yield which changes improve or worsen the metric, alone and in the end, beyond chance."""
     name, chance = format_metric_name(metric), list[str]()
     verbs = ("raise", "lower") if metric_direction(metric) == "max" else ("reduce", "increase")
-    for comparison, start in (("alone", "alone"), ("removed", "in the end")):
-        own = {
-            index: effect
+    for comparison in ("alone", "removed"):
+        start = HEADERS[comparison]
+        clear = [
+            (effect.value, outcome.ablation.name_change(index))
             for (index, each, other), effect in outcome.effects.items()
             if (each, other) == (comparison, metric) and not effect.may_be_chance
-        }
-        for verb, changes in zip(verbs, _split_by_gain(outcome, own, metric), strict=True):
+        ]
+        clear.sort(key=lambda change: -abs(change[0]))
+        for verb, helps in zip(verbs, (True, False), strict=True):
+            changes = [
+                f"{n} ({value:+.3f})" for value, n in clear if is_gain(value, metric) is helps
+            ]
             if changes:
                 subject = f"{len(changes)} changes {verb}"
                 if len(changes) == 1:
                     subject = f"one change {verb}s"
                 listed = ", ".join(changes)
                 yield f"{start.capitalize()}, {subject} the {name} beyond chance: {listed}."
-        chance += [] if own else [start]
+        chance += [] if clear else [start]
     if chance:
         start = " and ".join(chance).capitalize()
         yield f"{start}, no change has an effect on the {name} beyond chance."
-
-
-def _split_by_gain(
-    outcome: AblationOutcome, effects: dict[int, Effect], metric: str
-) -> tuple[list[str], list[str]]:
-    """Return the names of changes that improve and that worsen a metric, with their effects."""
-    better, worse = list[str](), list[str]()
-    for index, effect in sorted(effects.items(), key=lambda item: -abs(item[1].value)):
-        text = f"{outcome.ablation.name_change(index)} ({effect.value:+.3f})"
-        (better if is_gain(effect.value, metric) else worse).append(text)
-    return better, worse

@@ -28,18 +28,14 @@ def show_data_source(console: Console, splits: Splits, train_faces: int | None =
     protocol = f"{splits.protocol} {describe_sample(total, train_faces)}"
     console.print(f"Faces: {splits.source}. {protocol}".rstrip())
     console.print("Faces of each class (training/validation/test):")
-    console.print(Columns(format_class_counts(splits), padding=(0, 3)))
-    for remark in collect_remarks(splits):
-        console.print(remark, style="bold reverse" if remark == DEMO_WARNING else "")
-
-
-def format_class_counts(splits: Splits) -> list[str]:
-    """Return the faces of each class in each split: `angry 3,995/467/491`."""
     counts = [splits[name].count_by_class(len(splits.classes)).tolist() for name in SPLIT_NAMES]
-    return [
+    cells = (
         f"{name} {'/'.join(f'{count:,}' for count in own)}"
         for name, *own in zip(splits.classes, *counts, strict=True)
-    ]
+    )
+    console.print(Columns(cells, padding=(0, 3)))
+    for remark in collect_remarks(splits):
+        console.print(remark, style="bold reverse" if remark == DEMO_WARNING else "")
 
 
 def format_duration(seconds: float) -> str:
