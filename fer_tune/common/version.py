@@ -1,22 +1,19 @@
 """The version of the code, for the records of a study."""
 
 import subprocess
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+
+_ROOT = Path(__file__).parents[2]
 
 
 def read_code_version() -> str:
     """Return the package's version, with the commit if it runs from a checkout."""
-    package = version("fer_tune")
-    try:
-        root = Path(__file__).parents[2]
-        if Path(_run_git("rev-parse", "--show-toplevel")) == root:  # not another project's checkout
-            package += f"+{_run_git('describe', '--always', '--dirty', '--abbrev=12')}"
-    except (OSError, subprocess.CalledProcessError):
-        pass
-    return package
-
-
-def _run_git(*arguments: str) -> str:
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    # With its path, git does not look for another project's checkout around the package.
+    git = ["git", "-C", str(_ROOT), f"--git-dir={_ROOT / '.git'}"]
+    command = [*git, "describe", "--always", "--dirty", "--abbrev=12"]
+    with suppress(OSError, subprocess.CalledProcessError):
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return f"{version('fer_tune')}+{done.stdout.strip()}"
+    return version("fer_tune")

@@ -92,18 +92,12 @@ def _open_artifacts(
 ) -> "LocalArtifactRepository":
     from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
-    if tracking_uri and tracking_uri.startswith("sqlite:///"):
+    match = _ARTIFACT_PATH.fullmatch(str(_to_path(artifact_uri)))
+    if match and tracking_uri and tracking_uri.startswith("sqlite:///"):
         database = Path(tracking_uri.removeprefix("sqlite:///"))
-        artifact_uri = _find_artifacts(artifact_uri, database)
+        if _has_moved(Path(match[1]), database):
+            artifact_uri = (database.parent / ARTIFACTS_FOLDER / match[2]).as_uri()
     return LocalArtifactRepository(artifact_uri, tracking_uri, registry_uri)
-
-
-def _find_artifacts(address: str, database: Path) -> str:
-    """Return the address of the artifacts of a run or model of this database."""
-    match = _ARTIFACT_PATH.fullmatch(str(_to_path(address)))
-    if match and _has_moved(Path(match[1]), database):
-        return (database.parent / ARTIFACTS_FOLDER / match[2]).as_uri()
-    return address
 
 
 def _to_path(address: str) -> Path:

@@ -23,8 +23,7 @@ def build_trials_dataframe(trials: Sequence[TrialRun]) -> "DataFrame":
 
     from fer_tune.trial_config import TrialConfig
 
-    names = sorted({name for trial in trials for name in trial.best_metrics})
-    names.sort(key=lambda name: name != EPOCH)
+    names = {name for trial in trials for name in trial.best_metrics}
     rows = [
         {
             "number": trial.number,
@@ -34,6 +33,6 @@ def build_trials_dataframe(trials: Sequence[TrialRun]) -> "DataFrame":
         }
         for trial in trials
     ]
-    best = [BEST_PREFIX + name for name in names]
+    best = [BEST_PREFIX + name for name in sorted(names, key=lambda name: (name != EPOCH, name))]
     table = DataFrame(rows, columns=["number", "state", *TrialConfig.model_fields, *best])
     return table.astype(dict.fromkeys(best[:1], "Int64"))  # a trial may lack the epoch
