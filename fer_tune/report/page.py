@@ -38,8 +38,6 @@ from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.tested_retraining import TestedRetraining, find_tested_retraining
 from fer_tune.tracking.ui_view_and_links import REPORT_FILE, build_report_url
 
-_FOLDER = Path(__file__).parent
-
 
 def write_report_or_warn(
     console: Console,
@@ -164,11 +162,10 @@ def render_sections(heading: str, details: str, sections: Sequence[Section]) -> 
     details: sentences below the heading.
     """
     return render_template(
-        _FOLDER / "page.html",
+        Path(__file__).with_name("page.html"),
         heading=heading,
         details=details,
         time=time.strftime("%Y-%m-%d %H:%M %Z"),
-        style=(_FOLDER / "page.css").read_text(encoding="utf-8"),
         sections=sections,
     )
 
