@@ -1,17 +1,15 @@
 """The plan of an ablation: the study that it takes apart, and the settings of its own study."""
 
-import time
 from argparse import Namespace
-from dataclasses import asdict
 
 from rich.console import Console
 
-from fer_tune import defaults
 from fer_tune.ablate.__main__ import DEFAULT_SEEDS
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
 from fer_tune.data.suspect_list import SuspectList
 from fer_tune.report.load_study import ReportedStudy, load_study
+from fer_tune.search.new_study import describe_faces, name_study
 from fer_tune.search.search_plan import SearchPlan, make_plan
 from fer_tune.study.ablation_changes import build_ablation_space, group_changes
 from fer_tune.study.ablation_plan import SPACE_NAME, Ablation
@@ -72,29 +70,18 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
         seeds=options.seeds or DEFAULT_SEEDS,
     )
     splits, suspects = _load_faces(study, options, trial)
-    # The name of a study on demo faces begins with demo, and so does the ablation's.
-    name = options.study or f"{slugify(study.run.name)}-ablation-{time.strftime('%m%d-%H%M%S')}"
-    storage.fetch_study(name)
-    storage.check_name_available(name)
+    read_options = study.run.read_options.move_votes(options.votes)
     return splits, StudySettings(
-        name=name,
+        name=name_study(storage, options.study, f"{slugify(study.run.name)}-ablation", splits),
         space_name=SPACE_NAME,
         space=build_ablation_space(ablation, study.space.constraints),
-        data=splits.origin,
-        **asdict(study.run.read_options.move_votes(options.votes)),
-        faces_hash=splits.content_hash(),
-        votes_hash=splits.votes_hash(),
+        **describe_faces(splits, read_options, suspects),
         train_faces=study.run.train_faces,
-        suspects=suspects and suspects.path,
-        suspects_hash=suspects and suspects.content_hash,
         trials=ablation.count_trials(),
         epochs=options.epochs or study.run.epochs,
         scheduler="none",
-        grace=defaults.GRACE,
-        reduction=defaults.REDUCTION,
         metric=study.metric,
         seed=int(study.run.settings["seed"]),
-        tracking_uri=None,
         ablation=ablation,
     )
 

@@ -1,9 +1,8 @@
 """The plan of a search: all that its options decide, before anything is created or started."""
 
-import time
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -11,13 +10,11 @@ from rich.console import Console
 from fer_tune import defaults
 from fer_tune.common.console import show_step
 from fer_tune.common.errors import UserError
-from fer_tune.data.demo.demo_splits import DEMO_SOURCE
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits, reload_splits
 from fer_tune.data.read_options import ReadOptions
-from fer_tune.data.suspect_list import rank_new_suspects, read_recorded_suspects
-from fer_tune.search.label_check import check_labels
-from fer_tune.search.metric_check import check_metric
+from fer_tune.data.suspect_list import read_recorded_suspects
+from fer_tune.search.new_study import check_metric, name_study, prepare_faces
 from fer_tune.search.study_store import find_store_uri, format_store_address
 from fer_tune.search.warm_start import warm_start
 from fer_tune.study.records.settings import SINGLE_TRAINING, StudySettings, read_settings, slugify
@@ -112,29 +109,18 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
     splits = load_splits(options.data, read_options)
     path = find_space_file(options.space or defaults.SPACE)
     space = load_space(path)
-    check_labels(space.list_values("labels"), splits)
-    name = options.study or f"{slugify(path.stem)}-{time.strftime('%m%d-%H%M%S')}"
-    if splits.source == DEMO_SOURCE and not name.startswith("demo"):
-        name = f"demo-{name}"
-    storage.fetch_study(name)
-    storage.check_name_available(name)
-    needed = "without_suspects" in space.list_values("labels")
-    splits, suspects = rank_new_suspects(splits, read_options, options.suspects, is_needed=needed)
+    name = name_study(storage, options.study, slugify(path.stem), splits)
+    labels = space.list_values("labels")
+    splits, faces = prepare_faces(splits, read_options, labels, options.suspects)
     names = ("trials", "epochs", "scheduler", "grace", "reduction", "seed")
     numbers = {each: getattr(options, each) or getattr(defaults, each.upper()) for each in names}
     return splits, StudySettings(
         name=name,
         space_name=path.stem,
         space=space,
-        data=splits.origin,
-        **asdict(read_options),
-        faces_hash=splits.content_hash(),
-        votes_hash=splits.votes_hash(),
+        **faces,
         train_faces=options.train_faces,
-        suspects=suspects and suspects.path,
-        suspects_hash=suspects and suspects.content_hash,
         metric=check_metric(options.metric or defaults.METRIC, splits),
-        tracking_uri=None,
         **numbers,
     )
 

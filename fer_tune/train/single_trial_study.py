@@ -11,6 +11,7 @@ from fer_tune.study.ranking import format_pareto_front_csv
 from fer_tune.study.records import event_log
 from fer_tune.study.records.settings import FILE, StudySettings
 from fer_tune.study.records.study_storage import StudyStorage
+from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.terminal.study_summary import render_summary
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store, summarize_error
@@ -30,19 +31,16 @@ class SingleTrialStudy:
         *,
         resume: bool,
     ) -> None:
-        self._settings, self._folder = settings, storage.local_dir / settings.name
-        self._store = store
+        self._settings, self._store = settings, store
+        folder = storage.local_dir / settings.name
+        earlier = list(event_log.read_events(folder))
         self._recorder = EventRecorder(store, info, resume)
         # MLflow may lack the last events of a training that was killed.
-        self._recorder.record_events(list(event_log.read_events(self._folder)))
-        self.log = event_log.EventLog(self._folder)
+        self._recorder.record_events(earlier)
+        self._trials = TrialRecords(earlier)
+        self.log = event_log.EventLog(folder)
         buckets = storage.open_bucket_logs(settings.name)
-        self._observers: list[events.Observer] = [self.log, *buckets]
-
-    def start(self, started: events.TrialStarted) -> None:
-        """Record the start of the trial, or its resumption if it has not ended for good."""
-        if not any(trial.has_final_status for trial in event_log.read_trials(self._folder)):
-            self._send(started)
+        self._observers: list[events.Observer] = [self.log, self._trials, *buckets]
 
     def _send(self, event: events.Event) -> None:
         for observer in self._observers:
@@ -53,9 +51,14 @@ class SingleTrialStudy:
         with self._store.explain_errors():
             self._recorder.record_events([event])
 
+    def start(self, started: events.TrialStarted) -> None:
+        """Record the start of the trial, or its resumption if it has not ended for good."""
+        if not any(trial.has_final_status for trial in self._trials.to_list()):
+            self._send(started)
+
     def record_epoch(self, result: EpochResult) -> None:
         """Record an epoch, and the trial's end after the last; none is recorded twice."""
-        (trial,) = event_log.read_trials(self._folder)
+        (trial,) = self._trials.to_list()
         if len(trial.history) < result.epoch:
             self._send(events.EpochEnded(number=trial.number, result=result))
         if result.epoch == self._settings.epochs and trial.ending is None:
@@ -63,11 +66,11 @@ class SingleTrialStudy:
 
     def end(self, ending: events.Ending, error: str | None = None) -> None:
         """End the study, and the trial if it has not ended."""
-        (trial,) = event_log.read_trials(self._folder)
-        if trial.ending is None:
+        trials, metric = self._trials.to_list(), self._settings.metric
+        if trials[0].ending is None:
             error = error if ending == "failed" else None
-            self._send(events.TrialEnded(number=trial.number, ending=ending, error=error))
-        trials, metric = event_log.read_trials(self._folder), self._settings.metric
+            number = trials[0].number
+            self._send(events.TrialEnded(number=number, ending=ending, error=error))
         summary = render_summary(trials, self._settings)
         front = {"front.csv": format_pareto_front_csv(trials, metric, self._settings.space)}
         self._record(StudyEnded(ending, summary, events.current_time_ms(), front))

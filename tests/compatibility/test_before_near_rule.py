@@ -19,7 +19,7 @@ from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.tracking import tags
 from fer_tune.tracking.queries import StudyRun
 from fer_tune.train.__main__ import build_parser as build_train_parser
-from fer_tune.train.plan_training import choose_read_options
+from fer_tune.train.plan_training import choose_read_options, read_recorded_settings
 from tests.data.held import Face, write_csv
 from tests.settings import make_settings
 
@@ -86,8 +86,8 @@ def test_a_training_is_resumed_with_its_own_rule(data: Path, faces_hash: str) ->
     parser: CommandParser = build_train_parser()
     storage = StudyStorage("mlruns/studies")
     resumed = parser.parse_args(["--data", str(data), "--resume", "older"])
-    assert choose_read_options(resumed, storage) == EXACT
+    assert choose_read_options(resumed, read_recorded_settings(resumed, storage)) == EXACT
     new = parser.parse_args(["--data", str(data)])
-    assert choose_read_options(new, storage) == ReadOptions()
+    assert choose_read_options(new, read_recorded_settings(new, storage)) == ReadOptions()
     repeated = parser.parse_args(["--data", str(data), "--split-rule", "exact"])
-    assert choose_read_options(repeated, storage) == EXACT
+    assert choose_read_options(repeated, None) == EXACT

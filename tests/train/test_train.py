@@ -188,7 +188,7 @@ def test_a_training_that_diverges_is_one_line_and_a_failed_trial(
         (["--data", "nowhere.csv"], "nowhere.csv"),
         (["--ensemble"], "give --seeds 2 or more"),
         (["--metric", "f1"], "no such metric"),
-        (["--resume", "nowhere"], "no study demo-nowhere"),
+        (["--resume", "nowhere"], "no study nowhere"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fer_tune.common.errors import UserError
 from fer_tune.common.validation_errors import format_validation_error
 from fer_tune.data.read_options import ReadOptions, SplitRule
-from fer_tune.defaults import SCHEDULER, SchedulerName
+from fer_tune.defaults import GRACE, REDUCTION, SCHEDULER, SchedulerName
 from fer_tune.study.ablation_plan import Ablation
 from fer_tune.study.search_space.load_space import find_point_errors, find_space_errors
 from fer_tune.study.search_space.parameters import Point, StrictModel
@@ -90,11 +90,11 @@ class StudySettings(BaseModel):
     trials: Annotated[int, Field(ge=1)]
     epochs: Annotated[int, Field(ge=1)]
     scheduler: SchedulerName = SCHEDULER
-    grace: Annotated[int, Field(ge=1)]
-    reduction: Annotated[int, Field(ge=2)]
+    grace: Annotated[int, Field(ge=1)] = GRACE
+    reduction: Annotated[int, Field(ge=2)] = REDUCTION
     metric: str
     seed: Annotated[int, Field(ge=0, lt=2**31)]
-    tracking_uri: str | None
+    tracking_uri: str | None = None
     known: tuple[PriorTrial, ...] = ()
     training_seed: int | None = None
     ablation: Ablation | None = None

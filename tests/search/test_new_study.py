@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from fer_tune.common.errors import UserError
+from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.data.faces import EMOTIONS, Faces, Splits
-from fer_tune.search.metric_check import check_metric
+from fer_tune.search.new_study import check_labels, check_metric
 
 
 def splits_of(*classes: str) -> Splits:
@@ -62,3 +63,13 @@ def test_metrics_of_votes_need_votes() -> None:
         assert check_metric(name, with_votes(splits)) == name
         with pytest.raises(UserError, match=f"--metric {name}: .* these faces lack; .*--votes"):
             check_metric(name, splits)
+
+
+def test_training_on_votes_needs_votes() -> None:
+    splits = draw_demo_splits()
+    check_labels(("given", None), splits)
+    with pytest.raises(
+        UserError,
+        match=r"labels: votes needs people.s votes.* --data, and a table of them with --votes",
+    ):
+        check_labels(("given", "votes"), splits)
