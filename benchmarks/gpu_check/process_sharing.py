@@ -8,7 +8,6 @@ from benchmarks.processes import start_warm_worker
 from fer_tune.common.errors import UserError
 from fer_tune.data.trial_data import TrialData
 from fer_tune.trial.gpu_sharing import (
-    MAX_EVALUATION_FACES,
     MAX_TRAINING_FACES,
     TRIAL_COUNTS,
     EndlessTrial,
@@ -30,7 +29,7 @@ def measure_process_sharing(
 
     Raises UserError if one trial does not fit.
     """
-    faces, speeds = make_trial_data(MAX_TRAINING_FACES, MAX_EVALUATION_FACES), {}
+    faces, speeds = make_trial_data(MAX_TRAINING_FACES, MAX_TRAINING_FACES // 8), {}
     with ExitStack() as stack:
 
         def start_trial() -> MeasureFunction:

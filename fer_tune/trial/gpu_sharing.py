@@ -1,8 +1,10 @@
-"""Speed of trials that share a GPU, each in its own process. Importing this does not import torch.
+"""Speed of trials, alone or sharing a GPU. Importing this does not import torch.
 
-The caller starts the processes: `--gpus-per-trial auto` with Ray, `make gpu-check` without.
+Trials that share a GPU have their own processes. The caller starts them: `--gpus-per-trial auto`
+with Ray, `make gpu-check` without.
 """
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,13 +17,12 @@ from fer_tune.data.resampling import TrainingFaces
 from fer_tune.data.trial_data import TrialData
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.trial.gpu_errors import is_out_of_memory
-from fer_tune.trial_config import BASELINE
+from fer_tune.trial_config import BASELINE, TrialConfig
 
 TRIAL_COUNTS = (1, 2, 4, 8)  # concurrent trials to measure, in this order
 MIN_SPEEDUP = 1.1  # more trials must be faster together by this factor, as they take more memory
 MEASURE_SECONDS = 3.0  # for each number of trials
-# Faces of an epoch, few enough for several epochs in that time.
-MAX_TRAINING_FACES, MAX_EVALUATION_FACES = 8192, 1024
+MAX_TRAINING_FACES = 8192  # of an epoch, few enough for several epochs in that time
 
 
 class SharingSpeed(NamedTuple):
@@ -43,10 +44,13 @@ MeasureFunction = Callable[[float, float], Future[SharingSpeed]]
 
 
 class EndlessTrial:
-    """A trial of the baseline that trains without end."""
+    """A trial that trains without end.
 
-    def __init__(self, faces: TrialData) -> None:
-        self._faces = faces
+    threads: CPU threads of the trial.
+    """
+
+    def __init__(self, faces: TrialData, config: TrialConfig = BASELINE, threads: int = 1) -> None:
+        self._faces, self._config, self._threads = faces, config, threads
         self._epochs: Iterator[EpochResult] | None = None
 
     def measure_speed(self, seconds: float, share: float) -> SharingSpeed:
@@ -63,8 +67,8 @@ class EndlessTrial:
         # Not in __init__: Ray would report too little memory as the death of the actor.
         device, faces = pick_device(share), self._faces
         if self._epochs is None:
-            torch.set_num_threads(1)
-            spec = TrialSpec(BASELINE, sys.maxsize, seed=0)
+            torch.set_num_threads(self._threads)
+            spec = TrialSpec(self._config, sys.maxsize, seed=0)
             state = init_state(spec, len(faces.training.faces), len(faces.classes), device)
             self._epochs = fit(spec, state, faces, device)
         start, epochs = time.perf_counter(), 0
@@ -106,14 +110,14 @@ def choose_trial_count(speeds: SharingSpeeds) -> int:
     return next(n for n, own in speeds.items() if own.faces_per_second * MIN_SPEEDUP >= fastest)
 
 
-def take_subset(faces: TrialData) -> TrialData:
-    """Return so few faces that a measurement has several epochs."""
-    limits = (
-        (faces.training.faces, MAX_TRAINING_FACES),
-        (faces.train_sample, MAX_EVALUATION_FACES),
-        (faces.validation, MAX_EVALUATION_FACES),
-    )
+def take_subset(faces: TrialData, limit: int = MAX_TRAINING_FACES) -> TrialData:
+    """Return at most `limit` training faces, and the same share of the others.
+
+    A measurement then has several epochs, with as much evaluation as a real one.
+    """
+    share = min(1.0, limit / len(faces.training.faces))
     training, sample, validation = (
-        each.take(np.arange(min(limit, len(each)))) for each, limit in limits
+        each.take(np.arange(math.ceil(share * len(each))))
+        for each in (faces.training.faces, faces.train_sample, faces.validation)
     )
     return TrialData(TrainingFaces(training), sample, validation, faces.classes)
