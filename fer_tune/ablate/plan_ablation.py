@@ -10,15 +10,10 @@ from fer_tune.data.faces import Splits
 from fer_tune.data.suspect_list import SuspectList
 from fer_tune.report.load_study import ReportedStudy, load_study
 from fer_tune.search.new_study import describe_faces, name_study
-from fer_tune.search.search_plan import SearchPlan, make_plan
+from fer_tune.search.search_plan import SearchPlan, make_plan, require_equal
 from fer_tune.study.ablation_changes import build_ablation_space, group_changes
 from fer_tune.study.ablation_plan import SPACE_NAME, Ablation
-from fer_tune.study.records.settings import (
-    SINGLE_TRAINING,
-    StudySettings,
-    read_settings,
-    slugify,
-)
+from fer_tune.study.records.settings import SINGLE_TRAINING, StudySettings, read_settings, slugify
 from fer_tune.study.records.study_storage import StudyStorage, open_storage
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.tracking.store import open_store
@@ -48,12 +43,8 @@ def _check_resumed(options: Namespace) -> None:
     ablation = read_settings(storage.local_dir, name)[1].ablation
     if ablation is None:
         raise UserError(f"--resume {name}: this study is no ablation; resume it with search")
-    given = {"--study": options.source, "--trial": options.trial, "--seeds": options.seeds}
-    recorded = {"--study": ablation.study, "--trial": ablation.trial, "--seeds": ablation.seeds}
-    for option, value in given.items():
-        if value not in (None, recorded[option]):
-            began = f"the ablation began with {recorded[option]}; leave out the option"
-            raise UserError(f"{option} {value}: {began}")
+    for name, option in (("study", "source"), ("trial", "trial"), ("seeds", "seeds")):
+        require_equal(name, getattr(options, option), getattr(ablation, name))
 
 
 def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, StudySettings]:

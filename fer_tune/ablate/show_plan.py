@@ -1,18 +1,28 @@
 """The plan of an ablation in the terminal: its changes, its trainings and their time."""
 
+import math
 from collections.abc import Sequence
+from statistics import fmean
 
+import torch
 from rich.console import Console
 
 from fer_tune.common.console import show_step
 from fer_tune.common.safe_text import pluralize
+from fer_tune.data.faces import SIDE
+from fer_tune.model import FerNet
 from fer_tune.search.search_plan import SearchPlan
 from fer_tune.study.records.event_log import read_checked_trials
-from fer_tune.study.records.trial_record import TrialRecord
-from fer_tune.study.tune.resources import allocate_resources, detect_machine
-from fer_tune.study.tune.shared_data import build_data_by_plan
+from fer_tune.study.tune.resources import ResourceAllocation, allocate_resources, detect_machine
+from fer_tune.study.tune.shared_data import StudyData, build_data_by_plan, count_faces
 from fer_tune.terminal.formatting import format_duration
-from fer_tune.trial_config import TrialConfig
+from fer_tune.trial.gpu_errors import explain_out_of_memory
+from fer_tune.trial.gpu_sharing import EndlessTrial, take_subset
+from fer_tune.trial.model_cost import count_multiply_adds
+from fer_tune.trial_config import BASELINE, TrialConfig
+
+_STEPS = 3  # of a measured epoch
+_SECONDS = 4.0  # for the measurement of one configuration
 
 
 def show_ablation_plan(console: Console, plan: SearchPlan) -> None:
@@ -32,29 +42,25 @@ def show_ablation_plan(console: Console, plan: SearchPlan) -> None:
         f"{pluralize(settings.trials, 'training')}: {pluralize(each, 'configuration')} with "
         f"{pluralize(ablation.seeds, 'seed')}, {pluralize(settings.epochs, 'epoch')} each."
     )
-    previous = read_checked_trials(plan.folder, settings).to_list() if plan.is_resumed else []
-    console.print(_describe_time(console, plan, previous))
+    console.print(_describe_time(console, plan))
 
 
-def _describe_time(console: Console, plan: SearchPlan, previous: Sequence[TrialRecord]) -> str:
+def _describe_time(console: Console, plan: SearchPlan) -> str:
     """Return how long the trainings take that are left.
 
-    previous: trials of earlier runs. Epochs of trials that have not ended are counted again.
+    Epochs of trials that have not ended are counted again.
     """
-    from fer_tune.ablate.estimate_time import estimate_seconds
-
     settings = plan.settings
     resources = allocate_resources([detect_machine()], settings.trials, plan.request)
     points = settings.list_untried_first_points()
     configs = [TrialConfig.model_validate(point) for point in points]
     with show_step(console, "measuring the speed of this machine"):
-        seconds = estimate_seconds(
-            settings, build_data_by_plan(plan.splits, settings), configs, resources
-        )
+        faces = build_data_by_plan(plan.splits, settings)
+        seconds = [settings.epochs * each for each in _estimate_epochs(faces, configs, resources)]
     # The path is not known yet: its trials take as long as the mean of the others.
-    mean = sum(seconds) / len(seconds)
-    seconds += [mean] * (settings.trials - len(seconds))
-    ended = {trial.number for trial in previous if trial.has_final_status}
+    seconds += [fmean(seconds)] * (settings.trials - len(seconds))
+    earlier = read_checked_trials(plan.folder, settings).to_list() if plan.is_resumed else []
+    ended = {trial.number for trial in earlier if trial.has_final_status}
     left = sum(time for number, time in enumerate(seconds) if number not in ended)
     text = f"About {format_duration(left)} of training, as measured on this machine"
     if plan.ray_address is not None:
@@ -63,3 +69,40 @@ def _describe_time(console: Console, plan: SearchPlan, previous: Sequence[TrialR
     at_once = resources.concurrent * (min(resources.gpus, 1) or 1)
     duration = format_duration(left / max(1, min(at_once, settings.trials - len(ended))))
     return f"{text}. It takes about {duration} with {resources}."
+
+
+@explain_out_of_memory()
+def _estimate_epochs(
+    faces: StudyData, configs: Sequence[TrialConfig], resources: ResourceAllocation
+) -> list[float]:
+    """Return the seconds of an epoch of each configuration on this machine.
+
+    The first two are measured, with few faces. Others take as long as the one of these with the
+    most similar number of multiply-adds, scaled by this number.
+
+    configs: the baseline, the configuration with all changes, and others.
+
+    Raises UserError if the GPU has too little memory.
+    """
+    data, measured = faces[BASELINE.data_plan], list[tuple[int, float]]()
+    for config in configs[:2]:
+        few = take_subset(data, _STEPS * config.batch_size)
+        trial = EndlessTrial(few, config, resources.cpus)
+        trial.measure_speed(0, resources.gpus)  # the first epoch is slower
+        speed = trial.measure_speed(_SECONDS, resources.gpus).faces_per_second
+        measured.append((_count_multiply_adds(config, len(data.classes)), 1 / speed))
+
+    def estimate(config: TrialConfig) -> float:
+        own, count = _count_multiply_adds(config, len(data.classes)), count_faces(faces, config)
+        ratios = [(own / other, seconds) for other, seconds in measured]
+        nearest = min(abs(math.log(ratio)) for ratio, _ in ratios)
+        per_face = [r * seconds for r, seconds in ratios if abs(math.log(r)) == nearest]
+        return (count or 0) * fmean(per_face)
+
+    return [estimate(config) for config in configs]
+
+
+def _count_multiply_adds(config: TrialConfig, classes: int) -> int:
+    with torch.device("meta"):  # takes no memory and no time
+        model = FerNet(config, classes).eval()
+        return count_multiply_adds(model, torch.zeros(1, 1, SIDE, SIDE))

@@ -187,16 +187,17 @@ _SETTINGS = (
 def check_fixed_options(options: Namespace, settings: StudySettings, storage: StudyStorage) -> None:
     """Raise UserError if an option differs from the settings of the study that is resumed."""
     for name in _SETTINGS:
-        _require_equal(name, getattr(options, name), getattr(settings, name))
+        require_equal(name, getattr(options, name), getattr(settings, name))
     if options.study and f"demo-{options.study}" != settings.name:
-        _require_equal("study", options.study, settings.name)
+        require_equal("study", options.study, settings.name)
     if options.space:
         _check_space(options.space, settings)
     if options.warm_start:
         _check_warm_start(options.warm_start, settings, storage)
 
 
-def _require_equal(name: str, given: object, began_with: object) -> None:
+def require_equal(name: str, given: object, began_with: object) -> None:
+    """Raise UserError if an option differs from what the resumed study began with."""
     if given is None or given == began_with:
         return
     option = f"--{name.replace('_', '-')}" + ("" if given is True else f" {given}")
@@ -224,4 +225,4 @@ def _check_warm_start(names: list[str], settings: StudySettings, storage: StudyS
         store = open_store(find_store_uri(settings, storage), create=False, needs_write=False)
         unknown = sorted({trial.study for trial in warm_start(store, unknown, settings)[0]})
     if unknown or not began_with <= set(names):
-        _require_equal("warm_start", " ".join(names), " ".join(sorted(began_with)) or None)
+        require_equal("warm_start", " ".join(names), " ".join(sorted(began_with)) or None)

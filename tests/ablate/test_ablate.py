@@ -173,7 +173,7 @@ def test_a_done_ablation_shows_its_results_again(
 def test_a_dry_run_shows_changes_trainings_and_time_and_creates_nothing(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fer_tune.ablate.estimate_time._SECONDS", 0)
+    monkeypatch.setattr("fer_tune.ablate.show_plan._SECONDS", 0)
     before = sorted(STUDIES.iterdir())
     ablate.main(["--study", SOURCE, "--trial", "1", "--seeds", "3", "--dry-run"])
     shown = capfd.readouterr().out
@@ -193,9 +193,9 @@ def test_a_dry_run_shows_changes_trainings_and_time_and_creates_nothing(
         (["--study", SOURCE, "--trial", "1", "--name", NAME], f"study {NAME} is in"),
         ([], "--study is missing"),
         (["--resume", SOURCE], f"--resume {SOURCE}: this study is no ablation"),
-        (["--resume", ABLATION, "--seeds", "2"], "--seeds 2: the ablation began with 1"),
-        (["--resume", ABLATION, "--trial", "0"], "--trial 0: the ablation began with 1"),
-        (["--resume", ABLATION, "--study", NAME], f"--study {NAME}: the ablation began with"),
+        (["--resume", ABLATION, "--seeds", "2"], "--seeds 2: the study has 1"),
+        (["--resume", ABLATION, "--trial", "0"], "--trial 0: the study has 1"),
+        (["--resume", ABLATION, "--study", NAME], f"--study {NAME}: the study has {SOURCE}"),
         (["--resume", ABLATION, "--epochs", "3"], "--epochs 3: the study has 1"),
     ],
 )
