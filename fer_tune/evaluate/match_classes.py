@@ -1,7 +1,7 @@
-"""The classes that a model and labelled faces have in common."""
+"""The labelled faces of the classes that a model knows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,49 +13,36 @@ from fer_tune.data.formats.class_and_split_names import normalize_class
 
 
 @dataclass(frozen=True, eq=False)
-class SharedClasses:
-    """The classes that both a data set and a model have, in any spelling.
+class MatchedFaces:
+    """The faces of the classes that both a data set and a model have, in any spelling.
 
-    names: as the data set spells them, in its order.
-    data_labels: (C,) label of each class in the data set.
-    model_columns: (C,) column of each class in the model's probabilities.
+    faces: their labels are positions in `classes`.
+    classes: as the data set spells them, in its order.
+    columns: (C,) column of each class in the model's probabilities.
     notes: sentences on classes that only one side has.
     """
 
-    names: tuple[str, ...]
-    data_labels: NDArray[np.int64]
-    model_columns: NDArray[np.int64]
+    faces: Faces
+    classes: tuple[str, ...]
+    columns: NDArray[np.int64]
     notes: tuple[str, ...]
-
-    def select_faces(self, faces: Faces) -> tuple[Faces, NDArray[np.bool_]]:
-        """Return the faces of these classes, and which of all faces, (N,), they are.
-
-        Their labels are the positions of the classes.
-        """
-        is_shared = np.isin(faces.labels, self.data_labels)
-        chosen = faces.take(np.flatnonzero(is_shared))
-        labels = np.searchsorted(self.data_labels, chosen.labels)
-        votes = chosen.votes
-        if votes is not None and votes.shape[1] != len(self.data_labels):
-            votes = None  # some are for classes that the model does not know
-        return Faces(chosen.images, labels.astype(np.int64), chosen.names, votes), is_shared
 
     def select_probabilities(
         self,
         probabilities: NDArray[np.float64],  # (N, classes of the model)
     ) -> NDArray[np.float64]:  # (N, C), rows summing to 1
         """Return the probabilities of these classes, as if the model knew no others."""
-        own = np.maximum(probabilities[:, self.model_columns], np.finfo(float).tiny)
+        own = np.maximum(probabilities[:, self.columns], np.finfo(float).tiny)
         return np.asarray(own / own.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
-def match_classes(data: Sequence[str], model: Sequence[str], faces: Faces) -> SharedClasses:
-    """Return the shared classes.
+def match_classes(data: Sequence[str], model: Sequence[str], faces: Faces) -> MatchedFaces:
+    """Return the faces of the classes that the model has.
 
     data, model: class names of the data set and of the model.
-    faces: those of the data set, to say how many are left out.
+    faces: those of the data set.
 
-    Raises UserError if there are fewer than two.
+    Raises UserError if there are fewer than two such classes.
     """
     columns = {normalize_class(name): column for column, name in enumerate(model)}
     keys = [normalize_class(name) for name in data]
@@ -65,18 +52,21 @@ def match_classes(data: Sequence[str], model: Sequence[str], faces: Faces) -> Sh
             f"the faces are of {join_first(data)}, the model knows {join_first(model)}: "
             f"{len(labels)} of these classes are the same; name the classes with --labels"
         )
-    counts = faces.count_by_class(len(data))
     notes = [
-        f"The model has no class {data[label]}: {pluralize(counts[label], 'face')} left out."
-        for label in sorted(set(range(len(data))) - set(labels))
-        if counts[label]
+        f"The model has no class {data[label]}: {pluralize(count, 'face')} left out."
+        for label, count in enumerate(faces.count_by_class(len(data)))
+        if count and label not in labels
     ]
     if unknown := [name for name in model if normalize_class(name) not in keys]:
         names = join_first(unknown)
         notes.append(f"No face is of {names}: the model cannot choose it here.")
-    return SharedClasses(
+    own = faces.take(np.flatnonzero(np.isin(faces.labels, labels)))
+    # If the model lacks a class, some votes are for it.
+    votes = own.votes if len(labels) == len(data) else None
+    positions = np.searchsorted(labels, own.labels).astype(np.int64)
+    return MatchedFaces(
+        replace(own, labels=positions, votes=votes),
         tuple(data[label] for label in labels),
-        np.array(labels, np.int64),
         np.array([columns[keys[label]] for label in labels], np.int64),
         tuple(notes),
     )

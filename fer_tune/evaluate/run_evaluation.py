@@ -1,8 +1,9 @@
 """An evaluation from the reading of the faces to its record in MLflow."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
@@ -24,18 +25,15 @@ from fer_tune.data.near_duplicates import has_near_duplicate
 from fer_tune.data.read_options import ReadOptions, SplitRule
 from fer_tune.data.split import select_split
 from fer_tune.evaluate.evaluation_output import print_evaluation, to_json
-from fer_tune.evaluate.match_classes import SharedClasses, match_classes
+from fer_tune.evaluate.match_classes import MatchedFaces, match_classes
 from fer_tune.evaluate.read_predictions import read_predictions
-from fer_tune.evaluate.training_faces import (
-    describe_overlap,
-    find_faces_hash,
-    find_training_faces,
-)
+from fer_tune.evaluate.training_faces import describe_overlap, find_training, find_training_faces
 from fer_tune.report.evaluation_section import build_evaluation_section, describe_scores
 from fer_tune.report.page import render_sections
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.predictions import Predictions
 from fer_tune.scoring.significance import McNemarResult
+from fer_tune.tracking import tags
 from fer_tune.tracking.evaluation_run import EvaluationInfo, log_evaluation
 from fer_tune.tracking.models.find_model import RecordedModel, find_model
 from fer_tune.tracking.models.log_model import load_classifier
@@ -44,23 +42,24 @@ from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.ui_view_and_links import build_run_url, build_ui_command
 from fer_tune.trial.epoch_result import score_votes
 
-SplitChoice = SplitName | Literal["all"] | None  # None: test, or all without splits
-
 
 @dataclass(frozen=True, eq=False)
 class _LabelledFaces:
     """The faces that are evaluated, and what is known of their data set.
 
+    matched: those of classes that the model knows.
+    faces_hash: of these and of the faces of other classes.
     source: the data set, for people.
-    splits: those that a study makes of the data set; None if it cannot.
+    trained: faces that the model trained on; None for the reason in `why_unknown`.
     known: names of all faces of the data set.
     """
 
-    faces: Faces
-    classes: tuple[str, ...]
+    matched: MatchedFaces
+    faces_hash: str
     source: str
     split: str
-    splits: Splits | None
+    trained: Faces | None
+    why_unknown: str
     known: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -69,19 +68,20 @@ class _LabelledFaces:
 class _Result:
     """Everything that is printed and recorded.
 
-    faces: those of the evaluation.
-    overlap: sentence on the faces that the model trained on.
     theirs: evaluation of the predictions that the model is compared with, with their file.
     """
 
     model: RecordedModel
     data: _LabelledFaces
-    faces: Faces
     evaluation: Evaluation
-    overlap: str
-    notes: tuple[str, ...]
     theirs: Evaluation | None
     predictions_file: Path | None
+
+    @property
+    def overlap(self) -> str:
+        """A sentence on the faces that the model trained on."""
+        faces = len(self.data.matched.faces)
+        return describe_overlap(self.evaluation.duplicates, faces, self.data.why_unknown)
 
     @cached_property
     def comparison(self) -> McNemarResult | None:
@@ -109,16 +109,18 @@ def run_evaluation(args: Namespace, command: str) -> None:
         decoded, origin = load_decoded(args.data, options)
     with show_step(console, "loading the model"):
         store = open_store(args.tracking_uri, create=False)
-        uri = args.model or find_default_model_uri(store)
-        model = find_model(store, uri)
+        model = find_model(store, args.model or find_default_model_uri(store))
         classifier, classes = load_classifier(store, model.fixed_uri)
     with show_step(console, "dividing the faces"):
-        faces_hash = find_faces_hash(store, model.run_id)
-        data = _select_faces(decoded, origin, args.split, faces_hash)
-    shared = match_classes(data.classes, classes, data.faces)
-    with show_step(console, f"predicting {pluralize(len(data.faces), 'face')}"):
-        probabilities = classifier.predict_probabilities(data.faces.images)
-    result = _evaluate(store, args, data, model, shared, probabilities)
+        data = _select_faces(store, model, classes, decoded, origin, args.split)
+    with show_step(console, f"predicting {pluralize(len(data.matched.faces), 'face')}"):
+        probabilities = classifier.predict_probabilities(data.matched.faces.images)
+    evaluation, theirs = _evaluate(data, probabilities), None
+    if args.predictions:
+        read = data.matched.faces, data.known, evaluation.classes, options.class_names
+        predictions = read_predictions(args.predictions, *read)
+        theirs = replace(evaluation, predictions=predictions, votes=None)
+    result = _Result(model, data, evaluation, theirs, args.predictions)
     page = _render_page(result)
     if args.output:
         advice = "name another file with --output"
@@ -129,8 +131,8 @@ def run_evaluation(args: Namespace, command: str) -> None:
     with show_step(console, "storing the results"):
         run_id = _log_result(store, result, args, command, page)
     if args.json:
-        about = {"model": uri, "version": model.version, "data": data.source, "split": data.split}
-        about |= {"run": run_id, "notes": result.notes}
+        about: dict[str, object] = {"model": model.uri, "version": model.version}
+        about |= {"data": data.source, "split": data.split, "run": run_id, "notes": data.notes}
         print(to_json(result.evaluation, about, result.theirs, result.comparison))
         return
     console.print(f"Run: {build_run_url(store, run_id)}", soft_wrap=True)
@@ -139,15 +141,29 @@ def run_evaluation(args: Namespace, command: str) -> None:
 
 
 def _select_faces(
-    decoded: DecodedFaces, origin: Path | None, split: SplitChoice, faces_hash: str | None
+    store: Store,
+    model: RecordedModel,
+    classes: Sequence[str],
+    decoded: DecodedFaces,
+    origin: Path | None,
+    split: SplitName | Literal["all"] | None,
 ) -> _LabelledFaces:
+    """Return the faces of a split; without one, of test, or all if the data has no splits.
+
+    classes: of the model.
+    """
     source = escape_unprintable(origin.name) if origin else DEMO_SOURCE
-    chosen = split or ("test" if decoded.has_splits else "all")
-    splits, rule = _divide_as_trained(decoded, origin, faces_hash)
-    faces = select_split(decoded, chosen, source, rule)
+    split = split or ("test" if decoded.has_splits else "all")
+    training = find_training(store, model.run_id)
+    splits, rule = _divide_as_trained(decoded, origin, training and training.tags[tags.FACES_HASH])
+    faces = select_split(decoded, split, source, rule)
+    matched = match_classes(decoded.classes, classes, faces)
+    faces_hash = hash_faces(decoded.classes, [faces])
+    trained = find_training_faces(store, training, splits)
     known = tuple(str(name) for own in decoded.splits.values() for name in own.names)
-    notes = decoded.notes if origin else (DEMO_WARNING, *decoded.notes)
-    return _LabelledFaces(faces, decoded.classes, source, chosen, splits, known, notes)
+    warning = () if origin else (DEMO_WARNING,)
+    notes = (*warning, *decoded.notes, *matched.notes)
+    return _LabelledFaces(matched, faces_hash, source, split, *trained, known, notes)
 
 
 def _divide_as_trained(
@@ -167,31 +183,18 @@ def _divide_as_trained(
 
 
 def _evaluate(
-    store: Store,
-    args: Namespace,
     data: _LabelledFaces,
-    model: RecordedModel,
-    shared: SharedClasses,
     probabilities: NDArray[np.float64],  # (N, classes of the model)
-) -> _Result:
-    """Score the predictions for the faces of the classes that data and model share."""
-    faces, is_shared = shared.select_faces(data.faces)
-    probabilities = shared.select_probabilities(probabilities[is_shared])
-    training, reason = find_training_faces(store, model.run_id, data.splits)
+) -> Evaluation:
+    faces, classes = data.matched.faces, data.matched.classes
     is_duplicate, is_near = (
-        None if training is None else find(faces.images, training.images)
+        None if data.trained is None else find(faces.images, data.trained.images)
         for find in (has_duplicate, has_near_duplicate)
     )
-    predictions = Predictions.from_probabilities(faces.labels, probabilities, names=faces.names)
-    votes = score_votes(faces, predictions.predicted, len(shared.names))
-    evaluation, theirs = Evaluation(shared.names, predictions, is_duplicate, is_near, votes), None
-    if args.predictions:
-        labels = ReadOptions(labels=args.labels).class_names
-        read = read_predictions(args.predictions, faces, data.known, shared.names, labels)
-        theirs = Evaluation(shared.names, read, is_duplicate, is_near)
-    overlap = describe_overlap(evaluation.duplicates, len(faces), reason)
-    notes = (*data.notes, *shared.notes)
-    return _Result(model, data, faces, evaluation, overlap, notes, theirs, args.predictions)
+    own = data.matched.select_probabilities(probabilities)
+    predictions = Predictions.from_probabilities(faces.labels, own, names=faces.names)
+    votes = score_votes(faces, predictions.predicted, len(classes))
+    return Evaluation(classes, predictions, is_duplicate, is_near, votes)
 
 
 def _describe_faces(result: _Result) -> str:
@@ -202,14 +205,16 @@ def _describe_faces(result: _Result) -> str:
 
 
 def _render_page(result: _Result) -> str:
-    findings = [result.overlap, *result.notes, *result.comparison_lines]
-    section = build_evaluation_section("Scores", result.evaluation, result.faces, findings=findings)
+    data = result.data
+    findings = [result.overlap, *data.notes, *result.comparison_lines]
+    faces, evaluation = data.matched.faces, result.evaluation
+    section = build_evaluation_section("Scores", evaluation, faces, findings=findings)
     heading = f"Evaluation of {result.model.version or result.model.uri}"
     return render_sections(heading, _describe_faces(result), [section])
 
 
 def _print_result(console: Console, result: _Result) -> None:
-    for line in (result.overlap, _describe_faces(result), *result.notes):
+    for line in (result.overlap, _describe_faces(result), *result.data.notes):
         console.print(line, style="bold reverse" if line == DEMO_WARNING else "")
     print_evaluation(console, result.evaluation)
     for line in ("", *result.comparison_lines):
@@ -229,15 +234,9 @@ def _log_result(store: Store, result: _Result, args: Namespace, command: str, pa
         metrics["eval/near_duplicates"] = result.evaluation.near_duplicates
     if others := result.evaluation.without_near_duplicates:
         metrics["eval/accuracy_without_near_duplicates"] = others.scores.accuracy
-    settings = {
-        "data": args.data and str(args.data.absolute()),
-        "split": data.split,
-        "faces": len(result.evaluation.predictions.truth),
-        "labels": args.labels,
-        "skip_bad": args.skip_bad,
-        "votes": args.votes and str(args.votes.absolute()),
-        "predictions": args.predictions and str(args.predictions.absolute()),
-    }
-    faces_hash = hash_faces(data.classes, [data.faces])
-    info = EvaluationInfo(data.source, data.split, faces_hash, command, settings, metrics)
+    paths = {name: getattr(args, name) for name in ("data", "votes", "predictions")}
+    settings = {name: path and str(path.absolute()) for name, path in paths.items()}
+    settings |= {"split": data.split, "faces": len(data.matched.faces)}
+    settings |= {"labels": args.labels, "skip_bad": args.skip_bad}
+    info = EvaluationInfo(data.source, data.split, data.faces_hash, command, settings, metrics)
     return log_evaluation(store, result.model, result.evaluation, info, page)

@@ -1,6 +1,7 @@
 """The faces that a model was trained on, if they are at hand."""
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces, Splits
@@ -9,40 +10,39 @@ from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.study_and_retrain_info import select_training_faces
 
+if TYPE_CHECKING:
+    from mlflow.entities import RunData
 
-def find_faces_hash(store: Store, run_id: str) -> str | None:
-    """Return the hash of the splits of the study that a model is from; None if it is not known.
+
+def find_training(store: Store, run_id: str) -> "RunData | None":
+    """Return what MLflow has recorded of the training of a model; None if it is not known.
 
     run_id: of the run that trained the model; empty if it is not known.
     """
     with suppress(UserError), store.explain_errors():
-        tags_of_run = store.create_client().get_run(run_id).data.tags if run_id else {}
-        return tags_of_run.get(tags.FACES_HASH)
+        training = store.create_client().get_run(run_id).data if run_id else None
+        return training if training and tags.RETRAINED_STUDY in training.tags else None
     return None
 
 
 def find_training_faces(
-    store: Store, run_id: str, splits: Splits | None
+    store: Store, training: "RunData | None", splits: Splits | None
 ) -> tuple[Faces | None, str]:
     """Return the training faces of a model; None and the reason if they are not at hand.
 
     They are those of the evaluated data set, or they are where its study read them. A hash decides.
     If the model was trained on a sample of them, the sample is drawn again.
 
-    run_id: of the run that trained the model; empty if it is not known.
+    training: as `find_training` returns it.
     splits: those that a study makes of the evaluated data set; None if it cannot.
     """
-    source = "the run of its training"
+    if training is None:
+        return None, "its training is not recorded"
     try:
-        with store.explain_errors():
-            training = store.create_client().get_run(run_id).data if run_id else None
-        if training is None or tags.RETRAINED_STUDY not in training.tags:
-            return None, "its training is not recorded"
-        wanted, source = training.tags[tags.FACES_HASH], training.tags[tags.SOURCE]
-        if splits is None or splits.content_hash() != wanted:
+        if splits is None or splits.content_hash() != training.tags[tags.FACES_HASH]:
             splits = find_study(store, training.tags[tags.RETRAINED_STUDY]).load_splits()
     except UserError as error:
-        return None, f"{source} cannot be read ({summarize_error(error)})"
+        return None, f"{training.tags[tags.SOURCE]} cannot be read ({summarize_error(error)})"
     return select_training_faces(splits.train, training.params), ""
 
 

@@ -13,11 +13,10 @@ def make_faces(*labels: int) -> Faces:
 def test_classes_match_in_any_spelling_and_order() -> None:
     faces = make_faces(0, 1, 1)
     shared = match_classes(("happy", "my class"), ["My_Class", "Happiness"], faces)
-    assert shared.names == ("happy", "my class")
+    assert shared.classes == ("happy", "my class")
     assert shared.notes == ()
-    chosen, is_shared = shared.select_faces(faces)
-    assert chosen.labels.tolist() == [0, 1, 1]
-    assert is_shared.all()
+    assert shared.faces.labels.tolist() == [0, 1, 1]
+    assert shared.faces.names.tolist() == ["0", "1", "2"]
     probabilities = shared.select_probabilities(np.array([[0.9, 0.1]]))
     np.testing.assert_allclose(probabilities, [[0.1, 0.9]])
 
@@ -29,10 +28,8 @@ def test_a_class_that_the_model_lacks_is_left_out_and_said() -> None:
     faces = make_faces(0, 1, 2, 1)
     shared = match_classes(classes, known, faces)
     assert shared.notes == ("The model has no class contempt: 2 faces left out.",)
-    chosen, is_shared = shared.select_faces(faces)
-    assert chosen.labels.tolist() == [0, 1]
-    assert chosen.names.tolist() == ["0", "2"]
-    assert is_shared.tolist() == [True, False, True, False]
+    assert shared.faces.labels.tolist() == [0, 1]
+    assert shared.faces.names.tolist() == ["0", "2"]
 
 
 def test_a_class_that_no_face_has_cannot_be_chosen() -> None:
