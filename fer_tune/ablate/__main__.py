@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fer_tune.common import cli
+from fer_tune.retrain.training_options import add_moved_options
 from fer_tune.search.options import add_machine_options, add_record_options
 from fer_tune.search.options import build_parser as build_search_parser
 
@@ -33,11 +34,7 @@ def build_parser() -> cli.CommandParser:
     seeds = f"trainings of each configuration, with different seeds (default: {DEFAULT_SEEDS})"
     add("--seeds", type=count, metavar="N", help=seeds)
     add("--epochs", type=count, metavar="N", help="epochs of a training (default: the study's)")
-    add("--data", type=cli.parse_path, metavar="PATH", help="the study's faces, if they have moved")
-    votes = "people's votes on the faces, if they have moved"
-    add("--votes", type=cli.parse_path, metavar="FILE", help=votes)
-    suspects = "the study's list of suspects, if it has moved"
-    add("--suspects", type=cli.parse_path, metavar="FILE", help=suspects)
+    add_moved_options(group)
     name = "name of the ablation, which is a study itself (default: study and time)"
     add("--name", dest="study", type=text, metavar="NAME", help=name)
     add_machine_options(parser.add_argument_group("machine"))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fer_tune.common import cli
 from fer_tune.defaults import STUDIES_FOLDER
-from fer_tune.retrain.training_options import add_training_options
+from fer_tune.retrain.training_options import add_moved_options, add_training_options
 
 _EXAMPLE = """\
 example:
@@ -21,16 +21,13 @@ def build_parser() -> cli.CommandParser:
         "model.",
         epilog=_EXAMPLE,
     )
-    add, text, path = parser.add_argument, cli.parse_nonempty, cli.parse_path
+    add, text = parser.add_argument, cli.parse_nonempty
     number, count = cli.make_number_parser(0, int), cli.make_number_parser(1, int)
     add("--study", type=text, required=True, metavar="STUDY", help="the study")
     add("--trial", type=number, metavar="N", help="the trial (default: the best one)")
     add("--epochs", type=count, metavar="N", help="epochs to train (default: those of the study)")
     add_training_options(parser)
-    add("--data", type=path, metavar="PATH", help="the study's faces, if they have moved")
-    add("--votes", type=path, metavar="FILE", help="people's votes on them, if they have moved")
-    suspects = "the study's list of suspects, if it has moved"
-    add("--suspects", type=path, metavar="FILE", help=suspects)
+    add_moved_options(parser)
     add("--tracking-uri", type=text, metavar="URI", help="as for the search")
     storage = str(STUDIES_FOLDER)
     add("--storage", type=text, default=storage, metavar="DIR", help="as for the search")

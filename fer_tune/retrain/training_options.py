@@ -6,6 +6,15 @@ from fer_tune.common import cli
 from fer_tune.common.errors import UserError
 
 
+def add_moved_options(group: argparse._ActionsContainer) -> None:
+    """Add the options that say where the faces of a recorded study are now."""
+    add, path = group.add_argument, cli.parse_path
+    add("--data", type=path, metavar="PATH", help="the study's faces, if they have moved")
+    add("--votes", type=path, metavar="FILE", help="people's votes on them, if they have moved")
+    suspects = "the study's list of suspects, if it has moved"
+    add("--suspects", type=path, metavar="FILE", help=suspects)
+
+
 def add_training_options(parser: cli.CommandParser) -> None:
     """Add the options that `train_and_register` reads."""
     add, count = parser.add_argument, cli.make_number_parser(1, int)

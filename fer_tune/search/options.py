@@ -43,23 +43,29 @@ def build_parser() -> cli.CommandParser:
 
 def _add_study_options(group: argparse._ArgumentGroup) -> None:
     add, text = group.add_argument, cli.parse_nonempty
-    data = "file or folder of the faces (default: $FER_TUNE_DATA, else data/, else demo faces)"
-    add("--data", type=cli.parse_path, metavar="PATH", help=data)
-    skip = "leave out faces that cannot be read"
-    add("--skip-bad", action="store_true", default=None, help=skip)
-    add("--labels", type=parse_labels, metavar="PAIRS", help=LABELS_HELP)
-    add("--votes", type=cli.parse_path, metavar="FILE", help=VOTES_HELP)
+    add_faces_options(group)
     space = f"YAML file, or paper, regularize or smoke (default: {defaults.SPACE})"
     add("--space", type=text, metavar="SPACE", help=space)
     trials = f"trials in all (default: {defaults.TRIALS})"
     add("--trials", type=_parse_count, metavar="N", help=trials)
     epochs = f"epochs of a completed trial (default: {defaults.EPOCHS})"
     add("--epochs", type=_parse_count, metavar="N", help=epochs)
+    add("--study", type=text, metavar="NAME", help="its name (default: space and time)")
+
+
+def add_faces_options(group: argparse._ArgumentGroup) -> None:
+    """Add the options on the faces of a new study."""
+    add = group.add_argument
+    data = "file or folder of the faces (default: $FER_TUNE_DATA, else data/, else demo faces)"
+    add("--data", type=cli.parse_path, metavar="PATH", help=data)
+    skip = "leave out faces that cannot be read"
+    add("--skip-bad", action="store_true", default=None, help=skip)
+    add("--labels", type=parse_labels, metavar="PAIRS", help=LABELS_HELP)
+    add("--votes", type=cli.parse_path, metavar="FILE", help=VOTES_HELP)
     sample = "train on a sample of N training faces, stratified by class"
     add("--train-faces", type=_parse_count, metavar="N", help=sample)
     suspects = "suspects.csv, for trials that leave out suspects (labels: without_suspects)"
     add("--suspects", type=cli.parse_path, metavar="FILE", help=suspects)
-    add("--study", type=text, metavar="NAME", help="its name (default: space and time)")
 
 
 def _add_search_options(group: argparse._ArgumentGroup) -> None:

@@ -6,8 +6,9 @@ from typing import get_args
 
 from fer_tune import defaults
 from fer_tune.common import cli
-from fer_tune.data.read_options import LABELS_HELP, VOTES_HELP, SplitRule, parse_labels
+from fer_tune.data.read_options import SplitRule
 from fer_tune.retrain.training_options import add_training_options
+from fer_tune.search.options import add_faces_options, add_record_options
 
 _EXAMPLES = """\
 examples:
@@ -27,9 +28,14 @@ def build_parser() -> cli.CommandParser:
         epilog=_EXAMPLES,
     )
     _add_configuration_options(parser.add_argument_group("configuration"))
-    _add_faces_options(parser.add_argument_group("faces"))
+    faces, records = map(parser.add_argument_group, ("faces", "records"))
+    add_faces_options(faces)
+    rule = "exact: hold out faces as studies did before near-duplicates stayed together"
+    faces.add_argument("--split-rule", choices=get_args(SplitRule), default="near", help=rule)
     _add_training_options(parser)
-    _add_record_options(parser.add_argument_group("records"))
+    name = "name in the list of studies (default: time)"
+    records.add_argument("--study", type=cli.parse_nonempty, metavar="NAME", help=name)
+    add_record_options(records, "continue this training; repeat its other options")
     return parser
 
 
@@ -44,19 +50,6 @@ def _add_configuration_options(group: argparse._ArgumentGroup) -> None:
     start.add_argument("--from", dest="origin", type=text, metavar="STUDY:TRIAL", help=trial)
 
 
-def _add_faces_options(group: argparse._ArgumentGroup) -> None:
-    add, count = group.add_argument, cli.make_number_parser(1, int)
-    add("--data", type=cli.parse_path, metavar="PATH", help="as for the search")
-    add("--skip-bad", action="store_true", help="leave out faces that cannot be read")
-    add("--labels", type=parse_labels, metavar="PAIRS", help=LABELS_HELP)
-    add("--votes", type=cli.parse_path, metavar="FILE", help=VOTES_HELP)
-    sample = "train on a sample of N training faces, stratified by class"
-    add("--train-faces", type=count, metavar="N", help=sample)
-    add("--suspects", type=cli.parse_path, metavar="FILE", help="as for the search")
-    rule = "exact: hold out faces as studies did before near-duplicates stayed together"
-    add("--split-rule", choices=get_args(SplitRule), default="near", help=rule)
-
-
 def _add_training_options(parser: cli.CommandParser) -> None:
     add, count = parser.add_argument, cli.make_number_parser(1, int)
     epochs = f"epochs to train (default: {defaults.EPOCHS})"
@@ -66,16 +59,6 @@ def _add_training_options(parser: cli.CommandParser) -> None:
     seed = "the first seed, or S:N for that of trial N in a study with seed S (default: 0)"
     add("--seed", type=parse_seed, default=(0, None), metavar="SEED", help=seed)
     add_training_options(parser)
-
-
-def _add_record_options(group: argparse._ArgumentGroup) -> None:
-    add, text = group.add_argument, cli.parse_nonempty
-    add("--study", type=text, metavar="NAME", help="name in the list of studies (default: time)")
-    add("--tracking-uri", type=text, metavar="URI", help="as for the search")
-    storage = str(defaults.STUDIES_FOLDER)
-    add("--storage", type=text, default=storage, metavar="DIR", help="as for the search")
-    resume = "continue this training; repeat its other options"
-    add("--resume", type=text, metavar="STUDY", help=resume)
 
 
 def parse_seed(text: str) -> tuple[int, int | None]:

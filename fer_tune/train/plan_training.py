@@ -37,7 +37,7 @@ def read_recorded_settings(args: Namespace, storage: StudyStorage) -> StudySetti
 def choose_read_options(args: Namespace, recorded: StudySettings | None) -> ReadOptions:
     """Return how the options of `train` read the faces; a resumed study divides them as before."""
     rule = recorded.split_rule if recorded else args.split_rule
-    return ReadOptions(args.skip_bad, args.labels, args.votes, rule)
+    return ReadOptions(bool(args.skip_bad), args.labels, args.votes, rule)
 
 
 def plan_training(
