@@ -6,7 +6,6 @@ import numpy as np
 from rich.console import Console
 
 from fer_tune.common.console import show_step
-from fer_tune.data.trial_data import build_trial_data
 from fer_tune.model import FaceClassifier
 from fer_tune.retrain.train_seeds import RetrainSpec
 from fer_tune.scoring.calibration import apply_temperature
@@ -18,7 +17,6 @@ from fer_tune.tracking.seed_run import SeedOutcome
 from fer_tune.tracking.store import Store
 from fer_tune.trial.epoch_result import score_votes
 from fer_tune.trial.train_and_test import TrainedModel, calibrate_model, measure_model
-from fer_tune.trial.trial_faces import select_trial_faces
 
 
 def load_or_build_ensemble(
@@ -45,13 +43,10 @@ def average_networks(
 
     The networks are not shown the test faces again. Their recorded probabilities are averaged.
     """
-    splits, config = spec.info.splits, spec.info.trial.config
+    splits, data = spec.info.splits, spec.build_data(spec.first_seed)
     members = [load_classifier(store, outcome.model_uri)[0] for outcome in outcomes]
     networks = [network for member in members for network in member.networks]
     model = FaceClassifier(networks, spec.info.tta)
-    plan_seed = spec.first_seed if spec.plan_seed is None else spec.plan_seed
-    data = build_trial_data(splits, splits.train, config.data_plan, plan_seed)
-    data = select_trial_faces(data, config)
     last_epoch = max(outcome.best.epoch for outcome in outcomes)
     best = measure_model(model, data, calibrate_model(model, data), last_epoch)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from fer_tune.common.console import show_step
 from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.lock import hold_lock
-from fer_tune.data.trial_data import build_trial_data
+from fer_tune.data.trial_data import TrialData, build_trial_data
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import BASELINE_TRIAL
@@ -70,6 +70,13 @@ class RetrainSpec:
     def name_seed(self, seed: int) -> str:
         """Return the name of a training in the terminal: `seed 0` or `baseline, seed 0`."""
         return f"baseline, seed {seed}" if self.info.trial.config == BASELINE else f"seed {seed}"
+
+    def build_data(self, seed: int) -> TrialData:
+        """Return the faces of the training with this seed, prepared anew."""
+        splits, config = self.info.splits, self.info.trial.config
+        plan_seed = seed if self.plan_seed is None else self.plan_seed
+        data = build_trial_data(splits, splits.train, config.data_plan, plan_seed)
+        return select_trial_faces(data, config)
 
     def remove_checkpoints(self) -> None:
         """Delete the checkpoints, if possible, and no other file."""
@@ -137,12 +144,10 @@ def _load_or_train_baseline_seeds(
 
 
 def _train_seed(console: Console, run: RetrainRun, spec: RetrainSpec, seed: int) -> SeedOutcome:
-    info, splits, config = spec.info, spec.info.splits, spec.info.trial.config
-    metric, folder = info.study.metric, spec.checkpoint_directory / f"seed-{seed}"
+    info, metric = spec.info, spec.info.study.metric
+    folder = spec.checkpoint_directory / f"seed-{seed}"
     with show_step(console, "preparing the training faces"):
-        plan_seed = seed if spec.plan_seed is None else spec.plan_seed
-        data = build_trial_data(splits, splits.train, config.data_plan, plan_seed)
-        data = select_trial_faces(data, config)
+        data = spec.build_data(seed)
     index = spec.seed_numbers.index(seed)
     name = spec.name_seed(seed) + (f" ({index + 1} of {spec.seeds})" if spec.seeds > 1 else "")
     with (
@@ -155,7 +160,7 @@ def _train_seed(console: Console, run: RetrainRun, spec: RetrainSpec, seed: int)
             if spec.on_epoch and seed == spec.first_seed:
                 spec.on_epoch(result)
 
-        trial = TrialSpec(config, info.epochs, seed, metric, info.tta)
-        trained = train_and_test(trial, data, splits.test, folder, on_epoch, console.print)
+        trial = TrialSpec(info.trial.config, info.epochs, seed, metric, info.tta)
+        trained = train_and_test(trial, data, info.splits.test, folder, on_epoch, console.print)
         with show_step(console, f"storing the results and the model of {name}"):
             return seed_run.log_outcome(trained)
