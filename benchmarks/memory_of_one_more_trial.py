@@ -19,10 +19,10 @@ from fer_tune.study.records.event_log import EventLog
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.study.tune.ray_session import open_ray_session
-from fer_tune.study.tune.resources import ResourceAllocation
+from fer_tune.study.tune.resources import ResourceAllocation, RunResources
 from fer_tune.study.tune.shared_data import SharedStudyData, build_data_by_plan
 from fer_tune.study.tune.trainable import TrialOptions, train_trial
-from fer_tune.study.tune.tuner import RunResources, run_study
+from fer_tune.study.tune.tuner import run_study
 
 FEW_FACES = 2_000
 VALIDATION_FACES = 256  # the same with many and with few training faces

@@ -19,9 +19,9 @@ from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.tune.ray_session import open_ray_session
-from fer_tune.study.tune.resources import ResourceAllocation
+from fer_tune.study.tune.resources import ResourceAllocation, RunResources
 from fer_tune.study.tune.shared_data import build_data_by_plan
-from fer_tune.study.tune.tuner import RunResources, run_study
+from fer_tune.study.tune.tuner import run_study
 from fer_tune.tracking.background_writer import BackgroundWriter
 from fer_tune.tracking.store import open_store
 

@@ -30,10 +30,15 @@ from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.tune.ray_session import open_ray_session
-from fer_tune.study.tune.resources import ResourceRequest, allocate_resources, detect_machine
+from fer_tune.study.tune.resources import (
+    ResourceRequest,
+    RunResources,
+    allocate_resources,
+    detect_machine,
+)
 from fer_tune.study.tune.shared_data import SharedStudyData
 from fer_tune.study.tune.trainable import TrialOptions, report_epoch
-from fer_tune.study.tune.tuner import RunResources, run_study
+from fer_tune.study.tune.tuner import run_study
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.tracking.background_writer import BackgroundWriter
 from fer_tune.tracking.store import Store, open_store

@@ -10,7 +10,6 @@ from fer_tune.common.safe_text import pluralize
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE
 from fer_tune.defaults import STUDIES_FOLDER
 from fer_tune.manage.study_table import find_storage
-from fer_tune.study import optuna_export
 from fer_tune.study.records import event_log
 from fer_tune.study.records.rename_or_delete import (
     delete_study_files,
@@ -162,10 +161,12 @@ def _has_moved(target: TargetStudy, new: str) -> bool:
 
 def _export_again(storage: StudyStorage, name: str) -> None:
     """Write the file for optuna-dashboard again, since it has the study's name."""
+    from fer_tune.study.optuna_study import EXPORT_FILE, export_optuna_study
+
     folder = storage.local_dir / name
-    if (folder / optuna_export.FILE).exists():
+    if (folder / EXPORT_FILE).exists():
         settings = read_settings(storage.local_dir, name)[1]
-        optuna_export.export_optuna_study(folder, settings, event_log.read_trials(folder))
+        export_optuna_study(folder, settings, event_log.read_trials(folder))
 
 
 def _confirm(console: Console, question: str) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -17,21 +16,19 @@ from fer_tune.search.run_resources import make_run_resources, open_store_and_ray
 from fer_tune.search.search_plan import SearchPlan
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.ablation_effects import format_ablation_csv, measure_effects
-from fer_tune.study.optuna_export import export_optuna_study
+from fer_tune.study.optuna_study import export_optuna_study
 from fer_tune.study.ranking import format_pareto_front_csv, score_trials
 from fer_tune.study.records import event_log, settings
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner
 from fer_tune.study.records.trial_record import TrialRecord, TrialRecords
-from fer_tune.study.tune.cluster_watch import watch_cluster
+from fer_tune.study.tune.cluster_connection import watch_cluster
+from fer_tune.study.tune.resources import RunResources
 from fer_tune.study.tune.shared_data import StudyData, build_data_by_plan
 from fer_tune.terminal import study_summary
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.tracking.background_writer import BackgroundWriter
 from fer_tune.tracking.store import Store
 from fer_tune.tracking.ui_view_and_links import build_study_url, build_ui_command
-
-if TYPE_CHECKING:
-    from fer_tune.study.tune.tuner import RunResources
 
 
 @dataclass(frozen=True)
@@ -144,7 +141,7 @@ def _run_trials(
     console: Console,
     plan: SearchPlan,
     faces: StudyData,
-    context: "RunResources",
+    context: RunResources,
     records: TrialRecords,
     writer: BackgroundWriter,
 ) -> None:

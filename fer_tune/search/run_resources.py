@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -12,13 +11,10 @@ from fer_tune.common.safe_text import pluralize
 from fer_tune.search.search_plan import SearchPlan
 from fer_tune.study.tune.measure_gpu_sharing import measure_gpu_share
 from fer_tune.study.tune.ray_session import open_ray_session
-from fer_tune.study.tune.resources import Machine, allocate_resources
+from fer_tune.study.tune.resources import Machine, RunResources, allocate_resources
 from fer_tune.study.tune.shared_data import StudyData
 from fer_tune.study.tune.storage_check import check_storage_access
 from fer_tune.tracking.store import Store, open_store
-
-if TYPE_CHECKING:
-    from fer_tune.study.tune.tuner import RunResources
 
 
 @contextmanager
@@ -44,14 +40,12 @@ def open_store_and_ray(
 
 def make_run_resources(
     console: Console, plan: SearchPlan, machines: Sequence[Machine], faces: StudyData
-) -> "RunResources":
+) -> RunResources:
     """Return where the study runs and the resources of each trial, measured if the user asks.
 
     faces: training faces, to measure how many trials share a GPU best.
     Raises UserError if a machine cannot reach the storage, or no machine has the resources.
     """
-    from fer_tune.study.tune.tuner import RunResources  # importing Ray Tune takes a second
-
     settings, storage = plan.settings, plan.storage
     shared_dir = storage.open_study_directory(settings.name)
     if plan.ray_address is not None:

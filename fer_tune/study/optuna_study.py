@@ -3,15 +3,18 @@
 import copy
 import heapq
 from collections.abc import Container, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import InMemoryStorage
+from optuna.storages import InMemoryStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from fer_tune.common import atomic
 from fer_tune.scoring.metrics import metric_direction
-from fer_tune.study.records.settings import PriorTrial
+from fer_tune.study.records.settings import PriorTrial, StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import SearchSpace
 
@@ -73,6 +76,33 @@ def _to_frozen_prior(trial: PriorTrial, space: SearchSpace) -> FrozenTrial:
         intermediate_values={trial.epochs: trial.last},
         constraints=space.evaluate_constraints(trial.gap),
     )
+
+
+EXPORT_FILE = "optuna.log"  # for optuna-dashboard
+
+
+def export_optuna_study(
+    folder: Path, settings: StudySettings, trials: Sequence[TrialRecord]
+) -> str | None:
+    """Write the prior trials, and the trials that have ended, as an Optuna study into `folder`.
+
+    The file is written anew, and completely or not at all. A running study has no such file, as
+    Optuna would hold every trial in the driver's memory.
+
+    Returns a line for people if the file cannot be written, else None.
+    """
+    partial = folder / atomic.make_partial_name(EXPORT_FILE)
+    try:
+        storage = JournalStorage(JournalFileBackend(str(partial)))
+        study = create_study(settings.metric, storage=storage, study_name=settings.name)
+        study.set_user_attr("metric", settings.metric)
+        metric, space = settings.metric, settings.space
+        study.add_trials(to_frozen_trials(trials, metric, space, settings.known))
+        atomic.move_to_final_path(partial, folder / EXPORT_FILE)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        return f"{folder / EXPORT_FILE}, for optuna-dashboard, cannot be written: {error.strerror}"
+    return None
 
 
 # Without a window, a proposal takes five times as long at 3,000 trials (regularize.yaml, 65 ms to

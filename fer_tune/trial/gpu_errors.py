@@ -8,8 +8,10 @@ from fer_tune.common.errors import UserError
 # Of torch, cuDNN and cuBLAS, if they raise no OutOfMemoryError.
 _OUT_OF_MEMORY_MESSAGES = ("out of memory", "unable to find an engine", "ALLOC_FAILED")
 
-OUT_OF_MEMORY = "the GPU has too little free memory for this network"
-OUT_OF_MEMORY_ADVICE = "choose a smaller batch_size, width or depth, or end what else runs on it"
+OUT_OF_MEMORY = (
+    "the GPU has too little free memory for this network; choose a smaller batch_size, width or "
+    "depth, or end what else runs on it"
+)
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -37,4 +39,4 @@ def explain_out_of_memory() -> Iterator[None]:
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        raise UserError(f"{OUT_OF_MEMORY}; {OUT_OF_MEMORY_ADVICE}") from error
+        raise UserError(OUT_OF_MEMORY) from error

@@ -13,7 +13,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from fer_tune.study.optuna_export import FILE, export_optuna_study
+from fer_tune.study.optuna_study import EXPORT_FILE, export_optuna_study
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.trial_config import TrialConfig
@@ -36,14 +36,14 @@ def test_optuna_reads_the_trials_that_have_ended(
 ) -> None:
     for _ in range(2):  # a resumed study is written anew
         assert export_optuna_study(tmp_path, settings, trials) is None
-    storage = JournalStorage(JournalFileBackend(str(tmp_path / FILE)))
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / EXPORT_FILE)))
     study = optuna.load_study(study_name="tested", storage=storage)
     assert study.user_attrs == {"metric": "val/macro_f1"}
     states = [(trial.state, trial.user_attrs["trial"]) for trial in study.trials]
     assert states == [(TrialState.COMPLETE, 0), (TrialState.PRUNED, 1), (TrialState.FAIL, 2)]
     assert study.best_value == 0.6
     assert study.trials[0].intermediate_values == {1: 0.1, 2: 0.6, 3: 0.3}
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert [path.name for path in tmp_path.iterdir()] == [EXPORT_FILE]
 
 
 def test_optuna_reads_only_the_parameters_that_a_trial_has(
@@ -55,7 +55,7 @@ def test_optuna_reads_only_the_parameters_that_a_trial_has(
         export_optuna_study(tmp_path, conditional, [record(0, 0.1, ending="finished"), mixed])
         is None
     )
-    storage = JournalStorage(JournalFileBackend(str(tmp_path / FILE)))
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / EXPORT_FILE)))
     trials = optuna.load_study(study_name="tested", storage=storage).trials
     assert [list(trial.params) for trial in trials] == [
         ["learning_rate", "schedule"],
@@ -77,7 +77,7 @@ def test_optuna_dashboard_opens_it(
 ) -> None:
     export_optuna_study(tmp_path, settings, trials)
     program, port = Path(sys.executable).with_name("optuna-dashboard"), free_port()
-    dashboard = subprocess.Popen([program, str(tmp_path / FILE), "--port", str(port)])
+    dashboard = subprocess.Popen([program, str(tmp_path / EXPORT_FILE), "--port", str(port)])
     try:
         answer = _ask(f"http://127.0.0.1:{port}/api/studies")
     finally:

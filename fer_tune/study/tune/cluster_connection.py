@@ -1,17 +1,25 @@
-"""Connection to a Ray cluster that runs already."""
+"""Connection to a Ray cluster that runs already, and a watch on its head during a study.
+
+If the head is gone, Ray's calls wait for it without a limit, and Ctrl-C does not interrupt them.
+After a while, Ray ends the process and does not say how to resume the study.
+"""
 
 import argparse
 import os
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
 from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import find_first_sentence
-from fer_tune.study.tune.cluster_watch import raise_ray_limit
 
+# Seconds after which Ray ends this process. The machines of a cluster wait for 60.
+_RAY_LIMIT = "RAY_gcs_rpc_server_reconnect_timeout_s"
+_CHECK_SECONDS = 5  # between two checks of the head
 _ANSWER_SECONDS = 5
 _TOKEN_SOURCES = "RAY_AUTH_TOKEN or ~/.ray/auth_token"
 
@@ -42,7 +50,7 @@ def connect_to_cluster(address: str, options: dict[str, Any]) -> None:
     Raises UserError if this is not possible.
     """
     os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "5")  # attempts to connect, one a second
-    raise_ray_limit()
+    os.environ.setdefault(_RAY_LIMIT, "120")  # Ray ends this process only after the watch
     # A cluster without tokens would accept a study that sends one, and then fail every trial.
     os.environ.pop("RAY_AUTH_MODE", None)
     source = f"{address} (--address or RAY_ADDRESS)"
@@ -118,3 +126,51 @@ def _hide_native_log() -> Iterator[None]:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(nowhere)
+
+
+@contextmanager
+def watch_cluster(address: str | None, on_loss: Callable[[str], object]) -> Iterator[None]:
+    """Watch the cluster to which Ray is connected.
+
+    address: of the cluster; nothing is watched if it is None.
+    on_loss: is called in another thread if the cluster is lost, with a clause that says so. It must
+        not call Ray, and should end the process: the main thread may wait for Ray forever.
+    """
+    if address is None:
+        yield
+        return
+    has_ended = threading.Event()
+
+    def watch() -> None:
+        if problem := _wait_for_loss(has_ended):
+            on_loss(f"the Ray cluster at {address} {problem}")
+
+    thread = threading.Thread(target=watch, name="cluster-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        has_ended.set()
+        thread.join()
+
+
+def _wait_for_loss(has_ended: threading.Event) -> str | None:
+    """Return how the cluster was lost; None if the study has ended before."""
+    from ray._private.worker import global_worker
+    from ray.exceptions import AuthenticationError, RayError
+
+    patience = int(os.environ[_RAY_LIMIT]) / 2  # that of the cluster's machines
+    silent_since = None
+    while not has_ended.wait(_CHECK_SECONDS):
+        try:
+            global_worker.gcs_client.internal_kv_get(
+                b"session_name", b"session", timeout=_ANSWER_SECONDS
+            )
+            silent_since = None
+        except AuthenticationError:  # another cluster has started at this address
+            return None if has_ended.is_set() else "was started again without this study"
+        except RayError:
+            silent_since = silent_since or monotonic() - _ANSWER_SECONDS
+            if monotonic() - silent_since >= patience and not has_ended.is_set():
+                return f"has not answered for {patience:.0f} s"
+    return None

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import pluralize
 
@@ -34,6 +36,24 @@ class ResourceAllocation:
         if self.gpus:
             shares.append(pluralize(self.gpus, "GPU"))
         return f"{pluralize(self.concurrent, 'trial')} at once, each with {' and '.join(shares)}"
+
+
+@dataclass(frozen=True)
+class RunResources:
+    """Where a study runs, and with which resources.
+
+    local_dir: the study's folder on this machine, with its settings and event log.
+    shared_dir: the folder for checkpoints, which every worker can access.
+    max_concurrent: number of concurrent trials; None for as many as fit on a cluster, whose size
+        may change.
+    time_budget: seconds until the run ends; None for no limit.
+    """
+
+    local_dir: Path
+    shared_dir: Directory
+    resources: ResourceAllocation
+    max_concurrent: int | None
+    time_budget: float | None = None
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from fer_tune.common import atomic
@@ -19,36 +17,13 @@ from fer_tune.study.records.trial_record import TrialRecord, TrialRecords
 from fer_tune.study.tune.ablation_searcher import AblationSearcher
 from fer_tune.study.tune.callback import MAX_RETRIES, StudyCallback
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
-from fer_tune.study.tune.resources import ResourceAllocation
+from fer_tune.study.tune.resources import RunResources
 from fer_tune.study.tune.searcher import StudySearcher
-from fer_tune.study.tune.shared_data import (
-    SharedStudyData,
-    StudyData,
-    count_faces,
-    put_study_data,
-)
+from fer_tune.study.tune.shared_data import SharedStudyData, StudyData, count_faces, put_study_data
 from fer_tune.study.tune.trainable import TrialOptions, train_trial
 
 # The type of `train_trial`; tests and benchmarks pass others.
 Trainable = Callable[[dict[str, Any], SharedStudyData, TrialOptions], None]
-
-
-@dataclass(frozen=True)
-class RunResources:
-    """Where a study runs, and with which resources.
-
-    local_dir: the study's folder on this machine, with its settings and event log.
-    shared_dir: the folder for checkpoints, which every worker can access.
-    max_concurrent: number of concurrent trials; None for as many as fit on a cluster, whose size
-        may change.
-    time_budget: seconds until the run ends; None for no limit.
-    """
-
-    local_dir: Path
-    shared_dir: Directory
-    resources: ResourceAllocation
-    max_concurrent: int | None
-    time_budget: float | None = None
 
 
 def run_study(

@@ -7,8 +7,8 @@ import pytest
 from ray._private import worker
 from ray.exceptions import AuthenticationError, RpcError
 
-from fer_tune.study.tune import cluster_watch
-from fer_tune.study.tune.cluster_watch import watch_cluster
+from fer_tune.study.tune import cluster_connection
+from fer_tune.study.tune.cluster_connection import watch_cluster
 
 OTHER_CLUSTER = AuthenticationError("RPC error: WrongClusterID: Perhaps the client is ...")
 SILENCE = RpcError("Timed out while waiting for GCS to become available.")
@@ -33,8 +33,8 @@ class Head:
 
 @pytest.fixture(autouse=True)
 def _fast_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_watch, "_CHECK_SECONDS", 0.001)
-    monkeypatch.setattr(cluster_watch, "_ANSWER_SECONDS", 1)
+    monkeypatch.setattr(cluster_connection, "_CHECK_SECONDS", 0.001)
+    monkeypatch.setattr(cluster_connection, "_ANSWER_SECONDS", 1)
     monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "120")
 
 
@@ -42,7 +42,7 @@ def _watch(monkeypatch: pytest.MonkeyPatch, head: Head, seconds: float) -> list[
     """Return how the cluster was lost; the clock moves on by so many seconds a check."""
     losses, lost = list[str](), threading.Event()
     clock = iter(range(10**9))
-    monkeypatch.setattr(cluster_watch, "monotonic", lambda: next(clock) * seconds)
+    monkeypatch.setattr(cluster_connection, "monotonic", lambda: next(clock) * seconds)
     monkeypatch.setattr(worker, "global_worker", SimpleNamespace(gcs_client=head))
 
     def on_loss(problem: str) -> None:
