@@ -155,7 +155,8 @@ def _select_faces(
     source = escape_unprintable(origin.name) if origin else DEMO_SOURCE
     split = split or ("test" if decoded.has_splits else "all")
     training = find_training(store, model.run_id)
-    splits, rule = _divide_as_trained(decoded, origin, training and training.tags[tags.FACES_HASH])
+    trained_hash = training.tags[tags.FACES_HASH] if training else None
+    splits, rule = _divide_as_trained(decoded, origin, trained_hash)
     faces = select_split(decoded, split, source, rule)
     matched = match_classes(decoded.classes, classes, faces)
     faces_hash = hash_faces(decoded.classes, [faces])
