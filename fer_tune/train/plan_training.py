@@ -74,14 +74,15 @@ def plan_training(
         number = BASELINE_TRIAL if config == BASELINE else BASELINE_TRIAL + 1
     if recorded:
         _check_resumed(storage, recorded, settings, number)
-    size = args.train_faces or len(splits.train)
-    sample = replace(
-        splits,
-        train=draw_stratified_sample(splits.train, size, seed),
-        protocol=f"{splits.protocol} {describe_sample(len(splits.train), size)}".rstrip(),
-    )
+    sample = _draw_sample(splits, args.train_faces or len(splits.train), seed)
     count = count_trial_faces(sample.train, seed, config)
     return settings, build_trial_started(number, config, settings.space, count), sample
+
+
+def _draw_sample(splits: Splits, size: int, seed: int) -> Splits:
+    train = draw_stratified_sample(splits.train, size, seed)
+    protocol = f"{splits.protocol} {describe_sample(len(splits.train), size)}".rstrip()
+    return replace(splits, train=train, protocol=protocol)
 
 
 def _check_resumed(
