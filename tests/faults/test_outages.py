@@ -25,6 +25,7 @@ from fer_tune.study.records.event_log import FILE, EventLog, EventLogReader, rea
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecord, TrialRecords
 from fer_tune.study.search_space.load_space import find_space_file, load_space
+from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.ray_session import open_ray_session
 from fer_tune.study.tune.resources import (
     ResourceRequest,
@@ -33,7 +34,7 @@ from fer_tune.study.tune.resources import (
     detect_machine,
 )
 from fer_tune.study.tune.shared_data import SharedStudyData
-from fer_tune.study.tune.trainable import TrialFailure, TrialOptions, report_epoch
+from fer_tune.study.tune.trainable import TrialOptions, report_epoch
 from fer_tune.study.tune.tuner import run_study
 from fer_tune.tracking.background_writer import BackgroundWriter
 from fer_tune.tracking.mlflow_metric_names import to_epoch_metrics

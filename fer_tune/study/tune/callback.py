@@ -13,8 +13,8 @@ from fer_tune import events
 from fer_tune.common.errors import UserError
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecords, build_trial_started
+from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
-from fer_tune.study.tune.trainable import TrialFailure
 from fer_tune.trial_config import TrialConfig
 
 MAX_RETRIES = 3  # of a trial whose worker died

@@ -15,7 +15,7 @@ from fer_tune.study.optuna_study import WindowedStorage, create_study, to_frozen
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
 from fer_tune.study.search_space.parameters import Point
-from fer_tune.study.tune.trainable import TrialFailure
+from fer_tune.study.tune.failure import TrialFailure
 
 
 @dataclass

@@ -4,18 +4,17 @@ Only the functions that run on a worker import torch, so the driver starts soone
 """
 
 import math
-import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from ray import tune
 
 from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
+from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.shared_data import SharedStudyData, get_trial_data
-from fer_tune.trial import gpu_errors
+from fer_tune.trial.gpu_errors import is_fatal_for_worker
 from fer_tune.trial_config import TrialConfig, derive_trial_seed
 
 
@@ -34,39 +33,6 @@ class TrialOptions:
     seed: int
     threads: int
     shared_dir: Directory
-
-
-@dataclass(frozen=True)
-class TrialFailure:
-    """A failure that a worker reports instead of an epoch. A worker that dies reports none.
-
-    kind: "error" of this trial; "memory" if its GPU had too little; "storage" if nothing can be
-        stored, which concerns all trials.
-    error: the traceback; if the GPU had too little memory, its last line says what to change.
-    """
-
-    kind: Literal["error", "memory", "storage"]
-    error: str
-
-    @classmethod
-    def from_error(cls, error: Exception) -> "TrialFailure":
-        """Return the failure of a trial that raised `error`. Imports torch."""
-        text = "".join(traceback.format_exception(error)).strip()
-        if gpu_errors.is_out_of_memory(error):
-            return cls("memory", f"{text}\n{gpu_errors.OUT_OF_MEMORY}")
-        return cls("storage" if isinstance(error, OSError) else "error", text)
-
-    @property
-    def last_line(self) -> str:
-        """The last line, with the message."""
-        return self.error.splitlines()[-1]
-
-    def is_retryable(self, config: Mapping[str, Any]) -> bool:
-        """Return whether the trial is tried again with a whole GPU.
-
-        config: of the trial, as `train_trial` receives it.
-        """
-        return self.kind == "memory" and 0 < config["gpus"] < 1
 
 
 @dataclass(frozen=True)
@@ -99,7 +65,7 @@ def train_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOp
     try:
         _run_trial(config, faces, options)
     except Exception as error:
-        if gpu_errors.is_fatal_for_worker(error):
+        if is_fatal_for_worker(error):
             raise  # Ray retries in another process
         failure = TrialFailure.from_error(error)
         tune.report({options.metric: math.nan, "epoch": 0, "failure": failure})

@@ -10,7 +10,7 @@ from fer_tune.study.asha import make_asha
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecords, build_trial_started
 from fer_tune.study.tune.ablation_searcher import AblationSearcher
-from fer_tune.study.tune.trainable import TrialFailure
+from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.trial_config import BASELINE, TrialConfig
 from tests.ablation import METRIC, add_gains, make_ablation
 from tests.settings import make_settings

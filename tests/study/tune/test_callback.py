@@ -12,8 +12,9 @@ from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.study.tune.callback import StudyCallback
+from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
-from fer_tune.study.tune.trainable import NOT_RESTORED, RestoreOutcome, TrialFailure
+from fer_tune.study.tune.trainable import NOT_RESTORED, RestoreOutcome
 from fer_tune.trial_config import BASELINE
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fer_tune.study.tune.trainable import TrialFailure
+from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.trial.gpu_errors import is_fatal_for_worker
 
 GIVEN = {"gpus": 0.25}

@@ -13,8 +13,8 @@ from fer_tune.study.asha import Asha, make_asha
 from fer_tune.study.records.settings import PriorTrial, StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import BestTrialConstraints, MetricLimit
+from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.searcher import StudySearcher, preview_proposals
-from fer_tune.study.tune.trainable import TrialFailure
 from fer_tune.trial_config import BASELINE, TrialConfig
 
 

@@ -20,17 +20,12 @@ from fer_tune.study.records.event_log import EventLog, read_events, read_trials
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecords
+from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
 from fer_tune.study.tune.ray_session import RAY_ENVIRONMENT
 from fer_tune.study.tune.resources import ResourceAllocation, RunResources
 from fer_tune.study.tune.shared_data import SharedStudyData
-from fer_tune.study.tune.trainable import (
-    NOT_RESTORED,
-    RestoreOutcome,
-    TrialFailure,
-    TrialOptions,
-    report_epoch,
-)
+from fer_tune.study.tune.trainable import NOT_RESTORED, RestoreOutcome, TrialOptions, report_epoch
 from fer_tune.study.tune.tuner import Trainable, run_study
 
 
