@@ -207,6 +207,6 @@ def test_its_report_says_the_same_with_and_without_the_studys_folder() -> None:
     shutil.rmtree("mlruns/studies/finished")
     fer_tune("report", "--study", "finished", "--output", "recorded.html")
     whole, recorded = (Path(f"{name}.html").read_text() for name in ("whole", "recorded"))
-    statuses = re.findall(r"5 trials: [^.]*\.", whole)
-    assert statuses == re.findall(r"5 trials: [^.]*\.", recorded)
-    assert statuses[0] == "5 trials: 3 completed, 1 pruned, 1 failed."
+    statuses = re.findall(r"Trials: 5 \([^)]*\)", whole)
+    assert statuses == re.findall(r"Trials: 5 \([^)]*\)", recorded)
+    assert statuses[0] == "Trials: 5 (3 completed, 1 pruned, 1 failed)"
