@@ -16,7 +16,16 @@ NAMES = sorted(path.parent.name for path in STUDIES.glob(f"*/{FILE}"))
 
 
 def test_no_study_is_missing() -> None:
-    assert NAMES == ["distilled", "labels-0", "labels-1", "labels-2", "long", "longer", "paper", "regularize"]
+    assert NAMES == [
+        "distilled",
+        "labels-0",
+        "labels-1",
+        "labels-2",
+        "long",
+        "longer",
+        "paper",
+        "regularize",
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
