@@ -13,12 +13,11 @@ from torch.nn import functional
 
 from benchmarks.gpu_check.demo_faces import make_trial_data
 from benchmarks.matrix_product_speed import measure_matmul_flops
-from fer_tune.data.faces import SIDE
 from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet, scale_pixels
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.trial import cuda_graph, device
-from fer_tune.trial.model_cost import count_multiply_adds
+from fer_tune.trial.model_cost import count_network_multiply_adds
 from fer_tune.trial.train_state import TrialSpec, init_state
 from fer_tune.trial.training_loop import fit
 from fer_tune.trial_config import BASELINE, TrialConfig
@@ -85,7 +84,8 @@ def _measure_network(name: str, config: TrialConfig, remark: str) -> NetworkSpee
         next(loop)  # the first epoch is slower
     rates = [[_measure_rate(loop) for loop in loops] for _ in range(REPEATS)]
     ours, plain, float32, bfloat16 = (median(samples) for samples in zip(*rates, strict=True))
-    flop = 6 * _count_multiply_adds(config, data)  # the backward pass has two products of each
+    multiply_adds = count_network_multiply_adds(config, len(data.classes))
+    flop = 6 * multiply_adds  # the backward pass has two products of each
     return NetworkSpeed(name, ours, plain, float32, bfloat16, flop, remark)
 
 
@@ -129,9 +129,3 @@ def _run_bare_loop(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         yield
-
-
-def _count_multiply_adds(config: TrialConfig, data: TrialData) -> int:
-    with torch.device("meta"):
-        model = FerNet(config, len(data.classes)).eval()
-        return count_multiply_adds(model, torch.zeros(1, 1, SIDE, SIDE))

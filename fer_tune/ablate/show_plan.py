@@ -4,13 +4,10 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-import torch
 from rich.console import Console
 
 from fer_tune.common.console import show_step
 from fer_tune.common.safe_text import pluralize
-from fer_tune.data.faces import SIDE
-from fer_tune.model import FerNet
 from fer_tune.search.search_plan import SearchPlan
 from fer_tune.study.records.event_log import read_checked_trials
 from fer_tune.study.tune.resources import ResourceAllocation, allocate_resources, detect_machine
@@ -18,7 +15,7 @@ from fer_tune.study.tune.shared_data import StudyData, build_data_by_plan, count
 from fer_tune.terminal.formatting import format_duration
 from fer_tune.trial.gpu_errors import explain_out_of_memory
 from fer_tune.trial.gpu_sharing import EndlessTrial, take_subset
-from fer_tune.trial.model_cost import count_multiply_adds
+from fer_tune.trial.model_cost import count_network_multiply_adds
 from fer_tune.trial_config import BASELINE, TrialConfig
 
 _STEPS = 3  # of a measured epoch
@@ -90,19 +87,13 @@ def _estimate_epochs(
         trial = EndlessTrial(few, config, resources.cpus)
         trial.measure_speed(0, resources.gpus)  # the first epoch is slower
         speed = trial.measure_speed(_SECONDS, resources.gpus).faces_per_second
-        measured.append((_count_multiply_adds(config, len(data.classes)), 1 / speed))
+        measured.append((count_network_multiply_adds(config, len(data.classes)), 1 / speed))
 
     def estimate(config: TrialConfig) -> float:
-        own, count = _count_multiply_adds(config, len(data.classes)), count_faces(faces, config)
+        own = count_network_multiply_adds(config, len(data.classes))
         ratios = [(own / other, seconds) for other, seconds in measured]
         nearest = min(abs(math.log(ratio)) for ratio, _ in ratios)
         per_face = [r * seconds for r, seconds in ratios if abs(math.log(r)) == nearest]
-        return (count or 0) * fmean(per_face)
+        return (count_faces(faces, config) or 0) * fmean(per_face)
 
     return [estimate(config) for config in configs]
-
-
-def _count_multiply_adds(config: TrialConfig, classes: int) -> int:
-    with torch.device("meta"):  # takes no memory and no time
-        model = FerNet(config, classes).eval()
-        return count_multiply_adds(model, torch.zeros(1, 1, SIDE, SIDE))

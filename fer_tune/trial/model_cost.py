@@ -11,7 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import SIDE
-from fer_tune.model import FaceClassifier, count_parameters
+from fer_tune.model import FaceClassifier, FerNet, count_parameters
+from fer_tune.model_config import ModelConfig
 
 _FACES = 64  # that are predicted at once
 _REPEATS = 3
@@ -57,3 +58,10 @@ def count_multiply_adds(
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(face)
     return int(counter.get_total_flops()) // 2
+
+
+def count_network_multiply_adds(config: ModelConfig, classes: int) -> int:
+    """Return the multiply-adds of a network for one face, without making its weights."""
+    with torch.device("meta"):  # takes no memory and no time
+        model = FerNet(config, classes).eval()
+        return count_multiply_adds(model, torch.zeros(1, 1, SIDE, SIDE))
