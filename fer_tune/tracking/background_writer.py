@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, Self
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.safe_text import pluralize
 from fer_tune.events import Ending, Event, current_time_ms
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store, stop_retries, summarize_error
@@ -31,12 +32,15 @@ class EventSource(Protocol):
     def read_next(self, limit: int) -> Sequence[Event]:
         """Return the next events, at most `limit`; fewer if there are no more yet."""
 
+    def count_unread(self) -> int:
+        """Return the number of events that have not been read."""
+
 
 class BackgroundWriter:
     """Records one study in MLflow. All methods but the constructor and `close` return at once.
 
     A store that fails does not disturb the study. The failure is printed once on stderr. What could
-    not be written is tried again in order, and `close` says in the end if something is missing.
+    not be written is tried again in order, and `close` says in the end how much is missing.
 
     source: all events of the study. Events that are recorded already are not recorded twice.
     resume: continue the runs of the study that the store has.
@@ -54,7 +58,7 @@ class BackgroundWriter:
         self._wake_up, self._closing, self._give_up = (threading.Event() for _ in range(3))
         self._ending: StudyEnded | None = None
         self._has_written_all = False
-        self._has_lost_events = False  # the store refused them
+        self._unwritten = 1  # events that were read but not recorded, and the study's end
         self._failure: str | None = None  # the last one
         self._last_success = time.monotonic()
         self._wake_up.set()
@@ -80,11 +84,12 @@ class BackgroundWriter:
             self._wake_up.set()
             interrupted = ending == "interrupted"
             self._wait_until_written(_PROGRESS_SECONDS if interrupted else _SILENCE_SECONDS)
-        if self._has_written_all and not self._has_lost_events:
+        count = self._count_missing()
+        if not count:
             return None
         advice = "" if self._has_written_all else "; resume the study to add them"
-        problem = f"records are missing there ({self._failure or _NO_ANSWER})"
-        return f"{self._store}: {problem}{advice}"
+        missing = f"{pluralize(count, 'record')} {'is' if count == 1 else 'are'} missing there"
+        return f"{self._store}: {missing} ({self._failure or _NO_ANSWER}){advice}"
 
     def __enter__(self) -> Self:
         return self
@@ -99,10 +104,14 @@ class BackgroundWriter:
         try:
             self._thread.join(_PROGRESS_SECONDS)
             while self._thread.is_alive() and time.monotonic() < self._last_success + silence - 0.1:
-                print(f"{self._store}: there are records to write", file=sys.stderr)
+                left = pluralize(self._count_missing(), "record")
+                print(f"{self._store}: {left} to write", file=sys.stderr)
                 self._thread.join(_PROGRESS_SECONDS)
         finally:
             self._give_up.set()
+
+    def _count_missing(self) -> int:
+        return self._unwritten + self._source.count_unread()
 
     def _run(self) -> None:
         try:
@@ -121,6 +130,7 @@ class BackgroundWriter:
             self._closing.wait(_GATHER_SECONDS)
             ending = self._ending  # looked up before reading: no event comes after it
             while events := self._source.read_next(_MAX_EVENTS):
+                self._unwritten += len(events)
                 by_trial: dict[int, list[Event | StudyEnded]] = {}
                 for event in events:
                     by_trial.setdefault(event.number, []).append(event)
@@ -141,7 +151,8 @@ class BackgroundWriter:
                 if count > 1:  # record one by one, to lose the refused event only
                     count = 1
                     continue
-                self._has_lost_events = True
+            else:
+                self._unwritten -= count
             del events[:count]
             self._last_success = time.monotonic()
 

@@ -101,7 +101,7 @@ def test_an_event_that_cannot_be_recorded_takes_no_other_with_it(
     source = MemorySource(events(0, *results, ending="finished"))
     missing = BackgroundWriter(store, describe(), source).close("finished")
     assert missing is not None
-    assert "records are missing there" in missing
+    assert "1 record is missing" in missing
     (trial,) = list_trials(store, find_study(store, describe().name))
     assert (trial.epochs, trial.ending) == (3, "finished")
     history = store.create_client().get_metric_history(trial.run_id, "val/loss")
@@ -119,7 +119,7 @@ def test_a_store_that_stays_away_is_reported_at_the_end(
         monkeypatch.setattr(f"fer_tune.tracking.background_writer.{name}", 0.5)
     missing = BackgroundWriter(store, describe(), MemorySource(events(0))).close("finished")
     assert missing is not None
-    assert "records are missing there" in missing
+    assert "2 records are missing" in missing
     assert "disk is full" in missing
     assert "resume the study" in missing
 
@@ -155,7 +155,7 @@ def test_a_store_that_never_answers_holds_up_neither_the_study_nor_its_end(
     assert source.count_unread() == 4999
     missing = writer.close("finished")
     assert missing is not None
-    assert "records are missing there" in missing
+    assert "5,002 records are missing" in missing
     assert "does not answer" in missing
     answer.set()
 

@@ -91,6 +91,9 @@ class Story(list[Event]):
         del self[:limit]
         return read
 
+    def count_unread(self) -> int:
+        return len(self)
+
 
 @pytest.fixture
 def story(events: Events, result: Result) -> Story:

@@ -69,6 +69,10 @@ class EventLogReader:
         self._line += len(lines)
         return events
 
+    def count_unread(self) -> int:
+        """Return the number of complete lines that have not been read."""
+        return sum(1 for _ in self._read_complete_lines())
+
     def _read_complete_lines(self) -> Iterator[bytes]:
         if self._path.exists():
             with self._path.open("rb") as lines:

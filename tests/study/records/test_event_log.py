@@ -137,12 +137,14 @@ def test_a_full_disk_is_reported_with_the_name_of_the_file(
 
 def test_a_log_is_read_while_it_is_written(tmp_path: Path) -> None:
     reader = EventLogReader(tmp_path)
-    assert reader.read_next(9) == []
+    assert (reader.count_unread(), reader.read_next(9)) == (0, [])
     _write_events(tmp_path, *EVENTS[:3])
+    assert reader.count_unread() == 3
     assert reader.read_next(2) == EVENTS[:2]
     _write_events(tmp_path, *EVENTS[3:])
+    assert reader.count_unread() == len(EVENTS) - 2
     assert reader.read_next(99) == EVENTS[2:]
-    assert reader.read_next(99) == []
+    assert (reader.count_unread(), reader.read_next(99)) == (0, [])
 
 
 def test_a_reader_waits_for_the_rest_of_a_line(folder: Path) -> None:
@@ -150,8 +152,9 @@ def test_a_reader_waits_for_the_rest_of_a_line(folder: Path) -> None:
     with (folder / FILE).open("a") as file:
         file.write(line[:20])
         file.flush()
+        assert reader.count_unread() == len(EVENTS)
         assert reader.read_next(99) == EVENTS
-        assert reader.read_next(99) == []
+        assert (reader.count_unread(), reader.read_next(99)) == (0, [])
         file.write(line[20:])
     assert reader.read_next(99) == [EVENTS[1]]
 
@@ -164,6 +167,7 @@ def test_a_reader_stays_before_a_line_changed_by_hand(folder: Path) -> None:
     for _ in range(2):
         with pytest.raises(UserError, match="line 5 is no event"):
             reader.read_next(4)
+    assert reader.count_unread() == len(EVENTS) - 4
 
 
 def test_a_folder_without_a_log_has_no_trials(tmp_path: Path) -> None:
