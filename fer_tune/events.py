@@ -44,8 +44,9 @@ class TrialStarted(_Event):
     config: all hyperparameters.
     absent: parameters of the space that the trial lacks; `config` has their baseline values.
     faces_per_epoch, steps_per_epoch: faces and training steps of an epoch; None in older records.
-    seed_number: the number from which the seed of its training follows, in an ablation; None if
-        this is the trial's own number.
+    seed_number: the number from which the seed of its training follows, in an ablation and in a
+        repeat; None if this is the trial's own number.
+    repeat_of: number of the finalist that this repeats with a further seed; None for a trial.
     """
 
     kind: Literal["started"] = "started"
@@ -55,6 +56,8 @@ class TrialStarted(_Event):
     faces_per_epoch: int | None = None
     steps_per_epoch: int | None = None
     seed_number: int | None = None
+    # Left out of the records of trials, so that a study without finalists has the same as before.
+    repeat_of: int | None = Field(default=None, exclude_if=lambda number: number is None)
 
 
 class EpochEnded(_Event):

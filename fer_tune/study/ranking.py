@@ -3,8 +3,9 @@
 import csv
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from fer_tune.scoring.finalist_means import RepeatResult, average_finalists
 from fer_tune.scoring.metrics import EpochResult, ranking_key
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import SearchSpace
@@ -15,10 +16,13 @@ class ScoredTrial:
     """A trial that has finished an epoch.
 
     best_epoch: the best by the study's metric.
+    means: of the metric and the gap over the seeds of a finalist; None for other trials, and
+        before the repeats of all finalists have ended.
     """
 
     record: TrialRecord
     best_epoch: EpochResult
+    means: Mapping[str, float] | None = None
 
     @property
     def number(self) -> int:
@@ -28,6 +32,11 @@ class ScoredTrial:
     def metrics(self) -> Mapping[str, float]:
         """Metrics of the best epoch, by name."""
         return self.best_epoch.metrics
+
+    @property
+    def ranked_metrics(self) -> Mapping[str, float]:
+        """The metrics by which the trial is ranked: the means of a finalist."""
+        return self.means or self.metrics
 
     @property
     def steps(self) -> int:
@@ -40,7 +49,7 @@ class ScoredTrial:
 
     def satisfies_constraint(self, max_gap: float | None) -> bool:
         """Return whether the trial is completed with a gap of at most `max_gap` (None: any)."""
-        return max_gap is None or (self.is_completed and self.metrics["gap"] <= max_gap)
+        return max_gap is None or (self.is_completed and self.ranked_metrics["gap"] <= max_gap)
 
 
 def score_trials(trials: Iterable[TrialRecord], metric: str) -> list[ScoredTrial]:
@@ -49,17 +58,40 @@ def score_trials(trials: Iterable[TrialRecord], metric: str) -> list[ScoredTrial
 
 
 def rank_trials(
-    trials: Iterable[TrialRecord], metric: str, max_gap: float | None = None
+    trials: Iterable[TrialRecord],
+    metric: str,
+    max_gap: float | None = None,
+    *,
+    by_first_score: bool = False,
 ) -> list[ScoredTrial]:
     """Return the trials that have finished an epoch, the best first; see `ranking_key`.
 
+    Once all repeats of the finalists have ended, the finalists come first, and their means decide.
     Equal trials stay in their order.
+
+    by_first_score: rank as if there were no repeats.
     """
+    scored, means = score_trials(trials, metric), dict[int, dict[str, float]]()
+    if not by_first_score:
+        firsts = {trial.number: trial.metrics for trial in scored}
+        repeats = (repeat for trial in scored for repeat in trial.record.repeats)
+        results = (_to_repeat_result(repeat, metric) for repeat in repeats)
+        means = average_finalists(firsts, results, metric)
 
-    def sort_key(trial: ScoredTrial) -> tuple[float, float]:
-        return ranking_key(trial.metrics, metric, max_gap, is_completed=trial.is_completed)
+    def sort_key(trial: ScoredTrial) -> tuple[bool, float, float]:
+        metrics, is_completed = trial.ranked_metrics, trial.is_completed
+        key = ranking_key(metrics, metric, max_gap, is_completed=is_completed)
+        return trial.means is not None, *key
 
-    return sorted(score_trials(trials, metric), key=sort_key, reverse=True)
+    averaged = [replace(trial, means=means.get(trial.number)) for trial in scored]
+    return sorted(averaged, key=sort_key, reverse=True)
+
+
+def _to_repeat_result(repeat: TrialRecord, metric: str) -> RepeatResult:
+    best = repeat.find_best_epoch(metric) if repeat.ending == "finished" else None
+    assert repeat.repeat_of is not None
+    metrics = best.metrics if best else None
+    return RepeatResult(repeat.repeat_of, repeat.has_final_status, metrics)
 
 
 SCORE_METRIC = "val/macro_f1"

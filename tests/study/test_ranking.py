@@ -19,6 +19,7 @@ from fer_tune.study.ranking import (
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.trial_config import BASELINE, TrialConfig
+from tests.finalists import add_repeat, make_trial
 
 METRIC = "val/macro_f1"
 
@@ -90,6 +91,33 @@ def test_trials_with_a_larger_gap_than_allowed_rank_below_all_others(
     short = ranking_key({"val/macro_f1": 0.9, "gap": 0.0}, "val/macro_f1", 0.2, is_completed=False)
     assert short < min(ranking_key(each, "val/macro_f1", 0.2) for each in trials)
     assert ranking_key({"val/macro_f1": 0.9}, "val/macro_f1", is_completed=False) == (0.0, 0.9)
+
+
+def test_the_means_decide_among_finalists_who_come_before_all_others() -> None:
+    trials = [make_trial(0, 0.45), make_trial(1, 0.6, 0.3, 0.3), make_trial(2, 0.5, 0.4, 0.45)]
+    ranked = rank_trials(trials, METRIC)
+    assert [trial.number for trial in ranked] == [2, 1, 0]
+    assert [trial.ranked_metrics[METRIC] for trial in ranked] == pytest.approx([0.45, 0.4, 0.45])
+    assert [trial.number for trial in rank_trials(trials, METRIC, by_first_score=True)] == [1, 2, 0]
+    assert [trial.number for trial in find_pareto_front(trials, METRIC)] == [1]
+
+
+def test_the_first_scores_decide_until_all_repeats_have_ended() -> None:
+    trials = [make_trial(1, 0.6, 0.3, 0.3), make_trial(2, 0.5)]
+    add_repeat(trials[1], 2, ending="finished")
+    for ending in (None, "interrupted"):
+        last = add_repeat(trials[1], 3, ending=ending)
+        assert [trial.number for trial in rank_trials(trials, METRIC)] == [1, 2]
+        trials[1].repeats.remove(last)
+    add_repeat(trials[1], 3, ending="failed")
+    assert [trial.number for trial in rank_trials(trials, METRIC)] == [2, 1]
+
+
+def test_the_mean_gap_of_a_finalist_satisfies_the_constraint() -> None:
+    trials = [make_trial(1, 0.6, 0.6, 0.6, gap=0.1, gaps=0.3), make_trial(2, 0.5, 0.5, 0.5)]
+    first, second = rank_trials(trials, METRIC, 0.2)
+    assert (first.number, first.satisfies_constraint(0.2)) == (2, True)
+    assert (second.number, second.satisfies_constraint(0.2)) == (1, False)
 
 
 UNKNOWN: Sequence[Sequence[int]] = ()

@@ -1,6 +1,7 @@
 """Checkpoints of a study's trials: their folders, and which of them are deleted."""
 
 import re
+from collections.abc import Sequence
 
 from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.errors import explain_os_errors
@@ -30,29 +31,43 @@ def checkpoint_directory(study_dir: Directory, number: int) -> Directory:
 class CheckpointPruner:
     """An observer that deletes the checkpoints of trials that ended, except the best trial's.
 
-    It can replay the events of a whole study: it then keeps the same checkpoint.
+    It also keeps those of the trials that may become the best as finalists. It can replay the
+    events of a whole study: it then keeps the same checkpoints.
 
     study_dir: the study's folder.
     trials: observe the events before this observer.
     metric: ranks the trials, together with `max_gap` (`rank_trials`).
+    finalists: number of the study's finalists.
     Raises UserError if a checkpoint cannot be deleted.
     """
 
     def __init__(
-        self, study_dir: Directory, trials: TrialRecords, metric: str, max_gap: float | None = None
+        self,
+        study_dir: Directory,
+        trials: TrialRecords,
+        metric: str,
+        max_gap: float | None = None,
+        finalists: int = 0,
     ) -> None:
         self._study_dir, self._trials = study_dir, trials
-        self._metric, self._max_gap = metric, max_gap
-        self._best: int | None = None
+        self._metric, self._max_gap, self._finalists = metric, max_gap, finalists
+        self._kept: list[int] = []
 
     def on_event(self, event: Event) -> None:
         if not isinstance(event, TrialEnded) or event.ending in RESUMABLE_ENDINGS:
             return
         # Of two equal trials, the first is the best.
-        numbers = [number for number in (self._best, event.number) if number is not None]
-        ranked = rank_trials(map(self._trials.__getitem__, numbers), self._metric, self._max_gap)
-        self._best = ranked[0].number if ranked else None
-        for loser in {*numbers} - {self._best}:
+        numbers = [*self._kept, event.number]
+        self._kept = self._select_best(numbers)
+        for loser in {*numbers} - {*self._kept}:
             directory = checkpoint_directory(self._study_dir, loser)
             with explain_os_errors(f"the checkpoint in {directory} cannot be deleted"):
                 delete_checkpoint(directory)
+
+    def _select_best(self, numbers: Sequence[int]) -> list[int]:
+        """Return the trials whose checkpoints are kept, of these trials and repeats."""
+        records = [self._trials[number] for number in numbers]
+        trials = [record for record in records if record.repeat_of is None]
+        first = rank_trials(trials, self._metric, self._max_gap, by_first_score=True)
+        best = rank_trials(trials, self._metric, self._max_gap)[:1]
+        return list(dict.fromkeys(each.number for each in (*first[: self._finalists], *best)))

@@ -111,8 +111,9 @@ def _check_events(folder: Path, settings: StudySettings) -> Iterator[Event]:
     for line, event in enumerate(read_events(folder), start=1):
         is_valid = True
         match event:
-            case TrialStarted(number=number, config=config):
+            case TrialStarted(number=number, config=config, repeat_of=finalist):
                 is_valid = number >= 0 and settings.space.contains_config(config)
+                is_valid &= finalist is None or finalist in started - {number}
                 started.add(number)
             case EpochEnded(number=number, result=result):
                 is_next = result.epoch == 1 or (result.epoch > 1 and number in trained)
@@ -131,7 +132,10 @@ def find_start_time(folder: Path) -> int | None:
 
 
 def read_trials(folder: Path, metric: str | None = None) -> list[TrialRecord]:
-    """Return the trials of the study in `folder`, sorted by number; metric: see `TrialRecords`."""
+    """Return the trials of the study in `folder`, by number, each with its repeats.
+
+    metric: see `TrialRecords`.
+    """
     return TrialRecords(read_events(folder), metric).to_list()
 
 

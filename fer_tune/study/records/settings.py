@@ -70,6 +70,7 @@ class StudySettings(BaseModel):
     training_seed: seed of the only trial of `train`; None if a trial's seed follows from `seed`
         and its number.
     ablation: what the study takes apart, if it is an ablation; None for a search.
+    finalists: number of best trials that are trained again with further seeds, see `plan_repeats`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -98,6 +99,8 @@ class StudySettings(BaseModel):
     known: tuple[PriorTrial, ...] = ()
     training_seed: int | None = None
     ablation: Ablation | None = None
+    # Left out of the record if there are none, so that earlier versions can read the study.
+    finalists: Annotated[int, Field(ge=0, exclude_if=lambda count: count == 0)] = 0
 
     @property
     def read_options(self) -> ReadOptions:

@@ -11,6 +11,8 @@ from fer_tune.trial_config import BASELINE, TrialConfig, count_steps_per_epoch
 
 # The first trial of every study: the paper's configuration.
 BASELINE_TRIAL = 0
+# A repeat of trial N with seed S has the number S * NUMBERS_PER_SEED + N, which no trial has.
+NUMBERS_PER_SEED = 1_000_000
 
 _MAX_LABEL_PARAMETERS = 4
 _SHORT_NAMES = {
@@ -34,7 +36,7 @@ _SHORT_NAMES = {
 
 @dataclass
 class TrialRecord:
-    """One trial, from its proposal to its end.
+    """One trial, or a repeat of a finalist, from its start to its end.
 
     number: in its study; 0 is the baseline.
     name: for people; see `format_trial_label`.
@@ -42,6 +44,8 @@ class TrialRecord:
     ending: None while the trial runs.
     error: the traceback, if the trial failed.
     faces_per_epoch, steps_per_epoch: faces and training steps of an epoch; None if not recorded.
+    repeat_of: number of the finalist that a repeat trains again; None for a trial.
+    repeats: the repeats of a finalist, in the order of their starts.
     """
 
     number: int
@@ -52,6 +56,15 @@ class TrialRecord:
     error: str | None = None
     faces_per_epoch: int | None = None
     steps_per_epoch: int | None = None
+    repeat_of: int | None = None
+    repeats: list["TrialRecord"] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """What people call it: `trial 003`, or `finalist 003, seed 2`."""
+        if self.repeat_of is None:
+            return f"trial {self.number:03d}"
+        return f"finalist {self.repeat_of:03d}, seed {self.number // NUMBERS_PER_SEED}"
 
     def apply_event(self, event: Event) -> None:
         """Update the record by an event of its trial."""
@@ -105,7 +118,7 @@ def build_trial_started(
 
 
 class TrialRecords:
-    """An observer that keeps a record of each trial of a study.
+    """An observer that keeps a record of each trial of a study, and of its repeats.
 
     events: those so far.
     metric: saves memory: all epochs except the best by this metric keep no other metric, and no
@@ -121,12 +134,19 @@ class TrialRecords:
         return self._records[number]
 
     def to_list(self) -> list[TrialRecord]:
-        """Return the trials, sorted by number."""
-        return [record for _, record in sorted(self._records.items())]
+        """Return the trials, sorted by number, without repeats."""
+        return [each for _, each in sorted(self._records.items()) if each.repeat_of is None]
+
+    def list_repeats(self) -> list[TrialRecord]:
+        """Return the repeats of the finalists, seed by seed."""
+        return [each for _, each in sorted(self._records.items()) if each.repeat_of is not None]
 
     def on_event(self, event: Event) -> None:
         if isinstance(event, TrialStarted) and event.number not in self._records:
-            self._records[event.number] = TrialRecord(event.number, event.name, event.config)
+            record = TrialRecord(event.number, event.name, event.config, repeat_of=event.repeat_of)
+            self._records[event.number] = record
+            if event.repeat_of is not None:
+                self._records[event.repeat_of].repeats.append(record)
         record = self._records[event.number]
         record.apply_event(event)
         if isinstance(event, EpochEnded) and self._metric:

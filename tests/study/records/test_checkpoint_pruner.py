@@ -22,10 +22,10 @@ def folder(tmp_path: Path) -> Path:
 class _Pruner(CheckpointPruner):
     """A pruner for a folder, with records of six trials that get each event first."""
 
-    def __init__(self, folder: Path, max_gap: float | None = None) -> None:
+    def __init__(self, folder: Path, max_gap: float | None = None, finalists: int = 0) -> None:
         starts = (TrialStarted(number=number, name="", config=BASELINE) for number in range(6))
         self.records = TrialRecords(starts)
-        super().__init__(DiskDirectory(folder), self.records, "val/macro_f1", max_gap)
+        super().__init__(DiskDirectory(folder), self.records, "val/macro_f1", max_gap, finalists)
 
     def on_event(self, event: Event) -> None:
         self.records.on_event(event)
@@ -34,7 +34,7 @@ class _Pruner(CheckpointPruner):
 
 def _report(pruner: _Pruner, number: int, score: float | None, ending: Ending | None) -> None:
     if score is not None:
-        result = EpochResult(1, {"val/macro_f1": score}, [])
+        result = EpochResult(1, {"val/macro_f1": score, "gap": 0.1}, [])
         pruner.on_event(EpochEnded(number=number, result=result))
     if ending:
         pruner.on_event(TrialEnded(number=number, ending=ending))
@@ -106,3 +106,25 @@ def test_a_replay_of_the_events_keeps_the_same_checkpoints(folder: Path) -> None
         _report(pruner, 0, 0.3, "finished")
         _report(pruner, 1, 0.5, "finished")
     assert _list_checkpoints(folder) == {1, 2, 3, 4, 5}
+
+
+def test_finalists_keep_their_checkpoints_and_their_repeats_do_not(folder: Path) -> None:
+    pruner = _Pruner(folder, finalists=2)
+    for number, score in enumerate((0.3, 0.5, 0.4, 0.2, 0.1, 0.1)):
+        _report(pruner, number, score, "finished")
+    assert _list_checkpoints(folder) == {1, 2}
+    for seed in (2, 3):
+        for finalist in (1, 2):
+            number = seed * 1_000_000 + finalist
+            checkpoint = checkpoint_directory(DiskDirectory(folder), number)
+            checkpoint.write("state.pt", b"weights")
+            pruner.on_event(
+                TrialStarted(number=number, name="", config=BASELINE, repeat_of=finalist)
+            )
+            result = EpochResult(1, {"val/macro_f1": finalist / 10, "gap": 0.1}, [])
+            pruner.on_event(EpochEnded(number=number, result=result))
+            pruner.on_event(TrialEnded(number=number, ending="interrupted"))
+            assert checkpoint.list_names()
+            pruner.on_event(TrialEnded(number=number, ending="finished"))
+            assert not checkpoint.list_names()
+    assert _list_checkpoints(folder) == {1, 2}

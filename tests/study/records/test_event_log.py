@@ -56,6 +56,10 @@ def test_events_are_read_as_they_were_written(folder: Path) -> None:
     assert list(read_events(folder)) == EVENTS
 
 
+def test_the_log_of_trials_does_not_mention_repeats(folder: Path) -> None:
+    assert "repeat" not in (folder / FILE).read_text()
+
+
 def test_trials_are_built_from_their_events(folder: Path) -> None:
     completed, interrupted = read_trials(folder)
     assert [result.epoch for result in completed.history] == [1, 2]
@@ -180,9 +184,11 @@ def _make_consistent_events(*changed: Event) -> list[Event]:
 
 
 def test_a_log_that_fits_its_study_is_accepted(tmp_path: Path, settings: StudySettings) -> None:
-    _write_events(tmp_path, *_make_consistent_events(EVENTS[-1]))
+    repeat = TrialStarted(number=2_000_001, name="001", config=CONFIG, repeat_of=1)
+    _write_events(tmp_path, *_make_consistent_events(EVENTS[-1], repeat))
     trials = read_checked_trials(tmp_path, settings)
     assert [trial.number for trial in trials.to_list()] == [0, 1]
+    assert [trial.repeat_of for trial in trials.list_repeats()] == [1]
 
 
 @pytest.mark.parametrize(
@@ -196,6 +202,8 @@ def test_a_log_that_fits_its_study_is_accepted(tmp_path: Path, settings: StudySe
         EpochEnded(number=0, result=EpochResult(1, {"val/makro_f1": 0.5, "gap": 0.1}, [])),
         TrialStarted(number=2, name="002", config=TrialConfig(learning_rate=0.9)),
         TrialStarted(number=-1, name="-01", config=TrialConfig()),
+        TrialStarted(number=9, name="009", config=TrialConfig(), repeat_of=8),  # it did not begin
+        TrialStarted(number=9, name="009", config=TrialConfig(), repeat_of=9),
     ],
 )
 def test_an_event_that_does_not_fit_its_study_is_reported_with_its_line(

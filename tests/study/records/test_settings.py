@@ -23,6 +23,15 @@ def test_settings_are_read_as_they_were_written(tmp_path: Path, settings: StudyS
     assert read_settings(tmp_path, "tested") == (folder, settings)
 
 
+def test_finalists_are_recorded_only_if_there_are_some(
+    tmp_path: Path, settings: StudySettings
+) -> None:
+    storage = StudyStorage(str(tmp_path))
+    assert "finalists" not in (storage.write_settings(settings) / FILE).read_text()
+    storage.write_settings(settings.model_copy(update={"finalists": 3}))
+    assert read_settings(tmp_path, "tested")[1].finalists == 3
+
+
 def test_the_file_is_for_its_owner_only(tmp_path: Path, settings: StudySettings) -> None:
     folder = StudyStorage(str(tmp_path)).write_settings(settings)
     assert (folder / FILE).stat().st_mode & 0o077 == 0

@@ -58,3 +58,15 @@ def test_only_the_best_epoch_of_a_trial_has_its_details_if_memory_is_saved() -> 
         sad = epochs[index].result.metrics["val_f1/sad"]
         assert result.metrics == {"val_f1/sad": sad}
         assert not result.confusion
+
+
+def test_a_repeat_belongs_to_its_finalist_and_is_no_trial() -> None:
+    records = TrialRecords([TrialStarted(number=3, name="003", config=BASELINE)])
+    start = TrialStarted(number=2_000_003, name="003, seed 2", config=BASELINE, repeat_of=3)
+    result = EpochResult(1, {"val/macro_f1": 0.5}, [])
+    for event in (start, EpochEnded(number=2_000_003, result=result), start):
+        records.on_event(event)
+    (trial,), (repeat,) = records.to_list(), records.list_repeats()
+    assert (trial.title, repeat.title) == ("trial 003", "finalist 003, seed 2")
+    assert trial.repeats == [repeat]
+    assert (len(trial.history), len(repeat.history)) == (0, 1)

@@ -1,0 +1,80 @@
+"""The finalists of a study: its best trials, which are trained again with further seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fer_tune.scoring.finalist_means import FURTHER_SEEDS
+from fer_tune.study.ranking import rank_trials
+from fer_tune.study.records.settings import StudySettings
+from fer_tune.study.records.trial_record import NUMBERS_PER_SEED, TrialRecord
+
+
+@dataclass(frozen=True)
+class PlannedRepeat:
+    """A training of a finalist with a further seed.
+
+    trial: the finalist.
+    seed: one of FURTHER_SEEDS.
+    """
+
+    trial: TrialRecord
+    seed: int
+
+    @property
+    def number(self) -> int:
+        return self.seed * NUMBERS_PER_SEED + self.trial.number
+
+    def build_config(self, gpus: float) -> dict[str, Any]:
+        """Return the config for the worker, see `train_trial`.
+
+        All finalists have the same seed. No trial and no ablation has it.
+
+        gpus: GPUs of one trial, may be a fraction.
+        """
+        return {
+            "number": self.number,
+            "trial": self.trial.config.model_dump(),
+            "gpus": gpus,
+            "name": f"{self.trial.name}, seed {self.seed}",
+            "seed_number": self.seed * NUMBERS_PER_SEED,
+            "repeat_of": self.trial.number,
+        }
+
+
+def plan_repeats(settings: StudySettings, trials: Sequence[TrialRecord]) -> list[PlannedRepeat]:
+    """Return the repeats of all finalists, seed by seed, the best finalist first.
+
+    The finalists are the best trials by their first scores, and trials that have a repeat already.
+    They are known, and repeats are planned, once all trials have ended.
+    """
+    if not settings.finalists or not has_no_trial_left(settings, trials):
+        return []
+    max_gap = settings.space.max_gap
+    ranked = rank_trials(trials, settings.metric, max_gap, by_first_score=True)
+    finalists = [
+        trial.record
+        for rank, trial in enumerate(ranked)
+        if rank < settings.finalists or trial.record.repeats
+    ]
+    return [PlannedRepeat(trial, seed) for seed in FURTHER_SEEDS for trial in finalists]
+
+
+def list_missing_repeats(
+    settings: StudySettings, trials: Sequence[TrialRecord]
+) -> list[PlannedRepeat]:
+    """Return the planned repeats that have not ended."""
+    ended = {each.number for trial in trials for each in trial.repeats if each.has_final_status}
+    return [each for each in plan_repeats(settings, trials) if each.number not in ended]
+
+
+def count_repeats(settings: StudySettings, trials: Sequence[TrialRecord]) -> int:
+    """Return the number of repeats; before all trials have ended, those of new finalists only."""
+    if has_no_trial_left(settings, trials):
+        return len(plan_repeats(settings, trials))
+    return settings.finalists * len(FURTHER_SEEDS)
+
+
+def has_no_trial_left(settings: StudySettings, trials: Sequence[TrialRecord]) -> bool:
+    """Return whether all trials of the study have ended, so that its finalists are known."""
+    return sum(trial.has_final_status for trial in trials) >= settings.trials
