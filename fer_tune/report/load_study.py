@@ -13,7 +13,7 @@ from fer_tune.study.records.event_log import find_start_time, read_trials
 from fer_tune.study.records.settings import FILE as SETTINGS
 from fer_tune.study.records.settings import check_study_name, read_settings
 from fer_tune.study.records.study_storage import StudyStorage
-from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
+from fer_tune.study.records.trial_record import BASELINE_TRIAL, NUMBERS_PER_SEED, TrialRecord
 from fer_tune.study.search_space.load_space import parse_space
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.terminal.study_summary import SUMMARY_METRICS
@@ -118,13 +118,18 @@ def _load_from_mlflow(
 ) -> tuple[list[TrialRecord], tuple[str, ...]]:
     shown = {run.metric, *SUMMARY_METRICS, "train/accuracy", *list_vote_metric_names()}
     runs = {trial.number: trial for trial in queries.list_trials(store, run)}
-    records = list[TrialRecord]()
-    for number, t in runs.items():
+    by_number = dict[int, TrialRecord]()  # with repeats of finalists
+    for t in (*runs.values(), *queries.list_trials(store, run, tags.REPEAT)):
+        finalist = None if t.number in runs else t.number % NUMBERS_PER_SEED
         names = [name for name in shown if to_mlflow_name(name) in t.metrics]
         names = [*t.metrics.keys() - {tags.EPOCH}] if all_metrics else names
         history = queries.load_metric_history(store, t, names)
-        own = TrialRecord(number, t.name, t.config, history, t.ending, None, **t.epoch_sizes)
-        records.append(own)
+        faces, steps = map(t.epoch_sizes.get, queries.EPOCH_PARAMS)
+        state = t.ending, None, faces, steps, finalist
+        own = by_number[t.number] = TrialRecord(t.number, t.name, t.config, history, *state)
+        if finalist in runs:
+            by_number[finalist].repeats.append(own)
+    records = [by_number[number] for number in runs]
     # Sorted by name, not by label; without a confusion matrix only their number matters.
     found = {name for trial in runs.values() for name in parse_classes(trial.metrics)}
     classes = tuple(sorted(found))

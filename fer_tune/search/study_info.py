@@ -19,6 +19,7 @@ _NO_PARAMETERS = {
     "known",
     "training_seed",
     "ablation",
+    "finalists",
 }
 
 
@@ -52,4 +53,5 @@ def build_study_info(
         storage=hide_passwords(storage),
         notes=(*collect_remarks(splits), *filter(None, [sample])),
         training_seed=settings.training_seed,
+        has_finalists=settings.finalists > 0,
     )

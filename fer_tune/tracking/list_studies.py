@@ -51,17 +51,22 @@ def list_studies(store: Store) -> list[ListedStudy]:
 
     Raises UserError for a run that something else has changed.
     """
-    trials = list_nested_runs(store, tags.TRIAL)
-    studies = [_to_listed_study(run, trials[run.info.run_id]) for run in list_study_runs(store)]
+    trials, repeats = (list_nested_runs(store, tag) for tag in (tags.TRIAL, tags.REPEAT))
+    studies = [
+        _to_listed_study(run, trials[run.info.run_id], repeats[run.info.run_id])
+        for run in list_study_runs(store)
+    ]
     deleted = list_study_runs(store, deleted=True)
-    return studies + [_to_listed_study(run, (), status="deleted") for run in deleted]
+    return studies + [_to_listed_study(run, (), (), status="deleted") for run in deleted]
 
 
-def _to_listed_study(run: "Run", trials: "Sequence[Run]", status: str | None = None) -> ListedStudy:
+def _to_listed_study(
+    run: "Run", trials: "Sequence[Run]", repeats: "Sequence[Run]", status: str | None = None
+) -> ListedStudy:
     recorded, metric = run.data.tags, run.data.tags[tags.METRIC]
     with explain_run_errors(run):
         max_gap = run.data.params.get("max_gap")
-        best = find_best_run(trials, metric, float(max_gap) if max_gap else None)
+        best = find_best_run(trials, repeats, metric, float(max_gap) if max_gap else None)
         best_trial = int(best.data.tags[tags.TRIAL]) if best else None
     metrics = best.data.metrics if best else {}
     return ListedStudy(

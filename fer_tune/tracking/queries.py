@@ -148,11 +148,11 @@ def find_study(store: Store, name: str) -> StudyRun:
     return study
 
 
-def list_trials(store: Store, study: StudyRun) -> list[TrialRun]:
-    """Return the study's trials by number."""
-    runs = list_trial_runs(store, study.run_id)
+def list_trials(store: Store, study: StudyRun, tag: str = tags.TRIAL) -> list[TrialRun]:
+    """Return the study's trials by number; tag: see `list_trial_runs`."""
+    runs = list_trial_runs(store, study.run_id, tag)
     # A run without parameters was cut off when it began.
-    trials = [_to_trial_run(run) for run in runs if run.data.params]
+    trials = [_to_trial_run(run, tag) for run in runs if run.data.params]
     return sorted(trials, key=lambda trial: trial.number)
 
 
@@ -194,15 +194,16 @@ def read_ending(run: "Run") -> Ending | None:
     return next(endings, None)
 
 
-def list_trial_runs(store: Store, parent_id: str) -> "list[Run]":
+def list_trial_runs(store: Store, parent_id: str, tag: str = tags.TRIAL) -> "list[Run]":
     """Return the runs of a study's trials, oldest first.
 
+    tag: REPEAT for the runs of the repeats of its finalists instead.
     Raises UserError for a run whose number or last epoch is no number.
     """
-    runs = store.find_runs({tags.PARENT: parent_id, tags.TRIAL: ""})
+    runs = store.find_runs({tags.PARENT: parent_id, tag: ""})
     for run in runs:
         with explain_run_errors(run):
-            int(run.data.tags[tags.TRIAL]), int(run.data.metrics.get(tags.EPOCH, 0))
+            int(run.data.tags[tag]), int(run.data.metrics.get(tags.EPOCH, 0))
     return runs
 
 
@@ -229,14 +230,14 @@ def parse_config(params: Mapping[str, str]) -> "TrialConfig":
     return TrialConfig.model_validate({k: params[k] for k in params.keys() - others})
 
 
-def _to_trial_run(run: "Run") -> TrialRun:
+def _to_trial_run(run: "Run", tag: str) -> TrialRun:
     metrics, prefix = run.data.metrics, tags.BEST_PREFIX
     with explain_run_errors(run):
         config, params = parse_config(run.data.params), run.data.params
         sizes = {name: int(params[name]) for name in EPOCH_PARAMS if name in params}
     best = {k.removeprefix(prefix): v for k, v in metrics.items() if k.startswith(prefix)}
     return TrialRun(
-        number=int(run.data.tags[tags.TRIAL]),
+        number=int(run.data.tags[tag]),
         run_id=run.info.run_id,
         name=run.info.run_name,
         config=config,

@@ -57,7 +57,7 @@ class _RecordedTrial:
 
 
 class EventRecorder:
-    """Writes a study's parent run and the runs of its trials.
+    """Writes a study's parent run, and the runs of its trials and of the repeats of its finalists.
 
     resume: continue the runs of the study that the store has. Otherwise it must have none.
     Raises UserError if the study's name is taken, MlflowException if the store fails.
@@ -96,15 +96,20 @@ class EventRecorder:
             self._record_trial(update)
 
     def _delete_duplicate_runs(self) -> dict[int, _RecordedTrial]:
-        """Return one run of each trial; delete any other, made when a server's answer was lost."""
+        """Return one run of each trial and of each repeat.
+
+        Any other run is deleted. It was made when a server's answer was lost.
+        """
         known, runs = {trial.run_id for trial in self._trials.values()}, dict[int, "Run"]()
 
         def sort_key(run: "Run") -> tuple[bool, int, int]:
             return run.info.run_id in known, len(run.data.metrics), len(run.data.params)
 
-        for run in sorted(list_trial_runs(self._store, self.run_id), key=sort_key, reverse=True):
-            if runs.setdefault(int(run.data.tags[tags.TRIAL]), run) is not run:
-                self._client.delete_run(run.info.run_id)
+        for tag in (tags.TRIAL, tags.REPEAT):
+            recorded = list_trial_runs(self._store, self.run_id, tag)
+            for run in sorted(recorded, key=sort_key, reverse=True):
+                if runs.setdefault(int(run.data.tags[tag]), run) is not run:
+                    self._client.delete_run(run.info.run_id)
         return {number: _to_recorded_trial(run) for number, run in runs.items()}
 
     def _record_trial(self, update: _TrialUpdate) -> None:
@@ -133,7 +138,11 @@ class EventRecorder:
             return self._trials[number]
         assert started is not None
         experiment, marks = self._store.experiment_id, study_run.build_study_tags(self._study)
-        marks |= {tags.PARENT: self.run_id, tags.TRIAL: str(number)}
+        marks[tags.PARENT] = self.run_id
+        if started.repeat_of is None:
+            marks[tags.TRIAL] = str(number)
+        else:
+            marks |= {tags.REPEAT: str(number), tags.REPEAT_OF: str(started.repeat_of)}
         marks[tags.NOTE] = render_trial_note(self._study, started)
         try:
             run = self._client.create_run(experiment, started.time, marks, started.name)

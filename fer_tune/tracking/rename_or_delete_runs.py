@@ -27,7 +27,8 @@ class StudyRuns:
     """All runs of a study.
 
     parents: the run of the study; several if it was cut off when it began.
-    trials: the runs of its trials, also of deleted ones, whose artifacts MLflow keeps.
+    trials: the runs of its trials and of the repeats of its finalists, also of deleted ones, whose
+        artifacts MLflow keeps.
     retrainings: the runs of each retraining of a trial: its own, then those of its seeds.
     evaluations: the runs of evaluations, by the ID of the run that trained the model.
     versions: of registered models, by the ID of the run that trained them.
@@ -74,8 +75,8 @@ def find_study_runs(store: Store, name: str) -> StudyRuns:
     """Return the runs of the study; of one that was deleted in MLflow if there is no other."""
     parents = list_parent_runs(store, name) or list_parent_runs(store, name, deleted=True)[-1:]
     ids = [run.info.run_id for run in parents]
-    nested = list_nested_runs(store, tags.TRIAL, deleted=None)
-    trials = [run for each in ids for run in nested[each]]
+    nested = [list_nested_runs(store, tag, deleted=None) for tag in (tags.TRIAL, tags.REPEAT)]
+    trials = [run for each in ids for runs in nested for run in runs[each]]
     origins = {*ids, *(run.info.run_id for run in trials)}
     seeds = list_nested_runs(store, tags.RETRAINED_RUN, deleted=None)
     retrainings = [

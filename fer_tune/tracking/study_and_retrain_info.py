@@ -32,6 +32,7 @@ class StudyInfo:
     log_parameters: those of them with a logarithmic range.
     storage: folder or bucket of its event log and checkpoints; empty if not known.
     training_seed: of its only trial; None if a trial's seed follows from `seed` and its number.
+    has_finalists: whether its best trials are trained again with further seeds.
     """
 
     name: str
@@ -50,6 +51,7 @@ class StudyInfo:
     log_parameters: Collection[str] = ()
     storage: str = ""
     training_seed: int | None = None
+    has_finalists: bool = False
 
 
 @dataclass(frozen=True, eq=False)

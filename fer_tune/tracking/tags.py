@@ -2,6 +2,9 @@
 
 STUDY = "fer_tune.study"  # the study's name, on its parent run and on the runs of its trials
 TRIAL = "fer_tune.trial"  # the trial's number
+# On the runs of repeats of finalists, which have no TRIAL: their number, and the finalist's.
+REPEAT = "fer_tune.repeat"
+REPEAT_OF = "fer_tune.repeat_of"
 METRIC = "fer_tune.metric"  # the metric that chooses a trial's best epoch; on parent runs only
 # "completed", "pruned", ... (`STATUS_WORDS`). Written last, so a run that has it lacks nothing.
 ENDED = "fer_tune.ended"

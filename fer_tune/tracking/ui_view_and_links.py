@@ -98,10 +98,11 @@ def build_view_tag(study: StudyInfo, run: "Run") -> tuple[str, str]:
 def _build_rows(study: StudyInfo, run_id: str) -> dict[str, object]:
     """Return the state of the rows: the trials of one study, the best first.
 
-    MLflow nests runs only if they are sorted by time.
+    MLflow nests runs only if they are sorted by time. Repeats of finalists are no rows.
     """
+    only_trials = f" AND tags.`{tags.TRIAL}` != ''" if study.has_finalists else ""
     return {
-        "searchFilter": f"tags.`{tags.PARENT}` = '{run_id}'",
+        "searchFilter": f"tags.`{tags.PARENT}` = '{run_id}'{only_trials}",
         "orderByKey": _format_column("metrics", to_best_name(study.metric)),
         "orderByAsc": metric_direction(study.metric) == "min",
         "groupBy": None,

@@ -70,8 +70,11 @@ def events() -> Callable[..., list[Event]]:
         ending: Ending | None = None,
         error: str | None = None,
         config: TrialConfig = BASELINE,
+        repeat_of: int | None = None,
     ) -> list[Event]:
-        made: list[Event] = [TrialStarted(number=number, name=f"trial {number}", config=config)]
+        name = f"trial {number}"
+        start = TrialStarted(number=number, name=name, config=config, repeat_of=repeat_of)
+        made: list[Event] = [start]
         made += [EpochEnded(number=number, result=each) for each in results]
         if ending:
             made.append(TrialEnded(number=number, ending=ending, error=error))

@@ -97,12 +97,16 @@ class Story(list[Event]):
 
 @pytest.fixture
 def story(events: Events, result: Result) -> Story:
-    """Return the events of three trials: one resumed and completed, one failed, one running."""
+    """Return the events of three trials: one resumed and completed, one failed, one running.
+
+    The first is repeated, as a finalist is.
+    """
     first, second, third = (result(epoch + 1, right) for epoch, right in enumerate([40, 76, 58]))
     sent = events(0, first, second, ending="interrupted")
     sent += events(1, first, ending="failed", error="Traceback ...\nValueError: no")
     sent += events(0, third, ending="finished")
-    return Story(sent + events(2, first))
+    sent += events(2, first)
+    return Story(sent + events(2_000_000, first, ending="finished", repeat_of=0))
 
 
 def _record(recorder: EventRecorder, story: Story) -> None:
@@ -113,12 +117,13 @@ def _record(recorder: EventRecorder, story: Story) -> None:
 
 
 def _recorded(store: Store, name: str) -> dict[int, dict[str, Any]]:
-    """Return what MLflow has of each trial, by number; the study has the number -1."""
+    """Return what MLflow has of each trial and repeat, by number; the study has the number -1."""
     client, parent = store.create_client(), find_parent_run(store, name)
     assert parent is not None
     runs: dict[int, dict[str, Any]] = {}
-    for run in (parent, *list_trial_runs(store, parent.info.run_id)):
-        number = int(run.data.tags.pop(tags.TRIAL, -1))
+    nested = [list_trial_runs(store, parent.info.run_id, tag) for tag in (tags.TRIAL, tags.REPEAT)]
+    for run in (parent, *nested[0], *nested[1]):
+        number = int(run.data.tags.pop(tags.TRIAL, run.data.tags.get(tags.REPEAT, -1)))
         assert number not in runs
         for own in (tags.STUDY, tags.PARENT, "mlflow.runName"):
             run.data.tags.pop(own, None)

@@ -6,11 +6,12 @@ import pytest
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.read_options import ReadOptions
-from fer_tune.events import Event
+from fer_tune.events import Ending, Event
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.choose_trial import choose_trial
 from fer_tune.tracking.find_study_run import list_study_runs
+from fer_tune.tracking.list_studies import list_studies
 from fer_tune.tracking.queries import (
     StudyRun,
     find_study,
@@ -170,3 +171,27 @@ def test_a_study_is_read_again_with_its_own_options(options: ReadOptions) -> Non
 
 def test_a_study_of_an_earlier_version_divides_its_faces_by_the_exact_rule() -> None:
     assert StudyRun("any", "1", None, "gap", {}, {}).read_options == ReadOptions(split_rule="exact")
+
+
+def test_the_means_of_finalists_choose_the_best_trial_once_all_repeats_have_ended(
+    store: Store, describe: Describe, result: Result, events: Events
+) -> None:
+    recorder = EventRecorder(store, describe(), resume=False)
+    for number, right in enumerate((30, 70, 60)):
+        recorder.record_events(events(number, result(1, right), ending="finished"))
+    study = find_study(store, describe().name)
+    assert choose_trial(store, study).number == 1
+    last = 3_000_002
+    for number, right in ((2_000_001, 40), (2_000_002, 60), (3_000_001, 40), (last, 60)):
+        assert choose_trial(store, study).number == 1
+        ending: Ending = "finished" if number != last else "interrupted"
+        sent = events(number, result(1, right), ending=ending, repeat_of=number % 1_000_000)
+        recorder.record_events(sent)
+    assert choose_trial(store, study).number == 1
+    recorder.record_events(events(last, ending="failed", repeat_of=2))
+    assert choose_trial(store, study).number == 2
+    assert [trial.number for trial in list_trials(store, study)] == [0, 1, 2]
+    repeats = list_trials(store, study, tags.REPEAT)
+    assert [repeat.number for repeat in repeats] == [2_000_001, 2_000_002, 3_000_001, last]
+    (listed,) = (each for each in list_studies(store) if each.name == study.name)
+    assert (listed.best_trial, listed.trials) == (2, {"completed": 3})

@@ -100,6 +100,7 @@ def test_all_runs_of_a_renamed_study_have_the_new_name(
     client, name, new = store.create_client(), describe().name, f"{describe().name}-new"
     recorder = EventRecorder(store, describe(), resume=False)
     recorder.record_events(events(0))
+    recorder.record_events(events(2_000_000, repeat_of=0))
     (trial,) = list_trials(store, find_study(store, name))
     _, seed = _retrain(store, trial.run_id, name)
     assert find_study_runs(store, name).is_running
@@ -107,7 +108,12 @@ def test_all_runs_of_a_renamed_study_have_the_new_name(
     study = find_study(store, new)
     assert study.run_id == recorder.run_id
     assert [each.run_id for each in list_trials(store, study)] == [trial.run_id]
-    assert client.get_run(trial.run_id).data.tags[tags.STUDY] == new
+    (repeat,) = list_trials(store, study, tags.REPEAT)
+    for run_id in (trial.run_id, repeat.run_id):
+        assert client.get_run(run_id).data.tags[tags.STUDY] == new
+    assert repeat.run_id in {
+        run.info.run_id for run in find_study_runs(store, new).list_removable()
+    }
     retrained = client.get_run(seed)
     assert retrained.data.tags[tags.RETRAINED_STUDY] == new
     assert retrained.info.run_name == f"retrained {new} 000 s"

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 from mlflow.entities import Run
 
+from fer_tune.events import Event
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.tracking.mlflow_metric_names import to_best_metrics, to_epoch_metrics
@@ -20,6 +21,7 @@ from fer_tune.tracking.ui_view_and_links import (
 )
 
 Describe = Callable[..., StudyInfo]
+Events = Callable[..., list[Event]]
 
 RUN = cast(Run, SimpleNamespace(info=SimpleNamespace(run_id="ab12", start_time=7)))
 
@@ -146,3 +148,18 @@ def test_a_resumed_study_gets_a_view_if_it_had_none(store: Store, describe: Desc
     store.create_client().delete_experiment_tag(store.experiment_id, key)
     EventRecorder(store, describe(), resume=True)
     assert key in store.create_client().get_experiment(store.experiment_id).tags
+
+
+@pytest.mark.parametrize("has_finalists", [False, True])
+def test_the_rows_of_the_view_are_the_trials(
+    store: Store, describe: Describe, events: Events, has_finalists: bool
+) -> None:
+    study = describe(name=f"{describe().name} {has_finalists}", has_finalists=has_finalists)
+    recorder = EventRecorder(store, study, resume=False)
+    recorder.record_events(events(0))
+    if has_finalists:
+        recorder.record_events(events(2_000_000, repeat_of=0))
+    run = store.create_client().get_run(recorder.run_id)
+    state = json.loads(json.loads(build_view_tag(study, run)[1])["state"])
+    rows = store.create_client().search_runs([store.experiment_id], state["searchFilter"])
+    assert [row.info.run_name for row in rows] == ["trial 0"]
