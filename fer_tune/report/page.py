@@ -22,6 +22,7 @@ from fer_tune.report.best_against_baseline import build_baseline_section
 from fer_tune.report.best_trial import build_best_trial_section
 from fer_tune.report.data_audit import build_data_audit_section
 from fer_tune.report.data_plan_comparison import build_data_plan_section
+from fer_tune.report.finalists import build_finalists_section
 from fer_tune.report.label_noise import build_label_noise_section
 from fer_tune.report.learning_curves import build_learning_curves_section
 from fer_tune.report.load_study import ReportedStudy, load_study
@@ -147,6 +148,7 @@ def _build_trials_sections(
         sheets, missing_reason = _build_sheets(study, storage, splits)
     return [
         build_baseline_section(study),
+        *([finalists] if (finalists := build_finalists_section(study)) else []),
         build_overfitting_section(study),
         *([noise] if (noise := build_label_noise_section(study)) else []),
         build_data_plan_section(study),

@@ -12,6 +12,7 @@ from rich.table import Table
 from fer_tune import events
 from fer_tune.common.console import show_step
 from fer_tune.common.safe_text import pluralize
+from fer_tune.study.planned_repeats import count_repeats
 from fer_tune.study.ranking import rank_trials
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord, TrialRecords, format_parameters
@@ -73,10 +74,10 @@ class LiveTable:
             case events.EpochEnded(number=number, result=result):
                 self._new_epochs += 1
                 if not self._live.is_started and self._lines.claim_line(result.epoch):
-                    name, time_left = f"trial {number:03d}", self._estimate_time_left()
+                    name, time_left = self._trials[number].title, self._estimate_time_left()
                     self._console.print(self._lines.format_epoch(name, result, time_left))
             case events.TrialRemarked(number=number, remark=remark):
-                self._console.print(f"trial {number:03d}: {remark}", soft_wrap=True)
+                self._console.print(f"{self._trials[number].title}: {remark}", soft_wrap=True)
             case events.TrialEnded(number=number, ending=ending, error=error):
                 if error or not (self._live.is_started or number in self._paused):
                     line = self._format_trial_line(self._trials[number])
@@ -86,7 +87,7 @@ class LiveTable:
 
     def _format_trial_line(self, trial: TrialRecord) -> str:
         epochs, best = len(trial.history), trial.find_best_epoch(self._settings.metric)
-        line = f"trial {trial.number:03d} {events.STATUS_WORDS[trial.ending]} after "
+        line = f"{trial.title} {events.STATUS_WORDS[trial.ending]} after "
         line += pluralize(epochs, "epoch")
         if best:
             line += f", {format_scores(best.metrics, (self._settings.metric, 'gap'))}"
@@ -100,7 +101,7 @@ class LiveTable:
     def render_table(self) -> Table:
         """Return the table of the trials that run, and of the best others if there is room."""
         trials, metric = self._trials.to_list(), self._settings.metric
-        running = [trial for trial in trials if _is_running(trial)]
+        running = [each for each in (*trials, *self._trials.list_repeats()) if _is_running(each)]
         ended = [trial for trial in trials if not _is_running(trial)]
         best = rank_trials(ended, metric, self._settings.space.max_gap)
         shown = [*running, *(trial.record for trial in best[: max(0, MAX_ROWS - len(running))])]
@@ -111,17 +112,22 @@ class LiveTable:
 
     def _format_title(self, trials: list[TrialRecord]) -> str:
         count, max_gap = self._settings.trials, self._settings.space.max_gap
+        repeats, repeat_count = self._trials.list_repeats(), count_repeats(self._settings, trials)
         paused = sum(trial.ending == "paused" for trial in trials)
         done = sum(trial.has_final_status for trial in trials)
         title = f"{self._settings.name}: {done} of {pluralize(count, 'trial')} done"
         if paused:
             title += f", {paused} paused"
+        if repeat_count:
+            repeated = sum(repeat.has_final_status for repeat in repeats)
+            title += f", {repeated} of {repeat_count} repeats"
+            count, done = count + repeat_count, done + repeated
         ranked = rank_trials(trials, self._settings.metric, max_gap)
         if ranked and not ranked[0].satisfies_constraint(max_gap):
             title += f", none with a gap of at most {max_gap:g} yet"
         elif ranked:
-            title += f", best {ranked[0].metrics[self._settings.metric]:.3f}"
-        if not any(map(_is_running, trials)) and done < count:
+            title += f", best {ranked[0].ranked_metrics[self._settings.metric]:.3f}"
+        if not any(map(_is_running, (*trials, *repeats))) and done < count:
             return f"{title}, {WAITING}"
         return ", ".join(filter(None, (title, self._estimate_time_left())))
 
@@ -129,13 +135,14 @@ class LiveTable:
         trials, epochs = self._trials.to_list(), self._settings.epochs
         ended = [len(trial.history) for trial in trials if not _is_running(trial)]
         running = [len(trial.history) for trial in trials if _is_running(trial)]
-        if len(ended) == self._settings.trials or not self._new_epochs:
-            return ""
         mean = sum(ended) / len(ended) if ended else epochs
         # A trial that is past the mean may well run all of its epochs.
         begun = sum(max(mean - epoch, (epochs - epoch) / 2) for epoch in running)
         left = begun + mean * (self._settings.trials - len(trials))
-        if not left:
+        left += epochs * count_repeats(self._settings, trials)
+        for repeat in self._trials.list_repeats():
+            left -= epochs if repeat.has_final_status else len(repeat.history)
+        if not left or not self._new_epochs:
             return ""
         passed = time.monotonic() - self._start_time
         seconds = max(0, min(left * passed / self._new_epochs, self._time_budget - passed))

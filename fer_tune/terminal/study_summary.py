@@ -17,6 +17,7 @@ from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, format_parameters
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.terminal.ablation_summary import describe_ablation, show_effects
+from fer_tune.terminal.finalists_summary import describe_finalists, list_finalists
 from fer_tune.terminal.formatting import (
     build_borderless_table,
     format_duration,
@@ -86,7 +87,8 @@ def describe_improvement(
 def _list_scores(
     best: ScoredTrial, baseline: ScoredTrial | None, metric: str, max_gap: float | None
 ) -> str:
-    best_text = f"{best.number:03d}: {_format_scores(best, metric)}."
+    seed = " (first seed)" * bool(best.means)
+    best_text = f"{best.number:03d}{seed}: {_format_scores(best, metric)}."
     if baseline is None:
         return f"The baseline has no result. The best trial, {best_text}"
     scores = _format_scores(baseline, metric)
@@ -124,20 +126,22 @@ def _format_scores(trial: ScoredTrial, metric: str) -> str:
 def summarize_cost(trials: Sequence[TrialRecord], epochs: int) -> str:
     """Return the numbers of trials and epochs, the training time, and what pruning saved.
 
-    The time is the sum over all trials. If each trial had one core, it is in core-hours. It is left
-    out if it is not recorded.
+    The time is the sum over all trials and repeats of finalists. If each trial had one core, it is
+    in core-hours. It is left out if it is not recorded.
 
     epochs: of a completed trial.
     """
     counts = Counter(STATUS_WORDS[trial.ending] for trial in trials)
     statuses = ", ".join(f"{count} {status}" for status, count in counts.items())
-    results = [result for trial in trials for result in trial.history]
+    repeats = [repeat for trial in trials for repeat in trial.repeats]
+    results = [result for each in (*trials, *repeats) for result in each.history]
     seconds = sum(result.seconds for result in results)
     time = f", {format_duration(seconds)} of training in all" if seconds else ""
     saved = sum(epochs - len(trial.history) for trial in trials if trial.ending == "stopped")
+    repeated = f" Repeats of finalists: {len(repeats)}." * bool(repeats)
     return (
-        f"Trials: {len(trials)} ({statuses or 'none started'}). Epochs: {len(results)}{time}, and "
-        f"{saved} saved by stopping early."
+        f"Trials: {len(trials)} ({statuses or 'none started'}).{repeated} Epochs: {len(results)}"
+        f"{time}, and {saved} saved by stopping early."
     )
 
 
@@ -146,7 +150,10 @@ def render_summary(trials: Sequence[TrialRecord], settings: StudySettings) -> st
     if settings.ablation:
         result = describe_ablation(measure_effects(settings.ablation, settings.metric, trials))
     else:
-        result = describe_improvement(trials, settings.metric, settings.space.max_gap)
+        metric, max_gap = settings.metric, settings.space.max_gap
+        result = describe_improvement(trials, metric, max_gap)
+        if finalists := list_finalists(trials, metric, max_gap):
+            result += f" {describe_finalists(finalists, metric)}"
     return f"{result}\n\n{summarize_cost(trials, settings.epochs)}"
 
 

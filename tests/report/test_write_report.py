@@ -12,6 +12,7 @@ from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.data.faces import EMOTIONS
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.report.__main__ import main
+from fer_tune.report.finalists import build_finalists_section
 from fer_tune.report.load_study import load_study
 from fer_tune.report.page import write_report_or_warn
 from fer_tune.search.study_info import build_study_info
@@ -24,6 +25,7 @@ from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.recorder import EventRecorder
 from fer_tune.tracking.store import Store, open_store
 from fer_tune.tracking.ui_view_and_links import REPORT_FILE
+from tests.finalists import add_repeat
 from tests.machine import hold_read_only
 
 SPACE = "parameters:\n  depth: {type: int, low: 1, high: 5}\n"
@@ -69,7 +71,7 @@ def begin(request: pytest.FixtureRequest, store: Store, storage: StudyStorage) -
             store, build_study_info(settings, draw_demo_splits(), command), resume=False
         )
         event_log = EventLog(folder)
-        for trial in trials:
+        for trial in (*trials, *(each for own in trials for each in own.repeats)):
             trial_events = events(trial)
             recorder.record_events(trial_events)
             for event in trial_events:
@@ -82,8 +84,9 @@ def begin(request: pytest.FixtureRequest, store: Store, storage: StudyStorage) -
 
 def events(trial: TrialRecord) -> Sequence[Event]:
     number = trial.number
+    finalist, config = trial.repeat_of, trial.config
     return [
-        TrialStarted(number=number, name=trial.name, config=trial.config),
+        TrialStarted(number=number, name=trial.name, config=config, repeat_of=finalist),
         *(EpochEnded(number=number, result=result) for result in trial.history),
         *([TrialEnded(number=number, ending=trial.ending)] if trial.ending else []),
     ]
@@ -107,6 +110,26 @@ def test_a_study_is_the_same_from_its_event_log_and_from_mlflow(
             assert first.epoch == second.epoch
             assert second.metrics == {name: first.metrics[name] for name in second.metrics}
     assert local.best.best_epoch.confusion == remote.best.best_epoch.confusion
+
+
+def test_finalists_are_the_same_from_the_event_log_and_from_mlflow(
+    trial: Trial, begin: Begin, store: Store, storage: StudyStorage, tmp_path: Path
+) -> None:
+    first, second = trial(0, 30), trial(1, 25)
+    for finalist, right in ((first, 20), (second, 25)):
+        for seed in (2, 3):
+            add_repeat(finalist, seed, *trial(0, right, right).history)
+    name = begin(first, second, trial(2, 20)).name
+    local, remote = (
+        load_study(store, name, place)
+        for place in (storage, StudyStorage(str(tmp_path / "nothing")))
+    )
+    assert (local.best.number, remote.best.number) == (1, 1)
+    assert local.best.means == pytest.approx(remote.best.means)
+    sections = build_finalists_section(local), build_finalists_section(remote)
+    assert sections[0] == sections[1] is not None
+    assert [len(trial.repeats) for trial in remote.trials] == [2, 2, 0]
+    assert remote.best.best_epoch.confusion
 
 
 def test_an_event_log_of_another_study_with_this_name_is_not_used(

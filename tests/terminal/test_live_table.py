@@ -221,3 +221,58 @@ def test_before_a_trial_ends_the_time_left_is_that_of_whole_trials_within_the_bu
     for table, shown in zip(tables, ("5 h 59 min", "9 min"), strict=True):
         table.on_event(EpochEnded(number=0, result=_result(1, 0.5)))
         assert f"best 0.500, up to {shown} left" in _render(table)
+
+
+FINALISTS = SETTINGS.model_copy(update={"trials": 2, "finalists": 1})
+
+
+def _start_repeat(seed: int) -> TrialStarted:
+    name = f"001 lr 3e-4 depth 4, seed {seed}"
+    number = seed * 1_000_000 + 1
+    return TrialStarted(number=number, name=name, config=TrialConfig(), repeat_of=1)
+
+
+def test_repeats_of_finalists_are_shown_as_such() -> None:
+    written = io.StringIO()
+    with _Table(Console(file=written, width=200), FINALISTS) as table:
+        _feed(table, 2)
+        table.on_event(TrialEnded(number=0, ending="finished"))
+        title = "2 of 2 trials done, 0 of 2 repeats, best 0.010, waiting for a worker"
+        assert title in _render(table)
+        table.on_event(_start_repeat(2))
+        table.on_event(EpochEnded(number=2_000_001, result=_result(9, 0.03)))
+        assert "0 of 2 repeats, best 0.010, about" in _render(table)
+        assert "001 lr 3e-4 depth 4, seed 2" in _render(table, 120)
+        table.on_event(TrialRemarked(number=2_000_001, remark="its worker died"))
+        table.on_event(TrialEnded(number=2_000_001, ending="finished"))
+        table.on_event(_start_repeat(3))
+        table.on_event(EpochEnded(number=3_000_001, result=_result(9, 0.05)))
+        table.on_event(TrialEnded(number=3_000_001, ending="finished"))
+        assert _render(table).splitlines()[0].strip() == (
+            "shown: 2 of 2 trials done, 2 of 2 repeats, best 0.030"
+        )
+    lines = written.getvalue().splitlines()
+    assert "finalist 001, seed 2: epoch 9 of 9, macro F1 0.030, gap 0.100, about" in lines[-5]
+    assert lines[-4] == "finalist 001, seed 2: its worker died"
+    assert lines[-3].startswith("finalist 001, seed 2 completed after 1 epoch, macro F1 0.030")
+    assert lines[-1].startswith("finalist 001, seed 3 completed after 1 epoch, macro F1 0.050")
+
+
+def test_the_time_left_includes_the_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    table = _Table(Console(file=io.StringIO(), width=80), FINALISTS)
+    table.on_event(_start(0))
+    now += 60  # for one of 9 epochs of two trials and two repeats
+    table.on_event(EpochEnded(number=0, result=_result(1, 0.5)))
+    assert "up to 35 min left" in _render(table)
+    for epoch in range(2, 10):
+        table.on_event(EpochEnded(number=0, result=_result(epoch, 0.5)))
+    table.on_event(TrialEnded(number=0, ending="finished"))
+    table.on_event(_start(1))
+    table.on_event(TrialEnded(number=1, ending="failed"))
+    now += 8 * 60
+    finalist = {"number": 2_000_000, "repeat_of": 0}
+    table.on_event(_start_repeat(2).model_copy(update=finalist))
+    table.on_event(EpochEnded(number=2_000_000, result=_result(1, 0.5)))
+    assert "about 15 min left" in _render(table)  # 17 epochs, at 540 s for 10

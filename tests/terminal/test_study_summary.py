@@ -12,6 +12,7 @@ from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.terminal import study_summary
 from fer_tune.trial_config import TrialConfig
+from tests.finalists import add_repeat
 from tests.settings import make_settings
 
 METRIC = "val/macro_f1"
@@ -142,3 +143,18 @@ def test_the_outcome_fits_eighty_columns(trials: list[TrialRecord], metric: str)
     assert "…" not in text
     if metric == METRIC:
         assert text.splitlines()[2].startswith("001 ")
+
+
+def test_the_summary_has_the_finalists_and_the_cost_of_their_repeats(
+    trials: list[TrialRecord],
+) -> None:
+    settings = make_settings("shown", "smoke", load_space(find_space_file("smoke")))
+    assert "inalist" not in study_summary.render_summary(trials, settings)
+    for finalist, score in ((trials[0], 0.5), (trials[1], 0.2)):
+        for seed in (2, 3):
+            result = EpochResult(1, {METRIC: score, "gap": 0.1}, [], seconds=30)
+            add_repeat(finalist, seed, result)
+    text = study_summary.render_summary(trials, settings)
+    assert "No trial is better than the baseline" in text
+    assert "Of 2 finalists, the means over the seeds chose trial 000" in text
+    assert "Repeats of finalists: 4. Epochs: 12, 2 min of training in all, and" in text
