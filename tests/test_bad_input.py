@@ -90,6 +90,10 @@ OPTIONS = {
     "an unknown metric": (["--metric", "val/makro_f1"], "closest: val/macro_f1"),
     "an unknown option": (["--spcae", "x"], "unrecognized arguments: --spcae"),
     "a number that is none": (["--trials", "many"], "--trials"),
+    "more finalists than trials": (
+        ["--trials", "4", "--finalists", "5"],
+        "--finalists 5: the study has 4 trials",
+    ),
 }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.safe_text import pluralize
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE
 from fer_tune.data.faces import Splits
 from fer_tune.data.read_options import ReadOptions
@@ -73,6 +74,23 @@ def check_labels(labels: Collection[object], splits: Splits) -> None:
         faces = "" if splits.origin else "real faces with --data, and "
         advice = f"name {faces}a table of them with --votes, such as fer2013new.csv"
         raise UserError(f"{problem}; {advice}")
+
+
+def check_finalists(given: int | None, trials: int, recorded: int = 0) -> int:
+    """Return the number of finalists.
+
+    given: `--finalists`, as the user names it.
+    trials: number of trials of the study.
+    recorded: the number that the study began with, if it is resumed.
+    Raises UserError if the study cannot have so many, or has more already.
+    """
+    finalists = recorded if given is None else given
+    if finalists < recorded:
+        raise UserError(f"--finalists {given}: the study has {recorded} already; give more")
+    if finalists > trials:
+        count = pluralize(trials, "trial")
+        raise UserError(f"--finalists {given}: the study has {count}; give fewer, or more --trials")
+    return finalists
 
 
 def check_metric(name: str, splits: Splits) -> str:

@@ -50,6 +50,8 @@ def _add_study_options(group: argparse._ArgumentGroup) -> None:
     add("--trials", type=_parse_count, metavar="N", help=trials)
     epochs = f"epochs of a completed trial (default: {defaults.EPOCHS})"
     add("--epochs", type=_parse_count, metavar="N", help=epochs)
+    finalists = "train the K best trials with two further seeds; the mean decides (default: 0)"
+    add("--finalists", type=cli.make_number_parser(0, int), metavar="K", help=finalists)
     add("--study", type=text, metavar="NAME", help="its name (default: space and time)")
 
 

@@ -17,6 +17,7 @@ from fer_tune.search.search_plan import SearchPlan
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.ablation_effects import format_ablation_csv, measure_effects
 from fer_tune.study.optuna_study import export_optuna_study
+from fer_tune.study.planned_repeats import has_no_trial_left, list_missing_repeats
 from fer_tune.study.ranking import format_pareto_front_csv, score_trials
 from fer_tune.study.records import event_log, settings
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner
@@ -36,7 +37,7 @@ class StudyResult:
     """A study at the end of its run.
 
     run_id: of the study's run in MLflow.
-    is_done: whether all of its trials have ended.
+    is_done: whether all of its trials, and the repeats of its finalists, have ended.
     tracking_warning: what MLflow lacks, for people; None if nothing.
     export_warning: why the file for optuna-dashboard is missing; None if it was written.
     """
@@ -119,7 +120,8 @@ def _format_tables(plan: SearchPlan, trials: Sequence[TrialRecord]) -> dict[str,
 
 
 def _is_study_done(trials: Sequence[TrialRecord], plan: SearchPlan) -> bool:
-    return sum(trial.has_final_status for trial in trials) >= plan.settings.trials
+    settings = plan.settings
+    return has_no_trial_left(settings, trials) and not list_missing_repeats(settings, trials)
 
 
 def _open_writer(plan: SearchPlan, store: Store) -> BackgroundWriter:
@@ -148,7 +150,8 @@ def _run_trials(
     from fer_tune.study.tune.tuner import run_study
 
     metric, max_gap = plan.settings.metric, plan.settings.space.max_gap
-    pruner = CheckpointPruner(context.shared_dir, records, metric, max_gap)
+    finalists = plan.settings.finalists
+    pruner = CheckpointPruner(context.shared_dir, records, metric, max_gap, finalists)
     for event in event_log.read_events(plan.folder):
         pruner.on_event(event)
     bucket_logs = plan.storage.open_bucket_logs(plan.settings.name)
@@ -189,8 +192,9 @@ def _show_next_commands(console: Console, plan: SearchPlan, result: StudyResult)
         retrain = format_command_line("fer_tune.retrain", ["--study", name, *plan.store_options])
         lines.append(f"To train the best trial again and test it: {retrain}")
     if result.tracking_warning or not result.is_done:
-        reason = "Not all records are in MLflow" if result.is_done else "Not all trials are done"
-        lines.append(f"{reason}. To resume the study: {_format_resume_command(plan)}")
+        missing = "repeats" if list_missing_repeats(plan.settings, result.trials) else "trials"
+        not_all = "records are in MLflow" if result.is_done else f"{missing} are done"
+        lines.append(f"Not all {not_all}. To resume the study: {_format_resume_command(plan)}")
     for line in lines:
         console.print(line, soft_wrap=True)
 

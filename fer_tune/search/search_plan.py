@@ -10,11 +10,13 @@ from rich.console import Console
 from fer_tune import defaults
 from fer_tune.common.console import show_step
 from fer_tune.common.errors import UserError
+from fer_tune.common.safe_text import pluralize
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import load_splits, reload_splits
 from fer_tune.data.read_options import ReadOptions
 from fer_tune.data.suspect_list import read_recorded_suspects
-from fer_tune.search.new_study import check_metric, name_study, prepare_faces
+from fer_tune.scoring.finalist_means import FURTHER_SEEDS
+from fer_tune.search.new_study import check_finalists, check_metric, name_study, prepare_faces
 from fer_tune.search.study_store import find_store_uri, format_store_address
 from fer_tune.search.warm_start import warm_start
 from fer_tune.study.records.settings import SINGLE_TRAINING, StudySettings, read_settings, slugify
@@ -122,6 +124,7 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
         train_faces=options.train_faces,
         metric=check_metric(options.metric or defaults.METRIC, splits),
         **numbers,
+        finalists=check_finalists(options.finalists, numbers["trials"]),
     )
 
 
@@ -136,9 +139,10 @@ def _load_settings(
             f"study {name} is a single training; to continue it, give the command that began it "
             f"(in MLflow: command.txt of its run) and --resume {name}"
         )
-    if settings.ablation and options.trials:
-        advice = "an ablation has as many as its changes need; leave out the option"
-        raise UserError(f"--trials {options.trials}: {advice}")
+    reasons = {"trials": "has as many as its changes need", "finalists": "has none"}
+    for option, reason in reasons.items():
+        if settings.ablation and (given := getattr(options, option)):
+            raise UserError(f"--{option} {given}: an ablation {reason}; leave out the option")
     check_fixed_options(options, settings, storage)
     read_options = settings.read_options.move_votes(options.votes)
     hashes = settings.faces_hash, settings.votes_hash
@@ -152,7 +156,9 @@ def _load_settings(
     trials = options.trials or settings.trials
     if trials < settings.trials:
         raise UserError(f"--trials {trials}: the study has {settings.trials} already; give more")
-    return splits, settings.model_copy(update={"trials": trials, **update})
+    finalists = check_finalists(options.finalists, trials, settings.finalists)
+    update |= {"trials": trials, "finalists": finalists}
+    return splits, settings.model_copy(update=update)
 
 
 def show_plan(console: Console, plan: SearchPlan) -> None:
@@ -166,6 +172,9 @@ def show_plan(console: Console, plan: SearchPlan) -> None:
     console.print(f"Study {settings.name}, space {settings.space_name}:")
     console.print(settings.space.to_yaml(), end="", soft_wrap=True)
     console.print(f"Resources: {resources}")
+    if settings.finalists:
+        again = f"trained again with {len(FURTHER_SEEDS)} further seeds"
+        console.print(f"Finalists: {pluralize(settings.finalists, 'best trial')}, {again}.")
     sampled = {
         "First trials:": settings.list_untried_first_points(),
         "Three sampled:": preview_proposals(settings, 3),

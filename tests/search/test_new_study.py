@@ -6,7 +6,7 @@ import pytest
 from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import draw_demo_splits
 from fer_tune.data.faces import EMOTIONS, Faces, Splits
-from fer_tune.search.new_study import check_labels, check_metric
+from fer_tune.search.new_study import check_finalists, check_labels, check_metric
 
 
 def splits_of(*classes: str) -> Splits:
@@ -73,3 +73,17 @@ def test_training_on_votes_needs_votes() -> None:
         match=r"labels: votes needs people.s votes.* --data, and a table of them with --votes",
     ):
         check_labels(("given", "votes"), splits)
+
+
+def test_a_study_has_at_most_as_many_finalists_as_trials() -> None:
+    assert check_finalists(None, 4) == 0
+    assert check_finalists(4, 4) == 4
+    with pytest.raises(UserError, match="--finalists 5: the study has 4 trials; give fewer, or"):
+        check_finalists(5, 4)
+
+
+def test_a_resumed_study_may_get_more_finalists_but_not_fewer() -> None:
+    assert check_finalists(None, 4, recorded=2) == 2
+    assert check_finalists(3, 4, recorded=2) == 3
+    with pytest.raises(UserError, match="--finalists 1: the study has 2 already; give more"):
+        check_finalists(1, 4, recorded=2)

@@ -198,6 +198,30 @@ def test_a_done_study_runs_nothing_when_resumed_and_prints_its_results(
     assert f"-m fer_tune.retrain --study {small_study.name}" in shown
 
 
+def test_a_done_study_gets_finalists_whose_repeats_are_no_trials(
+    small_study: FinishedStudy, workplace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = workplace / "mlruns/studies/demo-finalists"
+    shutil.copytree(folder.with_name(small_study.name), folder)
+    settings = folder / "study.json"
+    settings.write_text(settings.read_text().replace(small_study.name, folder.name))
+    search.main(["--resume", folder.name, "--finalists", "1"])
+    parent, runs = _get_runs(folder.name)
+    assert len(runs) == 2
+    repeats = list_trial_runs(open_store(), parent.info.run_id, "fer_tune.repeat")
+    (finalist,) = {run.data.tags["fer_tune.repeat_of"] for run in repeats}
+    name = runs[int(finalist)].info.run_name
+    assert [run.info.run_name for run in repeats] == [f"{name}, seed 2", f"{name}, seed 3"]
+    assert [run.data.tags["fer_tune.ended"] for run in repeats] == ["completed"] * 2
+    scores = {tuple(run.data.metrics[key] for key in ("val/loss", "gap")) for run in repeats}
+    assert len(scores) == 2  # two seeds
+    shown = capfd.readouterr().out
+    assert f"finalist 00{finalist}, seed 3: epoch 2 of 2" in shown
+    assert f"Of 1 finalist, the means over the seeds chose trial 00{finalist}" in shown
+    assert "Trials: 2 (2 completed). Repeats of finalists: 2. Epochs: 8" in shown
+    assert "Finalists</h2>" in (folder / "report.html").read_text("utf-8")
+
+
 def test_the_report_is_written_before_the_results_are_printed(
     small_study: FinishedStudy, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

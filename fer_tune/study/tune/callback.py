@@ -59,13 +59,15 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         self._workers[number] = trial.temporary_state.ray_actor
         faces = self._count_faces(config)
         planned = trial.config.get("name"), trial.config.get("seed_number")
-        self._notify_observers(build_trial_started(number, config, self._space, faces, *planned))
+        started = build_trial_started(number, config, self._space, faces, *planned)
+        repeat = {"repeat_of": trial.config.get("repeat_of")}
+        self._notify_observers(started.model_copy(update=repeat))
 
     def on_trial_result(self, *, trial: Any, result: dict[str, Any], **info: Any) -> None:
         number = trial.config["number"]
         if failure := result.get("failure"):
             if failure.kind == "storage":
-                line = f"trial {number:03d} cannot be stored: {failure.last_line}"
+                line = f"{self._records[number].title} cannot be stored: {failure.last_line}"
                 self.failure = UserError(line)
                 raise self.failure
             return

@@ -58,8 +58,8 @@ def train_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOp
     only if the worker dies or loses its GPU.
 
     config: `number` in the study; `trial`, the values of a TrialConfig; and `gpus`, the trial's
-        share of GPUs and of their memory. In an ablation also `name`, and `seed_number`, from
-        which the seed of the training follows.
+        share of GPUs and of their memory. In an ablation, and in a repeat of a finalist, also
+        `name`, and `seed_number`, from which the seed of the training follows.
     faces: see `put_study_data`.
     """
     try:

@@ -3,13 +3,19 @@
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
+
+from ray.tune.search import Searcher
 
 from fer_tune.common import atomic
 from fer_tune.common.disk_or_bucket import Directory, DiskDirectory, delete_partial_files
 from fer_tune.events import Ending, Observer, TrialEnded
+from fer_tune.study.asha import Asha
+from fer_tune.study.planned_repeats import list_missing_repeats
 from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, is_trial_dirname, trial_dirname
 from fer_tune.study.records.event_log import read_events
 from fer_tune.study.records.settings import StudySettings
@@ -17,6 +23,7 @@ from fer_tune.study.records.trial_record import TrialRecord, TrialRecords
 from fer_tune.study.tune.ablation_searcher import AblationSearcher
 from fer_tune.study.tune.callback import MAX_RETRIES, StudyCallback
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
+from fer_tune.study.tune.repeat_searcher import RepeatSearcher
 from fer_tune.study.tune.resources import RunResources
 from fer_tune.study.tune.searcher import StudySearcher
 from fer_tune.study.tune.shared_data import SharedStudyData, StudyData, count_faces, put_study_data
@@ -34,7 +41,7 @@ def run_study(
     observers: Sequence[Observer],
     trainable: Trainable = train_trial,
 ) -> None:
-    """Run the trials that the event log does not show as ended.
+    """Run the trials that the event log does not show as ended, then the repeats of the finalists.
 
     Ray must be connected (`open_ray_session`). At Ctrl-C, or when the time is up, the run ends
     early with its trials "interrupted".
@@ -46,25 +53,55 @@ def run_study(
     Raises UserError if the study or one of its trials cannot be stored.
     """
     scheduler, observers = StudyScheduler(settings), [records, *observers]
-    for event in read_events(context.local_dir):
-        scheduler.replay_event(event)
-    for trial in records.to_list():
-        if ending := _infer_ending(trial, settings.epochs, scheduler):
-            _end_trial(trial, ending, observers)
-    if not _is_study_done(records, settings.trials, scheduler):
-        gpus, count = context.resources.gpus, partial(count_faces, faces)
-        if settings.ablation:
-            searcher: StudySearcher = AblationSearcher(settings, records, gpus, scheduler.asha)
-        else:
-            searcher = StudySearcher(settings, records.to_list(), gpus, scheduler.asha)
+    _replay_log(context, records, scheduler, settings.epochs, observers)
+    build = cache(partial(_build_trainable, trainable, faces, settings, context))
+    count, end_time = partial(count_faces, faces), time.monotonic() + (context.time_budget or 0)
+
+    def run(searcher: Searcher, scheduler: StudyScheduler) -> None:
         callback = StudyCallback(observers, scheduler, settings, records, count)
-        resourced = _build_trainable(trainable, faces, settings, context)
-        _run_tuner(searcher, callback, resourced, context)
+        budget = context.time_budget and max(1.0, end_time - time.monotonic())
+        _run_tuner(searcher, callback, build(), replace(context, time_budget=budget))
         callback.end_running_trials()
+
+    if not _is_study_done(records, settings.trials, scheduler):
+        run(_make_searcher(settings, records, context.resources.gpus, scheduler.asha), scheduler)
     if _is_study_done(records, settings.trials, scheduler):
         for trial in records.to_list():
             if trial.ending == "paused":
                 _end_trial(trial, "stopped", observers)
+        if repeats := list_missing_repeats(settings, records.to_list()):
+            never_stops = StudyScheduler(settings.model_copy(update={"scheduler": "none"}))
+            run(RepeatSearcher(repeats, context.resources.gpus), never_stops)
+
+
+def _replay_log(
+    context: RunResources,
+    records: TrialRecords,
+    scheduler: StudyScheduler,
+    epochs: int,
+    observers: Sequence[Observer],
+) -> None:
+    """Restore the scheduler, and end the trials whose end a kill has prevented.
+
+    Repeats of finalists are no rivals of the trials, so the scheduler does not see them.
+    """
+    trials, repeats = records.to_list(), records.list_repeats()
+    numbers = {trial.number for trial in trials}
+    for event in read_events(context.local_dir):
+        if event.number in numbers:
+            scheduler.replay_event(event)
+    for trial in (*trials, *repeats):
+        if ending := _infer_ending(trial, epochs, scheduler):
+            _end_trial(trial, ending, observers)
+
+
+def _make_searcher(
+    settings: StudySettings, records: TrialRecords, gpus: float, asha: Asha
+) -> StudySearcher:
+    """Return the searcher that hands out the trials."""
+    if settings.ablation:
+        return AblationSearcher(settings, records, gpus, asha)
+    return StudySearcher(settings, records.to_list(), gpus, asha)
 
 
 def _end_trial(trial: TrialRecord, ending: Ending, observers: Sequence[Observer]) -> None:
@@ -107,7 +144,7 @@ def _build_trainable(
 
 
 def _run_tuner(
-    searcher: StudySearcher, callback: StudyCallback, trainable: object, context: RunResources
+    searcher: Searcher, callback: StudyCallback, trainable: object, context: RunResources
 ) -> None:
     from ray import tune
 

@@ -214,6 +214,56 @@ def test_paused_trials_resume_also_after_the_study_failed(
     assert len(workers) <= 4  # two concurrent trials in two runs, however many paused
 
 
+def _run_logged(
+    folder: Path, settings: StudySettings, *others: Observer
+) -> tuple[TrialRecords, list[Event]]:
+    """Run or resume a study, one trial at a time; return its records and its event log."""
+    place = StudyStorage(str(folder)).write_settings(settings)
+    context = RunResources(place, DiskDirectory(place), ResourceAllocation(1, 1, 0), 1)
+    records = TrialRecords(read_events(place))
+    with closing(EventLog(place)) as log:
+        run_study(settings, {}, context, records, [log, *others], resume_from_files)
+    return records, list(read_events(place))
+
+
+@pytest.mark.usefixtures("_ray")
+def test_the_repeats_of_finalists_follow_the_trials_and_change_nothing_about_them(
+    tmp_path: Path, promoting: StudySettings
+) -> None:
+    settings = promoting.model_copy(update={"trials": 4})
+    _, plain = _run_logged(tmp_path / "plain", settings)
+    with_finalists = settings.model_copy(update={"finalists": 2})
+    with pytest.raises(UserError, match="full"):  # within the first repeat
+        _run_logged(tmp_path / "some", with_finalists, FullObserver(len(plain) + 4))
+    records, events = _run_logged(tmp_path / "some", with_finalists)
+    unchanged = [event.model_copy(update={"time": 0}) for event in events[: len(plain)]]
+    assert unchanged == [event.model_copy(update={"time": 0}) for event in plain]
+    repeats = records.list_repeats()
+    assert [repeat.number for repeat in repeats] == [2_000_001, 2_000_003, 3_000_001, 3_000_003]
+    assert {repeat.ending for repeat in repeats} == {"finished"}  # no scheduler stops them
+    for repeat in repeats:
+        own = [e for e in events if e.number == repeat.number and isinstance(e, EpochEnded)]
+        assert [event.result.epoch for event in own] == list(range(1, settings.epochs + 1))
+    assert {event.number for event in events[len(plain) :]} == {each.number for each in repeats}
+
+
+@pytest.mark.usefixtures("_ray")
+def test_more_trials_of_a_study_with_repeats_may_become_finalists(
+    tmp_path: Path, few: StudySettings
+) -> None:
+    settings = few.model_copy(update={"trials": 1, "finalists": 1, "grace": 1})
+    _, first = _run_logged(tmp_path, settings)
+    # The scheduler compares the new trials with trials only.
+    records, events = _run_logged(tmp_path, settings.model_copy(update={"trials": 3}))
+    assert events[: len(first)] == first
+    assert [(trial.number, trial.ending) for trial in records.to_list()] == [
+        *((0, "finished"), (1, "finished"), (2, "stopped"))
+    ]
+    finalists = {repeat.repeat_of for repeat in records.list_repeats()}
+    assert finalists == {0, 1}
+    assert len(records.list_repeats()) == 4
+
+
 @pytest.mark.usefixtures("_ray")
 def test_a_study_restores_the_handler_of_ctrl_c(tmp_path: Path, few: StudySettings) -> None:
     def own(*_: object) -> None: ...
