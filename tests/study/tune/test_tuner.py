@@ -183,7 +183,8 @@ def test_paused_trials_resume_also_after_the_study_failed(
     tmp_path: Path, promoting: StudySettings
 ) -> None:
     place = StudyStorage(str(tmp_path)).write_settings(promoting)
-    context = RunResources(place, DiskDirectory(place), ResourceAllocation(2, 1, 0), 2)
+    # With trials at once, their speed decides whether ASHA resumes one.
+    context = RunResources(place, DiskDirectory(place), ResourceAllocation(1, 1, 0), 1)
     with closing(EventLog(context.local_dir)) as log:
         observers: list[Observer] = [log, FullObserver(25)]
         with pytest.raises(UserError, match="full"):
@@ -211,7 +212,7 @@ def test_paused_trials_resume_also_after_the_study_failed(
     assert scheduler.pruned == {each.number for each in trials if each.ending == "stopped"}
     directories = [checkpoint_directory(context.shared_dir, each.number) for each in trials]
     workers = {folder.read(name) for folder in directories for name in folder.list_names()}
-    assert len(workers) <= 4  # two concurrent trials in two runs, however many paused
+    assert len(workers) <= 2  # one in each run, however many trials paused
 
 
 def _run_logged(
