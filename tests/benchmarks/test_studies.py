@@ -17,6 +17,7 @@ NAMES = sorted(path.parent.name for path in STUDIES.glob(f"*/{FILE}"))
 
 def test_no_study_is_missing() -> None:
     assert NAMES == [
+        "ablation",
         "distilled",
         "labels-0",
         "labels-1",
