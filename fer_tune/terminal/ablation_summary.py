@@ -84,16 +84,20 @@ def _describe_total(outcome: AblationOutcome) -> str:
 
 
 def _describe_metric(outcome: AblationOutcome, metric: str) -> Iterator[str]:
-    """Yield which changes improve or worsen the metric, alone and in the end, beyond chance."""
+    """Yield which changes improve or worsen the metric, alone and in the end, beyond chance.
+
+    Nothing is said of comparisons that have not been trained yet.
+    """
     name, chance = format_metric_name(metric), list[str]()
     verbs = ("raise", "lower") if metric_direction(metric) == "max" else ("reduce", "increase")
     for comparison in ("alone", "removed"):
         start = HEADERS[comparison]
-        clear = [
-            (effect.value, outcome.ablation.name_change(index))
+        measured = [
+            (effect, outcome.ablation.name_change(index))
             for (index, each, other), effect in outcome.effects.items()
-            if (each, other) == (comparison, metric) and not effect.may_be_chance
+            if (each, other) == (comparison, metric)
         ]
+        clear = [(effect.value, n) for effect, n in measured if not effect.may_be_chance]
         clear.sort(key=lambda change: -abs(change[0]))
         for verb, helps in zip(verbs, (True, False), strict=True):
             changes = [
@@ -105,7 +109,7 @@ def _describe_metric(outcome: AblationOutcome, metric: str) -> Iterator[str]:
                     subject = f"one change {verb}s"
                 listed = ", ".join(changes)
                 yield f"{start.capitalize()}, {subject} the {name} beyond chance: {listed}."
-        chance += [] if clear else [start]
+        chance += [start] if measured and not clear else []
     if chance:
         start = " and ".join(chance).capitalize()
         yield f"{start}, no change has an effect on the {name} beyond chance."

@@ -5,6 +5,8 @@ from rich.console import Console
 
 from fer_tune.study.ablation_changes import build_ablation_space
 from fer_tune.study.ablation_effects import AblationOutcome, Effect, measure_effects
+from fer_tune.study.ablation_plan import Ablation
+from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.terminal import study_summary
 from fer_tune.terminal.ablation_summary import (
     describe_ablation,
@@ -54,6 +56,20 @@ def test_the_summary_names_what_helps_and_what_harms_beyond_chance(
     assert "In the end, one change reduces the gap beyond chance: network shape (-0." in text
     assert "augmentation" not in text
     assert "Failed" not in text
+
+
+def test_the_summary_says_nothing_of_comparisons_that_are_not_trained_yet() -> None:
+    ablation = make_ablation(3)
+    records = run_all(ablation, add_gains([0.0, 0.0, 0.0]), faces=200)
+    assert "Alone and in the end, no change has" in describe(ablation, records)
+    # These are the baseline, all changes, and all changes without each.
+    text = describe(ablation, records[:5])
+    assert "In the end, no change has an effect on the macro F1 beyond chance." in text
+    assert "alone" not in text.lower()
+
+
+def describe(ablation: Ablation, records: list[TrialRecord]) -> str:
+    return describe_ablation(measure_effects(ablation, METRIC, records))
 
 
 def test_the_summary_names_failed_trials_and_what_is_missing() -> None:
