@@ -34,8 +34,7 @@ def _build_row(finalist: ScoredTrial, metric: str) -> list[str]:
     cells = [f"{finalist.number:03d}", f"{finalist.metrics[metric]:.3f}"]
     by_seed = {repeat.number // NUMBERS_PER_SEED: repeat for repeat in finalist.record.repeats}
     for repeat in map(by_seed.get, FURTHER_SEEDS):
-        best = repeat.find_best_epoch(metric) if repeat else None
-        if repeat and best and repeat.ending == "finished":
+        if repeat and (best := repeat.find_result(metric)):
             cells.append(f"{best.metrics[metric]:.3f}")
         else:
             cells.append(STATUS_WORDS[repeat.ending] if repeat else "-")

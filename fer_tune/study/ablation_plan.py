@@ -173,7 +173,7 @@ def collect_results(
     results: dict[Subset, dict[int, EpochResult]] = {}
     for trial in planned:
         record = by_number.get(trial.number)
-        best = record.find_best_epoch(metric) if record and record.ending == "finished" else None
+        best = record.find_result(metric) if record else None
         if best:
             results.setdefault(trial.subset, {})[trial.repetition] = best
     return results

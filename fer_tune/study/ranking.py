@@ -88,7 +88,7 @@ def rank_trials(
 
 
 def _to_repeat_result(repeat: TrialRecord, metric: str) -> RepeatResult:
-    best = repeat.find_best_epoch(metric) if repeat.ending == "finished" else None
+    best = repeat.find_result(metric)
     assert repeat.repeat_of is not None
     metrics = best.metrics if best else None
     return RepeatResult(repeat.repeat_of, repeat.has_final_status, metrics)

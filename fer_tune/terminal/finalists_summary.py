@@ -19,8 +19,7 @@ def list_finalists(
 
 def list_further_scores(finalist: ScoredTrial, metric: str) -> list[float]:
     """Return the scores of the completed repeats of a finalist."""
-    completed = (repeat for repeat in finalist.record.repeats if repeat.ending == "finished")
-    best = (repeat.find_best_epoch(metric) for repeat in completed)
+    best = (repeat.find_result(metric) for repeat in finalist.record.repeats)
     return [epoch.metrics[metric] for epoch in best if epoch]
 
 

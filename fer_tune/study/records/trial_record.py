@@ -90,6 +90,10 @@ class TrialRecord:
         """Return the epoch with the best value of the metric, the trial's score."""
         return find_best_epoch(self.history, metric)
 
+    def find_result(self, metric: str) -> EpochResult | None:
+        """Return the best epoch of a completed trial; None if the trial is not completed."""
+        return self.find_best_epoch(metric) if self.ending == "finished" else None
+
 
 def build_trial_started(
     number: int,
