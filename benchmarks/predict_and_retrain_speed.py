@@ -33,7 +33,7 @@ def measure_predict_and_retrain_speed(setup: BenchmarkSetup) -> list[BenchmarkRe
 
 def _measure_prediction(setup: BenchmarkSetup) -> BenchmarkResult:
     store = open_store(str(setup.folder / "mlruns"))
-    run_id = store.create_client().create_run(store.experiment_id).info.run_id
+    run_id = store.client.create_run(store.experiment_id).info.run_id
     model_uri = log_model(
         store, run_id, FaceClassifier([FerNet(BASELINE, len(EMOTIONS))]), EMOTIONS
     )

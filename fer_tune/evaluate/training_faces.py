@@ -20,7 +20,7 @@ def find_training(store: Store, run_id: str) -> "RunData | None":
     run_id: of the run that trained the model; empty if it is not known.
     """
     with suppress(UserError), store.explain_errors():
-        training = store.create_client().get_run(run_id).data if run_id else None
+        training = store.client.get_run(run_id).data if run_id else None
         return training if training and tags.RETRAINED_STUDY in training.tags else None
     return None
 

@@ -97,7 +97,7 @@ def write_and_log_report(
         atomic.write_file(file, page.encode())
     try:
         with store.explain_errors(f"{store}: cannot keep the report"):
-            store.create_client().log_text(study.run.run_id, page, REPORT_FILE)
+            store.client.log_text(study.run.run_id, page, REPORT_FILE)
     except UserError as error:  # the user has the page
         print(f"Warning: {error}", file=sys.stderr)
         return str(file)

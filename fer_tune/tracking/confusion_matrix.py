@@ -87,6 +87,5 @@ def log_confusion_matrix(
     title: str,
 ) -> None:
     """Log the matrix as artifacts of the run: `<name>.png` and `<name>.csv`."""
-    client = store.create_client()
-    client.log_image(run_id, draw_confusion_matrix(confusion, classes, title), f"{name}.png")
-    client.log_text(run_id, format_confusion_csv(confusion, classes), f"{name}.csv")
+    store.client.log_image(run_id, draw_confusion_matrix(confusion, classes, title), f"{name}.png")
+    store.client.log_text(run_id, format_confusion_csv(confusion, classes), f"{name}.csv")

@@ -45,7 +45,7 @@ def log_evaluation(
     page: HTML of the report.
     Raises UserError if the store fails.
     """
-    client, metrics = store.create_client(), evaluation.build_metrics(METRIC_PREFIX)
+    client, metrics = store.client, evaluation.build_metrics(METRIC_PREFIX)
     confusion, classes = evaluation.scores.confusion.tolist(), evaluation.classes
     with store.explain_errors():
         if info.split == "test":  # count how often any model was evaluated on these faces

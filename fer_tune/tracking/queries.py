@@ -176,7 +176,7 @@ def load_metric_history(store: Store, trial: TrialRun, names: Sequence[str]) -> 
 
     Their confusion matrices are empty: MLflow has only the best epoch's.
     """
-    client, epochs = store.create_client(), dict[int, dict[str, float]]()
+    client, epochs = store.client, dict[int, dict[str, float]]()
     for name in names:
         for metric in client.get_metric_history(trial.run_id, to_mlflow_name(name)):
             epochs.setdefault(metric.step, {})[name] = metric.value

@@ -64,7 +64,7 @@ class EventRecorder:
     """
 
     def __init__(self, store: Store, study: StudyInfo, resume: bool) -> None:
-        self._client, self._store, self._study = store.create_client(), store, study
+        self._client, self._store, self._study = store.client, store, study
         self._trials: dict[int, _RecordedTrial] = {}
         self._unsure: set[int] = set()  # trials that may have a run whose ID is not known
         parent = find_parent_run(store, study.name)
@@ -117,7 +117,7 @@ class EventRecorder:
         metrics, best = self._collect_new_metrics(trial, update.epochs)
         if trial.ending is None or _needs_reopening(trial, update):
             if trial.ending is not None:
-                study_run.reopen_run(self._client, trial.run_id)
+                study_run.reopen_run(self._store, trial.run_id)
                 trial.ending = None
             if ended and ended.ending != "paused":
                 self._log_artifacts(trial.run_id, ended, best)

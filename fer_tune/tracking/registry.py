@@ -28,7 +28,7 @@ CHAMPION_URI = f"models:/{MODEL_NAME}@{CHAMPION}"
 def find_champion(store: Store) -> RecordedModel | None:
     """Return the version that is `@champion`; None if there is no champion yet."""
     try:
-        version = store.create_client().get_model_version_by_alias(MODEL_NAME, CHAMPION)
+        version = store.client.get_model_version_by_alias(MODEL_NAME, CHAMPION)
     except MlflowException as error:
         # Without the model, or without the alias.
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
@@ -59,7 +59,7 @@ def evaluate_champion(
 
 def register_model(store: Store, outcome: SeedOutcome, info: RetrainInfo) -> ModelVersion:
     """Return the version of the seed's model in the registry; register it if it has none."""
-    client, run_id = store.create_client(), outcome.run_id
+    client, run_id = store.client, outcome.run_id
     model_id = outcome.model_uri.removeprefix("models:/")
     try:
         client.create_registered_model(MODEL_NAME)
@@ -83,9 +83,8 @@ def register_model(store: Store, outcome: SeedOutcome, info: RetrainInfo) -> Mod
 
 def set_alias(store: Store, version: str, alias: str, description: str) -> None:
     """Give a version an alias and a description."""
-    client = store.create_client()
-    client.update_model_version(MODEL_NAME, version, description)
-    client.set_registered_model_alias(MODEL_NAME, alias, version)
+    store.client.update_model_version(MODEL_NAME, version, description)
+    store.client.set_registered_model_alias(MODEL_NAME, alias, version)
 
 
 def find_default_model_uri(store: Store) -> str:
@@ -97,7 +96,7 @@ def find_default_model_uri(store: Store) -> str:
     with store.explain_errors():
         if find_champion(store):
             return CHAMPION_URI
-        models = store.create_client().search_logged_models([store.experiment_id], order_by=order)
+        models = store.client.search_logged_models([store.experiment_id], order_by=order)
     for model in models:
         if model.status == LoggedModelStatus.READY:  # others were interrupted while written
             return f"models:/{model.model_id}"

@@ -89,7 +89,7 @@ def find_study_runs(store: Store, name: str) -> StudyRuns:
 
 
 def _find_versions(store: Store) -> dict[str, list[ModelVersion]]:
-    find = store.create_client().search_model_versions
+    find = store.client.search_model_versions
     versions: dict[str, list[ModelVersion]] = defaultdict(list)
     for version in get_results_from_paginated_fn(
         lambda size, token: find(max_results=size, page_token=token), PAGE_SIZE
@@ -103,39 +103,36 @@ def delete_runs(store: Store, runs: Sequence[Run]) -> None:
 
     Raises UserError if the store fails; the same call deletes the rest.
     """
-    client = store.create_client()
     with store.explain_errors(advice=_CONTINUES):
         for run in runs:
             if tags.RETRAINED_RUN in run.data.tags:
                 _delete_models(store, run.info.run_id)
             _delete_artifacts(store, run.info.artifact_uri)
             if _is_active(run):
-                client.delete_run(run.info.run_id)
+                store.client.delete_run(run.info.run_id)
 
 
 def _delete_models(store: Store, run_id: str) -> None:
-    client = store.create_client()
-    outputs = client.get_run(run_id).outputs
+    outputs = store.client.get_run(run_id).outputs
     for output in outputs.model_outputs if outputs else ():
         with suppress(MlflowException):  # it is deleted already
-            model = client.get_logged_model(output.model_id)
+            model = store.client.get_logged_model(output.model_id)
             _delete_artifacts(store, model.artifact_location)
-            client.delete_logged_model(output.model_id)
+            store.client.delete_logged_model(output.model_id)
 
 
 def delete_parent_runs(store: Store, study: StudyRuns) -> None:
     """Delete the runs of the study itself, after all others, so that it is found until then."""
-    client = store.create_client()
     with store.explain_errors(advice=_CONTINUES):
         for run in study.parents:
             if not _is_active(run):  # a deleted run takes no tag
-                client.restore_run(run.info.run_id)
-            client.set_tag(run.info.run_id, tags.REMOVED, "true")
+                store.client.restore_run(run.info.run_id)
+            store.client.set_tag(run.info.run_id, tags.REMOVED, "true")
             _delete_artifacts(store, run.info.artifact_uri)
             with suppress(MlflowException):  # it has no view
                 view = VIEW_TAG_PREFIX + run.info.run_id
-                client.delete_experiment_tag(store.experiment_id, view)
-            client.delete_run(run.info.run_id)
+                store.client.delete_experiment_tag(store.experiment_id, view)
+            store.client.delete_run(run.info.run_id)
 
 
 def _delete_artifacts(store: Store, uri: str) -> None:
@@ -151,7 +148,7 @@ def rename_study_runs(store: Store, study: StudyRuns, old: str, new: str) -> Non
 
     The study's own run is the last. Raises UserError if the store fails; the same call continues.
     """
-    client = store.create_client()
+    client = store.client
     retrainings = [run for runs in study.retrainings for run in runs]
     renamed = [(run, tags.RETRAINED_STUDY) for run in retrainings]
     renamed += [(run, tags.STUDY) for run in (*study.trials, *study.parents)]
@@ -171,7 +168,7 @@ def rename_study_runs(store: Store, study: StudyRuns, old: str, new: str) -> Non
 
 
 def _rename_view(store: Store, run_id: str, name: str) -> None:
-    client, key = store.create_client(), VIEW_TAG_PREFIX + run_id
+    client, key = store.client, VIEW_TAG_PREFIX + run_id
     view = client.get_experiment(store.experiment_id).tags.get(key)
     if view:
         text = json.dumps(json.loads(view) | {"name": name})

@@ -41,7 +41,7 @@ class RetrainRun:
     """Open run of a retraining."""
 
     def __init__(self, store: Store, info: RetrainInfo, run: Run) -> None:
-        self._store, self._client, self._info = store, store.create_client(), info
+        self._store, self._client, self._info = store, store.client, info
         self._name: str = run.info.run_name
         self.run_id: str = run.info.run_id
         store.log_params(self.run_id, _to_params(info))
@@ -116,14 +116,13 @@ def _open_run(
     new_tags: Mapping[str, str],
 ) -> Iterator[Run]:
     """Resume the newest unfinished run with all of `match_tags`, or create a run with all tags."""
-    client = store.create_client()
     try:
         run = _find_unfinished(store, info, match_tags)
         if run is None:
             marks = {**new_tags, **match_tags}
-            run = client.create_run(store.experiment_id, tags=marks, run_name=name)
+            run = store.client.create_run(store.experiment_id, tags=marks, run_name=name)
         with end_run_with_context(store, run.info.run_id):
-            client.update_run(run.info.run_id, status="RUNNING")
+            store.client.update_run(run.info.run_id, status="RUNNING")
             yield run
     except MlflowException as error:
         problem = f"tracking store {store}: {summarize_error(error)}"

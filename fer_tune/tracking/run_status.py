@@ -13,7 +13,7 @@ def end_run_with_context(store: Store, run_id: str) -> Iterator[None]:
 
     Raises MlflowException if the store fails.
     """
-    client, status = store.create_client(), "FAILED"
+    client, status = store.client, "FAILED"
     try:
         yield
         status = "FINISHED"

@@ -64,7 +64,7 @@ class SeedRun:
 
     def log_outcome(self, trained: "TrainedModel") -> SeedOutcome:
         """Log the best epoch, the test scores, the predictions and the model."""
-        store, run_id, client = self._store, self.run_id, self._store.create_client()
+        store, run_id, client = self._store, self.run_id, self._store.client
         best, test, classes = trained.best, trained.test, self._info.classes
         values = to_best_metrics(best, self._info.study.metric) | test.build_metrics("test")
         values["temperature"] = trained.model.temperature
@@ -100,7 +100,7 @@ def find_seed_outcome(store: Store, run: Run, info: RetrainInfo) -> SeedOutcome 
                 confusion=confusion.to_numpy().tolist(),
             )
             test = load_test_evaluation(store, run_id, info.classes)
-            outputs = store.create_client().get_run(run_id).outputs
+            outputs = store.client.get_run(run_id).outputs
             assert outputs is not None
             uri = f"models:/{outputs.model_outputs[-1].model_id}"
             return SeedOutcome(_read_seed(run), run_id, uri, best, test)

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -51,8 +52,9 @@ class Store:
         """Whether it is an MLflow tracking server, which has a UI of its own."""
         return self.uri.startswith(("http:", "https:"))
 
-    def create_client(self) -> "MlflowClient":
-        """Return a client of this store; MLflow's global tracking URI is neither read nor set."""
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """A client of this store; MLflow's global tracking URI is neither read nor set."""
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
@@ -84,10 +86,10 @@ class Store:
             f"tags.`{name}` = '{value}'" if value else f"tags.`{name}` != ''"
             for name, value in marks.items()
         )
-        query, client, ids = " AND ".join(conditions), self.create_client(), [self.experiment_id]
+        query, ids = " AND ".join(conditions), [self.experiment_id]
         views = {None: ViewType.ALL, True: ViewType.DELETED_ONLY, False: ViewType.ACTIVE_ONLY}
         runs: list[Run] = get_results_from_paginated_fn(
-            lambda size, token: client.search_runs(
+            lambda size, token: self.client.search_runs(
                 ids, query, views[deleted], size, [_OLDEST_FIRST], token
             ),
             PAGE_SIZE,
@@ -99,7 +101,7 @@ class Store:
         from mlflow.entities import Param
 
         batch = [Param(name, str(value)) for name, value in params.items()]
-        self.create_client().log_batch(run_id, params=batch)
+        self.client.log_batch(run_id, params=batch)
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics of a run in one call."""
@@ -107,7 +109,7 @@ class Store:
 
         now = current_time_ms()
         batch = [Metric(to_mlflow_name(k), value, now, step) for k, value in metrics.items()]
-        self.create_client().log_batch(run_id, metrics=batch)
+        self.client.log_batch(run_id, metrics=batch)
 
     def read_text(self, run_id: str, name: str) -> str:
         """Return the text of an artifact of a run.
@@ -116,7 +118,7 @@ class Store:
         """
         # mlflow.artifacts.load_text does this too, but only in the global tracking URI.
         with TemporaryDirectory() as folder:
-            path = self.create_client().download_artifacts(run_id, name, folder)
+            path = self.client.download_artifacts(run_id, name, folder)
             return Path(path).read_text(encoding="utf-8")
 
     def find_text(self, run_id: str, name: str) -> str | None:
@@ -218,17 +220,16 @@ def _open_experiment(uri: str, artifacts: Path | None, create: bool) -> Store:
 def _find_or_create_experiment(store: Store, artifacts: Path | None, create: bool) -> str:
     from mlflow.exceptions import MlflowException
 
-    client = store.create_client()
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+    experiment = store.client.get_experiment_by_name(EXPERIMENT)
     if experiment is None and not create:
         raise MissingStudyError(f"no studies in {store}; {RUN_SEARCH_HINT}")
     if experiment is None:
         location = artifacts.absolute().as_uri() if artifacts else None
         try:
-            return client.create_experiment(EXPERIMENT, artifact_location=location)
+            return store.client.create_experiment(EXPERIMENT, artifact_location=location)
         except MlflowException:
             # A study that began at the same moment may have created it.
-            experiment = client.get_experiment_by_name(EXPERIMENT)
+            experiment = store.client.get_experiment_by_name(EXPERIMENT)
             if experiment is None:
                 raise
     if experiment.lifecycle_stage != "active":

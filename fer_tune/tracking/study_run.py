@@ -14,7 +14,6 @@ from fer_tune.tracking.trials_table import TRIALS_FILE, build_trials_dataframe
 from fer_tune.tracking.ui_view_and_links import build_study_path, build_view_tag
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 RUN_STATUS: dict[Ending, str] = {
@@ -57,15 +56,14 @@ def create_study_run(store: Store, study: StudyInfo, replaced_run: "Run | None")
 
     replaced_run: an incomplete run of the same study, cut off when it began. It ends as killed.
     """
-    client = store.create_client()
     if replaced_run is not None:
-        client.set_terminated(replaced_run.info.run_id, "KILLED")
+        store.client.set_terminated(replaced_run.info.run_id, "KILLED")
     marks = build_study_tags(study) | {tags.METRIC: study.metric}
-    run = client.create_run(store.experiment_id, tags=marks, run_name=study.name)
+    run = store.client.create_run(store.experiment_id, tags=marks, run_name=study.name)
     try:
         _add_missing_info(store, study, run)
     except BaseException:  # an incomplete study is of no use
-        client.delete_run(run.info.run_id)
+        store.client.delete_run(run.info.run_id)
         raise
     return str(run.info.run_id)
 
@@ -73,12 +71,12 @@ def create_study_run(store: Store, study: StudyInfo, replaced_run: "Run | None")
 def resume_study_run(store: Store, study: StudyInfo, run: "Run") -> None:
     """Mark the study's run as running, and add what it lacks."""
     _add_missing_info(store, study, run)
-    reopen_run(store.create_client(), run.info.run_id)
+    reopen_run(store, run.info.run_id)
 
 
 def end_study_run(store: Store, study: StudyInfo, run_id: str, event: StudyEnded) -> None:
     """End the study's run, and log the summary, the table of trials and further tables."""
-    client, path = store.create_client(), build_study_path(store, run_id)
+    client, path = store.client, build_study_path(store, run_id)
     client.set_tag(run_id, tags.NOTE, render_study_note(study, path, event.summary))
     for name, text in event.files.items():
         if text:
@@ -89,12 +87,12 @@ def end_study_run(store: Store, study: StudyInfo, run_id: str, event: StudyEnded
     client.set_tag(run_id, tags.ENDED, STATUS_WORDS[event.ending])
 
 
-def reopen_run(client: "MlflowClient", run_id: str) -> None:
+def reopen_run(store: Store, run_id: str) -> None:
     """Mark the ended run of a study or trial as running again."""
-    client.update_run(run_id, status="RUNNING")
+    store.client.update_run(run_id, status="RUNNING")
     # A run that was cut off while it ended has no such tag.
-    if tags.ENDED in client.get_run(run_id).data.tags:
-        client.delete_tag(run_id, tags.ENDED)
+    if tags.ENDED in store.client.get_run(run_id).data.tags:
+        store.client.delete_tag(run_id, tags.ENDED)
 
 
 def build_study_tags(study: StudyInfo) -> dict[str, str]:
@@ -128,7 +126,7 @@ def _add_missing_info(store: Store, study: StudyInfo, run: "Run") -> None:
 
     A run that has parameters is complete.
     """
-    client, run_id = store.create_client(), run.info.run_id
+    client, run_id = store.client, run.info.run_id
     client.set_experiment_tag(store.experiment_id, *build_view_tag(study, run))
     if study.storage:
         client.set_tag(run_id, tags.STORAGE, study.storage)

@@ -82,7 +82,7 @@ def find_tested_retraining(
 
 
 def _load_models(store: Store, parent_id: str, classes: tuple[str, ...]) -> list[TestedModel]:
-    client, models = store.create_client(), []
+    client, models = store.client, []
     nested = store.find_runs({tags.PARENT: parent_id})
     for run in (each for each in nested if each.info.status == "FINISHED"):
         marks, run_id = run.data.tags, run.info.run_id

@@ -144,7 +144,7 @@ def _check_runs(cluster: Cluster, trials: list[TrialRecord]) -> None:
     """In MLflow are every epoch of every trial once, in one run a trial; their pictures in S3."""
     with cluster.machines["tracking"].joined():
         store = open_store(TRACKING, create=False)
-        client = store.create_client()
+        client = store.client
         parent = client.get_run(find_study(store, NAME).run_id)
         runs = list_trial_runs(store, parent.info.run_id)
         losses = [client.get_metric_history(run.info.run_id, "val/loss") for run in runs]

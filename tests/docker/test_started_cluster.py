@@ -119,7 +119,7 @@ def test_mlflow_has_every_trial_of_a_study(cluster: ComposeProject, demo: Runnin
     assert "Traceback" not in demo.output
     with cluster.docker.join_network():
         store = open_store(f"http://127.0.0.1:{cluster.port}", create=False)
-        parent = store.create_client().get_run(find_study(store, "demo").run_id)
+        parent = store.client.get_run(find_study(store, "demo").run_id)
         runs = list_trial_runs(store, parent.info.run_id)
     assert [run.info.status for run in (parent, *runs)] == ["FINISHED"] * 5
 

@@ -34,7 +34,7 @@ def store(kept_store: Store) -> Iterator[Store]:
     """Yield a store that has no evaluations yet."""
     yield kept_store
     for run in kept_store.find_runs({tags.EVALUATED_SPLIT: ""}):
-        kept_store.create_client().delete_run(run.info.run_id)
+        kept_store.client.delete_run(run.info.run_id)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def add_model(store: Store, marks: dict[str, str], **params: int) -> str:
     torch.manual_seed(0)
     config = ModelConfig(depth=1, width=4, hidden_1=8, hidden_2=8)
     network = FerNet(config, len(EMOTIONS)).eval()
-    client = store.create_client()
+    client = store.client
     run_id = client.create_run(store.experiment_id, tags=marks).info.run_id
     store.log_params(run_id, params)
     return log_model(store, run_id, FaceClassifier([network]), EMOTIONS)
@@ -77,7 +77,7 @@ def test_the_test_split_is_scored_printed_and_kept_as_a_run_of_the_model(
     assert f"Accuracy {accuracy:.3f} (" in printed
     assert "fer2013.csv, row " in printed.partition("The most confident mistakes:")[2]
     (run,) = store.find_runs({tags.EVALUATED_MODEL: model})
-    client = store.create_client()
+    client = store.client
     trained = client.get_logged_model(model.removeprefix("models:/")).source_run_id
     assert run.data.tags[tags.PARENT] == trained
     assert run.info.status == "FINISHED"
@@ -259,7 +259,7 @@ def test_an_evaluation_that_is_interrupted_ends_as_killed(
 
 
 def test_a_version_in_the_registry_is_named(store: Store, model: str, tmp_path: Path) -> None:
-    client, name = store.create_client(), "named"
+    client, name = store.client, "named"
     client.create_registered_model(name)
     logged = client.get_logged_model(model.removeprefix("models:/"))
     version = client.create_model_version(

@@ -36,7 +36,7 @@ def register(store: Store, networks: int, tta: TtaName) -> FaceClassifier:
         last = member.head[-1]
         assert isinstance(last, torch.nn.Linear)
         last.weight.data *= 40
-    model, client = FaceClassifier(members, tta, temperature=1.6), store.create_client()
+    model, client = FaceClassifier(members, tta, temperature=1.6), store.client
     run_id = client.create_run(store.experiment_id).info.run_id
     uri = log_model(store, run_id, model, EMOTIONS)
     source = client.get_logged_model(uri.removeprefix("models:/")).artifact_location

@@ -134,7 +134,7 @@ def _require_one_course(folder: Path) -> None:
 def require_recorded(uri: str, name: str, trials: Sequence[TrialRecord]) -> None:
     """MLflow has each trial once, each epoch of it once, and nothing that still runs."""
     store = open_store(uri)
-    client, parent = store.create_client(), find_parent_run(store, name)
+    client, parent = store.client, find_parent_run(store, name)
     assert parent is not None
     assert parent.info.status == "FINISHED"
     runs = list_trial_runs(store, parent.info.run_id)

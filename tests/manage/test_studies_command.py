@@ -69,7 +69,7 @@ def test_a_study_that_mlflow_lacks_or_has_deleted_is_not_hidden(
 ) -> None:
     store = open_store()
     run_id = find_study(store, NAME).run_id
-    store.create_client().delete_run(run_id)
+    store.client.delete_run(run_id)
     (folder / "mlruns/studies/lost").mkdir()
     (folder / "mlruns/studies/lost/study.json").write_text("{}")
     studies.main([])
@@ -115,7 +115,7 @@ def test_evaluations_of_models_that_are_deleted_are_announced_and_deleted(
 ) -> None:
     assert folder == Path.cwd()
     store = open_store()
-    client, (trial, *_) = store.create_client(), list_trials(store, find_study(store, NAME))
+    client, (trial, *_) = store.client, list_trials(store, find_study(store, NAME))
     seed = client.create_run(store.experiment_id, tags={tags.RETRAINED_RUN: trial.run_id})
     marks = {tags.PARENT: seed.info.run_id, tags.EVALUATED_MODEL: "models:/m-0"}
     evaluation = client.create_run(store.experiment_id, tags=marks)
@@ -157,7 +157,7 @@ def test_a_running_study_is_not_changed(folder: Path, arguments: list[str]) -> N
     ):
         studies.main([*arguments, "--yes"])
     store = open_store()
-    store.create_client().update_run(find_study(store, NAME).run_id, status="RUNNING")
+    store.client.update_run(find_study(store, NAME).run_id, status="RUNNING")
     shutil.move(folder / "mlruns/studies", folder / "on-another-machine")
     with pytest.raises(UserError, match="shows it as running, perhaps on another machine"):
         studies.main([*arguments, "--yes"])
@@ -229,7 +229,7 @@ def test_a_renamed_study_is_reported(
 def test_a_model_of_a_renamed_study_predicts(folder: Path) -> None:
     retrain.main(["--study", NAME, *RETRAIN])
     studies.main(["rename", NAME, "demo-new", "--yes"])
-    client = open_store().create_client()
+    client = open_store().client
     version = client.get_model_version_by_alias("fer_tune", "champion")
     versions = client.search_model_versions("name = 'fer_tune'")
     assert {each.tags["fer_tune.retrained_study"] for each in versions} == {"demo-new"}
@@ -255,7 +255,7 @@ def _move_to_bucket(address: str) -> None:
     storage.write_settings(read_settings(storage.local_dir, NAME)[1])
     storage.open_bucket_logs(NAME)  # uploads the events
     run_id = find_study(store, NAME).run_id
-    store.create_client().set_tag(run_id, tags.STORAGE, address)
+    store.client.set_tag(run_id, tags.STORAGE, address)
 
 
 def test_a_study_in_a_bucket_is_listed_renamed_used_and_deleted(

@@ -30,7 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("predict")
     store = open_store(root=folder / "mlruns")
     torch.manual_seed(0)
-    run_id = store.create_client().create_run(store.experiment_id).info.run_id
+    run_id = store.client.create_run(store.experiment_id).info.run_id
     log_model(store, run_id, FaceClassifier([FerNet(CONFIG, len(EMOTIONS))]), EMOTIONS)
     (folder / "faces").mkdir()
     for n, face in enumerate(PIXELS):

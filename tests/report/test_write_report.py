@@ -231,7 +231,7 @@ def test_a_missing_study_of_the_storage_is_resumed_to_be_recorded_again(
     trial: Trial, begin: Begin, store: Store, storage: StudyStorage, tmp_path: Path
 ) -> None:
     name = begin(trial(0, 20)).name
-    client = store.create_client()
+    client = store.client
     client.delete_run(find_study(store, name).run_id)
     for uri, problem in ((store.uri, "was deleted in MLflow"), (str(tmp_path), "no studies in")):
         with pytest.raises(UserError, match=problem) as error:

@@ -51,7 +51,7 @@ def kept_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def store(kept_store: Store) -> Iterator[Store]:
     """Yield a store whose registry is empty."""
     yield kept_store
-    client = kept_store.create_client()
+    client = kept_store.client
     for model in client.search_registered_models():
         client.delete_registered_model(model.name)
 
@@ -126,9 +126,9 @@ def register(store: Store, splits: Splits) -> Register:
                     kept = seed.log_outcome(TrainedModel(network, alone.best, alone.test))
             options = {"baseline": None, "with_tta": False, **changes}
             compare_and_register(console, store, run, RetrainResult(info, [kept], **options))
-        found = store.create_client().search_model_versions(f"run_id = '{kept.run_id}'")
+        found = store.client.search_model_versions(f"run_id = '{kept.run_id}'")
         assert len(found) == 1
-        return store.create_client().get_model_version("fer_tune", found[0].version), printed.get()
+        return store.client.get_model_version("fer_tune", found[0].version), printed.get()
 
     return run_it
 
@@ -151,7 +151,7 @@ def test_the_first_model_is_the_champion_and_has_the_reason(
     assert "trained on 12 of 27 training faces" in str(version.description)
     assert "models:/fer_tune/1, @champion: there was no champion." in printed
     assert version.tags[tags.FACES_HASH] == "faces.zip"
-    entry = store.create_client().get_logged_model(_champions_model(store))
+    entry = store.client.get_logged_model(_champions_model(store))
     assert "fer_tune" in entry.tags["mlflow.modelVersions"]
 
 
@@ -164,7 +164,7 @@ def test_a_log_that_cannot_be_written_loses_no_model(
     monkeypatch.setattr(Console, "print", fail)
     with pytest.raises(OSError, match="log is full"):
         register(900, 90)
-    version = store.create_client().get_model_version_by_alias("fer_tune", CHAMPION)
+    version = store.client.get_model_version_by_alias("fer_tune", CHAMPION)
     assert "there was no champion" in str(version.description)
     runs = store.find_runs({"fer_tune.retrained_trial": "900"})
     (retraining,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
@@ -176,7 +176,7 @@ def test_a_better_model_takes_the_champions_place(store: Store, register: Regist
     version, printed = register(3, 110)
     assert version.aliases == [CHAMPION]
     assert "20 faces correct by this model only, 0 by" in " ".join(printed.split())
-    assert store.create_client().get_model_version("fer_tune", "1").aliases == []
+    assert store.client.get_model_version("fer_tune", "1").aliases == []
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_model_is_registered_once_however_often_its_retraining_is_resumed(
 
         def killed(client: MlflowClient, *args: Any, **how: Any) -> None:
             # The seed's run ends as usual, its parent does not.
-            if method == "set_terminated" and not store.create_client().search_registered_models():
+            if method == "set_terminated" and not store.client.search_registered_models():
                 whole(client, *args, **how)
             else:
                 raise RuntimeError
@@ -236,7 +236,7 @@ def test_a_model_is_registered_once_however_often_its_retraining_is_resumed(
             register(number, 90)
     version, _ = register(number, 90)  # which counts the versions of its run
     assert version.aliases == [CHAMPION]
-    assert len(store.create_client().search_model_versions("name = 'fer_tune'")) == 1
+    assert len(store.client.search_model_versions("name = 'fer_tune'")) == 1
 
 
 def test_a_champion_without_recorded_predictions_predicts_again(
@@ -295,7 +295,7 @@ def test_a_seed_whose_results_are_lost_is_not_taken_for_trained(
     assert find_seed_in_any_retraining(store, make_info(splits, 670), 0)
     for run in store.find_runs({tags.FACES_HASH: "faces.zip"}):
         if run.info.run_id != version.run_id:
-            store.create_client().delete_run(run.info.run_id)
+            store.client.delete_run(run.info.run_id)
     _lose_artifacts(store, version)
     assert find_seed_in_any_retraining(store, make_info(splits, 670), 0) is None
 
@@ -314,8 +314,8 @@ def test_the_baseline_duplicates_and_tta_are_reported_beside_the_plain_score(
     assert "with TTA (mirror images) 0.000" in output
     assert "trained in the same way (seed 1: test macro F1 0.200, test accuracy 0.200)" in output
     assert "better (60 faces correct by this model only" in output
-    seed = store.create_client().get_run(str(version.run_id))
-    run = store.create_client().get_run(seed.data.tags[tags.PARENT])
+    seed = store.client.get_run(str(version.run_id))
+    run = store.client.get_run(seed.data.tags[tags.PARENT])
     assert run.data.metrics["test/accuracy"] == 0.6
     assert run.data.metrics["test/accuracy_without_twins"] == pytest.approx(88 / 148)
     assert run.data.metrics["test/flip_accuracy"] == 0
@@ -328,8 +328,8 @@ def test_the_score_without_duplicates_is_logged_also_if_there_are_none(
     splits.train.images[:2] = 0
     version, printed = register(750, 90)
     assert "duplicate" not in printed
-    run_id = store.create_client().get_run(str(version.run_id)).data.tags[tags.PARENT]
-    metrics = store.create_client().get_run(run_id).data.metrics
+    run_id = store.client.get_run(str(version.run_id)).data.tags[tags.PARENT]
+    metrics = store.client.get_run(run_id).data.metrics
     assert metrics["test/accuracy_without_twins"] == 0.6
     assert metrics["test/accuracy_without_near_duplicates"] == 0.6
 
@@ -343,8 +343,8 @@ def test_near_duplicates_of_training_faces_are_left_out_apart_from_exact_ones(
     output = " ".join(printed.split())
     assert "without 2 duplicates of training faces 0.595" in output
     assert "without 3 near-duplicates of training faces 0.592" in output  # 87 of 147
-    run_id = store.create_client().get_run(str(version.run_id)).data.tags[tags.PARENT]
-    metrics = store.create_client().get_run(run_id).data.metrics
+    run_id = store.client.get_run(str(version.run_id)).data.tags[tags.PARENT]
+    metrics = store.client.get_run(run_id).data.metrics
     assert metrics["test/accuracy_without_near_duplicates"] == pytest.approx(87 / 147)
 
 

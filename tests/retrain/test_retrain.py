@@ -102,11 +102,11 @@ def test_an_ensemble_is_one_model_that_is_tested_without_another_look_at_the_tes
 
     store = open_store()
     uri = output.partition("Registered as ")[2].split(",")[0]
-    version = store.create_client().get_model_version("fer_tune", uri.rpartition("/")[2])
+    version = store.client.get_model_version("fer_tune", uri.rpartition("/")[2])
     assert version.tags["fer_tune.ensemble"] == "0, 1"
     assert version.tags["fer_tune.tta"] == "mirror"
-    run = store.create_client().get_run(str(version.run_id))
-    parent = store.create_client().get_run(run.data.tags["mlflow.parentRunId"])
+    run = store.client.get_run(str(version.run_id))
+    parent = store.client.get_run(run.data.tags["mlflow.parentRunId"])
     assert {"against_best_seed/p", "test/accuracy"} <= parent.data.metrics.keys()
     assert {"temperature", "test/calibration_error_before"} <= run.data.metrics.keys()
 
@@ -217,7 +217,7 @@ def test_the_baseline_is_trained_once_however_often_it_is_compared_with(
         with pytest.raises(KeyboardInterrupt):
             retrain.main(arguments)
     monkeypatch.setattr(training_loop, "_train_epoch", counted)
-    before = len(open_store().create_client().search_model_versions("name = 'fer_tune'"))
+    before = len(open_store().client.search_model_versions("name = 'fer_tune'"))
     retrain.main(arguments)
     assert [config == BASELINE for config in trained] == [False, True, True]
     retrain.main(arguments)
@@ -225,7 +225,7 @@ def test_the_baseline_is_trained_once_however_often_it_is_compared_with(
     output = capfd.readouterr().out
     assert "The baseline was trained like this before." in output
     assert output.count("Against the baseline, trained in the same way") == 2
-    after = open_store().create_client().search_model_versions("name = 'fer_tune'")
+    after = open_store().client.search_model_versions("name = 'fer_tune'")
     assert len(after) == before + 2
 
     retrain.main(["--study", study, "--trial", "0", "--epochs", "1"])

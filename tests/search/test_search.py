@@ -44,13 +44,13 @@ def _here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _get_runs(name: str) -> tuple["Run", list["Run"]]:
     store = open_store()
-    parent = store.create_client().get_run(find_study(store, name).run_id)
+    parent = store.client.get_run(find_study(store, name).run_id)
     runs = list_trial_runs(store, parent.info.run_id)
     return parent, sorted(runs, key=lambda run: int(run.data.tags["fer_tune.trial"]))
 
 
 def _get_steps(run: "Run", metric: str) -> list[int]:
-    history = open_store().create_client().get_metric_history(run.info.run_id, metric)
+    history = open_store().client.get_metric_history(run.info.run_id, metric)
     return [each.step for each in history]
 
 
@@ -69,7 +69,7 @@ def test_a_study_is_recorded_in_mlflow(small_study: FinishedStudy) -> None:
         expected |= {f"val_{measure}/{name}" for name in EMOTIONS}
     assert expected <= trial.data.metrics.keys()
     assert _get_steps(trial, "val/macro_f1") == [1, 2]
-    artifacts = open_store().create_client().list_artifacts(trial.info.run_id)
+    artifacts = open_store().client.list_artifacts(trial.info.run_id)
     assert {each.path for each in artifacts} >= {"confusion.png", "confusion.csv"}
 
 
@@ -365,7 +365,7 @@ def test_a_name_that_only_mlflow_knows_is_refused_with_advice(
     search.main(["--resume", "demo-away", "--storage", str(tmp_path)])
     assert "Trials: 1 (1 completed)" in capfd.readouterr().out
     # Without its run in MLflow the name is free again.
-    open_store().create_client().delete_run(find_study(open_store(), "demo-away").run_id)
+    open_store().client.delete_run(find_study(open_store(), "demo-away").run_id)
     search.main([*ONE_TRIAL, "--study", "demo-away"])
     assert [_get_steps(run, "gap") for run in _get_runs("demo-away")[1]] == [[1, 2]]
 
@@ -379,7 +379,7 @@ def test_a_copied_study_is_resumed_in_the_copy_alone(
     assert json.loads(settings.read_text())["tracking_uri"] is None
     before = {path: path.read_bytes() for path in original.rglob("*") if path.is_file()}
     monkeypatch.chdir(tmp_path)
-    open_store().create_client().delete_run(find_study(open_store(), name).run_id)
+    open_store().client.delete_run(find_study(open_store(), name).run_id)
     search.main(["--resume", name])
     assert {path: path.read_bytes() for path in before} == before
     parent, trials = _get_runs(name)

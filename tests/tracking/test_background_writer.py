@@ -104,7 +104,7 @@ def test_an_event_that_cannot_be_recorded_takes_no_other_with_it(
     assert "1 record is missing" in missing
     (trial,) = list_trials(store, find_study(store, describe().name))
     assert (trial.epochs, trial.ending) == (3, "finished")
-    history = store.create_client().get_metric_history(trial.run_id, "val/loss")
+    history = store.client.get_metric_history(trial.run_id, "val/loss")
     assert [metric.step for metric in history] == [1, 3]
 
 

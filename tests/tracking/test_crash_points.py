@@ -118,7 +118,7 @@ def _record(recorder: EventRecorder, story: Story) -> None:
 
 def _recorded(store: Store, name: str) -> dict[int, dict[str, Any]]:
     """Return what MLflow has of each trial and repeat, by number; the study has the number -1."""
-    client, parent = store.create_client(), find_parent_run(store, name)
+    client, parent = store.client, find_parent_run(store, name)
     assert parent is not None
     runs: dict[int, dict[str, Any]] = {}
     nested = [list_trial_runs(store, parent.info.run_id, tag) for tag in (tags.TRIAL, tags.REPEAT)]

@@ -35,7 +35,7 @@ def test_a_study_deleted_in_mlflow_is_listed_and_a_removed_one_is_not(
     store: Store, describe: Describe
 ) -> None:
     runs = [EventRecorder(store, describe(name=name), resume=False).run_id for name in "xyz"]
-    client = store.create_client()
+    client = store.client
     client.set_tag(runs[1], tags.REMOVED, "true")
     for run_id in runs[:2]:
         client.delete_run(run_id)

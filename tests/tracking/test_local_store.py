@@ -20,7 +20,7 @@ def original(store: Store, tmp_path: Path) -> Store:
     folder.mkdir(parents=True)
     shutil.copyfile(_get_database(store), folder / "mlflow.db")
     copy = open_store(str(folder))
-    client = copy.create_client()
+    client = copy.client
     run = client.create_run(copy.experiment_id, tags={"test": "moved"})
     client.log_text(run.info.run_id, "original", NOTE)
     model = client.create_logged_model(copy.experiment_id, "net", run.info.run_id)
@@ -57,7 +57,7 @@ def test_a_moved_store_has_no_address_of_its_former_place(original: Store, tmp_p
     assert store.read_text(_get_run(store), NOTE) == "original"
     dump = _read_database(moved / "mlflow.db")
     assert "first%20place" not in dump
-    version = store.create_client().get_model_version("moved", "1")
+    version = store.client.get_model_version("moved", "1")
     assert str(version.source).startswith((moved / "artifacts/models").as_uri())
     assert not former.exists()
 
@@ -69,7 +69,7 @@ def test_what_is_logged_in_a_copy_leaves_the_original_unchanged(
     before = _hash_files(former)
     shutil.copytree(former, tmp_path / "copy")
     copy = open_store(str(tmp_path / "copy"))
-    client, run_id = copy.create_client(), _get_run(copy)
+    client, run_id = copy.client, _get_run(copy)
     client.log_text(run_id, "copied", NOTE)
     client.log_text(client.create_run(copy.experiment_id).info.run_id, "new", NOTE)
     assert copy.read_text(run_id, NOTE) == "copied"
@@ -84,7 +84,7 @@ def test_a_copy_of_the_database_alone_does_not_write_beside_the_original(
     (tmp_path / "alone").mkdir()
     shutil.copyfile(former / "mlflow.db", tmp_path / "alone/mlflow.db")
     store = open_store(str(tmp_path / "alone"))
-    store.create_client().log_text(_get_run(store), "alone", NOTE)
+    store.client.log_text(_get_run(store), "alone", NOTE)
     assert _hash_files(former) == before
     assert [path.read_text() for path in (tmp_path / "alone").rglob(NOTE)] == ["alone"]
 
@@ -99,7 +99,7 @@ def test_a_process_that_sees_the_store_elsewhere_leads_nothing_astray(
             connection.execute(
                 f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (present, foreign)
             )
-    client = original.create_client()
+    client = original.client
     new = client.create_run(original.experiment_id).info.run_id
     client.log_text(new, "new", NOTE)
     client.log_text(_get_run(original), "again", "again.txt")
@@ -126,10 +126,10 @@ def test_other_experiments_move_only_with_their_artifacts(
     former = _get_database(original).parent
     location = (former if inside else tmp_path) / "own"
     location.mkdir()
-    experiment = original.create_client().create_experiment("own", str(location))
+    experiment = original.client.create_experiment("own", str(location))
     former.rename(tmp_path / "moved")
     store = open_store(str(tmp_path / "moved"))
-    found = store.create_client().get_experiment(experiment).artifact_location
+    found = store.client.get_experiment(experiment).artifact_location
     assert found == str(tmp_path / "moved" / "own" if inside else location)
 
 
@@ -143,7 +143,7 @@ def test_an_experiment_whose_artifacts_the_user_keeps_elsewhere_stays_there(
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE experiments SET artifact_location = ?", (disk.as_uri(),))
     store = open_store(str(database.parent))
-    client = store.create_client()
+    client = store.client
     client.log_text(client.create_run(store.experiment_id).info.run_id, "new", "new.txt")
     assert len(list(disk.rglob("new.txt"))) == 1
 
@@ -167,7 +167,7 @@ def test_a_folder_whose_name_begins_like_the_former_one_keeps_its_addresses(
 ) -> None:
     former = _get_database(original).parent
     other = (former.parent / "mlruns2/artifacts/of me").as_uri()
-    experiment = original.create_client().create_experiment("of me", other)
+    experiment = original.client.create_experiment("of me", other)
     former.rename(tmp_path / "moved")
     store = open_store(str(tmp_path / "moved"))
-    assert store.create_client().get_experiment(experiment).artifact_location == other
+    assert store.client.get_experiment(experiment).artifact_location == other

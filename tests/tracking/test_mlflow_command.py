@@ -36,13 +36,13 @@ def test_what_was_deleted_in_mlflow_is_restored_by_the_command_that_is_told(
     shutil.copyfile(store.uri.removeprefix("sqlite:///"), folder / "mlflow.db")
     own = open_store(str(folder))
     run_id = EventRecorder(own, describe(), resume=False).run_id
-    own.create_client().delete_run(run_id)
+    own.client.delete_run(run_id)
     with pytest.raises(UserError, match="its run was deleted in MLflow") as deleted_run:
         find_study(own, describe().name)
     _run_told_command(str(deleted_run.value))
     assert find_study(own, describe().name).run_id == run_id
 
-    own.create_client().delete_experiment(own.experiment_id)
+    own.client.delete_experiment(own.experiment_id)
     with pytest.raises(UserError, match="experiment fer_tune was deleted") as deleted_experiment:
         open_store(str(folder), create=False)
     _run_told_command(str(deleted_experiment.value))

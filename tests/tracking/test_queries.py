@@ -116,7 +116,7 @@ def test_the_epochs_of_a_trial_come_in_order_with_the_metrics_asked_for(
 
 def test_an_unknown_ending_counts_as_no_ending(store: Store, describe: Describe) -> None:
     recorder = EventRecorder(store, describe(), resume=False)
-    store.create_client().set_tag(recorder.run_id, tags.ENDED, "cancelled")
+    store.client.set_tag(recorder.run_id, tags.ENDED, "cancelled")
     assert find_study(store, describe().name).ending is None
 
 
@@ -138,7 +138,7 @@ def test_a_trial_that_something_else_wrote_gives_one_line(
 ) -> None:
     recorder = EventRecorder(store, describe(), resume=False)
     recorder.record_events(events(0))
-    study, client = find_study(store, describe().name), store.create_client()
+    study, client = find_study(store, describe().name), store.client
     run = client.create_run(
         store.experiment_id,
         tags={tags.PARENT: study.run_id, tags.TRIAL: "1" if name else value},
@@ -153,7 +153,7 @@ def test_a_trial_that_something_else_wrote_gives_one_line(
 def test_a_study_is_not_resumed_into_runs_that_something_else_wrote(
     store: Store, describe: Describe, number: str, epoch: float
 ) -> None:
-    recorder, client = EventRecorder(store, describe(), resume=False), store.create_client()
+    recorder, client = EventRecorder(store, describe(), resume=False), store.client
     marks = {tags.PARENT: recorder.run_id, tags.TRIAL: number}
     run = client.create_run(store.experiment_id, tags=marks)
     client.log_metric(run.info.run_id, tags.EPOCH, epoch)

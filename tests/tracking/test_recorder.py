@@ -54,14 +54,12 @@ def _status(store: Store, name: str) -> list[str]:
     """Return the status of the parent run, then of the run of each trial by number."""
     parent = find_parent_run(store, name)
     assert parent is not None
-    children = [
-        store.create_client().get_run(t.run_id) for t in list_trials(store, find_study(store, name))
-    ]
+    children = [store.client.get_run(t.run_id) for t in list_trials(store, find_study(store, name))]
     return [run.info.status for run in (parent, *children)]
 
 
 def _artifacts(store: Store, run_id: str) -> set[str]:
-    return {file.path for file in store.create_client().list_artifacts(run_id)}
+    return {file.path for file in store.client.list_artifacts(run_id)}
 
 
 def _fails_once(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
@@ -81,7 +79,7 @@ def test_a_study_is_one_parent_run_with_its_space_and_command(
 ) -> None:
     recorder = EventRecorder(store, describe(), resume=False)
     _record(recorder, [], "finished")
-    parent = store.create_client().get_run(recorder.run_id)
+    parent = store.client.get_run(recorder.run_id)
     assert parent.info.run_name == describe().name
     artifacts = {"space.yaml", "command.txt", "trials.csv"}
     assert _artifacts(store, recorder.run_id) == artifacts
@@ -109,7 +107,7 @@ def test_what_a_trial_does_not_have_is_no_parameter_and_reads_back_as_the_baseli
     _record(EventRecorder(store, describe(), resume=False), [started])
     (trial,) = _trials(store, describe)
     assert trial.config == config
-    params = store.create_client().get_run(trial.run_id).data.params
+    params = store.client.get_run(trial.run_id).data.params
     assert TrialConfig.model_fields.keys() - params.keys() == {"mixup", "dropout"}
 
 
@@ -184,7 +182,7 @@ def test_a_trials_run_ends_as_the_trial_did(
     _record(EventRecorder(store, describe(), resume=False), events(0, ending=ending), "finished")
     (trial,) = _trials(store, describe)
     assert trial.ending == ending
-    assert store.create_client().get_run(trial.run_id).data.tags["fer_tune.ended"] == word
+    assert store.client.get_run(trial.run_id).data.tags["fer_tune.ended"] == word
     assert _status(store, describe().name) == ["FINISHED", status]
 
 
@@ -193,7 +191,7 @@ def test_endings_in_the_words_of_older_versions_are_read(
     store: Store, describe: Describe, result: Result, events: Events, ending: Ending
 ) -> None:
     sent = events(0, result(1), ending=ending)
-    recorder, client = EventRecorder(store, describe(), resume=False), store.create_client()
+    recorder, client = EventRecorder(store, describe(), resume=False), store.client
     _record(recorder, sent, "finished")
     (run,) = list_trial_runs(store, recorder.run_id)
     for run_id, word in ((run.info.run_id, ending), (recorder.run_id, "finished")):
@@ -210,9 +208,9 @@ def test_a_failed_trial_has_its_error(store: Store, describe: Describe, events: 
     error = "Traceback ...\nFloatingPointError: the loss is NaN\n"
     _record(EventRecorder(store, describe(), resume=False), events(0, ending="failed", error=error))
     (trial,) = _trials(store, describe)
-    found = store.create_client().get_run(trial.run_id)
+    found = store.client.get_run(trial.run_id)
     assert found.data.tags[tags.ERROR] == "FloatingPointError: the loss is NaN"
-    artifact = Path(store.create_client().download_artifacts(trial.run_id, "error.txt"))
+    artifact = Path(store.client.download_artifacts(trial.run_id, "error.txt"))
     assert artifact.read_text() == error
 
 
@@ -227,7 +225,7 @@ def test_the_best_epoch_is_kept_and_its_confusion_drawn(
     assert trial.best_metrics["accuracy"] == pytest.approx(0.76)
     assert trial.metrics["val/accuracy"] == pytest.approx(0.58)
     assert _artifacts(store, trial.run_id) == {"confusion.png", "confusion.csv"}
-    table = Path(store.create_client().download_artifacts(trial.run_id, "confusion.csv"))
+    table = Path(store.client.download_artifacts(trial.run_id, "confusion.csv"))
     assert table.read_text().splitlines()[1] == "angry,76,4,4,4,4,4,4"
 
 
@@ -255,7 +253,7 @@ def test_a_replay_after_a_kill_doubles_nothing(
     assert again.run_id == killed.run_id
     assert _status(store, describe().name) == ["FINISHED", "FINISHED", "FINISHED"]
     for trial, epochs in zip(_trials(store, describe), (3, 2), strict=True):
-        history = store.create_client().get_metric_history(trial.run_id, "val/loss")
+        history = store.client.get_metric_history(trial.run_id, "val/loss")
         assert [metric.step for metric in history] == list(range(1, epochs + 1))
 
 
@@ -265,7 +263,7 @@ def test_the_time_of_an_epoch_is_recorded_beside_its_scores(
     timed = (replace(result(epoch), seconds=epoch / 2) for epoch in (1, 2))
     _record(EventRecorder(store, describe(), resume=False), events(0, *timed))
     (trial,) = _trials(store, describe)
-    history = store.create_client().get_metric_history(trial.run_id, "seconds")
+    history = store.client.get_metric_history(trial.run_id, "seconds")
     assert [(metric.step, metric.value) for metric in history] == [(1, 0.5), (2, 1.0)]
 
 
@@ -325,7 +323,7 @@ def test_a_trial_that_was_cut_off_as_it_ended_is_resumed(
     killed = EventRecorder(store, describe(), resume=False)
     _record(killed, events(0))
     (run,) = list_trial_runs(store, killed.run_id)
-    store.create_client().set_terminated(run.info.run_id, "KILLED")
+    store.client.set_terminated(run.info.run_id, "KILLED")
     sent = events(0, result(1), ending="stopped")
     _record(EventRecorder(store, describe(), resume=True), sent, "finished")
     assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
@@ -338,7 +336,7 @@ def test_a_trial_that_was_cut_off_before_its_status_was_set_ends(
     killed = EventRecorder(store, describe(), resume=False)
     _record(killed, sent)
     (run,) = list_trial_runs(store, killed.run_id)
-    store.create_client().update_run(run.info.run_id, status="RUNNING")
+    store.client.update_run(run.info.run_id, status="RUNNING")
     _record(EventRecorder(store, describe(), resume=True), sent, "finished")
     assert _status(store, describe().name) == ["FINISHED", "FINISHED"]
 
@@ -349,7 +347,7 @@ def test_more_is_recorded_at_once_than_mlflow_takes(
     sent = events(0, *map(result, range(1, 51)), ending="finished")
     _record(EventRecorder(store, describe(), resume=False), sent)
     (trial,) = _trials(store, describe)
-    history = store.create_client().get_metric_history(trial.run_id, "val/loss")
+    history = store.client.get_metric_history(trial.run_id, "val/loss")
     assert sorted(metric.step for metric in history) == list(range(1, 51))
 
 
@@ -445,7 +443,7 @@ def test_a_study_that_was_killed_as_it_began_is_completed(
         killed = EventRecorder(store, describe(), resume=False)
     resumed = EventRecorder(store, describe(), resume=True)
     assert resumed.run_id == killed.run_id
-    assert store.create_client().get_run(resumed.run_id).data.params == {"epochs": "4"}
+    assert store.client.get_run(resumed.run_id).data.params == {"epochs": "4"}
     assert _artifacts(store, resumed.run_id) == {"space.yaml", "command.txt"}
 
 
@@ -453,7 +451,7 @@ def test_a_resumed_study_keeps_the_command_that_began_it(store: Store, describe:
     EventRecorder(store, describe(), resume=False)
     changed = describe(command="--resume", settings={"epochs": 4, "data": "moved.csv"})
     resumed = EventRecorder(store, changed, resume=True)
-    command = Path(store.create_client().download_artifacts(resumed.run_id, "command.txt"))
+    command = Path(store.client.download_artifacts(resumed.run_id, "command.txt"))
     assert command.read_text() == "python -m fer_tune.search --space smoke\n"
 
 
@@ -477,5 +475,5 @@ def test_a_resumed_trial_keeps_its_best_epoch_from_before(
     _record(resumed, events(0, result(3, 58), ending="finished"), "finished")
     (trial,) = _trials(store, describe)
     assert (trial.epochs, trial.best_metrics["epoch"]) == (3, 2)
-    table = Path(store.create_client().download_artifacts(trial.run_id, "confusion.csv"))
+    table = Path(store.client.download_artifacts(trial.run_id, "confusion.csv"))
     assert table.read_text().splitlines()[1] == "angry,76,4,4,4,4,4,4"

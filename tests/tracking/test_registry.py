@@ -22,14 +22,14 @@ def empty(tmp_path: Path) -> Store:
 
 def logged(store: Store) -> str:
     torch.manual_seed(0)
-    run = store.create_client().create_run(store.experiment_id)
+    run = store.client.create_run(store.experiment_id)
     return log_model(store, run.info.run_id, FaceClassifier([FerNet(CONFIG, 2)]), ["happy", "sad"])
 
 
 def test_the_newest_model_is_meant_until_there_is_a_champion(empty: Store) -> None:
     with pytest.raises(UserError, match=r"no model in .*mlflow.db; train one with .*retrain"):
         find_default_model_uri(empty)
-    client = empty.create_client()
+    client = empty.client
     first, second = logged(empty), logged(empty)
     broken_off = client.create_logged_model(empty.experiment_id, name="fer_net")
     assert broken_off.creation_timestamp >= client.get_logged_model(second[8:]).creation_timestamp

@@ -24,7 +24,7 @@ Events = Callable[..., list[Event]]
 
 
 def _list_views(store: Store) -> dict[str, str]:
-    marks = store.create_client().get_experiment(store.experiment_id).tags
+    marks = store.client.get_experiment(store.experiment_id).tags
     return {
         key.removeprefix(VIEW_TAG_PREFIX): json.loads(value)["name"]
         for key, value in marks.items()
@@ -34,7 +34,7 @@ def _list_views(store: Store) -> dict[str, str]:
 
 def _retrain(store: Store, trial_run: str, name: str) -> tuple[str, str]:
     """Return the IDs of the runs of a retraining and of its seed."""
-    client, marks = store.create_client(), {tags.RETRAINED_RUN: trial_run}
+    client, marks = store.client, {tags.RETRAINED_RUN: trial_run}
     marks[tags.RETRAINED_STUDY] = name
     parent = client.create_run(store.experiment_id, tags=marks, run_name=f"retrained {name} 000")
     nested = marks | {tags.PARENT: parent.info.run_id}
@@ -45,14 +45,14 @@ def _retrain(store: Store, trial_run: str, name: str) -> tuple[str, str]:
 def _evaluate(store: Store, seed_run: str) -> str:
     """Return the ID of the run of an evaluation of the seed's model."""
     marks = {tags.PARENT: seed_run, tags.EVALUATED_MODEL: "models:/m-0"}
-    run = store.create_client().create_run(store.experiment_id, tags=marks)
+    run = store.client.create_run(store.experiment_id, tags=marks)
     return str(run.info.run_id)
 
 
 def test_a_deleted_study_leaves_no_artifact_and_no_view_but_its_registered_models(
     store: Store, describe: Describe, result: Result, events: Events
 ) -> None:
-    client, name = store.create_client(), describe().name
+    client, name = store.client, describe().name
     recorder = EventRecorder(store, describe(), resume=False)
     recorder.record_events(events(0, result(1), ending="finished"))
     other = EventRecorder(store, describe(name="neighbour"), resume=False)
@@ -87,7 +87,7 @@ def test_a_deleted_study_leaves_no_artifact_and_no_view_but_its_registered_model
 def test_a_study_deleted_in_mlflow_is_deleted_for_good(store: Store, describe: Describe) -> None:
     name = describe().name
     run_id = EventRecorder(store, describe(), resume=False).run_id
-    store.create_client().delete_run(run_id)
+    store.client.delete_run(run_id)
     runs = find_study_runs(store, name)
     assert (runs.is_deleted, runs.is_running) == (True, False)
     delete_parent_runs(store, runs)
@@ -97,7 +97,7 @@ def test_a_study_deleted_in_mlflow_is_deleted_for_good(store: Store, describe: D
 def test_all_runs_of_a_renamed_study_have_the_new_name(
     store: Store, describe: Describe, events: Events
 ) -> None:
-    client, name, new = store.create_client(), describe().name, f"{describe().name}-new"
+    client, name, new = store.client, describe().name, f"{describe().name}-new"
     recorder = EventRecorder(store, describe(), resume=False)
     recorder.record_events(events(0))
     recorder.record_events(events(2_000_000, repeat_of=0))

@@ -61,5 +61,5 @@ def test_the_page_of_a_trial_has_the_command(store: Store, describe: Describe) -
     recorder = EventRecorder(store, describe(), resume=False)
     recorder.record_events([TrialStarted(number=3, name="003", config=BASELINE)])
     trial = find_trial(store, find_study(store, describe().name), 3)
-    note = store.create_client().get_run(trial.run_id).data.tags[tags.NOTE]
+    note = store.client.get_run(trial.run_id).data.tags[tags.NOTE]
     assert "```sh\nfer-tune train --epochs=4 --seed=7:3\n```" in note

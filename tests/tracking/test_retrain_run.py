@@ -87,14 +87,12 @@ def test_a_retraining_is_a_run_with_a_nested_run_a_seed(
     assert seed.data.tags[tags.PARENT] == parent.info.run_id
     assert {each.data.tags[tags.CODE_VERSION] for each in (parent, seed)} == {"0.2.0"}
     assert {each.data.params["epochs"] for each in (parent, seed)} == {"2"}
-    files = {file.path for file in store.create_client().list_artifacts(seed.info.run_id)}
+    files = {file.path for file in store.client.list_artifacts(seed.info.run_id)}
     tables = {"confusion.csv", "test_confusion.csv"}
     written = {"test_predictions.csv", "model_card.md"}
     assert files == tables | {"confusion.png", "test_confusion.png"} | written
     cards = [
-        Path(
-            store.create_client().download_artifacts(each.info.run_id, "model_card.md")
-        ).read_text()
+        Path(store.client.download_artifacts(each.info.run_id, "model_card.md")).read_text()
         for each in (parent, seed)
     ]
     assert cards[0] == f"{cards[1]}\n## Comparisons\n\nBetter (unlikely to be chance).\n"
@@ -190,9 +188,9 @@ def test_the_same_retraining_is_resumed_in_its_runs(
             seed_run.log_epoch(result(epoch))
     assert [run.info.run_id for run in _runs(store, info)] == before
     assert _status(store, info) == ["FINISHED", "FINISHED"]
-    history = store.create_client().get_metric_history(before[1], "val/loss")
+    history = store.client.get_metric_history(before[1], "val/loss")
     assert [metric.step for metric in history] == [1, 2]
-    command = Path(store.create_client().download_artifacts(before[0], "command.txt"))
+    command = Path(store.client.download_artifacts(before[0], "command.txt"))
     assert command.read_text() == f"{info.command}\n"
 
 
@@ -254,7 +252,7 @@ def test_a_training_is_found_again_by_all_that_decides_its_outcome(
         assert find_seed_in_any_retraining(store, unlike, 0) is None
     assert find_seed_in_any_retraining(store, info, 1) is None  # it failed
     assert find_seed_in_any_retraining(store, info, 2) is None
-    store.create_client().log_param(logged.run_id, "of_a_later_version", "1")
+    store.client.log_param(logged.run_id, "of_a_later_version", "1")
     assert find_seed_in_any_retraining(store, info, 0) is None
 
 
@@ -296,7 +294,7 @@ def test_a_finished_seed_that_something_else_changed_gives_one_line(
     with suppress(KeyboardInterrupt), open_retrain_run(store, info) as run:
         with run.open_seed_run(0) as seed_run:
             seed_run.log_outcome(final)
-        store.create_client().log_text(seed_run.run_id, content, file)
+        store.client.log_text(seed_run.run_id, content, file)
         raise KeyboardInterrupt
     with (
         pytest.raises(UserError, match="is not as a study leaves it"),

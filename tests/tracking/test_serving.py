@@ -45,7 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a working folder whose store has a champion."""
     place = tmp_path_factory.mktemp("serving")
     store = open_store(root=place / "mlruns")
-    client = store.create_client()
+    client = store.client
     run_id = client.create_run(store.experiment_id).info.run_id
     torch.manual_seed(0)
     address = log_model(store, run_id, FaceClassifier([FerNet(CONFIG, len(EMOTIONS))]), EMOTIONS)

@@ -55,7 +55,7 @@ def test_the_default_store_holds_a_database_the_experiment_and_nothing_else(stor
     database = Path(store.uri.removeprefix("sqlite:///"))
     assert database.is_absolute()
     assert {p.name for p in database.parent.iterdir()} <= {"mlflow.db", "artifacts"}
-    experiment = store.create_client().get_experiment(store.experiment_id)
+    experiment = store.client.get_experiment(store.experiment_id)
     assert experiment.name == EXPERIMENT
     assert experiment.artifact_location == (database.parent / "artifacts").as_uri()
 
@@ -100,7 +100,7 @@ def test_a_server_gets_each_request_once_if_retries_are_stopped(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     stop_retries()
     with pytest.raises(MlflowException, match="failed"):
-        Store(stranger, "1").create_client().create_run("1")
+        Store(stranger, "1").client.create_run("1")
     assert _Stranger.sent == ["/api/2.0/mlflow/runs/create"]
 
 

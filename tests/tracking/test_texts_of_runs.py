@@ -12,5 +12,5 @@ def test_a_report_replaces_the_one_before_it(
     run_id = EventRecorder(store, describe(), resume=False).run_id
     assert store.find_text(run_id, REPORT_FILE) is None
     for page in ("one", "ärger"):
-        store.create_client().log_text(run_id, page, REPORT_FILE)
+        store.client.log_text(run_id, page, REPORT_FILE)
     assert store.find_text(run_id, REPORT_FILE) == "ärger"

@@ -138,16 +138,16 @@ def test_the_address_names_the_view_that_the_experiment_has(
 ) -> None:
     run_id = EventRecorder(store, describe(), resume=False).run_id
     key = build_study_url(store, run_id).partition("viewStateShareKey=")[2]
-    experiment = store.create_client().get_experiment(store.experiment_id)
+    experiment = store.client.get_experiment(store.experiment_id)
     assert f"mlflow.sharedViewState.{key}" in experiment.tags
 
 
 def test_a_resumed_study_gets_a_view_if_it_had_none(store: Store, describe: Describe) -> None:
     run_id = EventRecorder(store, describe(), resume=False).run_id
     key = f"mlflow.sharedViewState.{run_id}"
-    store.create_client().delete_experiment_tag(store.experiment_id, key)
+    store.client.delete_experiment_tag(store.experiment_id, key)
     EventRecorder(store, describe(), resume=True)
-    assert key in store.create_client().get_experiment(store.experiment_id).tags
+    assert key in store.client.get_experiment(store.experiment_id).tags
 
 
 @pytest.mark.parametrize("has_finalists", [False, True])
@@ -159,7 +159,7 @@ def test_the_rows_of_the_view_are_the_trials(
     recorder.record_events(events(0))
     if has_finalists:
         recorder.record_events(events(2_000_000, repeat_of=0))
-    run = store.create_client().get_run(recorder.run_id)
+    run = store.client.get_run(recorder.run_id)
     state = json.loads(json.loads(build_view_tag(study, run)[1])["state"])
-    rows = store.create_client().search_runs([store.experiment_id], state["searchFilter"])
+    rows = store.client.search_runs([store.experiment_id], state["searchFilter"])
     assert [row.info.run_name for row in rows] == ["trial 0"]

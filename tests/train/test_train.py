@@ -150,7 +150,7 @@ def test_a_training_whose_store_fails_is_one_line_and_continues(
 def test_the_command_on_a_trials_page_repeats_the_trial(small_study: FinishedStudy) -> None:
     store = open_store()
     original = list_trials(store, find_study(store, small_study.name))[1]
-    note = store.create_client().get_run(original.run_id).data.tags[tags.NOTE]
+    note = store.client.get_run(original.run_id).data.tags[tags.NOTE]
     program, name, *options = shlex.split(note.split("```")[1].removeprefix("sh"))
     assert (program, name) == ("fer-tune", "train")
     train.main([*options, *ALONE, "--study", "demo-repeated"])

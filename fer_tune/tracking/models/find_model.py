@@ -44,7 +44,7 @@ def find_model(store: Store, uri: str) -> RecordedModel:
     uri: `models:/<id>`, or in the registry `models:/<name>/<version>` or `models:/<name>@<alias>`.
     Raises UserError if the store has no such model.
     """
-    client, name = store.create_client(), uri.removeprefix("models:/")
+    client, name = store.client, uri.removeprefix("models:/")
     with store.explain_errors(f"model {uri} in {store}"):
         if "@" in name:
             version = client.get_model_version_by_alias(*name.split("@", 1))

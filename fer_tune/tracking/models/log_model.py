@@ -53,7 +53,7 @@ def log_model(
     card: text of `model_card.md`, Markdown.
     """
     # mlflow.pyfunc.log_model does all this too, but only in the global tracking URI.
-    client = store.create_client()
+    client = store.client
     experiment, kind = store.experiment_id, "classifier"
     entry = client.create_logged_model(experiment, "fer_net", run_id, model_type=kind)
     status, model_id = LoggedModelStatus.FAILED, entry.model_id

@@ -6,7 +6,7 @@ from fer_tune.tracking.store import Store
 
 
 def test_a_model_is_found_by_its_id_its_version_and_its_alias(store: Store) -> None:
-    client = store.create_client()
+    client = store.client
     run_id = client.create_run(store.experiment_id).info.run_id
     logged = client.create_logged_model(store.experiment_id, "fer_net", run_id)
     client.create_registered_model("wanted")

@@ -66,7 +66,7 @@ def test_the_logged_model_takes_uint8_faces_and_names_its_probabilities(
 def test_networks_views_and_temperature_are_loaded_as_they_were_logged(
     store: Store, address: str, networks: int
 ) -> None:
-    entry = store.create_client().get_logged_model(address.removeprefix("models:/"))
+    entry = store.client.get_logged_model(address.removeprefix("models:/"))
     members = [FerNet(CONFIG, len(EMOTIONS)) for _ in range(networks)]
     logged = FaceClassifier(members, "six", temperature=1.7)
     uri = log_model(store, str(entry.source_run_id), logged, EMOTIONS)
@@ -107,7 +107,7 @@ def test_it_carries_a_signature_an_example_and_its_requirements(store: Store, ad
     assert tuple(about.signature.outputs.input_names()) == EMOTIONS
     assert about.saved_input_example_info is not None
     assert about.saved_input_example_info["type"] == "ndarray"
-    entry = store.create_client().get_logged_model(address.removeprefix("models:/"))
+    entry = store.client.get_logged_model(address.removeprefix("models:/"))
     assert entry.status == "READY"
     assert entry.source_run_id == about.run_id
 
@@ -121,7 +121,7 @@ def test_faces_of_another_type_or_shape_are_refused(store: Store, address: str) 
 
 
 def _kept(store: Store, address: str) -> Path:
-    entry = store.create_client().get_logged_model(address.removeprefix("models:/"))
+    entry = store.client.get_logged_model(address.removeprefix("models:/"))
     return Path(url2pathname(urlsplit(entry.artifact_location).path))
 
 
@@ -147,7 +147,7 @@ def test_a_model_of_something_else_gives_one_line(
 
 
 def test_a_registered_version_is_loaded_by_its_name(store: Store, address: str) -> None:
-    client = store.create_client()
+    client = store.client
     model = client.get_logged_model(address.removeprefix("models:/"))
     client.create_registered_model("by-hand")
     client.create_model_version("by-hand", model.artifact_location)
@@ -157,7 +157,7 @@ def test_a_registered_version_is_loaded_by_its_name(store: Store, address: str) 
 def test_a_registered_version_is_loaded_by_its_alias_also_if_its_source_is_a_model(
     store: Store, address: str
 ) -> None:
-    client = store.create_client()
+    client = store.client
     model = client.get_logged_model(address.removeprefix("models:/"))
     client.create_registered_model("aliased")
     client.create_model_version("aliased", model.artifact_location)
@@ -172,7 +172,7 @@ def test_a_registered_version_is_loaded_by_its_alias_also_if_its_source_is_a_mod
 
 
 def test_a_card_lies_beside_the_model(store: Store, model: FaceClassifier, address: str) -> None:
-    logged = store.create_client().get_logged_model(address.removeprefix("models:/"))
+    logged = store.client.get_logged_model(address.removeprefix("models:/"))
     run_id = str(logged.source_run_id)
     with_card = log_model(store, run_id, model, EMOTIONS, "# Known to be weak\n")
     (card,) = _kept(store, with_card).rglob("model_card.md")
