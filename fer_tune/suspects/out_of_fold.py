@@ -19,8 +19,8 @@ from fer_tune.terminal.training_progress import SeedProgress
 from fer_tune.trial import checkpoint
 from fer_tune.trial.device import pick_device, use_autocast
 from fer_tune.trial.gpu_errors import explain_out_of_memory
-from fer_tune.trial.train_state import TrialSpec, init_state
-from fer_tune.trial.training_loop import Diverged, fit
+from fer_tune.trial.train_state import TrialSpec
+from fer_tune.trial.training_loop import Diverged
 from fer_tune.trial_config import TrialConfig
 
 # Small, so that FER2013 takes minutes on a CPU: 0.29 M parameters. Regularised, so that it does not
@@ -124,22 +124,16 @@ def _train_and_predict(
 ) -> NDArray[np.float64]:
     """Train one network, and return its probabilities for the validation faces of `data`."""
     device, own = pick_device(), folder / f"fold-{fold + 1}"
-    count, classes = len(data.training.faces), len(data.classes)
-    low, high = _BATCH_SIZES
+    count, (low, high) = len(data.training.faces), _BATCH_SIZES
     config = _NETWORK.model_copy(update={"batch_size": min(max(count // _MIN_STEPS, low), high)})
     spec = TrialSpec(config, settings.epochs, settings.seed + fold, _METRIC)
-    state = checkpoint.load_or_init(
-        lambda: init_state(spec, count, classes, device), own, console.print
-    )
+    state = checkpoint.load_or_init(spec, data, device, own, console.print)
     name = f"fold {fold + 1} of {settings.folds}"
-    later = settings.folds - fold - 1
+    later, restored = settings.folds - fold - 1, state.epochs_done
     with SeedProgress(console, name, _METRIC, settings.epochs, later) as progress:
-        for result in state.history:
-            progress.show_epoch(result, is_new=False)
         try:
-            for result in fit(spec, state, data, device):
-                checkpoint.save_state(state, own)
-                progress.show_epoch(result, is_new=True)
+            for result in checkpoint.fit_with_checkpoints(spec, state, data, device, own):
+                progress.show_epoch(result, is_new=result.epoch > restored)
         except Diverged as error:
             raise UserError(f"{name}: {error}; give another --seed") from error
     # Of the last epoch: the best one would be chosen by the labels that are in doubt.

@@ -10,10 +10,14 @@ from zipfile import BadZipFile, ZipFile
 import torch
 
 from fer_tune.common.disk_or_bucket import Directory
+from fer_tune.data.trial_data import TrialData
 from fer_tune.model import FerNet
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.trial.delete_checkpoint import FILE as FILE
-from fer_tune.trial.train_state import TrainState
+from fer_tune.trial.train_state import TrainState, TrialSpec, init_state
+from fer_tune.trial.training_loop import fit
+
+WarnFunction = Callable[[str], None]
 
 
 class BadCheckpoint(Exception):
@@ -84,7 +88,7 @@ def _convert_errors(folder: Directory) -> Iterator[None]:
 
 
 def load_or_init(
-    make_state: Callable[[], TrainState], folder: Directory, warn: Callable[[str], None]
+    spec: TrialSpec, data: TrialData, device: torch.device, folder: Directory, warn: WarnFunction
 ) -> TrainState:
     """Return the state in `folder`, or a fresh one if it has no usable checkpoint.
 
@@ -92,12 +96,23 @@ def load_or_init(
 
     Raises OSError if the folder cannot be reached.
     """
-    state = make_state()
+    new = spec, len(data.training.faces), len(data.classes), device
+    state = init_state(*new)
     try:
         load_state(state, folder)
     except FileNotFoundError:
         pass
     except BadCheckpoint as error:
         warn(str(error))
-        return make_state()
+        return init_state(*new)
     return state
+
+
+def fit_with_checkpoints(
+    spec: TrialSpec, state: TrainState, data: TrialData, device: torch.device, folder: Directory
+) -> Iterator[EpochResult]:
+    """Yield the epochs of `state` again, then those of `fit`, each after its checkpoint."""
+    yield from tuple(state.history)
+    for result in fit(spec, state, data, device):
+        save_state(state, folder)
+        yield result

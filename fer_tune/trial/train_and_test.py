@@ -16,8 +16,7 @@ from fer_tune.trial import checkpoint
 from fer_tune.trial.device import pick_device
 from fer_tune.trial.epoch_result import ClassPredictions, build_epoch_result, score_votes
 from fer_tune.trial.gpu_errors import explain_out_of_memory
-from fer_tune.trial.train_state import TrialSpec, init_state
-from fer_tune.trial.training_loop import fit
+from fer_tune.trial.train_state import TrialSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +48,7 @@ def train_and_test(
     test_faces: Faces,
     folder: Directory,
     on_epoch: Callable[[EpochResult], None],
-    warn: Callable[[str], None] = warnings.warn,
+    warn: checkpoint.WarnFunction = warnings.warn,
 ) -> TrainedModel:
     """Train a configuration, then score the weights of its best epoch on the test faces.
 
@@ -62,12 +61,8 @@ def train_and_test(
     memory.
     """
     device = pick_device()
-    count, classes = len(data.training.faces), len(data.classes)
-    state = checkpoint.load_or_init(lambda: init_state(spec, count, classes, device), folder, warn)
-    for result in state.history:
-        on_epoch(result)
-    for result in fit(spec, state, data, device):
-        checkpoint.save_state(state, folder)
+    state = checkpoint.load_or_init(spec, data, device, folder, warn)
+    for result in checkpoint.fit_with_checkpoints(spec, state, data, device, folder):
         on_epoch(result)
     best = find_best_epoch(state.history, spec.metric)
     assert best is not None

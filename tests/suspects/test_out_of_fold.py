@@ -135,6 +135,6 @@ def test_a_network_that_diverges_is_an_error_with_advice(monkeypatch: pytest.Mon
     def diverge(*_: object) -> None:
         raise Diverged("the training loss became nan in epoch 1")
 
-    monkeypatch.setattr(out_of_fold, "fit", diverge)
+    monkeypatch.setattr(checkpoint, "fit", diverge)
     with pytest.raises(UserError, match=r"fold 1 of 2: the training loss became nan .* --seed"):
         predict(make_splits())

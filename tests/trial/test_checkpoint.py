@@ -37,9 +37,7 @@ def go_on(
 ) -> TrainState:
     """Resume a trial; warnings go to `problems`, and without it none is allowed."""
     warnings = [] if problems is None else problems
-    state = checkpoint.load_or_init(
-        lambda: fresh(task, faces), DiskDirectory(folder), warnings.append
-    )
+    state = checkpoint.load_or_init(task, faces, CPU, DiskDirectory(folder), warnings.append)
     assert problems is not None or not warnings
     return state
 

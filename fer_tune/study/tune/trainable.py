@@ -76,8 +76,7 @@ def _run_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOpt
 
     from fer_tune.trial import checkpoint
     from fer_tune.trial.device import pick_device
-    from fer_tune.trial.train_state import TrialSpec, init_state
-    from fer_tune.trial.training_loop import fit
+    from fer_tune.trial.train_state import TrialSpec
 
     number, trial = config["number"], TrialConfig.model_validate(config["trial"])
     torch.set_num_threads(options.threads)
@@ -89,16 +88,9 @@ def _run_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOpt
     seed = derive_trial_seed(options.seed, config.get("seed_number", number))
     spec = TrialSpec(trial, options.epochs, seed, options.metric)
     problems: list[str] = []
-    state = checkpoint.load_or_init(
-        lambda: init_state(spec, len(data.training.faces), len(data.classes), device),
-        directory,
-        problems.append,
-    )
+    state = checkpoint.load_or_init(spec, data, device, directory, problems.append)
     restored = RestoreOutcome(state.epochs_done, problems[0] if problems else None)
-    for result in state.history:
-        report_epoch(result, options.metric, restored)
-    for result in fit(spec, state, data, device):
-        checkpoint.save_state(state, directory)
+    for result in checkpoint.fit_with_checkpoints(spec, state, data, device, directory):
         report_epoch(result, options.metric, restored)
 
 

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -15,6 +16,9 @@ from rich.console import Console
 
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.common.errors import UserError
+from fer_tune.data.faces import Faces
+from fer_tune.data.resampling import TrainingFaces
+from fer_tune.data.trial_data import TrialData
 from fer_tune.defaults import SchedulerName
 from fer_tune.events import EpochEnded, Event, TrialEnded, TrialRemarked, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
@@ -30,7 +34,7 @@ from fer_tune.study.tune.searcher import StudySearcher
 from fer_tune.terminal import study_summary
 from fer_tune.terminal.live_table import LiveTable
 from fer_tune.trial import checkpoint
-from fer_tune.trial.train_state import TrainState, TrialSpec, init_state
+from fer_tune.trial.train_state import TrialSpec, init_state
 from fer_tune.trial_config import TrialConfig
 from tests.faults.fuzz.damage import DAMAGE, NUMBERS, VALUES, check_message, damaged, fuzzed
 from tests.settings import make_settings
@@ -132,14 +136,14 @@ def test_a_journal_of_any_content(place: Path, kind: SchedulerName, content: byt
     StudySearcher(study, trials, asha=scheduler.asha)
 
 
-def fresh_network() -> TrainState:
-    config = TrialConfig(depth=1, width=4, hidden_1=8, hidden_2=8)
-    return init_state(TrialSpec(config, epochs=4, seed=0), 100, 2, torch.device("cpu"))
+NETWORK = TrialConfig(depth=1, width=4, hidden_1=8, hidden_2=8)
+SPEC = TrialSpec(NETWORK, epochs=4, seed=0)
+CPU = torch.device("cpu")
 
 
 def saved_checkpoint() -> bytes:
     """A checkpoint whose weights are all a half."""
-    state = fresh_network()
+    state = init_state(SPEC, 100, 2, CPU)
     for weight in state.model.parameters():
         torch.nn.init.constant_(weight, 0.5)
     with tempfile.TemporaryDirectory() as folder:
@@ -155,7 +159,9 @@ def test_a_checkpoint_of_any_content(
     content = damaged(SAVED, damage)
     (place / checkpoint.FILE).write_bytes(content if is_complete else content[: len(content) // 2])
     problems: list[str] = []
-    state = checkpoint.load_or_init(fresh_network, DiskDirectory(place), problems.append)
+    faces = Faces(np.zeros((100, 48, 48), np.uint8), np.zeros(100, np.int64))
+    data = TrialData(TrainingFaces(faces), faces, faces, ("cat", "dog"))
+    state = checkpoint.load_or_init(SPEC, data, CPU, DiskDirectory(place), problems.append)
     assert all(problem.isprintable() for problem in problems)
     halves = [bool((weight == 0.5).all()) for weight in state.model.parameters()]
     assert not any(halves) if problems else all(halves)
