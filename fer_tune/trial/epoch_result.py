@@ -46,10 +46,8 @@ def build_epoch_result(
         Scores.from_predictions(own.loss, faces.labels, own.predicted, size) for faces, own in pairs
     )
     metrics = build_epoch_metrics(train_scores, scores, data.classes)
-    if data.validation.votes is not None:
-        train_votes, votes = (score_votes(faces, own.predicted, size) for faces, own in pairs)
-        assert train_votes is not None
-        assert votes is not None
+    train_votes, votes = (score_votes(faces, own.predicted, size) for faces, own in pairs)
+    if train_votes and votes:
         metrics |= build_vote_metrics(train_votes, votes)
     return EpochResult(epoch, metrics, scores.confusion.tolist())
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from fer_tune.common.errors import UserError
 
-# Of torch, cuDNN and cuBLAS, if they raise no OutOfMemoryError.
+# Parts of the messages of torch, cuDNN and cuBLAS.
 _OUT_OF_MEMORY_MESSAGES = ("out of memory", "unable to find an engine", "ALLOC_FAILED")
 
 OUT_OF_MEMORY = (
@@ -15,13 +15,9 @@ OUT_OF_MEMORY = (
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Return whether a GPU had too little memory. Imports torch."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    messages = _OUT_OF_MEMORY_MESSAGES
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in messages)
+    """Return whether a GPU had too little memory."""
+    is_of_torch = isinstance(error, RuntimeError)
+    return is_of_torch and any(text in str(error) for text in _OUT_OF_MEMORY_MESSAGES)
 
 
 def is_fatal_for_worker(error: Exception) -> bool:

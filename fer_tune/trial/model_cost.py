@@ -1,6 +1,6 @@
 """The cost of a model: its size, and the work and time of a face."""
 
-import time
+import timeit
 from statistics import median
 from typing import NamedTuple
 
@@ -35,19 +35,15 @@ class ModelCost(NamedTuple):
 def measure_cost(model: FaceClassifier) -> ModelCost:
     """Return the cost of a model on its device."""
     fused, device = model.fuse_for_evaluation(), next(model.parameters()).device
-    multiply_adds = count_multiply_adds(
-        fused, torch.zeros(1, SIDE, SIDE, dtype=torch.uint8, device=device)
-    )
-    faces, samples = np.zeros((_FACES, SIDE, SIDE), np.uint8), []
-    for _ in range(_REPEATS):
-        began = time.perf_counter()
-        fused.predict_probabilities(faces)
-        samples.append((time.perf_counter() - began) / _FACES)
+    face = torch.zeros(1, SIDE, SIDE, dtype=torch.uint8, device=device)
+    multiply_adds = count_multiply_adds(fused, face)
+    faces = np.zeros((_FACES, SIDE, SIDE), np.uint8)
+    samples = timeit.repeat(lambda: fused.predict_probabilities(faces), number=1, repeat=_REPEATS)
     name = f"a CPU with {pluralize(torch.get_num_threads(), 'thread')}"
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     conditions = f"on {name}, {_FACES} faces at once"
-    return ModelCost(count_parameters(model), multiply_adds, median(samples), conditions)
+    return ModelCost(count_parameters(model), multiply_adds, median(samples) / _FACES, conditions)
 
 
 def count_multiply_adds(
