@@ -27,12 +27,11 @@ def load_or_build_ensemble(
     outcomes: Sequence[SeedOutcome],
 ) -> SeedOutcome:
     """Return the results of the networks' mean; build and log it unless this has been done."""
-    seeds = spec.seed_numbers
-    if finished := run.find_finished_seed(*seeds):
+    if finished := run.find_finished_seed(*spec.seeds):
         return finished
-    with show_step(console, f"averaging {len(seeds)} networks"):
+    with show_step(console, f"averaging {len(spec.seeds)} networks"):
         trained = average_networks(store, spec, outcomes)
-        with run.open_seed_run(*seeds) as ensemble_run:
+        with run.open_seed_run(*spec.seeds) as ensemble_run:
             return ensemble_run.log_outcome(trained)
 
 
@@ -43,7 +42,7 @@ def average_networks(
 
     The networks are not shown the test faces again. Their recorded probabilities are averaged.
     """
-    splits, data = spec.info.splits, spec.build_data(spec.first_seed)
+    splits, data = spec.info.splits, spec.build_data(spec.seeds[0])
     members = [load_classifier(store, outcome.model_uri)[0] for outcome in outcomes]
     networks = [network for member in members for network in member.networks]
     model = FaceClassifier(networks, spec.info.tta)

@@ -1,7 +1,6 @@
 """The trainings of one configuration, from the first seed to the registered model."""
 
 from argparse import Namespace
-from dataclasses import replace
 
 from rich.console import Console
 
@@ -50,9 +49,9 @@ def retrain_trial(console: Console, args: Namespace, command: str) -> None:
     known = list_metric_names(splits.classes) + list_vote_metric_names()
     if study.metric not in known:
         raise UserError(f"study {study.name}: no metric is called {study.metric}; was it changed?")
-    info = RetrainInfo(study, trial, args.epochs or study.epochs, splits, command)
+    info = RetrainInfo(study, trial, args.epochs or study.epochs, splits, command, args.tta)
     try:
-        spec = RetrainSpec(info, storage, args.seeds)
+        spec = RetrainSpec(info, storage, range(args.seeds))
         uri, run_id = train_and_register(console, store, spec, args)
         write_report_and_advice(console, store, spec, args.tracking_uri, uri, run_id)
     except KeyboardInterrupt:
@@ -70,7 +69,6 @@ def train_and_register(
     Returns the model's address in the registry, and the ID of the retraining's run.
     """
     check_training_options(args)
-    spec = replace(spec, info=replace(spec.info, tta=args.tta))
     info, baseline, ensemble = spec.info, None, None
     needs_baseline = args.against_paper and info.trial.config != BASELINE
     formatting.show_data_source(console, info.splits)
@@ -78,7 +76,7 @@ def train_and_register(
     console.print(plan + (" Their mean becomes one model." if args.ensemble else ""))
     with hold_lock(spec.lock_path, "this retraining"):
         with open_retrain_run(store, info) as run:
-            outcomes = [load_or_train_seed(console, run, spec, seed) for seed in spec.seed_numbers]
+            outcomes = [load_or_train_seed(console, run, spec, seed) for seed in spec.seeds]
             if args.ensemble:
                 ensemble = load_or_build_ensemble(console, store, run, spec, outcomes)
             if needs_baseline:
@@ -116,7 +114,7 @@ def _describe_plan(spec: RetrainSpec, *, needs_baseline: bool) -> str:
     study, trial, epochs = spec.info.study, spec.info.trial, pluralize(spec.info.epochs, "epoch")
     parameters = count_parameters(FerNet(trial.config, len(spec.info.classes)))
     gap, max_gap = trial.best_metrics.get("gap", 0.0), study.max_gap
-    seeds = pluralize(spec.seeds, "seed")
+    seeds = pluralize(len(spec.seeds), "seed")
     plan = (
         f"Training trial {trial.number:03d} of study {study.name} with {seeds}: "
         f"{epochs} on {len(spec.info.splits.train):,} faces, {parameters / 1e6:.2f} M parameters."

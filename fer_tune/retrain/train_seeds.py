@@ -34,23 +34,16 @@ from fer_tune.trial_config import BASELINE
 class RetrainSpec:
     """A retraining, with the storage of its checkpoints.
 
-    seeds: number of trainings.
-    first_seed: the trainings have this seed and the next ones.
+    seeds: seeds of the trainings, one after the other.
     plan_seed: draws the faces of the data plan; None for the seed of each training.
     on_epoch: called with each epoch of the first seed, again after a stop.
     """
 
     info: RetrainInfo
     storage: StudyStorage
-    seeds: int
-    first_seed: int = 0
+    seeds: range
     plan_seed: int | None = None
     on_epoch: Callable[[EpochResult], None] | None = None
-
-    @property
-    def seed_numbers(self) -> range:
-        """The seeds of the trainings."""
-        return range(self.first_seed, self.first_seed + self.seeds)
 
     @property
     def lock_path(self) -> Path:
@@ -127,7 +120,7 @@ def load_or_train_baseline(
 def _load_or_train_baseline_seeds(
     console: Console, store: Store, baseline: RetrainSpec
 ) -> list[SeedOutcome]:
-    info, seeds = baseline.info, baseline.seed_numbers
+    info, seeds = baseline.info, baseline.seeds
     earlier = [retrain_run.find_seed_in_any_retraining(store, info, seed) for seed in seeds]
     trained = [outcome for outcome in earlier if outcome]
     if len(trained) == len(seeds) and not retrain_run.has_unfinished_run(store, info):
@@ -148,16 +141,16 @@ def _train_seed(console: Console, run: RetrainRun, spec: RetrainSpec, seed: int)
     folder = spec.checkpoint_directory / f"seed-{seed}"
     with show_step(console, "preparing the training faces"):
         data = spec.build_data(seed)
-    index = spec.seed_numbers.index(seed)
-    name = spec.name_seed(seed) + (f" ({index + 1} of {spec.seeds})" if spec.seeds > 1 else "")
+    number, count = spec.seeds.index(seed) + 1, len(spec.seeds)
+    name = spec.name_seed(seed) + (f" ({number} of {count})" if count > 1 else "")
     with (
         run.open_seed_run(seed) as seed_run,
-        SeedProgress(console, name, metric, info.epochs, spec.seeds - index - 1) as progress,
+        SeedProgress(console, name, metric, info.epochs, count - number) as progress,
     ):
 
         def on_epoch(result: EpochResult) -> None:
             progress.show_epoch(result, is_new=seed_run.log_epoch(result))
-            if spec.on_epoch and seed == spec.first_seed:
+            if spec.on_epoch and seed == spec.seeds[0]:
                 spec.on_epoch(result)
 
         trial = TrialSpec(info.trial.config, info.epochs, seed, metric, info.tta)

@@ -71,6 +71,7 @@ def _make_spec(
     params = {"train_faces": args.train_faces} if args.train_faces else {}
     if args.train_faces or is_repeated:  # else all faces, as every training draws them
         params["faces_seed"] = seed
-    info = RetrainInfo(study, trial, args.epochs, sample, command, faces_params=params)
+    info = RetrainInfo(study, trial, args.epochs, sample, command, args.tta, params)
     first_seed = derive_trial_seed(seed, repeated_trial) if is_repeated else seed
-    return RetrainSpec(info, storage, args.seeds, first_seed, seed if is_repeated else None)
+    seeds = range(first_seed, first_seed + args.seeds)
+    return RetrainSpec(info, storage, seeds, seed if is_repeated else None)

@@ -51,7 +51,7 @@ def test_the_recorded_probabilities_give_what_the_ensemble_itself_predicts(
         test = Evaluation(splits.classes, predictions)
         outcomes.append(SeedOutcome(seed, "", uri, best, test))
 
-    spec = RetrainSpec(info, StudyStorage(str(tmp_path)), 3)
+    spec = RetrainSpec(info, StudyStorage(str(tmp_path)), range(3))
     trained = average_networks(Store("", ""), spec, outcomes)
     assert [len(trained.model.networks), trained.model.tta] == [3, "six"]
     recorded = trained.test.predictions.probabilities

@@ -21,7 +21,7 @@ def spec(tmp_path: Path) -> RetrainSpec:
     study = StudyRun("study", "0", "finished", "val/macro_f1", {}, {})
     trial = TrialRun(0, "run", "baseline", BASELINE, "finished", 1, {}, {})
     info = RetrainInfo(study, trial, 1, draw_demo_splits(), "retrain")
-    return RetrainSpec(info, StudyStorage(str(tmp_path)), 1)
+    return RetrainSpec(info, StudyStorage(str(tmp_path)), range(1))
 
 
 def test_a_retraining_continues_no_training_on_other_faces(spec: RetrainSpec) -> None:
