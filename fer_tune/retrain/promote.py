@@ -1,7 +1,7 @@
 """Comparison of a retrained model with the baseline and the champion, and its registration."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -116,24 +116,20 @@ def _describe_registered(outcome: SeedOutcome, result: RetrainResult) -> str:
 def _log_scores(run: RetrainRun, result: RetrainResult) -> tuple[Table, Table]:
     """Log the scores of all seeds; return the tables that show them."""
     faces, outcomes = result.info.splits, result.outcomes
-    duplicates, near = (
-        find(faces.test.images, faces.train.images) for find in (has_duplicate, has_near_duplicate)
-    )
-    tests = [
-        replace(outcome.test, is_duplicate=duplicates, is_near_duplicate=near)
-        for outcome in outcomes
-    ]
-    metrics, rows = dict[str, list[float]](), dict[str, list[float]]()
-    if not duplicates.all():
-        others = [(test.without_duplicates or test).scores.accuracy for test in tests]
-        metrics["test/accuracy_without_twins"] = others
-        if count := duplicates.sum():
-            rows[f"- without {pluralize(count, 'duplicate')} of training faces"] = others
-    if not near.all():
-        others = [(test.without_near_duplicates or test).scores.accuracy for test in tests]
-        metrics["test/accuracy_without_near_duplicates"] = others
-        if (count := near.sum()) > duplicates.sum():
-            rows[f"- without {pluralize(count, 'near-duplicate')} of training faces"] = others
+    tests = [outcome.test for outcome in outcomes]
+    is_correct = [test.predictions.predicted == test.predictions.truth for test in tests]
+    metrics, rows, listed = dict[str, list[float]](), dict[str, list[float]](), 0
+    for noun, name, find in (
+        ("duplicate", "twins", has_duplicate),
+        ("near-duplicate", "near_duplicates", has_near_duplicate),
+    ):
+        is_left_out = find(faces.test.images, faces.train.images)
+        if not is_left_out.all():
+            others = [float(own[~is_left_out].mean()) for own in is_correct]
+            metrics[f"test/accuracy_without_{name}"] = others
+            if (count := int(is_left_out.sum())) > listed:
+                rows[f"- without {pluralize(count, noun)} of training faces"] = others
+                listed = count
     if result.with_tta:
         averaged = [test.with_mirror_images.scores for test in tests]
         metrics["test/flip_accuracy"] = [scores.accuracy for scores in averaged]
