@@ -9,7 +9,6 @@ from rich.console import Console
 from fer_tune.report.evaluation_section import describe_further_scores, describe_scores
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.metric_estimates import Estimate
-from fer_tune.scoring.significance import McNemarResult
 from fer_tune.terminal.formatting import build_borderless_table
 
 _SHOWN_MISTAKES = 10
@@ -43,16 +42,14 @@ def print_evaluation(console: Console, evaluation: Evaluation) -> None:
 
 
 def to_json(
-    evaluation: Evaluation,
-    about: Mapping[str, object],
-    predictions: Evaluation | None,
-    comparison: McNemarResult | None,
+    evaluation: Evaluation, about: Mapping[str, object], predictions: Evaluation | None
 ) -> str:
     """Return one JSON object.
 
     about: what is said of the model, the faces and the run; the first keys.
     predictions: evaluation of the predictions that the model is compared with.
     """
+    comparison = predictions and evaluation.compare_with(predictions)
     others, distant = evaluation.without_duplicates, evaluation.without_near_duplicates
     values = {
         **about,

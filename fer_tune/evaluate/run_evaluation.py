@@ -4,7 +4,6 @@ from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -32,7 +31,6 @@ from fer_tune.report.evaluation_section import build_evaluation_section, describ
 from fer_tune.report.page import render_sections
 from fer_tune.scoring.evaluation import Evaluation
 from fer_tune.scoring.predictions import Predictions
-from fer_tune.scoring.significance import McNemarResult
 from fer_tune.tracking import tags
 from fer_tune.tracking.evaluation_run import EvaluationInfo, log_evaluation
 from fer_tune.tracking.models.find_model import RecordedModel, find_model
@@ -83,18 +81,14 @@ class _Result:
         faces = len(self.data.matched.faces)
         return describe_overlap(self.evaluation.duplicates, faces, self.data.why_unknown)
 
-    @cached_property
-    def comparison(self) -> McNemarResult | None:
-        """The test of the model against the other predictions."""
-        return self.evaluation.compare_with(self.theirs) if self.theirs else None
-
     @property
     def comparison_lines(self) -> list[str]:
         if self.theirs is None:
             return []
+        comparison = self.evaluation.compare_with(self.theirs)
         return [
             f"Predictions in {self.predictions_file}: {describe_scores(self.theirs)}",
-            f"Against these predictions, the model is {self.comparison}.",
+            f"Against these predictions, the model is {comparison}.",
         ]
 
 
@@ -133,7 +127,7 @@ def run_evaluation(args: Namespace, command: str) -> None:
     if args.json:
         about: dict[str, object] = {"model": model.uri, "version": model.version}
         about |= {"data": data.source, "split": data.split, "run": run_id, "notes": data.notes}
-        print(to_json(result.evaluation, about, result.theirs, result.comparison))
+        print(to_json(result.evaluation, about, result.theirs))
         return
     console.print(f"Run: {build_run_url(store, run_id)}", soft_wrap=True)
     if ui := build_ui_command(store):
@@ -224,9 +218,9 @@ def _print_result(console: Console, result: _Result) -> None:
 
 def _log_result(store: Store, result: _Result, args: Namespace, command: str, page: str) -> str:
     data, metrics = result.data, dict[str, float]()
-    if result.theirs and result.comparison:
-        metrics = result.theirs.build_metrics("predictions")
-        metrics |= result.comparison.build_metrics("predictions")
+    if theirs := result.theirs:
+        metrics = theirs.build_metrics("predictions")
+        metrics |= result.evaluation.compare_with(theirs).build_metrics("predictions")
     if result.evaluation.duplicates is not None:
         metrics["eval/trained_on"] = result.evaluation.duplicates
     if others := result.evaluation.without_duplicates:
