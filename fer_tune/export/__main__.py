@@ -1,11 +1,11 @@
 """The command export: write a model as an ONNX file, for programs without PyTorch."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fer_tune.common import cli
+from fer_tune.common.atomic import write_file
 from fer_tune.common.errors import UserError, explain_os_errors
 
 _EXAMPLE = """\
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with show_step(console, "writing and checking the ONNX file"):
             onnx_file.write_onnx_file(model, classes, path)
             difference = onnx_file.check_onnx_file(model, path)
-        description = _describe_model(uri, classes)
+        description = onnx_file.describe_model(uri, classes)
         with explain_os_errors(f"{args.to} cannot be written", advice):
             _write_files(args.to, path.read_bytes(), description)
     console.print(
@@ -78,30 +78,7 @@ def _require_packages() -> None:
         raise UserError(f"export needs {error.name}, which is not installed: {install}") from None
 
 
-def _describe_model(uri: str, classes: Sequence[str]) -> str:
-    """Return the content of the JSON file."""
-    from fer_tune.common.version import read_code_version
-    from fer_tune.data.faces import SIDE
-    from fer_tune.export.onnx_file import INPUT, OUTPUT
-
-    description = {
-        "model": uri,
-        "version": read_code_version(),
-        "classes": list(classes),
-        "input": {
-            "name": INPUT,
-            "shape": ["N", SIDE, SIDE],
-            "type": "uint8",
-            "values": "grey, 0 is black and 255 is white",
-        },
-        "output": {"name": OUTPUT, "shape": ["N", len(classes)], "type": "float32"},
-    }
-    return json.dumps(description, indent=2) + "\n"
-
-
 def _write_files(folder: Path, content: bytes, description: str) -> None:
-    from fer_tune.common.atomic import write_file
-
     try:
         write_file(folder / ONNX_FILE, content)
         write_file(folder / DESCRIPTION_FILE, description.encode())

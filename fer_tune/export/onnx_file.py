@@ -10,6 +10,7 @@ import onnxruntime
 import torch
 
 from fer_tune.common.errors import UserError
+from fer_tune.common.version import read_code_version
 from fer_tune.data.demo.portraits import draw_portraits
 from fer_tune.data.faces import EMOTIONS, SIDE
 from fer_tune.model import FaceClassifier
@@ -58,3 +59,20 @@ def check_onnx_file(model: FaceClassifier, path: Path) -> float:
             "; nothing was written. Update onnxscript and onnxruntime, and try again"
         )
     return difference
+
+
+def describe_model(uri: str, classes: Sequence[str]) -> str:
+    """Return the JSON file beside the ONNX file: which model it is, its input and its output."""
+    description = {
+        "model": uri,
+        "version": read_code_version(),
+        "classes": list(classes),
+        "input": {
+            "name": INPUT,
+            "shape": ["N", SIDE, SIDE],
+            "type": "uint8",
+            "values": "grey, 0 is black and 255 is white",
+        },
+        "output": {"name": OUTPUT, "shape": ["N", len(classes)], "type": "float32"},
+    }
+    return json.dumps(description, indent=2) + "\n"
