@@ -98,7 +98,8 @@ def run_command(
         try:
             main(argv)
         except UserError as error:
-            code = _report_error(error)
+            print(f"error: {error}", file=sys.stderr)
+            code = 2
         except SystemExit as end:  # of argparse, or of a search without any result
             code = end.code
         except KeyboardInterrupt:
@@ -111,17 +112,12 @@ def run_command(
     sys.exit(code)
 
 
-def _report_error(error: UserError) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return 2
-
-
 def exit_at_once(error: UserError) -> NoReturn:
     """End the command with an error, from any thread, even if the main thread hangs."""
-    code = _report_error(error)
+    print(f"error: {error}", file=sys.stderr)
     for stream in filter(None, (sys.stdout, sys.stderr)):  # a shell may have closed one (>&-)
         stream.flush()
-    os._exit(code)
+    os._exit(2)
 
 
 def _set_home_and_user() -> None:

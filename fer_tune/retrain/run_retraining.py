@@ -120,9 +120,7 @@ def _describe_plan(spec: RetrainSpec, *, needs_baseline: bool) -> str:
         f"{epochs} on {len(spec.info.splits.train):,} faces, {parameters / 1e6:.2f} M parameters."
     )
     if needs_baseline:
-        plan += (
-            " Then the baseline, the paper's configuration, if it was not trained like this yet."
-        )
+        plan += " Then the baseline, the paper's configuration, unless it was trained like this."
     for remark in filter(None, (spec.info.sample_remark, spec.info.suspects_remark)):
         plan += f" {remark}"
     if max_gap is not None and gap > max_gap:

@@ -60,10 +60,9 @@ def build_space(config: TrialConfig) -> SearchSpace:
 
     It has the values that differ from the baseline's, since a space contains the baseline.
     """
-    values, baseline = config.model_dump(), BASELINE.model_dump()
-    changed = {name: value for name, value in values.items() if value != baseline[name]}
+    changed = config.model_dump(exclude_defaults=True)
     ranges = {
-        name: Choice(type="choice", values=(baseline[name], value))
+        name: Choice(type="choice", values=(getattr(BASELINE, name), value))
         for name, value in changed.items()
     }
     only = Choice(type="choice", values=(BASELINE.learning_rate,))
