@@ -73,10 +73,9 @@ def _build_parser(*, with_options: bool) -> cli.CommandParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     options = parser.add_argument_group("options")
-    options.add_argument("-h", "--help", action="help", help="print this help")
-    options.add_argument(
-        "--version", action="version", version=version("fer_tune"), help="print the version"
-    )
+    add = options.add_argument
+    add("-h", "--help", action="help", help="print this help")
+    add("--version", action="version", version=version("fer_tune"), help="print the version")
     shtab.add_argument_to(options, "--print-completion", help="for this shell; see the examples")
     for name, summary in COMMANDS.items():
         parents = [_import_command(name).build_parser()] if with_options else []

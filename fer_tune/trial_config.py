@@ -57,6 +57,9 @@ def count_steps_per_epoch(face_count: int, config: TrialConfig) -> int:
     return -(-face_count // config.batch_size)
 
 
-def derive_trial_seed(study_seed: int, number: int) -> int:
-    """Return the seed of a study's trial, the same each time that the trial runs."""
-    return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0])
+def derive_seed(seed: int, number: int) -> int:
+    """Return the seed of a study's trial, or of a trial's epoch, the same each time that it runs.
+
+    seed: of the study, or of the trial.
+    """
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])

@@ -26,7 +26,7 @@ from fer_tune.study.search_space.parameters import Point
 from fer_tune.trial.device import pick_device
 from fer_tune.trial.train_state import TrialSpec, init_state
 from fer_tune.trial.training_loop import Diverged, fit
-from fer_tune.trial_config import TrialConfig, derive_trial_seed
+from fer_tune.trial_config import TrialConfig, derive_seed
 
 CURVES_FILE = Path(__file__).parent / "regularize.jsonl"
 SPACE_FILE = str(CURVES_FILE.with_suffix(".yaml"))
@@ -84,7 +84,7 @@ def record_curve(path: Path, number: int, point: Point) -> Line:
     """
     torch.set_num_threads(1)
     config = TrialConfig.model_validate(point)
-    spec = TrialSpec(config, EPOCHS, derive_trial_seed(SEED, number), METRIC)
+    spec = TrialSpec(config, EPOCHS, derive_seed(SEED, number), METRIC)
     faces, device = _load_trial_data(path, config), pick_device()
     state = init_state(spec, len(faces.training.faces), len(faces.classes), device)
     scores, gaps, seconds = [], [], []

@@ -110,7 +110,7 @@ class PlannedTrial:
 
     @property
     def seed_number(self) -> int:
-        """The number from which the seed of its training follows; see `derive_trial_seed`."""
+        """The number from which the seed of its training follows; see `derive_seed`."""
         return FIRST_SEED_NUMBER + self.repetition
 
 

@@ -20,7 +20,7 @@ from fer_tune.tracking.study_and_retrain_info import RetrainInfo
 from fer_tune.train.plan_training import choose_read_options, plan_training, read_recorded_settings
 from fer_tune.train.read_configuration import read_configuration
 from fer_tune.train.single_trial_study import SingleTrialStudy, open_single_trial_study
-from fer_tune.trial_config import derive_trial_seed
+from fer_tune.trial_config import derive_seed
 
 
 def run_training(console: Console, args: Namespace, command: str) -> None:
@@ -72,6 +72,6 @@ def _make_spec(
     if args.train_faces or is_repeated:  # else all faces, as every training draws them
         params["faces_seed"] = seed
     info = RetrainInfo(study, trial, args.epochs, sample, command, args.tta, params)
-    first_seed = derive_trial_seed(seed, repeated_trial) if is_repeated else seed
+    first_seed = derive_seed(seed, repeated_trial) if is_repeated else seed
     seeds = range(first_seed, first_seed + args.seeds)
     return RetrainSpec(info, storage, seeds, seed if is_repeated else None)

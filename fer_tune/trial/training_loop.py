@@ -22,7 +22,7 @@ from fer_tune.trial.device import use_autocast
 from fer_tune.trial.epoch_result import ClassPredictions, build_epoch_result
 from fer_tune.trial.self_distillation import distill_labels
 from fer_tune.trial.train_state import TrainState, TrialSpec, copy_weights
-from fer_tune.trial_config import LabelSource, count_steps_per_epoch
+from fer_tune.trial_config import LabelSource, count_steps_per_epoch, derive_seed
 
 EVALUATION_BATCH = 512
 
@@ -52,7 +52,7 @@ def fit(
     forward = make_training_forward(state.model, spec.config.batch_size, steps, device)
     while state.epochs_done < spec.epochs:
         start = time.perf_counter()
-        torch.manual_seed(_derive_epoch_seed(spec.seed, state.epochs_done))
+        torch.manual_seed(derive_seed(spec.seed, state.epochs_done))
         _train_epoch(spec, state, training, sampling_weights, mix, forward)
         epoch = state.epochs_done + 1
         train = predict_classes(state.evaluated_model, sample)
@@ -92,10 +92,6 @@ class DeviceData:
 
     def __len__(self) -> int:
         return len(self.labels)
-
-
-def _derive_epoch_seed(seed: int, epoch: int) -> int:
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
 
 
 def _train_epoch(

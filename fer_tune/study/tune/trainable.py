@@ -15,7 +15,7 @@ from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.shared_data import SharedStudyData, get_trial_data
 from fer_tune.trial.gpu_errors import is_fatal_for_worker
-from fer_tune.trial_config import TrialConfig, derive_trial_seed
+from fer_tune.trial_config import TrialConfig, derive_seed
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _run_trial(config: dict[str, Any], faces: SharedStudyData, options: TrialOpt
         raise RuntimeError("Ray sees a GPU and torch does not; is this torch built for the GPU?")
     data = get_trial_data(faces, trial)
     directory = checkpoint_directory(options.shared_dir, number)
-    seed = derive_trial_seed(options.seed, config.get("seed_number", number))
+    seed = derive_seed(options.seed, config.get("seed_number", number))
     spec = TrialSpec(trial, options.epochs, seed, options.metric)
     problems: list[str] = []
     state = checkpoint.load_or_init(spec, data, device, directory, problems.append)

@@ -15,7 +15,7 @@ from fer_tune.study.records.checkpoint_pruner import checkpoint_directory
 from fer_tune.study.tune.shared_data import SharedStudyData
 from fer_tune.study.tune.trainable import TrialOptions, train_trial
 from fer_tune.trial import checkpoint
-from fer_tune.trial_config import derive_trial_seed
+from fer_tune.trial_config import derive_seed
 
 Seeds = st.integers(0, 2**31 - 1)
 TINY = {"depth": 1, "width": 4, "hidden_1": 8, "hidden_2": 8, "batch_size": 8}
@@ -24,9 +24,9 @@ GIVEN = {"number": 3, "trial": TINY, "gpus": 0}
 
 @given(Seeds, st.integers(0, 10_000))
 def test_a_trial_has_its_own_seed_which_torch_accepts(study: int, number: int) -> None:
-    seed = derive_trial_seed(study, number)
-    assert seed == derive_trial_seed(study, number)
-    assert seed != derive_trial_seed(study, number + 1)
+    seed = derive_seed(study, number)
+    assert seed == derive_seed(study, number)
+    assert seed != derive_seed(study, number + 1)
     assert 0 <= seed < 2**32
 
 
