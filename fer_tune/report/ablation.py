@@ -10,7 +10,8 @@ from fer_tune.report.load_study import ReportedStudy
 from fer_tune.report.plotting import draw_picture, draw_rows, name_rows
 from fer_tune.report.section import Picture, Section, Table
 from fer_tune.scoring.metric_estimates import Estimate
-from fer_tune.study.ablation_effects import AblationOutcome, Effect, is_gain, measure_effects
+from fer_tune.scoring.metrics import is_better
+from fer_tune.study.ablation_effects import AblationOutcome, Effect, measure_effects
 from fer_tune.terminal.ablation_summary import HEADERS, LEGEND, describe_ablation, list_effect_rows
 from fer_tune.terminal.formatting import format_metric_name
 
@@ -57,7 +58,7 @@ def build_ablation_section(study: ReportedStudy) -> Section:
     for metric in outcome.metrics:
         header, *rows = list_effect_rows(outcome, metric)
         tables.append(Table(header, rows))
-        if outcome.get_mean(frozenset(), metric) is not None:
+        if frozenset() in outcome.means[metric]:
             pictures.append(_plot_path(outcome, metric))
         if outcome.effects:
             pictures.append(_draw_effects(outcome, metric))
@@ -78,7 +79,7 @@ def _plot_path(outcome: AblationOutcome, metric: str) -> Picture:
     """Return the path from the baseline to all changes as a waterfall."""
     name = format_metric_name(metric)
     names = ["baseline", *(f"+ {outcome.ablation.name_change(index)}" for index in outcome.order)]
-    values = [outcome.get_mean(subset, metric) for subset in outcome.path]
+    values = [outcome.means[metric].get(subset) for subset in outcome.path]
 
     def plot_panels(axes: list[Axes]) -> None:
         panel, before = axes[0], values[0] or 0.0
@@ -88,7 +89,7 @@ def _plot_path(outcome: AblationOutcome, metric: str) -> Picture:
             if after is None:
                 continue
             bar = panel.barh(row, after - before, left=before, height=0.6, color="C0")
-            if not is_gain(after - before, metric):
+            if not is_better(metric, after, before):
                 bar.patches[0].set(facecolor="white", hatch="////")
             _draw_interval(panel, after, row, outcome.effects.get((index, "path", metric)))
             before = after

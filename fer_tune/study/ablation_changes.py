@@ -50,13 +50,8 @@ def group_changes(config: TrialConfig, space: SearchSpace) -> tuple[Point, ...]:
 def _merge_groups(groups: list[list[str]], related: Sequence[str]) -> list[list[str]]:
     """Return the groups, with those that contain a related parameter merged into the first."""
     joined = [name for group in groups if set(group) & set(related) for name in group]
-    merged: list[list[str]] = []
-    for group in groups:
-        if not set(group) & set(joined):
-            merged.append(group)
-        elif joined not in merged:
-            merged.append(joined)
-    return merged
+    merged = [joined if set(group) & set(related) else group for group in groups]
+    return [group for place, group in enumerate(merged) if group not in merged[:place]]
 
 
 def build_ablation_space(

@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 
 from fer_tune.scoring.metric_estimates import Estimate, estimate_metric
-from fer_tune.scoring.metrics import metric_direction
 from fer_tune.scoring.significance import ConfidenceInterval
 from fer_tune.study.ablation_plan import (
     Ablation,
@@ -28,6 +27,9 @@ from fer_tune.study.records.trial_record import TrialRecord
 # alone: the baseline with the change is compared with the baseline. removed: all changes are
 # compared with all but this one. path: a step of the path is compared with the step before.
 Comparison = Literal["alone", "removed", "path"]
+
+# A metric by configuration and seed, with its interval over the faces.
+_Estimates = Mapping[Subset, Mapping[int, Estimate]]
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,6 @@ class Effect:
         return self.seed_error is not None and abs(self.value) > self.seed_error
 
 
-def is_gain(value: float, metric: str) -> bool:
-    """Return whether a difference of a metric is an improvement."""
-    return value > 0 if metric_direction(metric) == "max" else value < 0
-
-
 @dataclass(frozen=True, eq=False)
 class AblationOutcome:
     """The effects of the changes of an ablation, as far as its trials are completed.
@@ -77,7 +74,7 @@ class AblationOutcome:
     metrics: the study's metric and the gap; macro F1 if the metric is the gap.
     order: the changes in the order of the path.
     is_order_final: whether all trials that decide the order have ended.
-    means: metrics by configuration, means over its seeds.
+    means: by metric and configuration, means over its seeds.
     effects: by change, comparison and metric; without those whose trials are missing.
     totals: those of all changes together, by metric.
     freedom: degrees of freedom of the spread over seeds; 0 for one seed.
@@ -88,7 +85,7 @@ class AblationOutcome:
     metrics: tuple[str, ...]
     order: Sequence[int]
     is_order_final: bool
-    means: Mapping[Subset, Mapping[str, float]]
+    means: Mapping[str, Mapping[Subset, float]]
     effects: Mapping[tuple[int, Comparison, str], Effect]
     totals: Mapping[str, Effect]
     freedom: int
@@ -98,11 +95,6 @@ class AblationOutcome:
     def path(self) -> list[Subset]:
         """The configurations from the baseline to all changes."""
         return list_path(self.order)
-
-    def get_mean(self, subset: Subset, metric: str) -> float | None:
-        """Return the metric of a configuration, its mean over seeds; None if it has no result."""
-        means = self.means.get(subset)
-        return means[metric] if means else None
 
 
 def measure_effects(
@@ -120,45 +112,36 @@ def measure_effects(
     planned = list_planned_trials(ablation, metric, records)
     results = collect_results(metric, planned, records)
     metrics = tuple(dict.fromkeys([metric, SCORE_METRIC if metric == "gap" else "gap"]))
-    order = rank_changes(ablation, metric, records)
+    order = rank_changes(ablation, metric, results)
     effects: dict[tuple[int, Comparison, str], Effect] = {}
-    totals: dict[str, Effect] = {}
+    totals, means = dict[str, Effect](), dict[str, dict[Subset, float]]()
     for name in metrics:
-        error, freedom = _estimate_pooled_error(ablation, results, name)
         estimates = _estimate_results(results, name)
+        means[name] = {
+            subset: fmean(each.value for each in own.values()) for subset, own in estimates.items()
+        }
+        error, freedom = _estimate_pooled_error(ablation.seeds, estimates)
         for index, comparison, before, after in _list_comparisons(ablation, order):
-            pair = estimates.get(before, {}), estimates.get(after, {})
-            if effect := _estimate_effect(*pair, error):
+            if effect := _estimate_effect(estimates, before, after, error):
                 effects[index, comparison, name] = effect
-        ends = estimates.get(frozenset(), {}), estimates.get(ablation.everything, {})
-        if total := _estimate_effect(*ends, error):
+        if total := _estimate_effect(estimates, frozenset(), ablation.everything, error):
             totals[name] = total
-    by_number = {trial.number: trial.name for trial in planned}
     return AblationOutcome(
         ablation=ablation,
         metrics=metrics,
         order=order,
         is_order_final=len(planned) == ablation.count_trials(),
-        means=_average_results(results, metrics),
+        means=means,
         effects=effects,
         totals=totals,
         freedom=freedom,
-        failed=[by_number[record.number] for record in records if record.ending == "failed"],
+        failed=[planned[record.number].name for record in records if record.ending == "failed"],
     )
 
 
-def _estimate_results(results: Results, metric: str) -> dict[Subset, dict[int, Estimate]]:
-    """Return the metric by configuration and seed, with its interval over the faces."""
+def _estimate_results(results: Results, metric: str) -> _Estimates:
     return {
         subset: {seed: estimate_metric(result, metric) for seed, result in own.items()}
-        for subset, own in results.items()
-    }
-
-
-def _average_results(results: Results, metrics: Sequence[str]) -> dict[Subset, dict[str, float]]:
-    """Return the mean of each metric over the seeds of each configuration."""
-    return {
-        subset: {name: fmean(each.metrics[name] for each in own.values()) for name in metrics}
         for subset, own in results.items()
     }
 
@@ -179,9 +162,7 @@ def _list_comparisons(
     return comparisons
 
 
-def _estimate_pooled_error(
-    ablation: Ablation, results: Results, metric: str
-) -> tuple[float | None, int]:
+def _estimate_pooled_error(seeds: int, estimates: _Estimates) -> tuple[float | None, int]:
     """Return half of the 95 % interval of the difference of two trainings over seeds.
 
     The second value is its degrees of freedom. Returns None and 0 if fewer than two configurations
@@ -191,34 +172,32 @@ def _estimate_pooled_error(
 
     values = np.array(
         [
-            [own[seed].metrics[metric] for seed in range(ablation.seeds)]
-            for own in results.values()
-            if len(own) == ablation.seeds
+            [own[seed].value for seed in range(seeds)]
+            for own in estimates.values()
+            if len(own) == seeds
         ]
     )
-    if len(values) < 2 or ablation.seeds < 2:
+    if len(values) < 2 or seeds < 2:
         return None, 0
     by_configuration, by_seed = values.mean(axis=1, keepdims=True), values.mean(axis=0)
     rest = values - by_configuration - by_seed + values.mean()
-    freedom = (len(values) - 1) * (ablation.seeds - 1)
+    freedom = (len(values) - 1) * (seeds - 1)
     deviation = math.sqrt(float((rest**2).sum()) / freedom)
     return float(t.ppf(0.975, freedom)) * deviation * math.sqrt(2), freedom
 
 
 def _estimate_effect(
-    before: Mapping[int, Estimate],
-    after: Mapping[int, Estimate],
-    error: float | None,
+    estimates: _Estimates, before: Subset, after: Subset, error: float | None
 ) -> Effect | None:
     """Return the difference of two configurations, paired by seed; None without a common seed.
 
-    before, after: a metric by seed.
     error: see `_estimate_pooled_error`.
     """
-    seeds = sorted(before.keys() & after.keys())
+    first, second = estimates.get(before, {}), estimates.get(after, {})
+    seeds = sorted(first.keys() & second.keys())
     if not seeds:
         return None
-    changes = [after[seed] - before[seed] for seed in seeds]
+    changes = [second[seed] - first[seed] for seed in seeds]
     # All seeds have the same faces, so more seeds do not reduce the influence of the faces.
     lengths = [fmean(change.error_bars) for change in changes if change.interval]
     return Effect(

@@ -131,7 +131,8 @@ def list_planned_trials(
     ended = {record.number for record in records if record.has_final_status}
     if not {trial.number for trial in planned} <= ended:
         return planned
-    path = list_path(rank_changes(ablation, metric, records))
+    results = collect_results(metric, planned, records)
+    path = list_path(rank_changes(ablation, metric, results))
     steps = [
         (after, f"path {len(after)}: + {ablation.name_change(min(after - before))}")
         for before, after in pairwise(path)
@@ -173,21 +174,17 @@ def collect_results(
     results: dict[Subset, dict[int, EpochResult]] = {}
     for trial in planned:
         record = by_number.get(trial.number)
-        best = record.find_result(metric) if record else None
-        if best:
+        if record and (best := record.find_result(metric)):
             results.setdefault(trial.subset, {})[trial.repetition] = best
     return results
 
 
-def rank_changes(ablation: Ablation, metric: str, records: Sequence[TrialRecord]) -> list[int]:
+def rank_changes(ablation: Ablation, metric: str, results: Results) -> list[int]:
     """Return the changes, the one that improves the metric most alone first.
 
     The baseline with the change is compared with the baseline, by the mean over the seeds. A change
     without a result comes last.
     """
-    named = [(subset, "") for subset in ablation.list_first_subsets()]
-    planned = _repeat_trials(ablation, 0, named)
-    results = collect_results(metric, planned, records)
     sign = 1 if metric_direction(metric) == "max" else -1
     before = results.get(frozenset(), {})
 

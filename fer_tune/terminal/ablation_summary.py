@@ -4,13 +4,8 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from fer_tune.scoring.metrics import metric_direction
-from fer_tune.study.ablation_effects import (
-    AblationOutcome,
-    Comparison,
-    Effect,
-    is_gain,
-)
+from fer_tune.scoring.metrics import is_better, metric_direction
+from fer_tune.study.ablation_effects import AblationOutcome, Comparison, Effect
 from fer_tune.terminal.formatting import build_borderless_table, format_metric_name
 
 _DAGGER = "\N{DAGGER}"
@@ -43,7 +38,7 @@ def list_effect_rows(outcome: AblationOutcome, metric: str) -> list[list[str]]:
 
 def _format_mean(outcome: AblationOutcome, place: int, metric: str) -> str:
     """Return the metric after so many steps of the path."""
-    mean = outcome.get_mean(outcome.path[place], metric)
+    mean = outcome.means[metric].get(outcome.path[place])
     return "-" if mean is None else f"{mean:.3f}"
 
 
@@ -100,14 +95,10 @@ def _describe_metric(outcome: AblationOutcome, metric: str) -> Iterator[str]:
         clear = [(effect.value, n) for effect, n in measured if not effect.may_be_chance]
         clear.sort(key=lambda change: -abs(change[0]))
         for verb, helps in zip(verbs, (True, False), strict=True):
-            changes = [
-                f"{n} ({value:+.3f})" for value, n in clear if is_gain(value, metric) is helps
-            ]
-            if changes:
-                subject = f"{len(changes)} changes {verb}"
-                if len(changes) == 1:
-                    subject = f"one change {verb}s"
-                listed = ", ".join(changes)
+            own = [(value, n) for value, n in clear if is_better(metric, value, 0) is helps]
+            if own:
+                subject = f"one change {verb}s" if len(own) == 1 else f"{len(own)} changes {verb}"
+                listed = ", ".join(f"{n} ({value:+.3f})" for value, n in own)
                 yield f"{start.capitalize()}, {subject} the {name} beyond chance: {listed}."
         chance += [start] if measured and not clear else []
     if chance:

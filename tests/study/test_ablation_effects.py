@@ -45,7 +45,7 @@ def test_an_effect_is_the_difference_to_the_configuration_without_the_change() -
             assert outcome.effects[index, comparison, METRIC].value == pytest.approx(gain)
             assert outcome.effects[index, comparison, "gap"].value == pytest.approx(-gain)
     assert outcome.totals[METRIC].value == pytest.approx(sum(GAINS))
-    means = [outcome.get_mean(subset, METRIC) for subset in outcome.path]
+    means = [outcome.means[METRIC][subset] for subset in outcome.path]
     assert means == pytest.approx([0.5, 0.6, 0.65, 0.65, 0.63])
 
 

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,12 +7,20 @@ from hypothesis import strategies as st
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.ablation_plan import (
     Ablation,
+    collect_results,
     list_path,
     list_planned_trials,
     rank_changes,
 )
+from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.trial_config import BASELINE, TrialConfig
 from tests.ablation import CHANGES, METRIC, add_gains, make_ablation, run_trials
+
+
+def rank(ablation: Ablation, records: Sequence[TrialRecord], metric: str = METRIC) -> list[int]:
+    """Return the changes in the order of their own gains, by the results of these trials."""
+    planned = list_planned_trials(ablation, metric, records)
+    return rank_changes(ablation, metric, collect_results(metric, planned, records))
 
 
 @pytest.mark.parametrize(("count", "trials"), [(1, 2), (2, 4), (3, 8), (4, 11), (5, 14)])
@@ -22,7 +32,7 @@ def test_no_configuration_is_trained_twice(count: int, trials: int) -> None:
     assert len(planned) == len({trial.subset for trial in planned}) == trials
     assert ablation.count_trials() == trials
     assert [trial.number for trial in planned] == list(range(trials))
-    path = list_path(rank_changes(ablation, METRIC, run_trials(first, scores)))
+    path = list_path(rank(ablation, run_trials(first, scores)))
     assert {*path} <= {trial.subset for trial in planned}
 
 
@@ -68,7 +78,7 @@ def test_all_configurations_of_a_seed_train_with_the_same_seed() -> None:
 def test_the_path_adds_the_change_with_the_largest_own_gain_first(gains: list[float]) -> None:
     ablation = make_ablation(5, seeds=2)
     records = run_trials(list_planned_trials(ablation, METRIC, []), add_gains(gains))
-    order = rank_changes(ablation, METRIC, records)
+    order = rank(ablation, records)
     assert [gains[index] for index in order] == [0.4, 0.3, 0.2, 0.1, 0.0]
 
 
@@ -77,7 +87,7 @@ def test_a_loss_is_better_if_it_is_smaller() -> None:
     records = run_trials(list_planned_trials(ablation, METRIC, []), add_gains([0.1, -0.2, 0.0]))
     for record in records:
         record.history[0] = EpochResult(1, {"gap": record.history[0].metrics[METRIC]}, [])
-    assert rank_changes(ablation, "gap", records) == [1, 2, 0]
+    assert rank(ablation, records, "gap") == [1, 2, 0]
 
 
 def test_the_path_waits_until_all_other_trials_have_ended() -> None:
@@ -95,11 +105,11 @@ def test_a_change_whose_trial_failed_comes_last_and_blocks_nothing() -> None:
     scores = add_gains([0.1, 0.2, 0.3, 0.4])
     del scores[frozenset({3})]
     records = run_trials(first, scores)
-    assert rank_changes(ablation, METRIC, records) == [2, 1, 0, 3]
+    assert rank(ablation, records) == [2, 1, 0, 3]
     (step,) = list_planned_trials(ablation, METRIC, records)[len(first) :]
     assert step.subset == {1, 2}
     failed = run_trials(first, {})
-    assert rank_changes(ablation, METRIC, failed) == [0, 1, 2, 3]
+    assert rank(ablation, failed) == [0, 1, 2, 3]
     assert len(list_planned_trials(ablation, METRIC, failed)) == ablation.count_trials()
 
 
