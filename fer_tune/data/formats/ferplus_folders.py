@@ -9,8 +9,9 @@ import numpy as np
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import EMOTIONS, SplitName
 from fer_tune.data.formats.class_and_split_names import match_split
-from fer_tune.data.formats.decoded_faces import CollectedFace, FaceCollector
-from fer_tune.data.formats.image_file import SUFFIXES, BrokenImageError, decode_face
+from fer_tune.data.formats.decoded_faces import FaceCollector
+from fer_tune.data.formats.image_file import SUFFIXES
+from fer_tune.data.formats.image_folders import add_image
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 from fer_tune.data.formats.vote_table import VoteTable
 
@@ -68,7 +69,9 @@ def read_ferplus(files: Sequence[OpenableFile], collector: FaceCollector) -> Non
             if file.suffix != ".csv":
                 collector.add_bad_face(str(file.path), "label.csv has no row for it")
         elif labels[position]:
-            _add_image(file, labels[position], position, collector)
+            names = reversed(file.path.parts[:-1])
+            split: SplitName | None = next(filter(None, map(match_split, names)), None)
+            add_image(file, split, labels[position], collector, position)
         else:
             left_out += 1
     if left_out:
@@ -77,18 +80,6 @@ def read_ferplus(files: Sequence[OpenableFile], collector: FaceCollector) -> Non
     if positions:
         note = f"rows of label.csv without an image: {len(positions):,} (first: {min(positions)})"
         collector.notes[note] = None
-
-
-def _add_image(file: OpenableFile, label: str, row: int, collector: FaceCollector) -> None:
-    try:
-        pixels, conversions = decode_face(file.read_bytes())
-    except BrokenImageError as error:
-        collector.add_bad_face(str(file.path), str(error))
-    else:
-        names = reversed(file.path.parts[:-1])
-        split: SplitName | None = next(filter(None, map(match_split, names)), None)
-        face = CollectedFace(split, label, pixels, str(file.path), row)
-        collector.add_face(face, conversions)
 
 
 def _choose_labels(table: VoteTable) -> list[str]:

@@ -24,13 +24,20 @@ def read_image_folders(files: Sequence[OpenableFile], collector: FaceCollector) 
     names = [file.path.name for file in files]
     splits = _choose_splits([meaning.split for meaning in own], names, collector)
     for file, meaning, split in zip(files, own, splits, strict=True):
-        try:
-            pixels, conversions = decode_face(file.read_bytes())
-        except BrokenImageError as error:
-            collector.add_bad_face(str(file.path), str(error))
-        else:
-            face = CollectedFace(split, meaning.label, pixels, str(file.path))
-            collector.add_face(face, conversions)
+        add_image(file, split, meaning.label, collector)
+
+
+def add_image(
+    file: OpenableFile, split: SplitName | None, label: str, collector: FaceCollector, row: int = -1
+) -> None:
+    """Read one image into the collector, as a good or a bad face; see `CollectedFace`."""
+    try:
+        pixels, conversions = decode_face(file.read_bytes())
+    except BrokenImageError as error:
+        collector.add_bad_face(str(file.path), str(error))
+    else:
+        face = CollectedFace(split, label, pixels, str(file.path), row)
+        collector.add_face(face, conversions)
 
 
 def _choose_splits(
