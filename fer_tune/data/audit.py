@@ -141,8 +141,6 @@ def _count_leaks(
 
 def _measure_agreement(splits: Splits, name: SplitName) -> dict[str, float]:
     faces = splits[name]
-    if faces.votes is None:
-        return {}
     own, has_votes = is_agreed(faces), find_plurality(faces) >= 0
     chosen = {"all": has_votes} | {
         class_name: has_votes & (faces.labels == label)

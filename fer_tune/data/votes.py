@@ -13,9 +13,8 @@ def find_plurality(faces: Faces) -> NDArray[np.int64]:
     """
     if faces.votes is None:
         return np.full(len(faces), -1)
-    votes = np.nan_to_num(faces.votes)
-    given = votes[np.arange(len(faces)), faces.labels]
-    most = np.where(given == votes.max(1), faces.labels, votes.argmax(1))
+    given = faces.votes[np.arange(len(faces)), faces.labels]
+    most = np.where(given == faces.votes.max(1), faces.labels, faces.votes.argmax(1))
     return np.where(_has_votes(faces.votes), most, -1)
 
 
@@ -26,11 +25,9 @@ def is_agreed(faces: Faces) -> NDArray[np.bool_]:
     """
     if faces.votes is None:
         return np.zeros(len(faces), np.bool_)
-    votes = np.nan_to_num(faces.votes)
-    has_most = votes == votes.max(1, keepdims=True)
-    is_alone = has_most.sum(1) == 1
+    has_most = faces.votes == faces.votes.max(1, keepdims=True)  # False for NaN
     has_given = has_most[np.arange(len(faces)), faces.labels]
-    return np.asarray(has_given & is_alone & _has_votes(faces.votes), np.bool_)
+    return np.asarray(has_given & (has_most.sum(1) == 1), np.bool_)
 
 
 def get_label_shares(faces: Faces) -> NDArray[np.float32]:

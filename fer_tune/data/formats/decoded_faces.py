@@ -19,13 +19,15 @@ from fer_tune.data.formats.class_and_split_names import KNOWN_SPLITS, index_clas
 from fer_tune.data.formats.folder_scan import describe_skipped_files
 from fer_tune.data.formats.image_file import DeepFace, describe_depth, find_depth
 from fer_tune.data.formats.label_coding import FER2013_NOTE, decode_labels, explain_label
-from fer_tune.data.formats.vote_table import add_votes, read_vote_table
+from fer_tune.data.formats.vote_table import read_vote_table
 from fer_tune.data.read_options import ReadOptions, is_numeric_label, normalize_label
 
 # What to do about several data sets in one place.
 CHOOSE = "name one of them (unpack a zip first), or move the others away"
 
 _MAX_BAD_LISTED = 10
+
+_Shares = NDArray[np.float32] | None  # see `VoteTable.share_votes`
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +124,12 @@ class FaceCollector:
         check_classes(classes, self.source)
         depth = self._find_depth()
         labels = {label: index[name] for label, name in names.items()}
-        splits = {split or "train": self._build_faces(split, labels, depth) for split in by_split}
-        splits = self._add_votes(splits, labels, classes)
+        shares = self._share_votes(names, classes)
+        splits = {
+            split or "train": self._build_faces(split, labels, depth, shares) for split in by_split
+        }
+        if self.vote_table:
+            self.notes[self.vote_table.describe_votes(classes, splits.values())] = None
         notes = (*self._collect_notes(), *merges)
         return DecodedFaces(classes, splits, notes, None not in by_split)
 
@@ -166,12 +172,11 @@ class FaceCollector:
             self.notes[describe_depth(len(deep), largest)] = None
         return find_depth(largest)
 
-    def _add_votes(
-        self, splits: dict[SplitName, Faces], labels: Collection[str], classes: Sequence[str]
-    ) -> dict[SplitName, Faces]:
+    def _share_votes(self, labels: Collection[str], classes: Sequence[str]) -> _Shares:
+        """Return the votes as shares; raises UserError if they are not on the rows of the faces."""
         table = self.vote_table
         if table is None:
-            return splits
+            return None
         shares = table.share_votes(classes)
         if self.row_counts != [len(table.rows)]:
             faces = pluralize(sum(self.row_counts), "row")
@@ -180,16 +185,14 @@ class FaceCollector:
                 f"{table.source} has {pluralize(len(table.rows), 'row')} of votes, but "
                 f"{self.source} has {faces} in {tables}; name the votes on the rows of one table"
             )
-        good = [face for face in self._faces if face.label in labels]
-        for face in good:
-            if face.split:
+        for face in self._faces:
+            if face.split and face.label in labels:
                 table.check_split(face.row, face.split)
-        rows = {split: [f.row for f in good if f.split in (split, None)] for split in splits}
-        voted, note = add_votes(table, shares, splits, rows, classes)
-        self.notes[note] = None
-        return voted
+        return shares
 
-    def _build_faces(self, split: SplitName | None, labels: Mapping[str, int], depth: int) -> Faces:
+    def _build_faces(
+        self, split: SplitName | None, labels: Mapping[str, int], depth: int, shares: _Shares
+    ) -> Faces:
         own = [face for face in self._faces if face.split == split and face.label in labels]
         pixels = [
             face.pixels.by_depth[depth] if isinstance(face.pixels, DeepFace) else face.pixels
@@ -197,7 +200,8 @@ class FaceCollector:
         ]
         images = np.array(pixels, np.uint8).reshape(-1, SIDE, SIDE)
         names = np.array([escape_unprintable(face.location) for face in own], np.str_)
-        return Faces(images, np.array([labels[face.label] for face in own], np.int64), names)
+        votes = None if shares is None else shares[[face.row for face in own]]
+        return Faces(images, np.array([labels[face.label] for face in own], np.int64), names, votes)
 
     def _build_no_faces_error(self) -> UserError:
         problem = f"{self.source} holds no readable faces"

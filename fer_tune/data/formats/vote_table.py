@@ -2,8 +2,8 @@
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as quote
 
@@ -75,13 +75,26 @@ class VoteTable:
         np.divide(counts, total, out=shares, where=total > 0, casting="same_kind")
         return shares
 
-    def describe_votes(self, classes: Sequence[str], without: int) -> str:
-        """Return a note on the votes that are left out, and on the number of faces without any."""
+    def describe_votes(self, classes: Sequence[str], faces: Collection[Faces]) -> str:
+        """Return a note on the votes that are left out, and on the number of faces without any.
+
+        Raises UserError if most labels contradict the votes.
+        """
+        plurality = np.concatenate([find_plurality(own) for own in faces])
+        labels = np.concatenate([own.labels for own in faces])
+        has_votes = plurality >= 0
+        agreement = (plurality == labels)[has_votes].mean() if has_votes.any() else 1
+        if agreement < _MIN_AGREEMENT:
+            raise UserError(
+                f"{self.source}: most people see the given label on only {agreement:.0%} of the "
+                "faces, so its rows are in another order; name the votes in the order of the data"
+            )
         known = set(map(normalize_class, classes))
         others = [name for name in self.header if _is_vote_column(name, known)]
         left_out = f"; those for {join_first(others)} are left out" if others else ""
-        faces = f"; {without:,} faces have none and keep their label" if without else ""
-        return f"people's votes were read from {self.source}{left_out}{faces}"
+        without = (~has_votes).sum()
+        keep = f"; {without:,} faces have none and keep their label" if without else ""
+        return f"people's votes were read from {self.source}{left_out}{keep}"
 
     def check_split(self, index: int, split: SplitName) -> None:
         """Raise UserError if the row at `index`, from 0, says another split than its face."""
@@ -122,29 +135,3 @@ def read_vote_table(path: Path) -> VoteTable:
             problem = f"{len(row)} values, but the header has {len(header)}"
             raise UserError(f"{place}: {problem}; correct it")
     return VoteTable(path.name, header, rows)
-
-
-def add_votes(
-    table: VoteTable,
-    shares: NDArray[np.float32],
-    faces: Mapping[SplitName, Faces],
-    rows: Mapping[SplitName, Sequence[int]],
-    classes: Sequence[str],
-) -> tuple[dict[SplitName, Faces], str]:
-    """Return the faces with their votes, and a note on these.
-
-    shares: (R, C), see `VoteTable.share_votes`.
-    rows: the row of each face in the table, from 0.
-
-    Raises UserError if most labels contradict the votes.
-    """
-    voted = {split: replace(own, votes=shares[list(rows[split])]) for split, own in faces.items()}
-    pairs = [(find_plurality(own), own.labels) for own in voted.values()]
-    plurality, labels = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
-    agreement = (plurality == labels)[plurality >= 0].mean() if (plurality >= 0).any() else 1
-    if agreement < _MIN_AGREEMENT:
-        raise UserError(
-            f"{table.source}: most people see the given label on only {agreement:.0%} of the "
-            "faces, so its rows are in another order; name the votes in the order of the data"
-        )
-    return voted, table.describe_votes(classes, int((plurality < 0).sum()))
