@@ -3,12 +3,13 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import mlflow.pyfunc
 import numpy as np
@@ -26,8 +27,6 @@ from fer_tune.tracking.store import Store, summarize_error
 
 if TYPE_CHECKING:
     from fer_tune.model import FaceClassifier
-
-Loaded = TypeVar("Loaded")
 
 CARD_FILE = "model_card.md"
 _WEIGHTS, _DESCRIPTION = "weights.safetensors", "description.json"
@@ -80,17 +79,30 @@ def load_model(store: Store, model_uri: str) -> PyFuncModel:
     model_uri: see `find_model`.
     Raises UserError if the store has no such model, or if another package wrote it.
     """
-    return _read_downloaded(store, model_uri, _read_model)
+    from fer_tune.tracking.models.pyfunc_model import ServedModel
+
+    with _download_model(store, model_uri) as folder:
+        served = ServedModel()
+        served.load_networks(folder / "artifacts")
+        about: Model = Model.load(folder)
+        if about.signature is None:
+            raise ValueError("it has no signature")
+        # PyFuncModel checks the faces, then calls `predict` of this without a context.
+        predictor = SimpleNamespace(predict=partial(served.predict, None))
+        return PyFuncModel(model_meta=about, model_impl=predictor)
 
 
 def load_classifier(store: Store, model_uri: str) -> "tuple[FaceClassifier, list[str]]":
     """Load a model as a torch module, with the names of its classes; see `load_model`."""
     from fer_tune.tracking.models.pyfunc_model import read_classifier
 
-    return _read_downloaded(store, model_uri, lambda path: read_classifier(*_list_artifacts(path)))
+    with _download_model(store, model_uri) as folder:
+        return read_classifier(folder / "artifacts")
 
 
-def _read_downloaded(store: Store, model_uri: str, read: Callable[[Path], Loaded]) -> Loaded:
+@contextmanager
+def _download_model(store: Store, model_uri: str) -> Iterator[Path]:
+    """Yield a folder with the model's files. Raises UserError for an error in this context."""
     problem = f"model {model_uri} in {store}"
     # mlflow.pyfunc.load_model looks only in the global tracking URI, and runs the model's code.
     # Without a folder of ours, MLflow would leave its download behind.
@@ -101,27 +113,10 @@ def _read_downloaded(store: Store, model_uri: str, read: Callable[[Path], Loaded
         with store.explain_errors(problem):
             path = download_artifacts(location, dst_path=folder, tracking_uri=store.uri)
         try:
-            return read(Path(path))
+            yield Path(path)
         except Exception as error:  # MLflow, JSON and safetensors raise errors of many kinds
             reason = summarize_error(error)
             raise UserError(f"{problem}: no model of this package ({reason})") from error
-
-
-def _read_model(folder: Path) -> PyFuncModel:
-    from fer_tune.tracking.models.pyfunc_model import ServedModel
-
-    served = ServedModel()
-    served.load_networks(*_list_artifacts(folder))
-    about: Model = Model.load(folder)
-    if about.signature is None:
-        raise ValueError("it has no signature")
-    # PyFuncModel checks the faces, then calls `predict` of this without a context.
-    predictor = SimpleNamespace(predict=partial(served.predict, None))
-    return PyFuncModel(model_meta=about, model_impl=predictor)
-
-
-def _list_artifacts(folder: Path) -> tuple[Path, Path]:
-    return folder / "artifacts" / _WEIGHTS, folder / "artifacts" / _DESCRIPTION
 
 
 def _write_artifacts(folder: Path, model: "FaceClassifier", classes: Sequence[str]) -> None:

@@ -15,20 +15,20 @@ from fer_tune.model import FaceClassifier, FerNet
 from fer_tune.model_config import VIEWS, ModelConfig
 
 
-def read_classifier(weights: Path, description: Path) -> tuple[FaceClassifier, list[str]]:
-    """Return the classifier of these two files, and the names of its classes.
+def read_classifier(folder: Path) -> tuple[FaceClassifier, list[str]]:
+    """Return the classifier in a folder, and the names of its classes.
 
-    description: JSON with `config` and `classes`. Models of earlier versions have no more: they
-        are single networks. Others have `networks`, their number, `tta` and `temperature`.
+    description.json has `config` and `classes`. Models of earlier versions have no more: they
+    are single networks. Others have `networks`, their number, `tta` and `temperature`.
     """
-    about = json.loads(description.read_text())
+    about = json.loads((folder / "description.json").read_text())
     config, classes = ModelConfig.model_validate(about["config"]), list(about["classes"])
     networks = [FerNet(config, len(classes)) for _ in range(about.get("networks", 1))]
     tta, temperature = about.get("tta", "none"), about.get("temperature", 1.0)
     if tta not in VIEWS:
         raise ValueError(f"unknown views: {tta}")
     classifier = FaceClassifier(networks, tta, temperature)
-    classifier.load_weights(load_file(weights))
+    classifier.load_weights(load_file(folder / "weights.safetensors"))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return classifier.to(memory_format=torch.channels_last).to(device), classes
 
@@ -38,12 +38,11 @@ class ServedModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the artifacts `weights` (safetensors) and `description` (JSON)."""
-        weights, description = context.artifacts["weights"], context.artifacts["description"]
-        self.load_networks(Path(weights), Path(description))
+        self.load_networks(Path(context.artifacts["weights"]).parent)
 
-    def load_networks(self, weights: Path, description: Path) -> None:
-        """Load the networks of these two files."""
-        classifier, self._classes = read_classifier(weights, description)
+    def load_networks(self, folder: Path) -> None:
+        """Load the networks in a folder."""
+        classifier, self._classes = read_classifier(folder)
         self._classifier = classifier.fuse_for_evaluation()
 
     def predict(
