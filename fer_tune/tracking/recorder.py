@@ -1,7 +1,7 @@
 """Records events of a study in MLflow. An event that comes again is not recorded twice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fer_tune import events
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _METRICS_PER_BATCH = 900
 
 
-@dataclass
 class _TrialUpdate:
     """What happened to a trial, as MLflow is to have it.
 
@@ -33,19 +32,12 @@ class _TrialUpdate:
     ended: None if the trial runs.
     """
 
-    number: int
-    started: events.TrialStarted | None = None
-    epochs: list[events.EpochEnded] = field(default_factory=list)
-    ended: events.TrialEnded | None = None
-
-    def add_event(self, event: events.Event) -> None:
-        match event:
-            case events.TrialStarted():
-                self.started, self.ended = self.started or event, None
-            case events.EpochEnded():
-                self.epochs.append(event)
-            case events.TrialEnded():
-                self.ended = event
+    def __init__(self, trial_events: Sequence[events.Event]) -> None:
+        self.number, last = trial_events[0].number, trial_events[-1]
+        starts = (each for each in trial_events if isinstance(each, events.TrialStarted))
+        self.started = next(starts, None)
+        self.epochs = [each for each in trial_events if isinstance(each, events.EpochEnded)]
+        self.ended = last if isinstance(last, events.TrialEnded) else None
 
 
 @dataclass
@@ -85,15 +77,12 @@ class EventRecorder:
 
         new_events: of one trial, in order, or the study's end. Many at once cost less.
         """
-        update: _TrialUpdate | None = None
+        others = StudyEnded | events.TrialRemarked
+        if of_trial := [event for event in new_events if not isinstance(event, others)]:
+            self._record_trial(_TrialUpdate(of_trial))
         for event in new_events:
             if isinstance(event, StudyEnded):
                 self._end_study(event)
-            elif not isinstance(event, events.TrialRemarked):
-                update = update or _TrialUpdate(event.number)
-                update.add_event(event)
-        if update:
-            self._record_trial(update)
 
     def _delete_duplicate_runs(self) -> dict[int, _RecordedTrial]:
         """Return one run of each trial and of each repeat.
@@ -210,7 +199,7 @@ class EventRecorder:
         for number, trial in self._trials.items():
             if trial.ending is None:
                 end = events.TrialEnded(number=number, ending="interrupted", time=event.time)
-                self._record_trial(_TrialUpdate(number, ended=end))
+                self._record_trial(_TrialUpdate([end]))
         self._delete_duplicate_runs()  # also those that a killed driver has requested
         study_run.end_study_run(self._store, self._study, self.run_id, event)
 
