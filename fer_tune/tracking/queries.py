@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
+
 from fer_tune.common.errors import MissingStudyError, UserError
-from fer_tune.data.read_options import ReadOptions, SplitRule
+from fer_tune.data.read_options import ReadOptions
 from fer_tune.events import STATUS_WORDS, Ending
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.tracking import tags
@@ -52,8 +54,7 @@ class StudyRun:
     @property
     def data(self) -> Path | None:
         """File or folder of the faces; None for the demo faces."""
-        path = self.settings.get("data")
-        return Path(path) if path else None
+        return Path(path) if (path := self.settings.get("data")) else None
 
     @property
     def epochs(self) -> int:
@@ -63,27 +64,18 @@ class StudyRun:
     @property
     def train_faces(self) -> int | None:
         """Size of the sample that the trials train on; None for the whole training split."""
-        size = self.settings.get("train_faces")
-        return int(size) if size else None
+        return int(size) if (size := self.settings.get("train_faces")) else None
 
     @property
     def max_gap(self) -> float | None:
         """Largest gap that the best trial may have; None for any."""
-        max_gap = self.settings.get("max_gap")
-        return float(max_gap) if max_gap else None
+        return float(limit) if (limit := self.settings.get("max_gap")) else None
 
     @property
     def read_options(self) -> ReadOptions:
-        """How the study's faces are read."""
-        settings = self.settings
-        rule: SplitRule = "near" if settings.get("split_rule") == "near" else "exact"
-        votes = settings.get("votes")
-        return ReadOptions(
-            settings.get("skip_bad") == "True",
-            settings.get("labels"),
-            Path(votes) if votes else None,
-            rule,
-        )
+        """How the study's faces are read; the first versions did not record the rule."""
+        options = {"split_rule": "exact", **self.settings}
+        return TypeAdapter(ReadOptions).validate_python(options)
 
     def load_splits(self, path: Path | None = None, votes: Path | None = None) -> "Splits":
         """Return the study's faces.
@@ -145,6 +137,7 @@ def find_study(store: Store, name: str) -> StudyRun:
     with explain_run_errors(run):
         if study.epochs < 1 or not study.faces_hash or not 0 <= (study.max_gap or 0) <= 1:
             raise ValueError("a study of no epochs or no faces")
+        _ = study.read_options  # raises ValueError, too
     return study
 
 

@@ -120,11 +120,13 @@ def test_an_unknown_ending_counts_as_no_ending(store: Store, describe: Describe)
     assert find_study(store, describe().name).ending is None
 
 
-@pytest.mark.parametrize("epochs", ["0", "many", None])
+@pytest.mark.parametrize(
+    "settings", [{"epochs": "0"}, {"epochs": "many"}, {}, {"epochs": "4", "split_rule": "new"}]
+)
 def test_a_study_that_something_else_wrote_gives_one_line(
-    store: Store, describe: Describe, epochs: str | None
+    store: Store, describe: Describe, settings: dict[str, str]
 ) -> None:
-    EventRecorder(store, describe(settings={"epochs": epochs}), resume=False)
+    EventRecorder(store, describe(settings=settings), resume=False)
     with pytest.raises(UserError, match="is not as a study leaves it") as caught:
         find_study(store, describe().name)
     assert "\n" not in str(caught.value)
