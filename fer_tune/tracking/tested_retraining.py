@@ -68,11 +68,8 @@ def find_tested_retraining(
 
     One of another trial than the baseline comes first, since each retraining may train it too.
     """
-    runs = [
-        run
-        for run in store.find_runs({tags.RETRAINED_EPOCHS: ""})
-        if run.info.status == "FINISHED" and run.data.tags.get(tags.RETRAINED_STUDY) == study
-    ]
+    found = store.find_runs({tags.RETRAINED_EPOCHS: "", tags.RETRAINED_STUDY: study})
+    runs = [run for run in found if run.info.status == "FINISHED"]
     runs.sort(key=lambda run: (run.data.tags[tags.RETRAINED_TRIAL] != "0", run.info.end_time or 0))
     for run in reversed(runs):
         if models := _load_models(store, run.info.run_id, classes):
