@@ -57,7 +57,7 @@ def log_evaluation(
         run = client.create_run(store.experiment_id, tags=_build_tags(model, info), run_name=name)
         run_id = str(run.info.run_id)
         with end_run_with_context(store, run_id):
-            store.log_params(run_id, {k: v for k, v in info.settings.items() if v is not None})
+            store.log_params(run_id, info.settings)
             store.log_metrics(run_id, metrics | dict(info.metrics))
             if model.model_id:
                 client.log_inputs(run_id, models=[LoggedModelInput(model.model_id)])

@@ -97,10 +97,10 @@ class Store:
         return runs
 
     def log_params(self, run_id: str, params: Mapping[str, object]) -> None:
-        """Log parameters of a run in one call."""
+        """Log parameters of a run in one call; None is left out."""
         from mlflow.entities import Param
 
-        batch = [Param(name, str(value)) for name, value in params.items()]
+        batch = [Param(name, str(value)) for name, value in params.items() if value is not None]
         self.client.log_batch(run_id, params=batch)
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:

@@ -135,5 +135,5 @@ def _add_missing_info(store: Store, study: StudyInfo, run: "Run") -> None:
     texts = {"space.yaml": study.space, "command.txt": study.command + "\n"}
     for name in texts.keys() - logged:
         client.log_text(run_id, texts[name], name)
-    settings = {name: value for name, value in study.settings.items() if value is not None}
-    store.log_params(run_id, {k: v for k, v in settings.items() if k not in run.data.params})
+    missing = study.settings.keys() - run.data.params
+    store.log_params(run_id, {name: study.settings[name] for name in missing})
