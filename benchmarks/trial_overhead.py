@@ -103,7 +103,7 @@ def measure_growth(setup: BenchmarkSetup, trials: int) -> list[BenchmarkResult]:
 
 def run_empty_studies(folder: Path, sizes: Sequence[StudyShape]) -> "list[EmptyStudyTimes]":
     """Run a study of each size, one after another, with one Ray session and one store."""
-    store = open_store(root=folder / "mlruns")
+    store = open_store(str(folder / "mlruns"))
     with open_ray_session(None):
         return [run_empty_study(store, folder / "studies", *size) for size in sizes]
 

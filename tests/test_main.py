@@ -177,7 +177,7 @@ done
 def test_bash_completes_the_studies_and_models_of_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = open_store(root=tmp_path / "mlruns")
+    store = open_store(str(tmp_path / "mlruns"))
     client = store.client
     for study in ("faces", "faces", "deleted"):
         run = client.create_run(store.experiment_id, tags={tags.STUDY: study})

@@ -52,7 +52,7 @@ def place(small_study: FinishedStudy, tmp_path_factory: pytest.TempPathFactory) 
     """A working folder of our own, with the small study and a model."""
     folder = tmp_path_factory.mktemp("notebook")
     shutil.copytree(small_study.folder / "mlruns", folder / "mlruns")
-    store = open_store(root=folder / "mlruns")
+    store = open_store(str(folder / "mlruns"))
     run_id = store.client.create_run(store.experiment_id).info.run_id
     network = FerNet(ModelConfig(depth=2, width=4, hidden_1=16, hidden_2=8), len(EMOTIONS))
     log_model(store, run_id, FaceClassifier([network]), EMOTIONS)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 
-ARTIFACTS_FOLDER = "artifacts"  # next to the database
+EXPERIMENT = "fer_tune"
+ARTIFACTS_FOLDER = "artifacts"  # next to the database; it has the artifacts of the experiment
 
 _ADDRESS_COLUMNS = (
     ("experiments", "artifact_location"),
@@ -42,21 +43,20 @@ WHERE {column} = :old OR substr({column}, 1, length(:old) + 1) = :old || '/'
 _ARTIFACT_PATH = re.compile(rf"(.*/{ARTIFACTS_FOLDER})/((?:models/)?[^/]+(?:/artifacts)?)")
 
 
-def update_artifact_addresses(database: Path, experiment: str) -> None:
+def update_artifact_addresses(database: Path) -> None:
     """Replace the addresses of artifacts in a database that was moved or copied with them.
 
     MLflow's UI and its model server read these addresses. Commands of fer_tune also work without
     (see `follow_moved_artifacts`), so a database that cannot be written is left as it is.
 
     database: absolute path of an SQLite database.
-    experiment: name of the experiment whose artifacts lie next to the database.
     """
     with (
         suppress(sqlite3.Error, OSError),
         closing(sqlite3.connect(database)) as connection,
         connection,  # one transaction
     ):
-        rows = connection.execute(_RECORDED_FOLDERS, {"experiment": experiment}).fetchall()
+        rows = connection.execute(_RECORDED_FOLDERS, {"experiment": EXPERIMENT}).fetchall()
         for former in {_to_path(address or "") for (address,) in rows}:
             if _has_moved(former, database):
                 _replace_folder(connection, former.parent, database.parent)

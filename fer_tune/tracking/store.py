@@ -17,7 +17,7 @@ from fer_tune.common.safe_text import hide_passwords
 from fer_tune.common.validation_errors import format_validation_error
 from fer_tune.events import current_time_ms
 from fer_tune.tracking import local_store
-from fer_tune.tracking.local_store import RUN_SEARCH_HINT, ensure_sqlite_database
+from fer_tune.tracking.local_store import ARTIFACTS_FOLDER, EXPERIMENT, RUN_SEARCH_HINT
 from fer_tune.tracking.mlflow_command import format_mlflow_command
 from fer_tune.tracking.mlflow_metric_names import to_mlflow_name
 from fer_tune.tracking.store_address import DEFAULT_DATABASE, find_local_database
@@ -25,8 +25,6 @@ from fer_tune.tracking.store_address import DEFAULT_DATABASE, find_local_databas
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-
-EXPERIMENT = "fer_tune"
 
 _PROBE_SECONDS = 5
 PAGE_SIZE = 1000  # results of one request
@@ -128,30 +126,23 @@ class Store:
         return None
 
 
-def open_store(
-    uri: str | None = None,
-    root: Path = DEFAULT_DATABASE.parent,
-    *,
-    create: bool = True,
-    needs_write: bool = True,
-) -> Store:
+def open_store(uri: str | None = None, *, create: bool = True, needs_write: bool = True) -> Store:
     """Return the store at `uri`, with the experiment `fer_tune`.
 
     uri: a folder that holds `mlflow.db` and `artifacts/`, or an address that begins with sqlite:,
-        http:, https:, postgresql:, mysql: or mssql:. None is the folder `root`.
-    root: also the folder of the artifacts if `uri` is a database on a server.
+        http:, https:, postgresql:, mysql: or mssql:. None is the folder `mlruns`.
+        It also has the artifacts of a database on a server.
     create: make what is missing. Otherwise a store without studies is an error.
     needs_write: a local store that cannot be written to is an error.
     Raises UserError within seconds if the store does not answer.
     """
     os.environ.pop("MLFLOW_ACTIVE_MODEL_ID", None)  # MLflow would link metrics to this model
-    if database := find_local_database(uri, root):
+    if database := find_local_database(uri):
         database = database.absolute()
-        ensure_sqlite_database(database, create, needs_write)
-        local_store.update_artifact_addresses(database, EXPERIMENT)
+        local_store.ensure_sqlite_database(database, create, needs_write)
+        local_store.update_artifact_addresses(database)
         local_store.follow_moved_artifacts()
-        artifacts = database.with_name(local_store.ARTIFACTS_FOLDER)
-        return _open_experiment(f"sqlite:///{database}", artifacts, create)
+        return _open_experiment(f"sqlite:///{database}", database, create)
     assert uri is not None
     scheme = uri.split(":")[0].split("+")[0]
     if scheme in ("http", "https"):
@@ -159,7 +150,7 @@ def open_store(
         return _open_experiment(uri, None, create)
     if scheme in ("postgresql", "mysql", "mssql"):
         _probe_database(uri)
-        return _open_experiment(uri, root / local_store.ARTIFACTS_FOLDER, create)
+        return _open_experiment(uri, DEFAULT_DATABASE, create)
     raise UserError(
         f"tracking store {hide_passwords(uri)}: unknown kind of address '{scheme}:'; give a "
         "folder, sqlite:////path/to/mlflow.db, http://host:5000 or postgresql://..."
@@ -206,27 +197,28 @@ def _probe_database(uri: str) -> None:
         raise UserError(f"{store}: {summarize_error(error)}; {hint}") from error
 
 
-def _open_experiment(uri: str, artifacts: Path | None, create: bool) -> Store:
+def _open_experiment(uri: str, database: Path | None, create: bool) -> Store:
     """Return the store.
 
-    artifacts: where a new experiment has them; None for where the server has them.
+    database: a new experiment has its artifacts next to it; None for where the server has them.
     """
     store = Store(uri, experiment_id="")
     problem = f"tracking store {store}: answers, but not as an MLflow server does"
-    with store.explain_errors("" if artifacts else problem):
-        return Store(uri, _find_or_create_experiment(store, artifacts, create))
+    with store.explain_errors("" if database else problem):
+        return Store(uri, _find_or_create_experiment(store, database, create))
 
 
-def _find_or_create_experiment(store: Store, artifacts: Path | None, create: bool) -> str:
+def _find_or_create_experiment(store: Store, database: Path | None, create: bool) -> str:
     from mlflow.exceptions import MlflowException
 
     experiment = store.client.get_experiment_by_name(EXPERIMENT)
     if experiment is None and not create:
         raise MissingStudyError(f"no studies in {store}; {RUN_SEARCH_HINT}")
     if experiment is None:
-        location = artifacts.absolute().as_uri() if artifacts else None
+        artifacts = database and database.absolute().with_name(ARTIFACTS_FOLDER)
+        location = artifacts.as_uri() if artifacts else None
         try:
-            return store.client.create_experiment(EXPERIMENT, artifact_location=location)
+            return store.client.create_experiment(EXPERIMENT, location)
         except MlflowException:
             # A study that began at the same moment may have created it.
             experiment = store.client.get_experiment_by_name(EXPERIMENT)

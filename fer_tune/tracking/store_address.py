@@ -11,8 +11,8 @@ def resolve_tracking_uri(uri: str | None) -> str:
     return f"sqlite:///{database.absolute()}" if database else str(uri)
 
 
-def find_local_database(uri: str | None, root: Path = DEFAULT_DATABASE.parent) -> Path | None:
+def find_local_database(uri: str | None) -> Path | None:
     """Return the database file of a local store; None for a server or a database on one."""
     if uri is None or ":" not in uri:
-        return Path(uri or root) / DEFAULT_DATABASE.name
+        return Path(uri or DEFAULT_DATABASE.parent) / DEFAULT_DATABASE.name
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None

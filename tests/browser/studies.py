@@ -43,7 +43,7 @@ class Recorded:
 def record_study(folder: Path, trials: int) -> Recorded:
     """Record a study as fast as possible."""
     space, name = load_space(find_space_file("regularize")), f"{trials}-trials"
-    store = open_store(root=folder / "mlruns")
+    store = open_store(str(folder / "mlruns"))
     recorder = EventRecorder(store, _described(name, space), resume=False)
     rng, scores = np.random.default_rng(0), dict[str, float]()
     for number, config in enumerate(_configs(space, trials)):

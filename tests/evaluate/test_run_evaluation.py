@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("own_folders")
 
 @pytest.fixture(scope="module")
 def kept_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return open_store(root=tmp_path_factory.mktemp("store") / "mlruns")
+    return open_store(str(tmp_path_factory.mktemp("store") / "mlruns"))
 
 
 @pytest.fixture

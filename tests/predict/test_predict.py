@@ -28,7 +28,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (3, 48, 48), dtype=np.uint8)
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with a store, a model in it, and three faces."""
     folder = tmp_path_factory.mktemp("predict")
-    store = open_store(root=folder / "mlruns")
+    store = open_store(str(folder / "mlruns"))
     torch.manual_seed(0)
     run_id = store.client.create_run(store.experiment_id).info.run_id
     log_model(store, run_id, FaceClassifier([FerNet(CONFIG, len(EMOTIONS))]), EMOTIONS)

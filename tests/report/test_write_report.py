@@ -36,7 +36,7 @@ Begin = Callable[..., StudySettings]
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return open_store(root=tmp_path_factory.mktemp("store") / "mlruns")
+    return open_store(str(tmp_path_factory.mktemp("store") / "mlruns"))
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_an_event_log_of_another_study_with_this_name_is_not_used(
     trial: Trial, begin: Begin, store: Store, storage: StudyStorage, tmp_path: Path
 ) -> None:
     settings = begin(trial(0, 20), trial(1, 30))
-    other_store = open_store(root=tmp_path / "mlruns")
+    other_store = open_store(str(tmp_path / "mlruns"))
     recorder = EventRecorder(
         other_store, build_study_info(settings, draw_demo_splits(), ""), resume=False
     )

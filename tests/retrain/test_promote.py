@@ -44,7 +44,7 @@ METRIC = "val/macro_f1"
 
 @pytest.fixture(scope="module")
 def kept_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return open_store(root=tmp_path_factory.mktemp("store") / "mlruns")
+    return open_store(str(tmp_path_factory.mktemp("store") / "mlruns"))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ fixed: {width: 16}
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return open_store(root=tmp_path_factory.mktemp("store") / "mlruns")
+    return open_store(str(tmp_path_factory.mktemp("store") / "mlruns"))
 
 
 def _settings(**own: Any) -> StudySettings:

@@ -19,7 +19,7 @@ from fer_tune.trial_config import BASELINE, TrialConfig
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Return the store of all tests, since creating one takes seconds; tests name their studies."""
-    return open_store(root=tmp_path_factory.mktemp("store") / "mlruns")
+    return open_store(str(tmp_path_factory.mktemp("store") / "mlruns"))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ CONFIG = ModelConfig(depth=1, width=4, hidden_1=16, hidden_2=8)
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Store:
-    return open_store(root=tmp_path / "mlruns")
+    return open_store(str(tmp_path / "mlruns"))
 
 
 def logged(store: Store) -> str:

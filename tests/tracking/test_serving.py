@@ -44,7 +44,7 @@ def documented(mark: str, port: int) -> str:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a working folder whose store has a champion."""
     place = tmp_path_factory.mktemp("serving")
-    store = open_store(root=place / "mlruns")
+    store = open_store(str(place / "mlruns"))
     client = store.client
     run_id = client.create_run(store.experiment_id).info.run_id
     torch.manual_seed(0)
@@ -103,7 +103,7 @@ def asked(port: int, body: object) -> tuple[int, dict[str, list[dict[str, float]
 
 def test_one_face_is_answered_with_its_probabilities(port: int, place: Path) -> None:
     _, answer = asked(port, {"inputs": [FACE.tolist()]})
-    model = load_model(open_store(root=place / "mlruns"), "models:/fer_tune@champion")
+    model = load_model(open_store(str(place / "mlruns")), "models:/fer_tune@champion")
     expected = model.predict(FACE[None])
     assert isinstance(expected, pd.DataFrame)
     assert list(answer["predictions"][0]) == list(EMOTIONS)

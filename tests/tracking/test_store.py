@@ -11,7 +11,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from fer_tune.common.errors import UserError
-from fer_tune.tracking.store import EXPERIMENT, Store, open_store, stop_retries, summarize_error
+from fer_tune.tracking.local_store import EXPERIMENT
+from fer_tune.tracking.store import Store, open_store, stop_retries, summarize_error
 from fer_tune.tracking.store_address import resolve_tracking_uri
 from tests.machine import free_port
 
@@ -43,9 +44,9 @@ def stranger() -> Iterator[str]:
     server.server_close()
 
 
-def _error_line(uri: str | None = None, root: Path = Path("mlruns"), *, create: bool = True) -> str:
+def _error_line(uri: str, *, create: bool = True) -> str:
     with pytest.raises(UserError) as caught:
-        open_store(uri, root, create=create)
+        open_store(uri, create=create)
     line = str(caught.value)
     assert "\n" not in line
     return line
@@ -78,7 +79,7 @@ def test_the_usual_store_is_known_by_each_of_its_addresses(
 
 def test_a_store_below_a_file_gives_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
-    assert "cannot be written" in _error_line(root=tmp_path / "file" / "mlruns")
+    assert "cannot be written" in _error_line(str(tmp_path / "file" / "mlruns"))
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
@@ -110,7 +111,7 @@ def test_a_server_that_is_not_mlflow_gives_one_line(stranger: str) -> None:
 
 @pytest.mark.parametrize("name", ["what?", "100%41"])
 def test_a_folder_that_an_address_would_lead_out_of_is_refused(tmp_path: Path, name: str) -> None:
-    assert "its path may not hold" in _error_line(root=tmp_path / name / "mlruns")
+    assert "its path may not hold" in _error_line(str(tmp_path / name / "mlruns"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -154,7 +155,7 @@ def test_a_password_is_never_shown(uri: str) -> None:
 
 
 def test_without_create_a_missing_store_is_refused_and_not_created(tmp_path: Path) -> None:
-    line = _error_line(root=tmp_path / "mlruns", create=False)
+    line = _error_line(str(tmp_path / "mlruns"), create=False)
     hint = "run a search first, or name the store with --tracking-uri"
     assert line == f"no studies in {tmp_path / 'mlruns'}; {hint}"
     assert list(tmp_path.iterdir()) == []
@@ -171,7 +172,7 @@ def test_a_filesystem_without_links_takes_a_store(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr("os.link", link)
-    assert open_store(root=tmp_path).uri == f"sqlite:///{tmp_path}/mlflow.db"
+    assert open_store(str(tmp_path)).uri == f"sqlite:///{tmp_path}/mlflow.db"
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
@@ -191,5 +192,5 @@ def test_a_variable_of_mlflow_links_no_metrics_to_another_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_ACTIVE_MODEL_ID", "m-of-another-project")
-    open_store(root=tmp_path)
+    open_store(str(tmp_path))
     assert "MLFLOW_ACTIVE_MODEL_ID" not in os.environ
