@@ -219,7 +219,6 @@ def _make_study_info(settings: StudySettings) -> StudyInfo:
         source="no faces",
         faces_hash=settings.faces_hash,
         protocol="nothing is trained",
-        code_version="benchmark",
         seed=settings.seed,
         metric=settings.metric,
         settings={"epochs": settings.epochs},

@@ -1,7 +1,6 @@
 """The description of a study for its run in MLflow."""
 
 from fer_tune.common.safe_text import hide_passwords
-from fer_tune.common.version import read_code_version
 from fer_tune.data.faces import Splits
 from fer_tune.data.load import collect_remarks
 from fer_tune.data.subsample import describe_sample
@@ -42,7 +41,6 @@ def build_study_info(
         source=splits.source,
         faces_hash=settings.faces_hash,
         protocol=f"{splits.protocol} {sample}".rstrip(),
-        code_version=read_code_version(),
         seed=settings.seed,
         metric=settings.metric,
         parameters={name: tuple(each.when or ()) for name, each in ranges.items()},

@@ -42,7 +42,6 @@ class StudyInfo:
     source: str
     faces_hash: str
     protocol: str
-    code_version: str
     seed: int
     metric: str = "val/macro_f1"
     settings: Mapping[str, object] = field(default_factory=dict)
@@ -52,6 +51,7 @@ class StudyInfo:
     storage: str = ""
     training_seed: int | None = None
     has_finalists: bool = False
+    code_version: str = field(default_factory=read_code_version)
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,7 +60,6 @@ DESCRIPTION = StudyInfo(
     source="no faces",
     faces_hash="0",
     protocol="nothing is trained",
-    code_version="0",
     seed=0,
     settings={"epochs": SETTINGS.epochs},
 )

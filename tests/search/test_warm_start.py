@@ -50,7 +50,6 @@ def _record(store: Store, name: str, trials: Sequence[Sequence[Event]], **own: A
             classes=("sad", "happy"),
             source="drawn faces",
             protocol="",
-            code_version="",
             seed=0,
             settings=settings,
             **usual,
