@@ -14,8 +14,8 @@ from fer_tune.tracking.store import Store
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-_CELL, _MARGIN, _FONT_SIZE = 64, 12, 13  # pixels
+_CELL, _MARGIN = 64, 12  # pixels
+_FONT = ImageFont.load_default(13)
 _PALE, _DARK = np.array([247, 251, 255]), np.array([8, 48, 107])
 
 
@@ -30,33 +30,32 @@ def draw_confusion_matrix(
     """
     counts = np.asarray(confusion)
     shares = Scores(math.nan, counts).shares
-    font, side = ImageFont.load_default(_FONT_SIZE), _CELL * len(classes)
-    names = _draw_class_names(classes, font)
+    side, names = _CELL * len(classes), _draw_class_names(classes)
     left, top = names.width, _CELL
     picture = Image.new("RGB", (left + side + _MARGIN, top + side + left), "white")
     picture.paste(names, (0, top))
     picture.paste(names.transpose(Image.Transpose.ROTATE_90), (left, top + side))
     draw = ImageDraw.Draw(picture)
-    draw.text((_MARGIN, _MARGIN), title, "black", font)
-    draw.text((_MARGIN, 2.5 * _MARGIN), "rows: true, columns: predicted", "black", font)
+    draw.text((_MARGIN, _MARGIN), title, "black", _FONT)
+    draw.text((_MARGIN, 2.5 * _MARGIN), "rows: true, columns: predicted", "black", _FONT)
     for (row, column), count in np.ndenumerate(counts):
         share = shares[row, column]
         x, y = left + column * _CELL, top + row * _CELL
         fill = tuple((_PALE + share * (_DARK - _PALE)).astype(int).tolist())
         draw.rectangle((x, y, x + _CELL - 1, y + _CELL - 1), fill)
         ink, center, middle = "white" if share > 0.5 else "black", x + _CELL / 2, y + _CELL / 2
-        draw.text((center, middle - 2), str(count), ink, font, anchor="md")
-        draw.text((center, middle + 2), f"{share:.0%}", ink, font, anchor="ma")
+        draw.text((center, middle - 2), str(count), ink, _FONT, anchor="md")
+        draw.text((center, middle + 2), f"{share:.0%}", ink, _FONT, anchor="ma")
     return picture
 
 
-def _draw_class_names(classes: Sequence[str], font: _Font) -> Image.Image:
+def _draw_class_names(classes: Sequence[str]) -> Image.Image:
     """Return a picture of the class names, one below the other, each beside its row."""
-    width = 2 * _MARGIN + int(max(font.getlength(name) for name in classes))
+    width = 2 * _MARGIN + int(max(_FONT.getlength(name) for name in classes))
     band = Image.new("RGB", (width, _CELL * len(classes)), "white")
     draw = ImageDraw.Draw(band)
     for row, name in enumerate(classes):
-        draw.text((width - _MARGIN, (row + 0.5) * _CELL), name, "black", font, anchor="rm")
+        draw.text((width - _MARGIN, (row + 0.5) * _CELL), name, "black", _FONT, anchor="rm")
     return band
 
 
