@@ -15,9 +15,12 @@ def to_mlflow_name(metric: str) -> str:
 
 
 def to_epoch_metrics(result: EpochResult) -> dict[str, float]:
-    """Return the metrics of the epoch by name, with its number and its seconds."""
+    """Return the metrics of the epoch by name, with its seconds and its number.
+
+    The number comes last: it says that the epoch is recorded.
+    """
     metrics = {to_mlflow_name(name): value for name, value in result.metrics.items()}
-    return {**metrics, EPOCH: float(result.epoch), SECONDS: result.seconds}
+    return {**metrics, SECONDS: result.seconds, EPOCH: float(result.epoch)}
 
 
 def to_best_name(metric: str) -> str:

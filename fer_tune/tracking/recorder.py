@@ -159,8 +159,6 @@ class EventRecorder:
                 values = to_best_metrics(result, name) | values
             if result.epoch > recorded:
                 recorded = result.epoch
-                # The epoch's number comes last: it says that the epoch is recorded.
-                values[tags.EPOCH] = values.pop(tags.EPOCH)
                 metrics += [Metric(k, v, event.time, result.epoch) for k, v in values.items()]
         return metrics, best
 
