@@ -5,7 +5,6 @@ import shlex
 from fer_tune.defaults import METRIC
 from fer_tune.events import TrialStarted
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
-from fer_tune.trial_config import BASELINE
 
 
 def render_trial_note(study: StudyInfo, started: TrialStarted) -> str:
@@ -19,21 +18,16 @@ def build_repeat_command(study: StudyInfo, started: TrialStarted) -> str:
 
     A pruned trial ran for fewer epochs. The command trains for all of them, as schedules need.
     """
-    settings = study.settings
-    values = {
-        name: settings[name]
-        for name in ("data", "labels", "votes", "train_faces", "suspects", "epochs", "metric")
-        if settings.get(name) is not None
-    }
-    if started.config.labels != "without_suspects":
-        values.pop("suspects", None)
-    if values.get("metric") == METRIC:
-        del values["metric"]
+    settings, config = study.settings, started.config
+    names = ["data", "labels", "votes", "train_faces", "suspects", "epochs", "metric"]
+    if config.labels != "without_suspects":
+        names.remove("suspects")
+    if settings.get("metric") == METRIC:
+        names.remove("metric")
+    values = {name: settings[name] for name in names if settings.get(name) is not None}
     options = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
-    baseline = BASELINE.model_dump(mode="json")
-    for name, value in started.config.model_dump(mode="json").items():
-        if value != baseline[name]:
-            options += ["--set", f"{name}={value}"]
+    for name, value in config.model_dump(mode="json", exclude_defaults=True).items():
+        options += ["--set", f"{name}={value}"]
     if settings.get("skip_bad"):
         options.append("--skip-bad")
     if settings.get("split_rule") == "exact":  # of a study that began with an older version
