@@ -6,7 +6,7 @@ from fer_tune.report.section import Section, Table
 from fer_tune.scoring.finalist_means import FURTHER_SEEDS
 from fer_tune.study.ranking import ScoredTrial
 from fer_tune.study.records.trial_record import NUMBERS_PER_SEED
-from fer_tune.terminal.finalists_summary import describe_finalists, list_finalists
+from fer_tune.terminal.finalists_summary import describe_finalists
 from fer_tune.terminal.formatting import format_metric_name
 
 TITLE = "Finalists"
@@ -20,7 +20,7 @@ NOTE = (
 
 def build_finalists_section(study: ReportedStudy) -> Section | None:
     """Return the section: the score of each finalist with each seed; None without finalists."""
-    finalists = list_finalists(study.trials, study.metric, study.space.max_gap)
+    finalists = [trial for trial in study.scored if trial.record.repeats]
     if not finalists:
         return None
     seeds = [f"seed {seed}" for seed in FURTHER_SEEDS]

@@ -5,16 +5,8 @@ from statistics import fmean
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.scoring.metrics import is_better
-from fer_tune.study.ranking import ScoredTrial, rank_trials
-from fer_tune.study.records.trial_record import TrialRecord
+from fer_tune.study.ranking import ScoredTrial
 from fer_tune.terminal.formatting import format_metric_name
-
-
-def list_finalists(
-    trials: Sequence[TrialRecord], metric: str, max_gap: float | None = None
-) -> list[ScoredTrial]:
-    """Return the finalists, the best first; none if no repeat has started."""
-    return [trial for trial in rank_trials(trials, metric, max_gap) if trial.record.repeats]
 
 
 def list_further_scores(finalist: ScoredTrial, metric: str) -> list[float]:

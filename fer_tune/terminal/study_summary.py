@@ -17,7 +17,7 @@ from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord, format_parameters
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.terminal.ablation_summary import describe_ablation, show_effects
-from fer_tune.terminal.finalists_summary import describe_finalists, list_finalists
+from fer_tune.terminal.finalists_summary import describe_finalists
 from fer_tune.terminal.formatting import (
     build_borderless_table,
     format_duration,
@@ -152,7 +152,8 @@ def render_summary(trials: Sequence[TrialRecord], settings: StudySettings) -> st
     else:
         metric, max_gap = settings.metric, settings.space.max_gap
         result = describe_improvement(trials, metric, max_gap)
-        if finalists := list_finalists(trials, metric, max_gap):
+        ranked = rank_trials(trials, metric, max_gap)
+        if finalists := [trial for trial in ranked if trial.record.repeats]:
             result += f" {describe_finalists(finalists, metric)}"
     return f"{result}\n\n{summarize_cost(trials, settings.epochs)}"
 
