@@ -54,19 +54,14 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
         storage.fetch_study(options.source)
         study = load_study(store, options.source, storage)
     trial = _choose_trial(study, options.trial)
-    ablation = Ablation(
-        study=study.run.name,
-        trial=trial.number,
-        changes=group_changes(trial.config, study.space),
-        seeds=options.seeds or DEFAULT_SEEDS,
-    )
+    changes, seeds = group_changes(trial.config, study.space), options.seeds or DEFAULT_SEEDS
+    ablation = Ablation(study=study.run.name, trial=trial.number, changes=changes, seeds=seeds)
     splits, suspects = _load_faces(study, options, trial)
-    read_options = study.run.read_options.move_votes(options.votes)
     return splits, StudySettings(
         name=name_study(storage, options.study, f"{slugify(study.run.name)}-ablation", splits),
         space_name=SPACE_NAME,
         space=build_ablation_space(ablation, study.space.constraints),
-        **describe_faces(splits, read_options, suspects),
+        **describe_faces(splits, study.run.read_options.move_votes(options.votes), suspects),
         train_faces=study.run.train_faces,
         trials=ablation.count_trials(),
         epochs=options.epochs or study.run.epochs,

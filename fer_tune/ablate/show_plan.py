@@ -83,8 +83,7 @@ def _estimate_epochs(
     """
     data, measured = faces[BASELINE.data_plan], list[tuple[int, float]]()
     for config in configs[:2]:
-        few = take_subset(data, _STEPS * config.batch_size)
-        trial = EndlessTrial(few, config, resources.cpus)
+        trial = EndlessTrial(take_subset(data, _STEPS * config.batch_size), config, resources.cpus)
         trial.measure_speed(0, resources.gpus)  # the first epoch is slower
         speed = trial.measure_speed(_SECONDS, resources.gpus).faces_per_second
         measured.append((count_network_multiply_adds(config, len(data.classes)), 1 / speed))

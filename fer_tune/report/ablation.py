@@ -53,8 +53,7 @@ def build_ablation_section(study: ReportedStudy) -> Section:
     ]
     origin = f"trial {ablation.trial:03d} of study {ablation.study}"
     findings = [f"Changes from the baseline to {origin}: {'; '.join(changes)}."]
-    tables = list[Table]()
-    pictures = list[Picture]()
+    tables, pictures = list[Table](), list[Picture]()
     for metric in outcome.metrics:
         header, *rows = list_effect_rows(outcome, metric)
         tables.append(Table(header, rows))
@@ -62,9 +61,8 @@ def build_ablation_section(study: ReportedStudy) -> Section:
             pictures.append(_plot_path(outcome, metric))
         if outcome.effects:
             pictures.append(_draw_effects(outcome, metric))
-    return Section(
-        TITLE, describe_ablation(outcome), _build_note(outcome), pictures, tables, findings
-    )
+    summary, note = describe_ablation(outcome), _build_note(outcome)
+    return Section(TITLE, summary, note, pictures, tables, findings)
 
 
 def _build_note(outcome: AblationOutcome) -> str:

@@ -31,12 +31,9 @@ def group_changes(config: TrialConfig, space: SearchSpace) -> tuple[Point, ...]:
     those of the network's shape, and a parameter with those in its `when`. Similar parameters are
     merged until there are at most MAX_CHANGES.
     """
-    values, baseline = config.model_dump(), BASELINE.model_dump()
-    changed = [name for name in values if values[name] != baseline[name]]
-    conditions = [
-        (name, *(each.when or ())) for name, each in space.parameters.items() if name in changed
-    ]
-    groups = [[name] for name in changed]
+    values = config.model_dump(exclude_defaults=True)
+    conditions = [(k, *(each.when or ())) for k, each in space.parameters.items() if k in values]
+    groups = [[name] for name in values]
     for related in (*_TOGETHER, *conditions):
         groups = _merge_groups(groups, related)
     for related in _SIMILAR:
@@ -61,9 +58,8 @@ def build_ablation_space(
 
     constraints: those on the best trial of the study that has the trial.
     """
-    baseline = BASELINE.model_dump()
     parameters = {
-        name: Choice(type="choice", values=(baseline[name], value))
+        name: Choice(type="choice", values=(getattr(BASELINE, name), value))
         for change in ablation.changes
         for name, value in change.items()
     }

@@ -170,13 +170,8 @@ def _estimate_pooled_error(seeds: int, estimates: _Estimates) -> tuple[float | N
     """
     from scipy.stats import t
 
-    values = np.array(
-        [
-            [own[seed].value for seed in range(seeds)]
-            for own in estimates.values()
-            if len(own) == seeds
-        ]
-    )
+    whole = [own for own in estimates.values() if len(own) == seeds]
+    values = np.array([[own[seed].value for seed in range(seeds)] for own in whole])
     if len(values) < 2 or seeds < 2:
         return None, 0
     by_configuration, by_seed = values.mean(axis=1, keepdims=True), values.mean(axis=0)
@@ -200,12 +195,9 @@ def _estimate_effect(
     changes = [second[seed] - first[seed] for seed in seeds]
     # All seeds have the same faces, so more seeds do not reduce the influence of the faces.
     lengths = [fmean(change.error_bars) for change in changes if change.interval]
-    return Effect(
-        value=fmean(change.value for change in changes),
-        seed_error=None if error is None else error / math.sqrt(len(seeds)),
-        faces_error=fmean(lengths) if lengths else None,
-        seeds=len(seeds),
-    )
+    faces_error = fmean(lengths) if lengths else None
+    seed_error = None if error is None else error / math.sqrt(len(seeds))
+    return Effect(fmean(change.value for change in changes), seed_error, faces_error, len(seeds))
 
 
 def format_ablation_csv(outcome: AblationOutcome) -> str:

@@ -63,9 +63,8 @@ class Ablation(StrictModel):
 
     def build_point(self, subset: Subset) -> Point:
         """Return all parameters of a configuration that some change has."""
-        baseline = BASELINE.model_dump()
         return {
-            name: value if index in subset else baseline[name]
+            name: value if index in subset else getattr(BASELINE, name)
             for index, change in enumerate(self.changes)
             for name, value in change.items()
         }
@@ -79,9 +78,8 @@ class Ablation(StrictModel):
 
     def describe_change(self, index: int) -> str:
         """Return what a change changes: `depth 3 to 4, width 32 to 48`."""
-        baseline = BASELINE.model_dump()
         return ", ".join(
-            f"{name} {format_value(baseline[name])} to {format_value(value)}"
+            f"{name} {format_value(getattr(BASELINE, name))} to {format_value(value)}"
             for name, value in self.changes[index].items()
         )
 
