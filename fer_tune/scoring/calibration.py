@@ -43,10 +43,8 @@ def bin_by_confidence(
     """Return the faces divided into BINS bins by the probability of the predicted class."""
     confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    sums = (
-        np.bincount(bins, weights, BINS) for weights in (np.ones(len(bins)), correct, confidence)
-    )
-    return ConfidenceBins(*(np.asarray(each, dtype=np.float64) for each in sums))
+    weights = np.ones(len(bins)), correct, confidence
+    return ConfidenceBins(*(np.bincount(bins, each, BINS).astype(np.float64) for each in weights))
 
 
 def apply_temperature(
@@ -74,9 +72,8 @@ def fit_temperature(
     from scipy.optimize import minimize_scalar
 
     def measure_loss(log_temperature: float) -> float:
-        return measure_cross_entropy(
-            apply_temperature(probabilities, float(np.exp(log_temperature))), truth
-        )
+        scaled = apply_temperature(probabilities, float(np.exp(log_temperature)))
+        return measure_cross_entropy(scaled, truth)
 
     found = minimize_scalar(measure_loss, bounds=np.log(_TEMPERATURES), method="bounded")
     return float(np.exp(found.x))

@@ -8,17 +8,11 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fer_tune.scoring import calibration
+from fer_tune.scoring import calibration, significance
 from fer_tune.scoring.metric_estimates import Estimate
 from fer_tune.scoring.metrics import Scores, build_split_metrics
 from fer_tune.scoring.paper_results import MACRO_MEAN
 from fer_tune.scoring.predictions import Predictions
-from fer_tune.scoring.significance import (
-    McNemarResult,
-    ScoreIntervals,
-    bootstrap_intervals,
-    run_mcnemar_test,
-)
 from fer_tune.scoring.vote_metrics import VoteScores
 
 MEASURES = ("precision", "recall", "f1")
@@ -78,8 +72,8 @@ class Evaluation:
         return Scores.from_predictions(loss, truth, self.predictions.predicted, len(self.classes))
 
     @cached_property
-    def intervals(self) -> ScoreIntervals:
-        return bootstrap_intervals(self.scores.confusion)
+    def intervals(self) -> significance.ScoreIntervals:
+        return significance.bootstrap_intervals(self.scores.confusion)
 
     @property
     def accuracy(self) -> Estimate:
@@ -132,8 +126,7 @@ class Evaluation:
     def _leave_out(self, is_left_out: NDArray[np.bool_] | None) -> "Evaluation | None":
         if is_left_out is None or is_left_out.all() or not is_left_out.any():
             return None
-        others = self.predictions.take(np.flatnonzero(~is_left_out))
-        return Evaluation(self.classes, others)
+        return Evaluation(self.classes, self.predictions.take(np.flatnonzero(~is_left_out)))
 
     @property
     def with_mirror_images(self) -> "Evaluation":
@@ -149,10 +142,10 @@ class Evaluation:
         scores = self.scores
         return f"test macro F1 {scores.macro_f1:.3f}, test accuracy {scores.accuracy:.3f}"
 
-    def compare_with(self, other: "Evaluation") -> McNemarResult:
+    def compare_with(self, other: "Evaluation") -> significance.McNemarResult:
         """Return McNemar's test of this model and another on the same faces."""
         ours, theirs = self.predictions, other.predictions
-        return run_mcnemar_test(ours.truth, ours.predicted, theirs.predicted)
+        return significance.run_mcnemar_test(ours.truth, ours.predicted, theirs.predicted)
 
     def describe_losses(
         self, other: "Evaluation", gap_change: Estimate | None = None, skip: str = ""

@@ -35,12 +35,11 @@ def average_finalists(
     by_trial: dict[int, list[RepeatResult]] = defaultdict(list)
     for repeat in repeats:
         by_trial[repeat.trial].append(repeat)
-    ended = [[repeat for repeat in own if repeat.has_ended] for own in by_trial.values()]
-    if any(len(own) < len(FURTHER_SEEDS) for own in ended):
+    ended = [sum(repeat.has_ended for repeat in own) for own in by_trial.values()]
+    if any(count < len(FURTHER_SEEDS) for count in ended):
         return {}
     means = dict[int, dict[str, float]]()
     for number in by_trial.keys() & firsts.keys():
-        further = [repeat.metrics for repeat in by_trial[number] if repeat.metrics]
-        seeds = [firsts[number], *further]
+        seeds = [firsts[number], *(each.metrics for each in by_trial[number] if each.metrics)]
         means[number] = {name: fmean(each[name] for each in seeds) for name in (metric, "gap")}
     return means

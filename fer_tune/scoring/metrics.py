@@ -147,8 +147,7 @@ def is_better(metric: str, new: float, old: float | None) -> bool:
 
 def find_best_epoch(history: Sequence[EpochResult], metric: str) -> EpochResult | None:
     """Return the first epoch with the best value of `metric`; None without epochs."""
-    pick = min if metric_direction(metric) == "min" else max
-    return pick(history, key=lambda result: result.metrics[metric], default=None)
+    return max(history, key=lambda result: ranking_key(result.metrics, metric), default=None)
 
 
 def ranking_key(

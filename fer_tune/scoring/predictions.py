@@ -52,8 +52,7 @@ class Predictions:
 
     def take(self, index: NDArray[np.int64]) -> Self:
         """Return the predictions at `index`, (M,) int64, in that order."""
-        columns = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{k: v[index] for k, v in columns.items() if v is not None})
+        return replace(self, **{k: v[index] for k, v in vars(self).items() if v is not None})
 
     def to_csv(self, classes: Sequence[str]) -> str:
         """Return a CSV with a line a face; classes are written by name."""
