@@ -43,15 +43,14 @@ class ComplexityPoint:
 
 def build_augmentation_and_size_section(study: ReportedStudy) -> Section:
     """Return the section: macro F1 and gap by model size and strength of augmentation."""
-    points = []
+    points = {}
     for trial in study.scored:
         config, scores = trial.record.config, (trial.metrics[SCORE_METRIC], trial.metrics["gap"])
         size = count_trial_parameters(config, len(study.classes))
-        points.append(ComplexityPoint(size, config.augmentation, *scores, trial.is_completed))
-    learnt = set(select_learnt_trials(study.scored))
-    compared = [point for point, trial in zip(points, study.scored, strict=True) if trial in learnt]
-    summary = summarize_augmentation(compared, set(study.space.parameters))
-    return Section(TITLE, summary, NOTE, [_plot_complexity(points)])
+        points[trial] = ComplexityPoint(size, config.augmentation, *scores, trial.is_completed)
+    learnt = [points[trial] for trial in select_learnt_trials(study.scored)]
+    summary = summarize_augmentation(learnt, set(study.space.parameters))
+    return Section(TITLE, summary, NOTE, [_plot_complexity([*points.values()])])
 
 
 def count_trial_parameters(config: TrialConfig, classes: int) -> int:

@@ -26,14 +26,10 @@ def build_best_trial_section(
         summary = "Its confusion matrix is not recorded in MLflow before the trial ends."
         return Section(TITLE, summary, missing_reason, sheets=sheets)
     unlearnt = describe_unlearnt_trials([study.best], study.scored).strip()
-    return Section(
-        TITLE,
-        unlearnt or summarize_classes(study.best.number, evaluation),
-        f"{NOTE} {missing_reason}".strip(),
-        [plot_confusion_matrix(evaluation)],
-        [build_score_table(evaluation)],
-        sheets=sheets,
-    )
+    summary = unlearnt or summarize_classes(study.best.number, evaluation)
+    pictures, tables = [plot_confusion_matrix(evaluation)], [build_score_table(evaluation)]
+    note = f"{NOTE} {missing_reason}".strip()
+    return Section(TITLE, summary, note, pictures, tables, sheets=sheets)
 
 
 def summarize_classes(number: int, evaluation: Evaluation) -> str:

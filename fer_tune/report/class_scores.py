@@ -7,7 +7,6 @@ from fer_tune.report.plotting import draw_picture, truncate_names
 from fer_tune.report.section import Picture, Table
 from fer_tune.scoring import paper_results
 from fer_tune.scoring.evaluation import Evaluation
-from fer_tune.scoring.metric_estimates import Estimate
 
 _MAX_MATRIX_CLASSES = 10  # with more classes, the cells are too small for numbers
 
@@ -18,17 +17,12 @@ def build_score_table(evaluation: Evaluation, *, with_paper: bool = True) -> Tab
     with_paper: beside the paper's scores.
     """
     rows = []
-    for own in evaluation.by_class:
-        scores = map(_format_score, (own.precision, own.recall, own.f1))
-        rows.append([own.name, *scores, f"{own.faces:,}"])
-        if with_paper:
-            rows[-1] += paper_results.format_class_scores(own.name)
+    for name, *scores, faces in evaluation.by_class:
+        cells = [f"{each.value:.2f} ± {sum(each.error_bars) / 2:.2f}" for each in scores]
+        paper = paper_results.format_class_scores(name) if with_paper else []
+        rows.append([name, *cells, f"{faces:,}", *paper])
     header = ["class", "precision", "recall", "F1", "faces"]
     return Table([*header, *(["paper's P", "R", "F1"] if with_paper else [])], rows)
-
-
-def _format_score(score: Estimate) -> str:
-    return f"{score.value:.2f} ± {sum(score.error_bars) / 2:.2f}"
 
 
 def plot_confusion_matrix(evaluation: Evaluation) -> Picture:

@@ -77,9 +77,8 @@ def find_trial_pairs(study: ReportedStudy) -> list[TrialPair]:
     ]
 
 
-def _make_pair(
-    trials: tuple[TrialRecord, TrialRecord], metric: str, majority_share: float
-) -> TrialPair:
+def _make_pair(trials: tuple[TrialRecord, TrialRecord], metric: str, share: float) -> TrialPair:
+    """Return the pair; share: accuracy of always naming the largest class."""
     budget = min(_count_steps(trial, trial.history[-1]) for trial in trials)
     longest = max(trial.steps_per_epoch or 0 for trial in trials)
     points = range(longest, budget + 1, longest or 1)  # where an epoch of the longer plan ends
@@ -87,7 +86,7 @@ def _make_pair(
     problem = ""
     if len(best) < 2:
         problem = "an epoch of one trial has more steps than the whole training of the other"
-    elif any(epoch.metrics["val/accuracy"] <= majority_share for epoch in best):
+    elif any(epoch.metrics["val/accuracy"] <= share for epoch in best):
         problem = "a trial has not learnt; its accuracy does not beat naming the largest class"
     return TrialPair(trials, budget, best, problem)
 

@@ -42,17 +42,10 @@ def build_evaluation_section(
     pictures = [plot_confusion_matrix(evaluation)]
     if evaluation.predictions.probabilities is not None:
         pictures.append(_plot_reliability(evaluation.predictions))
-    scores = build_score_table(evaluation, with_paper=False)
+    tables = [*tables, build_score_table(evaluation, with_paper=False)]
+    findings = [*describe_further_scores(evaluation), *findings]
     sheets = [build_mistake_sheet(evaluation, faces)] if faces is not None else []
-    return Section(
-        title,
-        describe_scores(evaluation),
-        NOTE,
-        pictures,
-        [*tables, scores],
-        findings=[*describe_further_scores(evaluation), *findings],
-        sheets=sheets,
-    )
+    return Section(title, describe_scores(evaluation), NOTE, pictures, tables, findings, sheets)
 
 
 def describe_scores(evaluation: Evaluation) -> str:

@@ -55,14 +55,12 @@ def _plot_accuracies(study: ReportedStudy, trials: dict[str, ScoredTrial]) -> Pi
     def plot_panels(axes: list[Axes]) -> None:
         for panel, (name, trial) in zip(axes, trials.items(), strict=True):
             history = trial.record.history
+            epochs = [result.epoch for result in history]
             for index, group in enumerate(("agreed", "disputed")):
                 for split, line, fill in (("train", "-", "full"), ("val", "--", "none")):
-                    curve = panel.plot(
-                        [result.epoch for result in history],
-                        [result.metrics[f"{split}/{group}_accuracy"] for result in history],
-                        "os"[index] + line,
-                        label=f"{split}, {group}",
-                    )[0]
+                    values = [each.metrics[f"{split}/{group}_accuracy"] for each in history]
+                    look, label = "os"[index] + line, f"{split}, {group}"
+                    curve = panel.plot(epochs, values, look, label=label)[0]
                     curve.set(color=f"C{index}", fillstyle=fill, markersize=3.5)
             panel.set(ylabel=f"accuracy, {name}", ylim=(0, 1))
         axes[-1].set(xlabel="epoch", xlim=(0.5, study.run.epochs + 0.5))

@@ -107,8 +107,7 @@ def load_study(
             metrics = next((trial.history[0].metrics for trial in trials if trial.history), ())
             classes = parse_classes(metrics)
             return ReportedStudy(run, settings.space, classes, trials, command, has_local_log=True)
-    text = store.find_text(run.run_id, "space.yaml") or ""
-    space = parse_space(text, f"space.yaml of {name}")
+    space = parse_space(store.find_text(run.run_id, "space.yaml") or "", f"space.yaml of {name}")
     trials, classes = _load_from_mlflow(store, run, space.max_gap, all_metrics)
     return ReportedStudy(run, space, classes, trials, command)
 

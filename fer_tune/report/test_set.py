@@ -30,11 +30,9 @@ def build_test_section(tested: TestedRetraining, splits: Splits | None) -> Secti
     if splits and splits.test.labels.tolist() == model.test.predictions.truth.tolist():
         faces = splits.test
         training = select_training_faces(splits.train, model.params)
-        test = replace(
-            test,
-            is_duplicate=has_duplicate(faces.images, training.images),
-            is_near_duplicate=has_near_duplicate(faces.images, training.images),
-        )
+        exact = has_duplicate(faces.images, training.images)
+        near = has_near_duplicate(faces.images, training.images)
+        test = replace(test, is_duplicate=exact, is_near_duplicate=near)
     findings = [
         f"The scores, pictures and mistakes are those of {model.name} in the table, which was "
         f"trained like trial {tested.trial:03d}.",
@@ -43,13 +41,8 @@ def build_test_section(tested: TestedRetraining, splits: Splits | None) -> Secti
             for name, result in tested.comparisons.items()
         ),
     ]
-    return build_evaluation_section(
-        TITLE,
-        test,
-        faces,
-        findings=findings,
-        tables=[_build_model_table(tested)],
-    )
+    tables = [_build_model_table(tested)]
+    return build_evaluation_section(TITLE, test, faces, findings=findings, tables=tables)
 
 
 def _build_model_table(tested: TestedRetraining) -> Table:
