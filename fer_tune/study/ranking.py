@@ -5,7 +5,7 @@ import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from fer_tune.scoring.finalist_means import RepeatResult, average_finalists
+from fer_tune.scoring.finalist_means import average_finalists
 from fer_tune.scoring.metrics import EpochResult, ranking_key
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.study.search_space.space import SearchSpace
@@ -74,9 +74,9 @@ def rank_trials(
     scored, means = score_trials(trials, metric), dict[int, dict[str, float]]()
     if not by_first_score:
         firsts = {trial.number: trial.metrics for trial in scored}
-        repeats = (repeat for trial in scored for repeat in trial.record.repeats)
-        results = (_to_repeat_result(repeat, metric) for repeat in repeats)
-        means = average_finalists(firsts, results, metric)
+        finalists = (trial.record for trial in scored if trial.record.repeats)
+        repeats = {trial.number: _list_results(trial, metric) for trial in finalists}
+        means = average_finalists(firsts, repeats, metric)
 
     def sort_key(trial: ScoredTrial) -> tuple[bool, float, float]:
         metrics, is_completed = trial.ranked_metrics, trial.is_completed
@@ -87,11 +87,10 @@ def rank_trials(
     return sorted(averaged, key=sort_key, reverse=True)
 
 
-def _to_repeat_result(repeat: TrialRecord, metric: str) -> RepeatResult:
-    best = repeat.find_result(metric)
-    assert repeat.repeat_of is not None
-    metrics = best.metrics if best else None
-    return RepeatResult(repeat.repeat_of, repeat.has_final_status, metrics)
+def _list_results(finalist: TrialRecord, metric: str) -> list[Mapping[str, float] | None]:
+    """Return the metrics of the repeats that have ended; None for one that is not completed."""
+    ended = [repeat for repeat in finalist.repeats if repeat.has_final_status]
+    return [best.metrics if (best := repeat.find_result(metric)) else None for repeat in ended]
 
 
 SCORE_METRIC = "val/macro_f1"

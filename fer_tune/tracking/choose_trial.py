@@ -1,11 +1,12 @@
 """Which trial of a study is best, among its runs in MLflow."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from fer_tune.common.errors import UserError
 from fer_tune.events import RESUMABLE_ENDINGS
-from fer_tune.scoring.finalist_means import RepeatResult, average_finalists
+from fer_tune.scoring.finalist_means import EndedRepeats, average_finalists
 from fer_tune.scoring.metrics import ranking_key
 from fer_tune.tracking import queries, tags
 from fer_tune.tracking.mlflow_metric_names import to_best_name
@@ -44,8 +45,7 @@ def find_best_run(
     """
     scored = [run for run in runs if _read_scores(run, metric)]
     firsts = {int(run.data.tags[tags.TRIAL]): _read_scores(run, metric) for run in scored}
-    results = (_to_repeat_result(run, metric) for run in repeats)
-    means = average_finalists(firsts, results, metric)
+    means = average_finalists(firsts, _list_results(repeats, metric), metric)
 
     def sort_key(run: "Run") -> tuple[bool, float, float]:
         number = int(run.data.tags[tags.TRIAL])
@@ -65,9 +65,12 @@ def _read_scores(run: "Run", metric: str) -> dict[str, float]:
     return {name: values[recorded] for name, recorded in names.items()}
 
 
-def _to_repeat_result(run: "Run", metric: str) -> RepeatResult:
-    ending = queries.read_ending(run)
-    has_ended = ending is not None and ending not in RESUMABLE_ENDINGS
-    scores = _read_scores(run, metric) if ending == "finished" else None
-    with queries.explain_run_errors(run):
-        return RepeatResult(int(run.data.tags[tags.REPEAT_OF]), has_ended, scores)
+def _list_results(repeats: "Iterable[Run]", metric: str) -> EndedRepeats:
+    results: dict[int, list[dict[str, float] | None]] = defaultdict(list)
+    for run in repeats:
+        ending = queries.read_ending(run)
+        with queries.explain_run_errors(run):
+            own = results[int(run.data.tags[tags.REPEAT_OF])]
+        if ending is not None and ending not in RESUMABLE_ENDINGS:
+            own.append(_read_scores(run, metric) if ending == "finished" else None)
+    return results
