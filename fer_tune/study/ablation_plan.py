@@ -43,23 +43,25 @@ class Ablation(StrictModel):
         """The subset of all changes: the configuration of the trial."""
         return frozenset(range(len(self.changes)))
 
-    def list_first_subsets(self) -> list[Subset]:
-        """Return the configurations that need no result of others, without repetition.
+    def name_first_subsets(self) -> dict[Subset, str]:
+        """Return the configurations that need no result of others, in their order, with names.
 
         They are the baseline, all changes, all without each, and the baseline with each.
         """
-        alone = [frozenset({index}) for index in range(len(self.changes))]
-        without = [self.everything - one for one in alone]
-        return list(dict.fromkeys([frozenset(), self.everything, *without, *alone]))
+        ends = {frozenset[int](): "baseline", self.everything: "all changes"}
+        changes = [(frozenset({i}), self.name_change(i)) for i in range(len(self.changes))]
+        without = {self.everything - one: f"without {name}" for one, name in changes}
+        # With few changes, a configuration may be two of these. The last name counts.
+        return ends | without | {one: f"with {name}" for one, name in changes} | ends
 
     def count_trials(self) -> int:
         """Return the number of trials, with those of the path (see `list_planned_trials`)."""
         # The path has steps of its own from the second to the last but two.
-        return (len(self.list_first_subsets()) + max(0, len(self.changes) - 3)) * self.seeds
+        return (len(self.name_first_subsets()) + max(0, len(self.changes) - 3)) * self.seeds
 
     def list_first_points(self) -> list[Point]:
-        """Return the parameters of the trials of `list_first_subsets`, in their order."""
-        return [self.build_point(subset) for subset in self.list_first_subsets()] * self.seeds
+        """Return the parameters of the trials of `name_first_subsets`, in their order."""
+        return [self.build_point(subset) for subset in self.name_first_subsets()] * self.seeds
 
     def build_point(self, subset: Subset) -> Point:
         """Return all parameters of a configuration that some change has."""
@@ -82,14 +84,6 @@ class Ablation(StrictModel):
             f"{name} {format_value(getattr(BASELINE, name))} to {format_value(value)}"
             for name, value in self.changes[index].items()
         )
-
-    def name_subset(self, subset: Subset) -> str:
-        """Return the name of one of the first configurations."""
-        if subset in (frozenset(), self.everything):
-            return "all changes" if subset else "baseline"
-        if len(subset) == 1:
-            return f"with {self.name_change(min(subset))}"
-        return f"without {self.name_change(min(self.everything - subset))}"
 
 
 @dataclass(frozen=True)
@@ -123,30 +117,29 @@ def list_planned_trials(
     metric: of the study; decides the order.
     records: the trials so far.
     """
-    first = ablation.list_first_subsets()
-    named = [(subset, ablation.name_subset(subset)) for subset in first]
-    planned = _repeat_trials(ablation, 0, named)
+    first = ablation.name_first_subsets()
+    planned = _repeat_trials(ablation, 0, first)
     ended = {record.number for record in records if record.has_final_status}
     if not {trial.number for trial in planned} <= ended:
         return planned
     results = collect_results(metric, planned, records)
     path = list_path(rank_changes(ablation, metric, results))
-    steps = [
-        (after, f"path {len(after)}: + {ablation.name_change(min(after - before))}")
+    steps = {
+        after: f"path {len(after)}: + {ablation.name_change(min(after - before))}"
         for before, after in pairwise(path)
         if after not in first
-    ]
+    }
     return planned + _repeat_trials(ablation, len(planned), steps)
 
 
 def _repeat_trials(
-    ablation: Ablation, start: int, named: Sequence[tuple[Subset, str]]
+    ablation: Ablation, start: int, named: Mapping[Subset, str]
 ) -> list[PlannedTrial]:
     """Return a trial for each configuration and seed, seed by seed, numbered from `start`."""
     trials = list[PlannedTrial]()
     for repetition in range(ablation.seeds):
         seed = f", seed {repetition + 1}" if ablation.seeds > 1 else ""
-        for subset, name in named:
+        for subset, name in named.items():
             number = start + len(trials)
             trials.append(PlannedTrial(number, f"{number:03d} {name}{seed}", subset, repetition))
     return trials
