@@ -46,7 +46,7 @@ def list_nested_runs(
 ) -> "dict[str, list[Run]]":
     """Return the runs with a tag by the ID of the run in which they are nested.
 
-    deleted: see `Store.search_runs`.
+    deleted: see `Store.find_runs`.
     """
     runs: dict[str, list[Run]] = defaultdict(list)
     for run in store.find_runs({tag: ""}, deleted=deleted):

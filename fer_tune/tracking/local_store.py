@@ -66,9 +66,8 @@ def _replace_folder(connection: sqlite3.Connection, former: Path, folder: Path) 
     """Replace the addresses of what lies in the store's folder now."""
     names = {entry.name for entry in folder.iterdir() if entry.is_dir()} | {ARTIFACTS_FOLDER}
     for name in names:
-        old, new = former / name, folder / name
-        for addresses in ((old.as_uri(), new.as_uri()), (str(old), str(new))):
-            values = dict(zip(("old", "new"), addresses, strict=True))
+        for write in (Path.as_uri, str):  # MLflow records both forms
+            values = {"old": write(former / name), "new": write(folder / name)}
             for table, column in _ADDRESS_COLUMNS:
                 connection.execute(_REPLACE_PREFIX.format(table=table, column=column), values)
 
