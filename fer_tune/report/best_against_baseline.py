@@ -30,8 +30,7 @@ def build_baseline_section(study: ReportedStudy) -> Section:
         columns["difference"] = [estimate_metric_difference(after, before, m) for m in metrics]
     names = [format_metric_name(metric) for metric in metrics]
     cells = zip(names, *(map(format, column) for column in columns.values()), strict=True)
-    max_gap, classes = study.space.max_gap, study.classes
-    summary = describe_improvement(study.trials, study.metric, max_gap, classes)
+    summary = describe_improvement(study.scored, study.metric, study.space.max_gap, study.classes)
     alt = f"The scores of the table as points with bars: {', '.join(estimates)}."
     loss = "; loss in nats" if study.metric.endswith("loss") else ""
     xlabel = f"accuracy and gap as shares of faces; F1 from 0 to 1{loss}"

@@ -62,16 +62,13 @@ def build_trials_table(
 
 
 def describe_improvement(
-    trials: Sequence[TrialRecord],
-    metric: str,
-    max_gap: float | None = None,
-    classes: Sequence[str] = (),
+    ranked: Sequence[ScoredTrial], metric: str, max_gap: float | None, classes: Sequence[str] = ()
 ) -> str:
     """Return a few sentences that compare the best trial with the baseline.
 
+    ranked: the trials that have finished an epoch, the best first.
     classes: class names by label; by default, those of the best trial's metrics.
     """
-    ranked = rank_trials(trials, metric, max_gap)
     baseline = next((trial for trial in ranked if trial.number == BASELINE_TRIAL), None)
     if not ranked or ranked == [baseline]:
         return "There is nothing to compare the baseline with yet."
@@ -151,8 +148,8 @@ def render_summary(trials: Sequence[TrialRecord], settings: StudySettings) -> st
         result = describe_ablation(measure_effects(settings.ablation, settings.metric, trials))
     else:
         metric, max_gap = settings.metric, settings.space.max_gap
-        result = describe_improvement(trials, metric, max_gap)
         ranked = rank_trials(trials, metric, max_gap)
+        result = describe_improvement(ranked, metric, max_gap)
         if finalists := [trial for trial in ranked if trial.record.repeats]:
             result += f" {describe_finalists(finalists, metric)}"
     return f"{result}\n\n{summarize_cost(trials, settings.epochs)}"

@@ -27,6 +27,11 @@ def _trial(number: int, scores: Sequence[float], ending: Ending | None) -> Trial
     return TrialRecord(number, f"{number:03d}", config, history, ending)
 
 
+def _describe(trials: Sequence[TrialRecord], max_gap: float | None = None) -> str:
+    ranked = rank_trials(trials, METRIC, max_gap)
+    return study_summary.describe_improvement(ranked, METRIC, max_gap)
+
+
 @pytest.fixture
 def trials() -> list[TrialRecord]:
     """The baseline, a better trial, a pruned one, a failed one without an epoch, a running one."""
@@ -40,14 +45,12 @@ def trials() -> list[TrialRecord]:
 
 
 def test_the_baseline_is_compared_with_the_best_trial(trials: list[TrialRecord]) -> None:
-    text = study_summary.describe_improvement(trials, METRIC)
+    text = _describe(trials)
     assert "The baseline (the paper's configuration): macro F1 0.400" in text
     assert "The best trial, 001: macro F1 0.600, accuracy 0.600, gap 0.100." in text
-    assert "No trial is better" in study_summary.describe_improvement(
-        [trials[0], trials[2]], METRIC
-    )
-    assert "nothing to compare" in study_summary.describe_improvement(trials[:1], METRIC)
-    text = study_summary.describe_improvement([_trial(0, [], "failed"), *trials[1:3]], METRIC)
+    assert "No trial is better" in _describe([trials[0], trials[2]])
+    assert "nothing to compare" in _describe(trials[:1])
+    text = _describe([_trial(0, [], "failed"), *trials[1:3]])
     assert "The baseline has no result. The best trial, 001: macro F1 0.600" in text
 
 
@@ -64,21 +67,21 @@ def test_an_improvement_has_a_verdict_and_names_what_the_best_trial_lost(
 ) -> None:
     _confuse(trials[0], [50, 50, 95], gap=0.1)
     _confuse(trials[1], [90, 90, 60], gap=0.4)
-    text = study_summary.describe_improvement(trials[:2], METRIC)
+    text = _describe(trials[:2])
     assert "Its macro F1 is higher by 0.1" in text
     assert text.endswith(
         " (unlikely to be chance). It is worse in: owl F1 by 0.070 (may be chance), the gap by "
         "0.300 (unlikely to be chance)."
     )
     _confuse(trials[1], [51, 52, 95], gap=0.1)
-    text = study_summary.describe_improvement(trials[:2], METRIC)
+    text = _describe(trials[:2])
     assert text.endswith("Its macro F1 is higher by 0.011 (may be chance).")
 
 
 def test_trials_that_have_not_learnt_are_named_and_not_compared(trials: list[TrialRecord]) -> None:
     _confuse(trials[0], [30, 30, 30], gap=0.0)
     _confuse(trials[1], [31, 33, 36], gap=0.0)
-    text = study_summary.describe_improvement(trials[:2], METRIC)
+    text = _describe(trials[:2])
     assert text.endswith(
         "Trial 001 has not learnt: its accuracy is 0.333, and that of always naming the largest "
         "class is 0.333. Trial 000 has not learnt: its accuracy is 0.300, and that of always "
@@ -92,12 +95,10 @@ def test_the_best_trial_satisfies_the_constraint(
 ) -> None:
     _set_gap(trials[1], 0.3)
     assert [each.number for each in rank_trials(trials, METRIC, 0.2)] == [0, 1, 4, 2]
-    assert "No trial with a gap of at most 0.2 is better" in study_summary.describe_improvement(
-        trials, METRIC, 0.2
-    )
+    assert "No trial with a gap of at most 0.2 is better" in _describe(trials, 0.2)
     _set_gap(trials[0], 0.4)
     _set_gap(trials[1], 0.2)
-    text = study_summary.describe_improvement(trials, METRIC, 0.2)
+    text = _describe(trials, 0.2)
     assert "The best trial with a gap of at most 0.2, 001: macro F1 0.600" in text
 
 
@@ -106,11 +107,11 @@ def test_if_no_trial_satisfies_the_constraint_the_closest_is_named(
 ) -> None:
     _set_gap(trials[1], 0.05)
     _set_gap(trials[2], 0.0)  # of a pruned trial
-    text = study_summary.describe_improvement(trials, METRIC, 0.02)
+    text = _describe(trials, 0.02)
     assert text.startswith("No completed trial has a gap of at most 0.02. The baseline ")
     assert "The closest trial, 001: macro F1 0.600" in text
     _set_gap(trials[0], 0.03)
-    assert "closest" not in study_summary.describe_improvement(trials, METRIC, 0.02)
+    assert "closest" not in _describe(trials, 0.02)
 
 
 def _set_gap(trial: TrialRecord, gap: float) -> None:
