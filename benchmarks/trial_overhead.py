@@ -156,7 +156,7 @@ def run_empty_study(
         closing(EventLog(context.local_dir)) as event_log,
         LiveTable(Console(file=devnull), settings, records) as table,
     ):
-        pruner = CheckpointPruner(context.shared_dir, records, settings.metric)
+        pruner = CheckpointPruner(context.shared_dir, records, settings)
         observers: list[Observer] = [event_log, writer, table, pruner, monitor]
         run_study(settings, {}, context, records, observers, train_nothing)
         study = time.monotonic() - monitor.start_time

@@ -149,9 +149,7 @@ def _run_trials(
 ) -> None:
     from fer_tune.study.tune.tuner import run_study
 
-    metric, max_gap = plan.settings.metric, plan.settings.space.max_gap
-    finalists = plan.settings.finalists
-    pruner = CheckpointPruner(context.shared_dir, records, metric, max_gap, finalists)
+    pruner = CheckpointPruner(context.shared_dir, records, plan.settings)
     for event in event_log.read_events(plan.folder):
         pruner.on_event(event)
     bucket_logs = plan.storage.open_bucket_logs(plan.settings.name)

@@ -7,6 +7,7 @@ from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.errors import explain_os_errors
 from fer_tune.events import RESUMABLE_ENDINGS, Event, TrialEnded
 from fer_tune.study.ranking import rank_trials
+from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.trial.delete_checkpoint import delete_checkpoint
 
@@ -36,21 +37,11 @@ class CheckpointPruner:
 
     study_dir: the study's folder.
     trials: observe the events before this observer.
-    metric: ranks the trials, together with `max_gap` (`rank_trials`).
-    finalists: number of the study's finalists.
     Raises UserError if a checkpoint cannot be deleted.
     """
 
-    def __init__(
-        self,
-        study_dir: Directory,
-        trials: TrialRecords,
-        metric: str,
-        max_gap: float | None = None,
-        finalists: int = 0,
-    ) -> None:
-        self._study_dir, self._trials = study_dir, trials
-        self._metric, self._max_gap, self._finalists = metric, max_gap, finalists
+    def __init__(self, study_dir: Directory, trials: TrialRecords, settings: StudySettings) -> None:
+        self._study_dir, self._trials, self._settings = study_dir, trials, settings
         self._kept: list[int] = []
 
     def on_event(self, event: Event) -> None:
@@ -68,6 +59,8 @@ class CheckpointPruner:
         """Return the trials whose checkpoints are kept, of these trials and repeats."""
         records = [self._trials[number] for number in numbers]
         trials = [record for record in records if record.repeat_of is None]
-        first = rank_trials(trials, self._metric, self._max_gap, by_first_score=True)
-        best = rank_trials(trials, self._metric, self._max_gap)[:1]
-        return list(dict.fromkeys(each.number for each in (*first[: self._finalists], *best)))
+        metric, max_gap = self._settings.metric, self._settings.space.max_gap
+        first = rank_trials(trials, metric, max_gap, by_first_score=True)
+        best = rank_trials(trials, metric, max_gap)[:1]
+        kept = (*first[: self._settings.finalists], *best)
+        return list(dict.fromkeys(each.number for each in kept))

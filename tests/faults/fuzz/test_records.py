@@ -123,7 +123,7 @@ def test_a_journal_of_any_content(place: Path, kind: SchedulerName, content: byt
     console = Console(file=io.StringIO(), width=100)
     records = TrialRecords(metric=STUDY.metric)
     table = LiveTable(console, STUDY, records)
-    tidier = CheckpointPruner(DiskDirectory(place / "kept"), records, STUDY.metric)
+    tidier = CheckpointPruner(DiskDirectory(place / "kept"), records, STUDY)
     scheduler = StudyScheduler(study)
     for event in read_events(place / "tested"):
         records.on_event(event)

@@ -8,7 +8,11 @@ from fer_tune.events import Ending, EpochEnded, Event, TrialEnded, TrialStarted
 from fer_tune.scoring.metrics import EpochResult
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner, checkpoint_directory
 from fer_tune.study.records.trial_record import TrialRecords
+from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.trial_config import BASELINE
+from tests.settings import make_settings
+
+DEPTH = {"type": "int", "low": 1, "high": 4}
 
 
 @pytest.fixture
@@ -25,7 +29,10 @@ class _Pruner(CheckpointPruner):
     def __init__(self, folder: Path, max_gap: float | None = None, finalists: int = 0) -> None:
         starts = (TrialStarted(number=number, name="", config=BASELINE) for number in range(6))
         self.records = TrialRecords(starts)
-        super().__init__(DiskDirectory(folder), self.records, "val/macro_f1", max_gap, finalists)
+        limit = None if max_gap is None else {"gap": {"at_most": max_gap}}
+        space = SearchSpace.model_validate({"parameters": {"depth": DEPTH}, "constraints": limit})
+        settings = make_settings("tested", "own", space, finalists=finalists)
+        super().__init__(DiskDirectory(folder), self.records, settings)
 
     def on_event(self, event: Event) -> None:
         self.records.on_event(event)
