@@ -96,28 +96,20 @@ class TrialRecord:
 
 
 def build_trial_started(
-    number: int,
-    config: TrialConfig,
-    space: SearchSpace,
-    faces: int | None,
-    name: str | None = None,
-    seed_number: int | None = None,
+    number: int, config: TrialConfig, space: SearchSpace, faces: int | None
 ) -> TrialStarted:
-    """Return the start of a trial.
+    """Return the start of a trial of a search.
 
     faces: faces of an epoch; None if they are not known.
-    name: None for the usual one; see `format_trial_label`.
-    seed_number: see `TrialStarted`.
     """
     point = space.extract_point(config.model_dump())
     return TrialStarted(
         number=number,
-        name=name or format_trial_label(number, point),
+        name=format_trial_label(number, point),
         config=config,
         absent=tuple(name for name in space.parameters if name not in point),
         faces_per_epoch=faces,
         steps_per_epoch=count_steps_per_epoch(faces, config) if faces else None,
-        seed_number=seed_number,
     )
 
 

@@ -57,11 +57,10 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         number = trial.config["number"]
         config = TrialConfig.model_validate(trial.config["trial"])
         self._workers[number] = trial.temporary_state.ray_actor
-        faces = self._count_faces(config)
-        planned = trial.config.get("name"), trial.config.get("seed_number")
-        started = build_trial_started(number, config, self._space, faces, *planned)
-        repeat = {"repeat_of": trial.config.get("repeat_of")}
-        self._notify_observers(started.model_copy(update=repeat))
+        started = build_trial_started(number, config, self._space, self._count_faces(config))
+        keys = {"name", "seed_number", "repeat_of"} & trial.config.keys()
+        planned = {key: trial.config[key] for key in keys}
+        self._notify_observers(started.model_copy(update=planned))
 
     def on_trial_result(self, *, trial: Any, result: dict[str, Any], **info: Any) -> None:
         number = trial.config["number"]

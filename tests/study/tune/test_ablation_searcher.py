@@ -43,9 +43,8 @@ class _Run:
             number = config["number"]
             self.searcher._running[str(number)] = self.searcher._running.pop("next")
             trial = TrialConfig.model_validate(config["trial"])
-            planned = config["name"], config["seed_number"]
-            started = build_trial_started(number, trial, self._settings.space, None, *planned)
-            self.records.on_event(started)
+            space = self._settings.space
+            self.records.on_event(build_trial_started(number, trial, space, None))
         return config
 
     def end(self, number: int) -> None:
