@@ -43,7 +43,7 @@ def _read_values(path: Path) -> Point:
 
 
 def _check(values: Point, source: str) -> Point:
-    for error in find_value_errors(values)[:1]:
+    for error in find_value_errors(values):
         raise UserError(f"{source}: {error}")
     return values
 

@@ -58,7 +58,7 @@ def test_similar_changes_are_merged_if_there_are_too_many() -> None:
 def test_the_space_contains_every_configuration() -> None:
     ablation = make_ablation(4)
     space = build_ablation_space(ablation, REGULARIZE.constraints)
-    assert find_space_errors(space) == []
+    assert list(find_space_errors(space)) == []
     assert space.max_gap == REGULARIZE.max_gap
     for point in ablation.list_first_points():
         assert space.contains_config(TrialConfig.model_validate(point))

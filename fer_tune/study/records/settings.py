@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -140,15 +141,18 @@ def read_settings(storage: Path, name: str) -> tuple[Path, StudySettings]:
         advice = "restore it from a copy, or begin another study" if is_damaged else FIX_RECORD
         problem = format_validation_error(error)
         raise UserError(f"{path} cannot be read: {problem}; {advice}") from error
-    problems = find_space_errors(settings.space)
-    for prior in settings.known if not problems else ():
-        trial = f"trial {prior.number} of {prior.study}"
-        problems += find_point_errors(settings.space, prior.point, trial)
-    if settings.name != name:  # it would continue in the folder of another study
-        problems.insert(0, f"its name is {settings.name}")
-    if problems:
-        raise UserError(f"{path} cannot be used: {problems[0]}; was it changed by hand?")
+    for problem in _find_problems(settings, name):
+        raise UserError(f"{path} cannot be used: {problem}; was it changed by hand?")
     return path.parent, settings
+
+
+def _find_problems(settings: StudySettings, name: str) -> Iterator[str]:
+    if settings.name != name:  # it would continue in the folder of another study
+        yield f"its name is {settings.name}"
+    yield from find_space_errors(settings.space)
+    for prior in settings.known:
+        trial = f"trial {prior.number} of {prior.study}"
+        yield from find_point_errors(settings.space, prior.point, trial)
 
 
 def slugify(text: str) -> str:

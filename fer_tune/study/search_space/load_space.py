@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,8 @@ def parse_space(text: str, source: str) -> SearchSpace:
     except ValidationError as error:
         problem = format_validation_error(error, _MESSAGES, limit=1)
         raise UserError(f"{source}: {problem}") from error
-    if errors := find_space_errors(space):
-        raise UserError(f"{source}: {errors[0]}")
+    for problem in find_space_errors(space):
+        raise UserError(f"{source}: {problem}")
     return space
 
 
@@ -137,76 +137,61 @@ _StrictLoader.add_implicit_resolver(
 )
 
 
-def find_space_errors(space: SearchSpace) -> list[str]:
-    """Return the errors of the space, as `key: problem`."""
+def find_space_errors(space: SearchSpace) -> Iterator[str]:
+    """Yield the errors of the space, as `key: problem`. Later ones may follow from the first."""
     points = {f"first_trials[{index}]": point for index, point in enumerate(space.first_trials)}
     keys: dict[str, Iterable[str]] = {"parameters": space.parameters, "fixed": space.fixed}
-    errors = [
-        f"{key}.{name}: unknown parameter{_suggest_name(name)}"
-        for key, names in (keys | points).items()
-        for name in names
-        if name not in TrialConfig.model_fields
-    ]
-    errors += [
-        f"fixed.{name}: also a parameter" for name in space.fixed if name in space.parameters
-    ]
-    errors = errors or list(find_condition_errors(space.parameters))
-    if errors:
-        return errors
+    for key, names in (keys | points).items():
+        yield from _find_unknown_names(f"{key}.", names)
+    for name in space.fixed:
+        if name in space.parameters:
+            yield f"fixed.{name}: also a parameter"
+    yield from find_condition_errors(space.parameters)
     for name, parameter in space.parameters.items():
         for value in parameter.representative_values():
-            errors += _find_invalid_values("parameters", {name: value})
-    errors += _find_out_of_range(space, space.complete_point({}), "parameters.{}: the default {}")
-    errors += _find_invalid_values("fixed", space.fixed)
+            yield from _find_invalid_values("parameters.", {name: value})
+    yield from _find_out_of_range(space, space.complete_point({}), "parameters.{}: the default {}")
+    yield from _find_invalid_values("fixed.", space.fixed)
     for key, point in points.items():
-        errors += find_point_errors(space, point, key)
-    return errors
+        yield from find_point_errors(space, point, key)
 
 
-def find_value_errors(values: Point) -> list[str]:
-    """Return the errors of the values of a trial's configuration, as `name: problem`."""
-    unknown = [
-        f"{name}: unknown parameter{_suggest_name(name)}"
-        for name in values
-        if name not in TrialConfig.model_fields
-    ]
-    return unknown or [error.removeprefix(".") for error in _find_invalid_values("", values)]
-
-
-def _find_out_of_range(space: SearchSpace, point: Point, template: str) -> list[str]:
-    return [
-        f"{template.format(name, truncate_value(value))} is outside its range"
-        for name, value in point.items()
-        if not space.parameters[name].contains(value)
-    ]
-
-
-def find_point_errors(space: SearchSpace, point: Point, key: str) -> list[str]:
-    """Return the errors of a trial's parameters, as `key.name: problem`."""
+def find_point_errors(space: SearchSpace, point: Point, key: str) -> Iterator[str]:
+    """Yield the errors of a trial's parameters, as `key.name: problem`; see `find_space_errors`."""
     for name in point:
         if name not in space.parameters:
-            return [f"{key}.{name}: not a parameter of this space"]
-    if errors := _find_out_of_range(space, point, f"{key}.{{}}: {{}}"):
-        return errors
+            yield f"{key}.{name}: not a parameter of this space"
+    yield from _find_out_of_range(space, point, f"{key}.{{}}: {{}}")
     complete = space.complete_point(point)
-    reason = "the trial does not have it: its `when` does not hold"
-    errors = [f"{key}.{name}: {reason}" for name in point if name not in complete]
+    for name in point:
+        if name not in complete:
+            yield f"{key}.{name}: the trial does not have it: its `when` does not hold"
     omitted = {name: value for name, value in complete.items() if name not in point}
-    template = f"{key}.{{}}: is missing, and the default {{}}"
-    return errors + _find_out_of_range(space, omitted, template)
+    yield from _find_out_of_range(space, omitted, f"{key}.{{}}: is missing, and the default {{}}")
 
 
-def _find_invalid_values(key: str, values: Point) -> list[str]:
+def find_value_errors(values: Point) -> Iterator[str]:
+    """Yield the errors of the values of a trial's configuration, as `name: problem`."""
+    yield from _find_unknown_names("", values)
+    yield from _find_invalid_values("", values)
+
+
+def _find_unknown_names(prefix: str, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if name not in TrialConfig.model_fields:
+            close = difflib.get_close_matches(name, TrialConfig.model_fields, n=1)
+            advice = f"; did you mean {close[0]}?" if close else ""
+            yield f"{prefix}{name}: unknown parameter{advice}"
+
+
+def _find_out_of_range(space: SearchSpace, point: Point, template: str) -> Iterator[str]:
+    for name, value in point.items():
+        if not space.parameters[name].contains(value):
+            yield f"{template.format(name, truncate_value(value))} is outside its range"
+
+
+def _find_invalid_values(prefix: str, values: Point) -> Iterator[str]:
     try:
         TrialConfig.model_validate(values, strict=True)  # otherwise depth could be 2.5
     except ValidationError as error:
-        return [
-            f"{key}.{each['loc'][0]}: {truncate_value(each['input'])}: {each['msg']}"
-            for each in error.errors()
-        ]
-    return []
-
-
-def _suggest_name(name: str) -> str:
-    close = difflib.get_close_matches(name, TrialConfig.model_fields, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+        yield prefix + format_validation_error(error, limit=1)

@@ -270,7 +270,7 @@ def test_every_valid_range_around_the_baseline_value_is_accepted(
     space = SearchSpace.model_validate(
         {"parameters": {"learning_rate": {"type": "float", "low": low, "high": high, "log": log}}}
     )
-    assert find_space_errors(space) == []
+    assert list(find_space_errors(space)) == []
     assert space.to_distributions()["learning_rate"].single() is False
 
 
