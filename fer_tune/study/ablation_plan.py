@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -130,6 +130,23 @@ def list_planned_trials(
         if after not in first
     }
     return planned + _repeat_trials(ablation, len(planned), steps)
+
+
+def list_missing_configs(
+    ablation: Ablation, metric: str, records: Sequence[TrialRecord]
+) -> list[dict[str, Any]]:
+    """Return the planned trials that have not ended, as `train_trial` has them but for `gpus`."""
+    ended = {record.number for record in records if record.has_final_status}
+    return [
+        {
+            "number": trial.number,
+            "trial": ablation.build_point(trial.subset),
+            "name": trial.name,
+            "seed_number": trial.seed_number,
+        }
+        for trial in list_planned_trials(ablation, metric, records)
+        if trial.number not in ended
+    ]
 
 
 def _repeat_trials(

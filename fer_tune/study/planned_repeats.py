@@ -25,17 +25,14 @@ class PlannedRepeat:
     def number(self) -> int:
         return self.seed * NUMBERS_PER_SEED + self.trial.number
 
-    def build_config(self, gpus: float) -> dict[str, Any]:
-        """Return the config for the worker, see `train_trial`.
+    def build_config(self) -> dict[str, Any]:
+        """Return the config for the worker, as `train_trial` has it but for `gpus`.
 
         All finalists have the same seed. No trial and no ablation has it.
-
-        gpus: GPUs of one trial, may be a fraction.
         """
         return {
             "number": self.number,
             "trial": self.trial.config.model_dump(),
-            "gpus": gpus,
             "name": f"{self.trial.name}, seed {self.seed}",
             "seed_number": self.seed * NUMBERS_PER_SEED,
             "repeat_of": self.trial.number,

@@ -31,11 +31,10 @@ def test_the_best_trials_are_repeated_seed_by_seed(
 def test_all_finalists_have_the_same_two_seeds(
     settings: StudySettings, trials: list[TrialRecord]
 ) -> None:
-    configs = [repeat.build_config(0.5) for repeat in plan_repeats(settings, trials)]
+    configs = [repeat.build_config() for repeat in plan_repeats(settings, trials)]
     assert [config["seed_number"] for config in configs] == [2_000_000] * 2 + [3_000_000] * 2
     assert [config["name"] for config in configs[1:3]] == ["003, seed 2", "001, seed 3"]
     assert [config["repeat_of"] for config in configs] == [1, 3, 1, 3]
-    assert {config["gpus"] for config in configs} == {0.5}
     assert configs[0]["trial"] == trials[1].config.model_dump()
 
 

@@ -14,16 +14,16 @@ from ray.tune.search import Searcher
 from fer_tune.common import atomic
 from fer_tune.common.disk_or_bucket import Directory, DiskDirectory, delete_partial_files
 from fer_tune.events import Ending, Observer, TrialEnded
+from fer_tune.study.ablation_plan import list_missing_configs
 from fer_tune.study.asha import Asha
 from fer_tune.study.planned_repeats import list_missing_repeats
 from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, is_trial_dirname, trial_dirname
 from fer_tune.study.records.event_log import read_events
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord, TrialRecords
-from fer_tune.study.tune.ablation_searcher import AblationSearcher
 from fer_tune.study.tune.callback import MAX_RETRIES, StudyCallback
+from fer_tune.study.tune.planned_searcher import PlannedSearcher
 from fer_tune.study.tune.ray_scheduler import StudyScheduler
-from fer_tune.study.tune.repeat_searcher import RepeatSearcher
 from fer_tune.study.tune.resources import RunResources
 from fer_tune.study.tune.searcher import StudySearcher
 from fer_tune.study.tune.shared_data import SharedStudyData, StudyData, count_faces, put_study_data
@@ -63,15 +63,17 @@ def run_study(
         _run_tuner(searcher, callback, build(), replace(context, time_budget=budget))
         callback.end_running_trials()
 
+    gpus = context.resources.gpus
     if not _is_study_done(records, settings.trials, scheduler):
-        run(_make_searcher(settings, records, context.resources.gpus, scheduler.asha), scheduler)
+        run(_make_searcher(settings, records, gpus, scheduler.asha), scheduler)
     if _is_study_done(records, settings.trials, scheduler):
         for trial in records.to_list():
             if trial.ending == "paused":
                 _end_trial(trial, "stopped", observers)
         if repeats := list_missing_repeats(settings, records.to_list()):
             never_stops = StudyScheduler(settings.model_copy(update={"scheduler": "none"}))
-            run(RepeatSearcher(repeats, context.resources.gpus), never_stops)
+            configs = [repeat.build_config() for repeat in repeats]
+            run(PlannedSearcher(lambda: configs, gpus), never_stops)
 
 
 def _replay_log(
@@ -97,10 +99,13 @@ def _replay_log(
 
 def _make_searcher(
     settings: StudySettings, records: TrialRecords, gpus: float, asha: Asha
-) -> StudySearcher:
+) -> Searcher:
     """Return the searcher that hands out the trials."""
-    if settings.ablation:
-        return AblationSearcher(settings, records, gpus, asha)
+    if ablation := settings.ablation:
+        metric = settings.metric
+        return PlannedSearcher(
+            lambda: list_missing_configs(ablation, metric, records.to_list()), gpus
+        )
     return StudySearcher(settings, records.to_list(), gpus, asha)
 
 

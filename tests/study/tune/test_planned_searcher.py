@@ -5,19 +5,21 @@ from ray.tune.search import Searcher
 
 from fer_tune.events import EpochEnded, TrialEnded
 from fer_tune.study.ablation_changes import build_ablation_space
-from fer_tune.study.ablation_plan import list_planned_trials
-from fer_tune.study.asha import make_asha
+from fer_tune.study.ablation_plan import list_missing_configs, list_planned_trials
+from fer_tune.study.planned_repeats import PlannedRepeat
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecords, build_trial_started
-from fer_tune.study.tune.ablation_searcher import AblationSearcher
 from fer_tune.study.tune.failure import TrialFailure
+from fer_tune.study.tune.planned_searcher import PlannedSearcher
 from fer_tune.trial_config import BASELINE, TrialConfig
 from tests.ablation import METRIC, add_gains, make_ablation
+from tests.finalists import make_trial
 from tests.settings import make_settings
 
 ABLATION = make_ablation(5)
 SCORES = add_gains([0.01, 0.05, 0.04, 0.03, 0.02])
 FIRST = len(ABLATION.list_first_points())
+REPEATS = [PlannedRepeat(make_trial(number, 0.5), 2).build_config() for number in range(2)]
 MEMORY = {"failure": TrialFailure("memory", "OutOfMemoryError: CUDA"), "epoch": 0, METRIC: 0.0}
 
 
@@ -34,7 +36,9 @@ class _Run:
 
     def __init__(self, settings: StudySettings, records: TrialRecords) -> None:
         self.records, self._settings = records, settings
-        self.searcher = AblationSearcher(settings, records, 0.25, make_asha(settings))
+        self.searcher = PlannedSearcher(
+            lambda: list_missing_configs(ABLATION, METRIC, records.to_list()), 0.25
+        )
 
     def suggest(self) -> Any:
         """Return the next trial, under its number as Ray's id."""
@@ -125,3 +129,24 @@ def test_a_resumed_ablation_continues_with_what_is_left(run: _Run, settings: Stu
         point = list_planned_trials(ABLATION, METRIC, [])[each["number"]].subset
         assert each["trial"] == ABLATION.build_point(point)
     assert resumed.suggest() is None
+
+
+def test_each_repeat_is_handed_out_once_with_its_gpus() -> None:
+    searcher = PlannedSearcher(lambda: REPEATS, 0.5)
+    handed_out = [searcher.suggest("a"), searcher.suggest("b")]
+    assert handed_out == [repeat | {"gpus": 0.5} for repeat in REPEATS]
+    assert searcher.suggest("c") is None  # Ray waits
+    searcher.on_trial_complete("a", {"epoch": 9})
+    searcher.on_trial_complete("b", error=True)
+    assert searcher.suggest("c") == Searcher.FINISHED
+
+
+def test_a_repeat_out_of_memory_comes_again_with_a_whole_gpu() -> None:
+    searcher = PlannedSearcher(lambda: REPEATS, 0.5)
+    searcher.suggest("a"), searcher.suggest("b")
+    assert searcher.suggest("c") is None  # Ray waits, since one may come again
+    searcher.on_trial_complete("a", MEMORY)
+    assert searcher.suggest("c") == REPEATS[0] | {"gpus": 1.0}
+    searcher.on_trial_complete("c", MEMORY)
+    searcher.on_trial_complete("b", {"epoch": 9})
+    assert searcher.suggest("d") == Searcher.FINISHED
