@@ -50,19 +50,15 @@ class _LazyStudyData(StudyData):
     def __len__(self) -> int:
         return len(self.plans)
 
-    def count_faces(self, config: TrialConfig) -> int:
-        return count_trial_faces(self.splits.train, self.seed, config)
-
 
 def count_faces(faces: StudyData, config: TrialConfig) -> int | None:
-    """Return the number of faces in an epoch of a trial; None if its data plan has no faces.
+    """Return the number of faces in an epoch of a trial; no copies are prepared.
 
-    Copies are not prepared.
+    None if other code than `build_data_by_plan` has made the faces.
     """
     if isinstance(faces, _LazyStudyData):
-        return faces.count_faces(config)
-    data = faces.get(config.data_plan)
-    return None if data is None else len(select_trial_faces(data, config).training.faces)
+        return count_trial_faces(faces.splits.train, faces.seed, config)
+    return None
 
 
 def put_study_data(faces: StudyData) -> SharedStudyData:

@@ -40,7 +40,6 @@ def test_the_faces_of_each_plan_are_counted_from_the_sample(settings: StudySetti
     for plan, data in faces.items():
         config = TrialConfig(data_plan=plan)
         assert count_faces(faces, config) == len(data.training.faces)
-        assert count_faces(dict(faces), config) == len(data.training.faces)
     assert len(faces["original"].training.faces) == len(faces["sqrt_sampler"].training.faces) == 90
 
 
