@@ -56,8 +56,8 @@ def rename_study_files(storage: StudyStorage, old: str, new: str) -> None:
     Raises UserError if the new name is taken, or the files cannot be moved.
     """
     with explain_storage_errors(str(storage)):
-        targets = [storage.open_study_directory(new), DiskDirectory(storage.local_dir / new)]
-        if not any(_read_name(target) == old for target in targets):
+        targets = list_study_directories(storage, new)
+        if not any(json.loads(target.read(FILE))["name"] == old for target in targets):
             storage.check_name_available(new)
         for place in list_study_directories(storage, old):
             if isinstance(place, BucketDirectory):
@@ -69,10 +69,6 @@ def rename_study_files(storage: StudyStorage, old: str, new: str) -> None:
                 (storage.local_dir / old).rename(storage.local_dir / new)
         for place in list_study_directories(storage, new):
             _write_name(place, new)
-
-
-def _read_name(place: Directory) -> object:
-    return json.loads(place.read(FILE))["name"] if FILE in place.list_names() else None
 
 
 def _write_name(place: Directory, name: str) -> None:
