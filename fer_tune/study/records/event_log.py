@@ -131,12 +131,9 @@ def find_start_time(folder: Path) -> int | None:
     return next((event.time for event in started if event.number == BASELINE_TRIAL), None)
 
 
-def read_trials(folder: Path, metric: str | None = None) -> list[TrialRecord]:
-    """Return the trials of the study in `folder`, by number, each with its repeats.
-
-    metric: see `TrialRecords`.
-    """
-    return TrialRecords(read_events(folder), metric).to_list()
+def read_trials(folder: Path) -> list[TrialRecord]:
+    """Return the trials of the study in `folder`, by number, each with its repeats."""
+    return TrialRecords(read_events(folder)).to_list()
 
 
 LINES_PER_CHUNK = 256  # each event uploads its whole chunk again
