@@ -1,6 +1,5 @@
 """Checkpoints of a study's trials: their folders, and which of them are deleted."""
 
-import re
 from collections.abc import Sequence
 
 from fer_tune.common.disk_or_bucket import Directory
@@ -17,11 +16,6 @@ CHECKPOINTS = "checkpoints"  # the folder of all checkpoints, in a study's folde
 def trial_dirname(number: int) -> str:
     """Return the name of a trial's folder."""
     return f"trial-{number:06d}"
-
-
-def is_trial_dirname(name: str) -> bool:
-    """Return whether a folder of this name is a trial's."""
-    return re.fullmatch(r"trial-\d{6,}", name) is not None
 
 
 def checkpoint_directory(study_dir: Directory, number: int) -> Directory:

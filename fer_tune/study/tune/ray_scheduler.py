@@ -21,6 +21,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]
     run.
 
     asha: shared with the searcher.
+    epochs: length of a trial.
     pruned: numbers of the trials that ended early and cannot resume.
     """
 
@@ -28,7 +29,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]
         super().__init__()
         self.asha = make_asha(settings)
         self.pruned: set[int] = set()
-        self._study_metric, self._epochs = settings.metric, settings.epochs
+        self._study_metric, self.epochs = settings.metric, settings.epochs
 
     def replay_event(self, event: Event) -> None:
         """Apply an event of the event log as if it happened now."""
@@ -44,7 +45,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]
 
     def _decide_trial(self, number: int, epoch: int, metrics: Mapping[str, Any]) -> str:
         decision = self.asha.decide(number, epoch, metrics[self._study_metric])
-        if decision == "stop" and epoch < self._epochs:
+        if decision == "stop" and epoch < self.epochs:
             self.pruned.add(number)
         return str(TrialScheduler.CONTINUE if decision == "continue" else TrialScheduler.STOP)
 

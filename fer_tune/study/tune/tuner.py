@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -17,7 +18,7 @@ from fer_tune.events import Ending, Observer, TrialEnded
 from fer_tune.study.ablation_plan import list_missing_configs
 from fer_tune.study.asha import Asha
 from fer_tune.study.planned_repeats import list_missing_repeats
-from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, is_trial_dirname, trial_dirname
+from fer_tune.study.records.checkpoint_pruner import CHECKPOINTS, trial_dirname
 from fer_tune.study.records.event_log import read_events
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecord, TrialRecords
@@ -53,7 +54,7 @@ def run_study(
     Raises UserError if the study or one of its trials cannot be stored.
     """
     scheduler, observers = StudyScheduler(settings), [records, *observers]
-    _replay_log(context, records, scheduler, settings.epochs, observers)
+    _replay_log(context.local_dir, records, scheduler, observers)
     build = cache(partial(_build_trainable, trainable, faces, settings, context))
     count, end_time = partial(count_faces, faces), time.monotonic() + (context.time_budget or 0)
 
@@ -77,11 +78,7 @@ def run_study(
 
 
 def _replay_log(
-    context: RunResources,
-    records: TrialRecords,
-    scheduler: StudyScheduler,
-    epochs: int,
-    observers: Sequence[Observer],
+    folder: Path, records: TrialRecords, scheduler: StudyScheduler, observers: Sequence[Observer]
 ) -> None:
     """Restore the scheduler, and end the trials whose end a kill has prevented.
 
@@ -89,11 +86,11 @@ def _replay_log(
     """
     trials, repeats = records.to_list(), records.list_repeats()
     numbers = {trial.number for trial in trials}
-    for event in read_events(context.local_dir):
+    for event in read_events(folder):
         if event.number in numbers:
             scheduler.replay_event(event)
     for trial in (*trials, *repeats):
-        if ending := _infer_ending(trial, epochs, scheduler):
+        if ending := _infer_ending(trial, scheduler):
             _end_trial(trial, ending, observers)
 
 
@@ -115,7 +112,7 @@ def _end_trial(trial: TrialRecord, ending: Ending, observers: Sequence[Observer]
         observer.on_event(event)
 
 
-def _infer_ending(trial: TrialRecord, epochs: int, scheduler: StudyScheduler) -> Ending | None:
+def _infer_ending(trial: TrialRecord, scheduler: StudyScheduler) -> Ending | None:
     """Return how a trial ended, if a kill came between its last epoch and its end."""
     if trial.has_final_status:
         return None
@@ -123,7 +120,7 @@ def _infer_ending(trial: TrialRecord, epochs: int, scheduler: StudyScheduler) ->
         return "stopped"
     if trial.number in scheduler.asha.paused:
         return "paused" if trial.ending != "paused" else None
-    return "finished" if len(trial.history) == epochs else None
+    return "finished" if len(trial.history) == scheduler.epochs else None
 
 
 def _is_study_done(records: TrialRecords, count: int, scheduler: StudyScheduler) -> bool:
@@ -194,5 +191,5 @@ def _delete_leftovers(study: Directory) -> None:
     delete_partial_files(study)
     checkpoints = study / CHECKPOINTS
     if isinstance(checkpoints, DiskDirectory):  # a bucket has no unfinished files
-        for name in filter(is_trial_dirname, checkpoints.list_names()):
-            delete_partial_files(checkpoints / name)
+        for folder in checkpoints.path.glob("trial-*/"):
+            delete_partial_files(DiskDirectory(folder))
