@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +21,6 @@ from fer_tune.common.safe_text import find_first_sentence
 _RAY_LIMIT = "RAY_gcs_rpc_server_reconnect_timeout_s"
 _CHECK_SECONDS = 5  # between two checks of the head
 _ANSWER_SECONDS = 5
-_TOKEN_SOURCES = "RAY_AUTH_TOKEN or ~/.ray/auth_token"
 
 
 def parse_cluster_address(text: str) -> str | None:
@@ -29,17 +28,15 @@ def parse_cluster_address(text: str) -> str | None:
     text = text.strip()
     if text in ("", "local"):
         return None
-    try:
+    with suppress(ValueError):  # such as a port that is no number
         url = urlsplit(f"//{text}")
-        is_valid = bool(url.hostname and url.port and url.netloc == text and not url.username)
-    except ValueError:
-        is_valid = False
-    if not is_valid and text != "auto":
-        raise argparse.ArgumentTypeError(
-            f"{text!r} (--address or RAY_ADDRESS) is no address of a Ray cluster; write HOST:PORT, "
-            "such as head:6379, or auto"
-        )
-    return text
+        is_complete = url.hostname and url.port and url.netloc == text and not url.username
+        if is_complete or text == "auto":
+            return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} (--address or RAY_ADDRESS) is no address of a Ray cluster; write HOST:PORT, "
+        "such as head:6379, or auto"
+    )
 
 
 def connect_to_cluster(address: str, options: dict[str, Any]) -> None:
@@ -62,7 +59,7 @@ def connect_to_cluster(address: str, options: dict[str, Any]) -> None:
         _enable_token_if_needed(where)
     except AuthenticationError as error:
         problem = find_first_sentence(str(error)).removeprefix("RPC error: ")
-        advice = f"put the cluster's token into {_TOKEN_SOURCES}"
+        advice = "put the cluster's token into RAY_AUTH_TOKEN or ~/.ray/auth_token"
         raise UserError(f"{source}: {problem}; {advice}") from error
     except (OSError, RpcError) as error:
         raise UserError(
