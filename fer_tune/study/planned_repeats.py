@@ -1,7 +1,6 @@
 """The finalists of a study: its best trials, which are trained again with further seeds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fer_tune.scoring.finalist_means import FURTHER_SEEDS
@@ -10,37 +9,11 @@ from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import NUMBERS_PER_SEED, TrialRecord
 
 
-@dataclass(frozen=True)
-class PlannedRepeat:
-    """A training of a finalist with a further seed.
+def plan_repeats(settings: StudySettings, trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+    """Return the repeats of all finalists, as `train_trial` has them but for `gpus`.
 
-    trial: the finalist.
-    seed: one of FURTHER_SEEDS.
-    """
-
-    trial: TrialRecord
-    seed: int
-
-    @property
-    def number(self) -> int:
-        return self.seed * NUMBERS_PER_SEED + self.trial.number
-
-    def build_config(self) -> dict[str, Any]:
-        """Return the config for the worker, as `train_trial` has it but for `gpus`.
-
-        All finalists have the same seed. No trial and no ablation has it.
-        """
-        return {
-            "number": self.number,
-            "trial": self.trial.config.model_dump(),
-            "name": f"{self.trial.name}, seed {self.seed}",
-            "seed_number": self.seed * NUMBERS_PER_SEED,
-            "repeat_of": self.trial.number,
-        }
-
-
-def plan_repeats(settings: StudySettings, trials: Sequence[TrialRecord]) -> list[PlannedRepeat]:
-    """Return the repeats of all finalists, seed by seed, the best finalist first.
+    They come seed by seed, the best finalist first. The seeds are the same for all finalists. No
+    trial and no ablation has them.
 
     The finalists are the best trials by their first scores, and trials that have a repeat already.
     They are known, and repeats are planned, once all trials have ended.
@@ -54,15 +27,25 @@ def plan_repeats(settings: StudySettings, trials: Sequence[TrialRecord]) -> list
         for rank, trial in enumerate(ranked)
         if rank < settings.finalists or trial.record.repeats
     ]
-    return [PlannedRepeat(trial, seed) for seed in FURTHER_SEEDS for trial in finalists]
+    return [
+        {
+            "number": seed * NUMBERS_PER_SEED + trial.number,
+            "trial": trial.config.model_dump(),
+            "name": f"{trial.name}, seed {seed}",
+            "seed_number": seed * NUMBERS_PER_SEED,
+            "repeat_of": trial.number,
+        }
+        for seed in FURTHER_SEEDS
+        for trial in finalists
+    ]
 
 
 def list_missing_repeats(
     settings: StudySettings, trials: Sequence[TrialRecord]
-) -> list[PlannedRepeat]:
+) -> list[dict[str, Any]]:
     """Return the planned repeats that have not ended."""
     ended = {each.number for trial in trials for each in trial.repeats if each.has_final_status}
-    return [each for each in plan_repeats(settings, trials) if each.number not in ended]
+    return [each for each in plan_repeats(settings, trials) if each["number"] not in ended]
 
 
 def count_repeats(settings: StudySettings, trials: Sequence[TrialRecord]) -> int:

@@ -19,7 +19,7 @@ def trials() -> list[TrialRecord]:
 
 
 def _list_numbers(settings: StudySettings, trials: list[TrialRecord]) -> list[int]:
-    return [repeat.number for repeat in plan_repeats(settings, trials)]
+    return [repeat["number"] for repeat in plan_repeats(settings, trials)]
 
 
 def test_the_best_trials_are_repeated_seed_by_seed(
@@ -31,7 +31,7 @@ def test_the_best_trials_are_repeated_seed_by_seed(
 def test_all_finalists_have_the_same_two_seeds(
     settings: StudySettings, trials: list[TrialRecord]
 ) -> None:
-    configs = [repeat.build_config() for repeat in plan_repeats(settings, trials)]
+    configs = plan_repeats(settings, trials)
     assert [config["seed_number"] for config in configs] == [2_000_000] * 2 + [3_000_000] * 2
     assert [config["name"] for config in configs[1:3]] == ["003, seed 2", "001, seed 3"]
     assert [config["repeat_of"] for config in configs] == [1, 3, 1, 3]
@@ -81,7 +81,7 @@ def test_repeats_that_have_ended_are_not_missing(
 ) -> None:
     add_repeat(trials[1], 2, ending="failed")
     add_repeat(trials[3], 2, ending="interrupted")
-    missing = [repeat.number for repeat in list_missing_repeats(settings, trials)]
+    missing = [repeat["number"] for repeat in list_missing_repeats(settings, trials)]
     assert missing == [2_000_003, 3_000_001, 3_000_003]
 
 
@@ -91,5 +91,5 @@ def test_a_trial_with_a_repeat_stays_a_finalist_if_later_trials_are_better(
     trials[1], trials[3] = make_trial(1, 0.5, 0.3, 0.3), make_trial(3, 0.4, 0.4, 0.4)
     more = settings.model_copy(update={"trials": 5})
     missing = list_missing_repeats(more, [*trials, make_trial(4, 0.6)])
-    assert [repeat.number for repeat in missing] == [2_000_004, 3_000_004]
+    assert [repeat["number"] for repeat in missing] == [2_000_004, 3_000_004]
     assert len(plan_repeats(more, [*trials, make_trial(4, 0.6)])) == 6

@@ -73,8 +73,7 @@ def run_study(
                 _end_trial(trial, "stopped", observers)
         if repeats := list_missing_repeats(settings, records.to_list()):
             never_stops = StudyScheduler(settings.model_copy(update={"scheduler": "none"}))
-            configs = [repeat.build_config() for repeat in repeats]
-            run(PlannedSearcher(lambda: configs, gpus), never_stops)
+            run(PlannedSearcher(lambda: repeats, gpus), never_stops)
 
 
 def _replay_log(

@@ -6,20 +6,18 @@ from ray.tune.search import Searcher
 from fer_tune.events import EpochEnded, TrialEnded
 from fer_tune.study.ablation_changes import build_ablation_space
 from fer_tune.study.ablation_plan import list_missing_configs, list_planned_trials
-from fer_tune.study.planned_repeats import PlannedRepeat
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import TrialRecords, build_trial_started
 from fer_tune.study.tune.failure import TrialFailure
 from fer_tune.study.tune.planned_searcher import PlannedSearcher
 from fer_tune.trial_config import BASELINE, TrialConfig
 from tests.ablation import METRIC, add_gains, make_ablation
-from tests.finalists import make_trial
 from tests.settings import make_settings
 
 ABLATION = make_ablation(5)
 SCORES = add_gains([0.01, 0.05, 0.04, 0.03, 0.02])
 FIRST = len(ABLATION.list_first_points())
-REPEATS = [PlannedRepeat(make_trial(number, 0.5), 2).build_config() for number in range(2)]
+REPEATS: list[dict[str, Any]] = [{"number": 2_000_000 + number, "trial": {}} for number in (1, 3)]
 MEMORY = {"failure": TrialFailure("memory", "OutOfMemoryError: CUDA"), "epoch": 0, METRIC: 0.0}
 
 
