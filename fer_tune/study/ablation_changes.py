@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from fer_tune.study.ablation_plan import SHAPE_PARAMETERS, Ablation
-from fer_tune.study.search_space.parameters import Choice, Point
+from fer_tune.study.search_space.parameters import Point, make_choices
 from fer_tune.study.search_space.space import BestTrialConstraints, SearchSpace
-from fer_tune.trial_config import BASELINE, TrialConfig
+from fer_tune.trial_config import TrialConfig
 
 MAX_CHANGES = 8
 
@@ -58,9 +58,5 @@ def build_ablation_space(
 
     constraints: those on the best trial of the study that has the trial.
     """
-    parameters = {
-        name: Choice(type="choice", values=(getattr(BASELINE, name), value))
-        for change in ablation.changes
-        for name, value in change.items()
-    }
-    return SearchSpace(parameters={**parameters}, fixed={}, constraints=constraints)
+    parameters = make_choices(ablation.build_point(ablation.everything))
+    return SearchSpace(parameters=parameters, fixed={}, constraints=constraints)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.study.search_space.load_space import find_value_errors, parse_yaml
-from fer_tune.study.search_space.parameters import Choice, Point
+from fer_tune.study.search_space.parameters import Choice, Point, make_choices
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.tracking.choose_trial import choose_trial
 from fer_tune.tracking.queries import find_study
@@ -61,11 +61,7 @@ def build_space(config: TrialConfig) -> SearchSpace:
     It has the values that differ from the baseline's, since a space contains the baseline.
     """
     changed = config.model_dump(exclude_defaults=True)
-    ranges = {
-        name: Choice(type="choice", values=(getattr(BASELINE, name), value))
-        for name, value in changed.items()
-    }
     only = Choice(type="choice", values=(BASELINE.learning_rate,))
+    parameters = make_choices(changed) or {"learning_rate": only}
     first_trials = (changed,) if changed else ()
-    parameters = ranges or {"learning_rate": only}
     return SearchSpace(parameters=parameters, fixed={}, first_trials=first_trials)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from fer_tune.trial_config import BASELINE
+
 if TYPE_CHECKING:
     from optuna import Trial
     from optuna.distributions import BaseDistribution
@@ -129,3 +131,11 @@ class Choice(StrictModel):
 
 
 Parameter = Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]
+
+
+def make_choices(values: Point) -> dict[str, Parameter]:
+    """Return parameters that each have the baseline's value or this one, by name."""
+    return {
+        name: Choice(type="choice", values=(getattr(BASELINE, name), value))
+        for name, value in values.items()
+    }
