@@ -61,8 +61,7 @@ def run_search(console: Console, plan: SearchPlan) -> None:
         result = _run_study(console, plan)
     except KeyboardInterrupt:  # a second one, or before the first trial
         if (plan.folder / settings.FILE).exists():
-            line = f"To resume the study: {_format_resume_command(plan)}"
-            console.print(line, soft_wrap=True)
+            console.print(f"To resume the study: {_format_resume_command(plan)}", soft_wrap=True)
         raise
     budget = plan.time_budget
     is_stopped = not result.is_done and (budget is None or time.monotonic() - began < budget)
@@ -126,17 +125,11 @@ def _is_study_done(trials: Sequence[TrialRecord], plan: SearchPlan) -> bool:
 
 def _open_writer(plan: SearchPlan, store: Store) -> BackgroundWriter:
     """Write the settings, and return the writer to MLflow. If it fails, neither has the study."""
-    name = plan.settings.name
     if not plan.is_resumed:
-        plan.storage.check_name_available(name)
-    try:
-        plan.storage.write_settings(plan.settings)
+        plan.storage.check_name_available(plan.settings.name)
+    with plan.storage.record_settings(plan.settings):
         info = build_study_info(plan.settings, plan.splits, plan.command, str(plan.storage))
         return BackgroundWriter(store, info, event_log.EventLogReader(plan.folder), plan.is_resumed)
-    except UserError:
-        if not plan.is_resumed:
-            plan.storage.delete_settings(name)
-        raise
 
 
 def _run_trials(

@@ -20,8 +20,7 @@ def plan_repeats(settings: StudySettings, trials: Sequence[TrialRecord]) -> list
     """
     if not settings.finalists or not has_no_trial_left(settings, trials):
         return []
-    max_gap = settings.space.max_gap
-    ranked = rank_trials(trials, settings.metric, max_gap, by_first_score=True)
+    ranked = rank_trials(trials, settings.metric, settings.space.max_gap, by_first_score=True)
     finalists = [
         trial.record
         for rank, trial in enumerate(ranked)

@@ -14,7 +14,7 @@ from fer_tune.study.records.study_storage import StudyStorage
 from fer_tune.study.records.trial_record import TrialRecords
 from fer_tune.terminal.study_summary import render_summary
 from fer_tune.tracking.recorder import EventRecorder
-from fer_tune.tracking.store import Store, summarize_error
+from fer_tune.tracking.store import Store
 from fer_tune.tracking.study_and_retrain_info import StudyInfo
 from fer_tune.tracking.study_run import StudyEnded
 
@@ -89,17 +89,10 @@ def open_single_trial_study(
     started: the start of its trial.
     Raises UserError if it runs already, or if MLflow or the storage fails.
     """
-    from mlflow.exceptions import MlflowException
-
     resume = (storage.local_dir / settings.name / FILE).exists()
     with storage.lock_study(settings.name):
-        try:
-            storage.write_settings(settings)
+        with storage.record_settings(settings), store.explain_errors():
             study = SingleTrialStudy(store, storage, settings, info, resume=resume)
-        except (MlflowException, UserError) as error:
-            if not resume:
-                storage.delete_settings(settings.name)
-            raise UserError(summarize_error(error)) from error
         with closing(study.log):
             study.start(started)
             try:

@@ -103,6 +103,18 @@ class StudyStorage:
             atomic.write_file(folder / FILE, content.encode(), private=True)
         return folder
 
+    @contextmanager
+    def record_settings(self, settings: StudySettings) -> Iterator[None]:
+        """Write the settings, and delete those of a new study if the context raises UserError."""
+        is_new = not (self.local_dir / settings.name / FILE).exists()
+        try:
+            self.write_settings(settings)
+            yield
+        except UserError:
+            if is_new:
+                self.delete_settings(settings.name)
+            raise
+
     def delete_settings(self, name: str) -> None:
         """Delete the settings that this process wrote for a study that could not begin."""
         (self.local_dir / name / FILE).unlink(missing_ok=True)

@@ -38,8 +38,7 @@ def find_space_file(name: str) -> Path:
 
     Raises UserError if no file has this name.
     """
-    candidates = [Path(name), *(folder / f"{name}.yaml" for folder in SPACE_DIRS)]
-    for path in candidates:
+    for path in (Path(name), *(folder / f"{name}.yaml" for folder in SPACE_DIRS)):
         with suppress(OSError):  # such as a name too long
             if path.is_file():
                 return path

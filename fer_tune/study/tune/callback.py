@@ -59,8 +59,7 @@ class StudyCallback(tune.Callback):  # type: ignore[misc]
         self._workers[number] = trial.temporary_state.ray_actor
         started = build_trial_started(number, config, self._space, self._count_faces(config))
         keys = {"name", "seed_number", "repeat_of"} & trial.config.keys()
-        planned = {key: trial.config[key] for key in keys}
-        self._notify_observers(started.model_copy(update=planned))
+        self._notify_observers(started.model_copy(update={key: trial.config[key] for key in keys}))
 
     def on_trial_result(self, *, trial: Any, result: dict[str, Any], **info: Any) -> None:
         number = trial.config["number"]
