@@ -42,14 +42,13 @@ def build_parser() -> cli.CommandParser:
 
 
 def _add_study_options(group: argparse._ArgumentGroup) -> None:
-    add, text = group.add_argument, cli.parse_nonempty
+    add, text, count = group.add_argument, cli.parse_nonempty, _parse_count
     add_faces_options(group)
     space = f"YAML file, or paper, regularize or smoke (default: {defaults.SPACE})"
     add("--space", type=text, metavar="SPACE", help=space)
-    trials = f"trials in all (default: {defaults.TRIALS})"
-    add("--trials", type=_parse_count, metavar="N", help=trials)
+    add("--trials", type=count, metavar="N", help=f"trials in all (default: {defaults.TRIALS})")
     epochs = f"epochs of a completed trial (default: {defaults.EPOCHS})"
-    add("--epochs", type=_parse_count, metavar="N", help=epochs)
+    add("--epochs", type=count, metavar="N", help=epochs)
     finalists = "train the K best trials with two further seeds; the mean decides (default: 0)"
     add("--finalists", type=cli.make_number_parser(0, int), metavar="K", help=finalists)
     add("--study", type=text, metavar="NAME", help="its name (default: space and time)")
@@ -60,8 +59,7 @@ def add_faces_options(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     data = "file or folder of the faces (default: $FER_TUNE_DATA, else data/, else demo faces)"
     add("--data", type=cli.parse_path, metavar="PATH", help=data)
-    skip = "leave out faces that cannot be read"
-    add("--skip-bad", action="store_true", default=None, help=skip)
+    add("--skip-bad", action="store_true", default=None, help="leave out faces that cannot be read")
     add("--labels", type=parse_labels, metavar="PAIRS", help=LABELS_HELP)
     add("--votes", type=cli.parse_path, metavar="FILE", help=VOTES_HELP)
     sample = "train on a sample of N training faces, stratified by class"
@@ -88,10 +86,9 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
 
 def add_machine_options(group: argparse._ArgumentGroup) -> None:
     """Add the options on how many trials run at once, where, and how long."""
-    add = group.add_argument
-    concurrent = "trials at once (default: as many as fit)"
-    add("--concurrent", type=_parse_count, metavar="N", help=concurrent)
-    add("--cpus-per-trial", type=_parse_count, metavar="N", help="cores and threads of one trial")
+    add, count = group.add_argument, _parse_count
+    add("--concurrent", type=count, metavar="N", help="trials at once (default: as many as fit)")
+    add("--cpus-per-trial", type=count, metavar="N", help="cores and threads of one trial")
     gpus = "GPUs of one trial; auto measures the best share (default: 0.25 if there is a GPU)"
     add("--gpus-per-trial", type=_parse_gpus, metavar="X", help=gpus)
     add("--time-budget", type=_parse_seconds, metavar="TIME", help="stop after 90s, 30m or 2h")
