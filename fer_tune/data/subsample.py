@@ -1,15 +1,30 @@
 """Stratified samples: smaller sets of faces with the same class shares."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import pluralize
-from fer_tune.data.faces import Faces
+from fer_tune.data.faces import Faces, Splits
 from fer_tune.data.resampling import TrainingFaces
 
 # One seed for the faces of every train score, so that gaps of all studies are comparable.
 TRAIN_EVAL_SEED = 0
+
+
+def sample_training_split(splits: Splits, size: int | None, seed: int) -> Splits:
+    """Return the splits with a sample of the training split, which the protocol then describes.
+
+    size: faces of the sample; None for all.
+
+    Raises UserError if `size` is too small for one face of each class.
+    """
+    total = len(splits.train)
+    train = draw_stratified_sample(splits.train, size or total, seed)
+    protocol = f"{splits.protocol} {describe_sample(total, size)}".rstrip()
+    return replace(splits, train=train, protocol=protocol)
 
 
 def draw_stratified_sample(faces: Faces, size: int, seed: int) -> Faces:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from fer_tune.data.faces import Splits
 from fer_tune.data.resampling import BALANCED_COPIES, DATA_PLANS, count_epoch_faces
-from fer_tune.data.subsample import draw_stratified_sample
+from fer_tune.data.subsample import sample_training_split
 from fer_tune.report.load_study import ReportedStudy
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.trial_config import count_steps_per_epoch
@@ -21,8 +21,7 @@ def count_training_steps(study: ReportedStudy, splits: Splits) -> ReportedStudy:
 
     splits: the study's faces.
     """
-    size = study.run.train_faces or len(splits.train)
-    labels = draw_stratified_sample(splits.train, size, seed=0).labels
+    labels = sample_training_split(splits, study.run.train_faces, seed=0).train.labels
     faces: dict[str, int] = {plan: count_epoch_faces(plan, labels) for plan in DATA_PLANS}
     trials = list[TrialRecord]()
     for trial in study.trials:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from statistics import mean, stdev
 
 import numpy as np
@@ -14,7 +13,7 @@ from fer_tune.common.fitted_table import FittedTable
 from fer_tune.data.demo.demo_splits import DEMO_WARNING
 from fer_tune.data.faces import SPLIT_NAMES, Splits
 from fer_tune.data.load import collect_remarks
-from fer_tune.data.subsample import describe_sample, draw_stratified_sample
+from fer_tune.data.subsample import sample_training_split
 
 
 def show_data_source(console: Console, splits: Splits, train_faces: int | None = None) -> None:
@@ -23,10 +22,8 @@ def show_data_source(console: Console, splits: Splits, train_faces: int | None =
     train_faces: size of the sample that trains; None for the whole training split.
     Raises UserError if the sample is too small for a face of every class.
     """
-    total, size = len(splits.train), train_faces or len(splits.train)
-    splits = replace(splits, train=draw_stratified_sample(splits.train, size, seed=0))
-    protocol = f"{splits.protocol} {describe_sample(total, train_faces)}"
-    console.print(f"Faces: {splits.source}. {protocol}".rstrip())
+    splits = sample_training_split(splits, train_faces, seed=0)
+    console.print(f"Faces: {splits.source}. {splits.protocol}")
     console.print("Faces of each class (training/validation/test):")
     counts = [splits[name].count_by_class(len(splits.classes)).tolist() for name in SPLIT_NAMES]
     cells = (

@@ -1,12 +1,11 @@
 """The plan of a training: the study of one trial that records it, and the faces of this trial."""
 
 from argparse import Namespace
-from dataclasses import replace
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Splits
 from fer_tune.data.read_options import ReadOptions
-from fer_tune.data.subsample import describe_sample, draw_stratified_sample
+from fer_tune.data.subsample import sample_training_split
 from fer_tune.events import TrialStarted
 from fer_tune.search.new_study import check_metric, name_study, prepare_faces
 from fer_tune.search.study_store import format_store_address
@@ -74,15 +73,9 @@ def plan_training(
         number = BASELINE_TRIAL if config == BASELINE else BASELINE_TRIAL + 1
     if recorded:
         _check_resumed(storage, recorded, settings, number)
-    sample = _draw_sample(splits, args.train_faces or len(splits.train), seed)
+    sample = sample_training_split(splits, args.train_faces, seed)
     count = count_trial_faces(sample.train, seed, config)
     return settings, build_trial_started(number, config, settings.space, count), sample
-
-
-def _draw_sample(splits: Splits, size: int, seed: int) -> Splits:
-    train = draw_stratified_sample(splits.train, size, seed)
-    protocol = f"{splits.protocol} {describe_sample(len(splits.train), size)}".rstrip()
-    return replace(splits, train=train, protocol=protocol)
 
 
 def _check_resumed(

@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_tune.data.faces import Splits
 from fer_tune.data.resampling import PLANS_WITH_COPIES, DataPlan
-from fer_tune.data.subsample import draw_stratified_sample
+from fer_tune.data.subsample import sample_training_split
 from fer_tune.data.trial_data import TrialData, build_trial_data
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.trial.trial_faces import count_trial_faces, select_trial_faces
@@ -26,10 +26,9 @@ def build_data_by_plan(splits: Splits, settings: StudySettings) -> StudyData:
 
     Raises UserError if `train_faces` is too small for a face of every class.
     """
-    size = settings.train_faces or len(splits.train)
-    train = draw_stratified_sample(splits.train, size, settings.seed)
+    sampled = sample_training_split(splits, settings.train_faces, settings.seed)
     # Without the test faces: trials in other processes must not see them.
-    visible = replace(splits, train=train, test=splits.test.take(np.arange(0)))
+    visible = replace(sampled, test=splits.test.take(np.arange(0)))
     return _LazyStudyData(visible, settings.space.data_plans(), settings.seed)
 
 
