@@ -70,7 +70,11 @@ def open_ray_session(address: str | None) -> Iterator[list[Machine]]:
     import ray
 
     try:
-        yield _list_machines(address is None)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        machines = [Machine(int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in nodes]
+        if address is None and machines[0].gpus:
+            machines = [detect_machine()]  # its torch may not support the GPUs that Ray sees
+        yield machines
     finally:
         ray.shutdown()
 
@@ -81,16 +85,6 @@ def set_ray_environment() -> None:
         del os.environ[name]
     for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-
-
-def _list_machines(is_local: bool) -> list[Machine]:
-    import ray
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    machines = [Machine(int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in nodes]
-    if is_local and machines[0].gpus:
-        return [detect_machine()]  # the installed torch may not support the GPUs that Ray sees
-    return machines
 
 
 _NEEDED_BYTES = 1 << 20  # in the temporary folder, of which Ray's sockets and logs take a part
@@ -112,15 +106,17 @@ def start_local_ray(options: dict[str, Any]) -> None:
         # Otherwise Ray writes a token into the home folder, which may be read-only.
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     folder = _prepare_temp_dir()
+    import ray
+
     for is_retry in (False, True):
         try:
-            _init_ray(options)
+            ray.init("local", num_cpus=count_cores(), include_dashboard=False, **options)
             break
         except Exception as error:
-            has_timed_out = "timed out" in str(error)
-            if is_retry or not has_timed_out:
-                hint = "the machine may be busy or short of memory; " * has_timed_out
-                raise _explain_start_error(error, folder, hint) from error
+            ray.shutdown()
+            _kill_processes(error)
+            if is_retry or "timed out" not in str(error):
+                raise _explain_start_error(error, folder) from error
 
 
 def _prepare_temp_dir() -> Path:
@@ -141,17 +137,6 @@ def _prepare_temp_dir() -> Path:
     return folder
 
 
-def _init_ray(options: dict[str, Any]) -> None:
-    import ray
-
-    try:
-        ray.init("local", num_cpus=count_cores(), include_dashboard=False, **options)
-    except Exception as error:
-        ray.shutdown()
-        _kill_processes(error)
-        raise
-
-
 def _kill_processes(error: Exception) -> None:
     """Kill the processes of a node whose start failed. Ray keeps no other reference to the node."""
     from ray._private.node import Node
@@ -162,10 +147,11 @@ def _kill_processes(error: Exception) -> None:
             node.kill_all_processes(check_alive=False)
 
 
-def _explain_start_error(error: Exception, folder: Path, hint: str) -> UserError:
+def _explain_start_error(error: Exception, folder: Path) -> UserError:
     if "AF_UNIX" in str(error):
         problem = f"{folder} is too long a path for Ray's sockets"
         return UserError(f"{problem}; set RAY_TMPDIR to a shorter one, such as /tmp")
     reason = find_first_sentence(str(error))
+    hint = "the machine may be busy or short of memory; " * ("timed out" in str(error))
     logs = folder / "session_latest" / "logs"
     return UserError(f"Ray cannot start on this machine: {reason}; {hint}Ray's logs are in {logs}")
