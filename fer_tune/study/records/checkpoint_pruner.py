@@ -1,7 +1,5 @@
 """Checkpoints of a study's trials: their folders, and which of them are deleted."""
 
-from collections.abc import Sequence
-
 from fer_tune.common.disk_or_bucket import Directory
 from fer_tune.common.errors import explain_os_errors
 from fer_tune.events import RESUMABLE_ENDINGS, Event, TrialEnded
@@ -41,20 +39,15 @@ class CheckpointPruner:
     def on_event(self, event: Event) -> None:
         if not isinstance(event, TrialEnded) or event.ending in RESUMABLE_ENDINGS:
             return
-        # Of two equal trials, the first is the best.
+        # Of two equal trials, the first is the best. Checkpoints of repeats are not kept.
         numbers = [*self._kept, event.number]
-        self._kept = self._select_best(numbers)
-        for loser in {*numbers} - {*self._kept}:
-            directory = checkpoint_directory(self._study_dir, loser)
-            with explain_os_errors(f"the checkpoint in {directory} cannot be deleted"):
-                delete_checkpoint(directory)
-
-    def _select_best(self, numbers: Sequence[int]) -> list[int]:
-        """Return the trials whose checkpoints are kept, of these trials and repeats."""
         records = [self._trials[number] for number in numbers]
         trials = [record for record in records if record.repeat_of is None]
         metric, max_gap = self._settings.metric, self._settings.space.max_gap
         first = rank_trials(trials, metric, max_gap, by_first_score=True)
-        best = rank_trials(trials, metric, max_gap)[:1]
-        kept = (*first[: self._settings.finalists], *best)
-        return list(dict.fromkeys(each.number for each in kept))
+        best = (*first[: self._settings.finalists], *rank_trials(trials, metric, max_gap)[:1])
+        self._kept = list(dict.fromkeys(trial.number for trial in best))
+        for loser in {*numbers} - {*self._kept}:
+            directory = checkpoint_directory(self._study_dir, loser)
+            with explain_os_errors(f"the checkpoint in {directory} cannot be deleted"):
+                delete_checkpoint(directory)
