@@ -60,10 +60,8 @@ class SearchPlan:
     def store_options(self) -> list[str]:
         """The options with which other commands find the study."""
         is_default = self.tracking_uri == resolve_tracking_uri(None)
-        return [
-            *([] if is_default else ["--tracking-uri", self.tracking_uri]),
-            *self.storage.options,
-        ]
+        own = [] if is_default else ["--tracking-uri", self.tracking_uri]
+        return own + self.storage.options
 
 
 # Returns the faces and the settings of a new study.
@@ -175,11 +173,8 @@ def show_plan(console: Console, plan: SearchPlan) -> None:
     if settings.finalists:
         again = f"trained again with {len(FURTHER_SEEDS)} further seeds"
         console.print(f"Finalists: {pluralize(settings.finalists, 'best trial')}, {again}.")
-    sampled = {
-        "First trials:": settings.list_untried_first_points(),
-        "Three sampled:": preview_proposals(settings, 3),
-    }
-    for title, points in sampled.items():
+    first, sampled = settings.list_untried_first_points(), preview_proposals(settings, 3)
+    for title, points in (("First trials:", first), ("Three sampled:", sampled)):
         console.print(title)
         for point in points:
             console.print(f"  {format_parameters(point)}", soft_wrap=True)

@@ -27,10 +27,8 @@ def create_study(metric: str, **options: Any) -> optuna.Study:
     options: of `optuna.create_study`.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(
-        direction="minimize" if metric_direction(metric) == "min" else "maximize",
-        **options,
-    )
+    options["direction"] = "minimize" if metric_direction(metric) == "min" else "maximize"
+    return optuna.create_study(**options)
 
 
 def to_frozen_trials(
