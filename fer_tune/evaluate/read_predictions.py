@@ -6,9 +6,9 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from fer_tune.common.errors import UserError, explain_os_errors
@@ -18,9 +18,6 @@ from fer_tune.data.formats.class_and_split_names import normalize_class
 from fer_tune.data.formats.label_coding import decode_labels
 from fer_tune.data.read_options import normalize_label
 from fer_tune.scoring.predictions import Predictions
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 _NAME_COLUMNS = ("face", "file", "filename", "file_name", "image", "path", "name")
 _ROW_COLUMN = "row"
@@ -63,9 +60,7 @@ def read_predictions(
     return Predictions(faces.labels, predicted, np.full(len(faces), np.nan), names=faces.names)
 
 
-def _read_table(path: Path) -> "DataFrame":
-    import pandas as pd
-
+def _read_table(path: Path) -> pd.DataFrame:
     with explain_os_errors(f"{path} cannot be read", "name a CSV file with --predictions"):
         content = path.read_bytes()
     try:
@@ -86,7 +81,7 @@ def _read_table(path: Path) -> "DataFrame":
 
 
 def _find_rows(
-    table: "DataFrame", path: Path, wanted: Sequence[str], known: Sequence[str]
+    table: pd.DataFrame, path: Path, wanted: Sequence[str], known: Sequence[str]
 ) -> list[int]:
     """Return the position in the table of each wanted face."""
     column = next((each for each in (*_NAME_COLUMNS, _ROW_COLUMN) if each in table), None)
@@ -134,7 +129,7 @@ def _find_name(text: str, known: set[str], by_file_name: Mapping[str, str]) -> s
 
 
 def _parse_probabilities(
-    table: "DataFrame", path: Path, rows: Sequence[int]
+    table: pd.DataFrame, path: Path, rows: Sequence[int]
 ) -> NDArray[np.float64]:  # (N, C)
     try:
         values = table.to_numpy(dtype=np.float64)

@@ -1,7 +1,8 @@
 """The faces that a model was trained on, if they are at hand."""
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+
+from mlflow.entities import RunData
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.faces import Faces, Splits
@@ -10,11 +11,8 @@ from fer_tune.tracking.queries import find_study
 from fer_tune.tracking.store import Store, summarize_error
 from fer_tune.tracking.study_and_retrain_info import select_training_faces
 
-if TYPE_CHECKING:
-    from mlflow.entities import RunData
 
-
-def find_training(store: Store, run_id: str) -> "RunData | None":
+def find_training(store: Store, run_id: str) -> RunData | None:
     """Return what MLflow has recorded of the training of a model; None if it is not known.
 
     run_id: of the run that trained the model; empty if it is not known.
@@ -26,7 +24,7 @@ def find_training(store: Store, run_id: str) -> "RunData | None":
 
 
 def find_training_faces(
-    store: Store, training: "RunData | None", splits: Splits | None
+    store: Store, training: RunData | None, splits: Splits | None
 ) -> tuple[Faces | None, str]:
     """Return the training faces of a model; None and the reason if they are not at hand.
 

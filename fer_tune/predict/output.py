@@ -2,22 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+import pandas as pd
 from rich.table import Table
 
 from fer_tune.common.safe_text import escape_unprintable
 from fer_tune.predict.extract_faces import PhotoFace, UnreadableFile
 from fer_tune.terminal.formatting import build_borderless_table
 
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
-
 UNSURE = "unsure"  # instead of an expression that is not likely enough
 _WHOLE_IMAGE = {"small square": "whole image", "no face found": "none found, whole image"}
 
 
-def name_expressions(probabilities: "DataFrame", at_least: float) -> "Series[str]":
+def name_expressions(probabilities: pd.DataFrame, at_least: float) -> "pd.Series[str]":
     """Return the most likely class of each face, or "unsure" if it is less likely than `at_least`.
 
     probabilities: (N, classes), with the class names as columns.
@@ -26,7 +23,7 @@ def name_expressions(probabilities: "DataFrame", at_least: float) -> "Series[str
 
 
 def build_table(
-    faces: Sequence[PhotoFace], probabilities: "DataFrame", at_least: float = 0
+    faces: Sequence[PhotoFace], probabilities: pd.DataFrame, at_least: float = 0
 ) -> Table:
     """Return a table with a row a face: file, box and expression.
 
@@ -46,12 +43,13 @@ def build_table(
 def format_json(
     model: str,
     faces: Sequence[PhotoFace],
-    probabilities: "DataFrame",
+    probabilities: pd.DataFrame,
     unreadable: Sequence[UnreadableFile],
     at_least: float = 0,
 ) -> str:
     """Return one JSON object: the model's URI, the faces in order, the files not read."""
     expressions = name_expressions(probabilities, at_least)
+    rows = probabilities.round(6).to_dict("records")
     listed = [
         {
             "file": face.file,
@@ -60,22 +58,17 @@ def format_json(
             "expression": name,
             "probabilities": row,
         }
-        for face, name, row in zip(
-            faces, expressions, probabilities.round(6).to_dict("records"), strict=True
-        )
+        for face, name, row in zip(faces, expressions, rows, strict=True)
     ]
     content = {"model": model, "faces": listed, "unread": [file._asdict() for file in unreadable]}
     return json.dumps(content, indent=2) + "\n"
 
 
-def format_csv(faces: Sequence[PhotoFace], probabilities: "DataFrame", at_least: float = 0) -> str:
+def format_csv(faces: Sequence[PhotoFace], probabilities: pd.DataFrame, at_least: float = 0) -> str:
     """Return a CSV with a line a face; the last columns are the probabilities by class."""
-    import pandas as pd
-
-    rounded = probabilities.round(6)
     table = pd.DataFrame([face.box or ("", "", "") for face in faces], columns=["x", "y", "side"])
     table.insert(0, "file", [escape_unprintable(face.file) for face in faces])
     table.insert(1, "taken", [face.origin for face in faces])
     table["expression"] = name_expressions(probabilities, at_least)
-    text = pd.concat([table, rounded], axis=1).to_csv(index=False, lineterminator="\n")
-    return str(text)
+    table = pd.concat([table, probabilities.round(6)], axis=1)
+    return table.to_csv(index=False, lineterminator="\n")
