@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from fer_tune.report.evaluation_section import describe_further_scores, describe_scores
-from fer_tune.scoring.evaluation import Evaluation
+from fer_tune.scoring.evaluation import MEASURES, Evaluation
 from fer_tune.scoring.metric_estimates import Estimate
 from fer_tune.terminal.formatting import build_borderless_table
 
@@ -80,10 +80,7 @@ def _summarize(evaluation: Evaluation) -> dict[str, object]:
         "macro_f1": _to_dict(evaluation.macro_f1),
         "calibration_error": evaluation.calibration_error,
         "classes": {
-            own.name: {
-                **{name: _to_dict(getattr(own, name)) for name in ("precision", "recall", "f1")},
-                "faces": own.faces,
-            }
+            own.name: {key: _to_dict(getattr(own, key)) for key in MEASURES} | {"faces": own.faces}
             for own in by_class
         },
         "confusion": evaluation.scores.confusion.tolist(),
