@@ -55,9 +55,7 @@ class TrainState:
     @property
     def evaluated_model(self) -> FerNet:
         """The network that is evaluated and saved: the EMA, or the model without averaging."""
-        if self.ema_model is None:
-            return self.model
-        model = self.ema_model.module
+        model = self.model if self.ema_model is None else self.ema_model.module
         assert isinstance(model, FerNet)
         return model
 
