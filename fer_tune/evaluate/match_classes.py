@@ -58,8 +58,7 @@ def match_classes(data: Sequence[str], model: Sequence[str], faces: Faces) -> Ma
         if count and label not in labels
     ]
     if unknown := [name for name in model if normalize_class(name) not in keys]:
-        names = join_first(unknown)
-        notes.append(f"No face is of {names}: the model cannot choose it here.")
+        notes.append(f"No face is of {join_first(unknown)}: the model cannot choose it here.")
     own = faces.take(np.flatnonzero(np.isin(faces.labels, labels)))
     # If the model lacks a class, some votes are for it.
     votes = own.votes if len(labels) == len(data) else None

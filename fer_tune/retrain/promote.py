@@ -60,8 +60,7 @@ def compare_and_register(
     if result.ensemble:
         lines.append(_compare_with(run, "best_seed", best, single))
     if result.baseline is not None:
-        other = choose_best_seed(result.baseline, metric)
-        lines.append(_compare_with(run, "paper", best, other))
+        lines.append(_compare_with(run, "paper", best, choose_best_seed(result.baseline, metric)))
     alias, reason = _compare_with_champion(store, run, best, result)
     card_lines = [*lines[1:], f"Alias @{alias}: {reason}"]
     lines.append(f"Registered as {uri}, @{alias}: {reason}")

@@ -46,8 +46,7 @@ def retrain_trial(console: Console, args: Namespace, command: str) -> None:
         splits = study.load_splits(args.data, args.votes)
         if args.suspects or trial.config.labels == "without_suspects":
             splits = study.read_suspects(args.suspects).rank_faces(splits)
-    known = list_metric_names(splits.classes) + list_vote_metric_names()
-    if study.metric not in known:
+    if study.metric not in list_metric_names(splits.classes) + list_vote_metric_names():
         raise UserError(f"study {study.name}: no metric is called {study.metric}; was it changed?")
     info = RetrainInfo(study, trial, args.epochs or study.epochs, splits, command, args.tta)
     try:

@@ -102,10 +102,8 @@ def load_or_train_baseline(
     study = spec.info.study
     # A study that is a single training has no baseline. Its own run stands for that of the trial.
     absent = replace(spec.info.trial, number=BASELINE_TRIAL, run_id=study.run_id, config=BASELINE)
-    trials = list_trials(store, study)
-    trial = next((trial for trial in trials if trial.config == BASELINE), absent)
-    own = replace(spec.info, trial=trial, tta="none")
-    baseline = replace(spec, info=own, on_epoch=None)
+    trial = next((own for own in list_trials(store, study) if own.config == BASELINE), absent)
+    baseline = replace(spec, info=replace(spec.info, trial=trial, tta="none"), on_epoch=None)
     try:
         # Another retraining of the study may be training the baseline.
         with hold_lock(baseline.lock_path, "a retraining", wait=True):

@@ -22,8 +22,7 @@ def add_training_options(parser: cli.CommandParser) -> None:
     add("--seeds", type=count, default=1, metavar="K", help=seeds)
     baseline = "also train the baseline, the paper's configuration, and compare (default: yes)"
     add("--against-paper", action=argparse.BooleanOptionalAction, default=True, help=baseline)
-    ensemble = "register the mean of the K networks as one model"
-    add("--ensemble", action="store_true", help=ensemble)
+    add("--ensemble", action="store_true", help="register the mean of the K networks as one model")
     views = parser.add_mutually_exclusive_group()
     tta = "register a model that averages over views: mirror adds the mirror image, six shifts both"
     views.add_argument("--tta", choices=("none", "mirror", "six"), default="none", help=tta)

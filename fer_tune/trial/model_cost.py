@@ -59,5 +59,4 @@ def count_multiply_adds(
 def count_network_multiply_adds(config: ModelConfig, classes: int) -> int:
     """Return the multiply-adds of a network for one face, without making its weights."""
     with torch.device("meta"):  # takes no memory and no time
-        model = FerNet(config, classes).eval()
-        return count_multiply_adds(model, torch.zeros(1, 1, SIDE, SIDE))
+        return count_multiply_adds(FerNet(config, classes).eval(), torch.zeros(1, 1, SIDE, SIDE))
