@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fer_tune.common.errors import UserError
@@ -67,17 +67,17 @@ def _read_rows(table: Any, columns: TableColumns) -> Iterator[list[Any]]:
             yield [row.get(name) for name in names]
 
 
-def _parse_label(value: Any, class_names: Sequence[str]) -> str:
+def _parse_label(value: Any, class_names: Mapping[str, str]) -> str:
     label = "" if value is None else normalize_label(str(value))
-    names = dict(enumerate(class_names))
-    return names.get(int(label), label) if label.isdecimal() else label
+    return class_names.get(label, label)
 
 
-def _read_class_names(schema: Any, label: str) -> tuple[str, ...]:
+def _read_class_names(schema: Any, label: str) -> dict[str, str]:
+    """Return the names of the classes by number, as data set hubs store them; empty without."""
     try:
         metadata = json.loads((schema.metadata or {}).get(b"huggingface", b""))
         names = metadata["info"]["features"][label]["names"]
     except (ValueError, LookupError, TypeError, RecursionError):  # of another program, or damaged
-        return ()
+        return {}
     has_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    return tuple(names) if has_names else ()
+    return {str(number): name for number, name in enumerate(names)} if has_names else {}
