@@ -13,7 +13,7 @@ from fer_tune.data.formats.decoded_faces import FaceCollector
 from fer_tune.data.formats.image_file import SUFFIXES
 from fer_tune.data.formats.image_folders import add_image
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
-from fer_tune.data.formats.vote_table import VoteTable
+from fer_tune.data.formats.vote_table import VoteTable, parse_rows
 
 # The columns of label.csv, which has no header (Barsoum et al. 2016).
 _HEADER = (
@@ -92,19 +92,9 @@ def _choose_labels(table: VoteTable) -> list[str]:
 
 
 def _read_label_file(file: OpenableFile) -> list[tuple[str, list[str]]]:
-    """Return the rows with images, each with its place.
-
-    Raises UserError if the file cannot be read, or if a row has too few or too many values.
-    """
+    """Return the rows, each with its place. Raises UserError if the file cannot be read."""
     try:
         with file.open() as content:
-            text = content.read().decode("utf-8-sig")
-        table = list(csv.reader(text.splitlines()))
+            return parse_rows(content.read(), str(file.path))
     except (*READ_ERRORS, csv.Error) as error:
         raise UserError(f"{file.path} cannot be read: {error}") from None
-    rows = [(f"{file.path}, row {number}", row) for number, row in enumerate(table, 1) if any(row)]
-    for place, row in rows:
-        if len(row) != len(_HEADER):
-            problem = f"{len(row)} values instead of {len(_HEADER)}"
-            raise UserError(f"{place}: {problem}; correct it")
-    return rows

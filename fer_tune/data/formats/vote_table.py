@@ -29,11 +29,19 @@ class VoteTable:
     source: name of the file, for people.
     header: names of the columns.
     rows: place of each row, for people, with its values as text.
+
+    Raises UserError if a row has too few or too many values.
     """
 
     source: str
     header: Sequence[str]
     rows: Sequence[tuple[str, Sequence[str]]]
+
+    def __post_init__(self) -> None:
+        for place, row in self.rows:
+            if len(row) != len(self.header):
+                problem = f"{len(row)} values instead of {len(self.header)}"
+                raise UserError(f"{place}: {problem}; correct it")
 
     def count_votes(self, *classes: str) -> NDArray[np.float64]:
         """Return (R,) votes for these classes together, as `normalize_class` writes their names.
@@ -120,18 +128,21 @@ def read_vote_table(path: Path) -> VoteTable:
     with explain_os_errors(f"--votes {path} cannot be read", "name a file like fer2013new.csv"):
         content = path.read_bytes()
     try:
-        lines = content.decode("utf-8-sig").splitlines()
-        numbered = enumerate(csv.reader(lines, skipinitialspace=True), start=1)
-        table = [(f"{path.name}, row {number}", row) for number, row in numbered if any(row)]
+        table = parse_rows(content, path.name)
     except (UnicodeDecodeError, csv.Error):
         problem = f"{path.name} is not a CSV of votes"
         raise UserError(f"{problem}; name a file like FER+'s fer2013new.csv") from None
     if len(table) < 2:
         raise UserError(f"{path.name} has no rows of votes; name a file like fer2013new.csv")
     (_, first), *rows = table
-    header = [name.strip() for name in first]
-    for place, row in rows:
-        if len(row) != len(header):
-            problem = f"{len(row)} values, but the header has {len(header)}"
-            raise UserError(f"{place}: {problem}; correct it")
-    return VoteTable(path.name, header, rows)
+    return VoteTable(path.name, [name.strip() for name in first], rows)
+
+
+def parse_rows(content: bytes, name: str) -> list[tuple[str, list[str]]]:
+    """Return the rows of the CSV file `name`, each with its place, without empty rows.
+
+    Raises UnicodeDecodeError or csv.Error if it is not a CSV file.
+    """
+    lines = content.decode("utf-8-sig").splitlines()
+    numbered = enumerate(csv.reader(lines, skipinitialspace=True), start=1)
+    return [(f"{name}, row {number}", row) for number, row in numbered if any(row)]

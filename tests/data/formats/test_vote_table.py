@@ -113,7 +113,7 @@ def cut_row(rows: list[str]) -> list[str]:
         (make_negative, "votes.csv, row 2, column anger: '-9' is not a number of votes"),
         (make_word, "votes.csv, row 2, column anger: 'nine' is not a number of votes"),
         (clear, "votes.csv: no face has a vote for angry, disgust"),
-        (cut_row, "votes.csv, row 2: 11 values, but the header has 12"),
+        (cut_row, "votes.csv, row 2: 11 values instead of 12"),
     ],
 )
 def test_votes_on_other_faces_are_refused_by_name(
@@ -160,8 +160,8 @@ def test_votes_on_a_split_without_a_known_label_are_no_bug(tmp_path: Path) -> No
         ("a,b\n1,2\n", "no column of votes for angry, disgust"),
         ("angry\n", "has no rows of votes"),
         ("", "has no rows of votes"),
-        ("angry,happy\n\n1,2\n3", "row 4: 1 values, but the header has 2"),
-        ('angry,happy\n"1,2\n3', "row 2: 1 values, but the header has 2"),
+        ("angry,happy\n\n1,2\n3", "row 4: 1 values instead of 2"),
+        ('angry,happy\n"1,2\n3', "row 2: 1 values instead of 2"),
     ],
 )
 def test_a_file_that_is_no_table_of_votes_is_refused(
