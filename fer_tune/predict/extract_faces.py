@@ -163,7 +163,7 @@ def extract_all_faces(files: PhotoFiles) -> list[PhotoFace]:
 
     for number, grey in read_images(range(len(photos))):
         if image_file.is_deep(grey):
-            largest = max(largest, image_file.find_largest_value(grey))
+            largest = max(largest, int(np.asarray(grey).max()))
             deep.append(number)
         else:
             faces[number] = extract_faces(photos[number].file, grey)

@@ -61,11 +61,6 @@ def to_deep_grey(image: Image.Image) -> Image.Image:
     return Image.fromarray(values.astype(np.uint16))
 
 
-def find_largest_value(deep: Image.Image) -> int:
-    """Return the largest value in a deep image."""
-    return int(np.asarray(deep).max())
-
-
 def reduce_depth(deep: Image.Image, bits: int) -> Image.Image:
     """Return a deep image of at most `bits` bits with 8 bits, mode L."""
     return Image.fromarray((np.asarray(deep) >> (bits - 8)).clip(max=_MAX_BYTE).astype(np.uint8))
@@ -128,7 +123,7 @@ def decode_face(data: bytes) -> DecodedImage:
         notes = (*notes, RESIZED)
     if not is_deep(grey):
         return resize_to_face(grey), notes
-    largest = find_largest_value(grey)
+    largest = int(np.asarray(grey).max())
     depths = [bits for bits in DEPTHS if bits >= find_depth(largest)]
     by_depth = {bits: resize_to_face(reduce_depth(grey, bits)) for bits in depths}
     return DeepFace(largest, by_depth), notes
