@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.markdown_table import format_markdown_table
-from fer_tune.data.exact_duplicates import hash_images
+from fer_tune.data.duplicates import Pairs, find_pairs, group_near_duplicates, hash_images
 from fer_tune.data.faces import SIDE, SPLIT_NAMES
 from fer_tune.data.load import load_splits
-from fer_tune.data.near_duplicates import Pairs, find_pairs, group_near_duplicates
 
 LIMITS = (24, 26, 28, 30, 31)  # different bits
 COPIES = 2000  # faces of which changed copies are made

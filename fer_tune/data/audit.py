@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.common.safe_text import pluralize
-from fer_tune.data.exact_duplicates import hash_images
+from fer_tune.data.duplicates import hash_images
 from fer_tune.data.faces import SIDE, SPLIT_NAMES, SplitName, Splits
 from fer_tune.data.near_duplicate_pairs import NearPair, choose_pairs, find_near_duplicates
 from fer_tune.data.votes import find_plurality, is_agreed

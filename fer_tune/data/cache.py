@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from fer_tune.common import atomic
 from fer_tune.common.safe_text import escape_unprintable
+from fer_tune.data.duplicates import METHOD_VERSION, group_near_duplicates
 from fer_tune.data.faces import Faces
 from fer_tune.data.formats.decoded_faces import DecodedFaces
 from fer_tune.data.formats.folder_scan import has_data_suffix, scan_folder
-from fer_tune.data.near_duplicates import METHOD_VERSION, group_near_duplicates
 from fer_tune.data.read_options import DEFAULT_OPTIONS, ReadOptions
 
 _DECODER_VERSION = 5  # raised when the same files would give other arrays

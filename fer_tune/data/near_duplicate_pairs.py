@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_tune.data import cache
-from fer_tune.data.exact_duplicates import hash_images
+from fer_tune.data.duplicates import Pairs, find_pairs, hash_images
 from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName, Splits, concatenate_faces
-from fer_tune.data.near_duplicates import Pairs, find_pairs
 
 _SHOWN_PAIRS = 6  # of each kind
 _MOST_PAIRS = 1_000_000  # from which the shown ones are chosen; a long video has more

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import join_first
 from fer_tune.data import cache
-from fer_tune.data.exact_duplicates import hash_images
+from fer_tune.data.duplicates import hash_images
 from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName, Splits, concatenate_faces
 from fer_tune.data.formats.decoded_faces import DecodedFaces
 from fer_tune.data.read_options import SplitRule

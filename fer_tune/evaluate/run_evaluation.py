@@ -16,11 +16,10 @@ from fer_tune.common.console import create_console, show_step
 from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.common.safe_text import escape_unprintable, pluralize
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE, DEMO_WARNING
-from fer_tune.data.exact_duplicates import has_duplicate
+from fer_tune.data.duplicates import has_duplicate, has_near_duplicate
 from fer_tune.data.faces import Faces, SplitName, Splits, hash_faces
 from fer_tune.data.formats.decoded_faces import DecodedFaces
 from fer_tune.data.load import load_decoded, split_decoded
-from fer_tune.data.near_duplicates import has_near_duplicate
 from fer_tune.data.read_options import ReadOptions, SplitRule
 from fer_tune.data.split import select_split
 from fer_tune.evaluate.evaluation_output import print_evaluation, to_json

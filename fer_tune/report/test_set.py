@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from fer_tune.data.exact_duplicates import has_duplicate
+from fer_tune.data.duplicates import has_duplicate, has_near_duplicate
 from fer_tune.data.faces import Splits
-from fer_tune.data.near_duplicates import has_near_duplicate
 from fer_tune.report.evaluation_section import build_evaluation_section
 from fer_tune.report.section import Section, Table
 from fer_tune.tracking.study_and_retrain_info import select_training_faces

@@ -8,8 +8,7 @@ from rich.table import Table
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.demo.demo_splits import DEMO_SOURCE
-from fer_tune.data.exact_duplicates import has_duplicate
-from fer_tune.data.near_duplicates import has_near_duplicate
+from fer_tune.data.duplicates import has_duplicate, has_near_duplicate
 from fer_tune.model_config import VIEWS
 from fer_tune.retrain.score_tables import build_class_table, build_overall_table
 from fer_tune.scoring.metric_estimates import estimate_metric_difference

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from fer_tune.data.audit import Leak, audit_splits
+from fer_tune.data.duplicates import MAX_DISTANCE
 from fer_tune.data.faces import SPLIT_NAMES, Faces, Splits
 from fer_tune.data.load import load_splits
-from fer_tune.data.near_duplicates import MAX_DISTANCE
 
 
 def faces(*drawn: tuple[int, int]) -> Faces:

@@ -5,10 +5,9 @@ from hypothesis import strategies as st
 
 from fer_tune.common.errors import UserError
 from fer_tune.data.demo.demo_splits import draw_demo_splits
-from fer_tune.data.exact_duplicates import hash_images
+from fer_tune.data.duplicates import group_near_duplicates, has_near_duplicate, hash_images
 from fer_tune.data.faces import SPLIT_NAMES, Faces, SplitName
 from fer_tune.data.formats.decoded_faces import DecodedFaces
-from fer_tune.data.near_duplicates import group_near_duplicates, has_near_duplicate
 from fer_tune.data.read_options import SplitRule
 from fer_tune.data.split import select_split, split_faces
 

@@ -7,7 +7,7 @@ import pytest
 
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.demo.demo_splits import draw_demo_splits
-from fer_tune.data.exact_duplicates import has_duplicate
+from fer_tune.data.duplicates import has_duplicate
 from fer_tune.data.faces import EMOTIONS, Splits
 from fer_tune.data.subsample import draw_stratified_sample
 from fer_tune.report.load_study import ReportedStudy

@@ -3,9 +3,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_tune.data import near_duplicates
+from fer_tune.data import duplicates
 from fer_tune.data.demo.demo_splits import draw_demo_splits
-from fer_tune.data.near_duplicates import find_pairs, group_near_duplicates, has_near_duplicate
+from fer_tune.data.duplicates import (
+    find_pairs,
+    group_near_duplicates,
+    has_duplicate,
+    has_near_duplicate,
+)
 
 Images = NDArray[np.uint8]
 
@@ -24,6 +29,13 @@ def crop(images: Images, pixels: int) -> Images:
 
 def shift(images: Images, pixels: int) -> Images:
     return np.pad(images, ((0, 0), (0, 0), (pixels, 0)), mode="edge")[:, :, :48]
+
+
+def test_faces_of_the_same_pixels_are_duplicates() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, 48, 48), dtype=np.uint8)
+    others = images[[3, 1]].copy()
+    others[0, 0, 0] ^= 1
+    assert has_duplicate(images, others).tolist() == [False, True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -59,20 +71,20 @@ def test_groups_connect_chains_across_blocks(monkeypatch: pytest.MonkeyPatch) ->
     assert len(np.unique(whole)) == 8
     assert whole[:8].tolist() == whole[8:16].tolist() == whole[16:24].tolist()
     assert whole[24] == whole[0]
-    monkeypatch.setattr(near_duplicates, "_BLOCK", 3)
+    monkeypatch.setattr(duplicates, "_BLOCK", 3)
     in_blocks = group_near_duplicates(images)
     assert len(np.unique(np.stack([whole, in_blocks]), axis=1)[0]) == 8  # the same groups
 
 
 def test_pairs_have_their_distance_and_each_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(near_duplicates, "_BLOCK", 4)
+    monkeypatch.setattr(duplicates, "_BLOCK", 4)
     faces = draw_faces(5)
     images = np.concatenate([faces, crop(faces, 1), faces])
     pairs = [pair for block in find_pairs(images) for pair in zip(*map(list, block), strict=True)]
     distances = {(first, second): bits for first, second, bits in pairs}
     assert len(pairs) == len(distances) == 15
     assert all(distances[n, n + 10] == 0 for n in range(5))
-    assert all(0 < distances[n, n + 5] <= near_duplicates.MAX_DISTANCE for n in range(5))
+    assert all(0 < distances[n, n + 5] <= duplicates.MAX_DISTANCE for n in range(5))
 
 
 def test_no_faces_have_no_near_duplicates() -> None:

@@ -1,10 +1,11 @@
-"""Near-duplicates: faces of nearly the same pixels, found by perceptual hashes.
+"""Duplicates: faces of exactly the same pixels, and near-duplicates, found by perceptual hashes.
 
-The hash has the signs of an image's lowest frequencies, similar to pHash (Zauner 2010). A cropped
-or mirrored copy counts, too.
+The perceptual hash has the signs of an image's lowest frequencies, similar to pHash (Zauner 2010).
+A cropped or mirrored copy is a near-duplicate, too.
 """
 
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +47,17 @@ class Pairs(NamedTuple):
     first: NDArray[np.int64]
     second: NDArray[np.int64]
     distances: NDArray[np.int64]
+
+
+def hash_images(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return (N,) hashes of images, (N, 48, 48): equal for duplicates, else as good as random."""
+    digests = (blake2b(image.tobytes(), digest_size=8).digest() for image in images)
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+
+def has_duplicate(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return for each image, (N, 48, 48), whether it has an exact duplicate among the others."""
+    return np.isin(hash_images(images), hash_images(others))
 
 
 def has_near_duplicate(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:
