@@ -59,7 +59,8 @@ def find_near_duplicates(splits: Splits) -> NearDuplicates:
     hashes, groups = hash_images(images), cache.load_or_group(images)
     grouped = np.flatnonzero(np.bincount(groups)[groups] > 1)  # few faces: found in a second
     in_split, of_own_label = (np.zeros((len(images), len(SPLIT_NAMES)), np.bool_) for _ in range(2))
-    collected, count = list[Pairs](), 0
+    none = np.zeros(0, np.int64)
+    collected, count = [Pairs(none, none, none)], 0
     for block in find_pairs(images[grouped]):
         first, second = grouped[block.first], grouped[block.second]
         is_near = hashes[first] != hashes[second]
@@ -71,9 +72,7 @@ def find_near_duplicates(splits: Splits) -> NearDuplicates:
         if count < _MOST_PAIRS:
             collected.append(Pairs(first, second, block.distances[is_near]))
             count += len(first)
-    none = np.zeros(0, np.int64)
-    columns = zip(Pairs(none, none, none), *collected, strict=True)
-    pairs = Pairs(*map(np.concatenate, columns))
+    pairs = Pairs(*map(np.concatenate, zip(*collected, strict=True)))
     return NearDuplicates(faces, split, in_split, of_own_label, groups, pairs)
 
 
@@ -99,16 +98,9 @@ def _describe_pair(
     near: NearDuplicates, classes: Sequence[str], kind: str, number: int
 ) -> NearPair:
     *pair, bits = (int(column[number]) for column in near.pairs)
-    starts = np.searchsorted(near.split, near.split)
-    names, labels = near.faces.names, near.faces.labels
-    ends = [
-        (
-            SPLIT_NAMES[near.split[face]],
-            int(face - starts[face]),
-            names[face].item(),
-            classes[labels[face]],
-        )
-        for face in pair
-    ]
-    splits, positions, own_names, own_classes = zip(*ends, strict=True)
-    return NearPair(kind, splits, positions, own_names, own_classes, bits)
+    ends = []
+    for face, split in zip(pair, near.split[pair], strict=True):
+        position, name = face - np.searchsorted(near.split, split), near.faces.names[face].item()
+        ends.append((SPLIT_NAMES[split], int(position), name, classes[near.faces.labels[face]]))
+    splits, positions, names, own_classes = zip(*ends, strict=True)
+    return NearPair(kind, splits, positions, names, own_classes, bits)
