@@ -47,8 +47,7 @@ def split_faces(decoded: DecodedFaces, source: str, rule: SplitRule = "near") ->
     faces = {name: _sort_faces(own) for name, own in decoded.splits.items()}
     notes = decoded.notes
     if len(faces) == 1:
-        name, only = faces.popitem()
-        faces = {"train": only}
+        name, faces["train"] = faces.popitem()
         if name != "train":
             notes = (*notes, f"all faces are of the {name} split; they are divided anew")
     elif "train" not in faces:
@@ -107,10 +106,10 @@ def _hold_out_missing_splits(
         (faces["test"],) = (own for name, own in faces.items() if name != "train")
     else:
         is_out = _hold_out(faces["train"], groups)
-        faces["train"], faces["test"] = _divide_faces(faces["train"], is_out)
+        faces["train"], faces["test"] = divide_faces(faces["train"], is_out)
         groups = groups[~is_out]
     is_out = _hold_out(faces["train"], groups)
-    faces["train"], faces["validation"] = _divide_faces(faces["train"], is_out)
+    faces["train"], faces["validation"] = divide_faces(faces["train"], is_out)
     if rule == "near":
         named = join_first([classes[label] for label in exceptions])
         protocol += _NEAR_TOGETHER.format(exceptions=f", except those of {named}" * bool(named))
@@ -142,7 +141,8 @@ def _group_faces(faces: Faces, rule: SplitRule) -> tuple[NDArray[np.int64], list
     return groups, exceptions
 
 
-def _divide_faces(faces: Faces, is_out: NDArray[np.bool_]) -> tuple[Faces, Faces]:
+def divide_faces(faces: Faces, is_out: NDArray[np.bool_]) -> tuple[Faces, Faces]:
+    """Return the faces that are not out, and those that are."""
     return faces.take(np.flatnonzero(~is_out)), faces.take(np.flatnonzero(is_out))
 
 

@@ -13,6 +13,7 @@ from fer_tune.common.errors import UserError
 from fer_tune.common.safe_text import pluralize
 from fer_tune.data.cache import load_or_group
 from fer_tune.data.faces import Splits, hash_faces
+from fer_tune.data.split import divide_faces
 from fer_tune.data.trial_data import TrialData, build_trial_data
 from fer_tune.model import FaceClassifier
 from fer_tune.terminal.training_progress import SeedProgress
@@ -78,13 +79,9 @@ def predict_out_of_fold(
     probabilities = np.zeros((len(splits.train), len(splits.classes)))
     for fold in range(settings.folds):
         is_held_out = folds == fold
-        own = replace(
-            splits,
-            train=splits.train.take(np.flatnonzero(~is_held_out)),
-            validation=splits.train.take(np.flatnonzero(is_held_out)),
-            test=splits.test.take(np.arange(0)),
-        )
-        data = build_trial_data(own, own.train, _NETWORK.data_plan, settings.seed)
+        train, validation = divide_faces(splits.train, is_held_out)
+        own = replace(splits, validation=validation)
+        data = build_trial_data(own, train, _NETWORK.data_plan, settings.seed)
         probabilities[is_held_out] = _train_and_predict(console, data, settings, fold, folder)
     return probabilities
 
