@@ -162,26 +162,25 @@ def decode_grey_image(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
 
 
 def _decode_grey_image(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
+    notes: list[str] = []
     with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:
         if image.width * image.height > _MAX_PIXELS:
             raise BrokenImageError(f"{image.width} x {image.height} pixels are too many")
         has_deep = has_deep_colours(image)
-        grey, notes = _to_upright_grey(image)
-    return (read_deep_colours(data) if has_deep and TRANSPARENT not in notes else grey), notes
-
-
-def _to_upright_grey(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
-    notes: list[str] = []
-    if getattr(image, "is_animated", False):
-        notes.append(ANIMATED)
-        image.seek(0)
-    upright = ImageOps.exif_transpose(image)
-    if image.getexif().get(ExifTags.Base.Orientation) in range(2, 9):
-        notes.append(TURNED)
-    return _to_grey(upright, notes), tuple(notes)
+        if getattr(image, "is_animated", False):
+            notes.append(ANIMATED)
+            image.seek(0)
+        upright = ImageOps.exif_transpose(image)
+        if image.getexif().get(ExifTags.Base.Orientation) in range(2, 9):
+            notes.append(TURNED)
+        grey = _to_grey(upright, notes)
+    if has_deep and TRANSPARENT not in notes:
+        grey = read_deep_colours(data)
+    return grey, tuple(notes)
 
 
 def _to_grey(image: Image.Image, notes: list[str]) -> Image.Image:
+    """Return a grey image, and add what was converted to the notes."""
     if image.mode == "L" and "transparency" not in image.info:
         image.load()
         return image
