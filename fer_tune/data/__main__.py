@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         audit = audit_splits(splits)
     if not args.json:
         console.print(_build_table(splits.source, audit))
-        for line in ("", splits.protocol, *splits.notes, "", *audit.summarize_findings()):
-            console.print(line)
+        lines = "", splits.protocol, *splits.notes, "", *audit.summarize_findings()
+        console.print(*lines, sep="\n")
     folder = args.out or Path("mlruns", "data", make_folder_name(Path(splits.source).stem))
     with explain_os_errors(f"{folder} cannot be written", "name another folder with --out"):
         plots = _draw_plots(splits, audit, folder, args.plan)
@@ -107,12 +107,10 @@ def _draw_plots(splits: Splits, audit: Audit, folder: Path, plan: DataPlan | Non
 
     drawn = [folder / "class-distribution.png"]
     plots.plot_class_distribution(audit.counts, splits.classes, drawn[0])
-    sheets: dict[DataPlan, tuple[str, str]] = {
-        "original": ("random-faces", "random training faces")
-    }
+    plans: dict[DataPlan, tuple[str, str]] = {"original": ("random-faces", "random training faces")}
     if plan:
-        sheets |= {plan: (f"plan-{plan}", f"faces of the data plan {plan}")}
-    for name, (file, subject) in sheets.items():
+        plans[plan] = f"plan-{plan}", f"faces of the data plan {plan}"
+    for name, (file, subject) in plans.items():
         faces = apply_data_plan(name, splits.train, seed=0).faces
         shuffled = faces.take(np.random.default_rng(0).permutation(len(faces)))
         title = f"{splits.source}: {subject}, with the number of faces of each class"

@@ -90,13 +90,11 @@ def choose_pairs(near: NearDuplicates, classes: Sequence[str]) -> tuple[NearPair
                 group = int(near.groups[pairs.first[number]])
                 if group not in shown and len(chosen) - first < _SHOWN_PAIRS:
                     shown.add(group)
-                    chosen.append(_describe_pair(near, classes, kind, number))
+                    chosen.append(_build_pair(near, classes, kind, number))
     return tuple(chosen)
 
 
-def _describe_pair(
-    near: NearDuplicates, classes: Sequence[str], kind: str, number: int
-) -> NearPair:
+def _build_pair(near: NearDuplicates, classes: Sequence[str], kind: str, number: int) -> NearPair:
     *pair, bits = (int(column[number]) for column in near.pairs)
     ends = []
     for face, split in zip(pair, near.split[pair], strict=True):

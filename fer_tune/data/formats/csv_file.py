@@ -18,7 +18,6 @@ from fer_tune.data.formats.image_file import SUFFIXES
 from fer_tune.data.formats.label_coding import SPLIT_COLUMNS
 from fer_tune.data.formats.open_folder_or_zip import READ_ERRORS, OpenableFile
 from fer_tune.data.formats.pixel_text import PIXEL_COLUMNS, PIXELS
-from fer_tune.data.formats.table_columns import TableColumns
 
 _MAX_LINE_LENGTH = 1 << 20  # characters; a face has 9,216 at most
 _SEPARATORS = ",;\t|"
@@ -103,7 +102,7 @@ def _read_lines(text: io.TextIOWrapper, name: str) -> Iterator[str]:
 
 
 @contextmanager
-def _open_table(file: OpenableFile) -> Iterator[tuple[TableColumns | None, _Rows]]:
+def _open_table(file: OpenableFile) -> Iterator[tuple[table_columns.TableColumns | None, _Rows]]:
     name = file.path.name
     # Larger faces than 48 x 48 exceed csv's own limit; such a row has a message of its own.
     field_limit = csv.field_size_limit(_MAX_LINE_LENGTH)

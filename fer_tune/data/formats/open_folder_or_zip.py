@@ -125,9 +125,7 @@ def _check_packing(members: list[zipfile.ZipInfo], packed: int, name: str) -> No
     """Raise UserError if files of a zip of `packed` bytes cannot, or should not, be unpacked."""
     for info in members:
         if info.flag_bits & 0x1 or info.compress_type not in _PACKINGS:
-            problem = (
-                "encrypted, or packed by a method that Python does not know, such as deflate64"
-            )
+            problem = "encrypted, or packed by a method unknown to Python, such as deflate64"
             raise UserError(f"{name} is {problem} ({info.filename}); unpack it first")
     unpacked = sum(info.file_size for info in members)
     if unpacked > max(_BOMB_BYTES, _BOMB_RATIO * packed):
