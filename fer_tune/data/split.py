@@ -68,10 +68,7 @@ def split_faces(decoded: DecodedFaces, source: str, rule: SplitRule = "near") ->
 
 
 def select_split(
-    decoded: DecodedFaces,
-    name: SplitName | Literal["all"],
-    source: str,
-    rule: SplitRule = "near",
+    decoded: DecodedFaces, name: SplitName | Literal["all"], source: str, rule: SplitRule = "near"
 ) -> Faces:
     """Return the faces of one split as a study has it, or all faces; a class may be missing.
 

@@ -84,7 +84,7 @@ class FaceCollector:
         self.label_pairs: dict[object, str] = {}  # see `merge_labels`
         self.unknown_splits: Counter[str] = Counter()  # rows by split, of bad rows; "" for none
         self.class_names = options.class_names
-        self.row_counts: list[int] = []  # of each table of faces
+        self.row_counts: list[int] = []  # of each table of faces, as far as it is read
         self.vote_table = read_vote_table(options.votes) if options.votes else None
         self._skip_bad = options.skip_bad
         self._conversions: Counter[str] = Counter()  # by sentence, which has {} for the count

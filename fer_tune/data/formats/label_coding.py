@@ -46,7 +46,7 @@ def decode_labels(
     starts_at_one = is_fer2013 and "1" in numbers and "0" not in numbers and len(numbers) > 1
     is_repeated = max(foreign.values(), default=0) > 1
     if starts_at_one or is_repeated or 2 * sum(foreign.values()) > total:
-        raise UserError(_explain_coding(present, foreign, class_names, where))
+        raise UserError(_explain_coding(present, foreign, bool(class_names), where))
     return classes
 
 
@@ -90,14 +90,11 @@ def _find_blanks(labels: Iterable[str]) -> set[str]:
 
 
 def _explain_coding(
-    present: Mapping[str, int],
-    foreign: Mapping[str, int],
-    class_names: Mapping[str, str],
-    where: str,
+    present: Mapping[str, int], foreign: Mapping[str, int], has_names: bool, where: str
 ) -> str:
     if len(present) > _MAX_VALUES:
         return f"{where}: {len(present):,} different labels; at most {_MAX_VALUES} can be classes"
-    if class_names:
+    if has_names:
         return (
             f"{where}: labels that --labels lacks: {_join_counts(foreign)}; add "
             f"{_join_pairs(foreign)}, with a class for each ?"

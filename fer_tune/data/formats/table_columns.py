@@ -47,11 +47,11 @@ class TableColumns:
         """
         self._describe(collector)
         file_split = match_file_split(path)
-        count = 0
+        collector.row_counts.append(0)
         for number, row in rows:
-            location, count = f"{path}, row {number}", count + 1
+            location = f"{path}, row {number}"
             try:
-                self._read_row(self._fit_row(row), location, file_split, collector, count - 1)
+                self._read_row(self._fit_row(row), location, file_split, collector)
             except ValueError as error:
                 # Rows below are part of a value; arrays in brackets have several lines, too.
                 texts = [value for value in row if isinstance(value, str)]
@@ -59,7 +59,7 @@ class TableColumns:
                     problem = "a quotation mark is not closed; correct it"
                     raise UserError(f"{location}: {problem}") from None
                 collector.add_bad_face(location, str(error))
-        collector.row_counts.append(count)
+            collector.row_counts[-1] += 1
 
     def _describe(self, collector: FaceCollector) -> None:
         used = {*self.labels, *self.pixels, self.split}
@@ -71,12 +71,7 @@ class TableColumns:
         collector.label_column, collector.advice = f"column {labels}", pixel_text.ADVICE
 
     def _read_row(
-        self,
-        row: Sequence[Any],
-        location: str,
-        split: SplitName | None,
-        collector: FaceCollector,
-        position: int,
+        self, row: Sequence[Any], location: str, split: SplitName | None, collector: FaceCollector
     ) -> None:
         if self.split is not None:
             name = "" if row[self.split] is None else str(row[self.split]).strip()
@@ -91,6 +86,7 @@ class TableColumns:
             raise ValueError(f"column {self.names[self.pixels[0]]}: {error}") from None
         labels = [(self.names[index], row[index]) for index in self.labels]
         label = merge_labels(labels, collector.label_pairs, location)
+        position = collector.row_counts[-1]
         collector.add_face(CollectedFace(split, label, pixels, location, position), conversions)
 
     def _fit_row(self, row: Sequence[Any]) -> Sequence[Any]:
