@@ -155,10 +155,8 @@ def _describe_imbalance(audit: Audit) -> str:
     if train[largest] == train[smallest]:
         faces = pluralize(train[0], "face")
         return f"Imbalance: none, the training split has {faces} of each class."
-    return (
-        f"Imbalance: the training split has {train[largest] / train[smallest]:.1f} "
-        f"{audit.classes[largest]} faces for each {audit.classes[smallest]} face."
-    )
+    faces = f"{train[largest] / train[smallest]:.1f} {audit.classes[largest]} faces"
+    return f"Imbalance: the training split has {faces} for each {audit.classes[smallest]} face."
 
 
 def _describe_leak(leak: Leak, duplicate: str) -> str:

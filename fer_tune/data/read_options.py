@@ -95,10 +95,9 @@ def _split_labels(text: str) -> dict[str, str]:
     for pair in text.split(","):
         label, _, name = (part.strip() for part in pair.partition("="))
         if not label or not name or name == "?":
-            raise UserError(
-                f"--labels: {pair.strip()!r} is not LABEL=CLASS; give each label of the data its "
-                'class, such as --labels "1=happy,2=sad"'
-            )
+            problem = f"--labels: {pair.strip()!r} is not LABEL=CLASS"
+            advice = 'give each label of the data its class, such as --labels "1=happy,2=sad"'
+            raise UserError(f"{problem}; {advice}")
         key = normalize_label(label).casefold()
         if key in names:
             raise UserError(f"--labels names {label} twice; give it one class")

@@ -60,10 +60,9 @@ def split_faces(decoded: DecodedFaces, source: str, rule: SplitRule = "near") ->
     for name in SPLIT_NAMES:
         counts = splits[name].count_by_class(len(splits.classes))
         if missing := [splits.classes[label] for label in np.flatnonzero(counts == 0)]:
-            raise UserError(
-                f"{source}: the {name} split has no faces of {join_first(missing)}; give each "
-                "class some in each split, or 3 different ones to draw from"
-            )
+            problem = f"{source}: the {name} split has no faces of {join_first(missing)}"
+            advice = "give each class some in each split, or 3 different ones to draw from"
+            raise UserError(f"{problem}; {advice}")
     return splits
 
 

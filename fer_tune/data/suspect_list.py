@@ -98,15 +98,11 @@ def rank_new_suspects(
         arguments += ["--skip-bad"] if options.skip_bad else []
         arguments += ["--labels", options.labels] if options.labels else []
         command = format_command_line("fer_tune.suspects", arguments)
-        raise UserError(
-            "labels: without_suspects needs a list of suspects; make it with the command "
-            f"{command}, and name the file with --suspects"
-        )
+        advice = f"make it with the command {command}, and name the file with --suspects"
+        raise UserError(f"labels: without_suspects needs a list of suspects; {advice}")
     if path and not is_needed:
-        problem = f"--suspects {path}: no trial leaves out suspects"
-        raise UserError(
-            f"{problem}; give labels the value without_suspects, or leave out the option"
-        )
+        advice = "give labels the value without_suspects, or leave out the option"
+        raise UserError(f"--suspects {path}: no trial leaves out suspects; {advice}")
     suspects = read_suspects(path) if path else None
     return suspects.rank_faces(splits) if suspects else splits, suspects
 

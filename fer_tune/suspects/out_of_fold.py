@@ -102,12 +102,10 @@ def assign_folds(
     for label in np.unique(labels):
         distinct = len(np.unique(groups[labels == label]))
         if distinct < settings.folds:
-            problem = f"class {classes[label]} has {pluralize(distinct, 'distinct training face')}"
+            count = pluralize(distinct, "distinct training face")
+            problem = f"class {classes[label]} has {count} (near-duplicates count once)"
             advice = f"give --folds {distinct}" if distinct > 1 else "add faces, or drop the class"
-            raise UserError(
-                f"{problem} (near-duplicates count once), too few for {settings.folds} folds; "
-                f"{advice}"
-            )
+            raise UserError(f"{problem}, too few for {settings.folds} folds; {advice}")
     folds = np.zeros(len(labels), np.int64)
     splitter = StratifiedGroupKFold(settings.folds, shuffle=True, random_state=settings.seed)
     for fold, (_, held_out) in enumerate(splitter.split(folds, labels, groups)):

@@ -22,6 +22,7 @@ from fer_tune.data.formats.image_locations import (
     FolderMeaning,
     list_differing_names,
 )
+from fer_tune.data.formats.label_coding import suggest_labels
 
 _PERSON_CODE = re.compile(r"[^\W\d_]+[ _-]?\d+")  # AF01, S005, person_12
 _MAX_CODE = 11  # of an expression, in RAF-DB's compound ones; larger numbers count people or parts
@@ -54,17 +55,14 @@ def _check_classes(meanings: Collection[FolderMeaning], source: str) -> None:
         if all(not set(codes).isdisjoint(place) for place in places):
             people = codes
         if people:
-            raise UserError(
-                f"{source}: {people[0]}/ and others look like people or parts, not expressions; "
-                f'{ADVICE}. If they are classes, name them: --labels "{people[0]}=?,..."'
-            )
+            problem = f"{people[0]}/ and others look like people or parts, not expressions"
+            advice = f'{ADVICE}. If they are classes, name them: --labels "{people[0]}=?,..."'
+            raise UserError(f"{source}: {problem}; {advice}")
         _check_below(meanings, source)
     if numbers:
         pairs = ",".join(f"{label}={match_emotion(label) or '?'}" for label in labels)
-        raise UserError(
-            f"{source}: folders are named by numbers ({', '.join(numbers)}); write the class for "
-            f'each ?, as in the data set\'s description: --labels "{pairs}"'
-        )
+        problem = f"{source}: folders are named by numbers ({', '.join(numbers)})"
+        raise UserError(f"{problem}; {suggest_labels(pairs)}")
 
 
 def _check_below(meanings: Iterable[FolderMeaning], source: str) -> None:
@@ -76,10 +74,8 @@ def _check_below(meanings: Iterable[FolderMeaning], source: str) -> None:
     for name, own in labels.items():
         if len(own) > 1 and not is_filler(name) and not match_split(name):
             first, second = sorted(own)[:2]
-            raise UserError(
-                f"{source}: {first}/{name}/ and {second}/{name}/: which folder is the class? Put "
-                "the images right into the folders of their classes"
-            )
+            problem = f"{source}: {first}/{name}/ and {second}/{name}/: which folder is the class?"
+            raise UserError(f"{problem} Put the images right into the folders of their classes")
 
 
 def _check_data_sets(meanings: Mapping[Folder, FolderMeaning], source: str) -> None:

@@ -95,15 +95,18 @@ def _explain_coding(
     if len(present) > _MAX_VALUES:
         return f"{where}: {len(present):,} different labels; at most {_MAX_VALUES} can be classes"
     if has_names:
-        return (
-            f"{where}: labels that --labels lacks: {_join_counts(foreign)}; add "
-            f"{_join_pairs(foreign)}, with a class for each ?"
-        )
-    return (
-        f"{where}: the labels are not FER2013's (0 angry to 6 neutral): {_join_counts(present)}; "
-        "write the class for each ?, as in the data set's description: "
-        f'--labels "{_join_pairs(present)}"'
-    )
+        problem = f"{where}: labels that --labels lacks: {_join_counts(foreign)}"
+        return f"{problem}; add {_join_pairs(foreign)}, with a class for each ?"
+    problem = f"{where}: the labels are not FER2013's (0 angry to 6 neutral)"
+    return f"{problem}: {_join_counts(present)}; {suggest_labels(_join_pairs(present))}"
+
+
+def suggest_labels(pairs: str) -> str:
+    """Return what to do about labels of an unknown coding.
+
+    pairs: the value of `--labels` to complete, with a ? for each class that is not known.
+    """
+    return f'write the class for each ?, as in the data set\'s description: --labels "{pairs}"'
 
 
 def _join_counts(labels: Mapping[str, int]) -> str:

@@ -129,7 +129,5 @@ def _check_packing(members: list[zipfile.ZipInfo], packed: int, name: str) -> No
             raise UserError(f"{name} is {problem} ({info.filename}); unpack it first")
     unpacked = sum(info.file_size for info in members)
     if unpacked > max(_BOMB_BYTES, _BOMB_RATIO * packed):
-        raise UserError(
-            f"{name} would unpack from {packed:,} to {unpacked:,} bytes, more than any zip of "
-            "faces; not opened"
-        )
+        problem = f"{name} would unpack from {packed:,} to {unpacked:,} bytes"
+        raise UserError(f"{problem}, more than any zip of faces; not opened")

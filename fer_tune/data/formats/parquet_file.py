@@ -42,10 +42,8 @@ def read_parquet(file: OpenableFile, collector: FaceCollector) -> None:
             columns = find_columns(schema.names, images)
             if columns is None:
                 found = f"{', '.join(schema.names[:8])} ({', '.join(types[:8])})"
-                raise UserError(
-                    f"{name} needs a column of image bytes, or pixels, and a column label with "
-                    f"numbers or names of classes; found {found}"
-                )
+                problem = f"{name} needs a column of image bytes, or pixels, and a column label"
+                raise UserError(f"{problem} with numbers or names of classes; found {found}")
             rows = _read_rows(table, columns)
             columns.read_rows(enumerate(rows, start=1), file.path, collector)
     # ValueError, of READ_ERRORS: text that is not UTF-8.

@@ -71,10 +71,8 @@ class VoteTable:
         columns = set(map(normalize_class, self.header))
         if missing := [name for name in classes if normalize_class(name) not in columns]:
             found = join_first([quote(name) for name in self.header], limit=12)
-            raise UserError(
-                f"{self.source}: no column of votes for {join_first(missing)}; found {found}; "
-                "name a file like FER+'s fer2013new.csv"
-            )
+            problem = f"{self.source}: no column of votes for {join_first(missing)}; found {found}"
+            raise UserError(f"{problem}; name a file like FER+'s fer2013new.csv")
         counts = np.stack([self.count_votes(normalize_class(name)) for name in classes], axis=1)
         total = counts.sum(1, keepdims=True)
         if not total.any():
