@@ -38,26 +38,26 @@ _SPLITS = {
     for ending in ("", "set", "data", "images")
 }
 
-_find_words = re.compile(r"\w+").findall
+
+def _split_words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Words for a version of the same images, and data sets, some of which share images.
-_VERSION_WORDS = frozenset(
-    _find_words(
-        "original originals origin orig aligned align crop crops cropped aug augment augmented "
-        "augmentation augmentations resized gray grey grayscale greyscale rgb color colour raw "
-        "processed preprocessed clean cleaned enhanced normalized normalised flipped mirrored "
-        "rotated copy backup new version v "
-        "fer ferplus raf rafdb affectnet affect net ck jaffe kdef expw sfew afew"
-    )
+_VERSION_WORDS = _split_words(
+    "original originals origin orig aligned align crop crops cropped aug augment augmented "
+    "augmentation augmentations resized gray grey grayscale greyscale rgb color colour raw "
+    "processed preprocessed clean cleaned enhanced normalized normalised flipped mirrored "
+    "rotated copy backup new version v "
+    "fer ferplus raf rafdb affectnet affect net ck jaffe kdef expw sfew afew"
 )
-_LABEL_WORDS = frozenset(_find_words("class category label emotion expression"))
-_COLLECTION_WORDS = _LABEL_WORDS.union(
-    _find_words(
-        "data dataset datasets db database set sets split splits image images img imgs picture "
-        "pictures pic pics photo photos face faces facial emotions emo expressions classes "
-        "categories labels archive folder folders fold folds full all jpg png plus"
-    )
+_LABEL_WORDS = _split_words("class category label emotion expression")
+_COLLECTION_WORDS = _split_words(
+    "data dataset datasets db database set sets split splits image images img imgs picture "
+    "pictures pic pics photo photos face faces facial emotions emo expressions classes "
+    "categories labels archive folder folders fold folds full all jpg png plus"
 )
-_FILLER_WORDS = _VERSION_WORDS | _COLLECTION_WORDS
+_FILLER_WORDS = _VERSION_WORDS | _LABEL_WORDS | _COLLECTION_WORDS
 
 _CASE_CHANGE = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _IMAGE_SIZE = re.compile(r"\d+ ?x ?\d+( ?px)?", re.IGNORECASE)
