@@ -48,10 +48,9 @@ def match_classes(data: Sequence[str], model: Sequence[str], faces: Faces) -> Ma
     keys = [normalize_class(name) for name in data]
     labels = [label for label, key in enumerate(keys) if key in columns]
     if len(labels) < 2:
-        raise UserError(
-            f"the faces are of {join_first(data)}, the model knows {join_first(model)}: "
-            f"{len(labels)} of these classes are the same; name the classes with --labels"
-        )
+        problem = f"the faces are of {join_first(data)}, the model knows {join_first(model)}"
+        advice = f"{len(labels)} of these classes are the same; name the classes with --labels"
+        raise UserError(f"{problem}: {advice}")
     notes = [
         f"The model has no class {data[label]}: {pluralize(count, 'face')} left out."
         for label, count in enumerate(faces.count_by_class(len(data)))

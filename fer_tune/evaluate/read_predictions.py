@@ -52,10 +52,9 @@ def read_predictions(
         return Predictions.from_probabilities(faces.labels, probabilities, names=faces.names)
     column = next((name for name in _CLASS_COLUMNS if name in used), None)
     if column is None:
-        raise UserError(
-            f"{path}: no column of classes; call it prediction, or give a column for each class "
-            f"({join_first(classes)}) with its probability"
-        )
+        problem = f"{path}: no column of classes; call it prediction"
+        advice = f"or give a column for each class ({join_first(classes)}) with its probability"
+        raise UserError(f"{problem}, {advice}")
     predicted = _parse_classes(used[column].tolist(), path, column, classes, labels)
     return Predictions(faces.labels, predicted, np.full(len(faces), np.nan), names=faces.names)
 

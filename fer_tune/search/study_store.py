@@ -48,10 +48,9 @@ def find_store_uri(settings: StudySettings, storage: StudyStorage) -> str:
         address = _to_uri((storage.local_dir / settings.name / address).resolve())
     recorded = find_local_database(address)
     if recorded and not (recorded.exists() or _is_same(recorded, database)):
-        raise UserError(
-            f"study {settings.name}: its MLflow store {recorded} does not exist; name its new "
-            "path, or a folder for a new store, with --tracking-uri"
-        )
+        problem = f"study {settings.name}: its MLflow store {recorded} does not exist"
+        advice = "name its new path, or a folder for a new store, with --tracking-uri"
+        raise UserError(f"{problem}; {advice}")
     return resolve_tracking_uri(address)
 
 

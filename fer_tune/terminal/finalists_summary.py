@@ -26,10 +26,8 @@ def describe_finalists(finalists: Sequence[ScoredTrial], metric: str) -> str:
     if not best.means:
         repeats = [repeat for trial in finalists for repeat in trial.record.repeats]
         ended = sum(repeat.has_final_status for repeat in repeats)
-        return (
-            f"Repeats of the finalists that have ended so far: {ended}. Until all have, the first "
-            "scores decide which trial is best."
-        )
+        text = f"Repeats of the finalists that have ended so far: {ended}."
+        return f"{text} Until all have, the first scores decide which trial is best."
     text = f"Of {pluralize(len(finalists), 'finalist')}, the means over the seeds chose trial "
     text += f"{best.number:03d}, with a mean {name} of {best.means[metric]:.3f}."
     further = [(trial, list_further_scores(trial, metric)) for trial in finalists]

@@ -206,10 +206,8 @@ def explain_run_errors(run: "Run") -> Iterator[None]:
     try:
         yield
     except (LookupError, ValueError) as error:
-        raise UserError(
-            f"run {run.info.run_id} ({run.info.run_name}) is not as a study leaves it "
-            f"({summarize_error(error)}); was it changed?"
-        ) from error
+        problem = f"run {run.info.run_id} ({run.info.run_name}) is not as a study leaves it"
+        raise UserError(f"{problem} ({summarize_error(error)}); was it changed?") from error
 
 
 def parse_config(params: Mapping[str, str]) -> "TrialConfig":

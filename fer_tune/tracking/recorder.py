@@ -67,10 +67,9 @@ class EventRecorder:
             self._trials = self._delete_duplicate_runs()
             study_run.resume_study_run(store, study, parent)
         else:
-            raise UserError(
-                f"study {study.name} is already in {store}, but not in this --storage; take "
-                f"another --study name, or --resume {study.name} with the --storage that has it"
-            )
+            problem = f"study {study.name} is already in {store}, but not in this --storage"
+            resume_it = f"--resume {study.name} with the --storage that has it"
+            raise UserError(f"{problem}; take another --study name, or {resume_it}")
 
     def record_events(self, new_events: Sequence[events.Event | StudyEnded]) -> None:
         """Record events in MLflow. After an exception the same call can be repeated.

@@ -101,7 +101,5 @@ def find_default_model_uri(store: Store) -> str:
         if model.status == LoggedModelStatus.READY:  # others were interrupted while written
             return f"models:/{model.model_id}"
     retrain = format_command_line("fer_tune.retrain", ["--study", "NAME"])
-    raise UserError(
-        f"no model in {store}; train one with {retrain}, "
-        "or name a model with --model and its store with --tracking-uri"
-    )
+    advice = f"train one with {retrain}, or name a model with --model"
+    raise UserError(f"no model in {store}; {advice} and its store with --tracking-uri")

@@ -163,7 +163,5 @@ def slugify(text: str) -> str:
 def check_study_name(name: str) -> None:
     """Raise UserError if a study cannot have this name."""
     if not _NAME.fullmatch(name):
-        raise UserError(
-            f"study name {name!r}: use letters, digits, '.', '_' and '-', beginning with a "
-            "letter or digit, at most 100"
-        )
+        advice = "use letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        raise UserError(f"study name {name!r}: {advice}, at most 100")

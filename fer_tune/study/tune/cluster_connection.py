@@ -62,10 +62,9 @@ def connect_to_cluster(address: str, options: dict[str, Any]) -> None:
         advice = "put the cluster's token into RAY_AUTH_TOKEN or ~/.ray/auth_token"
         raise UserError(f"{source}: {problem}; {advice}") from error
     except (OSError, RpcError) as error:
-        raise UserError(
-            f"{source}: no Ray cluster answers ({find_first_sentence(str(error))}); "
-            "start it with `ray start`, or give no address to use this machine"
-        ) from error
+        problem = f"no Ray cluster answers ({find_first_sentence(str(error))})"
+        advice = "start it with `ray start`, or give no address to use this machine"
+        raise UserError(f"{source}: {problem}; {advice}") from error
     try:
         ray.init(where, **options)
     except Exception as error:
