@@ -15,7 +15,7 @@ def find_plurality(faces: Faces) -> NDArray[np.int64]:
         return np.full(len(faces), -1)
     given = faces.votes[np.arange(len(faces)), faces.labels]
     most = np.where(given == faces.votes.max(1), faces.labels, faces.votes.argmax(1))
-    return np.where(_has_votes(faces.votes), most, -1)
+    return np.where(np.isnan(given), -1, most)
 
 
 def is_agreed(faces: Faces) -> NDArray[np.bool_]:
@@ -38,9 +38,4 @@ def get_label_shares(faces: Faces) -> NDArray[np.float32]:
     if faces.votes is None:
         raise ValueError("the faces have no votes")
     labels = np.eye(faces.votes.shape[1], dtype=np.float32)[faces.labels]
-    return np.where(_has_votes(faces.votes)[:, None], faces.votes, labels)
-
-
-def _has_votes(votes: NDArray[np.float32]) -> NDArray[np.bool_]:
-    is_known: NDArray[np.bool_] = ~np.isnan(votes[:, 0])
-    return is_known
+    return np.where(np.isnan(faces.votes), labels, faces.votes)
