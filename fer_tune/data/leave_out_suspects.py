@@ -22,14 +22,11 @@ def select_suspects(
     """
     if ranks is None:
         raise ValueError("the training faces have no list of suspects")
-    order, by_class, sizes = np.argsort(ranks), np.lexsort((ranks, labels)), np.bincount(labels)
-    starts = np.cumsum(sizes) - sizes
-    position_in_class = np.empty_like(labels)
-    position_in_class[by_class] = np.arange(len(labels)) - starts[labels[by_class]]
-    may_go = position_in_class < sizes[labels] // 2
-    is_suspect = np.zeros(len(labels), np.bool_)
-    is_suspect[order[may_go[order]][: int(share * len(labels))]] = True
-    return is_suspect
+    order = np.argsort(ranks)
+    by_class = [order[labels[order] == label] for label in np.unique(labels)]
+    may_go = np.concatenate([own[: len(own) // 2] for own in by_class])
+    left_out = may_go[np.argsort(ranks[may_go])][: int(share * len(labels))]
+    return np.isin(np.arange(len(labels)), left_out)
 
 
 def leave_out_suspects(data: TrialData, share: float) -> TrialData:
