@@ -11,3 +11,5 @@ SPACE, METRIC = "paper", "val/macro_f1"
 TRIALS, EPOCHS, GRACE, REDUCTION, SEED = 10, 15, 3, 3, 0
 SchedulerName = Literal["asha", "asha-promotion", "hyperband", "none"]
 SCHEDULER: SchedulerName = "asha"
+SamplerName = Literal["gp", "tpe"]
+SAMPLER: SamplerName = "gp"

@@ -11,7 +11,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.replay.curve_predictor import CurvePredictor
 from benchmarks.replay.study_simulator import METRIC, SchedulerProtocol, SearcherProtocol
-from fer_tune.defaults import GRACE, REDUCTION, SchedulerName
+from fer_tune.defaults import GRACE, REDUCTION, SAMPLER, SamplerName, SchedulerName
 from fer_tune.study.asha import Asha, make_asha
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
@@ -62,13 +62,16 @@ def make_random_asha(table: CurvePredictor, seed: int) -> SearchPair:
 
 
 def make_our_search(
-    table: CurvePredictor, seed: int, scheduler: SchedulerName = "asha"
+    table: CurvePredictor,
+    seed: int,
+    scheduler: SchedulerName = "asha",
+    sampler: SamplerName = SAMPLER,
 ) -> tuple[StudySearcher, Asha]:
     """Make the search of fer_tune by default, without the baseline and first trials.
 
     The compared systems do not get these trials.
     """
-    settings = make_settings(table, seed, scheduler)
+    settings = make_settings(table, seed, scheduler).model_copy(update={"sampler": sampler})
     asha = make_asha(settings)
     # A failed baseline is not proposed again.
     baseline = TrialRecord(BASELINE_TRIAL, "", BASELINE, ending="failed")
@@ -91,6 +94,7 @@ SYSTEMS: dict[str, Callable[[CurvePredictor, int], SearchPair]] = {
     "OptunaSearch + ASHA, reduction 4": partial(make_stock_search, reduction=4),
     "OptunaSearch + ASHA, our rungs": partial(make_stock_search, grace=GRACE, reduction=REDUCTION),
     "ours, asha": make_our_search,
+    "ours, asha, tpe": partial(make_our_search, sampler="tpe"),
     "ours, asha-promotion": partial(make_our_search, scheduler="asha-promotion"),
     "ours, hyperband": partial(make_our_search, scheduler="hyperband"),
     "random, asha-promotion": partial(make_our_random_search, scheduler="asha-promotion"),

@@ -8,7 +8,7 @@ from fer_tune.report.section import Section, Table
 from fer_tune.tracking import tags
 
 TITLE = "How to reproduce the study"
-_LENGTH_SETTINGS = ("train_faces", "epochs", "scheduler", "grace", "reduction")
+_LENGTH_SETTINGS = ("train_faces", "epochs", "sampler", "scheduler", "grace", "reduction")
 _PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy")
 NOTE = (
     "The same seed gives the same study on the same machine if one trial runs at a time. Versions "

@@ -76,6 +76,8 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
     add("--seed", type=cli.make_number_parser(0, int, 2**31), metavar="N", help=seed)
     prior = "give Optuna the trials of these studies, which used the same faces"
     add("--warm-start", type=text, metavar="STUDY", nargs="+", help=prior)
+    sampler = f"what proposes the trials (default: {defaults.SAMPLER})"
+    add("--sampler", choices=get_args(defaults.SamplerName), help=sampler)
     scheduler = f"how weak trials are stopped or paused (default: {defaults.SCHEDULER})"
     add("--scheduler", choices=get_args(defaults.SchedulerName), help=scheduler)
     grace = f"epochs before the first rung (default: {defaults.GRACE})"

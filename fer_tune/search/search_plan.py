@@ -112,7 +112,7 @@ def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, S
     name = name_study(storage, options.study, slugify(path.stem), splits)
     labels = space.list_values("labels")
     splits, faces = prepare_faces(splits, read_options, labels, options.suspects)
-    names = ("trials", "epochs", "scheduler", "grace", "reduction", "seed")
+    names = ("trials", "epochs", "sampler", "scheduler", "grace", "reduction", "seed")
     numbers = {each: getattr(options, each) or getattr(defaults, each.upper()) for each in names}
     return splits, StudySettings(
         name=name,
@@ -184,7 +184,7 @@ def show_plan(console: Console, plan: SearchPlan) -> None:
 # them: they may have been moved.
 _SETTINGS = (
     *("skip_bad", "labels", "epochs", "train_faces"),
-    *("metric", "seed", "scheduler", "grace", "reduction"),
+    *("metric", "seed", "sampler", "scheduler", "grace", "reduction"),
 )
 
 

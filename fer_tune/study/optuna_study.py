@@ -13,6 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fer_tune.common import atomic
+from fer_tune.defaults import SamplerName
 from fer_tune.scoring.metrics import metric_direction
 from fer_tune.study.records.settings import PriorTrial, StudySettings
 from fer_tune.study.records.trial_record import TrialRecord
@@ -103,9 +104,10 @@ def export_optuna_study(
     return None
 
 
-# Without a window, a proposal takes five times as long at 3,000 trials (regularize.yaml, 65 ms to
-# 360 ms) and 24 times as long at 10,000.
-WINDOW_SIZE = 1000
+# How many of the newest trials each sampler sees. Without a window, a proposal of TPE takes five
+# times as long at 3,000 trials (regularize.yaml, 65 ms to 360 ms) and 24 times as long at 10,000.
+# The time of a Gaussian process grows with the cube of the trials.
+WINDOW_SIZES: dict[SamplerName, int] = {"gp": 200, "tpe": 1000}
 MAX_BEST = 25  # TPE counts at most 25 trials among the good ones
 
 
@@ -117,10 +119,13 @@ class WindowedStorage(InMemoryStorage):
 
     A paused trial is shown as pruned. TPE counts a running trial among the bad ones until it ends,
     and most paused trials never resume.
+
+    window_size: number of newest trials that it shows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, window_size: int) -> None:
         super().__init__()
+        self._window_size = window_size
         self._paused: dict[int, FrozenTrial] = {}  # by Optuna's number, as the sampler sees them
         self._count = 0  # trials of the study when `_best` was computed
         self._best: list[FrozenTrial] = []
@@ -147,7 +152,7 @@ class WindowedStorage(InMemoryStorage):
         if states == (TrialState.WAITING,):  # Optuna keeps a list of these
             return super().get_all_trials(study_id, deepcopy, states)
         trials = super().get_all_trials(study_id, deepcopy=False)
-        if (older := len(trials) - WINDOW_SIZE) > 0:
+        if (older := len(trials) - self._window_size) > 0:
             best = self._find_best(study_id, trials)
             trials = [trial for trial in best if trial.number < older] + trials[older:]
         visible = (self._paused.get(trial.number, trial) for trial in trials)

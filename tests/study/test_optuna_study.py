@@ -12,10 +12,10 @@ from fer_tune.study.optuna_study import WindowedStorage
 Direction = Literal["maximize", "minimize"]
 
 
-def _make_study(direction: Direction) -> Study:
+def _make_study(direction: Direction, window_size: int = 1000) -> Study:
     """Make ten trials, each better than the one before; the first is the best, trial 4 failed."""
     study = optuna.create_study(
-        storage=WindowedStorage(), sampler=RandomSampler(seed=0), direction=direction
+        storage=WindowedStorage(window_size), sampler=RandomSampler(seed=0), direction=direction
     )
     sign = 1 if direction == "maximize" else -1
     for number in range(10):
@@ -31,9 +31,8 @@ def _make_study(direction: Direction) -> Study:
 def test_a_long_study_shows_its_best_and_newest_trials(
     direction: Direction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(optuna_study, "WINDOW_SIZE", 4)
     monkeypatch.setattr(optuna_study, "MAX_BEST", 2)
-    study = _make_study(direction)
+    study = _make_study(direction, window_size=4)
     # The best two trials are the first and the newest.
     assert [trial.number for trial in study.trials] == [0, 6, 7, 8, 9]
     assert study.best_trial.number == 0
@@ -42,10 +41,9 @@ def test_a_long_study_shows_its_best_and_newest_trials(
 def test_with_constraints_the_best_trials_satisfy_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(optuna_study, "WINDOW_SIZE", 2)
     monkeypatch.setattr(optuna_study, "MAX_BEST", 2)
     study = optuna.create_study(
-        storage=WindowedStorage(), sampler=RandomSampler(seed=0), direction="maximize"
+        storage=WindowedStorage(2), sampler=RandomSampler(seed=0), direction="maximize"
     )
     for value, excess in ((1, -0.1), (9, 0.1), (2, 0.0), (8, 0.2), (0, 0.3), (0, 0.3)):
         trial = study.ask()
@@ -59,7 +57,7 @@ def test_a_short_study_shows_all_trials() -> None:
 
 
 def test_a_paused_trial_is_shown_as_pruned_until_it_resumes() -> None:
-    study = optuna.create_study(storage=(storage := WindowedStorage()))
+    study = optuna.create_study(storage=(storage := WindowedStorage(1000)))
     trial = study.ask()
     trial.report(0.5, 1)
     storage.mark_paused(trial, {"gap": 0.1})

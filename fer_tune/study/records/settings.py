@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fer_tune.common.errors import UserError
 from fer_tune.common.validation_errors import format_validation_error
 from fer_tune.data.read_options import ReadOptions, SplitRule
-from fer_tune.defaults import GRACE, REDUCTION, SCHEDULER, SchedulerName
+from fer_tune.defaults import GRACE, REDUCTION, SCHEDULER, SamplerName, SchedulerName
 from fer_tune.study.ablation_plan import Ablation
 from fer_tune.study.search_space.load_space import find_point_errors, find_space_errors
 from fer_tune.study.search_space.parameters import Point, StrictModel
@@ -61,6 +61,7 @@ class StudySettings(BaseModel):
     suspects, suspects_hash: path and SHA-256 of the list of suspects; None if no trial needs it.
     trials: number of trials.
     epochs: length of a trial, and ASHA's largest resource.
+    sampler: proposes the trials; see `StudySearcher`.
     scheduler: decides which trials continue; see `make_asha`.
     grace: epochs before the scheduler may prune or pause a trial.
     reduction: at each rung, one trial in so many continues.
@@ -91,6 +92,7 @@ class StudySettings(BaseModel):
     suspects_hash: str | None = None
     trials: Annotated[int, Field(ge=1)]
     epochs: Annotated[int, Field(ge=1)]
+    sampler: SamplerName = "tpe"  # that of the versions that did not record it
     scheduler: SchedulerName = SCHEDULER
     grace: Annotated[int, Field(ge=1)] = GRACE
     reduction: Annotated[int, Field(ge=2)] = REDUCTION

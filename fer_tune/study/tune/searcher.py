@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.samplers import TPESampler
+from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from fer_tune.scoring.metrics import is_better, metric_direction
 from fer_tune.study.asha import Asha, make_asha
-from fer_tune.study.optuna_study import WindowedStorage, create_study, to_frozen_trials
+from fer_tune.study.gp_sampler import StudyGpSampler
+from fer_tune.study.optuna_study import (
+    WINDOW_SIZES,
+    WindowedStorage,
+    create_study,
+    to_frozen_trials,
+)
 from fer_tune.study.records.settings import StudySettings
 from fer_tune.study.records.trial_record import BASELINE_TRIAL, TrialRecord
 from fer_tune.study.search_space.parameters import Point
@@ -42,10 +48,10 @@ class StudySearcher(Searcher):  # type: ignore[misc]
     the first trials of the space, then proposals of Optuna, which knows all trials that have ended.
 
     Ray's OptunaSearch reports every trial as COMPLETE with its last value. This searcher reports a
-    completed trial with its best epoch's value and a stopped one as PRUNED, so TPE ranks it by its
-    last epoch. A paused trial counts as pruned until the scheduler promotes it. A trial that ran
-    out of memory on a fraction of a GPU is proposed again with a whole GPU. If the space limits the
-    gap, Optuna also learns by how much a trial exceeds the limit.
+    completed trial with its best epoch's value, and a stopped one as PRUNED with the values of its
+    epochs. A paused trial counts as pruned until the scheduler promotes it. A trial that ran out of
+    memory on a fraction of a GPU is proposed again with a whole GPU. If the space limits the gap,
+    Optuna also learns by how much a trial exceeds the limit.
 
     previous_trials: of the earlier runs of the study.
     gpus: GPUs of one trial, may be a fraction.
@@ -71,7 +77,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._running: dict[str, ActiveTrial] = {}  # by Ray's id
         self._paused: dict[int, ActiveTrial] = {}  # by number
         self._out_of_memory: list[ActiveTrial] = []
-        self._storage = WindowedStorage()
+        self._storage = WindowedStorage(WINDOW_SIZES[settings.sampler])
         sampler = _make_sampler(settings, len(previous_trials))
         self.study = create_study(settings.metric, sampler=sampler, storage=self._storage)
         for record in (*paused, *self._unfinished):
@@ -167,11 +173,13 @@ def preview_proposals(settings: StudySettings, count: int) -> list[Point]:
     return [settings.space.suggest_point(study.ask()) for _ in range(count)]
 
 
-def _make_sampler(settings: StudySettings, started_trials: int) -> TPESampler:
+def _make_sampler(settings: StudySettings, started_trials: int) -> BaseSampler:
     # With the same seed, a resumed study would first repeat its proposals; so would a study with
     # prior trials, if those had the same seed.
     seed = settings.seed + started_trials + len(settings.known)
+    startup_trials = min(10, max(3, settings.trials // 4))
+    if settings.sampler == "gp":
+        return StudyGpSampler(settings.space, seed, startup_trials)
     # Each parameter has its own model, Optuna's default before 5.0. With some dozens of trials in
     # up to 16 dimensions, the joint model stays near the first good trials (benchmarks/README.md).
-    startup_trials = min(10, max(3, settings.trials // 4))
     return TPESampler(seed=seed, n_startup_trials=startup_trials, multivariate=False)
