@@ -51,8 +51,7 @@ def find_best_run(
         number = int(run.data.tags[tags.TRIAL])
         is_completed = queries.read_ending(run) == "finished"
         metrics = means.get(number) or _read_scores(run, metric)
-        key = ranking_key(metrics, metric, max_gap, is_completed=is_completed)
-        return number in means, *key
+        return number in means, *ranking_key(metrics, metric, max_gap, is_completed=is_completed)
 
     return max(scored, key=sort_key, default=None)
 

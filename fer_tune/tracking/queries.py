@@ -74,8 +74,7 @@ class StudyRun:
     @property
     def read_options(self) -> ReadOptions:
         """How the study's faces are read; the first versions did not record the rule."""
-        options = {"split_rule": "exact", **self.settings}
-        return TypeAdapter(ReadOptions).validate_python(options)
+        return TypeAdapter(ReadOptions).validate_python({"split_rule": "exact", **self.settings})
 
     def load_splits(self, path: Path | None = None, votes: Path | None = None) -> "Splits":
         """Return the study's faces.

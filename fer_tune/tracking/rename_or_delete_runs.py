@@ -149,8 +149,7 @@ def rename_study_runs(store: Store, study: StudyRuns, old: str, new: str) -> Non
     The study's own run is the last. Raises UserError if the store fails; the same call continues.
     """
     client = store.client
-    retrainings = [run for runs in study.retrainings for run in runs]
-    renamed = [(run, tags.RETRAINED_STUDY) for run in retrainings]
+    renamed = [(run, tags.RETRAINED_STUDY) for runs in study.retrainings for run in runs]
     renamed += [(run, tags.STUDY) for run in (*study.trials, *study.parents)]
     with store.explain_errors(advice=_CONTINUES):
         for run, tag in renamed:

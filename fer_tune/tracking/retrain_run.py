@@ -65,13 +65,12 @@ class RetrainRun:
     def open_seed_run(self, *seeds: int) -> Iterator[SeedRun]:
         """Create the nested run of a seed, or of the ensemble of several seeds, or resume it."""
         member = f"seed {seeds[0]}" if len(seeds) == 1 else f"ensemble of {len(seeds)}"
-        metric = self._info.study.metric
-        marks = {tags.RETRAINED_RUN: self._info.trial.run_id, tags.RETRAINED_METRIC: metric}
-        marks |= self._info.origin_tags
+        store, info = self._store, self._info
+        marks = {tags.RETRAINED_RUN: info.trial.run_id, tags.RETRAINED_METRIC: info.study.metric}
         name, match_tags = f"{self._name} {member}", self._build_seed_tags(seeds)
-        with _open_run(self._store, self._info, name, match_tags, marks) as run:
-            self._store.log_params(run.info.run_id, _to_params(self._info))
-            yield SeedRun(self._store, self._info, run)
+        with _open_run(store, info, name, match_tags, marks | info.origin_tags) as run:
+            store.log_params(run.info.run_id, _to_params(info))
+            yield SeedRun(store, info, run)
 
     def log_summary(
         self, outcomes: Sequence[SeedOutcome], extra_metrics: Mapping[str, Sequence[float]]
@@ -173,8 +172,7 @@ def _build_retrain_tags(info: RetrainInfo) -> dict[str, str]:
 
 
 def _to_params(info: RetrainInfo) -> dict[str, object]:
-    config = info.trial.config.model_dump(mode="json")
-    return {**config, "epochs": info.epochs, **info.faces_params}
+    return {**info.trial.config.model_dump(mode="json"), "epochs": info.epochs, **info.faces_params}
 
 
 def _search_runs(store: Store, match_tags: Mapping[str, str]) -> list[Run]:

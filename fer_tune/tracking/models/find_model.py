@@ -47,8 +47,7 @@ def find_model(store: Store, uri: str) -> RecordedModel:
     client, name = store.client, uri.removeprefix("models:/")
     with store.explain_errors(f"model {uri} in {store}"):
         if "@" in name:
-            version = client.get_model_version_by_alias(*name.split("@", 1))
-            return describe_version(uri, version)
+            return describe_version(uri, client.get_model_version_by_alias(*name.split("@", 1)))
         if "/" in name:
             return describe_version(uri, client.get_model_version(*name.split("/", 1)))
         model = client.get_logged_model(name)

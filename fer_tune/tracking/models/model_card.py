@@ -26,7 +26,6 @@ def render_model_card(info: RetrainInfo, seed: int | None, trained: "TrainedMode
     from fer_tune.trial.model_cost import measure_cost
 
     networks, views = len(trained.model.networks), VIEWS[trained.model.tta]
-    size = len(info.classes)
     return render_template(
         _TEMPLATE,
         info=info,
@@ -36,7 +35,7 @@ def render_model_card(info: RetrainInfo, seed: int | None, trained: "TrainedMode
         seeds=f"{networks} seeds" if seed is None else f"seed {seed}",
         networks=networks,
         views=views,
-        counts={name: info.splits[name].count_by_class(size) for name in SPLIT_NAMES},
+        counts={name: info.splits[name].count_by_class(len(info.classes)) for name in SPLIT_NAMES},
         trained=trained,
         weaknesses=list(describe_weaknesses(trained.test)),
         cost=measure_cost(trained.model),
