@@ -17,7 +17,7 @@ from fer_tune.search.search_plan import SearchPlan
 from fer_tune.search.study_info import build_study_info
 from fer_tune.study.ablation_effects import format_ablation_csv, measure_effects
 from fer_tune.study.optuna_study import export_optuna_study
-from fer_tune.study.planned_repeats import has_no_trial_left, list_missing_repeats
+from fer_tune.study.planned_repeats import is_study_done, list_missing_repeats
 from fer_tune.study.ranking import format_pareto_front_csv, score_trials
 from fer_tune.study.records import event_log, settings
 from fer_tune.study.records.checkpoint_pruner import CheckpointPruner
@@ -89,10 +89,8 @@ def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
     with show_step(console, "preparing the training faces"):
         faces = build_data_by_plan(plan.splits, plan.settings)
     with plan.storage.lock_study(plan.settings.name):
-        records = TrialRecords(metric=plan.settings.metric)
-        if plan.is_resumed:
-            records = event_log.read_checked_trials(plan.folder, plan.settings)
-        needs_ray = not _is_study_done(records.to_list(), plan)
+        records = event_log.read_checked_trials(plan.folder, plan.settings)
+        needs_ray = not is_study_done(plan.settings, records.to_list())
         with open_store_and_ray(console, plan, with_ray=needs_ray) as (store, machines):
             context = make_run_resources(console, plan, machines, faces) if needs_ray else None
             with _open_writer(plan, store) as writer:
@@ -100,7 +98,7 @@ def _run_study(console: Console, plan: SearchPlan) -> StudyResult:
                     _run_trials(console, plan, faces, context, records, writer)
                 trials = records.to_list()
                 export_warning = export_optuna_study(plan.folder, plan.settings, trials)
-                is_done = _is_study_done(trials, plan)
+                is_done = is_study_done(plan.settings, trials)
                 tracking_warning = writer.close(
                     "finished" if is_done else "interrupted",
                     study_summary.render_summary(trials, plan.settings),
@@ -116,11 +114,6 @@ def _format_tables(plan: SearchPlan, trials: Sequence[TrialRecord]) -> dict[str,
     if ablation:
         tables["ablation.csv"] = format_ablation_csv(measure_effects(ablation, metric, trials))
     return tables
-
-
-def _is_study_done(trials: Sequence[TrialRecord], plan: SearchPlan) -> bool:
-    settings = plan.settings
-    return has_no_trial_left(settings, trials) and not list_missing_repeats(settings, trials)
 
 
 def _open_writer(plan: SearchPlan, store: Store) -> BackgroundWriter:

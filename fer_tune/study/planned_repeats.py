@@ -57,3 +57,8 @@ def count_repeats(settings: StudySettings, trials: Sequence[TrialRecord]) -> int
 def has_no_trial_left(settings: StudySettings, trials: Sequence[TrialRecord]) -> bool:
     """Return whether all trials of the study have ended, so that its finalists are known."""
     return sum(trial.has_final_status for trial in trials) >= settings.trials
+
+
+def is_study_done(settings: StudySettings, trials: Sequence[TrialRecord]) -> bool:
+    """Return whether all trials of the study, and the repeats of its finalists, have ended."""
+    return has_no_trial_left(settings, trials) and not list_missing_repeats(settings, trials)

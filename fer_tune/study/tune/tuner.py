@@ -65,9 +65,9 @@ def run_study(
         callback.end_running_trials()
 
     gpus = context.resources.gpus
-    if not _is_study_done(records, settings.trials, scheduler):
+    if not _is_search_done(records, settings.trials, scheduler):
         run(_make_searcher(settings, records, gpus, scheduler.asha), scheduler)
-    if _is_study_done(records, settings.trials, scheduler):
+    if _is_search_done(records, settings.trials, scheduler):
         for trial in records.to_list():
             if trial.ending == "paused":
                 _end_trial(trial, "stopped", observers)
@@ -122,7 +122,7 @@ def _infer_ending(trial: TrialRecord, scheduler: StudyScheduler) -> Ending | Non
     return "finished" if len(trial.history) == scheduler.epochs else None
 
 
-def _is_study_done(records: TrialRecords, count: int, scheduler: StudyScheduler) -> bool:
+def _is_search_done(records: TrialRecords, count: int, scheduler: StudyScheduler) -> bool:
     """Return whether no trial starts or resumes any more; some may still be paused."""
     trials, paused = records.to_list(), scheduler.asha.paused
     if sum(each.has_final_status or each.number in paused for each in trials) < count:
