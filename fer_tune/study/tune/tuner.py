@@ -125,9 +125,8 @@ def _infer_ending(trial: TrialRecord, scheduler: StudyScheduler) -> Ending | Non
 def _is_search_done(records: TrialRecords, count: int, scheduler: StudyScheduler) -> bool:
     """Return whether no trial starts or resumes any more; some may still be paused."""
     trials, paused = records.to_list(), scheduler.asha.paused
-    if sum(each.has_final_status or each.number in paused for each in trials) < count:
-        return False
-    return scheduler.asha.find_promotable() is None
+    done = sum(trial.has_final_status or trial.number in paused for trial in trials)
+    return done >= count and scheduler.asha.find_promotable() is None
 
 
 def _build_trainable(
