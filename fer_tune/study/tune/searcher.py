@@ -99,7 +99,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         if not self._unfinished and (number := self._asha.promote()) is not None:
             trial = self._paused.pop(number)
             self._storage.mark_running(trial.optuna)
-        elif self._can_propose():
+        elif self._unfinished or self._numbers:
             trial = self._propose_trial(self._unfinished.pop(0) if self._unfinished else None)
         elif self._out_of_memory:
             # Last, as it occupies a slot while Ray waits for an empty GPU.
@@ -111,10 +111,6 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             return None if shares and may_continue else str(Searcher.FINISHED)
         self._running[trial_id] = trial
         return trial.config
-
-    def _can_propose(self) -> bool:
-        """Return whether an unfinished or a new trial is left."""
-        return bool(self._unfinished or self._numbers)
 
     def _propose_trial(self, previous: TrialRecord | None) -> ActiveTrial:
         optuna_trial = self.study.ask()
