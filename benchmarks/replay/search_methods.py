@@ -96,6 +96,9 @@ SYSTEMS: dict[str, Callable[[CurvePredictor, int], SearchPair]] = {
     "ours, asha": make_our_search,
     "ours, asha, tpe": partial(make_our_search, sampler="tpe"),
     "ours, asha-promotion": partial(make_our_search, scheduler="asha-promotion"),
+    "ours, asha-promotion, tpe": partial(
+        make_our_search, scheduler="asha-promotion", sampler="tpe"
+    ),
     "ours, hyperband": partial(make_our_search, scheduler="hyperband"),
     "random, asha-promotion": partial(make_our_random_search, scheduler="asha-promotion"),
 }
