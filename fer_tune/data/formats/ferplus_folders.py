@@ -46,7 +46,6 @@ def read_ferplus(files: Sequence[OpenableFile], collector: FaceCollector) -> Non
     left out, and counted, if most people saw an unknown expression or no face.
 
     files: the images, and each label.csv.
-
     Raises UserError if the user names other votes, or if a label.csv is damaged.
     """
     if collector.vote_table:
