@@ -11,6 +11,7 @@ from optuna.samplers import GPSampler, RandomSampler
 from optuna.study import StudyDirection, create_study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from fer_tune.study.optuna_study import sum_excess
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.trial_config import TrialConfig
 
@@ -43,6 +44,8 @@ class StudyGpSampler(RandomSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
+        if "fixed_params" in trial.system_attrs:  # enqueued; Optuna would not use a proposal
+            return {}
         trials = study.get_trials(deepcopy=False)
         scored = list(predict_final_scores(trials, study.direction))
         if len(scored) < self._startup_trials:
@@ -98,7 +101,6 @@ def predict_final_scores(
 
     for trial in trials:
         if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.intermediate_values:
-            excess = sum(max(0.0, value) for value in trial.constraints.values())
-            score = predict_score(trial) - sign * excess
+            score = predict_score(trial) - sign * sum_excess(trial)
             if math.isfinite(score):
                 yield trial, score

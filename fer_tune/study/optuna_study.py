@@ -77,6 +77,11 @@ def _to_frozen_prior(trial: PriorTrial, space: SearchSpace) -> FrozenTrial:
     )
 
 
+def sum_excess(trial: FrozenTrial) -> float:
+    """Return by how much a trial exceeds the limits of its constraints; 0 within all limits."""
+    return sum(max(0.0, value) for value in trial.constraints.values())
+
+
 EXPORT_FILE = "optuna.log"  # for optuna-dashboard
 
 
@@ -169,8 +174,7 @@ class WindowedStorage(InMemoryStorage):
             sign = 1 if direction == StudyDirection.MAXIMIZE else -1
 
             def sort_key(trial: FrozenTrial) -> tuple[float, float]:
-                excess = sum(max(0.0, value) for value in trial.constraints.values())
-                return -excess, sign * trial.values[0]
+                return -sum_excess(trial), sign * trial.values[0]
 
             completed = (trial for trial in trials if trial.values)
             best = heapq.nlargest(MAX_BEST, completed, key=sort_key)

@@ -94,3 +94,13 @@ def test_it_proposes_something_else_while_a_trial_runs() -> None:
         study.tell(trial, 0.5 - abs(dropout - 0.5))
     first, second = (SPACE.suggest_point(study.ask()) for _ in range(2))
     assert first != second
+
+
+def test_it_proposes_nothing_for_a_trial_whose_parameters_are_given() -> None:
+    study, sampler = optuna.create_study(), StudyGpSampler(SPACE, 0, startup_trials=1)
+    SPACE.suggest_point(trial := study.ask())
+    trial.report(0.5, 1)
+    study.tell(trial, 0.5)
+    study.enqueue_trial({"dropout": 0.5, "schedule": "constant"})
+    given = study.get_trials()[-1]
+    assert sampler.sample_relative(study, given, SPACE.to_distributions()) == {}
