@@ -12,6 +12,7 @@ from optuna.study import StudyDirection, create_study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fer_tune.study.optuna_study import sum_excess
+from fer_tune.study.search_space.parameters import Point, Value
 from fer_tune.study.search_space.space import SearchSpace
 from fer_tune.trial_config import TrialConfig
 
@@ -21,8 +22,10 @@ class StudyGpSampler(RandomSampler):
 
     Optuna's own GPSampler leaves out pruned trials, and parameters that some trials lack. Here, a
     pruned trial counts with the score that it would probably have at its end. A parameter that a
-    trial lacks counts with the value that the process proposed for it, else with a constant. The
-    first trials are random.
+    trial lacks counts with the value that the process proposed for it, else with a constant.
+
+    The first trials are random. If the process proposes a point that was tried before, the trial
+    is random too.
 
     If the space limits the gap, a trial's score is reduced by the excess of its gap.
 
@@ -61,8 +64,13 @@ class StudyGpSampler(RandomSampler):
         )
         model.add_trials([self._make_trial(*each) for each in scored])
         model.add_trials([self._make_trial(each, None) for each in running])
-        self._proposals[trial.number] = model.ask(self._distributions).params
-        return self._proposals[trial.number]
+        proposal = model.ask(self._distributions).params
+        point = self._space.extract_point(proposal)
+        # Near the end of a study, the process would repeat its best point again and again.
+        if any(_is_same_point(point, each.params) for each in trials):
+            return {}
+        self._proposals[trial.number] = proposal
+        return proposal
 
     def _make_trial(self, trial: FrozenTrial, score: float | None) -> FrozenTrial:
         """Return a trial with a value for every parameter; it is running if it has no score."""
@@ -75,6 +83,17 @@ class StudyGpSampler(RandomSampler):
             | trial.params,
             distributions=self._distributions,
         )
+
+
+def _is_same_point(point: Point, other: Point) -> bool:
+    """Return whether two points have the same parameters and values, except for rounding."""
+
+    def is_same(value: Value, other_value: Value) -> bool:
+        if isinstance(value, float) and isinstance(other_value, float):
+            return math.isclose(value, other_value)
+        return value == other_value
+
+    return point.keys() == other.keys() and all(is_same(point[name], other[name]) for name in point)
 
 
 def predict_final_scores(

@@ -1,4 +1,6 @@
+import itertools
 import math
+import random
 from typing import Any
 
 import optuna
@@ -104,3 +106,18 @@ def test_it_proposes_nothing_for_a_trial_whose_parameters_are_given() -> None:
     study.enqueue_trial({"dropout": 0.5, "schedule": "constant"})
     given = study.get_trials()[-1]
     assert sampler.sample_relative(study, given, SPACE.to_distributions()) == {}
+
+
+def test_it_never_proposes_the_same_trial_twice() -> None:
+    """The best value is the largest, where the process alone would stay."""
+    dropout = {"type": "float", "low": 0.0, "high": 0.9}
+    space = SearchSpace.model_validate({"parameters": {"dropout": dropout}})
+    study = optuna.create_study(direction="maximize", sampler=StudyGpSampler(space, 0, 3))
+    noise = random.Random(0)
+    for _ in range(16):
+        space.suggest_point(trial := study.ask())
+        score = trial.params["dropout"] + noise.gauss(0, 0.05)
+        trial.report(score, 1)
+        study.tell(trial, score)
+    values = sorted(trial.params["dropout"] for trial in study.trials)
+    assert min(later - earlier for earlier, later in itertools.pairwise(values)) > 1e-9
