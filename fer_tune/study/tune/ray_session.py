@@ -107,7 +107,10 @@ def start_local_ray(options: dict[str, Any]) -> None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     folder = _prepare_temp_dir()
     import ray
+    from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
+    # It keeps the token of a Ray that this process used before.
+    AuthenticationTokenLoader.instance().reset_cache()
     for is_retry in (False, True):
         try:
             ray.init("local", num_cpus=count_cores(), include_dashboard=False, **options)

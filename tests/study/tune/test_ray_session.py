@@ -56,6 +56,23 @@ def test_a_local_ray_listens_on_loopback_only() -> None:
     assert shown == ["127.0.0.1 True True True", "127.0.0.2 False False False"], done.stderr
 
 
+AFTER_ANOTHER = """
+import ray
+from fer_tune.study.tune.ray_session import open_ray_session
+ray.init("local", include_dashboard=False, log_to_driver=False)
+ray.shutdown()
+with open_ray_session(None):
+    print(len(ray.nodes()))
+"""
+
+
+def test_ray_starts_again_where_another_had_a_token_of_its_own(tmp_path: Path) -> None:
+    home = {**os.environ, "HOME": str(tmp_path)}  # Ray writes its token there
+    command = [sys.executable, "-c", AFTER_ANOTHER]
+    done = subprocess.run(command, capture_output=True, text=True, env=home)
+    assert done.stdout == "1\n", done.stderr
+
+
 TIMED_OUT = Exception("The current node timed out during startup. This could happen because of it.")
 
 
