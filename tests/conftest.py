@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from tests.small_study import NAME, TWO_TRIALS, FinishedStudy
@@ -23,27 +24,33 @@ settings.load_profile("untimed")
 
 KEYS = {"AWS_ACCESS_KEY_ID": "tested", "AWS_SECRET_ACCESS_KEY": "tested", "AWS_REGION": "us-east-1"}
 
-# Only one process runs these.
-STARTS_RAY = (
-    "tests/report/test_search_end.py",
-    "tests/study/tune/test_tuner.py",
-    "tests/study/tune/test_ray_session.py",
-    "tests/study/tune/test_measure_gpu_sharing.py",
-    "tests/retrain/test_retrain.py",
-    "tests/manage/test_studies_command.py",
-    "tests/train/test_train.py",
-    "tests/ablate/test_ablate.py",
-    "tests/search/test_search.py",
-    "tests/search/test_search_with_votes.py",
-    "tests/search/test_search_without_suspects.py",
-    "tests/test_python_api.py",
-)
+# The tests that start Ray take longest, and wait for other processes most of the time. Each of
+# these groups is run by one process, in this order. Both take about equally long.
+STARTS_RAY = {
+    "ray 1": (
+        "tests/search/test_search.py",
+        "tests/search/test_search_with_votes.py",
+        "tests/search/test_search_without_suspects.py",
+    ),
+    "ray 2": (
+        "tests/study/tune/test_tuner.py",
+        "tests/study/tune/test_ray_session.py",
+        "tests/study/tune/test_measure_gpu_sharing.py",
+        "tests/test_python_api.py",
+        "tests/retrain/test_retrain.py",
+        "tests/manage/test_studies_command.py",
+        "tests/train/test_train.py",
+        "tests/ablate/test_ablate.py",
+        "tests/report/test_search_end.py",
+    ),
+}
+RAY_GROUPS = {module: group for group, modules in STARTS_RAY.items() for module in modules}
 
 
 def pytest_configure() -> None:
     """Give each of several test processes its share of the cores, before torch is imported."""
     root = Path(__file__).parents[1]
-    missing = [module for module in STARTS_RAY if not (root / module).exists()]
+    missing = [module for module in RAY_GROUPS if not (root / module).exists()]
     if missing:
         raise pytest.UsageError(f"tests/conftest.py: STARTS_RAY: there is no {', '.join(missing)}")
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -53,8 +60,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that start Ray, since together they take longest."""
-    items.sort(key=lambda item: _find_group(item.nodeid) != "ray")
+    """Begin with the tests that start Ray, module by module."""
+    order = list(RAY_GROUPS)
+
+    def sort_key(item: pytest.Item) -> int:
+        module = _find_module(item.nodeid)
+        return order.index(module) if module in order else len(order)
+
+    items.sort(key=sort_key)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -69,19 +82,30 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _find_group(test: str) -> str:
-    """Return the module of a test, or "ray" for all tests that start Ray.
+    """Return the module of a test, or the group of its module, which one process runs.
 
-    So a module is set up once, and only one process runs a Ray at a time.
+    So a module is set up once.
     """
-    module = test.partition("::")[0]
-    return "ray" if module in STARTS_RAY else module
+    module = _find_module(test)
+    return RAY_GROUPS.get(module, module)
+
+
+def _find_module(test: str) -> str:
+    return test.partition("::")[0]
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this test run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _cache_of_this_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep test processes from sharing a cache of faces, with each other or with a person."""
+def _cache_of_this_run(shared_folder: Path) -> Iterator[None]:
+    """Keep tests away from a person's cache of faces."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FER_TUNE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("FER_TUNE_CACHE", str(shared_folder / "cache"))
         yield
 
 
@@ -125,6 +149,17 @@ def _empty_stores_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _ray_starts_fewer_processes() -> Iterator[None]:
+    """Leave out Ray's autoscaler, dashboard and reader of logs, which no local study uses."""
+    from ray._private.node import Node
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("start_monitor", "start_api_server", "start_log_monitor"):
+            patch.setattr(Node, name, lambda *_, **__: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_faces() -> Path:
     """The real FER2013 faces, which are not in the repository."""
@@ -134,16 +169,24 @@ def real_faces() -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_study(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
-    """A completed study: the baseline, and one narrow network, which is quick to retrain."""
+def small_study(shared_folder: Path) -> FinishedStudy:
+    """A completed study: the baseline, and one narrow network, which is quick to retrain.
+
+    One of the test processes runs it.
+    """
     from fer_tune.search import __main__ as search
 
-    folder, printed = tmp_path_factory.mktemp("small-study"), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
-        patch.chdir(folder)
-        patch.delenv("FER_TUNE_DATA", raising=False)
-        search.main([*TWO_TRIALS, "--study", NAME])
-    return FinishedStudy(NAME, folder, printed.getvalue())
+    folder, printed = shared_folder / "small-study", shared_folder / "small-study.txt"
+    with FileLock(shared_folder / "small-study.lock"):
+        if not printed.exists():
+            folder.mkdir()
+            output = io.StringIO()
+            with pytest.MonkeyPatch.context() as patch, redirect_stdout(output):
+                patch.chdir(folder)
+                patch.delenv("FER_TUNE_DATA", raising=False)
+                search.main([*TWO_TRIALS, "--study", NAME])
+            printed.write_text(output.getvalue(), encoding="utf-8")
+    return FinishedStudy(NAME, folder, printed.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NAME = "demo-small"
-SMALL = ["--space", "smoke", "--train-faces", "300"]
+SMALL = ["--space", "smoke", "--train-faces", "128"]
 ONE_TRIAL = [*SMALL, "--trials", "1", "--epochs", "2"]
 TWO_TRIALS = [*SMALL, "--trials", "2", "--epochs", "2"]
 

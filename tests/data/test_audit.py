@@ -143,6 +143,7 @@ def test_the_share_of_agreed_faces_is_by_class(splits: Splits) -> None:
     assert any(finding.startswith(line) for finding in audit.summarize_findings())
 
 
+@pytest.mark.slow
 def test_the_real_faces_have_the_duplicates_known_of_fer2013(real_faces: Path) -> None:
     splits = load_splits(real_faces)
     # Without PrivateTest, PublicTest tests and Training is train and validation together.

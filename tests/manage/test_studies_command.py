@@ -240,7 +240,7 @@ def test_a_model_of_a_renamed_study_predicts(folder: Path) -> None:
 
 
 def test_a_renamed_study_warms_up_another(renamed: str, capfd: pytest.CaptureFixture[str]) -> None:
-    new = ["--space", "smoke", "--train-faces", "300", "--epochs", "2", "--dry-run"]
+    new = ["--space", "smoke", "--train-faces", "128", "--epochs", "2", "--dry-run"]
     search.main([*new, "--warm-start", renamed])
     # The baseline is wider than all other trials of this space.
     line = f"Starting with 1 of 2 trials of {renamed} (left out: 1 outside the space in "

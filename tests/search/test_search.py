@@ -39,7 +39,6 @@ first_trials: [{learning_rate: 1.0e-9}]
 def _here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workplace)
     monkeypatch.delenv("FER_TUNE_DATA", raising=False)
-    monkeypatch.setenv("FER_TUNE_CACHE", str(workplace / "cache"))
 
 
 def _get_runs(name: str) -> tuple["Run", list["Run"]]:
@@ -52,6 +51,13 @@ def _get_runs(name: str) -> tuple["Run", list["Run"]]:
 def _get_steps(run: "Run", metric: str) -> list[int]:
     history = open_store().client.get_metric_history(run.info.run_id, metric)
     return [each.step for each in history]
+
+
+def _copy_study(name: str, folder: Path) -> None:
+    """Copy a study of the working folder to `folder`, whose name is the copy's."""
+    shutil.copytree(Path("mlruns/studies", name), folder)
+    settings = folder / "study.json"
+    settings.write_text(settings.read_text().replace(name, folder.name))
 
 
 def test_a_study_is_recorded_in_mlflow(small_study: FinishedStudy) -> None:
@@ -202,9 +208,7 @@ def test_a_done_study_gets_finalists_whose_repeats_are_no_trials(
     small_study: FinishedStudy, workplace: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = workplace / "mlruns/studies/demo-finalists"
-    shutil.copytree(folder.with_name(small_study.name), folder)
-    settings = folder / "study.json"
-    settings.write_text(settings.read_text().replace(small_study.name, folder.name))
+    _copy_study(small_study.name, folder)
     search.main(["--resume", folder.name, "--finalists", "1"])
     parent, runs = _get_runs(folder.name)
     assert len(runs) == 2
@@ -251,11 +255,8 @@ def test_the_same_study_gives_the_same_numbers(small_study: FinishedStudy) -> No
 def test_a_resumed_study_names_the_store_of_its_runs(
     small_study: FinishedStudy, workplace: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    studies = workplace / "mlruns/studies"
     elsewhere = ["--tracking-uri", f"sqlite:///{workplace}/elsewhere/mlflow.db"]
-    shutil.copytree(studies / small_study.name, studies / "demo-moved")
-    settings = studies / "demo-moved/study.json"
-    settings.write_text(settings.read_text().replace(small_study.name, "demo-moved"))
+    _copy_study(small_study.name, workplace / "mlruns/studies/demo-moved")
     for options in (elsewhere, []):
         search.main(["--resume", "demo-moved", *options])
         assert " ".join(["--study demo-moved", *elsewhere]) in capfd.readouterr().out
@@ -285,7 +286,7 @@ def test_a_study_says_how_many_trials_of_another_it_starts_with(
 ) -> None:
     space = workplace / "depth.yaml"
     space.write_text("parameters: {depth: {type: int, low: 1, high: 5}}")
-    small = ["--space", str(space), "--train-faces", "300", "--epochs", "2"]
+    small = ["--space", str(space), "--train-faces", "128", "--epochs", "2"]
     search.main([*small, "--warm-start", small_study.name, "--dry-run"])
     assert f"Starting with 1 of 2 trials of {small_study.name} " in capfd.readouterr().out
     search.main([*SMALL, "--warm-start", small_study.name, "--dry-run"])
@@ -349,11 +350,14 @@ def test_a_study_that_does_not_begin_changes_no_folder_of_others(
 
 
 def test_a_name_that_only_mlflow_knows_is_refused_with_advice(
-    workplace: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    small_study: FinishedStudy,
+    workplace: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    search.main([*ONE_TRIAL, "--study", "demo-away"])
     folder = workplace / "mlruns/studies/demo-away"
-    shutil.move(folder, tmp_path / "demo-away")
+    _copy_study(small_study.name, tmp_path / folder.name)
+    search.main(["--resume", folder.name, "--storage", str(tmp_path)])
     problem = (
         "study demo-away is already in .* take another --study name, or --resume demo-away with"
     )
@@ -363,7 +367,7 @@ def test_a_name_that_only_mlflow_knows_is_refused_with_advice(
     assert not folder.exists()
     capfd.readouterr()
     search.main(["--resume", "demo-away", "--storage", str(tmp_path)])
-    assert "Trials: 1 (1 completed)" in capfd.readouterr().out
+    assert "Trials: 2 (2 completed)" in capfd.readouterr().out
     # Without its run in MLflow the name is free again.
     open_store().client.delete_run(find_study(open_store(), "demo-away").run_id)
     search.main([*ONE_TRIAL, "--study", "demo-away"])
