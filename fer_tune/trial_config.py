@@ -8,6 +8,7 @@ from pydantic import Field
 from fer_tune.data.resampling import DataPlan
 from fer_tune.model_config import ModelConfig
 
+OptimizerName = Literal["adamw", "sgd"]
 LearningRateSchedule = Literal["constant", "cosine", "onecycle"]
 LabelSource = Literal["given", "votes", "without_suspects"]
 
@@ -15,8 +16,10 @@ LabelSource = Literal["given", "votes", "without_suspects"]
 class TrialConfig(ModelConfig):
     """The hyperparameters of a trial. The defaults are the baseline: the paper's configuration.
 
-    learning_rate: learning rate of Adam; its maximum if a schedule changes it.
-    weight_decay: decoupled weight decay (AdamW: Loshchilov & Hutter 2019); 0 is Adam.
+    optimizer: `adamw`, or `sgd` with Nesterov momentum (Sutskever et al. 2013, section 2).
+    learning_rate: learning rate; its maximum if a schedule changes it.
+    weight_decay: with `adamw`, decoupled weight decay (Loshchilov & Hutter 2019); 0 is Adam. With
+        `sgd`, the factor of the weights in the gradient.
     label_smoothing: label smoothing of the training loss only.
     augmentation: strength of random flips, shifts, rotations, zooms and erasing. 0 is none, 1 the
         strongest in the literature on FER2013.
@@ -35,6 +38,7 @@ class TrialConfig(ModelConfig):
         `fer_tune.data.leave_out_suspects`.
     """
 
+    optimizer: OptimizerName = "adamw"
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
     batch_size: Annotated[int, Field(ge=2, le=4096)] = 128
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0

@@ -11,7 +11,7 @@ MAX_CHANGES = 8
 
 # Parameters that are one change, since a value of one only suits some values of the others.
 _TOGETHER = (
-    ("schedule", "learning_rate", "batch_size"),
+    ("schedule", "optimizer", "learning_rate", "batch_size"),
     SHAPE_PARAMETERS,
     ("labels", "suspect_share"),
 )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW
+from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
@@ -41,7 +41,7 @@ class TrainState:
     """
 
     model: FerNet
-    optimizer: AdamW
+    optimizer: Optimizer
     schedule: LRScheduler
     ema_model: AveragedModel | None = None
     history: list[EpochResult] = field(default_factory=list)
@@ -76,14 +76,25 @@ def init_state(
     """
     torch.manual_seed(spec.seed)
     model = FerNet(spec.config, class_count).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    rate, decay = spec.config.learning_rate, spec.config.weight_decay
-    optimizer = AdamW(model.parameters(), lr=rate, weight_decay=decay, fused=True)
+    optimizer = _make_optimizer(model, spec.config)
     steps = count_steps_per_epoch(face_count, spec.config)
     schedule = _make_schedule(optimizer, spec.config, spec.epochs * steps)
     return TrainState(model, optimizer, schedule, _make_ema(model, spec.config.averaging * steps))
 
 
-def _make_schedule(optimizer: AdamW, config: TrialConfig, steps: int) -> LRScheduler:
+def _make_optimizer(model: FerNet, config: TrialConfig) -> Optimizer:
+    rate, decay, weights = config.learning_rate, config.weight_decay, model.parameters()
+    match config.optimizer:
+        case "adamw":
+            return AdamW(weights, lr=rate, weight_decay=decay, fused=True)
+        case "sgd":
+            # The schedule `onecycle` moves the momentum between .85 and .95.
+            return SGD(
+                weights, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay, fused=True
+            )
+
+
+def _make_schedule(optimizer: Optimizer, config: TrialConfig, steps: int) -> LRScheduler:
     match config.schedule:
         case "constant":
             return LambdaLR(optimizer, lambda _: 1.0)

@@ -66,6 +66,7 @@ def resampled(faces: TrialData) -> TrialData:
         {"schedule": "constant"},
         {"schedule": "cosine"},
         {"schedule": "onecycle"},
+        {"schedule": "onecycle", "optimizer": "sgd"},
         {"schedule": "onecycle", "averaging": 0.5},
         {"schedule": "onecycle", "averaging": 0.5, "self_distillation": 0.8},
     ],

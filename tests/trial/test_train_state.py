@@ -67,6 +67,19 @@ def test_weight_decay_0_is_adam(config: TrialConfig, cpu: torch.device) -> None:
         torch.testing.assert_close(tensor, steps[1][name])
 
 
+def test_sgd_looks_ahead_by_its_momentum(config: TrialConfig, cpu: torch.device) -> None:
+    config = config.model_copy(update={"optimizer": "sgd", "weight_decay": 0.1})
+    state = init_state(TrialSpec(config, 1, seed=0), 33, 7, cpu)
+    weight = next(state.model.parameters())
+    before = weight.detach().clone()
+    weight.grad = torch.ones_like(weight)
+    state.optimizer.step()
+    gradient = 1 + 0.1 * before
+    # In the first step, the momentum is the gradient.
+    expected = before - config.learning_rate * (1 + 0.9) * gradient
+    torch.testing.assert_close(weight.detach(), expected)
+
+
 def test_the_seed_decides_the_first_weights(config: TrialConfig, cpu: torch.device) -> None:
     first, same, other = (
         copy_weights(init_state(TrialSpec(config, 1, seed), 33, 7, cpu).model)["head.1.weight"]

@@ -27,7 +27,8 @@ _SHORT_NAMES = {
     "convolutions": "convs",
     "hidden_1": "h1",
     "hidden_2": "h2",
-    "schedule": "",  # its values need no name
+    "optimizer": "",  # its values need no name
+    "schedule": "",
     "data_plan": "",
     "labels": "",
     "suspect_share": "share",
