@@ -61,13 +61,8 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that start Ray, module by module."""
-    order = list(RAY_GROUPS)
-
-    def sort_key(item: pytest.Item) -> int:
-        module = _find_module(item.nodeid)
-        return order.index(module) if module in order else len(order)
-
-    items.sort(key=sort_key)
+    places = {module: place for place, module in enumerate(RAY_GROUPS)}
+    items.sort(key=lambda item: places.get(_find_module(item.nodeid), len(places)))
 
 
 @pytest.hookimpl(optionalhook=True)
