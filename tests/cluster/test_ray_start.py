@@ -96,6 +96,26 @@ def test_a_cluster_of_ray_start_is_used_with_the_token_in_the_home_folder(
             assert "put the cluster's token into RAY_AUTH_TOKEN or ~/.ray/auth_token" in errors
 
 
+AFTER_LOCAL = """
+import sys
+from fer_tune.study.tune.ray_session import open_ray_session
+for address in (None, sys.argv[1], None):
+    with open_ray_session(address) as machines:
+        print(len(machines))
+"""
+
+
+def test_one_process_may_use_ray_on_this_machine_and_then_a_cluster(tmp_path: Path) -> None:
+    user = _make_environment(tmp_path / "user", TOKEN)
+    with (
+        TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as temp_dir,
+        _start_head(user, Path(temp_dir)) as address,
+    ):
+        command = [sys.executable, "-c", AFTER_LOCAL, address]
+        done = subprocess.run(command, capture_output=True, text=True, env=user)
+    assert done.stdout == "1\n1\n1\n", done.stderr
+
+
 def test_a_study_says_how_to_resume_it_if_the_cluster_goes_away(tmp_path: Path) -> None:
     user = _make_environment(tmp_path / "user", TOKEN)
     limit = {"RAY_gcs_rpc_server_reconnect_timeout_s": "20"}

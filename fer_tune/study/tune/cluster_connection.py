@@ -54,6 +54,7 @@ def connect_to_cluster(address: str, options: dict[str, Any]) -> None:
     import ray
     from ray.exceptions import AuthenticationError, RpcError
 
+    forget_token()
     try:
         where = _find_cluster(address)
         _enable_token_if_needed(where)
@@ -73,6 +74,13 @@ def connect_to_cluster(address: str, options: dict[str, Any]) -> None:
             f"{source}: Ray cannot connect ({problem}); this machine must be a node of the cluster "
             f"(`ray start --address={where}`) with the same versions of Ray and Python"
         ) from error
+
+
+def forget_token() -> None:
+    """Make Ray read its token again. It keeps that of a Ray that this process used before."""
+    from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
+
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _find_cluster(address: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from fer_tune.common.errors import UserError, explain_os_errors
 from fer_tune.common.safe_text import find_first_sentence
-from fer_tune.study.tune.cluster_connection import connect_to_cluster
+from fer_tune.study.tune.cluster_connection import connect_to_cluster, forget_token
 from fer_tune.study.tune.resources import Machine, count_cores, detect_machine
 
 # Ray reads these at its start or at the start of a study.
@@ -54,6 +54,32 @@ def open_ray_session(address: str | None) -> Iterator[list[Machine]]:
     Yields the machines. Raises UserError if no cluster answers, or Ray cannot start.
     """
     set_ray_environment()
+    with _remove_own_token():
+        _start_or_connect(address)
+        import ray
+
+        try:
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            machines = [Machine(int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in nodes]
+            if address is None and machines[0].gpus:
+                machines = [detect_machine()]  # its torch may not support the GPUs that Ray sees
+            yield machines
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _remove_own_token() -> Iterator[None]:
+    """Remove the token of a Ray on this machine afterwards, since no cluster accepts it."""
+    has_token = bool(os.environ.get("RAY_AUTH_TOKEN", "").strip())
+    try:
+        yield
+    finally:
+        if not has_token:
+            os.environ.pop("RAY_AUTH_TOKEN", None)
+
+
+def _start_or_connect(address: str | None) -> None:
     # Ray replaces the handler of SIGTERM. When a terminal is closed, all processes in it receive
     # SIGHUP. Ray's inherit the mask, so they stay until the study is saved.
     handler = signal.getsignal(signal.SIGTERM)
@@ -67,16 +93,6 @@ def open_ray_session(address: str | None) -> Iterator[list[Machine]]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if threading.current_thread() is threading.main_thread():  # Ray replaces it only there
             signal.signal(signal.SIGTERM, handler)
-    import ray
-
-    try:
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        machines = [Machine(int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in nodes]
-        if address is None and machines[0].gpus:
-            machines = [detect_machine()]  # its torch may not support the GPUs that Ray sees
-        yield machines
-    finally:
-        ray.shutdown()
 
 
 def set_ray_environment() -> None:
@@ -107,10 +123,8 @@ def start_local_ray(options: dict[str, Any]) -> None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     folder = _prepare_temp_dir()
     import ray
-    from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
-    # It keeps the token of a Ray that this process used before.
-    AuthenticationTokenLoader.instance().reset_cache()
+    forget_token()
     for is_retry in (False, True):
         try:
             ray.init("local", num_cpus=count_cores(), include_dashboard=False, **options)
