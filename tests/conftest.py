@@ -191,6 +191,17 @@ def workplace(small_study: FinishedStudy, tmp_path_factory: pytest.TempPathFacto
     return shutil.copytree(small_study.folder, folder, dirs_exist_ok=True)
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Use one thread of torch: for small networks, several only wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[str]:
     """The address of a bucket in a store of our own."""

@@ -38,6 +38,7 @@ def make_mixup_function(alpha: float, classes: int) -> MixFunction:
 def augment_images(
     images: Tensor,  # (B, 1, H, W) float in [0, 1]
     strength: float,
+    is_flipped: Tensor | None = None,  # (B,) bool; drawn by default
 ) -> Tensor:  # (B, 1, H, W) float in [0, 1]
     """Flip half of the faces; rotate, shift, zoom, relight and erase in proportion to `strength`.
 
@@ -45,15 +46,17 @@ def augment_images(
     """
     if strength == 0:
         return images
-    images = _transform_geometry(images, strength)
+    images = _transform_geometry(images, strength, is_flipped)
     return _erase_randomly(_change_lighting(images, strength), strength)
 
 
-def _transform_geometry(images: Tensor, strength: float) -> Tensor:
+def _transform_geometry(images: Tensor, strength: float, is_flipped: Tensor | None) -> Tensor:
     count = len(images)
     angle = _draw_signed(images, count) * ROTATION * strength
     zoom = 1 + _draw_signed(images, count) * ZOOM * strength
-    flip = torch.where(torch.rand(count, device=images.device) < 0.5, -1.0, 1.0)
+    if is_flipped is None:
+        is_flipped = torch.rand(count, device=images.device) < 0.5
+    flip = torch.where(is_flipped, -1.0, 1.0)
     # affine_grid measures in half sides, from -1 to 1.
     shift = _draw_signed(images, count, 2) * 2 * SHIFT * strength
     cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom

@@ -76,9 +76,17 @@ def init_state(
     """
     torch.manual_seed(spec.seed)
     model = FerNet(spec.config, class_count).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return build_state(spec, face_count, model)
+
+
+def build_state(spec: TrialSpec, face_count: int, model: FerNet) -> TrainState:
+    """Return the state of a trial before its first epoch, with a network of its own.
+
+    face_count: as in `init_state`.
+    """
     optimizer = _make_optimizer(model, spec.config)
     steps = count_steps_per_epoch(face_count, spec.config)
-    schedule = _make_schedule(optimizer, spec.config, spec.epochs * steps)
+    schedule = make_schedule(optimizer, spec.config, spec.epochs * steps)
     return TrainState(model, optimizer, schedule, _make_ema(model, spec.config.averaging * steps))
 
 
@@ -94,7 +102,8 @@ def _make_optimizer(model: FerNet, config: TrialConfig) -> Optimizer:
             )
 
 
-def _make_schedule(optimizer: Optimizer, config: TrialConfig, steps: int) -> LRScheduler:
+def make_schedule(optimizer: Optimizer, config: TrialConfig, steps: int) -> LRScheduler:
+    """Return the learning rate schedule of a trial with so many steps."""
     match config.schedule:
         case "constant":
             return LambdaLR(optimizer, lambda _: 1.0)
