@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.benchmark_faces import FER2013_TRAIN_FACES, load_benchmark_splits, repeat_faces
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import start_warm_worker, sum_trial_memory
-from benchmarks.study_speed import StudySize
+from benchmarks.run_studies import StudySize
 from benchmarks.tracking_overhead import make_equal_settings
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import Splits

@@ -11,7 +11,7 @@ from statistics import median
 from benchmarks.benchmark_faces import FER2013_TRAIN_FACES, load_benchmark_splits, repeat_faces
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import run_and_time
-from benchmarks.study_speed import StudySize, find_study_folder, run_search_command
+from benchmarks.run_studies import StudySize, find_study_folder, run_search_command
 from fer_tune.data.faces import Faces
 from fer_tune.events import EpochEnded
 from fer_tune.study.records.event_log import read_events

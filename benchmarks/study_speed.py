@@ -1,15 +1,21 @@
 """Speed of a whole study, beside the reference study and beside its own training."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
-from statistics import mean
 
 from benchmarks.benchmark_faces import load_benchmark_splits, write_image_folders
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
-from benchmarks.processes import run_and_time
+from benchmarks.run_studies import (
+    CONCURRENT,
+    StudySize,
+    StudyTimes,
+    find_study_folder,
+    run_our_study,
+    run_reference_study,
+    run_search_command,
+)
 from fer_tune.data.resampling import apply_data_plan
 from fer_tune.events import TrialEnded, TrialStarted
 from fer_tune.study.records.event_log import read_events, read_trials
@@ -17,47 +23,8 @@ from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.search_space.parameters import Point
 from fer_tune.trial_config import TrialConfig
 
-ROOT = Path(__file__).parents[1]
-CONCURRENT = 2  # trials at once, each with one core
-GRACE, REDUCTION = 1, 2  # as in Ray's guide for PyTorch
-
 # Trials of equal length: the baseline's network and data plan, and no trial is pruned.
 EQUAL_SPACE = "parameters:\n  learning_rate: {type: float, low: 0.9e-4, high: 1.1e-4}\n"
-
-
-@dataclass(frozen=True)
-class StudySize:
-    """Size of a study."""
-
-    trials: int
-    epochs: int
-    faces: int
-
-
-@dataclass(frozen=True)
-class StudyTimes:
-    """Times of a study.
-
-    wall_seconds: from the start of the command to its end.
-    epoch_seconds: of every epoch of every trial.
-    faces_trained: in all epochs together.
-    """
-
-    wall_seconds: float
-    epoch_seconds: Sequence[float]
-    faces_trained: int
-
-    @property
-    def faces_per_second(self) -> float:
-        return self.faces_trained / self.wall_seconds
-
-    def to_details(self) -> dict[str, float]:
-        return {
-            "wall_s": self.wall_seconds,
-            "epochs": len(self.epoch_seconds),
-            "epoch_s": mean(self.epoch_seconds),
-            "faces_a_second": self.faces_per_second,
-        }
 
 
 def measure_study_speed(setup: BenchmarkSetup) -> list[BenchmarkResult]:
@@ -76,23 +43,36 @@ def _compare_with_reference(setup: BenchmarkSetup) -> list[BenchmarkResult]:
     }
     (setup.folder / "points.json").write_text(json.dumps(points))
     (setup.folder / "space.yaml").write_text(_make_space_yaml(points))
-    # The names are keys of the recorded details.
-    times: dict[str, list[StudyTimes]] = {"ours": [], "peer": [], "peer, actors reused": []}
+    times = _run_in_turns(setup, size, plan_faces, ["ours", "peer", "peer, actors reused"])
+    results = [row for name in list(times)[1:] for row in _make_results(name, times, size)]
+    equal = replace(size, epochs=2, grace=2)
+    times = _run_in_turns(setup, equal, plan_faces, ["ours", "peer"])
+    return [*results, _make_results("peer", times, equal)[0]]
+
+
+def _run_in_turns(
+    setup: BenchmarkSetup, size: StudySize, plan_faces: Mapping[str, int], names: Sequence[str]
+) -> dict[str, list[StudyTimes]]:
+    """Run fer_tune and the reference in turns, and return their times by name.
+
+    names: `ours` and variants of the reference, as in the recorded details.
+    """
+    times: dict[str, list[StudyTimes]] = {name: [] for name in names}
     for repeat in range(setup.repeats):
         for name, results in times.items():
-            out = setup.folder / f"{name.replace(', ', '-').replace(' ', '-')}-{repeat}"
+            text = f"{name}-{size.grace}-{size.epochs}-{repeat}"
+            out = setup.folder / text.replace(", ", "-").replace(" ", "-")
             if name == "ours":
-                results.append(_run_our_study(setup, size, out, plan_faces))
+                results.append(run_our_study(setup, size, out, plan_faces))
             else:
                 more = ["--reuse-actors"] if "reused" in name else []
-                results.append(_run_reference_study(setup.folder, size, out, plan_faces, more))
+                results.append(run_reference_study(setup.folder, size, out, plan_faces, more))
             last = results[-1]
             setup.report_progress(
                 f"study: {repeat + 1}/{setup.repeats} {_label(name)}: {last.wall_seconds:.0f} s "
                 f"for {len(last.epoch_seconds)} epochs in {size.trials} trials"
             )
-    counts = {"trials": size.trials, "epochs_at_most": size.epochs, "faces": len(faces.train)}
-    return [row for name in list(times)[1:] for row in _make_results(name, times, counts)]
+    return times
 
 
 def _label(name: str) -> str:
@@ -100,20 +80,21 @@ def _label(name: str) -> str:
 
 
 def _make_results(
-    name: str, times: Mapping[str, Sequence[StudyTimes]], counts: Mapping[str, int]
+    name: str, times: Mapping[str, Sequence[StudyTimes]], size: StudySize
 ) -> list[BenchmarkResult]:
     """Return two ratios over a reference: by trials, and by faces, since ASHA may prune others."""
     pairs = list(zip(times["ours"], times[name], strict=True))
     details = {
         "ours": [a.to_details() for a, _ in pairs],
         name: [b.to_details() for _, b in pairs],
-        **counts,
+        **asdict(size),
     }
     by_trials = [theirs.wall_seconds / ours.wall_seconds for ours, theirs in pairs]
     by_faces = [ours.faces_per_second / theirs.faces_per_second for ours, theirs in pairs]
     target = Target("at least", 3) if name == "peer" else None
+    lengths = f", each of {size.epochs} epochs" if size.grace == size.epochs else ""
     trials, faces = (
-        f"study, {n} an hour, over the {_label(name)}" for n in ("trials", "trained faces")
+        f"study, {n} an hour{lengths}, over the {_label(name)}" for n in ("trials", "trained faces")
     )
     return [
         BenchmarkResult("c", trials, "x", by_trials, target, details),
@@ -137,76 +118,6 @@ def _draw_points(trials: int) -> list[Point]:
 def _make_space_yaml(points: Sequence[Point]) -> str:
     space = load_space(find_space_file("paper"))
     return space.model_copy(update={"first_trials": tuple(points[1:])}).to_yaml()
-
-
-def _run_our_study(
-    setup: BenchmarkSetup, size: StudySize, out: Path, plan_faces: Mapping[str, int]
-) -> StudyTimes:
-    asha = ["--grace", str(GRACE), "--reduction", str(REDUCTION)]
-    wall = run_search_command(setup.faces, setup.folder / "space.yaml", size, out, asha)
-    seconds, faces = [], 0
-    for trial in read_trials(find_study_folder(out)):
-        seconds += [result.seconds for result in trial.history]
-        faces += len(trial.history) * plan_faces[trial.config.data_plan]
-    return StudyTimes(wall, seconds, faces)
-
-
-def run_search_command(
-    faces: Path | None, space: Path, size: StudySize, out: Path, extra_options: Sequence[str] = ()
-) -> float:
-    """Run a study by the command line and return its seconds.
-
-    out: a new folder for its records, with the MLflow store.
-    """
-    data = [] if faces is None else ["--data", str(faces.resolve())]
-    options = {
-        "--space": space,
-        "--trials": size.trials,
-        "--epochs": size.epochs,
-        "--train-faces": size.faces,
-        "--concurrent": min(CONCURRENT, size.trials),
-        "--cpus-per-trial": 1,
-        "--storage": "studies",
-        "--tracking-uri": "mlruns",
-    }
-    command = [sys.executable, "-m", "fer_tune.search", *data, *_list_arguments(options)]
-    out.mkdir()
-    return run_and_time([*command, *extra_options], out, out)
-
-
-def _list_arguments(options: Mapping[str, object]) -> list[str]:
-    return [str(text) for option in options.items() for text in option]
-
-
-def find_study_folder(out: Path) -> Path:
-    """Return the folder of the only study in `out`."""
-    (event_log,) = out.glob("studies/*/journal.jsonl")
-    return event_log.parent
-
-
-def _run_reference_study(
-    folder: Path,
-    size: StudySize,
-    out: Path,
-    plan_faces: Mapping[str, int],
-    extra_options: Sequence[str],
-) -> StudyTimes:
-    options = {
-        "--faces": folder / "faces",
-        "--points": folder / "points.json",
-        "--out": out,
-        "--epochs": size.epochs,
-        "--grace": GRACE,
-        "--reduction": REDUCTION,
-        "--concurrent": CONCURRENT,
-    }
-    command = [sys.executable, "-m", "benchmarks.reference_study", *_list_arguments(options)]
-    out.mkdir()
-    wall = run_and_time([*command, *extra_options], ROOT, out)
-    trials = json.loads((out / "trials.json").read_text())
-    seconds = [epoch for trial in trials for epoch in trial["seconds"]]
-    faces = sum(len(t["seconds"]) * plan_faces[t["config"]["data_plan"]] for t in trials)
-    return StudyTimes(wall, seconds, faces)
 
 
 def _compare_with_training(setup: BenchmarkSetup) -> BenchmarkResult:

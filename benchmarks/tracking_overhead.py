@@ -8,7 +8,8 @@ from pathlib import Path
 from benchmarks.benchmark_faces import load_benchmark_splits
 from benchmarks.benchmark_types import BenchmarkResult, BenchmarkSetup, Target
 from benchmarks.processes import start_warm_worker
-from benchmarks.study_speed import CONCURRENT, EQUAL_SPACE, StudySize, measure_wall_and_training
+from benchmarks.run_studies import CONCURRENT, StudySize
+from benchmarks.study_speed import EQUAL_SPACE, measure_wall_and_training
 from fer_tune.common.disk_or_bucket import DiskDirectory
 from fer_tune.data.faces import Splits
 from fer_tune.events import Observer
