@@ -12,7 +12,12 @@ from fer_tune.report.section import Picture, Section, Table
 from fer_tune.scoring.metric_estimates import Estimate
 from fer_tune.scoring.metrics import is_better
 from fer_tune.study.ablation_effects import AblationOutcome, Effect, measure_effects
-from fer_tune.terminal.ablation_summary import HEADERS, LEGEND, describe_ablation, list_effect_rows
+from fer_tune.terminal.ablation_summary import (
+    HEADERS,
+    describe_ablation,
+    explain_marks,
+    list_effect_rows,
+)
 from fer_tune.terminal.formatting import format_metric_name
 
 TITLE = "One change at a time"
@@ -22,13 +27,14 @@ NOTE = (
     "baseline, one after the other, and begins with the one that helps most alone. In the pictures "
     "of the path, a bar leads from the value before a change to the value after it. Filled bars "
     "improve the metric, hatched bars worsen it. The number after ± is half of the 95 % interval, "
-    "which the pictures show as a line. On the path, its thick part is the spread over seeds, and "
-    "the thin part adds the influence of the validation faces. "
+    "which the pictures show as a line. "
 )
 SEEDS_NOTE = (
-    "All configurations of a seed train with the same random numbers, so effects are differences "
-    "within a seed. The spread over seeds is estimated from all configurations together, as there "
-    "are few seeds, with {freedom} degrees of freedom and Student's t. "
+    "On the path, the thick part of a line is the spread over seeds, and the thin part adds the "
+    "influence of the validation faces. All configurations of a seed train with the same random "
+    "numbers, so effects are differences within a seed. The spread over seeds is estimated from "
+    "all configurations together, as there are few seeds, with {freedom} degrees of freedom and "
+    "Student's t. "
 )
 ONE_SEED_NOTE = "With one seed, the intervals lack the spread over seeds. "
 FACES_NOTE = (
@@ -70,7 +76,8 @@ def _build_note(outcome: AblationOutcome) -> str:
     note += SEEDS_NOTE.format(freedom=outcome.freedom) if outcome.freedom else ONE_SEED_NOTE
     if any(effect.faces_error for effect in outcome.effects.values()):
         note += FACES_NOTE
-    return note + COUNT_NOTE.format(count=pluralize(len(outcome.effects), "effect")) + f" {LEGEND}"
+    note += COUNT_NOTE.format(count=pluralize(len(outcome.effects), "effect"))
+    return f"{note} {explain_marks(outcome)}"
 
 
 def _plot_path(outcome: AblationOutcome, metric: str) -> Picture:

@@ -9,10 +9,6 @@ from fer_tune.study.ablation_effects import AblationOutcome, Comparison, Effect
 from fer_tune.terminal.formatting import build_borderless_table, format_metric_name
 
 _DAGGER = "\N{DAGGER}"
-LEGEND = (
-    f"* unlikely to be chance; {_DAGGER} more than the seeds vary, but other faces may not "
-    "confirm it."
-)
 HEADERS: dict[Comparison, str] = {"alone": "alone", "removed": "in the end", "path": "on the path"}
 
 
@@ -22,7 +18,15 @@ def show_effects(console: Console, outcome: AblationOutcome) -> None:
         header, *rows = list_effect_rows(outcome, name)
         console.print(build_borderless_table(header, rows))
         console.print()
-    console.print(LEGEND)
+    console.print(explain_marks(outcome))
+
+
+def explain_marks(outcome: AblationOutcome) -> str:
+    """Return what the marks of `format_effect` mean."""
+    if not outcome.freedom:
+        return "* unlikely to be chance."
+    dagger = f"{_DAGGER} more than the seeds vary, but other faces may not confirm it"
+    return f"* unlikely to be chance; {dagger}."
 
 
 def list_effect_rows(outcome: AblationOutcome, metric: str) -> list[list[str]]:
@@ -43,7 +47,7 @@ def _format_mean(outcome: AblationOutcome, place: int, metric: str) -> str:
 
 
 def format_effect(effect: Effect | None) -> str:
-    """Return a change and half of its interval, `+0.021 ±0.018*`; `-` for None. See LEGEND."""
+    """Return a change and half of its interval, `+0.021 ±0.018*`; `-` for None."""
     if effect is None:
         return "-"
     if not effect.error:
