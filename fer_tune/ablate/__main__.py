@@ -32,7 +32,7 @@ def build_parser() -> cli.CommandParser:
     trial = "the trial that is taken apart (default: the best)"
     add("--trial", type=cli.make_number_parser(0, int), metavar="N", help=trial)
     seeds = f"trainings of each configuration, with different seeds (default: {DEFAULT_SEEDS})"
-    add("--seeds", type=count, metavar="N", help=seeds)
+    add("--seeds", type=count, metavar="N", help=f"{seeds}; with --resume, more than before")
     add("--epochs", type=count, metavar="N", help="epochs of a training (default: the study's)")
     add_moved_options(group)
     name = "name of the ablation, which is a study itself (default: study and time)"

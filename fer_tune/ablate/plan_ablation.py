@@ -1,6 +1,7 @@
 """The plan of an ablation: the study that it takes apart, and the settings of its own study."""
 
 from argparse import Namespace
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -30,7 +31,17 @@ def make_ablation_plan(console: Console, options: Namespace, command: str) -> Se
         _check_resumed(options)
     elif not options.source:
         raise UserError("--study is missing: name the study whose best trial is taken apart")
-    return make_plan(console, options, command, _make_settings)
+    plan = make_plan(console, options, command, _make_settings)
+    if not options.resume or not options.seeds:
+        return plan
+    return replace(plan, settings=_add_seeds(plan.settings, options.seeds))
+
+
+def _add_seeds(settings: StudySettings, seeds: int) -> StudySettings:
+    """Return the settings of an ablation with so many seeds."""
+    assert settings.ablation
+    ablation = settings.ablation.model_copy(update={"seeds": seeds})
+    return settings.model_copy(update={"ablation": ablation, "trials": ablation.count_trials()})
 
 
 def _check_resumed(options: Namespace) -> None:
@@ -43,8 +54,11 @@ def _check_resumed(options: Namespace) -> None:
     ablation = read_settings(storage.local_dir, name)[1].ablation
     if ablation is None:
         raise UserError(f"--resume {name}: this study is no ablation; resume it with search")
-    for name, option in (("study", "source"), ("trial", "trial"), ("seeds", "seeds")):
+    for name, option in (("study", "source"), ("trial", "trial")):
         require_equal(name, getattr(options, option), getattr(ablation, name))
+    if options.seeds and options.seeds < ablation.seeds:
+        problem = f"--seeds {options.seeds}: the ablation has {ablation.seeds} already"
+        raise UserError(f"{problem}; give more")
 
 
 def _make_settings(options: Namespace, storage: StudyStorage) -> tuple[Splits, StudySettings]:

@@ -49,16 +49,17 @@ def _describe_time(console: Console, plan: SearchPlan) -> str:
     """
     settings = plan.settings
     resources = allocate_resources([detect_machine()], settings.trials, plan.request)
-    points = settings.list_untried_first_points()
-    configs = [TrialConfig.model_validate(point) for point in points]
+    ablation = settings.ablation
+    assert ablation
+    configs = [TrialConfig.model_validate(point) for point in ablation.list_first_points()]
     with show_step(console, "measuring the speed of this machine"):
         faces = build_data_by_plan(plan.splits, settings)
         seconds = [settings.epochs * each for each in _estimate_epochs(faces, configs, resources)]
     # The path is not known yet: its trials take as long as the mean of the others.
-    seconds += [fmean(seconds)] * (settings.trials - len(seconds))
+    seconds += [fmean(seconds)] * (settings.trials // ablation.seeds - len(seconds))
     earlier = read_checked_trials(plan.folder, settings).to_list() if plan.is_resumed else []
     ended = {trial.number for trial in earlier if trial.has_final_status}
-    left = sum(time for number, time in enumerate(seconds) if number not in ended)
+    left = sum(time for n, time in enumerate(seconds * ablation.seeds) if n not in ended)
     text = f"About {format_duration(left)} of training, as measured on this machine"
     if plan.ray_address is not None:
         return f"{text}; a cluster trains several at once."

@@ -24,10 +24,10 @@ TITLE = "One change at a time"
 NOTE = (
     "Alone is the baseline with the change minus the baseline. In the end is the configuration "
     "with all changes minus the same without the change. The path adds the changes to the "
-    "baseline, one after the other, and begins with the one that helps most alone. In the pictures "
-    "of the path, a bar leads from the value before a change to the value after it. Filled bars "
-    "improve the metric, hatched bars worsen it. The number after ± is half of the 95 % interval, "
-    "which the pictures show as a line. "
+    "baseline, one after the other. It begins with the one that helps most alone, with the first "
+    "seed. In the pictures of the path, a bar leads from the value before a change to the value "
+    "after it. Filled bars improve the metric, hatched bars worsen it. The number after ± is half "
+    "of the 95 % interval, which the pictures show as a line. "
 )
 SEEDS_NOTE = (
     "On the path, the thick part of a line is the spread over seeds, and the thin part adds the "

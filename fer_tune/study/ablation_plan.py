@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -60,8 +59,8 @@ class Ablation(StrictModel):
         return (len(self.name_first_subsets()) + max(0, len(self.changes) - 3)) * self.seeds
 
     def list_first_points(self) -> list[Point]:
-        """Return the parameters of the trials of `name_first_subsets`, in their order."""
-        return [self.build_point(subset) for subset in self.name_first_subsets()] * self.seeds
+        """Return the parameters of the configurations of `name_first_subsets`, in their order."""
+        return [self.build_point(subset) for subset in self.name_first_subsets()]
 
     def build_point(self, subset: Subset) -> Point:
         """Return all parameters of a configuration that some change has."""
@@ -111,14 +110,16 @@ def list_planned_trials(
 ) -> list[PlannedTrial]:
     """Return the trials that are known so far, by number.
 
-    Once all trials of the first configurations have ended, the trials of the path follow. The path
-    leads from the baseline to all changes. It adds the changes in the order of `rank_changes`.
+    The first seed trains the first configurations. Once all of them have ended, the path is known.
+    It leads from the baseline to all changes, and adds them in the order of `rank_changes`. Then
+    the first seed trains the path, and each further seed trains all configurations. So seeds can
+    be added later.
 
     metric: of the study; decides the order.
     records: the trials so far.
     """
     first = ablation.name_first_subsets()
-    planned = _repeat_trials(ablation, 0, first)
+    planned = _plan_seed(0, first)
     ended = {record.number for record in records if record.has_final_status}
     if not {trial.number for trial in planned} <= ended:
         return planned
@@ -129,7 +130,7 @@ def list_planned_trials(
         for before, after in pairwise(path)
         if after not in first
     }
-    return planned + _repeat_trials(ablation, len(planned), steps)
+    return [trial for seed in range(ablation.seeds) for trial in _plan_seed(seed, first | steps)]
 
 
 def list_missing_configs(
@@ -149,17 +150,13 @@ def list_missing_configs(
     ]
 
 
-def _repeat_trials(
-    ablation: Ablation, start: int, named: Mapping[Subset, str]
-) -> list[PlannedTrial]:
-    """Return a trial for each configuration and seed, seed by seed, numbered from `start`."""
-    trials = list[PlannedTrial]()
-    for repetition in range(ablation.seeds):
-        seed = f", seed {repetition + 1}" if ablation.seeds > 1 else ""
-        for subset, name in named.items():
-            number = start + len(trials)
-            trials.append(PlannedTrial(number, f"{number:03d} {name}{seed}", subset, repetition))
-    return trials
+def _plan_seed(repetition: int, named: Mapping[Subset, str]) -> list[PlannedTrial]:
+    """Return a trial for each configuration with the seed of this index."""
+    seed = f", seed {repetition + 1}" if repetition else ""
+    return [
+        PlannedTrial(number, f"{number:03d} {name}{seed}", subset, repetition)
+        for number, (subset, name) in enumerate(named.items(), start=repetition * len(named))
+    ]
 
 
 def list_path(order: Iterable[int]) -> list[Subset]:
@@ -188,20 +185,14 @@ def collect_results(
 
 
 def rank_changes(ablation: Ablation, metric: str, results: Results) -> list[int]:
-    """Return the changes, the one that improves the metric most alone first.
+    """Return the changes, the one with the best result alone first; those without one come last.
 
-    The baseline with the change is compared with the baseline, by the mean over the seeds. A change
-    without a result comes last.
+    Only the first seed counts, so that further seeds do not change the path.
     """
-    sign = 1 if metric_direction(metric) == "max" else -1
-    before = results.get(frozenset(), {})
+    sign = -1 if metric_direction(metric) == "max" else 1
 
     def sort_key(index: int) -> tuple[bool, float]:
-        after = results.get(frozenset({index}), {})
-        gains = [
-            sign * (after[seed].metrics[metric] - before[seed].metrics[metric])
-            for seed in after.keys() & before.keys()
-        ]
-        return not gains, -fmean(gains) if gains else 0.0
+        alone = results.get(frozenset({index}), {}).get(0)
+        return alone is None, sign * alone.metrics[metric] if alone else 0.0
 
     return sorted(range(len(ablation.changes)), key=sort_key)

@@ -93,13 +93,13 @@ def stopped(workplace: Path) -> str:
 
 @pytest.fixture(scope="module")
 def resumed(stopped: str, workplace: Path) -> str:
-    """What the ablation prints after it was resumed."""
+    """What the ablation prints after it was resumed, with a second seed."""
     assert stopped
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
         patch.chdir(workplace)
         patch.delenv("FER_TUNE_DATA", raising=False)
-        ablate.main(["--resume", ABLATION])
+        ablate.main(["--resume", ABLATION, "--seeds", "2"])
     return printed.getvalue()
 
 
@@ -108,21 +108,25 @@ def test_a_stopped_ablation_prints_its_resume_command(stopped: str) -> None:
     assert "fer_tune.retrain" not in stopped
 
 
-def test_a_resumed_ablation_trains_every_configuration_once(resumed: str) -> None:
+def test_a_resumed_ablation_trains_every_configuration_once_with_each_seed(resumed: str) -> None:
     folder, settings = read_settings(STUDIES, ABLATION)
     trials = read_trials(folder)
-    assert "Trials: 11 (11 completed)" in resumed
-    assert [trial.number for trial in trials] == list(range(11))
-    assert len({trial.config for trial in trials}) == 11
-    assert [[each.epoch for each in trial.history] for trial in trials] == [[1]] * 11
+    assert "Trials: 22 (22 completed)" in resumed
+    assert [trial.number for trial in trials] == list(range(22))
+    configs = [trial.config for trial in trials]
+    assert len(set(configs)) == 11
+    assert configs[:11] == configs[11:]
+    assert [[each.epoch for each in trial.history] for trial in trials] == [[1]] * 22
     assert [trial.name for trial in trials[:3]] == [
         "000 baseline",
         "001 all changes",
         "002 without network shape",
     ]
-    assert trials[-1].name.startswith("010 path 2: + ")
+    assert trials[10].name.startswith("010 path 2: + ")
+    assert trials[11].name == "011 baseline, seed 2"
     started = [event for event in read_events(folder) if event.kind == "started"]
-    assert {event.seed_number for event in started} == {1_000_000}
+    assert {event.seed_number for event in started if event.number < 11} == {1_000_000}
+    assert {event.seed_number for event in started if event.number >= 11} == {1_000_001}
     source = read_settings(STUDIES, SOURCE)[1]
     assert settings.train_faces == source.train_faces
     assert (settings.faces_hash, settings.seed) == (source.faces_hash, source.seed)
@@ -133,7 +137,7 @@ def test_an_ablation_is_recorded_in_mlflow(resumed: str) -> None:
     store = open_store()
     study = find_study(store, ABLATION)
     runs = list_trial_runs(store, study.run_id)
-    assert len(runs) == 11
+    assert len(runs) == 22
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert "--seed=0:1000000" in runs[0].data.tags["mlflow.note.content"]
     table = store.find_text(study.run_id, "ablation.csv")
@@ -193,7 +197,7 @@ def test_a_dry_run_shows_changes_trainings_and_time_and_creates_nothing(
         (["--study", SOURCE, "--trial", "1", "--name", NAME], f"study {NAME} is in"),
         ([], "--study is missing"),
         (["--resume", SOURCE], f"--resume {SOURCE}: this study is no ablation"),
-        (["--resume", ABLATION, "--seeds", "2"], "--seeds 2: the study has 1"),
+        (["--resume", ABLATION, "--seeds", "1"], "--seeds 1: the ablation has 2 already"),
         (["--resume", ABLATION, "--trial", "0"], "--trial 0: the study has 1"),
         (["--resume", ABLATION, "--study", NAME], f"--study {NAME}: the study has {SOURCE}"),
         (["--resume", ABLATION, "--epochs", "3"], "--epochs 3: the study has 1"),

@@ -14,7 +14,7 @@ from fer_tune.study.ablation_plan import (
 )
 from fer_tune.study.records.trial_record import TrialRecord
 from fer_tune.trial_config import BASELINE, TrialConfig
-from tests.ablation import CHANGES, METRIC, add_gains, make_ablation, run_trials
+from tests.ablation import CHANGES, METRIC, add_gains, make_ablation, run_all, run_trials
 
 
 def rank(ablation: Ablation, records: Sequence[TrialRecord], metric: str = METRIC) -> list[int]:
@@ -48,30 +48,44 @@ def test_trials_have_readable_names() -> None:
     ablation = make_ablation(4, seeds=2)
     first = list_planned_trials(ablation, METRIC, [])
     assert [trial.name for trial in first[:10]] == [
-        "000 baseline, seed 1",
-        "001 all changes, seed 1",
-        "002 without network shape, seed 1",
-        "003 without mixup, seed 1",
-        "004 without augmentation, seed 1",
-        "005 without averaging, seed 1",
-        "006 with network shape, seed 1",
-        "007 with mixup, seed 1",
-        "008 with augmentation, seed 1",
-        "009 with averaging, seed 1",
+        "000 baseline",
+        "001 all changes",
+        "002 without network shape",
+        "003 without mixup",
+        "004 without augmentation",
+        "005 without averaging",
+        "006 with network shape",
+        "007 with mixup",
+        "008 with augmentation",
+        "009 with averaging",
     ]
     records = run_trials(first, add_gains([0.3, 0.2, 0.4, 0.1]))
     planned = list_planned_trials(ablation, METRIC, records)
-    names = [trial.name for trial in planned[20:]]
-    assert names == ["020 path 2: + network shape, seed 1", "021 path 2: + network shape, seed 2"]
+    names = [trial.name for trial in planned]
+    assert names[10:12] == ["010 path 2: + network shape", "011 baseline, seed 2"]
+    assert names[21:] == ["021 path 2: + network shape, seed 2"]
     assert make_ablation(1).name_change(0) == "network shape"
     assert make_ablation(1).describe_change(0) == "depth 3 to 4, width 32 to 16"
 
 
 def test_all_configurations_of_a_seed_train_with_the_same_seed() -> None:
-    planned = list_planned_trials(make_ablation(3, seeds=2), METRIC, [])
+    ablation = make_ablation(3, seeds=2)
+    records = run_trials(list_planned_trials(ablation, METRIC, []), add_gains([0.1, 0.2, 0.3]))
+    planned = list_planned_trials(ablation, METRIC, records)
     by_repetition = {(trial.repetition, trial.seed_number) for trial in planned}
     assert len(planned) == 16
     assert len(by_repetition) == len({seed for _, seed in by_repetition}) == 2
+
+
+def test_further_seeds_change_no_earlier_trial() -> None:
+    gains = add_gains([0.1, 0.4, 0.2, 0.3])
+    records = run_all(make_ablation(4), gains, lambda trial: trial.number / 1000)
+    before = list_planned_trials(make_ablation(4), METRIC, records)
+    planned = list_planned_trials(make_ablation(4, seeds=3), METRIC, records)
+    assert planned[: len(before)] == before
+    # Even if the further seeds rank the changes otherwise.
+    further = run_trials(planned[len(before) :], add_gains([0.4, 0.1, 0.3, 0.2]))
+    assert list_planned_trials(make_ablation(4, seeds=3), METRIC, records + further) == planned
 
 
 @given(st.permutations([0.4, 0.3, 0.2, 0.1, 0.0]))
