@@ -179,7 +179,10 @@ def collect_results(
     results: dict[Subset, dict[int, EpochResult]] = {}
     for trial in planned:
         record = by_number.get(trial.number)
-        if record and (best := record.find_result(metric)):
+        # Earlier versions numbered the trials of several seeds in another order.
+        if not record or record.name != trial.name:
+            continue
+        if best := record.find_result(metric):
             results.setdefault(trial.subset, {})[trial.repetition] = best
     return results
 

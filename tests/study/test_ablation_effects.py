@@ -160,3 +160,12 @@ def test_the_csv_has_a_row_for_each_effect() -> None:
     assert float(first["effect"]) == effect.value
     assert (float(first["low"]), float(first["high"])) == tuple(effect.interval)
     assert first["may_be_chance"] == str(effect.may_be_chance)
+
+
+def test_a_trial_that_another_version_numbered_is_not_taken_for_the_planned_one() -> None:
+    ablation = make_ablation(4)
+    records = run_all(ablation, add_gains(GAINS))
+    records[6].name = "006 baseline, seed 2"  # with the first change
+    outcome = measure_effects(ablation, METRIC, records)
+    assert (0, "alone", METRIC) not in outcome.effects
+    assert (1, "alone", METRIC) in outcome.effects

@@ -46,7 +46,8 @@ class _Run:
             self.searcher._running[str(number)] = self.searcher._running.pop("next")
             trial = TrialConfig.model_validate(config["trial"])
             space = self._settings.space
-            self.records.on_event(build_trial_started(number, trial, space, None))
+            started = build_trial_started(number, trial, space, None)
+            self.records.on_event(started.model_copy(update={"name": config["name"]}))
         return config
 
     def end(self, number: int) -> None:
