@@ -58,6 +58,11 @@ class StudyTimes:
 def run_our_study(
     setup: BenchmarkSetup, size: StudySize, out: Path, plan_faces: Mapping[str, int]
 ) -> StudyTimes:
+    """Run fer_tune's study of `space.yaml` in the benchmark's folder.
+
+    out: a new folder for its records.
+    plan_faces: faces of an epoch, by data plan.
+    """
     asha = ["--grace", str(size.grace), "--reduction", str(REDUCTION)]
     wall = run_search_command(setup.faces, setup.folder / "space.yaml", size, out, asha)
     seconds, faces = [], 0
@@ -107,6 +112,11 @@ def run_reference_study(
     plan_faces: Mapping[str, int],
     extra_options: Sequence[str],
 ) -> StudyTimes:
+    """Run the reference study of the faces and of `points.json` in `folder`.
+
+    out, plan_faces: as for `run_our_study`.
+    extra_options: further options of `benchmarks.reference_study`.
+    """
     options = {
         "--faces": folder / "faces",
         "--points": folder / "points.json",

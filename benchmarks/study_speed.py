@@ -19,6 +19,7 @@ from benchmarks.run_studies import (
 from fer_tune.data.resampling import apply_data_plan
 from fer_tune.events import TrialEnded, TrialStarted
 from fer_tune.study.records.event_log import read_events, read_trials
+from fer_tune.study.records.settings import slugify
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.study.search_space.parameters import Point
 from fer_tune.trial_config import TrialConfig
@@ -60,8 +61,7 @@ def _run_in_turns(
     times: dict[str, list[StudyTimes]] = {name: [] for name in names}
     for repeat in range(setup.repeats):
         for name, results in times.items():
-            text = f"{name}-{size.grace}-{size.epochs}-{repeat}"
-            out = setup.folder / text.replace(", ", "-").replace(" ", "-")
+            out = setup.folder / slugify(f"{name}-{size.grace}-{size.epochs}-{repeat}")
             if name == "ours":
                 results.append(run_our_study(setup, size, out, plan_faces))
             else:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -11,11 +10,10 @@ from torch.nn import functional
 from torch.optim import Muon, Optimizer
 
 from fer_tune.model import ConvBlock, FerNet
-from fer_tune.study.search_space.load_space import load_space
+from fer_tune.study.search_space.load_space import find_space_file, load_space
 from fer_tune.trial_config import TrialConfig
 
 SMALL_SIDE = 32
-_SPACE = Path(__file__).parents[2] / "search_spaces" / "regularize.yaml"
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Recipe:
 
     def make_config(self) -> TrialConfig:
         """Return the configuration of its trials."""
-        first = load_space(_SPACE).first_trials[0]
+        first = load_space(find_space_file("regularize")).first_trials[0]
         return TrialConfig.model_validate({**first, **self.config})
 
 

@@ -52,6 +52,7 @@ def test_the_note_says_what_the_intervals_lack(ablated: Make) -> None:
     ablation = make_ablation(4)
     section = build_ablation_section(ablated(ablation, run_all(ablation, add_gains(GAINS))))
     assert ONE_SEED_NOTE in section.note
+    assert "validation faces for two" not in section.note
     assert "thick part" not in section.note
     assert section.note.endswith(" * unlikely to be chance.")
 
