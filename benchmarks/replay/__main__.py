@@ -1,15 +1,13 @@
 """python -m benchmarks.replay: replay recorded learning curves through each search method."""
 
 import argparse
-import json
 import os
-import sys
+import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.machine_info import describe_machine
 from benchmarks.markdown_table import format_markdown_table
 from benchmarks.replay.parallel_replay import (
     ReplayPlan,
@@ -26,35 +24,43 @@ from benchmarks.replay.replay_statistics import (
     estimate_epochs_to_score,
 )
 from benchmarks.replay.search_methods import STOCK
-from fer_tune.common.errors import UserError
+from fer_tune.common import cli
 
 RESULTS_FOLDER = Path(__file__).parents[1] / "results"
 TOLERANCE = 0.01  # below the table's best score: one point of macro F1
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Replay, print the epochs that each system needs, write the figures and a plot."""
+    """Replay, print the epochs that each system needs, write the studies and a plot."""
     options = _parse_options(argv)
-    plan = ReplayPlan(
-        options.table, options.space, options.epochs, options.seeds, options.syne_tune
-    )
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    plan = ReplayPlan(options.table, options.space, options.epochs, seeds, options.syne_tune)
     systems = options.systems or list_default_systems(plan)
-    began = time.monotonic()
-    try:
-        table = load_curves(plan)
-        runs = replay_systems(plan, systems, options.workers, options.processes, _print_progress)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    table = load_curves(plan)
     target = table.best_score - TOLERANCE
+    with _open_output(options) as out:
+        if not options.quick:
+            print(f"Each study is written to {out}. To continue a stopped replay, add --out {out}")
+        runs = replay_systems(
+            plan, systems, options.workers, options.processes, out, _print_progress
+        )
+        plot_best_scores(runs, target, out.with_suffix(".png"))
     print(f"\n{len(table.curves)} configurations; the best has macro F1 {table.best_score:.3f}.")
     print("Ranks of configurations that the forest has not seen: ", end="")
     print(f"Spearman's correlation {table.rank_correlation:.2f}.\n")
     print(format_epochs_to_target_table(runs, target))
-    if not options.quick:
-        path = _write_results(runs, table.best_score, options)
-        plot_best_scores(runs, target, path.with_suffix(".png"))
-        minutes = (time.monotonic() - began) / 60
-        print(f"\n{minutes:.0f} minutes. Written to {path}, with a plot.")
+
+
+@contextmanager
+def _open_output(options: argparse.Namespace) -> Iterator[Path]:
+    """Yield the file for the studies; with `--quick` it is deleted afterwards."""
+    if options.quick:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / "replay.jsonl"
+        return
+    path: Path = options.out or RESULTS_FOLDER / f"replay-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    yield path
 
 
 def _parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -65,6 +71,7 @@ def _parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--table", type=Path, default=CURVES_FILE, help="recorded learning curves")
     parser.add_argument("--space", default=SPACE_FILE, help="search space of the table")
     parser.add_argument("--seeds", type=int, default=30, metavar="N", help="seeds (default: 30)")
+    parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="default: 0")
     parser.add_argument(
         "--workers", type=int, nargs="+", default=(1, 4, 16), metavar="W", help="default: 1 4 16"
     )
@@ -77,9 +84,8 @@ def _parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="run three seeds as a check, and write nothing"
     )
-    parser.add_argument(
-        "--out", type=Path, help=f"the JSON file (default: a new file in {RESULTS_FOLDER})"
-    )
+    out = f"JSON lines, one for a study (default: a new file in {RESULTS_FOLDER})"
+    parser.add_argument("--out", type=Path, metavar="FILE", help=out)
     options = parser.parse_args(argv)
     if options.quick:
         options.seeds = min(options.seeds, 3)
@@ -128,18 +134,5 @@ def _format_estimate(estimate: Estimate, number_format: str, max_epochs: int | N
     return f"{value} [{low}, {high}]"
 
 
-def _write_results(runs: Runs, best: float, options: argparse.Namespace) -> Path:
-    path: Path = options.out or RESULTS_FOLDER / f"replay-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {
-        "machine": describe_machine(),
-        "best": best,
-        "within": TOLERANCE,
-        "runs": [asdict(study) for studies in runs.values() for study in studies],
-    }
-    path.write_text(json.dumps(content) + "\n")
-    return path
-
-
 if __name__ == "__main__":
-    main()
+    cli.run_command(main)

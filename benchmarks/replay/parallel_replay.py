@@ -1,22 +1,24 @@
 """Replay of all studies of a comparison, in several processes."""
 
+import hashlib
 import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import optuna
+import torch
 
-from benchmarks.processes import start_process_pool
 from benchmarks.replay.curve_predictor import CurvePredictor, load_curve_table
 from benchmarks.replay.replay_statistics import ReplayedStudy, summarize_study
 from benchmarks.replay.search_methods import SYSTEMS
 from benchmarks.replay.study_simulator import SimulatedEpoch, StudySimulator
 from benchmarks.replay.syne_tune_studies import SYSTEMS as SYNE_TUNE
+from benchmarks.resumable_runs import Line, read_lines, run_in_pool_and_append
 from fer_tune.common.errors import UserError
 from fer_tune.study.search_space.load_space import find_space_file, load_space
 
@@ -32,14 +34,14 @@ class ReplayPlan:
     table: file of the learning curves.
     space: name or file of the table's search space.
     epochs: epochs of each study, over all its trials.
-    seeds: number of studies of each system.
+    seeds: of the studies of each system.
     syne_tune_python: a Python with Syne Tune; None to leave it out.
     """
 
     table: Path
     space: str
     epochs: int
-    seeds: int
+    seeds: range
     syne_tune_python: Path | None
 
 
@@ -68,45 +70,70 @@ def replay_systems(
     systems: Sequence[str],
     workers: Sequence[int],
     processes: int,
+    out: Path,
     report_progress: Callable[[str], None],
 ) -> Runs:
-    """Replay each system with each number of workers and each seed."""
+    """Replay each system with each number of workers and each seed.
+
+    out: JSON lines, one for a study. What the file has is not replayed again.
+
+    Raises UserError for an unknown system.
+    """
     if unknown := [name for name in systems if name not in list_systems(plan)]:
         raise UserError(f"no system {unknown[0]}; choose from: {', '.join(list_systems(plan))}")
-    studies = {}
-    with start_process_pool(processes) as pool:
-        # The slowest systems first, so that no long job runs alone at the end.
-        jobs = {
-            pool.submit(_replay_system, plan, name, count): (name, count)
-            for name in sorted(systems, key=list(reversed(list_systems(plan))).index)
-            for count in workers
-        }
-        for done, job in enumerate(as_completed(jobs), start=1):
-            name, count = jobs[job]
-            studies[name, count] = job.result()
-            report_progress(f"{done} of {len(jobs)}: {name}, workers: {count}")
-    return {(name, count): studies[name, count] for name in systems for count in workers}
+    # The slowest systems first, so that no long study runs alone at the end.
+    names = sorted(systems, key=list(reversed(list_systems(plan))).index)
+    studies = list(product(names, workers, plan.seeds))
+    done = _read_studies(plan, out)
+    missing = [(plan, *study) for study in studies if study not in done]
+
+    def report_study(count: int, line: Line) -> None:
+        study = f"{line['system']}, workers: {line['workers']}, seed {line['seed']}"
+        report_progress(f"{count} of {len(missing)}: {study}")
+
+    run_in_pool_and_append(out, replay_study, missing, processes, report_study)
+    done = _read_studies(plan, out)
+    return {
+        (name, count): [done[name, count, seed] for seed in plan.seeds]
+        for name in systems
+        for count in workers
+    }
 
 
-def _replay_system(plan: ReplayPlan, name: str, workers: int) -> list[ReplayedStudy]:
-    run = _run_syne_tune if name in SYNE_TUNE else _simulate_studies
-    return [
-        summarize_study((name, workers, seed), plan.epochs, epochs)
-        for seed, epochs in enumerate(run(plan, name, workers))
-    ]
+def _read_studies(plan: ReplayPlan, file: Path) -> dict[tuple[str, int, int], ReplayedStudy]:
+    """Return the file's studies of this plan, by system, workers and seed."""
+    lines = read_lines(file)
+    key = {"epochs": plan.epochs, "table": hash_table(plan.table)} if lines else {}
+    return {
+        (line["system"], line["workers"], line["seed"]): ReplayedStudy.from_line(line)
+        for line in lines
+        if key.items() <= line.items()
+    }
 
 
-def _simulate_studies(plan: ReplayPlan, name: str, workers: int) -> list[list[SimulatedEpoch]]:
+@cache
+def hash_table(path: Path) -> str:
+    """Return a hash of the table's file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def replay_study(plan: ReplayPlan, name: str, workers: int, seed: int) -> Line:
+    """Replay a study of a system, and return its line."""
+    run = _run_syne_tune if name in SYNE_TUNE else _simulate_study
+    epochs = run(plan, name, workers, seed)
+    study = summarize_study((name, workers, seed), plan.epochs, epochs)
+    return {"table": hash_table(plan.table)} | asdict(study)
+
+
+def _simulate_study(plan: ReplayPlan, name: str, workers: int, seed: int) -> list[SimulatedEpoch]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    torch.set_num_threads(1)
     table = load_curves(plan)
-    pairs = (SYSTEMS[name](table, seed) for seed in range(plan.seeds))
-    return [
-        StudySimulator(*pair, table.predict_curve, workers).simulate_epochs(plan.epochs)
-        for pair in pairs
-    ]
+    pair = SYSTEMS[name](table, seed)
+    return StudySimulator(*pair, table.predict_curve, workers).simulate_epochs(plan.epochs)
 
 
-def _run_syne_tune(plan: ReplayPlan, name: str, workers: int) -> list[list[SimulatedEpoch]]:
+def _run_syne_tune(plan: ReplayPlan, name: str, workers: int, seed: int) -> list[SimulatedEpoch]:
     table = load_curves(plan)
     task = {
         "parameters": table.parameters,
@@ -116,7 +143,7 @@ def _run_syne_tune(plan: ReplayPlan, name: str, workers: int) -> list[list[Simul
         "length": table.epochs,
         "epochs": plan.epochs,
         "workers": workers,
-        "studies": plan.seeds,
+        "seed": seed,
     }
     with tempfile.TemporaryDirectory() as folder:
         (path := Path(folder) / "task.json").write_text(json.dumps(task))
@@ -124,5 +151,4 @@ def _run_syne_tune(plan: ReplayPlan, name: str, workers: int) -> list[list[Simul
         result = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True)
     if result.returncode:
         raise RuntimeError(f"{name}: {result.stderr.decode()[-3000:]}")
-    lines = map(json.loads, result.stdout.splitlines())
-    return [[SimulatedEpoch(*epoch) for epoch in line] for line in lines]
+    return [SimulatedEpoch(*epoch) for epoch in json.loads(result.stdout)]

@@ -1,8 +1,9 @@
 """Statistics of replayed studies: the best score, and the epochs until a score is reached."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from itertools import accumulate
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,12 @@ class ReplayedStudy:
     seed: int
     epochs: int
     gains: tuple[tuple[int, float, float], ...]
+
+    @classmethod
+    def from_line(cls, line: Mapping[str, Any]) -> Self:
+        """Return the study of a line, which may have further keys."""
+        values = {field.name: line[field.name] for field in fields(cls)}
+        return cls(**values | {"gains": tuple(map(tuple, line["gains"]))})
 
     def find_best_scores(self, epochs: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the best score (E,) after so many epochs; NaN before the first epoch."""

@@ -1,4 +1,4 @@
-"""Studies by Syne Tune on the same table, in Syne Tune's own simulator.
+"""A study by Syne Tune on the same table, in Syne Tune's own simulator.
 
 Runs in a Python with Syne Tune and without fer_tune:
 python -m benchmarks.replay.syne_tune_studies SYSTEM TASK.json   prints JSON
@@ -21,7 +21,7 @@ SYSTEMS = {"Syne Tune ASHA": "ASHA", "Syne Tune BOHB": "BOHB", "Syne Tune CQR": 
 POLL_SECONDS = 1.0  # simulated seconds between two polls of the trials
 
 
-def run_study(task: dict[str, Any], system: str, seed: int) -> list[tuple[float, int, int, float]]:
+def run_study(task: dict[str, Any], system: str) -> list[tuple[float, int, int, float]]:
     """Run a study; return time, trial, epoch and score of each polled epoch, in order."""
     from syne_tune import StoppingCriterion, Tuner
     from syne_tune.backend.simulator_backend.simulator_callback import SimulatorCallback
@@ -46,9 +46,9 @@ def run_study(task: dict[str, Any], system: str, seed: int) -> list[tuple[float,
         time_attr="epoch",
         max_t=task["length"],
         do_minimize=False,
-        random_seed=seed,
+        random_seed=task["seed"],
     )
-    np.random.seed(seed)  # seeds the draw of brackets
+    np.random.seed(task["seed"])  # seeds the draw of brackets
     Tuner(
         trial_backend=_make_backend(task),
         scheduler=scheduler,
@@ -112,14 +112,13 @@ def _convert_parameter(parameter: dict[str, Any]) -> Any:
 
 
 def main() -> None:
-    """Print a JSON line for each seed."""
+    """Print the study's epochs."""
     system, path = sys.argv[1:]
     task = json.loads(Path(path).read_text())
-    out = sys.stdout
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         os.environ["SYNETUNE_FOLDER"] = folder
-        for seed in range(task["studies"]):
-            print(json.dumps(run_study(task, system, seed)), file=out, flush=True)
+        epochs = run_study(task, system)
+    print(json.dumps(epochs))
 
 
 if __name__ == "__main__":

@@ -135,7 +135,11 @@ def test_several_faces_are_answered_in_order(port: int) -> None:
     ]
 
 
-@pytest.mark.parametrize("inputs", [[[1, 2]], [[[0] * 64] * 64], [], "face"], ids=str)
+@pytest.mark.parametrize(
+    "inputs",
+    [[[1, 2]], [[[0] * 64] * 64], [], "face"],
+    ids=["one row", "another size", "nothing", "a word"],
+)
 def test_what_is_no_face_is_refused_and_the_next_face_answered(port: int, inputs: object) -> None:
     status, _ = asked(port, {"inputs": inputs})
     assert status == 400
