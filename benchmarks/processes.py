@@ -17,12 +17,14 @@ def start_warm_worker() -> AbstractContextManager[ProcessPoolExecutor]:
 
 @contextmanager
 def start_process_pool(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Start `count` fresh processes; after an error, pending jobs are cancelled."""
+    """Start `count` fresh processes; after an error or a stop, they end at once."""
     with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
         try:
             yield pool
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
             raise
 
 
