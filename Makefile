@@ -71,11 +71,13 @@ audit: $(STAMP)
 	  -r requirements.lock -r docker/requirements.lock $(ARGS)
 
 # One process for each core, at most four, since each takes 2 GB of memory.
+PROCESSES := --numprocesses logical --maxprocesses 4
+
 test: check
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 $(ARGS)
+	$(BIN)/python -m pytest $(PROCESSES) $(ARGS)
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -m slow $(PROCESSES) $(ARGS)
 
 # With -s, each step is printed as it begins.
 cluster-test: $(STAMP)

@@ -25,7 +25,7 @@ settings.load_profile("untimed")
 KEYS = {"AWS_ACCESS_KEY_ID": "tested", "AWS_SECRET_ACCESS_KEY": "tested", "AWS_REGION": "us-east-1"}
 
 # The tests that start Ray take longest, and wait for other processes most of the time. Each of
-# these groups is run by one process, in this order. Both take about equally long.
+# these groups is run by one process, in this order. The first two take about equally long.
 STARTS_RAY = {
     "ray 1": (
         "tests/search/test_search.py",
@@ -43,6 +43,14 @@ STARTS_RAY = {
         "tests/ablate/test_ablate.py",
         "tests/report/test_search_end.py",
     ),
+    # Of make test-all: the faults take as long as the clusters and all other slow tests.
+    "faults": (
+        "tests/faults/test_kills.py",
+        "tests/faults/test_at_once.py",
+        "tests/faults/test_outages.py",
+        "tests/faults/test_full_disk.py",
+    ),
+    "clusters": ("tests/cluster/test_cluster.py", "tests/cluster/test_ray_start.py"),
 }
 RAY_GROUPS = {module: group for group, modules in STARTS_RAY.items() for module in modules}
 

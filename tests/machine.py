@@ -3,12 +3,14 @@
 import os
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from filelock import FileLock
 
 
 def lacks(reason: str) -> NoReturn:
@@ -55,8 +57,10 @@ def bring(*packages: str) -> str | None:
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     try:
-        for command in (["apt-get", "update"], install):
-            subprocess.run(command, check=True, timeout=240, env=quiet)
+        # Debian's tools refuse to run twice at once, as two test processes would have it.
+        with FileLock(Path(tempfile.gettempdir()) / "fer-tune-tests-install.lock"):
+            for command in (["apt-get", "update"], install):
+                subprocess.run(command, check=True, timeout=240, env=quiet)
     except (OSError, subprocess.SubprocessError) as error:
         return f"no {names} here: {error}"
     return None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 
-def wait_until(condition: Callable[[], bool], what: str, patience: float = 120) -> None:
+def wait_until(condition: Callable[[], bool], what: str, patience: float = 240) -> None:
     """Raises AssertionError, naming `what`, where it does not come about in so many seconds."""
     until = time.monotonic() + patience
     while not condition():

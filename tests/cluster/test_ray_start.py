@@ -16,7 +16,7 @@ import pytest
 from tests.machine import free_port
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TOKEN = "ab" * 32
 SEARCH = ["--space", "smoke", "--train-faces", "70", "--trials", "1", "--epochs", "1"]
@@ -118,7 +118,7 @@ def test_one_process_may_use_ray_on_this_machine_and_then_a_cluster(tmp_path: Pa
 
 def test_a_study_says_how_to_resume_it_if_the_cluster_goes_away(tmp_path: Path) -> None:
     user = _make_environment(tmp_path / "user", TOKEN)
-    limit = {"RAY_gcs_rpc_server_reconnect_timeout_s": "20"}
+    limit = {"RAY_gcs_rpc_server_reconnect_timeout_s": "40"}
     length = ["--trials", "2", "--epochs", "500", "--scheduler", "none"]
     log = tmp_path / "mlruns/studies/demo-lost/journal.jsonl"
     with TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as temp_dir:
@@ -135,10 +135,10 @@ def test_a_study_says_how_to_resume_it_if_the_cluster_goes_away(tmp_path: Path) 
             except AssertionError:
                 study.kill()
                 raise
-        errors = study.communicate(timeout=120)[1]  # the head is gone
+        errors = study.communicate(timeout=300)[1]  # the head is gone
     assert study.returncode == 2, errors
     *_, line = errors.splitlines()
-    assert line.startswith(f"error: the Ray cluster at {address} has not answered for 10 s; ")
+    assert line.startswith(f"error: the Ray cluster at {address} has not answered for 20 s; ")
     assert line.endswith(" -m fer_tune.search --resume demo-lost")
     assert "Traceback" not in errors
     events = [json.loads(line) for line in log.read_text().splitlines()]

@@ -1,5 +1,6 @@
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -28,12 +29,15 @@ class BuiltImage:
 
 @pytest.fixture(scope="session")
 def announce(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Return a function that prints a line although pytest hides what tests print."""
+    """Return a function that prints a line although pytest hides what tests print.
+
+    Of several test processes, only stderr is shown.
+    """
     capture = request.config.pluginmanager.getplugin("capturemanager")
 
     def announce(line: str) -> None:
         with capture.global_and_fixture_disabled():
-            print(f"\n{line}", flush=True)
+            print(f"\n{line}", file=sys.stderr, flush=True)
 
     return announce
 

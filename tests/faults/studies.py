@@ -51,7 +51,7 @@ class Running:
             start_new_session=True,
         )
 
-    def ended(self, patience: float = 240) -> int:
+    def ended(self, patience: float = 600) -> int:
         """The exit code, once it has ended by itself; `output` is then what it has shown."""
         code = self.process.wait(patience)
         self._shown.seek(0)

@@ -11,7 +11,7 @@ from fer_tune.study.records.event_log import read_trials
 from tests.faults.studies import SMALL, Running, require_recorded, require_whole, wait_until_gone
 from tests.machine import lacks
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 OPTIONS = [*SMALL, "--study", "demo-full", "--trials", "2", "--epochs", "12", "--grace", "12"]
 

@@ -20,6 +20,7 @@ from tests.faults.studies import (
     require_whole,
     wait_until_gone,
 )
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -41,12 +42,21 @@ def test_a_study_whose_driver_is_killed_twenty_times_ends_as_its_records_say(
     begin = ["--study", name, *SMALL, *length]
     killed: list[int] = []
     trials = 12
+
+    def is_there() -> bool:
+        return (storage / name / "study.json").exists()
+
     while len(killed) < KILLS:
-        begun = ["--resume", name] if (storage / name / "study.json").exists() else begin
+        begun = ["--resume", name] if is_there() else begin
         arguments = [*begun, "--trials", str(trials)]
         study = Running(["fer_tune.search", *arguments], tmp_path)
-        # From before the study is there to well into its trials.
-        time.sleep(chance.uniform(1, 16))
+        # From before the study is there to well into its trials. On a slow machine, the study might
+        # never be there, so half of the kills wait for it.
+        if len(killed) % 4 >= 2:
+            wait_until(is_there, "the study has begun")
+            time.sleep(chance.uniform(0, 10))
+        else:
+            time.sleep(chance.uniform(1, 16))
         if study.process.poll() is not None:  # it was over sooner: now it is to have more trials
             assert study.ended() == 0, study.output
             trials += 4

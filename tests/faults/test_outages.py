@@ -45,7 +45,7 @@ from tests.faults.studies import SMALL, Running, require_recorded, require_whole
 from tests.settings import make_settings
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 OUTAGES = 10
 STORAGE = Path("mlruns/studies")
