@@ -102,11 +102,10 @@ def replay_systems(
 
 def _read_studies(plan: ReplayPlan, file: Path) -> dict[tuple[str, int, int], ReplayedStudy]:
     """Return the file's studies of this plan, by system, workers and seed."""
-    lines = read_lines(file)
-    key = {"epochs": plan.epochs, "table": hash_table(plan.table)} if lines else {}
+    key = {"epochs": plan.epochs, "table": hash_table(plan.table)}
     return {
         (line["system"], line["workers"], line["seed"]): ReplayedStudy.from_line(line)
-        for line in lines
+        for line in read_lines(file)
         if key.items() <= line.items()
     }
 
