@@ -11,9 +11,10 @@ from benchmarks.processes import start_process_pool
 Line = dict[str, Any]
 
 
-def read_lines(path: Path) -> list[Line]:
-    """Return the lines of a file; an empty list if it does not exist."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+def read_lines(path: Path, **key: object) -> list[Line]:
+    """Return the lines of a file that have these values; an empty list if it does not exist."""
+    lines = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
+    return [line for line in lines if key.items() <= line.items()]
 
 
 def run_in_pool_and_append(

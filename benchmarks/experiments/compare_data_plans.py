@@ -50,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = _parse_options(argv)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     source = options.faces, options.split_rule
-    faces_hash = _load_splits(*source).content_hash()
-    done = {(line["plan"], line["seed"]) for line in _read_runs(options, faces_hash)}
+    key = {"faces_hash": _load_splits(*source).content_hash(), "epochs": options.epochs}
+    done = {(line["plan"], line["seed"]) for line in read_lines(options.out, **key)}
     runs = [(plan, seed) for seed in range(options.seeds) for plan in DATA_PLANS]
     missing = [(source, *run, options.epochs) for run in runs if run not in done]
 
@@ -59,15 +59,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{count} of {len(missing)}: {line['plan']}, seed {line['seed']}", flush=True)
 
     run_in_pool_and_append(options.out, train_with_plan, missing, options.workers, report_progress)
-    lines = _read_runs(options, faces_hash)
+    lines = read_lines(options.out, **key)
     print(f"Equal epochs:\n\n{format_table(lines)}")
     if equal := [line | line[EQUAL_STEPS] for line in lines if EQUAL_STEPS in line]:
         print(f"\nEqual training steps:\n\n{format_table(equal)}")
-
-
-def _read_runs(options: argparse.Namespace, faces_hash: str) -> list[Line]:
-    key = (faces_hash, options.epochs)
-    return [x for x in read_lines(options.out) if (x["faces_hash"], x["epochs"]) == key]
 
 
 def _parse_options(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     source = options.faces, options.split_rule, options.train_faces
     key = {"faces_hash": _load_splits(*source).content_hash(), "epochs": options.epochs}
-    done = {(line["recipe"], line["seed"]) for line in _read_runs(options.out, key)}
+    done = {(line["recipe"], line["seed"]) for line in read_lines(options.out, **key)}
     names = options.only or list(RECIPES)
     runs = [(name, seed) for seed in range(options.seeds) for name in names]
     missing = [(source, *run, options.epochs) for run in runs if run not in done]
@@ -48,11 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{count} of {len(missing)}: {line['recipe']}, seed {line['seed']}", flush=True)
 
     run_in_pool_and_append(options.out, train_recipe, missing, options.workers, report_progress)
-    print(format_table(_read_runs(options.out, key)))
-
-
-def _read_runs(file: Path, key: Line) -> list[Line]:
-    return [line for line in read_lines(file) if key.items() <= line.items()]
+    print(format_table(read_lines(options.out, **key)))
 
 
 def _parse_options(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -102,16 +102,13 @@ def replay_systems(
 
 def _read_studies(plan: ReplayPlan, file: Path) -> dict[tuple[str, int, int], ReplayedStudy]:
     """Return the file's studies of this plan, by system, workers and seed."""
-    key = {"epochs": plan.epochs, "table": hash_table(plan.table)}
-    return {
-        (line["system"], line["workers"], line["seed"]): ReplayedStudy.from_line(line)
-        for line in read_lines(file)
-        if key.items() <= line.items()
-    }
+    lines = read_lines(file, epochs=plan.epochs, table=_hash_table(plan.table))
+    studies = map(ReplayedStudy.from_line, lines)
+    return {(study.system, study.workers, study.seed): study for study in studies}
 
 
 @cache
-def hash_table(path: Path) -> str:
+def _hash_table(path: Path) -> str:
     """Return a hash of the table's file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
@@ -121,7 +118,7 @@ def replay_study(plan: ReplayPlan, name: str, workers: int, seed: int) -> Line:
     run = _run_syne_tune if name in SYNE_TUNE else _simulate_study
     epochs = run(plan, name, workers, seed)
     study = summarize_study((name, workers, seed), plan.epochs, epochs)
-    return {"table": hash_table(plan.table)} | asdict(study)
+    return {"table": _hash_table(plan.table)} | asdict(study)
 
 
 def _simulate_study(plan: ReplayPlan, name: str, workers: int, seed: int) -> list[SimulatedEpoch]:
