@@ -57,7 +57,7 @@ def bring(*packages: str) -> str | None:
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     try:
-        # Debian's tools refuse to run twice at once, as two test processes would have it.
+        # Debian's tools refuse to run twice at once, but two test processes may need them.
         with FileLock(Path(tempfile.gettempdir()) / "fer-tune-tests-install.lock"):
             for command in (["apt-get", "update"], install):
                 subprocess.run(command, check=True, timeout=240, env=quiet)
